@@ -1,0 +1,90 @@
+//! How a consumer finds the endpoint: a well-known document and a tag for pages (wire contract 4). Both describe the
+//! app, never a session.
+
+use std::sync::Arc;
+
+use axum::extract::State;
+use axum::http::header::{CACHE_CONTROL, CONTENT_TYPE, VARY};
+use axum::http::{HeaderMap, Uri};
+use axum::response::{IntoResponse, Response};
+use serde::Serialize;
+
+use crate::public_address::PublicAddress;
+use crate::refusal::Refusal;
+use crate::router::{DEFAULT_PATH, Slop};
+
+/// Where the document is.
+pub(crate) const PATH: &str = "/.well-known/slop";
+
+/// Anyone may keep it for a minute: it is the same for all, and a deployment that changes it is soon seen.
+const CACHE: &str = "public, max-age=60";
+
+/// The document.
+#[derive(Debug, Serialize)]
+struct Description<'a> {
+    id: &'a str,
+    name: &'a str,
+    slop_version: &'a str,
+    transport: Transport<'a>,
+    capabilities: &'a [&'static str],
+}
+
+#[derive(Debug, Serialize)]
+struct Transport<'a> {
+    #[serde(rename = "type")]
+    kind: &'a str,
+    url: &'a str,
+}
+
+/// Answers `GET /.well-known/slop`: the same for everybody, without a credential. 400 if the request names no valid
+/// host to build the URL from.
+pub(crate) async fn describe(State(slop): State<Arc<Slop>>, uri: Uri, headers: HeaderMap) -> Response {
+    let Some(url) = slop.public_url(&headers, &uri) else {
+        return Refusal::bad_request("the Host header is missing or malformed").into_response();
+    };
+    let provider = slop.provider.discovery();
+    let description = Description {
+        id: &provider.id,
+        name: &provider.name,
+        slop_version: grove_engine::SLOP_VERSION,
+        transport: Transport { kind: "ws", url: &url },
+        capabilities: provider.capabilities,
+    };
+    let body = serde_json::to_string(&description).expect("strings always serialize");
+    let varies = "host, forwarded, x-forwarded-host, x-forwarded-proto";
+    ([(CONTENT_TYPE, "application/json"), (CACHE_CONTROL, CACHE), (VARY, varies)], body).into_response()
+}
+
+/// The URL of `/slop` on the host that a page's request names, such as `ws://app.example/slop`; `None` if it names no
+/// valid one.
+///
+/// This is [`Slop::public_url`] with the default options: no proxy is believed.
+#[must_use]
+pub fn public_url(headers: &HeaderMap, uri: &Uri) -> Option<String> {
+    PublicAddress::of(headers, uri, false).map(|address| address.websocket_url(DEFAULT_PATH))
+}
+
+/// The tag that tells a browser extension, and the tab's own script, where the endpoint is; for a page's `<head>`.
+///
+/// ```
+/// assert_eq!(
+///     grove_axum::meta_tag("wss://app.example/slop?a=1&b=2"),
+///     r#"<meta name="slop" content="wss://app.example/slop?a=1&amp;b=2">"#,
+/// );
+/// ```
+#[must_use]
+pub fn meta_tag(url: &str) -> String {
+    let mut tag = String::from(r#"<meta name="slop" content=""#);
+    for character in url.chars() {
+        match character {
+            '&' => tag.push_str("&amp;"),
+            '<' => tag.push_str("&lt;"),
+            '>' => tag.push_str("&gt;"),
+            '"' => tag.push_str("&quot;"),
+            '\'' => tag.push_str("&#39;"),
+            other => tag.push(other),
+        }
+    }
+    tag.push_str("\">");
+    tag
+}

@@ -1,0 +1,70 @@
+//! Serves a [Grove](grove_engine) provider in an [axum] application: one WebSocket endpoint for AI consumers and
+//! browser tabs, and one discovery document.
+//!
+//! ```
+//! use grove_axum::{Refusal, UpgradeRequest, authenticate_with};
+//! use grove_engine::{Descriptor, Engine, Session};
+//!
+//! # #[tokio::main(flavor = "current_thread")]
+//! # async fn main() -> std::io::Result<()> {
+//! let engine = Engine::builder("desk", "Desk").build();
+//! engine.register("greeting", |session: &Session| {
+//!     Descriptor::new("status").prop("for", session.user().unwrap_or("nobody"))
+//! });
+//! let authenticator = authenticate_with(|request: UpgradeRequest| async move {
+//!     match request.credential("session").as_deref() {
+//!         Some("s3cret") => Ok(Session::new("s3cret").with_user("alice")),
+//!         _ => Err(Refusal::unauthorized()),
+//!     }
+//! });
+//! let app: axum::Router = axum::Router::new().merge(grove_axum::router(engine, authenticator));
+//! let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await?;
+//! let server = tokio::spawn(async { axum::serve(listener, app).await });
+//! # server.abort();
+//! # Ok(())
+//! # }
+//! ```
+//!
+//! `ws://…/slop?token=s3cret` now shows alice her tree, and nobody else anything.
+//!
+//! # What happens at an upgrade
+//!
+//! ```text
+//! GET /slop -> is it a WebSocket upgrade?       426
+//!           -> is the provider shutting down?   503
+//!           -> may this Origin connect?         403   Slop::allow_origin
+//!           -> who is it?                       401   Authenticator; 503 if it is slow or panics
+//!           -> has the provider room for it?    503   (400 bad mount, 401 expired or revoked)
+//!           -> 101, then hello
+//! ```
+//!
+//! Nothing of the protocol, not even `hello`, is written before the last step (wire contract 1.0). Every refusal is
+//! also reported to the engine's observers.
+//!
+//! # Serving it well
+//!
+//! - [`anonymous`] and [`UpgradeRequest::peer`] need the peer's address: serve the router with
+//!   `into_make_service_with_connect_info::<SocketAddr>()`.
+//! - Give the listener `TCP_NODELAY` (`ListenerExt::tap_io`), else a patch may wait for the acknowledgement of the one
+//!   before it.
+//! - Behind a proxy that *overwrites* `Forwarded` or `X-Forwarded-*`, say so with [`Slop::trust_forwarded`].
+//! - A session cookie should be `SameSite=Lax` or `Strict`, `HttpOnly` and `Secure`. The Origin rule guards the
+//!   endpoint even when it is not.
+//! - Upgrades are HTTP/1.1. Over HTTP/2 the endpoint answers 426.
+
+mod admission;
+mod authenticate;
+mod authority;
+mod discovery;
+mod origin;
+mod public_address;
+mod refusal;
+mod router;
+mod socket;
+mod upgrade_request;
+
+pub use authenticate::{Authenticating, Authenticator, anonymous, authenticate_with};
+pub use discovery::{meta_tag, public_url};
+pub use refusal::Refusal;
+pub use router::{Slop, router};
+pub use upgrade_request::UpgradeRequest;

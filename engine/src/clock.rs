@@ -1,0 +1,24 @@
+//! The one source of time, and the one wheel on which everything waits.
+
+pub mod system;
+pub(crate) mod wheel;
+
+use std::fmt;
+use std::future::Future;
+use std::pin::Pin;
+use std::time::SystemTime;
+
+/// A future that ends at some time.
+pub type Sleep = Pin<Box<dyn Future<Output = ()> + Send>>;
+
+/// Where time comes from. Tests bring a clock of their own (feature `testing`).
+pub trait Clock: fmt::Debug + Send + Sync + 'static {
+    /// Milliseconds since some fixed moment; never goes back.
+    fn now_ms(&self) -> u64;
+
+    /// The time of day, for expiries.
+    fn wall(&self) -> SystemTime;
+
+    /// Ends when [`Clock::now_ms`] has reached `at_ms`.
+    fn sleep_until(&self, at_ms: u64) -> Sleep;
+}

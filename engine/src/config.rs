@@ -1,0 +1,103 @@
+//! Every bound: its unit, its default, and what happens when it is reached.
+
+/// The engine's bounds. Start from [`Config::default`] and change what you need.
+#[derive(Debug, Clone)]
+#[non_exhaustive]
+pub struct Config {
+    /// How long changes are gathered before one pass renders them, in ms. Default 50; 0 renders at once.
+    pub debounce_ms: u64,
+    /// How long after the upgrade `hello` is sent, in ms. Default 15: some consumers lose what arrives together with the
+    /// 101 response (contract 1.1).
+    pub hello_delay_ms: u64,
+    /// How long after a snapshot its subscription gets no patch, in ms. Default 50: some consumers register their mirror
+    /// only then (contract 1.5).
+    pub first_patch_ms: u64,
+    /// The largest message that a peer may send, in bytes. Default 65,536. A larger one closes the connection (1009).
+    pub max_message_bytes: usize,
+    /// How many messages a peer may send per second, on average, with a burst of as many. Default 200; `None` is no
+    /// limit. What is over is answered with `busy`; who does not stop is closed (1008).
+    pub inbound_rate: Option<std::num::NonZeroU32>,
+    /// The largest frame that is sent, in bytes. Default 1,000,000: the strictest known peer closes at 1 MiB. A larger
+    /// view is compacted until it fits, or answered with `too_large`.
+    pub max_frame_bytes: usize,
+    /// A patch longer than this, in bytes, is sent as a snapshot if that is at most twice as long. Default 4,096.
+    pub rebase_bytes: usize,
+    /// How many nodes one registered path, and one view, may hold. Default 10,000. Children over it are dropped, a view
+    /// over it is compacted; either is an event.
+    pub max_nodes: usize,
+    /// How many levels one registered path may have. Default 64. Children below are dropped with an event.
+    pub max_depth: u32,
+    /// How many sessions may be open. Default 200,000. One more is refused.
+    pub max_sessions: usize,
+    /// How many connections there may be in all. Default 50,000. One more is refused.
+    pub max_connections: usize,
+    /// How many connections one session may have. Default 256. One more is refused.
+    pub max_session_connections: usize,
+    /// How many subscriptions one connection may have. Default 64. One more is answered with `busy`.
+    pub max_subscriptions: usize,
+    /// How many calls of one connection may run at once. Default 64. One more is answered with `busy`.
+    pub max_calls: usize,
+    /// How many bytes of answers may wait for one socket. Default 4 MiB. Over it the connection is closed (1013). Patches
+    /// do not count: they are made when the socket has room.
+    pub max_outbox_bytes: usize,
+    /// How long an authenticator may take, in ms. Default 10,000. Then the upgrade is answered with 503.
+    pub authenticate_ms: u64,
+    /// How long a connection may be silent before it is pinged, in ms. Default 20,000.
+    pub ping_ms: u64,
+    /// How long a connection may be silent or take nothing before it is dropped, in ms. Default 60,000.
+    pub silence_ms: u64,
+    /// How long the tree of a session without a connection is kept, in ms. Default 60,000. A return renders it again.
+    pub idle_tree_ms: u64,
+    /// How long a session without a connection is remembered, in ms. Default 30 minutes. A return opens it again.
+    pub idle_session_ms: u64,
+    /// How many trees of sessions without a connection are kept. Default 10,000. The least recently used goes first.
+    pub max_idle_trees: usize,
+    /// How long the node of an ended task stays, in ms. Default 60,000.
+    pub task_keep_ms: u64,
+    /// How many tasks of one session may run at once. Default 32. One more is refused with `busy`.
+    pub max_tasks: usize,
+    /// How many async descriptor functions of one pass run at once. Default 64.
+    pub async_evaluations: usize,
+    /// How many threads one pass uses. Default: as many as there are cores.
+    pub pass_threads: usize,
+    /// How large the dictionary of repeated texts may grow, in bytes. Default 16 MiB. Over it texts are kept where they
+    /// stand.
+    pub symbol_bytes: usize,
+    /// How many encoded patches and snapshots of shared content are kept, in bytes. Default 16 MiB. The least recently
+    /// used goes first.
+    pub cache_bytes: usize,
+}
+
+impl Default for Config {
+    fn default() -> Self {
+        Self {
+            debounce_ms: 50,
+            hello_delay_ms: 15,
+            first_patch_ms: 50,
+            max_message_bytes: 64 << 10,
+            inbound_rate: std::num::NonZeroU32::new(200),
+            max_frame_bytes: 1_000_000,
+            rebase_bytes: 4 << 10,
+            max_nodes: 10_000,
+            max_depth: 64,
+            max_sessions: 200_000,
+            max_connections: 50_000,
+            max_session_connections: 256,
+            max_subscriptions: 64,
+            max_calls: 64,
+            max_outbox_bytes: 4 << 20,
+            authenticate_ms: 10_000,
+            ping_ms: 20_000,
+            silence_ms: 60_000,
+            idle_tree_ms: 60_000,
+            idle_session_ms: 30 * 60_000,
+            max_idle_trees: 10_000,
+            task_keep_ms: 60_000,
+            max_tasks: 32,
+            async_evaluations: 64,
+            pass_threads: std::thread::available_parallelism().map_or(2, usize::from),
+            symbol_bytes: 16 << 20,
+            cache_bytes: 16 << 20,
+        }
+    }
+}

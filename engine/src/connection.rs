@@ -1,0 +1,214 @@
+//! One consumer, bound to one session for good.
+
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::time::Duration;
+
+use governor::clock::Clock as GovernorClock;
+use governor::middleware::NoOpMiddleware;
+use governor::state::{InMemoryState, NotKeyed};
+use governor::{Quota, RateLimiter};
+use serde::Deserialize;
+use serde_json::Value;
+
+use crate::clock::Clock;
+use crate::core::{Core, Timer};
+use crate::deliver::link::Link;
+use crate::deliver::outbox::{Frame, Next, Wrote};
+use crate::event::Event;
+use crate::protocol::code::{close, error};
+use crate::protocol::encode;
+use crate::protocol::message::RequestId;
+use crate::receive::dispatch::{Peer, receive};
+use crate::sessions::slot::Slot;
+
+/// A consumer over any transport: hand in what it sends, ask for what to send. Dropping it ends it.
+///
+/// The transport calls [`Connection::receive`] for each message and [`Connection::next_frame`] whenever its socket has
+/// room. A frame is made only then, so a slow socket costs no queue: it gets one step to the newest state.
+#[derive(Debug)]
+pub struct Connection {
+    peer: Peer,
+    rate: Option<Rate>,
+}
+
+type Limiter = RateLimiter<NotKeyed, InMemoryState, RateClock, NoOpMiddleware<Duration>>;
+
+#[derive(Debug)]
+struct Rate(Limiter);
+
+/// The engine's clock, for the rate limiter.
+#[derive(Debug, Clone)]
+struct RateClock(Arc<dyn Clock>);
+
+impl GovernorClock for RateClock {
+    type Instant = Duration;
+
+    fn now(&self) -> Duration {
+        Duration::from_millis(self.0.now_ms())
+    }
+}
+
+/// A peer that sends this many messages over its rate does so on purpose.
+const STRIKES: u64 = 2_000;
+
+/// A frame over the rate is looked at for its id only if it is not longer.
+const PEEK_BYTES: usize = 4 << 10;
+
+impl Connection {
+    pub(crate) fn new(core: Arc<Core>, slot: Arc<Slot>, link: Arc<Link>) -> Self {
+        let clock = RateClock(Arc::clone(core.wheel.clock()));
+        let quota = core.config.inbound_rate.map(Quota::per_second);
+        let rate = quota.map(|quota| Rate(RateLimiter::direct_with_clock(quota, clock)));
+        Self { peer: Peer { core, slot, link }, rate }
+    }
+
+    /// Takes one text frame. Never blocks and never fails: what is wrong with it is answered (contract 1.9).
+    pub fn receive(&self, text: &str) {
+        self.heard();
+        if text.len() > self.peer.core.config.max_message_bytes {
+            self.oversized();
+        } else if self.within_rate(text) {
+            receive(&self.peer, text);
+        }
+    }
+
+    /// Takes one binary frame, which must hold UTF-8 JSON (contract 1.9).
+    pub fn receive_binary(&self, bytes: &[u8]) {
+        match std::str::from_utf8(bytes) {
+            Ok(text) => self.receive(text),
+            Err(_) => {
+                self.heard();
+                if self.within_rate("") {
+                    let words = "a binary frame must hold UTF-8 text";
+                    self.peer.link.reply(encode::error(None, error::BAD_REQUEST, words));
+                }
+            }
+        }
+    }
+
+    /// The peer sent a frame over the limit. The connection ends.
+    pub fn oversized(&self) {
+        self.peer.core.limit_reached("max_message_bytes", &self.peer.slot);
+        self.peer.link.end(close::TOO_BIG, "the message is too large", "too_big");
+    }
+
+    /// Something arrived, if only an answer to a ping: the peer lives.
+    pub fn heard(&self) {
+        self.peer.link.heard(self.peer.core.now_ms());
+    }
+
+    fn within_rate(&self, text: &str) -> bool {
+        let Some(Rate(limiter)) = &self.rate else { return true };
+        if limiter.check().is_ok() {
+            return true;
+        }
+        let link = &self.peer.link;
+        match link.strikes.fetch_add(1, Ordering::Relaxed) {
+            0 => self.peer.core.limit_reached("inbound_rate", &self.peer.slot),
+            STRIKES => link.end(close::POLICY, "too many messages", "abuse"),
+            _ => {}
+        }
+        link.reply(over_rate(text));
+        false
+    }
+
+    /// Waits for the next thing to send. May be dropped and called again at any time: nothing is lost.
+    pub async fn next_frame(&self) -> Frame {
+        loop {
+            let listener = self.peer.link.listen();
+            if let Some(frame) = self.try_next_frame() {
+                return frame;
+            }
+            listener.await;
+        }
+    }
+
+    /// The next thing to send, if there is one now.
+    pub fn try_next_frame(&self) -> Option<Frame> {
+        let Peer { core, slot, link } = &self.peer;
+        let now_ms = core.now_ms();
+        link.writing(None);
+        let next = {
+            // The tree is read with the outbox locked: an answer that is in here cannot overtake what was committed
+            // before it.
+            let mut outbox = link.outbox.lock();
+            outbox.next(now_ms, slot.tree().as_ref(), &core.delivery)
+        };
+        match next {
+            Next::Write(frame, wrote) => {
+                link.writing(Some(now_ms));
+                self.tell(&frame, wrote);
+                Some(frame)
+            }
+            Next::At(at_ms) => {
+                core.wheel.at(at_ms, Timer::Wake(Arc::downgrade(link)));
+                None
+            }
+            Next::Idle => None,
+        }
+    }
+
+    fn tell(&self, frame: &Frame, wrote: Wrote) {
+        let Frame::Text(text) = frame else { return };
+        let (bytes, connection) = (text.len(), self.peer.link.number);
+        let session = || self.peer.slot.context().id().clone();
+        match wrote {
+            Wrote::Snapshot => {
+                self.peer.core.observers.emit(|| Event::SnapshotSent { session: session(), connection, bytes });
+            }
+            Wrote::Patch => {
+                self.peer.core.observers.emit(|| Event::PatchSent { session: session(), connection, bytes });
+            }
+            Wrote::Other => {}
+        }
+    }
+
+    /// Ends when the peer is dead or takes nothing: then the socket is to be dropped at once.
+    pub async fn aborted(&self) {
+        self.peer.link.aborted().await;
+    }
+
+    /// The number that events call this connection by.
+    #[must_use]
+    pub fn number(&self) -> u64 {
+        self.peer.link.number
+    }
+
+    /// Whether something waits to be sent, now or after a delay.
+    #[cfg(feature = "testing")]
+    pub(crate) fn has_work(&self) -> bool {
+        let outbox = self.peer.link.outbox.lock();
+        outbox.has_work(self.peer.slot.tree().as_ref())
+    }
+}
+
+/// The answer to a frame over the rate: with the id if it can be found cheaply, so that the peer need not wait for ever.
+fn over_rate(text: &str) -> String {
+    #[derive(Deserialize)]
+    struct Peek {
+        id: Option<Value>,
+        r#type: Option<Value>,
+    }
+    let words = "too many messages: wait a little";
+    let peek = (text.len() <= PEEK_BYTES).then(|| serde_json::from_str::<Peek>(text).ok()).flatten();
+    let Some(Peek { id, r#type: kind }) = peek else { return encode::error(None, error::BUSY, words) };
+    let id = id.as_ref().and_then(RequestId::from_value);
+    match (&id, kind.as_ref().and_then(Value::as_str)) {
+        (Some(id), Some("invoke")) => encode::result(id, &Err(crate::ActionError::new(error::BUSY, words))),
+        (id, _) => encode::error(id.as_ref(), error::BUSY, words),
+    }
+}
+
+impl Drop for Connection {
+    fn drop(&mut self) {
+        let Peer { core, slot, link } = &self.peer;
+        core.connections.fetch_sub(1, Ordering::SeqCst);
+        core.connection_gone.notify(usize::MAX);
+        if slot.detach(link, core.now_ms()) {
+            core.watch_idle(slot);
+        }
+        let (session, connection, reason) = (slot.context().id().clone(), link.number, link.reason());
+        core.observers.emit(|| Event::Disconnected { session, connection, reason });
+    }
+}

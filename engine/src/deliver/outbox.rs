@@ -1,0 +1,285 @@
+//! What waits for one socket: answers in order, and subscriptions that are behind. Never a queue of patches.
+
+use std::borrow::Cow;
+use std::collections::VecDeque;
+
+use super::subscription::{Delivery, Step, Subscription, Versioned};
+use crate::protocol::code::{close, error};
+use crate::protocol::encode;
+use crate::protocol::message::RequestId;
+
+/// One thing to write to the socket.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Frame {
+    /// One message.
+    Text(String),
+    /// A WebSocket ping, or whatever shows on this transport that the peer lives.
+    Ping,
+    /// The end: nothing follows.
+    Close {
+        /// The WebSocket close code; see [`close`](crate::protocol::code::close).
+        code: u16,
+        /// A few words.
+        reason: Cow<'static, str>,
+    },
+}
+
+/// What the writer shall do now.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) enum Next {
+    Write(Frame, Wrote),
+    /// Nothing before this time, in ms.
+    At(u64),
+    /// Nothing until something happens.
+    Idle,
+}
+
+/// What kind of message was made, for events.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Wrote {
+    Snapshot,
+    Patch,
+    Other,
+}
+
+/// An answer that waits.
+#[derive(Debug)]
+enum Reply {
+    Text(String),
+    /// Goes out when no subscription is behind any more (contract 1.8, rule 3).
+    AfterPatches(String),
+    /// The first snapshot of a subscription, made when it is its turn.
+    Start(RequestId),
+}
+
+/// How a connection is to end.
+#[derive(Debug, Clone)]
+struct Ending {
+    code: u16,
+    reason: &'static str,
+}
+
+/// The state of one connection's way out. Told the time and the tree; answers what to write.
+#[derive(Debug)]
+pub(crate) struct Outbox {
+    /// The first frame.
+    greeting: Option<String>,
+    /// How long after the writer's first look it goes, in ms, and when that is.
+    greeting_delay_ms: u64,
+    greeting_at_ms: Option<u64>,
+    subscriptions: Vec<Subscription>,
+    replies: VecDeque<Reply>,
+    reply_bytes: usize,
+    max_reply_bytes: usize,
+    ping: bool,
+    ending: Option<Ending>,
+    ended: bool,
+    /// Where the search for a subscription that is behind starts, so that none starves.
+    turn: usize,
+}
+
+impl Outbox {
+    pub(crate) const fn new(greeting: String, greeting_delay_ms: u64, max_reply_bytes: usize) -> Self {
+        Self {
+            greeting: Some(greeting),
+            greeting_delay_ms,
+            greeting_at_ms: None,
+            subscriptions: Vec::new(),
+            replies: VecDeque::new(),
+            reply_bytes: 0,
+            max_reply_bytes,
+            ping: false,
+            ending: None,
+            ended: false,
+            turn: 0,
+        }
+    }
+
+    pub(crate) fn subscriptions(&self) -> usize {
+        self.subscriptions.len()
+    }
+
+    pub(crate) const fn bytes(&self) -> usize {
+        self.reply_bytes
+    }
+
+    /// Whether an end was ordered. Then nothing more is taken.
+    pub(crate) const fn is_ending(&self) -> bool {
+        self.ending.is_some()
+    }
+
+    /// Whether everything was written, the end included.
+    pub(crate) const fn has_ended(&self) -> bool {
+        self.ended
+    }
+
+    /// Whether something could be written for this tree, now or later.
+    pub(crate) fn has_work(&self, now: Option<&Versioned>) -> bool {
+        self.greeting.is_some()
+            || !self.replies.is_empty()
+            || self.ping
+            || (self.ending.is_some() && !self.ended)
+            || now.is_some_and(|now| self.subscriptions.iter().any(|subscription| subscription.is_behind(now)))
+    }
+
+    /// Replaces a subscription with the same id (contract 1.9). Its snapshot takes its place among the answers.
+    pub(crate) fn subscribe(&mut self, subscription: Subscription) {
+        self.unsubscribe(&subscription.id);
+        self.replies.push_back(Reply::Start(subscription.id.clone()));
+        self.subscriptions.push(subscription);
+    }
+
+    pub(crate) fn has_subscription(&self, id: &RequestId) -> bool {
+        self.subscriptions.iter().any(|subscription| subscription.id == *id)
+    }
+
+    pub(crate) fn unsubscribe(&mut self, id: &RequestId) {
+        self.subscriptions.retain(|subscription| subscription.id != *id);
+        self.replies.retain(|reply| !matches!(reply, Reply::Start(starting) if starting == id));
+    }
+
+    /// Queues an answer. False if the peer takes too little: then the connection is ending.
+    pub(crate) fn reply(&mut self, text: String) -> bool {
+        self.reply_bytes += text.len();
+        self.replies.push_back(Reply::Text(text));
+        self.within_bounds()
+    }
+
+    /// Queues an answer that must not overtake patches.
+    pub(crate) fn reply_after_patches(&mut self, text: String) -> bool {
+        self.reply_bytes += text.len();
+        self.replies.push_back(Reply::AfterPatches(text));
+        self.within_bounds()
+    }
+
+    fn within_bounds(&mut self) -> bool {
+        if self.reply_bytes <= self.max_reply_bytes {
+            return true;
+        }
+        self.replies.clear();
+        self.reply_bytes = 0;
+        self.end(close::TRY_LATER, "too many answers are waiting");
+        false
+    }
+
+    pub(crate) const fn ping(&mut self) {
+        self.ping = true;
+    }
+
+    /// Orders the end. What was queued before still goes out; the first order counts.
+    pub(crate) fn end(&mut self, code: u16, reason: &'static str) {
+        self.ending.get_or_insert(Ending { code, reason });
+    }
+
+    /// The next thing to write.
+    pub(crate) fn next(&mut self, now_ms: u64, now: Option<&Versioned>, delivery: &Delivery) -> Next {
+        if self.ended {
+            return Next::Idle;
+        }
+        if self.greeting.is_some() {
+            let at_ms = *self.greeting_at_ms.get_or_insert(now_ms + self.greeting_delay_ms);
+            if at_ms > now_ms {
+                return if self.ending.is_some() { self.finish() } else { Next::At(at_ms) };
+            }
+        }
+        if let Some(hello) = self.greeting.take() {
+            return Next::Write(Frame::Text(hello), Wrote::Other);
+        }
+        let next = match self.replies.front() {
+            Some(_) => self.next_reply(now_ms, now, delivery),
+            None => self.next_step(now_ms, now, delivery),
+        };
+        match next {
+            Next::Idle | Next::At(_) if std::mem::take(&mut self.ping) => Next::Write(Frame::Ping, Wrote::Other),
+            // Whatever still waits for a tree will not get one; whatever is only held may go unsent.
+            Next::Idle | Next::At(_) if self.ending.is_some() && !self.awaits_result() => self.finish(),
+            next => next,
+        }
+    }
+
+    fn awaits_result(&self) -> bool {
+        self.replies.iter().any(|reply| matches!(reply, Reply::AfterPatches(_)))
+    }
+
+    fn finish(&mut self) -> Next {
+        let Some(Ending { code, reason }) = self.ending.clone() else { return Next::Idle };
+        self.ended = true;
+        self.subscriptions.clear();
+        self.replies.clear();
+        Next::Write(Frame::Close { code, reason: reason.into() }, Wrote::Other)
+    }
+
+    fn next_reply(&mut self, now_ms: u64, now: Option<&Versioned>, delivery: &Delivery) -> Next {
+        match self.replies.front() {
+            Some(Reply::Start(_)) => {
+                let Some(now) = now else { return Next::Idle };
+                let Some(Reply::Start(id)) = self.replies.pop_front() else { return Next::Idle };
+                self.start(&id, now, now_ms, delivery)
+            }
+            Some(Reply::AfterPatches(_)) => match self.next_step(now_ms, now, delivery) {
+                Next::Idle => self.pop_text(),
+                first => first,
+            },
+            Some(Reply::Text(_)) => self.pop_text(),
+            None => Next::Idle,
+        }
+    }
+
+    fn pop_text(&mut self) -> Next {
+        match self.replies.pop_front() {
+            Some(Reply::Text(text) | Reply::AfterPatches(text)) => {
+                self.reply_bytes -= text.len();
+                Next::Write(Frame::Text(text), Wrote::Other)
+            }
+            Some(Reply::Start(_)) | None => Next::Idle,
+        }
+    }
+
+    fn start(&mut self, id: &RequestId, now: &Versioned, now_ms: u64, delivery: &Delivery) -> Next {
+        let Some(at) = self.subscriptions.iter().position(|subscription| subscription.id == *id) else {
+            return self.next(now_ms, Some(now), delivery);
+        };
+        match self.subscriptions[at].start(now, now_ms, delivery) {
+            Some(step) => written(step).unwrap_or(Next::Idle),
+            None => {
+                self.subscriptions.remove(at);
+                let text = encode::error(Some(id), error::NOT_FOUND, "there is no such path");
+                Next::Write(Frame::Text(text), Wrote::Other)
+            }
+        }
+    }
+
+    /// The next patch or re-base of a subscription that is behind.
+    fn next_step(&mut self, now_ms: u64, now: Option<&Versioned>, delivery: &Delivery) -> Next {
+        let Some(now) = now else { return Next::Idle };
+        let count = self.subscriptions.len();
+        let mut held = None;
+        for offset in 0..count {
+            let at = (self.turn + offset) % count;
+            let subscription = &mut self.subscriptions[at];
+            if !subscription.is_behind(now) {
+                continue;
+            }
+            if subscription.held_until() > now_ms {
+                let until = subscription.held_until();
+                held = Some(held.map_or(until, |other: u64| other.min(until)));
+                continue;
+            }
+            if let Some(next) = written(subscription.step(now, now_ms, delivery)) {
+                self.turn = at + 1;
+                return next;
+            }
+        }
+        held.map_or(Next::Idle, Next::At)
+    }
+}
+
+fn written(step: Step) -> Option<Next> {
+    let (text, wrote) = match step {
+        Step::Nothing => return None,
+        Step::Snapshot(text) => (text, Wrote::Snapshot),
+        Step::Patch(text) => (text, Wrote::Patch),
+        Step::Error(text) => (text, Wrote::Other),
+    };
+    Some(Next::Write(Frame::Text(text), wrote))
+}

@@ -1,0 +1,115 @@
+//! What can go wrong, in the caller's words.
+
+use std::fmt;
+
+use crate::model::Text;
+use crate::model::id::IdError;
+
+/// Why a handler did not do what it was asked; goes to the consumer as the result's error.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ActionError {
+    code: Text,
+    message: Text,
+}
+
+impl ActionError {
+    /// An error with a code of the application's own. The message is read by the consumer: no internals.
+    pub fn new(code: impl Into<Text>, message: impl Into<Text>) -> Self {
+        Self { code: code.into(), message: message.into() }
+    }
+
+    /// What the action names does not exist (any more).
+    pub fn not_found(message: impl Into<Text>) -> Self {
+        Self::new("not_found", message)
+    }
+
+    /// The parameters cannot be used.
+    pub fn invalid_params(message: impl Into<Text>) -> Self {
+        Self::new("invalid_params", message)
+    }
+
+    /// The session may not do this.
+    pub fn unauthorized(message: impl Into<Text>) -> Self {
+        Self::new("unauthorized", message)
+    }
+
+    /// The state does not allow it now.
+    pub fn conflict(message: impl Into<Text>) -> Self {
+        Self::new("conflict", message)
+    }
+
+    /// Something broke that the consumer can do nothing about.
+    pub fn internal(message: impl Into<Text>) -> Self {
+        Self::new("internal", message)
+    }
+
+    /// The code that the consumer sees.
+    #[must_use]
+    pub fn code(&self) -> &str {
+        &self.code
+    }
+
+    /// The sentence that the consumer sees.
+    #[must_use]
+    pub fn message(&self) -> &str {
+        &self.message
+    }
+}
+
+impl fmt::Display for ActionError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}: {}", self.code, self.message)
+    }
+}
+
+impl std::error::Error for ActionError {}
+
+/// Why a session cannot be opened or connected.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum ConnectError {
+    /// The provider is shutting down; try another instance or later.
+    Closing,
+    /// A limit is reached; says which.
+    Full(&'static str),
+    /// The session was revoked.
+    Revoked,
+    /// The session's authentication has ended.
+    Expired,
+    /// What was asked for cannot be served; says why.
+    Invalid(String),
+}
+
+impl fmt::Display for ConnectError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Closing => f.write_str("the provider is shutting down"),
+            Self::Full(limit) => write!(f, "the limit on {limit} is reached"),
+            Self::Revoked => f.write_str("the session was revoked"),
+            Self::Expired => f.write_str("the session has expired"),
+            Self::Invalid(why) => f.write_str(why),
+        }
+    }
+}
+
+impl std::error::Error for ConnectError {}
+
+/// Why a source cannot be registered.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum RegisterError {
+    /// The path holds a segment that cannot be a node id.
+    Path(String, IdError),
+    /// No session with that id is open.
+    NoSession,
+}
+
+impl fmt::Display for RegisterError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Path(path, why) => write!(f, "cannot register `{path}`: {why}"),
+            Self::NoSession => f.write_str("no session with that id is open"),
+        }
+    }
+}
+
+impl std::error::Error for RegisterError {}

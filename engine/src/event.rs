@@ -1,0 +1,210 @@
+//! What happens inside, as one enum that feeds observers, `tracing` and tests.
+
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::Arc;
+
+use parking_lot::RwLock;
+
+use crate::model::Text;
+
+/// Something that happened. Each variant says when it fires. None holds a credential or a property of an application.
+#[derive(Debug, Clone, PartialEq)]
+#[non_exhaustive]
+pub enum Event {
+    /// A session was seen for the first time, or again after it was forgotten.
+    SessionOpened {
+        /// The session's id.
+        session: Text,
+    },
+    /// A session was forgotten; says why.
+    SessionClosed {
+        /// The session's id.
+        session: Text,
+        /// `idle`, `expired`, `revoked` or `closed`.
+        reason: &'static str,
+    },
+    /// The tree of a session without a connection was dropped; the session stays.
+    TreeEvicted {
+        /// The session's id.
+        session: Text,
+        /// `idle` or `least_recent`.
+        reason: &'static str,
+    },
+    /// A connection was opened.
+    Connected {
+        /// The session's id.
+        session: Text,
+        /// The connection's number.
+        connection: u64,
+    },
+    /// A connection ended; says why.
+    Disconnected {
+        /// The session's id.
+        session: Text,
+        /// The connection's number.
+        connection: u64,
+        /// `gone`, `closing`, `slow`, `silent`, `abuse`, `revoked`, `expired` or `too_big`.
+        reason: &'static str,
+    },
+    /// An upgrade or a connection was refused.
+    Refused {
+        /// The HTTP status.
+        status: u16,
+        /// Why, in a few words.
+        reason: &'static str,
+    },
+    /// A descriptor function ran.
+    Evaluated {
+        /// The registered path.
+        path: Text,
+        /// For which session; others may share the result.
+        session: Text,
+    },
+    /// A session's tree changed.
+    Committed {
+        /// The session's id.
+        session: Text,
+        /// The version that its messages carry from now on.
+        version: u64,
+    },
+    /// A refresh pass ended.
+    Passed {
+        /// How many sessions it looked at.
+        sessions: usize,
+        /// How many descriptor functions ran.
+        evaluated: usize,
+        /// How many results were shared instead.
+        shared: usize,
+        /// How many trees changed.
+        committed: usize,
+        /// How long it took, in us.
+        took_us: u64,
+    },
+    /// A descriptor function panicked or failed. The last good content stays, or `unavailable` stands in its place.
+    SourceFailed {
+        /// The registered path.
+        path: Text,
+        /// For which session.
+        session: Text,
+        /// The panic's or error's text, for the log.
+        why: Arc<str>,
+    },
+    /// A descriptor gave something that peers could not digest; it was mended.
+    Mended {
+        /// The node.
+        path: String,
+        /// What was wrong and what was done.
+        what: String,
+    },
+    /// A snapshot was written for a subscription.
+    SnapshotSent {
+        /// The session's id.
+        session: Text,
+        /// The connection's number.
+        connection: u64,
+        /// The frame's size.
+        bytes: usize,
+    },
+    /// A patch was written for a subscription.
+    PatchSent {
+        /// The session's id.
+        session: Text,
+        /// The connection's number.
+        connection: u64,
+        /// The frame's size.
+        bytes: usize,
+    },
+    /// A view was too large and was compacted.
+    Compacted {
+        /// The session's id.
+        session: Text,
+        /// How many nodes it had.
+        nodes: usize,
+    },
+    /// An action was invoked and answered.
+    Invoked {
+        /// The session's id.
+        session: Text,
+        /// The node, from the root.
+        path: Text,
+        /// The action's name.
+        action: Text,
+        /// `ok`, `accepted`, or the error's code.
+        status: Text,
+        /// How long it took, its refresh included, in us.
+        took_us: u64,
+    },
+    /// A handler, predicate or observer panicked; says which and how, for the log.
+    Panicked {
+        /// `handler`, `predicate`, `observer`, `window` or `task`.
+        what: &'static str,
+        /// The panic's text.
+        why: String,
+    },
+    /// A bound of the configuration was reached.
+    LimitReached {
+        /// The name of the field in `Config`.
+        limit: &'static str,
+        /// The session that ran into it.
+        session: Text,
+    },
+}
+
+type Observer = Arc<dyn Fn(&Event) + Send + Sync>;
+
+/// Who listens to events.
+#[derive(Default)]
+pub(crate) struct Observers(RwLock<Vec<Observer>>);
+
+impl Observers {
+    pub(crate) fn add(&self, observer: impl Fn(&Event) + Send + Sync + 'static) {
+        self.0.write().push(Arc::new(observer));
+    }
+
+    /// Tells observers and the log. The event is made only if somebody listens; observers run without a lock, and a
+    /// panic of one is reported to the others.
+    pub(crate) fn emit(&self, event: impl FnOnce() -> Event) {
+        let observers = self.0.read().clone();
+        if observers.is_empty() && !tracing::enabled!(target: "grove", tracing::Level::DEBUG) {
+            return;
+        }
+        self.deliver(&observers, &event());
+    }
+
+    /// Like [`Observers::emit`], for what an operator must see even if nobody listens.
+    pub(crate) fn warn(&self, event: &Event) {
+        let observers = self.0.read().clone();
+        self.deliver(&observers, event);
+    }
+
+    fn deliver(&self, observers: &[Observer], event: &Event) {
+        log(event);
+        for (at, observer) in observers.iter().enumerate() {
+            if let Err(panic) = catch_unwind(AssertUnwindSafe(|| observer(event))) {
+                let why = crate::render::evaluate::panic_sentence(panic.as_ref());
+                let report = Event::Panicked { what: "observer", why };
+                log(&report);
+                for other in observers.iter().enumerate().filter(|(other, _)| *other != at).map(|(_, other)| other) {
+                    // A second panic while reporting the first is only logged.
+                    let _ = catch_unwind(AssertUnwindSafe(|| other(&report)));
+                }
+            }
+        }
+    }
+}
+
+impl std::fmt::Debug for Observers {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Observers").finish_non_exhaustive()
+    }
+}
+
+fn log(event: &Event) {
+    match event {
+        Event::SourceFailed { .. } | Event::Panicked { .. } => tracing::error!(target: "grove", ?event),
+        Event::Mended { .. } | Event::LimitReached { .. } | Event::Compacted { .. } | Event::Refused { .. } => {
+            tracing::warn!(target: "grove", ?event);
+        }
+        _ => tracing::debug!(target: "grove", ?event),
+    }
+}

@@ -1,0 +1,42 @@
+//! Grove: session-scoped state trees for AI consumers.
+pub mod model;
+pub mod error;
+pub mod config;
+pub mod render;
+pub mod protocol;
+pub mod event;
+pub mod clock;
+pub(crate) mod busy;
+pub(crate) mod deliver;
+pub(crate) mod sessions;
+pub mod refresh;
+pub(crate) mod core;
+pub(crate) mod receive;
+pub mod connection;
+pub mod provider;
+pub mod stats;
+pub mod engine;
+#[cfg(feature = "testing")]
+pub mod testing;
+
+pub use clock::Clock;
+pub use config::Config;
+pub use connection::Connection;
+pub use deliver::outbox::Frame;
+pub use engine::{Engine, EngineBuilder};
+pub use error::{ActionError, ConnectError, RegisterError};
+pub use event::Event;
+pub use protocol::CAPABILITIES;
+pub use model::affordance::Estimate;
+pub use model::content_ref::ContentRef;
+pub use model::meta::Urgency;
+pub use model::session::Session;
+pub use model::value::Value;
+pub use protocol::SLOP_VERSION;
+pub use provider::{Discovery, Provider, Role};
+pub use refresh::scope::Scope;
+pub use render::action::{Action, IntoOutcome, Invocation, Outcome};
+pub use render::descriptor::{Descriptor, Item};
+pub use render::registry::{IntoDescriptor, IntoLoaded, Sharing, Source, WindowRequest};
+pub use render::task::Task;
+pub use stats::Stats;

@@ -1,0 +1,74 @@
+//! Paths: node ids joined by `/`, read as tolerantly as every peer does (contract 1.3).
+
+use super::Text;
+use super::id::{self, IdError};
+
+/// The segments of a path; empty segments do not count, so `""`, `/` and `//` are all the root.
+pub fn segments(path: &str) -> impl Iterator<Item = &str> {
+    path.split('/').filter(|segment| !segment.is_empty())
+}
+
+/// The one spelling under which a path is kept: no slash at either end, none doubled; the root is empty.
+#[must_use]
+pub fn normal(path: &str) -> Text {
+    let mut out = Text::default();
+    for segment in segments(path) {
+        if !out.is_empty() {
+            out.push('/');
+        }
+        out.push_str(segment);
+    }
+    out
+}
+
+/// A path as consumers write it: `/` for the root, `/a/b` below it.
+#[must_use]
+pub fn absolute(path: &str) -> String {
+    format!("/{}", normal(path))
+}
+
+/// The normal spelling of a path under which a source may be registered.
+///
+/// # Errors
+/// Says which rule a segment breaks (contract 2.5).
+pub fn registrable(path: &str) -> Result<Text, IdError> {
+    segments(path).try_for_each(id::check)?;
+    Ok(normal(path))
+}
+
+/// Whether `inner` is `outer` or lies below it; both in the normal spelling.
+#[must_use]
+pub fn covers(outer: &str, inner: &str) -> bool {
+    outer.is_empty()
+        || inner == outer
+        || (inner.len() > outer.len() && inner.starts_with(outer) && inner.as_bytes()[outer.len()] == b'/')
+}
+
+/// Escapes a property key for use inside a patch path (contract 1.6).
+#[must_use]
+pub fn escape_key(key: &str) -> String {
+    key.replace('~', "~0").replace('/', "~1")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn slashes_at_the_ends_and_doubled_ones_do_not_count() {
+        for spelling in ["a/b", "/a/b", "a/b/", "//a//b//"] {
+            assert_eq!(normal(spelling), "a/b");
+        }
+        assert_eq!(normal("/"), "");
+        assert_eq!(absolute(""), "/");
+    }
+
+    #[test]
+    fn a_path_covers_itself_and_what_lies_below_but_not_a_longer_name() {
+        assert!(covers("", "a"));
+        assert!(covers("a", "a/b"));
+        assert!(covers("a", "a"));
+        assert!(!covers("a", "ab"));
+        assert!(!covers("a/b", "a"));
+    }
+}

@@ -1,0 +1,332 @@
+//! For whom a tree is rendered, and what of it a descriptor looked at.
+
+use std::any::Any;
+use std::fmt;
+use std::sync::Arc;
+use std::time::SystemTime;
+
+use parking_lot::Mutex;
+
+use super::Text;
+
+/// For whom a tree is rendered: id, user, project, claims and the application's own data.
+///
+/// An authenticator builds one with [`Session::new`] and the `with_` methods.
+/// A descriptor function gets a *tracked* handle: each getter records what was read, and sessions that answer all those
+/// reads alike share the result. So read what you use and nothing else: a descriptor that reads only
+/// `attribute("org")` runs once per organisation.
+///
+/// Learning who the session is by another way (a thread local, a captured map with a key that was not read) defeats
+/// this; give such a source [`Sharing::Never`](crate::Sharing::Never).
+#[derive(Clone)]
+pub struct Session {
+    context: Arc<Context>,
+    reads: Option<Arc<ReadLog>>,
+}
+
+/// Who a session is. Light, immutable, replaced as a whole.
+#[derive(Clone)]
+pub(crate) struct Context {
+    id: Text,
+    user: Option<Text>,
+    project: Option<Text>,
+    parent: Option<Text>,
+    attributes: Vec<(Text, Text)>,
+    permissions: Vec<Text>,
+    expires_at: Option<SystemTime>,
+    data: Option<Arc<dyn Any + Send + Sync>>,
+}
+
+/// One question that a descriptor asked its session.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Read {
+    Id,
+    User,
+    Project,
+    Parent,
+    Attribute(Text),
+    Attributes,
+    Permission(Text),
+    Permissions,
+    Expiry,
+    /// Typed data: nobody can say what of it was used, so it counts as the whole session.
+    Whole,
+}
+
+/// The answer that a session gives to a [`Read`].
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub(crate) enum Answer {
+    Text(Option<Text>),
+    Flag(bool),
+    Pairs(Vec<(Text, Text)>),
+    Names(Vec<Text>),
+    Time(Option<SystemTime>),
+}
+
+#[derive(Default)]
+struct ReadLog(Mutex<Vec<Read>>);
+
+impl Session {
+    /// A session that has only an id. The id must be unique in the engine, and is never a credential.
+    pub fn new(id: impl Into<Text>) -> Self {
+        let context = Context {
+            id: id.into(),
+            user: None,
+            project: None,
+            parent: None,
+            attributes: Vec::new(),
+            permissions: Vec::new(),
+            expires_at: None,
+            data: None,
+        };
+        Self { context: Arc::new(context), reads: None }
+    }
+
+    fn edit(mut self, change: impl FnOnce(&mut Context)) -> Self {
+        change(Arc::make_mut(&mut self.context));
+        self
+    }
+
+    /// Whose session it is; one user may have several.
+    #[must_use]
+    pub fn with_user(self, user: impl Into<Text>) -> Self {
+        self.edit(|context| context.user = Some(user.into()))
+    }
+
+    /// The project, tenant or workspace.
+    #[must_use]
+    pub fn with_project(self, project: impl Into<Text>) -> Self {
+        self.edit(|context| context.project = Some(project.into()))
+    }
+
+    /// The session that this one was derived from.
+    #[must_use]
+    pub fn with_parent(self, parent: impl Into<Text>) -> Self {
+        self.edit(|context| context.parent = Some(parent.into()))
+    }
+
+    /// A claim by name; setting it again replaces it.
+    #[must_use]
+    pub fn with_attribute(self, name: impl Into<Text>, value: impl Into<Text>) -> Self {
+        let (name, value) = (name.into(), value.into());
+        self.edit(|context| match context.attributes.binary_search_by(|(known, _)| known.cmp(&name)) {
+            Ok(at) => context.attributes[at].1 = value,
+            Err(at) => context.attributes.insert(at, (name, value)),
+        })
+    }
+
+    /// One more thing that the session may do.
+    #[must_use]
+    pub fn with_permission(self, permission: impl Into<Text>) -> Self {
+        self.with_permissions([permission])
+    }
+
+    /// More things that the session may do.
+    #[must_use]
+    pub fn with_permissions<P: Into<Text>>(self, permissions: impl IntoIterator<Item = P>) -> Self {
+        self.edit(|context| {
+            context.permissions.extend(permissions.into_iter().map(Into::into));
+            context.permissions.sort_unstable();
+            context.permissions.dedup();
+        })
+    }
+
+    /// When the authentication behind the session ends.
+    #[must_use]
+    pub fn with_expiry(self, at: SystemTime) -> Self {
+        self.edit(|context| context.expires_at = Some(at))
+    }
+
+    /// The application's own data. Reading it counts as reading the whole session, so nothing is shared then.
+    #[must_use]
+    pub fn with_data<T: Any + Send + Sync>(self, data: T) -> Self {
+        self.edit(|context| context.data = Some(Arc::new(data)))
+    }
+
+    fn read(&self, read: impl FnOnce() -> Read) -> &Context {
+        if let Some(log) = &self.reads {
+            let read = read();
+            let mut log = log.0.lock();
+            if !log.contains(&read) {
+                log.push(read);
+            }
+        }
+        &self.context
+    }
+
+    /// The session's id.
+    #[must_use]
+    pub fn id(&self) -> &str {
+        &self.read(|| Read::Id).id
+    }
+
+    /// Whose session it is.
+    #[must_use]
+    pub fn user(&self) -> Option<&str> {
+        self.read(|| Read::User).user.as_deref()
+    }
+
+    /// The project, tenant or workspace.
+    #[must_use]
+    pub fn project(&self) -> Option<&str> {
+        self.read(|| Read::Project).project.as_deref()
+    }
+
+    /// The session that this one was derived from.
+    #[must_use]
+    pub fn parent(&self) -> Option<&str> {
+        self.read(|| Read::Parent).parent.as_deref()
+    }
+
+    /// One claim.
+    #[must_use]
+    pub fn attribute(&self, name: &str) -> Option<&str> {
+        self.read(|| Read::Attribute(name.into())).attribute(name)
+    }
+
+    /// All claims, sorted by name. Sessions that differ in any of them share nothing then.
+    #[must_use]
+    pub fn attributes(&self) -> Vec<(&str, &str)> {
+        let context = self.read(|| Read::Attributes);
+        context.attributes.iter().map(|(name, value)| (name.as_str(), value.as_str())).collect()
+    }
+
+    /// Whether the session may do something. Only this one answer is recorded.
+    #[must_use]
+    pub fn can(&self, permission: &str) -> bool {
+        self.read(|| Read::Permission(permission.into())).can(permission)
+    }
+
+    /// Everything that the session may do, sorted.
+    #[must_use]
+    pub fn permissions(&self) -> Vec<&str> {
+        self.read(|| Read::Permissions).permissions.iter().map(Text::as_str).collect()
+    }
+
+    /// When the authentication behind the session ends.
+    #[must_use]
+    pub fn expires_at(&self) -> Option<SystemTime> {
+        self.read(|| Read::Expiry).expires_at
+    }
+
+    /// The application's own data, if it was given as a `T`. Counts as reading the whole session.
+    #[must_use]
+    pub fn data<T: Any + Send + Sync>(&self) -> Option<&T> {
+        self.read(|| Read::Whole).data.as_deref().and_then(|data| (data as &dyn Any).downcast_ref())
+    }
+
+    /// The same session without a recorder, as handlers and predicates get it.
+    pub(crate) fn untracked(context: Arc<Context>) -> Self {
+        Self { context, reads: None }
+    }
+
+    /// The same session with a recorder of its own.
+    pub(crate) fn tracked(context: Arc<Context>) -> Self {
+        Self { context, reads: Some(Arc::default()) }
+    }
+
+    /// What was read so far, in the order of the first reading.
+    pub(crate) fn reads(&self) -> Vec<Read> {
+        self.reads.as_ref().map(|log| log.0.lock().clone()).unwrap_or_default()
+    }
+
+    pub(crate) fn context(&self) -> &Arc<Context> {
+        &self.context
+    }
+}
+
+impl Context {
+    pub(crate) fn id(&self) -> &Text {
+        &self.id
+    }
+
+    pub(crate) fn user(&self) -> Option<&Text> {
+        self.user.as_ref()
+    }
+
+    pub(crate) fn attributes(&self) -> &[(Text, Text)] {
+        &self.attributes
+    }
+
+    pub(crate) fn attribute(&self, name: &str) -> Option<&str> {
+        let at = self.attributes.binary_search_by(|(known, _)| known.as_str().cmp(name)).ok()?;
+        Some(&self.attributes[at].1)
+    }
+
+    pub(crate) const fn expires_at(&self) -> Option<SystemTime> {
+        self.expires_at
+    }
+
+    /// Whether a tree rendered for one would be the same for the other. Typed data cannot be compared, so it differs
+    /// unless it is the same allocation.
+    pub(crate) fn same_claims(&self, other: &Self) -> bool {
+        let same_data = match (&self.data, &other.data) {
+            (None, None) => true,
+            (Some(mine), Some(theirs)) => Arc::ptr_eq(mine, theirs),
+            _ => false,
+        };
+        same_data
+            && self.user == other.user
+            && self.project == other.project
+            && self.parent == other.parent
+            && self.attributes == other.attributes
+            && self.permissions == other.permissions
+            && self.expires_at == other.expires_at
+    }
+
+    fn can(&self, permission: &str) -> bool {
+        self.permissions.binary_search_by(|known| known.as_str().cmp(permission)).is_ok()
+    }
+
+    /// What this session answers to a read that some evaluation made.
+    pub(crate) fn answer(&self, read: &Read) -> Answer {
+        match read {
+            Read::Id | Read::Whole => Answer::Text(Some(self.id.clone())),
+            Read::User => Answer::Text(self.user.clone()),
+            Read::Project => Answer::Text(self.project.clone()),
+            Read::Parent => Answer::Text(self.parent.clone()),
+            Read::Attribute(name) => Answer::Text(self.attribute(name).map(Text::from)),
+            Read::Attributes => Answer::Pairs(self.attributes.clone()),
+            Read::Permission(name) => Answer::Flag(self.can(name)),
+            Read::Permissions => Answer::Names(self.permissions.clone()),
+            Read::Expiry => Answer::Time(self.expires_at),
+        }
+    }
+}
+
+impl fmt::Debug for Session {
+    /// Shows nothing of the session: text made from it inside a descriptor would be a read that nobody recorded.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Session").finish_non_exhaustive()
+    }
+}
+
+impl fmt::Debug for Context {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Context").field("id", &self.id).finish_non_exhaustive()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_first_reads_are_recorded_and_in_order() {
+        let session = Session::new("s").with_user("alice").with_attribute("org", "acme").with_permission("write");
+        let tracked = Session::tracked(Arc::clone(session.context()));
+        assert_eq!(tracked.attribute("org"), Some("acme"));
+        assert!(tracked.can("write"));
+        assert!(tracked.can("write"));
+        assert_eq!(tracked.user(), Some("alice"));
+        assert_eq!(
+            tracked.reads(),
+            [Read::Attribute("org".into()), Read::Permission("write".into()), Read::User]
+        );
+    }
+
+    #[test]
+    fn debug_text_holds_nothing_that_could_be_read_untracked() {
+        assert_eq!(format!("{:?}", Session::new("secret").with_user("alice")), "Session { .. }");
+    }
+}

@@ -1,0 +1,13 @@
+//! JSON text in and out: the only place that knows how messages are spelled.
+
+pub mod code;
+pub(crate) mod decode;
+pub(crate) mod encode;
+pub(crate) mod message;
+
+/// The version of the protocol that `hello` and discovery name.
+pub const SLOP_VERSION: &str = "0.1";
+
+/// What this engine can do, as `hello` and discovery say it (contract 1.1).
+pub const CAPABILITIES: &[&str] =
+    &["state", "patches", "affordances", "attention", "windowing", "async", "content_refs"];

@@ -1,0 +1,58 @@
+//! Messages as values.
+
+use serde::Serialize;
+use serde_json::Value;
+use serde_json::value::RawValue;
+
+use crate::render::view::ViewOptions;
+
+/// The id of a request, echoed as it came: most peers send a text, some a number (contract 1.9).
+#[derive(Debug, Clone)]
+pub(crate) struct RequestId(Box<RawValue>);
+
+impl RequestId {
+    pub(crate) fn from_value(value: &Value) -> Option<Self> {
+        if value.is_string() || value.is_number() {
+            serde_json::value::to_raw_value(value).ok().map(Self)
+        } else {
+            None
+        }
+    }
+
+    pub(crate) fn text(&self) -> &str {
+        self.0.get()
+    }
+}
+
+impl PartialEq for RequestId {
+    fn eq(&self, other: &Self) -> bool {
+        self.text() == other.text()
+    }
+}
+
+impl Serialize for RequestId {
+    fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        self.0.serialize(serializer)
+    }
+}
+
+/// What a consumer sends.
+#[derive(Debug)]
+pub(crate) enum Request {
+    /// A peer of another transport's habits asks for `hello`.
+    Connect,
+    Subscribe { id: RequestId, view: ViewOptions },
+    Unsubscribe { id: RequestId },
+    Query { id: RequestId, view: ViewOptions },
+    Invoke { id: RequestId, path: String, action: String, params: Value },
+}
+
+/// A message that cannot be served, and how to say so.
+#[derive(Debug, PartialEq)]
+pub(crate) struct Refused {
+    pub(crate) id: Option<RequestId>,
+    pub(crate) code: &'static str,
+    pub(crate) message: String,
+    /// An invoke is answered with a result, everything else with an error.
+    pub(crate) as_result: bool,
+}

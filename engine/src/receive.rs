@@ -1,0 +1,7 @@
+//! What comes in: each message is decoded once and goes to one place.
+
+pub(crate) mod dispatch;
+pub(crate) mod invoke;
+pub(crate) mod load;
+pub(crate) mod query;
+pub(crate) mod tasks;

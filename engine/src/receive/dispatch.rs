@@ -1,0 +1,79 @@
+//! One match over what a consumer can say.
+
+use std::sync::Arc;
+
+use crate::core::Core;
+use crate::deliver::link::Link;
+use crate::deliver::subscription::Subscription;
+use crate::event::Event;
+use crate::protocol::code::error;
+use crate::protocol::message::{Request, RequestId};
+use crate::protocol::{decode, encode};
+use crate::render::view::ViewOptions;
+use crate::sessions::slot::Slot;
+
+/// One consumer's way in: the engine, its session, its way out.
+#[derive(Debug, Clone)]
+pub(crate) struct Peer {
+    pub(crate) core: Arc<Core>,
+    pub(crate) slot: Arc<Slot>,
+    pub(crate) link: Arc<Link>,
+}
+
+/// Serves one frame.
+pub(crate) fn receive(peer: &Peer, text: &str) {
+    for message in decode::decode(text) {
+        if peer.link.outbox.lock().is_ending() {
+            return;
+        }
+        match message {
+            Ok(request) => dispatch(peer, request),
+            Err(refused) => peer.link.reply(encode::refused(&refused)),
+        }
+    }
+}
+
+fn dispatch(peer: &Peer, request: Request) {
+    match request {
+        Request::Connect => peer.link.reply(peer.core.hello(&peer.slot)),
+        Request::Subscribe { id, view } => subscribe(peer, id, view),
+        Request::Unsubscribe { id } => peer.link.outbox.lock().unsubscribe(&id),
+        Request::Query { id, view } => super::query::query(peer, id, view),
+        Request::Invoke { id, path, action, params } => super::invoke::invoke(peer, id, path, action, params),
+    }
+}
+
+fn subscribe(peer: &Peer, id: RequestId, view: ViewOptions) {
+    let max = peer.core.config.max_subscriptions;
+    let mut outbox = peer.link.outbox.lock();
+    if outbox.subscriptions() >= max && !outbox.has_subscription(&id) {
+        drop(outbox);
+        peer.core.limit_reached("max_subscriptions", &peer.slot);
+        peer.link.reply(encode::error(Some(&id), error::BUSY, "this connection has too many subscriptions"));
+        return;
+    }
+    outbox.subscribe(Subscription::new(id, view));
+    drop(outbox);
+    peer.core.want_tree(&peer.slot);
+    peer.link.wake();
+}
+
+impl Core {
+    /// `hello`, with the fields of the session that the application lets out (contract 1.1).
+    pub(crate) fn hello(&self, slot: &Slot) -> String {
+        let session = slot.session();
+        let field = |name: &str| match name {
+            "user" => session.user(),
+            "project" => session.project(),
+            name => session.attribute(name),
+        };
+        let told = self.hello_fields.iter().filter_map(|name| Some((name.to_string(), field(name)?.into())));
+        let told: serde_json::Map<_, _> = told.collect();
+        let told = (!told.is_empty()).then_some(serde_json::Value::Object(told));
+        encode::hello(&self.id, &self.name, told.as_ref())
+    }
+
+    pub(crate) fn limit_reached(&self, limit: &'static str, slot: &Slot) {
+        self.observers.warn(&Event::LimitReached { limit, session: slot.context().id().clone() });
+    }
+}

@@ -1,0 +1,156 @@
+//! Runs an action: find it in the live tree, check, run, refresh, then answer behind the patches (contract 1.7, 1.8).
+
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::Arc;
+
+use futures_util::FutureExt;
+use serde_json::Value;
+
+use super::dispatch::Peer;
+use super::load::{Loaded, missing_item};
+use crate::deliver::subscription::Versioned;
+use crate::error::ActionError;
+use crate::event::Event;
+use crate::model::Text;
+use crate::model::path;
+use crate::protocol::code::error;
+use crate::protocol::encode;
+use crate::protocol::message::RequestId;
+use crate::render::action::{Action, Handler, Invocation, Outcome};
+use crate::render::evaluate::panic_sentence;
+
+/// One call on its way.
+struct Call {
+    id: RequestId,
+    path: String,
+    action: String,
+    params: Value,
+}
+
+/// An action that the caller's live tree offers, and the node's path.
+struct Found {
+    action: Action,
+    path: Text,
+}
+
+/// Runs the call in the background; the connection goes on meanwhile.
+pub(crate) fn invoke(peer: &Peer, id: RequestId, path: String, action: String, params: Value) {
+    if !peer.link.begin_call(&id, peer.core.config.max_calls) {
+        peer.core.limit_reached("max_calls", &peer.slot);
+        let busy = ActionError::new(error::BUSY, "too many requests of this connection are running");
+        peer.link.reply(encode::result(&id, &Err(busy)));
+        return;
+    }
+    let peer = peer.clone();
+    let call = Call { id, path, action, params };
+    peer.core.clone().spawn(async move { run(&peer, call).await });
+}
+
+async fn run(peer: &Peer, call: Call) {
+    let started = peer.core.now_ms();
+    let (id, name, at) = (call.id.clone(), Text::from(call.action.as_str()), path::normal(&call.path));
+    let answer = match find(peer, &call).await {
+        Ok(found) => perform(peer, found, call.params).await,
+        Err(error) => Err(error),
+    };
+    let status = status(&answer);
+    if peer.link.end_call(&id) {
+        peer.link.reply_after_patches(encode::result(&id, &answer));
+    }
+    peer.core.observers.emit(|| Event::Invoked {
+        session: peer.slot.context().id().clone(),
+        path: at,
+        action: name,
+        status,
+        took_us: (peer.core.now_ms() - started) * 1000,
+    });
+}
+
+fn status(answer: &Result<Outcome, ActionError>) -> Text {
+    match answer {
+        Ok(outcome) if outcome.accepted => "accepted".into(),
+        Ok(_) => "ok".into(),
+        Err(error) => error.code().into(),
+    }
+}
+
+/// Looks for the action where the caller can see it: what is not in this session's tree cannot be invoked.
+async fn find(peer: &Peer, call: &Call) -> Result<Found, ActionError> {
+    let ended = || ActionError::internal("the session has ended");
+    let now = peer.core.tree(&peer.slot).await.ok_or_else(ended)?;
+    if let Some(located) = now.tree.resolve(&call.path) {
+        let offers = located.node.fields().map_or(&[][..], |fields| fields.offers);
+        return offered(offers, call).map(|action| Found { action, path: located.path.clone() });
+    }
+    find_loaded(peer, call, &now).await
+}
+
+async fn find_loaded(peer: &Peer, call: &Call, now: &Versioned) -> Result<Found, ActionError> {
+    let missing = missing_item(&now.tree, &call.path).ok_or_else(no_such_path)?;
+    match peer.core.load(&peer.slot, missing).await {
+        Loaded::Item(item) => {
+            offered(item.root().fields().offers, call).map(|action| Found { action, path: path::normal(&call.path) })
+        }
+        Loaded::Failed => Err(ActionError::internal("the item could not be loaded")),
+        Loaded::Window(..) | Loaded::Nothing => Err(no_such_path()),
+    }
+}
+
+fn no_such_path() -> ActionError {
+    ActionError::not_found("there is no such path")
+}
+
+fn offered(offers: &[Action], call: &Call) -> Result<Action, ActionError> {
+    let known = offers.iter().find(|action| action.name() == call.action);
+    known.cloned().ok_or_else(|| ActionError::not_found("the node offers no such action"))
+}
+
+/// Checks, runs, and refreshes the caller's session whatever came of it: a handler may fail after it changed something.
+async fn perform(peer: &Peer, found: Found, params: Value) -> Result<Outcome, ActionError> {
+    let core = &peer.core;
+    let session = peer.slot.session();
+    if let Some(schema) = &found.action.inner.params {
+        schema.check(&params).map_err(ActionError::invalid_params)?;
+    }
+    let at = path::absolute(&found.path);
+    if let Some(authorize) = &core.authorize {
+        let allowed = catch_unwind(AssertUnwindSafe(|| authorize(&session, &at, &found.action)));
+        allowed.unwrap_or_else(|panic| Err(core.panicked("authorize", panic_sentence(panic.as_ref()))))?;
+    }
+    let invocation = Invocation { session, path: at, params, host: core.task_host() };
+    let answer = handle(peer, found.action, invocation).await;
+    core.refresh_slot(&peer.slot).await;
+    answer
+}
+
+async fn handle(peer: &Peer, action: Action, invocation: Invocation) -> Result<Outcome, ActionError> {
+    let caught = match &action.inner.handler {
+        Handler::Blocking(_) => {
+            let run = move || match &action.inner.handler {
+                Handler::Blocking(handler) => catch_unwind(AssertUnwindSafe(|| handler(invocation))),
+                Handler::Async(_) => unreachable!("an action keeps its handler"),
+            };
+            match peer.core.runtime.spawn_blocking(run).await {
+                Ok(caught) => caught,
+                Err(error) => return Err(peer.core.panicked("handler", error.to_string())),
+            }
+        }
+        Handler::Async(handler) => match catch_unwind(AssertUnwindSafe(|| handler(invocation))) {
+            Ok(future) => AssertUnwindSafe(future).catch_unwind().await,
+            Err(panic) => Err(panic),
+        },
+    };
+    caught.unwrap_or_else(|panic| Err(peer.core.panicked("handler", panic_sentence(panic.as_ref()))))
+}
+
+impl crate::core::Core {
+    /// The log learns what happened, the consumer only that something did.
+    pub(crate) fn panicked(&self, what: &'static str, why: String) -> ActionError {
+        self.observers.warn(&Event::Panicked { what, why });
+        ActionError::internal("the action failed")
+    }
+
+    pub(crate) fn task_host(&self) -> Arc<dyn crate::render::task::TaskHost> {
+        Arc::new(super::tasks::Host::new(self.me.clone()))
+    }
+}

@@ -1,0 +1,387 @@
+//! One run of evaluate, commit, wake over a set of sessions, on threads where application code may block.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+
+use event_listener::Event as Signal;
+use futures_util::StreamExt;
+use futures_util::future::BoxFuture;
+use hashbrown::HashMap;
+use parking_lot::{Mutex, RwLock};
+
+use super::schedule::Job;
+use crate::clock::Clock;
+use crate::event::{Event, Observers};
+use crate::model::Text;
+use crate::model::session::Context;
+use crate::render::evaluate::{Evaluation, Rendered, Renderer};
+use crate::render::fragment::Fragment;
+use crate::render::layout::Entry;
+use crate::render::read_trace::{Claim, ReadTrace};
+use crate::render::registry::{Describe, Registry, Sharing, Source};
+use crate::render::tree::Tree;
+use crate::sessions::slot::{Base, Begin, Done, Paths, Slot};
+
+/// A worker takes this many sessions at a time.
+const SLICE: usize = 32;
+
+/// What renders: the registry, the renderer and the counters that passes share.
+#[derive(Debug)]
+pub(crate) struct Passes {
+    pub(crate) registry: RwLock<Registry>,
+    pub(crate) renderer: Renderer,
+    pub(crate) observers: Arc<Observers>,
+    pub(crate) clock: Arc<dyn Clock>,
+    pub(crate) threads: usize,
+    pub(crate) async_evaluations: usize,
+    pub(crate) runtime: tokio::runtime::Handle,
+    version: AtomicU64,
+    ticket: AtomicU64,
+    commits: AtomicU64,
+    shared: AtomicU64,
+}
+
+/// What one pass did.
+#[derive(Debug, Default)]
+struct Tally {
+    evaluated: AtomicUsize,
+    shared: AtomicUsize,
+    committed: AtomicUsize,
+}
+
+/// One pass: its place in the order of passes, and what its sessions share.
+#[derive(Debug)]
+struct Pass {
+    ticket: u64,
+    traces: Mutex<HashMap<usize, Arc<SourceTrace>>>,
+    /// Results of async sources, by slot and source.
+    awaited: Mutex<HashMap<(usize, usize), Rendered>>,
+    tally: Tally,
+}
+
+/// Who shares the evaluations of one source.
+#[derive(Debug, Default)]
+struct SourceTrace {
+    trace: Mutex<ReadTrace<Rendered>>,
+    /// Told when a leader has settled or given up.
+    released: Signal,
+}
+
+impl Passes {
+    pub(crate) fn new(
+        renderer: Renderer,
+        observers: Arc<Observers>,
+        clock: Arc<dyn Clock>,
+        threads: usize,
+        async_evaluations: usize,
+        runtime: tokio::runtime::Handle,
+    ) -> Self {
+        Self {
+            registry: RwLock::new(Registry::new()),
+            renderer,
+            observers,
+            clock,
+            threads,
+            async_evaluations,
+            runtime,
+            version: AtomicU64::new(0),
+            ticket: AtomicU64::new(0),
+            commits: AtomicU64::new(0),
+            shared: AtomicU64::new(0),
+        }
+    }
+
+    /// How many trees were committed since the start.
+    pub(crate) fn commits(&self) -> u64 {
+        self.commits.load(Ordering::Relaxed)
+    }
+
+    /// How many evaluations were spared by sharing since the start.
+    pub(crate) fn shared(&self) -> u64 {
+        self.shared.load(Ordering::Relaxed)
+    }
+
+    fn next_version(&self) -> u64 {
+        self.version.fetch_add(1, Ordering::SeqCst) + 1
+    }
+
+    /// Renders the jobs. When it returns, every tree is committed, those included that other passes were at.
+    pub(crate) async fn run(self: &Arc<Self>, jobs: Vec<Job>) {
+        if jobs.is_empty() {
+            return;
+        }
+        let started_ms = self.clock.now_ms();
+        let pass = Arc::new(Pass {
+            ticket: self.ticket.fetch_add(1, Ordering::SeqCst) + 1,
+            traces: Mutex::default(),
+            awaited: Mutex::default(),
+            tally: Tally::default(),
+        });
+        let jobs: Arc<[Job]> = jobs.into();
+        self.await_async_sources(&pass, &jobs).await;
+        for done in self.run_on_workers(&pass, &jobs).await {
+            done.wait().await;
+        }
+        self.shared.fetch_add(pass.tally.shared.load(Ordering::Relaxed) as u64, Ordering::Relaxed);
+        self.observers.emit(|| Event::Passed {
+            sessions: jobs.len(),
+            evaluated: pass.tally.evaluated.load(Ordering::Relaxed),
+            shared: pass.tally.shared.load(Ordering::Relaxed),
+            committed: pass.tally.committed.load(Ordering::Relaxed),
+            took_us: self.clock.now_ms().saturating_sub(started_ms) * 1000,
+        });
+    }
+
+    async fn run_on_workers(self: &Arc<Self>, pass: &Arc<Pass>, jobs: &Arc<[Job]>) -> Vec<Arc<Done>> {
+        let next = Arc::new(AtomicUsize::new(0));
+        let workers = self.threads.clamp(1, jobs.len().div_ceil(SLICE));
+        let handles: Vec<_> = (0..workers)
+            .map(|_| {
+                let (passes, pass, jobs, next) = (Arc::clone(self), Arc::clone(pass), Arc::clone(jobs), Arc::clone(&next));
+                self.runtime.spawn_blocking(move || passes.work(&pass, &jobs, &next))
+            })
+            .collect();
+        let mut queued = Vec::new();
+        for handle in handles {
+            match handle.await {
+                Ok(waits) => queued.extend(waits),
+                Err(error) => tracing::error!(target: "grove", %error, "a pass worker failed"),
+            }
+        }
+        queued
+    }
+
+    fn work(self: &Arc<Self>, pass: &Pass, jobs: &[Job], next: &AtomicUsize) -> Vec<Arc<Done>> {
+        let mut queued = Vec::new();
+        loop {
+            let from = next.fetch_add(SLICE, Ordering::Relaxed);
+            let Some(slice) = jobs.get(from..(from + SLICE).min(jobs.len())).filter(|slice| !slice.is_empty()) else {
+                return queued;
+            };
+            queued.extend(slice.iter().filter_map(|job| self.render(pass, job)));
+        }
+    }
+
+    /// Renders one slot. Answers whom to wait for if another pass is at it.
+    fn render(self: &Arc<Self>, pass: &Pass, job: &Job) -> Option<Arc<Done>> {
+        let begin = job.slot.begin(pass.ticket, &job.paths, job.first, &self.registry.read());
+        match begin {
+            Begin::Skip => None,
+            Begin::Queued(done) => Some(done),
+            Begin::Go(base) => {
+                let turn = TakenTurn { passes: self, slot: &job.slot, pass };
+                let tree = self.assemble(pass, job, &base);
+                turn.commit(tree);
+                None
+            }
+        }
+    }
+
+    fn assemble(&self, pass: &Pass, job: &Job, base: &Base) -> Tree {
+        let fragment = |entry: &Entry| {
+            let known = base.tree.as_ref().and_then(|tree| tree.fragment_at(&entry.path));
+            match known {
+                Some(known) if !job.paths.touches(&entry.path) => known.clone(),
+                known => self.fragment(pass, job, base, entry, known),
+            }
+        };
+        let fragments = base.layout.entries().iter().map(|entry| Some(fragment(entry))).collect();
+        Tree::new(Arc::clone(&base.layout), fragments)
+    }
+
+    fn fragment(&self, pass: &Pass, job: &Job, base: &Base, entry: &Entry, known: Option<&Fragment>) -> Fragment {
+        let awaited = pass.awaited.lock().remove(&(address(&job.slot), address(&entry.source)));
+        let rendered = awaited.unwrap_or_else(|| match entry.source.describe {
+            Describe::Blocking(_) => self.evaluate(pass, base, entry),
+            // It was registered after this pass had looked which sources to await.
+            Describe::Async(_) => self.runtime.block_on(self.evaluate_async(pass, &base.context, entry)),
+        });
+        match rendered {
+            Rendered::Fragment(fragment) => fragment,
+            Rendered::Failed(_) => known.cloned().unwrap_or_else(|| self.renderer.unavailable(&entry.path)),
+        }
+    }
+
+    fn evaluate(&self, pass: &Pass, base: &Base, entry: &Entry) -> Rendered {
+        let run = || self.report(pass, entry, &base.context, self.renderer.evaluate(entry, &base.context));
+        if entry.source.sharing == Sharing::Never || base.overtaken {
+            return run().rendered;
+        }
+        let trace = pass.trace(&entry.source);
+        loop {
+            let claim = trace.trace.lock().claim(&base.context);
+            match claim {
+                Claim::Hit(rendered) => return pass.tally.share(rendered),
+                Claim::Lead => return trace.lead(&base.context, run),
+                Claim::Wait => {
+                    let released = trace.released.listen();
+                    // Looked at again after listening began, so that no release is missed.
+                    if matches!(trace.trace.lock().peek(&base.context), ReadTrace::Busy) {
+                        event_listener::Listener::wait(released);
+                    }
+                }
+            }
+        }
+    }
+
+    async fn evaluate_async(&self, pass: &Pass, context: &Arc<Context>, entry: &Entry) -> Rendered {
+        let run = async || self.report(pass, entry, context, self.renderer.evaluate_async(entry, context).await);
+        if entry.source.sharing == Sharing::Never {
+            return run().await.rendered;
+        }
+        let trace = pass.trace(&entry.source);
+        loop {
+            let claim = trace.trace.lock().claim(context);
+            match claim {
+                Claim::Hit(rendered) => return pass.tally.share(rendered),
+                Claim::Lead => {
+                    let lead = Lead { trace: &trace, context, settled: false };
+                    let evaluation = run().await;
+                    return lead.settle(evaluation);
+                }
+                Claim::Wait => {
+                    let released = trace.released.listen();
+                    let busy = matches!(trace.trace.lock().peek(context), ReadTrace::Busy);
+                    if busy {
+                        released.await;
+                    }
+                }
+            }
+        }
+    }
+
+    /// Runs the async sources of all jobs, some at a time, before threads are taken for the others.
+    async fn await_async_sources(&self, pass: &Arc<Pass>, jobs: &Arc<[Job]>) {
+        let any_async = {
+            let registry = self.registry.read();
+            registry.layout().entries().iter().any(|entry| matches!(entry.source.describe, Describe::Async(_)))
+        };
+        if !any_async {
+            return;
+        }
+        let layout = Arc::clone(self.registry.read().layout());
+        let mut wanted: Vec<BoxFuture<'_, ()>> = Vec::new();
+        for job in jobs.iter().filter(|job| job.first || job.slot.is_resident()) {
+            for entry in layout.entries() {
+                if matches!(entry.source.describe, Describe::Async(_)) && job.paths.touches(&entry.path) {
+                    wanted.push(Box::pin(self.await_source(pass, job, entry)));
+                }
+            }
+        }
+        let limit = self.async_evaluations.max(1);
+        futures_util::stream::iter(wanted).buffer_unordered(limit).collect::<()>().await;
+    }
+
+    async fn await_source(&self, pass: &Pass, job: &Job, entry: &Entry) {
+        let rendered = self.evaluate_async(pass, &job.slot.context(), entry).await;
+        pass.awaited.lock().insert((address(&job.slot), address(&entry.source)), rendered);
+    }
+
+    fn report(&self, pass: &Pass, entry: &Entry, context: &Context, evaluation: Evaluation) -> Evaluation {
+        pass.tally.evaluated.fetch_add(1, Ordering::Relaxed);
+        let (path, session) = (&entry.path, context.id());
+        self.observers.emit(|| Event::Evaluated { path: path.clone(), session: session.clone() });
+        if let Rendered::Failed(why) = &evaluation.rendered {
+            let failed = Event::SourceFailed { path: path.clone(), session: session.clone(), why: Arc::clone(why) };
+            self.observers.warn(&failed);
+        }
+        for problem in &evaluation.problems {
+            self.observers.warn(&Event::Mended { path: problem.path.clone(), what: problem.what.clone() });
+        }
+        evaluation
+    }
+}
+
+impl Pass {
+    fn trace(&self, source: &Arc<Source>) -> Arc<SourceTrace> {
+        Arc::clone(self.traces.lock().entry(address(source)).or_default())
+    }
+}
+
+impl Tally {
+    fn share(&self, rendered: Rendered) -> Rendered {
+        self.shared.fetch_add(1, Ordering::Relaxed);
+        rendered
+    }
+}
+
+impl SourceTrace {
+    fn lead(&self, context: &Context, run: impl FnOnce() -> Evaluation) -> Rendered {
+        let lead = Lead { trace: self, context, settled: false };
+        let evaluation = run();
+        lead.settle(evaluation)
+    }
+}
+
+/// Holds the lead of a read class; gives it up if it is dropped before it settled.
+struct Lead<'a> {
+    trace: &'a SourceTrace,
+    context: &'a Context,
+    settled: bool,
+}
+
+impl Lead<'_> {
+    fn settle(mut self, evaluation: Evaluation) -> Rendered {
+        self.settled = true;
+        self.trace.trace.lock().settle(self.context, &evaluation.reads, evaluation.rendered.clone());
+        self.trace.released.notify(usize::MAX);
+        evaluation.rendered
+    }
+}
+
+impl Drop for Lead<'_> {
+    fn drop(&mut self) {
+        if !self.settled {
+            self.trace.trace.lock().abandon(self.context);
+            self.trace.released.notify(usize::MAX);
+        }
+    }
+}
+
+/// Holds the turn of a slot; gives it back without a tree if it is dropped before the commit.
+struct TakenTurn<'a> {
+    passes: &'a Arc<Passes>,
+    slot: &'a Arc<Slot>,
+    pass: &'a Pass,
+}
+
+impl TakenTurn<'_> {
+    fn commit(self, tree: Tree) {
+        self.give_back(Some(tree));
+        std::mem::forget(self);
+    }
+
+    fn give_back(&self, tree: Option<Tree>) {
+        let finished = self.slot.commit(tree, || self.passes.next_version());
+        if let Some(version) = finished.version {
+            self.pass.tally.committed.fetch_add(1, Ordering::Relaxed);
+            self.passes.commits.fetch_add(1, Ordering::Relaxed);
+            let session: Text = self.slot.context().id().clone();
+            self.passes.observers.emit(|| Event::Committed { session, version });
+        }
+        if let Some((paths, done)) = finished.then {
+            self.passes.follow(Arc::clone(self.slot), paths, done);
+        }
+    }
+}
+
+impl Drop for TakenTurn<'_> {
+    fn drop(&mut self) {
+        self.give_back(None);
+    }
+}
+
+impl Passes {
+    /// Renders what was wanted while another pass was at the slot: afresh, since it may be newer than what is shared.
+    fn follow(self: &Arc<Self>, slot: Arc<Slot>, paths: Paths, done: Arc<Done>) {
+        let passes = Arc::clone(self);
+        self.runtime.spawn(async move {
+            Box::pin(passes.run(vec![Job { slot, paths, first: false }])).await;
+            done.tell();
+        });
+    }
+}
+
+fn address<T>(shared: &Arc<T>) -> usize {
+    Arc::as_ptr(shared) as usize
+}

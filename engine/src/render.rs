@@ -1,0 +1,20 @@
+//! From descriptor functions to trees and the steps between them. Knows no clock and no socket, awaits nothing.
+
+pub mod action;
+pub mod descriptor;
+pub(crate) mod codec;
+pub(crate) mod diff;
+pub(crate) mod evaluate;
+pub(crate) mod fragment;
+pub(crate) mod layout;
+pub(crate) mod memo;
+pub(crate) mod node_ref;
+pub(crate) mod pack;
+pub(crate) mod params;
+pub(crate) mod read_trace;
+pub(crate) mod registry;
+pub(crate) mod symbols;
+pub mod task;
+pub(crate) mod text;
+pub(crate) mod tree;
+pub(crate) mod view;

@@ -1,0 +1,318 @@
+//! Actions: declared once, offered by many nodes.
+
+use std::any::TypeId;
+use std::fmt;
+use std::future::Future;
+use std::pin::Pin;
+use std::sync::Arc;
+
+use schemars::{JsonSchema, SchemaGenerator, generate::SchemaSettings};
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+use serde_json::Value;
+
+use super::params::Params;
+use super::task::{Task, TaskFuture, TaskHost, TaskResult};
+use crate::error::ActionError;
+use crate::model::Text;
+use crate::model::affordance::{Affordance, Estimate};
+use crate::model::id;
+use crate::model::session::Session;
+
+/// One call of an action.
+pub struct Invocation<P = Value> {
+    /// Who calls: the session that owns the connection. Reads of it are not tracked.
+    pub session: Session,
+    /// The node's path from the root, such as `/tasks/t1`.
+    pub path: String,
+    /// The checked parameters.
+    pub params: P,
+    pub(crate) host: Arc<dyn TaskHost>,
+}
+
+impl<P> Invocation<P> {
+    /// The id of the node on which the action was invoked: the last segment of the path.
+    #[must_use]
+    pub fn node_id(&self) -> &str {
+        self.path.rsplit('/').next().unwrap_or_default()
+    }
+
+    /// Starts work that outlives the call: the consumer is told `accepted` with the task's id, and the node
+    /// `/tasks/{id}` of this session shows status, progress and message, and offers `cancel`.
+    ///
+    /// # Errors
+    /// `busy` if the session has too many tasks, `internal` if it has ended meanwhile.
+    pub fn start_task<F>(
+        &self,
+        title: impl Into<Text>,
+        work: impl FnOnce(Task) -> F + Send + 'static,
+    ) -> Result<Outcome, ActionError>
+    where
+        F: Future<Output = TaskResult> + Send + 'static,
+    {
+        let work = Box::new(move |task| -> TaskFuture { Box::pin(work(task)) });
+        Arc::clone(&self.host).start(&self.session, title.into(), work).map(Outcome::accepted)
+    }
+
+    pub(crate) fn with<Q>(self, params: Q) -> Invocation<Q> {
+        Invocation { session: self.session, path: self.path, params, host: self.host }
+    }
+}
+
+impl<P: fmt::Debug> fmt::Debug for Invocation<P> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Invocation").field("path", &self.path).field("params", &self.params).finish_non_exhaustive()
+    }
+}
+
+/// What an action answers.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Outcome {
+    pub(crate) accepted: bool,
+    pub(crate) data: Option<Value>,
+}
+
+impl Outcome {
+    /// Done, with nothing to say.
+    #[must_use]
+    pub const fn done() -> Self {
+        Self { accepted: false, data: None }
+    }
+
+    /// Done, with data for the consumer. A value marked `"__async": true` means accepted (contract 1.7).
+    pub fn data(data: impl Serialize) -> Self {
+        let data = serde_json::to_value(data).unwrap_or_default();
+        match data {
+            Value::Null => Self::done(),
+            Value::Object(keys) if keys.is_empty() => Self::done(),
+            Value::Object(mut keys) if keys.get("__async") == Some(&Value::Bool(true)) => {
+                keys.shift_remove("__async");
+                Self { accepted: true, data: Some(Value::Object(keys)) }
+            }
+            data => Self { accepted: false, data: Some(data) },
+        }
+    }
+
+    /// Accepted: the work goes on under this task id.
+    pub fn accepted(task: impl Into<Text>) -> Self {
+        let task: Text = task.into();
+        Self { accepted: true, data: Some(serde_json::json!({ "taskId": task.as_str() })) }
+    }
+}
+
+/// What a handler may return.
+pub trait IntoOutcome {
+    /// The answer to the consumer.
+    ///
+    /// # Errors
+    /// When the handler itself returned an error.
+    fn into_outcome(self) -> Result<Outcome, ActionError>;
+}
+
+impl IntoOutcome for () {
+    fn into_outcome(self) -> Result<Outcome, ActionError> {
+        Ok(Outcome::done())
+    }
+}
+
+impl IntoOutcome for Outcome {
+    fn into_outcome(self) -> Result<Outcome, ActionError> {
+        Ok(self)
+    }
+}
+
+impl IntoOutcome for Value {
+    fn into_outcome(self) -> Result<Outcome, ActionError> {
+        Ok(Outcome::data(self))
+    }
+}
+
+impl<T: IntoOutcome, E: Into<ActionError>> IntoOutcome for Result<T, E> {
+    fn into_outcome(self) -> Result<Outcome, ActionError> {
+        self.map_err(Into::into)?.into_outcome()
+    }
+}
+
+type HandlerFuture = Pin<Box<dyn Future<Output = Result<Outcome, ActionError>> + Send>>;
+
+/// How a handler runs.
+pub(crate) enum Handler {
+    /// On a thread where it may block.
+    Blocking(Box<dyn Fn(Invocation) -> Result<Outcome, ActionError> + Send + Sync>),
+    /// On the async runtime.
+    Async(Box<dyn Fn(Invocation) -> HandlerFuture + Send + Sync>),
+}
+
+/// Something a consumer can do, with its handler.
+///
+/// Declare it once, outside the descriptor function, and offer it by handle: an item costs no closure then, and equal
+/// nodes stay equal from one evaluation to the next.
+#[derive(Clone)]
+pub struct Action {
+    pub(crate) inner: Arc<ActionInner>,
+}
+
+pub(crate) struct ActionInner {
+    pub(crate) affordance: Affordance,
+    pub(crate) params: Option<Params>,
+    pub(crate) handler: Handler,
+}
+
+impl Action {
+    /// An action whose handler may block. `P` is decoded from the parameters, and its JSON Schema is what the consumer
+    /// reads; use `()` for none and [`serde_json::Value`] together with [`Action::params`] for a schema of your own.
+    ///
+    /// # Panics
+    /// If the name is empty or holds `/` or `~` (contract 2.4).
+    #[track_caller]
+    pub fn new<P, R>(name: impl Into<Text>, handler: impl Fn(Invocation<P>) -> R + Send + Sync + 'static) -> Self
+    where
+        P: DeserializeOwned + JsonSchema + Send + 'static,
+        R: IntoOutcome,
+    {
+        let run = move |call: Invocation| handler(decode(call)?).into_outcome();
+        Self::build::<P>(name.into(), Handler::Blocking(Box::new(run)))
+    }
+
+    /// An action whose handler awaits. See [`Action::new`].
+    ///
+    /// # Panics
+    /// If the name is empty or holds `/` or `~` (contract 2.4).
+    #[track_caller]
+    pub fn new_async<P, R, F>(name: impl Into<Text>, handler: impl Fn(Invocation<P>) -> F + Send + Sync + 'static) -> Self
+    where
+        P: DeserializeOwned + JsonSchema + Send + 'static,
+        R: IntoOutcome,
+        F: Future<Output = R> + Send + 'static,
+    {
+        let run = move |call: Invocation| -> HandlerFuture {
+            match decode(call) {
+                Ok(call) => {
+                    let answer = handler(call);
+                    Box::pin(async move { answer.await.into_outcome() })
+                }
+                Err(error) => Box::pin(std::future::ready(Err(error))),
+            }
+        };
+        Self::build::<P>(name.into(), Handler::Async(Box::new(run)))
+    }
+
+    #[track_caller]
+    fn build<P: JsonSchema + 'static>(name: Text, handler: Handler) -> Self {
+        assert!(
+            !name.is_empty() && !name.contains(['/', '~']) && name.len() <= id::MAX_BYTES,
+            "an action's name must not be empty, longer than 512 bytes, or hold `/` or `~`: `{name}`"
+        );
+        let mut affordance = Affordance::named(name);
+        let params = schema_of::<P>().map(|schema| Params::compile(&schema).expect("a derived schema compiles"));
+        affordance.params = params.as_ref().map(|params| params.schema().clone());
+        Self { inner: Arc::new(ActionInner { affordance, params, handler }) }
+    }
+
+    #[track_caller]
+    fn edit(mut self, change: impl FnOnce(&mut ActionInner)) -> Self {
+        change(Arc::get_mut(&mut self.inner).expect("an action is completed before it is cloned or offered"));
+        self
+    }
+
+    /// The parameters, as JSON Schema of type object or in the shorthand `{"title": "string"}` (contract 2.2).
+    ///
+    /// # Panics
+    /// If the schema cannot be compiled, or the action was cloned before.
+    #[must_use]
+    #[track_caller]
+    #[expect(clippy::needless_pass_by_value, reason = "written as `.params(json!({..}))`")]
+    pub fn params(self, schema: Value) -> Self {
+        let params = Params::compile(&schema).unwrap_or_else(|why| panic!("{why}"));
+        self.edit(|inner| {
+            inner.affordance.params = Some(params.schema().clone());
+            inner.params = Some(params);
+        })
+    }
+
+    /// What a person would read on a button.
+    #[must_use]
+    #[track_caller]
+    pub fn label(self, label: impl Into<Text>) -> Self {
+        self.edit(|inner| inner.affordance.label = Some(label.into()))
+    }
+
+    /// What it does.
+    #[must_use]
+    #[track_caller]
+    pub fn description(self, description: impl Into<Text>) -> Self {
+        self.edit(|inner| inner.affordance.description = Some(description.into()))
+    }
+
+    /// Whether it should be confirmed first.
+    #[must_use]
+    #[track_caller]
+    pub fn dangerous(self, dangerous: bool) -> Self {
+        self.edit(|inner| inner.affordance.dangerous = dangerous)
+    }
+
+    /// Whether doing it twice is the same as once.
+    #[must_use]
+    #[track_caller]
+    pub fn idempotent(self, idempotent: bool) -> Self {
+        self.edit(|inner| inner.affordance.idempotent = idempotent)
+    }
+
+    /// How long it takes.
+    #[must_use]
+    #[track_caller]
+    pub fn estimate(self, estimate: Estimate) -> Self {
+        self.edit(|inner| inner.affordance.estimate = Some(estimate))
+    }
+
+    /// The name to invoke.
+    #[must_use]
+    pub fn name(&self) -> &str {
+        &self.inner.affordance.action
+    }
+
+    pub(crate) fn affordance(&self) -> &Affordance {
+        &self.inner.affordance
+    }
+
+    /// Two handles of one declaration are the same action; two declarations never are, whatever they look like:
+    /// their handlers may act for different people.
+    pub(crate) fn is(&self, other: &Self) -> bool {
+        Arc::ptr_eq(&self.inner, &other.inner)
+    }
+
+    /// Where the declaration lives, as a key for hashing.
+    pub(crate) fn address(&self) -> usize {
+        Arc::as_ptr(&self.inner) as usize
+    }
+}
+
+impl fmt::Debug for Action {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("Action").field(&self.name()).finish()
+    }
+}
+
+fn decode<P: DeserializeOwned>(call: Invocation) -> Result<Invocation<P>, ActionError> {
+    // `()` reads null; an object with keys that nobody asked for is no reason to refuse.
+    let source = if std::mem::size_of::<P>() == 0 { Value::Null } else { call.params.clone() };
+    let params = serde_json::from_value(source)
+        .or_else(|_| serde_json::from_value(call.params.clone()))
+        .map_err(|error| ActionError::invalid_params(format!("params cannot be read: {error}")))?;
+    Ok(call.with(params))
+}
+
+fn schema_of<P: JsonSchema + 'static>() -> Option<Value> {
+    if TypeId::of::<P>() == TypeId::of::<()>() || TypeId::of::<P>() == TypeId::of::<Value>() {
+        return None;
+    }
+    let settings = SchemaSettings::draft2020_12().with(|settings| {
+        settings.meta_schema = None;
+        settings.inline_subschemas = true;
+    });
+    let mut schema = SchemaGenerator::new(settings).into_root_schema_for::<P>().to_value();
+    if let Some(keys) = schema.as_object_mut() {
+        keys.shift_remove("title");
+    }
+    Some(schema)
+}

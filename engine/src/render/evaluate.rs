@@ -1,0 +1,110 @@
+//! Runs a descriptor function for one session and packs what it returns. Its panic ends here.
+
+use std::any::Any;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::Arc;
+
+use futures_util::FutureExt;
+
+use super::descriptor::Descriptor;
+use super::fragment::{Fragment, Store};
+use super::layout::Entry;
+use super::pack::{self, PackLimits, PackedResult, Problem};
+use super::registry::Describe;
+use crate::model::session::{Context, Read, Session};
+use crate::model::path;
+
+/// What an evaluation gave: a fragment, or why there is none. Cheap to clone and share.
+#[derive(Debug, Clone)]
+pub(crate) enum Rendered {
+    Fragment(Fragment),
+    /// The function panicked or failed. The sentence is for the log, never for a consumer.
+    Failed(Arc<str>),
+}
+
+/// One run of a descriptor function.
+#[derive(Debug)]
+pub(crate) struct Evaluation {
+    pub(crate) rendered: Rendered,
+    pub(crate) reads: Vec<Read>,
+    pub(crate) problems: Vec<Problem>,
+}
+
+/// What evaluations need beside the source and the session.
+#[derive(Debug, Clone)]
+pub(crate) struct Renderer {
+    pub(crate) store: Arc<Store>,
+    pub(crate) limits: PackLimits,
+    pub(crate) root_id: crate::model::Text,
+    pub(crate) root_name: crate::model::Text,
+}
+
+impl Renderer {
+    /// Runs a source whose function may block.
+    ///
+    /// # Panics
+    /// If the source is async; those are run by [`Renderer::evaluate_async`].
+    pub(crate) fn evaluate(&self, entry: &Entry, context: &Arc<Context>) -> Evaluation {
+        let Describe::Blocking(describe) = &entry.source.describe else { unreachable!("an async source is awaited") };
+        entry.source.ran();
+        let session = Session::tracked(Arc::clone(context));
+        let shape = catch_unwind(AssertUnwindSafe(|| describe(&session)));
+        self.finish(entry, &session, shape)
+    }
+
+    /// Runs a source whose function awaits.
+    pub(crate) async fn evaluate_async(&self, entry: &Entry, context: &Arc<Context>) -> Evaluation {
+        let Describe::Async(describe) = &entry.source.describe else { unreachable!("a blocking source is not awaited") };
+        entry.source.ran();
+        let session = Session::tracked(Arc::clone(context));
+        let started = catch_unwind(AssertUnwindSafe(|| describe(session.clone())));
+        let shape = match started {
+            Ok(future) => AssertUnwindSafe(future).catch_unwind().await,
+            Err(panic) => Err(panic),
+        };
+        self.finish(entry, &session, shape)
+    }
+
+    fn finish(
+        &self,
+        entry: &Entry,
+        session: &Session,
+        shape: Result<Result<Descriptor, String>, Box<dyn Any + Send>>,
+    ) -> Evaluation {
+        let reads = session.reads();
+        match shape.map_err(|panic| panic_sentence(panic.as_ref())).and_then(|shape| shape) {
+            Ok(shape) => {
+                let PackedResult { fragment, problems } = self.pack(&entry.path, shape);
+                Evaluation { rendered: Rendered::Fragment(fragment), reads, problems }
+            }
+            Err(why) => Evaluation { rendered: Rendered::Failed(why.into()), reads, problems: Vec::new() },
+        }
+    }
+
+    fn pack(&self, at: &str, shape: Descriptor) -> PackedResult {
+        match path::segments(at).last() {
+            Some(id) => pack::node(&self.store, self.limits, at, id, &shape),
+            None => pack::node(&self.store, self.limits, "", &self.root_id, &self.as_root(shape)),
+        }
+    }
+
+    /// A registration of the root adds to it; id, type and label stay the provider's (contract 2.3).
+    fn as_root(&self, mut shape: Descriptor) -> Descriptor {
+        shape.kind = "root".into();
+        let props = shape.props.get_or_insert_default();
+        props.retain(|(key, _)| key != "label");
+        props.insert(0, ("label".into(), self.root_name.clone().into()));
+        shape
+    }
+
+    /// What stands for a path that never rendered: the consumer learns that it is broken, and nothing about why.
+    pub(crate) fn unavailable(&self, at: &str) -> Fragment {
+        self.pack(at, Descriptor::status().prop("error", "unavailable")).fragment
+    }
+}
+
+/// The text of a panic, for the log.
+pub(crate) fn panic_sentence(panic: &(dyn Any + Send)) -> String {
+    let text = panic.downcast_ref::<&str>().copied().or_else(|| panic.downcast_ref::<String>().map(String::as_str));
+    format!("panicked: {}", text.unwrap_or("(no message)"))
+}

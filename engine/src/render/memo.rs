@@ -1,0 +1,159 @@
+//! Texts that many sessions need alike: the operations between two shared fragments, and the JSON of a shared fragment.
+//!
+//! The key is the fragments themselves. An entry holds them, so an address cannot come to mean another one.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use lru::LruCache;
+use parking_lot::Mutex;
+
+use super::fragment::Fragment;
+use super::view::{Filter, ViewNode};
+use crate::model::Text;
+
+/// A fragment with fewer holders is somebody's own; keeping its text would only push out what is shared.
+const SHARED_FROM: usize = 8;
+
+/// What an entry costs beside its text.
+const ENTRY_BYTES: usize = 256;
+
+/// The texts, bounded in bytes; the least recently used goes first.
+#[derive(Debug)]
+pub(crate) struct Memo {
+    entries: Mutex<Entries>,
+    limit: usize,
+    diffs: AtomicU64,
+    encodes: AtomicU64,
+}
+
+#[derive(Debug)]
+struct Entries {
+    texts: LruCache<Key, Entry>,
+    bytes: usize,
+}
+
+#[derive(Debug, PartialEq, Eq, Hash)]
+struct Key {
+    /// The address of the fragment before; 0 for the text of one fragment.
+    old: usize,
+    new: usize,
+    /// The path from the subscription's root; empty for the text of one fragment.
+    at: Text,
+    /// How many levels may follow.
+    depth: Option<u32>,
+    /// A filter as text; mostly empty.
+    filter: Text,
+}
+
+#[derive(Debug)]
+struct Entry {
+    text: Arc<str>,
+    _holds: (Option<Fragment>, Fragment),
+}
+
+impl Memo {
+    pub(crate) fn new(limit: usize) -> Self {
+        Self {
+            entries: Mutex::new(Entries { texts: LruCache::unbounded(), bytes: 0 }),
+            limit,
+            diffs: AtomicU64::new(0),
+            encodes: AtomicU64::new(0),
+        }
+    }
+
+    /// The operations between two shared fragments, made once. `None` if they are not shared.
+    pub(crate) fn ops<E>(
+        &self,
+        old: &ViewNode<'_>,
+        new: &ViewNode<'_>,
+        at: &str,
+        make: impl FnOnce() -> Result<String, E>,
+    ) -> Option<Result<Arc<str>, E>> {
+        let (before, after) = (old.whole_fragment()?, new.whole_fragment()?);
+        if after.holders() < SHARED_FROM {
+            return None;
+        }
+        let key = Key { old: before.address(), ..key(after, at, new) };
+        Some(self.find_or(key, || Ok((make()?, (Some(before.clone()), after.clone())))))
+    }
+
+    /// The JSON of a shared fragment, made once. `None` if it is not shared.
+    pub(crate) fn node(&self, node: &ViewNode<'_>, make: impl FnOnce() -> String) -> Option<Arc<str>> {
+        let fragment = node.whole_fragment()?;
+        if fragment.holders() < SHARED_FROM {
+            return None;
+        }
+        let made = || Ok::<_, std::convert::Infallible>((make(), (None, fragment.clone())));
+        self.find_or(key(fragment, "", node), made).ok()
+    }
+
+    fn find_or<E>(
+        &self,
+        key: Key,
+        make: impl FnOnce() -> Result<(String, (Option<Fragment>, Fragment)), E>,
+    ) -> Result<Arc<str>, E> {
+        if let Some(entry) = self.entries.lock().texts.get(&key) {
+            return Ok(Arc::clone(&entry.text));
+        }
+        let (text, holds) = make()?;
+        let text: Arc<str> = text.into();
+        let dropped = self.entries.lock().keep(key, Entry { text: Arc::clone(&text), _holds: holds }, self.limit);
+        // Freed outside the lock: the last holder of a fragment does some work.
+        drop(dropped);
+        Ok(text)
+    }
+
+    /// Forgets everything, and with it the fragments that nobody else holds.
+    pub(crate) fn clear(&self) {
+        let mut entries = self.entries.lock();
+        entries.bytes = 0;
+        let texts = std::mem::replace(&mut entries.texts, LruCache::unbounded());
+        drop(entries);
+        drop(texts);
+    }
+
+    pub(crate) fn count_diff(&self) {
+        self.diffs.fetch_add(1, Ordering::Relaxed);
+    }
+
+    pub(crate) fn count_encode(&self) {
+        self.encodes.fetch_add(1, Ordering::Relaxed);
+    }
+
+    pub(crate) fn diffs(&self) -> u64 {
+        self.diffs.load(Ordering::Relaxed)
+    }
+
+    pub(crate) fn encodes(&self) -> u64 {
+        self.encodes.load(Ordering::Relaxed)
+    }
+}
+
+impl Entries {
+    fn keep(&mut self, key: Key, entry: Entry, limit: usize) -> Vec<Entry> {
+        let mut dropped = Vec::new();
+        self.bytes += ENTRY_BYTES + entry.text.len();
+        if let Some(raced) = self.texts.put(key, entry) {
+            self.bytes -= ENTRY_BYTES + raced.text.len();
+            dropped.push(raced);
+        }
+        while self.bytes > limit {
+            let Some((_, oldest)) = self.texts.pop_lru() else { break };
+            self.bytes -= ENTRY_BYTES + oldest.text.len();
+            dropped.push(oldest);
+        }
+        dropped
+    }
+}
+
+fn key(fragment: &Fragment, at: &str, node: &ViewNode<'_>) -> Key {
+    let options = node.options();
+    Key {
+        old: 0,
+        new: fragment.address(),
+        at: at.into(),
+        depth: options.depth.map(|depth| depth.saturating_sub(node.level())),
+        filter: if options.filter == Filter::default() { Text::default() } else { format!("{:?}", options.filter).into() },
+    }
+}

@@ -1,0 +1,268 @@
+//! Reading packed nodes.
+
+use serde::ser::SerializeMap;
+use serde::{Serialize, Serializer};
+use serde_json::value::RawValue;
+
+use super::action::Action;
+use super::codec::{Reader, ValueRef, field, meta_field};
+use super::fragment::Block;
+use crate::model::Text;
+use crate::model::meta::{Meta, Urgency};
+
+/// One node inside a fragment. Cheap to copy; reads its bytes when asked.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct NodeRef<'a> {
+    block: &'a Block,
+    body: &'a [u8],
+}
+
+/// The fields of a node, found but not yet read.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Fields<'a> {
+    pub(crate) id: &'a str,
+    pub(crate) kind: &'a str,
+    pub(crate) props: Option<Props<'a>>,
+    pub(crate) meta: Option<Reader<'a>>,
+    pub(crate) offers: &'a [Action],
+    /// The text of a JSON object.
+    pub(crate) content_ref: Option<&'a str>,
+    pub(crate) children: Siblings<'a>,
+}
+
+impl<'a> NodeRef<'a> {
+    /// The node's id.
+    pub(crate) fn id(&self) -> &'a str {
+        let mut reader = self.reader();
+        reader.byte();
+        reader.text()
+    }
+
+    fn reader(&self) -> Reader<'a> {
+        Reader::new(self.body, self.block.symbols())
+    }
+
+    /// Whether both are the same bytes in memory: then they are equal, at no cost.
+    pub(crate) fn is(&self, other: &Self) -> bool {
+        std::ptr::eq(self.body, other.body)
+    }
+
+    /// The node's children, those of its runs included.
+    pub(crate) fn children(&self) -> Siblings<'a> {
+        self.fields().children
+    }
+
+    /// Finds every field in one go.
+    pub(crate) fn fields(&self) -> Fields<'a> {
+        let mut reader = self.reader();
+        let has = reader.byte();
+        let (id, kind) = (reader.text(), reader.text());
+        let props = (has & field::PROPS != 0).then(|| Props::skip(&mut reader));
+        let meta = (has & field::META != 0).then(|| {
+            let length = reader.varint() as usize;
+            Reader::new(reader.take(length), reader.symbols())
+        });
+        let offers = if has & field::OFFERS != 0 { self.block.offers(reader.varint()) } else { &[] };
+        let content_ref = (has & field::CONTENT != 0).then(|| reader.text());
+        let children = Siblings::after(self.block, has, reader);
+        Fields { id, kind, props, meta, offers, content_ref, children }
+    }
+
+    /// Whether both say the same, children and the identity of actions included.
+    pub(crate) fn same_content(&self, other: &Self) -> bool {
+        let (mine, theirs) = (self.fields(), other.fields());
+        mine.id == theirs.id
+            && mine.same_own(&theirs)
+            && mine.offers.len() == theirs.offers.len()
+            && mine.offers.iter().zip(theirs.offers).all(|(a, b)| a.is(b))
+            && mine.children.len() == theirs.children.len()
+            && mine.children.zip(theirs.children).all(|(a, b)| a.is(&b) || a.same_content(&b))
+    }
+}
+
+impl Fields<'_> {
+    /// Whether type, properties, meta and content reference say the same.
+    fn same_own(&self, other: &Self) -> bool {
+        self.kind == other.kind
+            && self.content_ref == other.content_ref
+            && self.read_meta() == other.read_meta()
+            && match (self.props, other.props) {
+                (Some(mine), Some(theirs)) => mine.len() == theirs.len() && mine.iter().eq(theirs.iter()),
+                (None, None) => true,
+                _ => false,
+            }
+    }
+
+    /// What the node says about itself.
+    pub(crate) fn read_meta(&self) -> Meta {
+        self.meta.map(read_meta).unwrap_or_default()
+    }
+
+    /// The salience, where peers read an absent one as 0.5 (contract 1.4).
+    pub(crate) fn salience(&self) -> f64 {
+        self.meta.and_then(read_salience).unwrap_or(0.5)
+    }
+}
+
+fn read_salience(mut meta: Reader<'_>) -> Option<f64> {
+    let has = meta.varint();
+    if has & meta_field::SALIENCE == 0 {
+        return None;
+    }
+    if has & meta_field::SUMMARY != 0 {
+        meta.text();
+    }
+    Some(meta.fraction())
+}
+
+fn read_meta(mut reader: Reader<'_>) -> Meta {
+    let has = reader.varint();
+    let flag = |bit: u64| (has & bit != 0).then_some(has & bit << 1 != 0);
+    Meta {
+        summary: (has & meta_field::SUMMARY != 0).then(|| reader.text().into()),
+        salience: (has & meta_field::SALIENCE != 0).then(|| reader.fraction()),
+        pinned: flag(meta_field::PINNED),
+        focus: flag(meta_field::FOCUS),
+        changed: flag(meta_field::CHANGED),
+        urgency: (has & meta_field::URGENCY != 0).then(|| URGENCIES[reader.byte() as usize]),
+        reason: (has & meta_field::REASON != 0).then(|| reader.text().into()),
+        total_children: (has & meta_field::TOTAL != 0).then(|| reader.varint()),
+        window: (has & meta_field::WINDOW != 0).then(|| [reader.varint(), reader.varint()]),
+        extra: if has & meta_field::EXTRA != 0 {
+            serde_json::from_str(reader.text()).expect("packed meta is JSON")
+        } else {
+            serde_json::Map::new()
+        },
+    }
+}
+
+/// The order in which urgencies are numbered in packed meta.
+pub(super) const URGENCIES: [Urgency; 5] =
+    [Urgency::None, Urgency::Low, Urgency::Medium, Urgency::High, Urgency::Critical];
+
+/// The properties of a node.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Props<'a> {
+    count: usize,
+    shape: Option<&'a [Text]>,
+    entries: Reader<'a>,
+}
+
+impl<'a> Props<'a> {
+    fn skip(reader: &mut Reader<'a>) -> Self {
+        let header = reader.varint();
+        let shape = (header & 1 == 1).then(|| reader.symbols().shape(header >> 1));
+        let count = shape.map_or((header >> 1) as usize, <[Text]>::len);
+        let length = reader.varint() as usize;
+        let entries = Reader::new(reader.take(length), reader.symbols());
+        Self { count, shape, entries }
+    }
+
+    pub(crate) const fn len(&self) -> usize {
+        self.count
+    }
+
+    /// Keys and values in declaration order.
+    pub(crate) fn iter(&self) -> impl Iterator<Item = (&'a str, ValueRef<'a>)> + use<'a> {
+        let (shape, mut entries) = (self.shape, self.entries);
+        (0..self.count).map(move |at| {
+            let key = shape.map_or_else(|| entries.text(), |shape| shape[at].as_str());
+            (key, entries.value())
+        })
+    }
+
+    /// The value under a key.
+    pub(crate) fn get(&self, key: &str) -> Option<ValueRef<'a>> {
+        self.iter().find_map(|(known, value)| (known == key).then_some(value))
+    }
+}
+
+impl Serialize for Props<'_> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let mut map = serializer.serialize_map(Some(self.count))?;
+        for (key, value) in self.iter() {
+            map.serialize_entry(key, &value)?;
+        }
+        map.end()
+    }
+}
+
+impl Serialize for ValueRef<'_> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        match self {
+            Self::Null => serializer.serialize_unit(),
+            Self::Bool(flag) => serializer.serialize_bool(*flag),
+            Self::Int(number) => serializer.serialize_i64(*number),
+            Self::Uint(number) => serializer.serialize_u64(*number),
+            Self::Float(number) => serializer.serialize_f64(*number),
+            Self::Text(text) => serializer.serialize_str(text),
+            Self::Json(text) => raw(text).serialize(serializer),
+        }
+    }
+}
+
+/// Packed JSON text, to be written as it is.
+pub(crate) fn raw(text: &str) -> &RawValue {
+    serde_json::from_str(text).expect("packed JSON is JSON")
+}
+
+/// Nodes side by side, across the runs in which they may stand.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Siblings<'a> {
+    left: usize,
+    /// Nodes of the current block that stand here.
+    block: &'a Block,
+    here: usize,
+    nodes: Reader<'a>,
+    /// Further runs, as link numbers of `owner`.
+    owner: &'a Block,
+    runs: Reader<'a>,
+}
+
+impl<'a> Siblings<'a> {
+    pub(super) fn of_block(block: &'a Block) -> Self {
+        let count = block.top() as usize;
+        let nodes = Reader::new(block.bytes(), block.symbols());
+        Self { left: count, block, here: count, nodes, owner: block, runs: Reader::new(&[], block.symbols()) }
+    }
+
+    fn after(block: &'a Block, has: u8, mut reader: Reader<'a>) -> Self {
+        let left = if has & field::CHILDREN != 0 { reader.varint() as usize } else { 0 };
+        if has & field::RUNS != 0 {
+            let nodes = Reader::new(&[], reader.symbols());
+            Self { left, block, here: 0, nodes, owner: block, runs: reader }
+        } else {
+            Self { left, block, here: left, nodes: reader, owner: block, runs: Reader::new(&[], reader.symbols()) }
+        }
+    }
+
+    pub(crate) const fn len(&self) -> usize {
+        self.left
+    }
+
+    pub(crate) const fn is_empty(&self) -> bool {
+        self.left == 0
+    }
+}
+
+impl<'a> Iterator for Siblings<'a> {
+    type Item = NodeRef<'a>;
+
+    fn next(&mut self) -> Option<NodeRef<'a>> {
+        if self.left == 0 {
+            return None;
+        }
+        while self.here == 0 {
+            let run = self.owner.run(self.runs.varint()).siblings();
+            (self.block, self.here, self.nodes) = (run.block, run.here, run.nodes);
+        }
+        self.left -= 1;
+        self.here -= 1;
+        let length = self.nodes.varint() as usize;
+        Some(NodeRef { block: self.block, body: self.nodes.take(length) })
+    }
+
+    fn size_hint(&self) -> (usize, Option<usize>) {
+        (self.left, Some(self.left))
+    }
+}

@@ -1,0 +1,165 @@
+//! Parameter schemas: normalised once (contract 2.2), compiled once, checked before every call (contract 1.7).
+
+use jsonschema::error::{TypeKind, ValidationErrorKind};
+use jsonschema::{PatternOptions, ValidationError, Validator};
+use serde_json::{Map, Value, json};
+
+/// The types that a schema may name; an unknown one is permissive (contract 1.7).
+const TYPES: [&str; 7] = ["object", "string", "number", "integer", "boolean", "array", "null"];
+
+/// A JSON Schema for parameters, ready to check with.
+#[derive(Debug)]
+pub(crate) struct Params {
+    schema: Value,
+    validator: Validator,
+}
+
+impl Params {
+    /// Takes a JSON Schema of type object, or the shorthand `{"title": "string"}` in which every key is required
+    /// unless its value says `"optional": true`.
+    pub(crate) fn compile(given: &Value) -> Result<Self, String> {
+        let schema = normalise(given);
+        let mut checked = schema.clone();
+        drop_unknown_types(&mut checked);
+        let validator = jsonschema::options()
+            // A pattern from outside must not be able to take exponential time.
+            .with_pattern_options(PatternOptions::regex())
+            .build(&checked)
+            .map_err(|error| format!("the parameter schema cannot be used: {error}"))?;
+        Ok(Self { schema, validator })
+    }
+
+    /// The schema as it goes on the wire.
+    pub(crate) const fn schema(&self) -> &Value {
+        &self.schema
+    }
+
+    /// Checks parameters and says, in the words that all peers use, what is wrong first.
+    pub(crate) fn check(&self, params: &Value) -> Result<(), String> {
+        self.validator.validate(params).map_err(|error| sentence(&error))
+    }
+}
+
+/// Turns the shorthand into JSON Schema and leaves a schema alone.
+pub(crate) fn normalise(given: &Value) -> Value {
+    let Value::Object(keys) = given else {
+        return json!({"type": "object", "properties": {}, "required": []});
+    };
+    if is_schema(keys) {
+        return given.clone();
+    }
+    let mut properties = Map::new();
+    let mut required = Vec::new();
+    for (key, spec) in keys {
+        if spec.get("optional") != Some(&Value::Bool(true)) {
+            required.push(Value::from(key.as_str()));
+        }
+        properties.insert(key.clone(), property_schema(spec));
+    }
+    json!({"type": "object", "properties": properties, "required": required})
+}
+
+fn is_schema(keys: &Map<String, Value>) -> bool {
+    keys.get("type") == Some(&Value::from("object"))
+        && (keys.get("properties").is_some_and(Value::is_object)
+            || keys.get("required").is_some_and(Value::is_array)
+            || keys.len() == 1)
+}
+
+fn property_schema(spec: &Value) -> Value {
+    match spec {
+        Value::String(kind) => json!({ "type": kind }),
+        Value::Object(spec) => {
+            Value::Object(spec.iter().filter(|(key, _)| *key != "optional").map(|(k, v)| (k.clone(), v.clone())).collect())
+        }
+        Value::Null | Value::Bool(_) | Value::Number(_) | Value::Array(_) => json!({}),
+    }
+}
+
+fn drop_unknown_types(schema: &mut Value) {
+    match schema {
+        Value::Object(keys) => {
+            if keys.get("type").is_some_and(|kind| kind.as_str().is_some_and(|kind| !TYPES.contains(&kind))) {
+                keys.remove("type");
+            }
+            keys.values_mut().for_each(drop_unknown_types);
+        }
+        Value::Array(list) => list.iter_mut().for_each(drop_unknown_types),
+        Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) => {}
+    }
+}
+
+fn sentence(error: &ValidationError<'_>) -> String {
+    let at = place(&error.instance_path().to_string());
+    match error.kind() {
+        ValidationErrorKind::Required { property } => {
+            format!("{at}.{} is required", property.as_str().unwrap_or_default())
+        }
+        ValidationErrorKind::Type { kind: TypeKind::Single(kind) } => {
+            format!("{at} must be {} {kind}", article(&kind.to_string()))
+        }
+        ValidationErrorKind::Enum { options } => format!("{at} must be one of {options}"),
+        _ => format!("{at} is not valid: {}", error.masked()),
+    }
+}
+
+fn article(word: &str) -> &'static str {
+    if word.starts_with(['a', 'e', 'i', 'o', 'u']) { "an" } else { "a" }
+}
+
+/// `/tags/1` as peers write it: `params.tags[1]`.
+fn place(pointer: &str) -> String {
+    pointer.split('/').skip(1).fold("params".to_owned(), |mut at, step| {
+        if step.parse::<usize>().is_ok() {
+            at.push_str(&format!("[{step}]"));
+        } else {
+            at.push('.');
+            at.push_str(&step.replace("~1", "/").replace("~0", "~"));
+        }
+        at
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn refusal(schema: &Value, params: &Value) -> String {
+        Params::compile(schema).unwrap().check(params).unwrap_err()
+    }
+
+    #[test]
+    fn shorthand_becomes_a_schema_in_which_every_key_is_required() {
+        assert_eq!(
+            normalise(&json!({"title": "string"})),
+            json!({"type": "object", "properties": {"title": {"type": "string"}}, "required": ["title"]})
+        );
+        assert_eq!(normalise(&json!({})), json!({"type": "object", "properties": {}, "required": []}));
+    }
+
+    #[test]
+    fn a_parameter_may_be_named_type() {
+        assert_eq!(
+            normalise(&json!({"type": "object", "name": "string"}))["properties"],
+            json!({"type": {"type": "object"}, "name": {"type": "string"}})
+        );
+    }
+
+    #[test]
+    fn refusals_read_like_those_of_other_peers() {
+        let schema = json!({"title": "string", "tags": {"type": "array", "items": {"type": "string"}, "optional": true}});
+        assert_eq!(refusal(&schema, &json!({})), "params.title is required");
+        assert_eq!(refusal(&schema, &json!({"title": 1})), "params.title must be a string");
+        assert_eq!(refusal(&schema, &json!({"title": "x", "tags": ["a", 1]})), "params.tags[1] must be a string");
+        assert_eq!(
+            refusal(&json!({"x": {"type": "string", "enum": ["a", "b"]}}), &json!({"x": "c"})),
+            r#"params.x must be one of ["a","b"]"#
+        );
+    }
+
+    #[test]
+    fn unknown_types_are_permissive_and_extra_parameters_allowed() {
+        let params = Params::compile(&json!({"when": "date"})).unwrap();
+        assert_eq!(params.check(&json!({"when": 5, "more": true})), Ok(()));
+    }
+}

@@ -1,0 +1,187 @@
+//! One session's tree: a layout and a fragment for each registered path.
+
+use std::sync::Arc;
+
+use super::fragment::Fragment;
+use super::layout::Layout;
+use super::node_ref::{Fields, NodeRef};
+use crate::model::path;
+
+/// An immutable tree; a few pointers, cheap to keep twice.
+#[derive(Debug)]
+pub(crate) struct Tree {
+    layout: Arc<Layout>,
+    /// One for each entry of the layout. The root's entry is always there.
+    fragments: Box<[Option<Fragment>]>,
+}
+
+/// A node of a tree, where the fragments of registered paths are joined.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct TreeNode<'t> {
+    tree: &'t Tree,
+    /// Set as long as something may be registered below.
+    place: Option<usize>,
+    /// Absent for an ancestor that nothing rendered.
+    node: Option<NodeRef<'t>>,
+}
+
+impl Tree {
+    pub(crate) fn new(layout: Arc<Layout>, fragments: Vec<Option<Fragment>>) -> Self {
+        debug_assert_eq!(layout.entries().len(), fragments.len(), "each registered path has its fragment");
+        Self { layout, fragments: fragments.into() }
+    }
+
+    pub(crate) const fn layout(&self) -> &Arc<Layout> {
+        &self.layout
+    }
+
+    pub(crate) const fn fragments(&self) -> &[Option<Fragment>] {
+        &self.fragments
+    }
+
+    pub(crate) fn root(&self) -> TreeNode<'_> {
+        TreeNode { tree: self, place: Some(0), node: self.rendered(0) }
+    }
+
+    /// The fragment that an earlier tree had for a path.
+    pub(crate) fn fragment_at(&self, path: &str) -> Option<&Fragment> {
+        self.fragments[self.layout.position(path)?].as_ref()
+    }
+
+    /// Whether every path shows the same. Pointers decide nearly always; the content decides what raced.
+    pub(crate) fn same(&self, other: &Self) -> bool {
+        let entries = self.layout.entries();
+        (Arc::ptr_eq(&self.layout, &other.layout)
+            || entries.iter().map(|e| &e.path).eq(other.layout.entries().iter().map(|e| &e.path)))
+            && self.fragments.iter().zip(&other.fragments).all(|pair| match pair {
+                (Some(mine), Some(theirs)) => mine.is(theirs) || mine.same(theirs),
+                (None, None) => true,
+                _ => false,
+            })
+    }
+
+    /// How many nodes the fragments hold in all.
+    pub(crate) fn nodes(&self) -> usize {
+        self.fragments.iter().flatten().map(Fragment::nodes).sum()
+    }
+
+    fn rendered(&self, place: usize) -> Option<NodeRef<'_>> {
+        let entry = self.layout.place(place).entry?;
+        self.fragments[entry].as_ref().map(Fragment::root)
+    }
+
+    fn present(&self, place: usize) -> bool {
+        self.rendered(place).is_some() || self.layout.place(place).below.iter().any(|below| self.present(*below))
+    }
+
+    /// Resolves a path as consumers write it: from the root, or with the root's own id in front (contract 1.3).
+    pub(crate) fn resolve(&self, path: &str) -> Option<Located<'_>> {
+        self.resolve_literally(path).or_else(|| {
+            let mut segments = path::segments(path);
+            let prefixed = segments.next() == Some(self.root().id());
+            let rest = segments.collect::<Vec<_>>().join("/");
+            prefixed.then(|| self.resolve_literally(&rest)).flatten()
+        })
+    }
+
+    fn resolve_literally(&self, path: &str) -> Option<Located<'_>> {
+        let node = path::segments(path).try_fold(self.root(), |node, id| node.child(id))?;
+        Some(Located { node, path: path::normal(path) })
+    }
+}
+
+/// A node and the path from the root that leads to it.
+#[derive(Debug, Clone)]
+pub(crate) struct Located<'t> {
+    pub(crate) node: TreeNode<'t>,
+    /// In the normal spelling.
+    pub(crate) path: crate::model::Text,
+}
+
+impl<'t> TreeNode<'t> {
+    pub(crate) fn id(&self) -> &'t str {
+        match (self.node, self.place) {
+            (Some(node), _) => node.id(),
+            (None, Some(place)) => &self.tree.layout.place(place).id,
+            (None, None) => unreachable!("a node is rendered or laid out"),
+        }
+    }
+
+    /// The node's own fields; absent for an ancestor that nothing rendered (a `group` with only children).
+    pub(crate) fn fields(&self) -> Option<Fields<'t>> {
+        self.node.as_ref().map(NodeRef::fields)
+    }
+
+    pub(crate) fn kind(&self) -> &'t str {
+        self.fields().map_or("group", |fields| fields.kind)
+    }
+
+    /// The fragment of which this node is the root, if nothing is registered below it.
+    pub(crate) fn whole_fragment(&self) -> Option<&'t Fragment> {
+        let place = self.tree.layout.place(self.place?);
+        if place.below.is_empty() { self.tree.fragments[place.entry?].as_ref() } else { None }
+    }
+
+    /// Whether both are the same bytes with nothing registered below: then they are equal, at no cost.
+    pub(crate) fn is(&self, other: &Self) -> bool {
+        let (Some(mine), Some(theirs)) = (&self.node, &other.node) else { return false };
+        mine.is(theirs) && self.nothing_below() && other.nothing_below()
+    }
+
+    /// Whether something is registered below.
+    pub(crate) fn joins_fragments(&self) -> bool {
+        !self.nothing_below()
+    }
+
+    fn nothing_below(&self) -> bool {
+        self.place.is_none_or(|place| self.tree.layout.place(place).below.is_empty())
+    }
+
+    pub(crate) fn child(&self, id: &str) -> Option<Self> {
+        let below = self.place.and_then(|place| self.tree.layout.below(place, id)).filter(|at| self.tree.present(*at));
+        match below {
+            Some(at) if self.tree.rendered(at).is_some() => Some(self.laid_out(at, None)),
+            _ => {
+                let own = self.node.and_then(|node| node.children().find(|child| child.id() == id));
+                match (below, own) {
+                    (Some(at), own) => Some(self.laid_out(at, own)),
+                    (None, Some(own)) => Some(Self { tree: self.tree, place: None, node: Some(own) }),
+                    (None, None) => None,
+                }
+            }
+        }
+    }
+
+    fn laid_out(&self, at: usize, inline: Option<NodeRef<'t>>) -> Self {
+        Self { tree: self.tree, place: Some(at), node: self.tree.rendered(at).or(inline) }
+    }
+
+    /// The node's own children, replaced where something is registered under their id, then what else is registered.
+    pub(crate) fn children(&self) -> impl Iterator<Item = Self> + use<'t> {
+        let (tree, node) = (self.tree, *self);
+        let place = self.place.filter(|place| !tree.layout.place(*place).below.is_empty());
+        let own = node.node.map(|node| node.children()).into_iter().flatten().map(move |child| {
+            let below = place.and_then(|place| tree.layout.below(place, child.id())).filter(|at| tree.present(*at));
+            match below {
+                Some(at) => node.laid_out(at, Some(child)),
+                None => Self { tree, place: None, node: Some(child) },
+            }
+        });
+        let registered = place.into_iter().flat_map(move |place| tree.layout.place(place).below.iter().copied());
+        let rest = registered.filter(move |at| tree.present(*at) && !node.has_own(&tree.layout.place(*at).id));
+        own.chain(rest.map(move |at| node.laid_out(at, None)))
+    }
+
+    fn has_own(&self, id: &str) -> bool {
+        self.node.is_some_and(|node| node.children().any(|child| child.id() == id))
+    }
+
+    /// A node that stands here only for one view, such as an item that a query loaded.
+    pub(crate) const fn foreign(&self, node: NodeRef<'t>) -> Self {
+        Self { tree: self.tree, place: None, node: Some(node) }
+    }
+
+    pub(crate) fn is_tree_root(&self) -> bool {
+        self.place == Some(0)
+    }
+}

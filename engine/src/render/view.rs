@@ -1,0 +1,423 @@
+//! What one subscription or query sees of a tree: subtree, filter, depth, budget, window, in this order (contract 1.4).
+//!
+//! A view is read lazily: nothing is built for nodes that are shown as they are.
+
+use serde::ser::SerializeMap;
+use serde::{Serialize, Serializer};
+
+use super::action::Action;
+use super::fragment::Fragment;
+use super::node_ref::{Fields, Props, raw};
+use super::tree::TreeNode;
+use crate::model::Text;
+use crate::model::meta::Meta;
+
+/// What a consumer asked to see.
+#[derive(Debug, Clone, PartialEq, Default)]
+pub(crate) struct ViewOptions {
+    /// The requested node, in the normal spelling.
+    pub(crate) path: Text,
+    /// How many levels below it; absent means all.
+    pub(crate) depth: Option<u32>,
+    /// How many nodes at most; 0 collapses all that may be.
+    pub(crate) max_nodes: Option<usize>,
+    pub(crate) filter: Filter,
+    /// Offset and count of the requested node's children, over the whole list.
+    pub(crate) window: Option<[u64; 2]>,
+}
+
+/// Which children are shown. The requested node itself is never filtered.
+#[derive(Debug, Clone, PartialEq, Default)]
+pub(crate) struct Filter {
+    pub(crate) types: Option<Vec<Text>>,
+    pub(crate) min_salience: Option<f64>,
+}
+
+impl Filter {
+    fn keeps(&self, node: &TreeNode<'_>) -> bool {
+        if self.types.is_none() && self.min_salience.is_none() {
+            return true;
+        }
+        let salience = node.fields().map_or(0.5, |fields| fields.salience());
+        self.min_salience.is_none_or(|least| salience >= least)
+            && self.types.as_ref().is_none_or(|types| types.iter().any(|kind| kind == node.kind()))
+    }
+}
+
+/// A tree seen through the options of one consumer.
+#[derive(Debug)]
+pub(crate) struct View<'t> {
+    options: &'t ViewOptions,
+    root: TreeNode<'t>,
+    /// Children that were loaded for this query, with the offset of the first.
+    loaded: Option<(u64, &'t Fragment)>,
+    /// Filled only when the budget is exceeded.
+    plan: Option<Plan<'t>>,
+}
+
+/// Which nodes a budget collapses: the projected tree in pre-order.
+#[derive(Debug, Default)]
+struct Plan<'t> {
+    nodes: Vec<Planned<'t>>,
+}
+
+#[derive(Debug)]
+struct Planned<'t> {
+    node: TreeNode<'t>,
+    level: u32,
+    /// Index behind the last descendant.
+    end: usize,
+    stub: bool,
+    collapsed: bool,
+}
+
+/// How a node is shown.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Form {
+    /// With everything it has.
+    Full,
+    /// Below the depth: id, type and meta with the number of children.
+    Stub(u64),
+    /// Over the budget: without children and content, with their number.
+    Collapsed(u64),
+}
+
+/// One node of a view.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct ViewNode<'v> {
+    view: &'v View<'v>,
+    node: TreeNode<'v>,
+    level: u32,
+    planned: Option<usize>,
+}
+
+impl<'t> View<'t> {
+    pub(crate) fn new(options: &'t ViewOptions, root: TreeNode<'t>, loaded: Option<(u64, &'t Fragment)>) -> Self {
+        let view = Self { options, root, loaded, plan: None };
+        match options.max_nodes {
+            Some(budget) => view.within(budget),
+            None => view,
+        }
+    }
+
+    /// The same view with at most this many nodes, as far as roots of lists and pinned nodes allow.
+    pub(crate) fn within(mut self, budget: usize) -> Self {
+        self.plan = None;
+        let mut plan = Plan::default();
+        self.lay_out(&mut plan, self.root, 0);
+        self.plan = (plan.nodes.len() > budget).then(|| plan.collapse(budget));
+        self
+    }
+
+    fn lay_out(&self, plan: &mut Plan<'t>, node: TreeNode<'t>, level: u32) {
+        let at = plan.nodes.len();
+        let stub = self.options.depth.is_some_and(|depth| level >= depth) && self.kept(node, level).next().is_some();
+        plan.nodes.push(Planned { node, level, end: at + 1, stub, collapsed: false });
+        if !stub {
+            for child in self.kept(node, level) {
+                self.lay_out(plan, child, level + 1);
+            }
+        }
+        plan.nodes[at].end = plan.nodes.len();
+    }
+
+    /// The children that the filter lets through.
+    fn kept(&self, node: TreeNode<'t>, level: u32) -> impl Iterator<Item = TreeNode<'t>> + use<'t> {
+        let filter = &self.options.filter;
+        let loaded = self.loaded.filter(|_| level == 0);
+        let own = loaded.is_none().then(|| node.children()).into_iter().flatten();
+        let instead = loaded.into_iter().flat_map(move |(_, run)| run.siblings().map(move |child| node.foreign(child)));
+        own.chain(instead).filter(move |child| filter.keeps(child))
+    }
+
+    pub(crate) fn root(&self) -> ViewNode<'_> {
+        ViewNode { view: self, node: self.root, level: 0, planned: self.plan.as_ref().map(|_| 0) }
+    }
+
+    /// The budget that was asked for.
+    pub(crate) const fn max_nodes(&self) -> Option<usize> {
+        self.options.max_nodes
+    }
+
+    /// How many nodes are shown.
+    pub(crate) fn count(&self) -> usize {
+        self.root().count()
+    }
+
+    /// Where the inline children of the requested node start in the whole list.
+    fn base(&self, meta: &Meta) -> u64 {
+        self.loaded.map(|(offset, _)| offset).or(meta.window.map(|window| window[0])).unwrap_or(0)
+    }
+}
+
+impl Plan<'_> {
+    fn collapse(mut self, budget: usize) -> Self {
+        let mut order = self.candidates();
+        order.sort_by(|(_, mine), (_, theirs)| mine.total_cmp(theirs));
+        let mut count = self.nodes.len();
+        let mut gone = vec![false; self.nodes.len()];
+        for (at, _) in order {
+            if count <= budget {
+                break;
+            }
+            self.nodes[at].collapsed = true;
+            for below in &mut gone[at + 1..self.nodes[at].end] {
+                count -= usize::from(!*below);
+                *below = true;
+            }
+        }
+        self
+    }
+
+    /// Who may be collapsed, with its score: lower goes first, ties keep pre-order.
+    fn candidates(&self) -> Vec<(usize, f64)> {
+        let protected = self.protected();
+        let candidate = |(at, planned): (usize, &Planned<'_>)| {
+            let descendants = planned.end - at - 1;
+            if planned.level < 2 || descendants == 0 || protected[at] {
+                return None;
+            }
+            let salience = planned.node.fields().map_or(0.5, |fields| fields.salience());
+            Some((at, salience - f64::from(planned.level) * 0.01 - descendants as f64 * 0.001))
+        };
+        self.nodes.iter().enumerate().filter_map(candidate).collect()
+    }
+
+    /// Pinned nodes, what is below them and what is above them.
+    fn protected(&self) -> Vec<bool> {
+        let mut protected = vec![false; self.nodes.len()];
+        let mut above: Vec<usize> = Vec::new();
+        for (at, planned) in self.nodes.iter().enumerate() {
+            above.retain(|ancestor| self.nodes[*ancestor].end > at);
+            if planned.node.fields().is_some_and(|fields| fields.read_meta().pinned == Some(true)) {
+                above.iter().for_each(|ancestor| protected[*ancestor] = true);
+                protected[at..planned.end].fill(true);
+            }
+            above.push(at);
+        }
+        protected
+    }
+}
+
+impl<'v> ViewNode<'v> {
+    pub(crate) fn id(&self) -> &'v str {
+        self.node.id()
+    }
+
+    pub(crate) fn kind(&self) -> &'v str {
+        self.node.kind()
+    }
+
+    /// Whether both are the same bytes shown without a budget: then they are equal, at no cost. Only for two views with
+    /// the same options.
+    pub(crate) fn is(&self, other: &Self) -> bool {
+        self.planned.is_none() && other.planned.is_none() && !self.windowed() && self.node.is(&other.node)
+    }
+
+    /// The whole fragment that this node shows, with the levels that the depth leaves, if a cache may speak for it.
+    pub(crate) fn whole_fragment(&self) -> Option<&'v Fragment> {
+        if self.planned.is_some() || self.windowed() { None } else { self.node.whole_fragment() }
+    }
+
+    /// Whether children of this node are rendered by sources of their own.
+    pub(crate) fn joins_fragments(&self) -> bool {
+        self.planned.is_none() && !self.windowed() && self.form() == Form::Full && self.node.joins_fragments()
+    }
+
+    pub(crate) const fn level(&self) -> u32 {
+        self.level
+    }
+
+    pub(crate) const fn options(&self) -> &'v ViewOptions {
+        self.view.options
+    }
+
+    /// The node without its children, for whoever writes those apart.
+    pub(crate) const fn head(self) -> Head<'v> {
+        Head(self)
+    }
+
+    fn windowed(&self) -> bool {
+        self.level == 0 && (self.view.options.window.is_some() || self.view.loaded.is_some())
+    }
+
+    pub(crate) fn form(&self) -> Form {
+        if let (Some(at), Some(plan)) = (self.planned, &self.view.plan) {
+            let planned = &plan.nodes[at];
+            return match (planned.stub, planned.collapsed) {
+                (true, _) => Form::Stub(self.kept_count()),
+                (_, true) => Form::Collapsed(self.kept_count()),
+                _ => Form::Full,
+            };
+        }
+        let at_depth = self.view.options.depth.is_some_and(|depth| self.level >= depth);
+        if at_depth && self.view.kept(self.node, self.level).next().is_some() {
+            Form::Stub(self.kept_count())
+        } else {
+            Form::Full
+        }
+    }
+
+    fn kept_count(&self) -> u64 {
+        self.view.kept(self.node, self.level).count() as u64
+    }
+
+    /// The children that are shown.
+    pub(crate) fn children(&self) -> Vec<Self> {
+        match self.form() {
+            Form::Full => self.sliced(self.all_children()),
+            Form::Stub(_) | Form::Collapsed(_) => Vec::new(),
+        }
+    }
+
+    fn all_children(&self) -> Vec<Self> {
+        let (view, level) = (self.view, self.level + 1);
+        match (self.planned, &view.plan) {
+            (Some(at), Some(plan)) => {
+                let mut next = at + 1;
+                let end = plan.nodes[at].end;
+                std::iter::from_fn(|| {
+                    let child = next;
+                    (child < end).then(|| {
+                        next = plan.nodes[child].end;
+                        Self { view, node: plan.nodes[child].node, level, planned: Some(child) }
+                    })
+                })
+                .collect()
+            }
+            _ => view.kept(self.node, self.level).map(|node| Self { view, node, level, planned: None }).collect(),
+        }
+    }
+
+    fn sliced(&self, children: Vec<Self>) -> Vec<Self> {
+        match self.view.options.window {
+            Some([offset, count]) if self.level == 0 => {
+                let skip = offset.saturating_sub(self.view.base(&self.own_meta()));
+                children.into_iter().skip(clamp(skip)).take(clamp(count)).collect()
+            }
+            _ => children,
+        }
+    }
+
+    /// The node's own fields, as far as its form shows them.
+    fn shown(&self) -> Option<Fields<'v>> {
+        match self.form() {
+            Form::Stub(_) => None,
+            Form::Full | Form::Collapsed(_) => self.node.fields(),
+        }
+    }
+
+    pub(crate) fn props(&self) -> Option<Props<'v>> {
+        self.shown()?.props
+    }
+
+    pub(crate) fn offers(&self) -> &'v [Action] {
+        self.shown().map_or(&[], |fields| fields.offers)
+    }
+
+    /// The text of a JSON object.
+    pub(crate) fn content_ref(&self) -> Option<&'v str> {
+        if matches!(self.form(), Form::Collapsed(_)) { None } else { self.shown()?.content_ref }
+    }
+
+    fn own_meta(&self) -> Meta {
+        self.node.fields().map(|fields| fields.read_meta()).unwrap_or_default()
+    }
+
+    /// What the node says about itself, and how many children are not shown.
+    pub(crate) fn meta(&self) -> Meta {
+        let mut meta = self.own_meta();
+        match self.form() {
+            Form::Full if self.windowed() => self.say_window(&mut meta),
+            Form::Full => {}
+            Form::Stub(count) => hide_children(&mut meta, count),
+            Form::Collapsed(count) => {
+                hide_children(&mut meta, count);
+                meta.summary.get_or_insert_with(|| format!("{count} children").into());
+            }
+        }
+        meta
+    }
+
+    fn say_window(&self, meta: &mut Meta) {
+        let children = self.all_children();
+        let total = meta.total_children.unwrap_or(0).max(children.len() as u64);
+        let offset = self.view.options.window.map_or_else(|| self.view.base(meta), |window| window[0]);
+        let shown = self.sliced(children).len() as u64;
+        meta.total_children = Some(total);
+        meta.window = Some([offset, shown]);
+    }
+
+    fn write_head<M: SerializeMap>(&self, map: &mut M) -> Result<(), M::Error> {
+        map.serialize_entry("id", self.id())?;
+        map.serialize_entry("type", self.kind())?;
+        if let Some(props) = self.props() {
+            map.serialize_entry("properties", &props)?;
+        }
+        let meta = self.meta();
+        if !meta.is_empty() {
+            map.serialize_entry("meta", &meta)?;
+        }
+        if !self.offers().is_empty() {
+            map.serialize_entry("affordances", &Offers(self.offers()))?;
+        }
+        if let Some(content) = self.content_ref() {
+            map.serialize_entry("content_ref", raw(content))?;
+        }
+        Ok(())
+    }
+
+    fn count(&self) -> usize {
+        1 + self.children().iter().map(Self::count).sum::<usize>()
+    }
+
+    /// The root of the whole tree, and a list of which a slice was asked for, say that they have no children; other
+    /// nodes leave the field out.
+    fn says_no_children(&self) -> bool {
+        self.windowed() || (self.level == 0 && self.node.is_tree_root())
+    }
+}
+
+fn clamp(number: u64) -> usize {
+    usize::try_from(number).unwrap_or(usize::MAX)
+}
+
+/// A list that shows only a slice keeps its real total (contract 1.4).
+fn hide_children(meta: &mut Meta, count: u64) {
+    meta.total_children = Some(meta.total_children.unwrap_or(0).max(count));
+    meta.window = None;
+}
+
+impl Serialize for ViewNode<'_> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let mut map = serializer.serialize_map(None)?;
+        self.write_head(&mut map)?;
+        let children = self.children();
+        if !children.is_empty() || (self.form() == Form::Full && self.says_no_children()) {
+            map.serialize_entry("children", &children)?;
+        }
+        map.end()
+    }
+}
+
+/// A node without its children.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Head<'v>(ViewNode<'v>);
+
+impl Serialize for Head<'_> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let mut map = serializer.serialize_map(None)?;
+        self.0.write_head(&mut map)?;
+        map.end()
+    }
+}
+
+/// The affordances of a node, as they go on the wire.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Offers<'a>(pub(crate) &'a [Action]);
+
+impl Serialize for Offers<'_> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_seq(self.0.iter().map(Action::affordance))
+    }
+}

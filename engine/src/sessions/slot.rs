@@ -1,0 +1,412 @@
+//! One session's place in memory: who it is, its tree now and before, and who is connected.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use event_listener::Event as Signal;
+use parking_lot::Mutex;
+use smallvec::SmallVec;
+
+use crate::deliver::link::Link;
+use crate::deliver::subscription::Versioned;
+use crate::model::Text;
+use crate::model::path;
+use crate::model::session::{Context, Session};
+use crate::render::layout::Layout;
+use crate::render::registry::{Registry, Source};
+use crate::render::task::TaskState;
+use crate::render::tree::Tree;
+
+/// Which registered paths shall be rendered again.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Paths {
+    All,
+    /// These, what is above and what is below them; in the normal spelling.
+    Only(SmallVec<[Text; 1]>),
+}
+
+impl Paths {
+    pub(crate) fn touches(&self, registered: &str) -> bool {
+        match self {
+            Self::All => true,
+            Self::Only(paths) => {
+                paths.iter().any(|wanted| path::covers(registered, wanted) || path::covers(wanted, registered))
+            }
+        }
+    }
+
+    pub(crate) fn merge(&mut self, other: Self) {
+        match (&mut *self, other) {
+            (Self::All, _) => {}
+            (_, Self::All) => *self = Self::All,
+            (Self::Only(mine), Self::Only(theirs)) => {
+                for path in theirs {
+                    if !mine.contains(&path) {
+                        mine.push(path);
+                    }
+                }
+            }
+        }
+    }
+}
+
+/// A session's place. One lock, held for a look or a swap, never while application code runs or anything is awaited.
+#[derive(Debug)]
+pub(crate) struct Slot {
+    state: Mutex<State>,
+    /// Told when a tree was committed or the slot was closed.
+    changed: Signal,
+}
+
+#[derive(Debug)]
+struct State {
+    context: Arc<Context>,
+    current: Option<Versioned>,
+    previous: Option<Arc<Tree>>,
+    links: SmallVec<[Arc<Link>; 1]>,
+    /// What only this session has; most have nothing.
+    own: Option<Box<Own>>,
+    turn: Turn,
+    /// The latest pass that evaluated for this slot.
+    ticket: u64,
+    /// Since when nobody is connected, in ms.
+    idle_since_ms: Option<u64>,
+    /// Which entries on the wheel look after this slot; see [`Watch`].
+    watched: u8,
+    closed: bool,
+}
+
+/// Why an entry on the wheel looks after a slot; there is at most one of each.
+#[derive(Debug, Clone, Copy)]
+#[repr(u8)]
+pub(crate) enum Watch {
+    Idle = 1,
+    Expiry = 2,
+}
+
+/// What only one session has.
+#[derive(Debug, Default)]
+struct Own {
+    /// Its own sources; `None` hides a path that everybody else has.
+    sources: BTreeMap<Text, Option<Arc<Source>>>,
+    /// Everybody's layout with `sources` laid over it, and the layout from which it was made.
+    layout: Option<(Arc<Layout>, Arc<Layout>)>,
+    tasks: BTreeMap<Text, Arc<TaskState>>,
+}
+
+/// One pass works on a slot at a time; at most one more waits.
+#[derive(Debug, Default)]
+enum Turn {
+    #[default]
+    Free,
+    Taken,
+    TakenThen(Paths, Arc<Done>),
+}
+
+/// Told when a waiting pass has committed.
+#[derive(Debug, Default)]
+pub(crate) struct Done {
+    done: std::sync::atomic::AtomicBool,
+    signal: Signal,
+}
+
+impl Done {
+    pub(crate) fn tell(&self) {
+        self.done.store(true, std::sync::atomic::Ordering::SeqCst);
+        self.signal.notify(usize::MAX);
+    }
+
+    pub(crate) async fn wait(&self) {
+        loop {
+            let listener = self.signal.listen();
+            if self.done.load(std::sync::atomic::Ordering::SeqCst) {
+                return;
+            }
+            listener.await;
+        }
+    }
+}
+
+/// What a pass works with.
+#[derive(Debug)]
+pub(crate) struct Base {
+    pub(crate) context: Arc<Context>,
+    pub(crate) tree: Option<Arc<Tree>>,
+    pub(crate) layout: Arc<Layout>,
+    /// A later pass evaluated for this slot already: results shared by an earlier one may be older than what it has.
+    pub(crate) overtaken: bool,
+}
+
+/// Whether a pass may work on a slot.
+#[derive(Debug)]
+pub(crate) enum Begin {
+    Go(Base),
+    /// Another pass is at it; it will be followed by one that renders what was wanted.
+    Queued(Arc<Done>),
+    /// There is nothing to render: the slot is closed, or has no tree and nobody wants a first one.
+    Skip,
+}
+
+/// What a pass left behind.
+#[derive(Debug, Default)]
+pub(crate) struct Finished {
+    /// The version, if the tree changed.
+    pub(crate) version: Option<u64>,
+    /// What was wanted meanwhile.
+    pub(crate) then: Option<(Paths, Arc<Done>)>,
+}
+
+impl Slot {
+    pub(crate) fn new(context: Arc<Context>, now_ms: u64) -> Self {
+        let state = State {
+            context,
+            current: None,
+            previous: None,
+            links: SmallVec::new(),
+            own: None,
+            turn: Turn::Free,
+            ticket: 0,
+            idle_since_ms: Some(now_ms),
+            watched: 0,
+            closed: false,
+        };
+        Self { state: Mutex::new(state), changed: Signal::new() }
+    }
+
+    pub(crate) fn context(&self) -> Arc<Context> {
+        Arc::clone(&self.state.lock().context)
+    }
+
+    /// The session as handlers and predicates get it.
+    pub(crate) fn session(&self) -> Session {
+        Session::untracked(self.context())
+    }
+
+    /// New claims for the same session. Answers the old ones.
+    pub(crate) fn set_context(&self, context: Arc<Context>) -> Arc<Context> {
+        std::mem::replace(&mut self.state.lock().context, context)
+    }
+
+    pub(crate) fn tree(&self) -> Option<Versioned> {
+        self.state.lock().current.clone()
+    }
+
+    pub(crate) fn is_resident(&self) -> bool {
+        self.state.lock().current.is_some()
+    }
+
+    /// Whether a refresh has something to do: there is a tree, or a pass is about to make one.
+    pub(crate) fn wants_refresh(&self) -> bool {
+        let state = self.state.lock();
+        state.current.is_some() || !matches!(state.turn, Turn::Free)
+    }
+
+    /// Waits for a tree; `None` if the slot is closed instead.
+    pub(crate) async fn wait_for_tree(&self) -> Option<Versioned> {
+        loop {
+            let listener = self.changed.listen();
+            {
+                let state = self.state.lock();
+                if state.closed || state.current.is_some() {
+                    return state.current.clone();
+                }
+            }
+            listener.await;
+        }
+    }
+
+    /// Takes the turn for a pass, or leaves word of what is wanted.
+    pub(crate) fn begin(&self, ticket: u64, paths: &Paths, first: bool, registry: &Registry) -> Begin {
+        let mut state = self.state.lock();
+        if state.closed || (state.current.is_none() && !first && matches!(state.turn, Turn::Free)) {
+            return Begin::Skip;
+        }
+        match &mut state.turn {
+            Turn::Free => {}
+            Turn::Taken => {
+                let done = Arc::new(Done::default());
+                state.turn = Turn::TakenThen(paths.clone(), Arc::clone(&done));
+                return Begin::Queued(done);
+            }
+            Turn::TakenThen(wanted, done) => {
+                wanted.merge(paths.clone());
+                return Begin::Queued(Arc::clone(done));
+            }
+        }
+        state.turn = Turn::Taken;
+        let overtaken = state.ticket > ticket;
+        state.ticket = state.ticket.max(ticket);
+        Begin::Go(Base {
+            context: Arc::clone(&state.context),
+            tree: state.current.as_ref().map(|current| Arc::clone(&current.tree)),
+            layout: state.layout(registry),
+            overtaken,
+        })
+    }
+
+    /// Gives the turn back: current becomes previous, the new tree becomes current, unless nothing changed.
+    pub(crate) fn commit(&self, tree: Option<Tree>, next_version: impl FnOnce() -> u64) -> Finished {
+        let mut state = self.state.lock();
+        let version = tree.filter(|_| !state.closed).and_then(|tree| state.replace(tree, next_version));
+        let then = match std::mem::take(&mut state.turn) {
+            Turn::TakenThen(paths, done) => Some((paths, done)),
+            Turn::Free | Turn::Taken => None,
+        };
+        let links = if version.is_some() { state.links.clone() } else { SmallVec::new() };
+        drop(state);
+        links.iter().for_each(|link| link.wake());
+        self.changed.notify(usize::MAX);
+        Finished { version, then }
+    }
+
+    /// Adds a connection; false if the slot is closed.
+    pub(crate) fn attach(&self, link: Arc<Link>) -> bool {
+        let mut state = self.state.lock();
+        if state.closed {
+            return false;
+        }
+        state.links.push(link);
+        state.idle_since_ms = None;
+        true
+    }
+
+    /// Removes a connection; true if it was the last one.
+    pub(crate) fn detach(&self, link: &Arc<Link>, now_ms: u64) -> bool {
+        let mut state = self.state.lock();
+        state.links.retain(|known| !Arc::ptr_eq(known, link));
+        let last = state.links.is_empty() && state.idle_since_ms.is_none();
+        if last {
+            state.idle_since_ms = Some(now_ms);
+        }
+        last
+    }
+
+    pub(crate) fn links(&self) -> SmallVec<[Arc<Link>; 1]> {
+        self.state.lock().links.clone()
+    }
+
+    /// Since when nobody is connected and no task runs, in ms.
+    pub(crate) fn idle_since_ms(&self) -> Option<u64> {
+        let state = self.state.lock();
+        let busy = state.own.as_ref().is_some_and(|own| !own.tasks.is_empty());
+        state.idle_since_ms.filter(|_| !busy)
+    }
+
+    /// Notes that an entry on the wheel looks after the slot; false if one did already.
+    pub(crate) fn watch(&self, watch: Watch) -> bool {
+        let mut state = self.state.lock();
+        let new = state.watched & watch as u8 == 0;
+        state.watched |= watch as u8;
+        new
+    }
+
+    /// The entry is gone.
+    pub(crate) fn unwatch(&self, watch: Watch) {
+        self.state.lock().watched &= !(watch as u8);
+    }
+
+    /// Drops both trees if nobody is connected; true if there was one.
+    pub(crate) fn drop_tree(&self) -> bool {
+        let mut state = self.state.lock();
+        if state.idle_since_ms.is_none() || !matches!(state.turn, Turn::Free) {
+            return false;
+        }
+        let (current, previous) = (state.current.take(), state.previous.take());
+        drop(state);
+        // Fragments are freed outside the lock.
+        drop(previous);
+        current.is_some()
+    }
+
+    /// Closes the slot for good and hands over its connections.
+    pub(crate) fn close(&self) -> SmallVec<[Arc<Link>; 1]> {
+        let mut state = self.state.lock();
+        state.closed = true;
+        let trees = (state.current.take(), state.previous.take(), state.own.take());
+        let links = std::mem::take(&mut state.links);
+        drop(state);
+        drop(trees);
+        self.changed.notify(usize::MAX);
+        links
+    }
+
+    /// Registers, hides (`None`) or gives back (`forget_own`) a path for this session alone.
+    pub(crate) fn set_own(&self, path: Text, source: Option<Arc<Source>>) {
+        self.edit_own(|own| {
+            own.sources.insert(path, source);
+        });
+    }
+
+    /// Removes this session's own word on a path.
+    pub(crate) fn forget_own(&self, path: &str) {
+        self.edit_own(|own| {
+            own.sources.remove(path);
+        });
+    }
+
+    fn edit_own(&self, change: impl FnOnce(&mut Own)) {
+        let mut state = self.state.lock();
+        let own = state.own.get_or_insert_default();
+        change(own);
+        own.layout = None;
+        if own.sources.is_empty() && own.tasks.is_empty() {
+            state.own = None;
+        }
+    }
+
+    /// Remembers a task, if fewer than `max` run.
+    pub(crate) fn add_task(&self, id: Text, task: Arc<TaskState>, max: usize) -> bool {
+        let mut state = self.state.lock();
+        let own = state.own.get_or_insert_default();
+        if own.tasks.len() >= max {
+            return false;
+        }
+        own.tasks.insert(id, task);
+        true
+    }
+
+    pub(crate) fn remove_task(&self, id: &str) {
+        let mut state = self.state.lock();
+        if let Some(own) = &mut state.own {
+            own.tasks.remove(id);
+        }
+    }
+
+    pub(crate) fn tasks(&self) -> Vec<Arc<TaskState>> {
+        self.state.lock().own.iter().flat_map(|own| own.tasks.values().cloned()).collect()
+    }
+}
+
+impl State {
+    fn layout(&mut self, registry: &Registry) -> Arc<Layout> {
+        let Some(own) = self.own.as_mut().filter(|own| !own.sources.is_empty()) else {
+            return Arc::clone(registry.layout());
+        };
+        match &own.layout {
+            Some((base, layout)) if Arc::ptr_eq(base, registry.layout()) => Arc::clone(layout),
+            _ => {
+                let layout = registry.layout_with(&own.sources);
+                own.layout = Some((Arc::clone(registry.layout()), Arc::clone(&layout)));
+                layout
+            }
+        }
+    }
+
+    fn replace(&mut self, tree: Tree, next_version: impl FnOnce() -> u64) -> Option<u64> {
+        match &mut self.current {
+            Some(current) if current.tree.same(&tree) => {
+                if !Arc::ptr_eq(current.tree.layout(), tree.layout()) {
+                    // The same content by other sources: nobody is told, but windows are loaded by the new ones.
+                    current.tree = Arc::new(tree);
+                }
+                None
+            }
+            _ => {
+                let version = next_version();
+                let before = self.current.replace(Versioned { tree: Arc::new(tree), version });
+                self.previous = before.map(|before| before.tree);
+                Some(version)
+            }
+        }
+    }
+}

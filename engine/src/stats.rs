@@ -1,0 +1,37 @@
+//! How much there is of everything.
+
+use std::collections::BTreeMap;
+
+use serde::Serialize;
+
+/// Counts at one moment. Taking them looks at every session: for operators, not for hot paths.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[non_exhaustive]
+pub struct Stats {
+    /// Sessions that are remembered.
+    pub sessions: usize,
+    /// Sessions that have a tree.
+    pub trees: usize,
+    /// Open connections of consumers and tabs.
+    pub connections: usize,
+    /// Subscriptions of all connections.
+    pub subscriptions: usize,
+    /// Mounted tabs.
+    pub tabs: usize,
+    /// Bytes of all rendered fragments, shared ones once.
+    pub tree_bytes: usize,
+    /// Bytes of the dictionary of repeated texts.
+    pub symbol_bytes: usize,
+    /// Bytes of answers that wait for their sockets.
+    pub outbox_bytes: usize,
+    /// Runs of each descriptor function since the start, by path.
+    pub evaluations: BTreeMap<String, u64>,
+    /// Runs that were spared because a result could be shared.
+    pub shared_evaluations: u64,
+    /// Trees that changed since the start.
+    pub commits: u64,
+    /// Comparisons of two fragments since the start.
+    pub diffs: u64,
+    /// Fragments written as JSON since the start.
+    pub encodes: u64,
+}

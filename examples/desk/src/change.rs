@@ -1,0 +1,77 @@
+//! What changed, and who is to hear of it: once in the words of the page, once in the words of the engine.
+
+use grove_engine::Scope;
+
+use crate::people::Person;
+
+/// A part of the desk: a section of the page and, under the same name, a path of the tree.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Area {
+    Tasks,
+    Inbox,
+    Board,
+    Settings,
+}
+
+impl Area {
+    pub(crate) const ALL: [Self; 4] = [Self::Tasks, Self::Inbox, Self::Board, Self::Settings];
+
+    pub(crate) fn as_str(self) -> &'static str {
+        match self {
+            Self::Tasks => "tasks",
+            Self::Inbox => "inbox",
+            Self::Board => "board",
+            Self::Settings => "settings",
+        }
+    }
+
+    pub(crate) fn named(name: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|area| area.as_str() == name)
+    }
+}
+
+/// Something that was written, told after it was written.
+#[derive(Clone, Debug)]
+pub(crate) enum Change {
+    /// One person's own area: everything but the board.
+    Own { area: Area, person: String },
+    /// The board that an org shares.
+    Board { org: String },
+    /// The date: what was due tomorrow is due today, for everybody.
+    Date,
+    /// A login ended; its pages are to be left.
+    LoggedOut { login: String },
+    /// The desk is shutting down; every page is to be left.
+    Closing,
+}
+
+impl Change {
+    /// The trees to render again; `None` when no tree shows it.
+    pub(crate) fn scope(&self) -> Option<Scope> {
+        match self {
+            Self::Own { area, person } => Some(Scope::user(person).paths([area.as_str()])),
+            Self::Board { org } => Some(Scope::attribute("org", org).paths([Area::Board.as_str()])),
+            Self::Date => Some(Scope::all().paths([Area::Tasks.as_str()])),
+            Self::LoggedOut { .. } | Self::Closing => None,
+        }
+    }
+
+    /// The section of `reader`'s page to show again; `None` when the page does not show it.
+    pub(crate) fn area_for(&self, reader: &Person) -> Option<Area> {
+        match self {
+            Self::Own { area, person } => (*person == reader.name).then_some(*area),
+            Self::Board { org } => (*org == reader.org).then_some(Area::Board),
+            Self::Date => Some(Area::Tasks),
+            Self::LoggedOut { .. } | Self::Closing => None,
+        }
+    }
+
+    /// Whether the page of `login` is to be left.
+    pub(crate) fn ends(&self, login: &str) -> bool {
+        match self {
+            Self::LoggedOut { login: ended } => ended == login,
+            Self::Closing => true,
+            Self::Own { .. } | Self::Board { .. } | Self::Date => false,
+        }
+    }
+}

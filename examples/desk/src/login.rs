@@ -1,0 +1,193 @@
+//! Who is there: the login page, the cookie, and the same question asked by the page and by the SLOP endpoint.
+//!
+//! There are no passwords in this example. On a loopback address anybody at the machine may be anybody (that is
+//! [`SignIn::ByName`]); on every other address the login page wants a token.
+
+use axum::Router;
+use axum::extract::{Form, FromRequestParts, State};
+use axum::http::header::{COOKIE, HOST, SET_COOKIE};
+use axum::http::request::Parts;
+use axum::http::{HeaderMap, StatusCode};
+use axum::response::{AppendHeaders, Html, IntoResponse, Redirect, Response};
+use axum::routing::{get, post};
+use cookie::time::OffsetDateTime;
+use cookie::{Cookie, SameSite};
+use grove_axum::{Authenticator, Refusal, UpgradeRequest};
+use serde::Deserialize;
+
+use crate::Site;
+use crate::clock::Moment;
+use crate::desk::Desk;
+use crate::error::{DeskError, Result};
+use crate::html::{Escaped, fill};
+use crate::people::Person;
+use crate::store::Login;
+use crate::tree;
+
+const COOKIE_NAME: &str = "session";
+const TEMPLATE: &str = include_str!("login.html");
+
+/// How the login page finds out who somebody is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum SignIn {
+    /// By asking for the name: for a server that only this machine can reach.
+    ByName,
+    /// By asking for a token.
+    ByToken,
+}
+
+pub(crate) fn routes() -> Router<Site> {
+    Router::new().route("/login", get(show).post(log_in)).route("/logout", post(log_out))
+}
+
+/// What the login page sends: a person's name, or a token.
+#[derive(Deserialize)]
+struct Claim {
+    person: Option<String>,
+    token: Option<String>,
+}
+
+async fn show(State(site): State<Site>) -> Result<Html<String>> {
+    let people = site.desk.run(Desk::people).await?;
+    Ok(Html(fill(TEMPLATE, |name| match name {
+        "doors" => doors(site.sign_in, &people),
+        _ => String::new(),
+    })))
+}
+
+fn doors(sign_in: SignIn, people: &[Person]) -> String {
+    match sign_in {
+        SignIn::ByName => people.iter().map(door).collect(),
+        SignIn::ByToken => {
+            "<label>Token <input name=\"token\" type=\"password\" autocomplete=\"off\" required></label>\
+                            <button class=\"main\">Log in</button>"
+                .to_owned()
+        }
+    }
+}
+
+fn door(person: &Person) -> String {
+    let Person { name, display, org, role } = person;
+    let (name, display, org) = (Escaped(name), Escaped(display), Escaped(org));
+    format!(
+        "<button class=\"door\" name=\"person\" value=\"{name}\"><b>{display}</b> <code>{name}</code>\
+         <span>{org}, {}</span></button>",
+        role.as_str()
+    )
+}
+
+async fn log_in(State(site): State<Site>, headers: HeaderMap, Form(claim): Form<Claim>) -> Result<Response> {
+    let by_name = site.sign_in == SignIn::ByName && asks_for_loopback(&headers);
+    let entered = site.desk.run(move |desk| enter(desk, claim, by_name)).await?;
+    let Some((token, expires)) = entered else {
+        return Ok((StatusCode::UNAUTHORIZED, "Nobody here goes by that.").into_response());
+    };
+    Ok((AppendHeaders([(SET_COOKIE, session_cookie(token, expires))]), Redirect::to("/")).into_response())
+}
+
+/// The new login's secret and end, or `None` when the claim proves nothing.
+fn enter(desk: &Desk, claim: Claim, by_name: bool) -> Result<Option<(String, Moment)>> {
+    let person = match claim {
+        Claim { token: Some(token), .. } => desk.store().login(token.trim())?.map(|login| login.person),
+        Claim { person: Some(name), .. } if by_name => desk.store().person(&name)?,
+        Claim { .. } => None,
+    };
+    person.map(|person| desk.log_in(&person.name)).transpose()
+}
+
+/// Whether the browser believes that it talks to its own machine. A page from elsewhere whose name was pointed at
+/// 127.0.0.1 after it had loaded sends its own name here, and must not log in as somebody.
+fn asks_for_loopback(headers: &HeaderMap) -> bool {
+    let host = headers.get(HOST).and_then(|host| host.to_str().ok()).unwrap_or_default();
+    let name = match host.rsplit_once(':') {
+        Some((name, port)) if port.bytes().all(|byte| byte.is_ascii_digit()) => name,
+        _ => host,
+    };
+    let address = name.trim_start_matches('[').trim_end_matches(']').parse::<std::net::IpAddr>();
+    name == "localhost" || address.is_ok_and(|address| address.is_loopback())
+}
+
+fn session_cookie(token: String, expires: Moment) -> String {
+    cookie(token).expires(OffsetDateTime::from(expires.to_system_time())).build().to_string()
+}
+
+fn cookie(value: String) -> cookie::CookieBuilder<'static> {
+    Cookie::build((COOKIE_NAME, value)).http_only(true).same_site(SameSite::Lax).path("/")
+}
+
+async fn log_out(State(site): State<Site>, signed_in: Result<SignedIn, NotSignedIn>) -> Result<Response> {
+    if let Ok(SignedIn(login)) = signed_in {
+        site.desk.run(move |desk| desk.log_out(&login)).await?;
+    }
+    let gone = cookie(String::new()).expires(OffsetDateTime::UNIX_EPOCH).build().to_string();
+    Ok((AppendHeaders([(SET_COOKIE, gone)]), Redirect::to("/login")).into_response())
+}
+
+/// The login that a request's cookie stands for.
+#[derive(Debug)]
+pub(crate) struct SignedIn(pub(crate) Login);
+
+/// Why a request has no login.
+#[derive(Debug)]
+pub(crate) enum NotSignedIn {
+    NoLogin,
+    Failed(DeskError),
+}
+
+impl IntoResponse for NotSignedIn {
+    fn into_response(self) -> Response {
+        match self {
+            Self::NoLogin => (StatusCode::UNAUTHORIZED, "Please log in first, at /login.").into_response(),
+            Self::Failed(error) => error.into_response(),
+        }
+    }
+}
+
+impl FromRequestParts<Site> for SignedIn {
+    type Rejection = NotSignedIn;
+
+    async fn from_request_parts(parts: &mut Parts, site: &Site) -> Result<Self, NotSignedIn> {
+        let token = token_in(&parts.headers).ok_or(NotSignedIn::NoLogin)?;
+        let login = site.desk.run(move |desk| desk.store().login(&token)).await.map_err(NotSignedIn::Failed)?;
+        login.map(Self).ok_or(NotSignedIn::NoLogin)
+    }
+}
+
+fn token_in(headers: &HeaderMap) -> Option<String> {
+    let lines = headers.get_all(COOKIE).into_iter().filter_map(|line| line.to_str().ok());
+    let cookies = lines.flat_map(|line| Cookie::split_parse(line).flatten());
+    cookies.filter(|cookie| cookie.name() == COOKIE_NAME).map(|cookie| cookie.value().to_owned()).next()
+}
+
+/// Lets into the SLOP endpoint who shows a token as `?token=`, as bearer, or in the login page's cookie.
+pub(crate) fn authenticator(desk: &Desk) -> impl Authenticator {
+    let desk = desk.clone();
+    grove_axum::authenticate_with(move |request: UpgradeRequest| {
+        let desk = desk.clone();
+        async move {
+            let token = request.credential(COOKIE_NAME).ok_or_else(Refusal::unauthorized)?;
+            let login = desk.run(move |desk| desk.store().login(&token)).await;
+            let login = login.map_err(|_| Refusal::unavailable())?;
+            login.as_ref().map(tree::session_of).ok_or_else(Refusal::unauthorized)
+        }
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn host(name: &str) -> HeaderMap {
+        HeaderMap::from_iter([(HOST, name.parse().expect("a header value"))])
+    }
+
+    #[test]
+    fn only_this_machine_by_its_own_names_is_loopback() {
+        for name in ["localhost", "localhost:3000", "127.0.0.1:80", "[::1]:3000", "[::1]"] {
+            assert!(asks_for_loopback(&host(name)), "{name}");
+        }
+        for name in ["evil.example", "evil.example:3000", "localhost.evil.example", "10.0.0.1:3000", ""] {
+            assert!(!asks_for_loopback(&host(name)), "{name}");
+        }
+    }
+}

@@ -1,0 +1,131 @@
+//! The page where a person works. It is plain HTML that also works without a script; the script only keeps it live.
+//!
+//! Each area is a section that can be fetched alone: the whole page holds the four of them, `/sections/NAME` is one, and
+//! `/events` names the one to fetch again.
+
+mod board;
+mod events;
+mod inbox;
+mod settings;
+mod tasks;
+
+use axum::Router;
+use axum::extract::{Path, Query, State};
+use axum::http::header::{CONTENT_TYPE, HOST};
+use axum::http::{HeaderMap, StatusCode};
+use axum::response::{Html, IntoResponse, Redirect, Response};
+use axum::routing::get;
+use serde::Deserialize;
+
+use crate::Site;
+use crate::change::Area;
+use crate::desk::Desk;
+use crate::error::Result;
+use crate::html::{Escaped, fill};
+use crate::login::{NotSignedIn, SignIn, SignedIn};
+use crate::people::Person;
+use crate::store::Login;
+
+const TEMPLATE: &str = include_str!("page/page.html");
+const STYLE: &str = include_str!("page/page.css");
+const SCRIPT: &str = include_str!("page/page.js");
+
+pub(crate) fn routes() -> Router<Site> {
+    Router::new()
+        .route("/", get(whole))
+        .route("/sections/{name}", get(section))
+        .route("/events", get(events::stream))
+        .route("/page.css", get(async || ([(CONTENT_TYPE, "text/css; charset=utf-8")], STYLE)))
+        .route("/page.js", get(async || ([(CONTENT_TYPE, "text/javascript; charset=utf-8")], SCRIPT)))
+        .route("/healthz", get(async || "ok"))
+        .merge(tasks::routes())
+        .merge(inbox::routes())
+        .merge(board::routes())
+        .merge(settings::routes())
+}
+
+/// Where in the inbox the page begins.
+#[derive(Clone, Copy, Deserialize)]
+struct Place {
+    #[serde(default)]
+    from: u32,
+}
+
+async fn whole(
+    State(site): State<Site>,
+    signed_in: Result<SignedIn, NotSignedIn>,
+    Query(place): Query<Place>,
+    headers: HeaderMap,
+) -> Response {
+    let login = match signed_in {
+        Ok(SignedIn(login)) => login,
+        Err(NotSignedIn::NoLogin) => return Redirect::to("/login").into_response(),
+        Err(failed @ NotSignedIn::Failed(_)) => return failed.into_response(),
+    };
+    let host = headers.get(HOST).and_then(|host| host.to_str().ok()).unwrap_or("127.0.0.1:3000").to_owned();
+    let sign_in = site.sign_in;
+    site.desk.run(move |desk| show(desk, &login, place, &host, sign_in)).await.map(Html).into_response()
+}
+
+async fn section(
+    State(site): State<Site>,
+    SignedIn(login): SignedIn,
+    Path(name): Path<String>,
+    Query(place): Query<Place>,
+) -> Response {
+    let Some(area) = Area::named(&name) else {
+        return (StatusCode::NOT_FOUND, "There is no such section.").into_response();
+    };
+    site.desk.run(move |desk| show_area(desk, &login.person, area, place)).await.map(Html).into_response()
+}
+
+fn show(desk: &Desk, login: &Login, place: Place, host: &str, sign_in: SignIn) -> Result<String> {
+    let person = &login.person;
+    let [tasks, inbox, board, settings] = Area::ALL.map(|area| show_area(desk, person, area, place));
+    let (tasks, inbox, board, settings) = (tasks?, inbox?, board?, settings?);
+    let org = desk.store().org_label(&person.org)?.unwrap_or_else(|| person.org.clone());
+    let theme = desk.store().settings(&person.name)?.map_or("auto", |settings| settings.theme.as_str());
+    let token = match sign_in {
+        SignIn::ByName => development_token(desk, person)?,
+        SignIn::ByToken => None,
+    };
+    Ok(fill(TEMPLATE, |name| match name {
+        "theme" => theme.to_owned(),
+        "name" => Escaped(&person.display).to_string(),
+        "org" => Escaped(&org).to_string(),
+        "role" => person.role.as_str().to_owned(),
+        "host" => Escaped(host).to_string(),
+        "token" => Escaped(token.as_deref().unwrap_or("TOKEN")).to_string(),
+        "from" => place.from.to_string(),
+        "tasks" => tasks.clone(),
+        "inbox" => inbox.clone(),
+        "board" => board.clone(),
+        "settings" => settings.clone(),
+        _ => String::new(),
+    }))
+}
+
+/// The inside of a section.
+fn show_area(desk: &Desk, person: &Person, area: Area, place: Place) -> Result<String> {
+    match area {
+        Area::Tasks => tasks::show(desk, person),
+        Area::Inbox => inbox::show(desk, person, place.from),
+        Area::Board => board::show(desk, person),
+        Area::Settings => settings::show(desk, person),
+    }
+}
+
+fn development_token(desk: &Desk, person: &Person) -> Result<Option<String>> {
+    let tokens = desk.development_tokens()?;
+    Ok(tokens.into_iter().find(|(name, _)| *name == person.name).map(|(_, token)| token))
+}
+
+/// What every form does: writes as the person who is logged in, then shows the page again.
+async fn write(
+    site: Site,
+    login: Login,
+    work: impl FnOnce(&Desk, &Person) -> Result<()> + Send + 'static,
+) -> Result<Redirect> {
+    site.desk.run(move |desk| work(desk, &login.person)).await?;
+    Ok(Redirect::to("/"))
+}

@@ -1,0 +1,69 @@
+//! Logins: which secret stands for which person, and until when.
+
+use rusqlite::{Connection, OptionalExtension, params};
+
+use super::{Store, people::person_at};
+use crate::clock::Moment;
+use crate::error::Result;
+use crate::people::Person;
+
+/// Somebody who is logged in, without the secret that proved it.
+#[derive(Clone, Debug)]
+pub(crate) struct Login {
+    /// Names this login where others may see it: the id of its engine session.
+    pub(crate) id: String,
+    pub(crate) person: Person,
+    /// `None`: a development token, which lives as long as the file.
+    pub(crate) expires: Option<Moment>,
+}
+
+impl Store {
+    /// The login that `token` stands for now.
+    pub(crate) fn login(&self, token: &str) -> Result<Option<Login>> {
+        let connection = self.lock();
+        let mut question = connection.prepare_cached(
+            "SELECT id, expires, name, display, org, role FROM logins JOIN people ON name = person
+             WHERE token = ?1 AND (expires IS NULL OR expires > ?2)",
+        )?;
+        let login = question.query_row(params![token, Moment::now()], |row| {
+            Ok(Login { id: row.get(0)?, expires: row.get(1)?, person: person_at(row, 2)? })
+        });
+        Ok(login.optional()?)
+    }
+
+    /// Remembers a browser's login, and forgets the ones that have expired.
+    pub(crate) fn add_login(&self, token: &str, id: &str, person: &str, expires: Moment) -> Result<()> {
+        self.together(|connection| {
+            connection.prepare_cached("DELETE FROM logins WHERE expires <= ?1")?.execute([Moment::now()])?;
+            connection
+                .prepare_cached(
+                    "INSERT INTO logins (token, id, person, development, expires) VALUES (?1, ?2, ?3, FALSE, ?4)",
+                )?
+                .execute(params![token, id, person, expires])?;
+            Ok(())
+        })
+    }
+
+    /// Forgets a browser's login. A development token stays: it is the door key of the file, not of a browser.
+    pub(crate) fn end_login(&self, id: &str) -> Result<bool> {
+        let connection = self.lock();
+        let mut write = connection.prepare_cached("DELETE FROM logins WHERE id = ?1 AND NOT development")?;
+        Ok(write.execute([id])? > 0)
+    }
+
+    /// The development token of each person, as name and token, by name.
+    pub(crate) fn development_tokens(&self) -> Result<Vec<(String, String)>> {
+        let connection = self.lock();
+        let mut question =
+            connection.prepare_cached("SELECT person, token FROM logins WHERE development ORDER BY person")?;
+        let tokens = question.query_map([], |row| Ok((row.get(0)?, row.get(1)?)))?;
+        Ok(tokens.collect::<Result<_, _>>()?)
+    }
+}
+
+pub(crate) fn insert_development_token(connection: &Connection, token: &str, person: &str) -> Result<()> {
+    connection
+        .prepare_cached("INSERT INTO logins (token, id, person, development) VALUES (?1, ?2, ?3, TRUE)")?
+        .execute([token, &format!("dev-{person}"), person])?;
+    Ok(())
+}

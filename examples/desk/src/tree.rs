@@ -1,0 +1,90 @@
+//! The state tree: what a person's AI sees of the desk, and what it can do there.
+//!
+//! A source reads of the session only what it shows. `board` reads the org and whether the reader may write, so it is
+//! evaluated once for all writers of an org and once for its viewers, however many of them are connected.
+
+mod board;
+mod context;
+mod export;
+mod inbox;
+mod settings;
+mod tasks;
+
+use grove_engine::{ActionError, Descriptor, Item, Session, Source, WindowRequest};
+
+use crate::desk::Desk;
+use crate::error::{DeskError, Result};
+use crate::people::Person;
+use crate::store::Login;
+
+/// The permission that a session has unless its person is a viewer.
+const WRITE: &str = "write";
+
+/// Registers every source with the desk's engine.
+pub(crate) fn register(desk: &Desk) {
+    context::register(desk);
+    inbox::register(desk);
+    tasks::register(desk);
+    board::register(desk);
+    settings::register(desk);
+}
+
+/// The engine's session for a login. It carries the login's public id, never its secret.
+pub(crate) fn session_of(login: &Login) -> Session {
+    let Login { id, person, expires } = login;
+    let session = Session::new(id.as_str())
+        .with_user(person.name.as_str())
+        .with_attribute("org", person.org.as_str())
+        .with_attribute("role", person.role.as_str())
+        .with_attribute("display", person.display.as_str());
+    let session = if person.role.may_write() { session.with_permission(WRITE) } else { session };
+    match expires {
+        Some(moment) => session.with_expiry(moment.to_system_time()),
+        None => session,
+    }
+}
+
+/// A source that asks the store. When the store fails the engine keeps the last good state of this path, reports an
+/// event, and serves the rest of the tree.
+fn source(desk: &Desk, show: impl Fn(&Desk, &Session) -> Result<Descriptor> + Send + Sync + 'static) -> Source {
+    let desk = desk.clone();
+    Source::new(move |session: &Session| show(&desk, session))
+}
+
+/// The most items that one window holds, however many are asked for.
+const LARGEST_WINDOW: u64 = 200;
+/// The farthest place in a list where a window can begin.
+const FARTHEST: u64 = 1_000_000;
+
+/// The other slices of a long list, for [`Source::on_window`]. It can only panic when the store fails; the engine then
+/// refuses this one query.
+fn window(
+    desk: &Desk,
+    items: impl Fn(&Desk, &Session, u64, u64) -> Result<Vec<Item>> + Send + Sync + 'static,
+) -> impl Fn(&Session, &WindowRequest) -> Vec<Item> + Send + Sync + 'static {
+    let desk = desk.clone();
+    move |session, wanted| {
+        let count = wanted.count.min(LARGEST_WINDOW);
+        items(&desk, session, wanted.offset.min(FARTHEST), count).unwrap_or_else(|error| panic!("{error}"))
+    }
+}
+
+/// The login name of the session's user. A session without one has an empty desk.
+fn user(session: &Session) -> &str {
+    session.user().unwrap_or_default()
+}
+
+/// The person who acts, as the store knows them now. Every handler asks again, although a viewer's tree offers nothing
+/// to invoke: the tree is what is shown, not what is allowed.
+fn actor(desk: &Desk, session: &Session) -> Result<Person, ActionError> {
+    if !session.can(WRITE) {
+        return Err(DeskError::ViewOnly.into());
+    }
+    let person = desk.store().person(user(session))?;
+    person.ok_or_else(|| ActionError::unauthorized("Nobody of this name works here any more."))
+}
+
+/// Reads the id of a node, as in `/tasks/t12`.
+fn id<Id: std::str::FromStr>(kind: &str, text: &str) -> Result<Id, ActionError> {
+    text.parse().map_err(|_| DeskError::no_such(kind, text).into())
+}

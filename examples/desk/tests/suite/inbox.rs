@@ -1,0 +1,75 @@
+use serde_json::{Value, json};
+use slop_ai::{ClientTransport, WsClientTransport};
+
+use crate::agent::{actions, at, children, property, summary};
+use crate::running::{Running, soon};
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_tree_holds_the_newest_messages_and_a_window_gives_the_others() {
+    let running = Running::start().await;
+    let tree = running.agent("alice").await.tree().await;
+    let inbox = at(&tree, "/inbox").expect("the inbox");
+    assert_eq!(summary(inbox), "180 messages, 12 unread");
+    let meta = inbox.meta.as_ref().expect("meta");
+    assert_eq!((children(inbox).len(), meta.total_children, meta.window), (25, Some(180), Some((0, 25))));
+    let received: Vec<&str> = children(inbox).iter().map(|item| property(item, "received").as_str().unwrap()).collect();
+    assert!(received.is_sorted_by(|newer, older| newer >= older), "{received:?}");
+
+    let (sender, mut receiver) = WsClientTransport::new(&running.url("alice")).connect().await.expect("a connection");
+    sender.send(json!({"type": "query", "id": "q", "path": "/inbox", "window": [100, 10]})).expect("a question");
+    let slice = soon("the window", async {
+        loop {
+            let message: Value = receiver.recv().await.expect("an answer");
+            if message["id"] == "q" {
+                return message["tree"].clone();
+            }
+        }
+    })
+    .await;
+    assert_eq!(slice["children"].as_array().map(Vec::len), Some(10));
+    assert_eq!(slice["meta"]["window"], json!([100, 10]));
+    assert_eq!(slice["meta"]["total_children"], json!(180));
+    // Alice's messages are numbered from the oldest.
+    assert_eq!(slice["children"][0]["id"], json!("m80"));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn reading_and_archiving_count_on_both_sides() {
+    let running = Running::start().await;
+    let alice = running.agent("alice").await;
+    let tree = alice.tree().await;
+    let inbox = children(at(&tree, "/inbox").expect("the inbox"));
+    let unread = inbox.iter().find(|item| *property(item, "unread") == json!(true)).expect("an unread message");
+    assert_eq!(actions(unread), ["mark_read", "archive", "reply"]);
+
+    alice.invoke(&format!("/inbox/{}", unread.id), "mark_read", json!({})).await.expect("a message read");
+    let browser = running.browser("alice").await;
+    assert!(browser.get("/").await.1.contains("11 unread"));
+    browser.submit(&format!("/inbox/{}/archive", unread.id), "").await;
+    let archived = |tree: &_| summary(at(tree, "/inbox").unwrap()) == "179 messages, 11 unread";
+    let tree = alice.until("the archived message leaves the tree", archived).await;
+    assert!(at(&tree, &format!("/inbox/{}", unread.id)).is_none());
+    assert_eq!(browser.post(&format!("/inbox/{}/archive", unread.id), "").await.0, 404);
+    alice.mirror_is_exact().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_reply_arrives_in_the_colleagues_inbox_signed_and_live() {
+    let running = Running::start().await;
+    let (alice, amir) = (running.agent("alice").await, running.agent("amir").await);
+    let tree = alice.tree().await;
+    let inbox = children(at(&tree, "/inbox").expect("the inbox"));
+    let message = inbox.iter().find(|item| *property(item, "from") == json!("Amir Haddad")).expect("one from amir");
+
+    alice.invoke("/settings", "set_signature", json!({"text": "A."})).await.expect("a signature");
+    let answered = alice.invoke(&format!("/inbox/{}", message.id), "reply", json!({"text": "Both of us."})).await;
+    assert_eq!(answered.expect("a reply")["data"]["delivered"], json!(true));
+
+    let arrived = |tree: &_| {
+        let first = &children(at(tree, "/inbox").unwrap())[0];
+        *property(first, "text") == json!("Both of us.\n\nA.") && *property(first, "from") == json!("Alice Moreau")
+    };
+    amir.until("the reply in amir's inbox", arrived).await;
+    amir.mirror_is_exact().await;
+    alice.mirror_is_exact().await;
+}

@@ -1,0 +1,116 @@
+use std::path::PathBuf;
+
+use axum::http::header::{HOST, ORIGIN, SET_COOKIE};
+use axum::http::{HeaderValue, StatusCode};
+use desk::{Desk, SignIn};
+
+use crate::browser::Browser;
+use crate::running::Running;
+
+#[tokio::test(flavor = "multi_thread")]
+async fn nobody_gets_past_the_door_without_a_login() {
+    let running = Running::start().await;
+    let stranger = Browser::with_cookie(running.app.clone(), "session=made-up");
+    assert_eq!(stranger.get("/").await.0, StatusCode::SEE_OTHER);
+    for path in ["/sections/tasks", "/events", "/exports/e1"] {
+        assert_eq!(stranger.get(path).await.0, StatusCode::UNAUTHORIZED, "{path}");
+    }
+    assert_eq!(stranger.post("/tasks", "title=x").await.0, StatusCode::UNAUTHORIZED);
+    assert_eq!(stranger.post("/login", "person=nobody").await.0, StatusCode::UNAUTHORIZED);
+    assert_eq!(stranger.post("/login", "token=made-up").await.0, StatusCode::UNAUTHORIZED);
+    for (query, headers) in [("", ""), ("?token=made-up", ""), ("", "Cookie: session=made-up\r\n")] {
+        assert_eq!(running.upgrade(query, headers).await, 401, "{query} {headers}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_token_opens_the_tree_as_query_as_bearer_and_through_the_cookie() {
+    let running = Running::start().await;
+    let token = running.token("alice");
+    let Browser { cookie, .. } = Browser::log_in(running.app.clone(), &format!("token={token}")).await;
+    assert_eq!(running.upgrade(&format!("?token={token}"), "").await, 101);
+    assert_eq!(running.upgrade("", &format!("Authorization: Bearer {token}\r\n")).await, 101);
+    assert_eq!(running.upgrade("", &format!("Cookie: {cookie}\r\n")).await, 101);
+    assert_eq!(running.upgrade("", &format!("Cookie: session={token}\r\n")).await, 101);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_logout_ends_this_browsers_login_and_no_other() {
+    let running = Running::start().await;
+    let (here, there) = (running.browser("alice").await, running.browser("alice").await);
+    let mut events = here.events().await;
+    assert_ne!(here.cookie, there.cookie);
+
+    let (status, _) = here.post("/logout", "").await;
+    assert_eq!(status, StatusCode::SEE_OTHER);
+    assert_eq!(events.next().await, None);
+    assert_eq!(here.get("/").await.0, StatusCode::SEE_OTHER);
+    assert_eq!(running.upgrade("", &format!("Cookie: {}\r\n", here.cookie)).await, 401);
+    assert_eq!(there.get("/").await.0, StatusCode::OK);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_cookie_is_kept_from_scripts_and_other_sites() {
+    let running = Running::start().await;
+    let nobody = Browser::with_cookie(running.app.clone(), "");
+    let answer = nobody.send(nobody.form("/login", "person=alice")).await;
+    let cookie = answer.headers()[SET_COOKIE].to_str().expect("a cookie");
+    for part in ["HttpOnly", "SameSite=Lax", "Path=/"] {
+        assert!(cookie.contains(part), "{cookie}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn another_site_cannot_write_with_the_cookie() {
+    let running = Running::start().await;
+    let alice = running.browser("alice").await;
+    let mut forged = alice.form("/tasks", "title=Forged");
+    forged.headers_mut().insert(ORIGIN, HeaderValue::from_static("http://evil.example"));
+    assert_eq!(alice.send(forged).await.status(), StatusCode::FORBIDDEN);
+    assert!(!alice.get("/").await.1.contains("Forged"));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_name_is_enough_only_on_this_machine() {
+    let running = Running::start().await;
+    let nobody = Browser::with_cookie(running.app.clone(), "");
+    let mut rebound = nobody.form("/login", "person=alice");
+    rebound.headers_mut().insert(HOST, HeaderValue::from_static("evil.example"));
+    assert_eq!(nobody.send(rebound).await.status(), StatusCode::UNAUTHORIZED);
+
+    let public = Running::start_with(SignIn::ByToken).await;
+    let nobody = Browser::with_cookie(public.app.clone(), "");
+    assert_eq!(nobody.post("/login", "person=alice").await.0, StatusCode::UNAUTHORIZED);
+    assert!(!nobody.get("/login").await.1.contains("alice"));
+    let token = public.token("alice");
+    let alice = Browser::log_in(public.app.clone(), &format!("token={token}")).await;
+    assert!(!alice.get("/").await.1.contains(&token), "a page that others might see shows no token");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_file_opened_again_has_the_same_people_and_tokens() {
+    let file = File::new();
+    let first = Desk::open(&file.0).expect("a new file");
+    let tokens = first.development_tokens().expect("the tokens");
+    assert!(tokens.iter().all(|(_, token)| token.len() >= 32));
+    let again = Desk::open(&file.0).expect("the same file");
+    assert_eq!(again.development_tokens().expect("the tokens"), tokens);
+    assert_eq!(again.people().expect("the people").len(), 6);
+}
+
+/// A file of this test, removed with what SQLite put beside it.
+struct File(PathBuf);
+
+impl File {
+    fn new() -> Self {
+        Self(std::env::temp_dir().join(format!("desk-test-{}.db", std::process::id())))
+    }
+}
+
+impl Drop for File {
+    fn drop(&mut self) {
+        for end in ["", "-wal", "-shm"] {
+            let _ = std::fs::remove_file(format!("{}{end}", self.0.display()));
+        }
+    }
+}

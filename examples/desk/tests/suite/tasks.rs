@@ -1,0 +1,106 @@
+use serde_json::json;
+use slop_ai::{SlopNode, Urgency};
+
+use crate::agent::{actions, at, children, code, property, summary};
+use crate::running::Running;
+
+fn first_task(tree: &SlopNode) -> String {
+    children(at(tree, "/tasks").expect("tasks"))[0].id.clone()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_task_ticked_on_the_page_arrives_in_that_persons_tree_and_in_nobody_elses() {
+    let running = Running::start().await;
+    let alice = running.agent("alice").await;
+    let others = [running.agent("amir").await, running.agent("zoe").await, running.agent("victor").await];
+    let id = first_task(&alice.tree().await);
+    let path = format!("/tasks/{id}");
+
+    running.browser("alice").await.submit(&format!("{path}/toggle"), "").await;
+    alice.until("the tick in alice's tree", |tree| *property(at(tree, &path).unwrap(), "done") == json!(true)).await;
+
+    // Whatever the others were sent arrives before what they are sent now.
+    for (name, other) in ["amir", "zoe"].into_iter().zip(&others) {
+        let own = format!("/tasks/{}", first_task(&other.tree().await));
+        assert_ne!(own, path);
+        running.browser(name).await.submit(&format!("{own}/rename"), "title=Marker").await;
+        other.until("the marker", |tree| *property(at(tree, &own).unwrap(), "title") == json!("Marker")).await;
+        for patched in other.patched_paths() {
+            assert!(patched.starts_with(&own), "{name} was sent {patched}");
+        }
+    }
+    others[2].mirror_is_exact().await;
+    assert_eq!(others[2].patched_paths(), Vec::<String>::new());
+    alice.mirror_is_exact().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_the_ai_does_with_tasks_shows_on_the_page() {
+    let running = Running::start().await;
+    let alice = running.agent("alice").await;
+    let browser = running.browser("alice").await;
+    let mut events = browser.events().await;
+
+    let added = alice.invoke("/tasks", "add", json!({"title": "Buy <milk>"})).await.expect("a task");
+    assert_eq!(events.next().await.as_deref(), Some("tasks"));
+    let id = added["data"]["id"].as_str().expect("an id");
+    let (_, section) = browser.get("/sections/tasks").await;
+    assert!(section.contains("Buy &lt;milk&gt;"), "{section}");
+    let tree = alice.tree().await;
+    assert_eq!(property(at(&tree, &format!("/tasks/{id}")).expect("the new task"), "title"), &json!("Buy <milk>"));
+
+    alice.invoke(&format!("/tasks/{id}"), "rename", json!({"title": "Buy oats"})).await.expect("a rename");
+    assert_eq!(events.next().await.as_deref(), Some("tasks"));
+    alice.invoke(&format!("/tasks/{id}"), "toggle", json!({})).await.expect("a tick");
+    let (_, page) = browser.get("/").await;
+    assert!(page.contains(&format!("<li class=\"task done\" id=\"{id}\">")), "{page}");
+    alice.invoke(&format!("/tasks/{id}"), "delete", json!({})).await.expect("a deletion");
+    let (_, page) = browser.get("/").await;
+    assert!(!page.contains("Buy oats"));
+    alice.mirror_is_exact().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_is_overdue_comes_first_and_says_so() {
+    let running = Running::start().await;
+    let tree = running.agent("alice").await.tree().await;
+    let tasks = at(&tree, "/tasks").expect("tasks");
+    assert_eq!(summary(tasks), "11 open, 2 overdue, 2 due today");
+    assert_eq!(actions(tasks), ["add", "export"]);
+
+    let items = children(tasks);
+    let meta = items[0].meta.as_ref().expect("meta");
+    assert_eq!(meta.urgency, Some(Urgency::High));
+    assert_eq!(meta.reason.as_deref(), Some("overdue by 3 days"));
+    let open = items.iter().filter(|item| *property(item, "done") == json!(false));
+    let salience: Vec<f64> = open.map(|item| item.meta.as_ref().and_then(|meta| meta.salience).unwrap()).collect();
+    assert!(salience[0] > salience[2] && salience[2] > salience[6], "{salience:?}");
+    assert!(items[0].affordances.iter().flatten().any(|action| action.action == "delete" && action.dangerous));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn another_persons_task_does_not_exist() {
+    let running = Running::start().await;
+    let amir = running.agent("amir").await;
+    let foreign = first_task(&running.agent("alice").await.tree().await);
+
+    assert_eq!(code(amir.invoke(&format!("/tasks/{foreign}"), "toggle", json!({})).await), "not_found");
+    let browser = running.browser("amir").await;
+    for action in ["toggle", "delete"] {
+        assert_eq!(browser.post(&format!("/tasks/{foreign}/{action}"), "").await.0, 404);
+    }
+    assert_eq!(browser.post(&format!("/tasks/{foreign}/rename"), "title=Mine").await.0, 404);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_cannot_be_used_is_refused_in_words() {
+    let running = Running::start().await;
+    let alice = running.agent("alice").await;
+    for params in [json!({}), json!({"title": " "}), json!({"title": "x", "due": "tomorrow"}), json!({"title": 5})] {
+        assert_eq!(code(alice.invoke("/tasks", "add", params).await), "invalid_params");
+    }
+    let browser = running.browser("alice").await;
+    let (status, sentence) = browser.post("/tasks", "title=x&due=2026-02-30").await;
+    assert_eq!((status.as_u16(), sentence.as_str()), (422, "\"2026-02-30\" is not a day like 2026-03-09."));
+    browser.submit("/tasks", "title=x&due=").await;
+}
