@@ -174,13 +174,6 @@ impl Connection {
     pub fn number(&self) -> u64 {
         self.peer.link.number
     }
-
-    /// Whether something waits to be sent, now or after a delay.
-    #[cfg(feature = "testing")]
-    pub(crate) fn has_work(&self) -> bool {
-        let outbox = self.peer.link.outbox.lock();
-        outbox.has_work(self.peer.slot.tree().as_ref())
-    }
 }
 
 /// The answer to a frame over the rate: with the id if it can be found cheaply, so that the peer need not wait for ever.

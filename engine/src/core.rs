@@ -75,10 +75,6 @@ impl Core {
         self.wheel.now_ms()
     }
 
-    pub(crate) fn arc(&self) -> Arc<Self> {
-        self.me.upgrade().expect("whoever calls holds the engine")
-    }
-
     /// Runs in the background and counts as work until it ends.
     pub(crate) fn spawn(&self, work: impl Future<Output = ()> + Send + 'static) {
         let busy = self.busy.begin();

@@ -108,20 +108,6 @@ impl Outbox {
         self.ending.is_some()
     }
 
-    /// Whether everything was written, the end included.
-    pub(crate) const fn has_ended(&self) -> bool {
-        self.ended
-    }
-
-    /// Whether something could be written for this tree, now or later.
-    pub(crate) fn has_work(&self, now: Option<&Versioned>) -> bool {
-        self.greeting.is_some()
-            || !self.replies.is_empty()
-            || self.ping
-            || (self.ending.is_some() && !self.ended)
-            || now.is_some_and(|now| self.subscriptions.iter().any(|subscription| subscription.is_behind(now)))
-    }
-
     /// Replaces a subscription with the same id (contract 1.9). Its snapshot takes its place among the answers.
     pub(crate) fn subscribe(&mut self, subscription: Subscription) {
         self.unsubscribe(&subscription.id);

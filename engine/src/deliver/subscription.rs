@@ -65,11 +65,6 @@ impl Subscription {
         self.sent.as_ref().is_some_and(|sent| !Arc::ptr_eq(sent, &now.tree))
     }
 
-    /// Whether its first snapshot was sent.
-    pub(crate) const fn is_live(&self) -> bool {
-        self.sent.is_some()
-    }
-
     pub(crate) const fn held_until(&self) -> u64 {
         self.held_until
     }

@@ -75,9 +75,10 @@ pub(crate) fn put_text(out: &mut Vec<u8>, symbol: Option<u32>, text: &str) {
 
 /// A fraction between 0 and 1 is nearly always a few thousandths exactly, which fit two bytes.
 pub(crate) fn put_fraction(out: &mut Vec<u8>, number: f64) {
-    let thousandths = (number * 1000.0).round();
-    if (0.0..=1_000_000.0).contains(&thousandths) && (thousandths / 1000.0).to_bits() == number.to_bits() {
-        put_varint(out, (thousandths as u64) << 1 | 1);
+    // What is negative, too large or not a number comes out as another number, and is told by its bits.
+    let thousandths = (number * 1000.0).round() as u64;
+    if (thousandths as f64 / 1000.0).to_bits() == number.to_bits() && thousandths < 1 << 32 {
+        put_varint(out, thousandths << 1 | 1);
     } else {
         put_varint(out, 0);
         out.extend_from_slice(&number.to_bits().to_le_bytes());
@@ -134,11 +135,6 @@ impl<'a> Reader<'a> {
 
     pub(crate) const fn symbols(&self) -> &'a Symbols {
         self.symbols
-    }
-
-    /// What was not read yet.
-    pub(crate) const fn rest(&self) -> &'a [u8] {
-        self.bytes
     }
 
     pub(crate) fn byte(&mut self) -> u8 {
@@ -215,7 +211,7 @@ mod tests {
         put_value(&mut out, &symbols, value);
         let mut reader = Reader::new(&out, &symbols);
         let text = format!("{:?}", reader.value());
-        assert!(reader.rest().is_empty());
+        assert!(reader.bytes.is_empty());
         text
     }
 

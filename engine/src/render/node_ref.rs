@@ -239,10 +239,6 @@ impl<'a> Siblings<'a> {
     pub(crate) const fn len(&self) -> usize {
         self.left
     }
-
-    pub(crate) const fn is_empty(&self) -> bool {
-        self.left == 0
-    }
 }
 
 impl<'a> Iterator for Siblings<'a> {

@@ -35,10 +35,6 @@ impl Tree {
         &self.layout
     }
 
-    pub(crate) const fn fragments(&self) -> &[Option<Fragment>] {
-        &self.fragments
-    }
-
     pub(crate) fn root(&self) -> TreeNode<'_> {
         TreeNode { tree: self, place: Some(0), node: self.rendered(0) }
     }

@@ -41,10 +41,6 @@ impl Table {
         Self { inner: RwLock::default(), max }
     }
 
-    pub(crate) fn len(&self) -> usize {
-        self.inner.read().slots.len()
-    }
-
     pub(crate) fn get(&self, id: &str) -> Option<Arc<Slot>> {
         let inner = self.inner.read();
         Some(Arc::clone(&inner.slots[*inner.by_id.get(id)?]))

@@ -1,0 +1,3 @@
+//! The engine's behaviour through its public API. Each file is named for a behaviour.
+
+mod sharing;
