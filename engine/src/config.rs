@@ -52,6 +52,16 @@ pub struct Config {
     pub idle_session_ms: u64,
     /// How many trees of sessions without a connection are kept. Default 10,000. The least recently used goes first.
     pub max_idle_trees: usize,
+    /// How many browser tabs one session may have. Default 16. One more is refused.
+    pub max_tabs: usize,
+    /// How many nodes a tab's tree may have. Default 2,000. A tab over it is closed (1008).
+    pub max_tab_nodes: usize,
+    /// How many levels a tab's tree may have. Default 16. A tab over it is closed (1008).
+    pub max_tab_depth: usize,
+    /// How long a tab's tree may be as JSON, in bytes. Default 256 KiB. A tab over it is closed (1008).
+    pub max_tab_bytes: usize,
+    /// How long a tab may take to answer a call, in ms. Default 20,000. Then the caller is told `internal`.
+    pub tab_call_ms: u64,
     /// How long the node of an ended task stays, in ms. Default 60,000.
     pub task_keep_ms: u64,
     /// How many tasks of one session may run at once. Default 32. One more is refused with `busy`.
@@ -92,6 +102,11 @@ impl Default for Config {
             idle_tree_ms: 60_000,
             idle_session_ms: 30 * 60_000,
             max_idle_trees: 10_000,
+            max_tabs: 16,
+            max_tab_nodes: 2_000,
+            max_tab_depth: 16,
+            max_tab_bytes: 256 << 10,
+            tab_call_ms: 20_000,
             task_keep_ms: 60_000,
             max_tasks: 32,
             async_evaluations: 64,

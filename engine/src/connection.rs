@@ -20,6 +20,7 @@ use crate::protocol::code::{close, error};
 use crate::protocol::encode;
 use crate::protocol::message::RequestId;
 use crate::receive::dispatch::{Peer, receive};
+use crate::receive::tab::TabPeer;
 use crate::sessions::slot::Slot;
 
 /// A consumer over any transport: hand in what it sends, ask for what to send. Dropping it ends it.
@@ -29,6 +30,8 @@ use crate::sessions::slot::Slot;
 #[derive(Debug)]
 pub struct Connection {
     peer: Peer,
+    /// Set if a browser tab is at the other end.
+    tab: Option<TabPeer>,
     rate: Option<Rate>,
 }
 
@@ -56,11 +59,11 @@ const STRIKES: u64 = 2_000;
 const PEEK_BYTES: usize = 4 << 10;
 
 impl Connection {
-    pub(crate) fn new(core: Arc<Core>, slot: Arc<Slot>, link: Arc<Link>) -> Self {
+    pub(crate) fn new(core: Arc<Core>, slot: Arc<Slot>, link: Arc<Link>, tab: Option<TabPeer>) -> Self {
         let clock = RateClock(Arc::clone(core.wheel.clock()));
         let quota = core.config.inbound_rate.map(Quota::per_second);
         let rate = quota.map(|quota| Rate(RateLimiter::direct_with_clock(quota, clock)));
-        Self { peer: Peer { core, slot, link }, rate }
+        Self { peer: Peer { core, slot, link }, tab, rate }
     }
 
     /// Takes one text frame. Never blocks and never fails: what is wrong with it is answered (contract 1.9).
@@ -69,7 +72,10 @@ impl Connection {
         if text.len() > self.peer.core.config.max_message_bytes {
             self.oversized();
         } else if self.within_rate(text) {
-            receive(&self.peer, text);
+            match &self.tab {
+                Some(tab) => tab.receive(text),
+                None => receive(&self.peer, text),
+            }
         }
     }
 
@@ -196,6 +202,9 @@ fn over_rate(text: &str) -> String {
 impl Drop for Connection {
     fn drop(&mut self) {
         let Peer { core, slot, link } = &self.peer;
+        if let Some(tab) = &self.tab {
+            tab.close();
+        }
         core.connections.fetch_sub(1, Ordering::SeqCst);
         core.connection_gone.notify(usize::MAX);
         if slot.detach(link, core.now_ms()) {

@@ -88,10 +88,17 @@ impl Core {
     pub(crate) fn refresh(&self, scope: &Scope) -> usize {
         let slots = scope.resolve(&self.table, &self.observers);
         let matched = slots.len();
-        let wanting = slots.into_iter().filter(|slot| slot.wants_refresh());
+        let wanting = slots.into_iter().filter(|slot| slot.wants_refresh()).inspect(|slot| self.tell_tabs(slot));
         let when = self.schedule.refresh(wanting, scope.wanted(), self.now_ms());
         self.arm(when, Kind::Refreshes);
         matched
+    }
+
+    /// Tells a session's tabs that server data may have changed (contract 3.3). Never waited for.
+    pub(crate) fn tell_tabs(&self, slot: &Slot) {
+        for tab in slot.tabs() {
+            tab.fetch(self.now_ms(), self.config.tab_call_ms);
+        }
     }
 
     /// Refreshes at once; when it returns, every tree is committed.
@@ -293,7 +300,7 @@ impl Core {
     pub(crate) fn emit(&self, scope: &Scope, name: &str, data: Option<&Value>) -> usize {
         let text = encode::event(name, data);
         let slots = scope.resolve(&self.table, &self.observers);
-        let links = slots.iter().flat_map(|slot| slot.links());
+        let links = slots.iter().flat_map(|slot| slot.links()).filter(|link| !link.is_tab);
         links.map(|link| link.reply(text.clone())).count()
     }
 

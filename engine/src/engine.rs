@@ -27,6 +27,7 @@ use crate::model::session::Session;
 use crate::protocol::code::{close, error};
 use crate::protocol::{CAPABILITIES, encode};
 use crate::provider::{Discovery, Provider, Role};
+use crate::receive::tab::TabPeer;
 use crate::refresh::pass::Passes;
 use crate::refresh::schedule::Schedule;
 use crate::refresh::scope::Scope;
@@ -356,6 +357,18 @@ impl Engine {
     /// # Errors
     /// See [`ConnectError`].
     pub fn connect(&self, session: &Session) -> Result<Connection, ConnectError> {
+        self.bind(session, false)
+    }
+
+    /// Binds a browser tab to a session. Its tree is shown under `/ui/tab-N`, where the engine chooses `N`.
+    ///
+    /// # Errors
+    /// See [`ConnectError`].
+    pub fn connect_tab(&self, session: &Session) -> Result<Connection, ConnectError> {
+        self.bind(session, true)
+    }
+
+    fn bind(&self, session: &Session, is_tab: bool) -> Result<Connection, ConnectError> {
         let core = &self.core;
         if core.closing.load(Ordering::SeqCst) {
             return Err(ConnectError::Closing);
@@ -371,16 +384,26 @@ impl Engine {
             return Err(ConnectError::Full("connections of one session"));
         }
         let number = core.next_number.fetch_add(1, Ordering::Relaxed);
-        let outbox = Outbox::new(core.hello(&slot), core.config.hello_delay_ms, core.config.max_outbox_bytes);
-        let link = Arc::new(Link::new(number, core.now_ms(), outbox));
+        let (greeting, delay_ms) = match is_tab {
+            true => (encode::TAB_CONNECT.to_owned(), 0),
+            false => (core.hello(&slot), core.config.hello_delay_ms),
+        };
+        let outbox = Outbox::new(greeting, delay_ms, core.config.max_outbox_bytes);
+        let link = Arc::new(Link::new(number, is_tab, core.now_ms(), outbox));
         if !slot.attach(Arc::clone(&link)) {
             return Err(ConnectError::Expired);
+        }
+        let tab = if is_tab { TabPeer::open(core, &slot, Arc::clone(&link)) } else { None };
+        if is_tab && tab.is_none() {
+            slot.detach(&link, core.now_ms());
+            core.limit_reached("max_tabs", &slot);
+            return Err(ConnectError::Full("tabs of one session"));
         }
         core.idle_trees.remove(&slot);
         core.wheel.at(core.now_ms() + core.config.ping_ms, Timer::Check(Arc::downgrade(&link)));
         core.observers.emit(|| Event::Connected { session: slot.context().id().clone(), connection: number });
         counted.keep();
-        Ok(Connection::new(Arc::clone(core), slot, link))
+        Ok(Connection::new(Arc::clone(core), slot, link, tab))
     }
 
     /// How much there is of everything now.
@@ -401,7 +424,7 @@ impl Engine {
             trees: slots.iter().filter(|slot| slot.is_resident()).count(),
             connections: core.connections.load(Ordering::SeqCst),
             subscriptions,
-            tabs: 0,
+            tabs: slots.iter().map(|slot| slot.tabs().iter().filter(|tab| tab.is_mounted()).count()).sum(),
             tree_bytes: store.fragment_bytes(),
             symbol_bytes: store.symbols().bytes(),
             outbox_bytes,
@@ -457,6 +480,12 @@ impl Engine {
     }
 }
 
+/// A tab may wish for `ui` or something below it. The wish is only checked: the engine chooses the path, so that no tab
+/// can take the place of server data or of another tab (contract 3.4).
+fn may_mount(mount: &str) -> bool {
+    path::registrable(mount).is_ok_and(|mount| mount.is_empty() || path::covers("ui", &mount))
+}
+
 fn registrable(path: &str) -> Result<Text, RegisterError> {
     path::registrable(path).map_err(|why| RegisterError::Path(path.to_owned(), why))
 }
@@ -489,7 +518,8 @@ impl Provider for Engine {
     fn connect(&self, session: Session, role: Role) -> Result<Connection, ConnectError> {
         match role {
             Role::Consumer => Self::connect(self, &session),
-            Role::Tab { .. } => Err(ConnectError::Invalid("tabs are not served here".to_owned())),
+            Role::Tab { mount } if may_mount(&mount) => self.connect_tab(&session),
+            Role::Tab { .. } => Err(ConnectError::Invalid("a tab may only be mounted under `ui`".to_owned())),
         }
     }
 

@@ -121,6 +121,20 @@ pub enum Event {
         /// How many nodes it had.
         nodes: usize,
     },
+    /// A browser tab's tree became part of its session's tree.
+    TabMounted {
+        /// The session's id.
+        session: Text,
+        /// Where it stands.
+        path: Text,
+    },
+    /// A browser tab left.
+    TabUnmounted {
+        /// The session's id.
+        session: Text,
+        /// Where it stood.
+        path: Text,
+    },
     /// An action was invoked and answered.
     Invoked {
         /// The session's id.

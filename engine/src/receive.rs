@@ -4,4 +4,5 @@ pub(crate) mod dispatch;
 pub(crate) mod invoke;
 pub(crate) mod load;
 pub(crate) mod query;
+pub(crate) mod tab;
 pub(crate) mod tasks;

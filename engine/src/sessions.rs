@@ -1,5 +1,11 @@
 //! What is kept for each session, and how sessions are found.
 
-pub(crate) mod evict;
+pub(crate) mod tab_tree;
+
+pub(crate) mod tab;
+
 pub(crate) mod slot;
+
 pub(crate) mod table;
+
+pub(crate) mod evict;

@@ -15,6 +15,8 @@ use crate::protocol::message::RequestId;
 #[derive(Debug)]
 pub(crate) struct Link {
     pub(crate) number: u64,
+    /// Whether a browser tab is at the other end, not a consumer.
+    pub(crate) is_tab: bool,
     pub(crate) outbox: Mutex<Outbox>,
     ready: Signal,
     aborted: AtomicBool,
@@ -32,9 +34,10 @@ pub(crate) struct Link {
 }
 
 impl Link {
-    pub(crate) fn new(number: u64, now_ms: u64, outbox: Outbox) -> Self {
+    pub(crate) fn new(number: u64, is_tab: bool, now_ms: u64, outbox: Outbox) -> Self {
         Self {
             number,
+            is_tab,
             outbox: Mutex::new(outbox),
             ready: Signal::new(),
             aborted: AtomicBool::new(false),

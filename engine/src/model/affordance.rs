@@ -56,6 +56,9 @@ pub struct Affordance {
     /// How long it takes.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub estimate: Option<Estimate>,
+    /// `ui` if a browser tab offers it, absent if the application does.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub origin: Option<&'static str>,
 }
 
 impl Affordance {
@@ -69,6 +72,7 @@ impl Affordance {
             dangerous: false,
             idempotent: false,
             estimate: None,
+            origin: None,
         }
     }
 }

@@ -93,6 +93,19 @@ pub(crate) fn result(id: &RequestId, answer: &Result<Outcome, ActionError>) -> S
     text(Answer { r#type: "result", id, status, data, error })
 }
 
+/// The first word to a tab, which says nothing until it hears it (contract 3.1).
+pub(crate) const TAB_CONNECT: &str = r#"{"type":"connect"}"#;
+
+/// Asks a tab for its whole tree.
+pub(crate) fn tab_subscribe(id: &str) -> String {
+    text(serde_json::json!({"type": "subscribe", "id": id, "path": "/", "depth": -1}))
+}
+
+/// Calls an action of a tab.
+pub(crate) fn tab_invoke(id: &str, path: &str, action: &str, params: &Value) -> String {
+    text(serde_json::json!({"type": "invoke", "id": id, "path": path, "action": action, "params": params}))
+}
+
 /// `event`, which consumers hand to whoever listens.
 pub(crate) fn event(name: &str, data: Option<&Value>) -> String {
     #[derive(Serialize)]

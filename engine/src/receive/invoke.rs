@@ -117,9 +117,14 @@ async fn perform(peer: &Peer, found: Found, params: Value) -> Result<Outcome, Ac
         let allowed = catch_unwind(AssertUnwindSafe(|| authorize(&session, &at, &found.action)));
         allowed.unwrap_or_else(|panic| Err(core.panicked("authorize", panic_sentence(panic.as_ref()))))?;
     }
-    let invocation = Invocation { session, path: at, params, host: core.task_host() };
+    let action = found.action.name().into();
+    let invocation = Invocation { session, path: at, action, params, host: core.task_host() };
+    let from_tab = found.action.affordance().origin.is_some();
     let answer = handle(peer, found.action, invocation).await;
     core.refresh_slot(&peer.slot).await;
+    if !from_tab {
+        core.tell_tabs(&peer.slot);
+    }
     answer
 }
 

@@ -25,6 +25,8 @@ pub struct Invocation<P = Value> {
     pub session: Session,
     /// The node's path from the root, such as `/tasks/t1`.
     pub path: String,
+    /// The action's name.
+    pub action: Text,
     /// The checked parameters.
     pub params: P,
     pub(crate) host: Arc<dyn TaskHost>,
@@ -55,7 +57,7 @@ impl<P> Invocation<P> {
     }
 
     pub(crate) fn with<Q>(self, params: Q) -> Invocation<Q> {
-        Invocation { session: self.session, path: self.path, params, host: self.host }
+        Invocation { session: self.session, path: self.path, action: self.action, params, host: self.host }
     }
 }
 

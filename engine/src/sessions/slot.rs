@@ -7,6 +7,7 @@ use event_listener::Event as Signal;
 use parking_lot::Mutex;
 use smallvec::SmallVec;
 
+use super::tab::Tab;
 use crate::deliver::link::Link;
 use crate::deliver::subscription::Versioned;
 use crate::model::Text;
@@ -92,6 +93,14 @@ struct Own {
     /// Everybody's layout with `sources` laid over it, and the layout from which it was made.
     layout: Option<(Arc<Layout>, Arc<Layout>)>,
     tasks: BTreeMap<Text, Arc<TaskState>>,
+    /// Connected tabs by number, mounted or not.
+    tabs: BTreeMap<u32, Arc<Tab>>,
+}
+
+impl Own {
+    fn is_empty(&self) -> bool {
+        self.sources.is_empty() && self.tasks.is_empty() && self.tabs.is_empty()
+    }
 }
 
 /// One pass works on a slot at a time; at most one more waits.
@@ -349,9 +358,31 @@ impl Slot {
         let own = state.own.get_or_insert_default();
         change(own);
         own.layout = None;
-        if own.sources.is_empty() && own.tasks.is_empty() {
+        if own.is_empty() {
             state.own = None;
         }
+    }
+
+    /// Makes a place for a tab under the lowest number that is free, if there are fewer than `max`.
+    pub(crate) fn add_tab(&self, max: usize, make: impl FnOnce(u32) -> Arc<Tab>) -> Option<Arc<Tab>> {
+        let mut state = self.state.lock();
+        let own = state.own.get_or_insert_default();
+        let number = (1..).zip(own.tabs.keys()).find(|(number, taken)| *number != **taken);
+        let number = number.map_or(own.tabs.len() as u32 + 1, |(number, _)| number);
+        if own.tabs.len() >= max {
+            return None;
+        }
+        let tab = make(number);
+        own.tabs.insert(number, Arc::clone(&tab));
+        Some(tab)
+    }
+
+    pub(crate) fn remove_tab(&self, tab: &Arc<Tab>) {
+        self.edit_own(|own| own.tabs.retain(|_, known| !Arc::ptr_eq(known, tab)));
+    }
+
+    pub(crate) fn tabs(&self) -> Vec<Arc<Tab>> {
+        self.state.lock().own.iter().flat_map(|own| own.tabs.values().cloned()).collect()
     }
 
     /// Remembers a task, if fewer than `max` run.

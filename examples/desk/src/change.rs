@@ -39,7 +39,7 @@ pub(crate) enum Change {
     Board { org: String },
     /// The date: what was due tomorrow is due today, for everybody.
     Date,
-    /// A login ended; its pages are to be left.
+    /// A login ended: its pages are to be left, and its engine session is never to come back.
     LoggedOut { login: String },
     /// The desk is shutting down; every page is to be left.
     Closing,
@@ -66,12 +66,16 @@ impl Change {
         }
     }
 
+    /// The login, and so the engine session, that is no more.
+    pub(crate) fn ended_login(&self) -> Option<&str> {
+        match self {
+            Self::LoggedOut { login } => Some(login),
+            Self::Own { .. } | Self::Board { .. } | Self::Date | Self::Closing => None,
+        }
+    }
+
     /// Whether the page of `login` is to be left.
     pub(crate) fn ends(&self, login: &str) -> bool {
-        match self {
-            Self::LoggedOut { login: ended } => ended == login,
-            Self::Closing => true,
-            Self::Own { .. } | Self::Board { .. } | Self::Date => false,
-        }
+        matches!(self, Self::Closing) || self.ended_login() == Some(login)
     }
 }

@@ -115,6 +115,9 @@ impl Desk {
         if let Some(scope) = change.scope() {
             self.inner.engine.refresh(scope);
         }
+        if let Some(login) = change.ended_login() {
+            self.inner.engine.revoke(login);
+        }
         // An error means that no page is open.
         let _ = self.inner.changes.send(change);
     }
@@ -140,7 +143,8 @@ impl Desk {
         Ok((token, expires))
     }
 
-    /// Ends a browser's login and everything that lives on it. A development token has no end.
+    /// Ends a browser's login and everything that lives on it: its pages, and the AIs that came in with its cookie. A
+    /// development token has no end.
     pub(crate) fn log_out(&self, login: &Login) -> Result<()> {
         if self.store().end_login(&login.id)? {
             self.announce(Change::LoggedOut { login: login.id.clone() });

@@ -72,7 +72,7 @@ mod tests {
     #[test]
     fn only_the_letter_and_digits_are_an_id() {
         assert_eq!("t12".parse::<TaskId>().ok(), Some(Id(12)));
-        for text in ["", "t", "12", "c12", "t-1", "t+1", "t1x", "t99999999999999999999"] {
+        for text in ["", "t", "12", "c12", "t-1", "t+1", "t1x", "task-1", "t99999999999999999999"] {
             assert!(text.parse::<TaskId>().is_err(), "{text}");
         }
     }

@@ -7,9 +7,10 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::Duration;
 
+use axum::serve::ListenerExt;
 use clap::Parser;
 use desk::{Desk, DeskError, SignIn, app};
-use tokio::net::TcpListener;
+use tokio::net::{TcpListener, TcpStream};
 use tracing_subscriber::EnvFilter;
 
 /// How long a stop waits for what is under way.
@@ -84,9 +85,15 @@ async fn serve(listener: TcpListener, desk: Desk, sign_in: SignIn) -> std::io::R
         let _ = stopped.send(());
     };
     tokio::select! {
-        ended = axum::serve(listener, app).with_graceful_shutdown(stop) => ended,
+        ended = axum::serve(listener.tap_io(send_at_once), app).with_graceful_shutdown(stop) => ended,
         () = async { stopping.await.ok(); tokio::time::sleep(PATIENCE).await } => Ok(()),
     }
+}
+
+/// Otherwise a patch may wait for the acknowledgement of the one before it.
+fn send_at_once(stream: &mut TcpStream) {
+    // A stream that refuses is slower, not wrong.
+    let _ = stream.set_nodelay(true);
 }
 
 async fn asked_to_stop() {

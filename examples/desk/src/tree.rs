@@ -10,6 +10,8 @@ mod inbox;
 mod settings;
 mod tasks;
 
+use std::str::FromStr;
+
 use grove_engine::{ActionError, Descriptor, Item, Session, Source, WindowRequest};
 
 use crate::desk::Desk;
@@ -56,17 +58,23 @@ const LARGEST_WINDOW: u64 = 200;
 /// The farthest place in a list where a window can begin.
 const FARTHEST: u64 = 1_000_000;
 
-/// The other slices of a long list, for [`Source::on_window`]. It can only panic when the store fails; the engine then
-/// refuses this one query.
+/// The other slices of a long list, for [`Source::on_window`].
 fn window(
     desk: &Desk,
     items: impl Fn(&Desk, &Session, u64, u64) -> Result<Vec<Item>> + Send + Sync + 'static,
-) -> impl Fn(&Session, &WindowRequest) -> Vec<Item> + Send + Sync + 'static {
+) -> impl Fn(&Session, &WindowRequest) -> Result<Vec<Item>> + Send + Sync + 'static {
     let desk = desk.clone();
-    move |session, wanted| {
-        let count = wanted.count.min(LARGEST_WINDOW);
-        items(&desk, session, wanted.offset.min(FARTHEST), count).unwrap_or_else(|error| panic!("{error}"))
-    }
+    move |session, wanted| items(&desk, session, wanted.offset.min(FARTHEST), wanted.count.min(LARGEST_WINDOW))
+}
+
+/// One item of a long list, for [`Source::on_item`]: what a window showed can be acted on, although the tree does not
+/// hold it. A path that is not the id of such an item leads to nothing.
+fn found<Id: FromStr>(
+    desk: &Desk,
+    item: impl Fn(&Desk, &Session, Id) -> Result<Option<Item>> + Send + Sync + 'static,
+) -> impl Fn(&Session, &str) -> Result<Option<Item>> + Send + Sync + 'static {
+    let desk = desk.clone();
+    move |session, path| path.parse().map_or(Ok(None), |id| item(&desk, session, id))
 }
 
 /// The login name of the session's user. A session without one has an empty desk.
@@ -85,6 +93,6 @@ fn actor(desk: &Desk, session: &Session) -> Result<Person, ActionError> {
 }
 
 /// Reads the id of a node, as in `/tasks/t12`.
-fn id<Id: std::str::FromStr>(kind: &str, text: &str) -> Result<Id, ActionError> {
+fn id<Id: FromStr>(kind: &str, text: &str) -> Result<Id, ActionError> {
     text.parse().map_err(|_| DeskError::no_such(kind, text).into())
 }

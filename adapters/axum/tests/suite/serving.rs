@@ -27,13 +27,6 @@ async fn hello_is_first_and_comes_once() {
 }
 
 #[tokio::test]
-async fn a_tab_is_spoken_to_as_a_provider() {
-    let server = Server::for_known_users().await;
-    let mut tab = server.dial("/slop?token=alice&slop_role=provider", &[]).await.unwrap();
-    assert_eq!(tab.hear().await["type"], "connect");
-}
-
-#[tokio::test]
 async fn json_in_a_binary_frame_is_served() {
     let server = Server::for_known_users().await;
     let mut peer = server.alice().await;
@@ -171,4 +164,17 @@ async fn at_shutdown_the_peer_is_told() {
     let (_, frame) = tokio::join!(stopping, peer.hear_close());
     assert_eq!(frame.code, CloseCode::Away);
     server.until_connections_are(0).await;
+}
+
+#[tokio::test]
+async fn a_revoked_session_is_closed_with_1008_and_stays_out() {
+    let server = Server::for_known_users().await;
+    let (mut one, mut two) = (server.alice().await, server.alice().await);
+    let mut bob = server.dial("/slop?token=bob", &[]).await.unwrap();
+    assert_eq!(one.user().await, "alice");
+    assert!(server.engine.revoke("session of alice"));
+    assert_eq!(one.hear_close().await.code, CloseCode::Policy);
+    assert_eq!(two.hear_close().await.code, CloseCode::Policy);
+    assert_eq!(server.dial("/slop?token=alice", &[]).await.unwrap_err().status, 401);
+    assert_eq!(bob.user().await, "bob");
 }

@@ -1,14 +1,43 @@
 //! Nobody is served before it is known who it is (S1.41, S1.91, SEC1).
 
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use axum::Extension;
 use grove_axum::{Refusal, Slop, UpgradeRequest, anonymous, authenticate_with};
-use grove_engine::Session;
+use grove_engine::{Config, ConnectError, Connection, Discovery, Engine, Event, Provider, Role, Session};
 use tokio::sync::{Notify, mpsc};
 
 use crate::server::{PeerAddresses, Server, known_users, soon};
+
+/// An engine that takes whoever comes for a consumer, and remembers what they asked to be.
+struct Roles {
+    engine: Engine,
+    seen: Arc<Mutex<Vec<Role>>>,
+}
+
+impl Provider for Roles {
+    fn discovery(&self) -> Discovery {
+        self.engine.discovery()
+    }
+
+    fn connect(&self, session: Session, role: Role) -> Result<Connection, ConnectError> {
+        self.seen.lock().unwrap().push(role);
+        Provider::connect(&self.engine, session, Role::Consumer)
+    }
+
+    fn config(&self) -> &Config {
+        self.engine.config()
+    }
+
+    fn note(&self, event: Event) {
+        self.engine.note(event);
+    }
+
+    fn is_closing(&self) -> bool {
+        self.engine.is_closing()
+    }
+}
 
 const UPGRADE: &str = "connection: upgrade, close\r\nupgrade: websocket\r\nsec-websocket-version: 13\r\n\
                        sec-websocket-key: dGhlIHNhbXBsZSBub25jZQ==\r\n";
@@ -149,10 +178,31 @@ async fn while_shutting_down_nobody_is_even_asked() {
 }
 
 #[tokio::test]
-async fn a_mount_that_makes_no_sense_is_a_400() {
-    let server = Server::start(|engine| Slop::new(engine, known_users())).await;
-    let target = "/slop?token=alice&slop_role=provider&mount=..%2F..";
-    assert_eq!(server.dial(target, &[]).await.unwrap_err().status, 400);
+async fn a_tab_says_so_in_its_url_and_all_others_consume() {
+    let seen = Arc::new(Mutex::new(Vec::new()));
+    let roles = Arc::clone(&seen);
+    let server = Server::start(|engine| Slop::new(Roles { engine, seen: roles }, known_users())).await;
+    let tab = |mount: &str| Role::Tab { mount: mount.to_owned() };
+    for (query, role) in [
+        ("", Role::Consumer),
+        ("&slop_role=consumer", Role::Consumer),
+        ("&mount=ui", Role::Consumer),
+        ("&slop_role=provider", tab("ui")),
+        ("&slop_role=provider&mount=side%2Fpanel", tab("side/panel")),
+    ] {
+        assert_eq!(server.dial(&format!("/slop?token=alice{query}"), &[]).await.unwrap().user().await, "alice");
+        assert_eq!(seen.lock().unwrap().pop(), Some(role), "{query}");
+    }
+}
+
+#[tokio::test]
+async fn what_the_provider_does_not_take_is_a_400() {
+    // This engine serves no tabs.
+    let server = Server::for_known_users().await;
+    let refused = server.dial("/slop?token=alice&slop_role=provider", &[]).await.unwrap_err();
+    assert_eq!(refused.status, 400);
+    assert!(refused.body.contains(r#""code":"bad_request""#), "{}", refused.body);
+    assert_eq!(server.engine.stats().connections, 0);
 }
 
 #[tokio::test]

@@ -86,6 +86,13 @@ impl Store {
         Ok(tasks.collect::<Result<_, _>>()?)
     }
 
+    pub(crate) fn task(&self, owner: &str, id: TaskId) -> Result<Option<Task>> {
+        let connection = self.lock();
+        let mut question = connection
+            .prepare_cached("SELECT id, title, done, due, priority FROM tasks WHERE owner = ?1 AND id = ?2")?;
+        Ok(question.query_row(params![owner, id], task_at).optional()?)
+    }
+
     pub(crate) fn task_counts(&self, owner: &str, today: Day) -> Result<TaskCounts> {
         let connection = self.lock();
         let mut question = connection.prepare_cached(

@@ -7,9 +7,10 @@ use schemars::JsonSchema;
 use serde::Deserialize;
 use serde_json::json;
 
-use super::{WRITE, actor, id, source, user, window};
+use super::{WRITE, actor, found, id, source, user, window};
 use crate::desk::{Delivery, Desk};
 use crate::error::Result;
+use crate::id::MessageId;
 use crate::store::Message;
 
 /// How many messages the tree holds; the rest is a query with a window away.
@@ -30,9 +31,10 @@ struct Reply {
 
 pub(super) fn register(desk: &Desk) {
     let actions = Arc::new(Actions::new(desk));
-    let shown = Arc::clone(&actions);
+    let (shown, listed) = (Arc::clone(&actions), Arc::clone(&actions));
     let inbox = source(desk, move |desk, session| show(desk, session, &shown))
-        .on_window(window(desk, move |desk, session, offset, count| items(desk, session, offset, count, &actions)));
+        .on_window(window(desk, move |desk, session, offset, count| items(desk, session, offset, count, &listed)))
+        .on_item(found(desk, move |desk, session, id| one(desk, session, id, &actions)));
     desk.engine().register_source("inbox", inbox);
 }
 
@@ -51,6 +53,11 @@ fn items(desk: &Desk, session: &Session, offset: u64, count: u64, actions: &Acti
     let offered = session.can(WRITE).then_some(actions);
     let messages = desk.store().messages(user(session), offset, count)?;
     Ok(messages.iter().map(|message| item(message, offered)).collect())
+}
+
+fn one(desk: &Desk, session: &Session, id: MessageId, actions: &Actions) -> Result<Option<Item>> {
+    let message = desk.store().message(user(session), id)?;
+    Ok(message.map(|message| item(&message, session.can(WRITE).then_some(actions))))
 }
 
 fn item(message: &Message, offered: Option<&Actions>) -> Item {

@@ -1,4 +1,7 @@
 //! `/tasks`: what the person has to do, the pressing first.
+//!
+//! The engine shows running exports here too, behind the person's own tasks and under ids like `task-3`, which no
+//! [`TaskId`] can be. They are not counted: `count`, the summary and the window speak of the person's own tasks.
 
 use std::sync::Arc;
 
@@ -7,11 +10,12 @@ use schemars::JsonSchema;
 use serde::Deserialize;
 use serde_json::json;
 
-use super::{WRITE, actor, export, id, source, user, window};
+use super::{WRITE, actor, export, found, id, source, user, window};
 use crate::clock::Day;
 use crate::desk::Desk;
 use crate::due::Due;
 use crate::error::Result;
+use crate::id::TaskId;
 use crate::store::{Task, TaskCounts};
 
 /// How many tasks the tree holds. They are in order, so what is beyond is not due, or done.
@@ -42,9 +46,10 @@ struct Rename {
 
 pub(super) fn register(desk: &Desk) {
     let actions = Arc::new(Actions::new(desk));
-    let shown = Arc::clone(&actions);
+    let (shown, listed) = (Arc::clone(&actions), Arc::clone(&actions));
     let tasks = source(desk, move |desk, session| show(desk, session, &shown))
-        .on_window(window(desk, move |desk, session, offset, count| items(desk, session, offset, count, &actions)));
+        .on_window(window(desk, move |desk, session, offset, count| items(desk, session, offset, count, &listed)))
+        .on_item(found(desk, move |desk, session, id| one(desk, session, id, &actions)));
     desk.engine().register_source("tasks", tasks);
 }
 
@@ -71,6 +76,11 @@ fn items(desk: &Desk, session: &Session, offset: u64, count: u64, actions: &Acti
     let today = Day::today();
     let tasks = desk.store().tasks(user(session), offset, count)?;
     Ok(tasks.iter().map(|task| item(task, today, offered)).collect())
+}
+
+fn one(desk: &Desk, session: &Session, id: TaskId, actions: &Actions) -> Result<Option<Item>> {
+    let task = desk.store().task(user(session), id)?;
+    Ok(task.map(|task| item(&task, Day::today(), session.can(WRITE).then_some(actions))))
 }
 
 fn item(task: &Task, today: Day, offered: Option<&Actions>) -> Item {

@@ -4,8 +4,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use parking_lot::Mutex;
-use serde_json::Value;
-use slop_ai::{PatchOp, SlopConsumer, SlopError, SlopNode, WsClientTransport};
+use serde_json::{Value, json};
+use slop_ai::{ClientTransport, PatchOp, SlopConsumer, SlopError, SlopNode, WsClientTransport};
 use tokio::sync::Notify;
 
 use crate::running::soon;
@@ -78,6 +78,21 @@ impl Agent {
     pub(crate) fn patched_paths(&self) -> Vec<String> {
         self.heard.lock().iter().map(|op| op.path.clone()).collect()
     }
+}
+
+/// A slice of a list, which the published consumer has no method for.
+pub(crate) async fn window(url: &str, path: &str, offset: u64, count: u64) -> Value {
+    let (sender, mut receiver) = WsClientTransport::new(url).connect().await.expect("a connection");
+    sender.send(json!({"type": "query", "id": "q", "path": path, "window": [offset, count]})).expect("a question");
+    soon("the window", async {
+        loop {
+            let message: Value = receiver.recv().await.expect("an answer");
+            if message["id"] == "q" {
+                return message["tree"].clone();
+            }
+        }
+    })
+    .await
 }
 
 /// The node at `path`, as in `/tasks/t1`.

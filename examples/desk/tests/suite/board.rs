@@ -25,9 +25,11 @@ async fn a_change_on_the_board_reaches_exactly_the_people_of_the_org() {
     running.browser("zoe").await.submit("/board/cards", "column=model&title=Marker").await;
     for agent in &globex {
         agent.until("the marker", |tree| has_card(tree, "model", "Marker")).await;
-        let paths = agent.patched_paths();
-        assert!(paths.iter().all(|path| path.starts_with("/board/model")), "{paths:?}");
         agent.mirror_is_exact().await;
+        // One change, and all of it is about the marker: the card, its column's count, the summary of the board.
+        let paths = agent.patched_paths();
+        let marker = |path: &String| path.starts_with("/board/model/") || path == "/board/meta";
+        assert!(paths.len() == 3 && paths.iter().all(marker), "{paths:?}");
     }
 }
 

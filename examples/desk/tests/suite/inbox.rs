@@ -1,8 +1,7 @@
-use serde_json::{Value, json};
-use slop_ai::{ClientTransport, WsClientTransport};
+use serde_json::json;
 
-use crate::agent::{actions, at, children, property, summary};
-use crate::running::{Running, soon};
+use crate::agent::{actions, at, children, code, property, summary, window};
+use crate::running::Running;
 
 #[tokio::test(flavor = "multi_thread")]
 async fn the_tree_holds_the_newest_messages_and_a_window_gives_the_others() {
@@ -15,22 +14,36 @@ async fn the_tree_holds_the_newest_messages_and_a_window_gives_the_others() {
     let received: Vec<&str> = children(inbox).iter().map(|item| property(item, "received").as_str().unwrap()).collect();
     assert!(received.is_sorted_by(|newer, older| newer >= older), "{received:?}");
 
-    let (sender, mut receiver) = WsClientTransport::new(&running.url("alice")).connect().await.expect("a connection");
-    sender.send(json!({"type": "query", "id": "q", "path": "/inbox", "window": [100, 10]})).expect("a question");
-    let slice = soon("the window", async {
-        loop {
-            let message: Value = receiver.recv().await.expect("an answer");
-            if message["id"] == "q" {
-                return message["tree"].clone();
-            }
-        }
-    })
-    .await;
+    let slice = window(&running.url("alice"), "/inbox", 100, 10).await;
     assert_eq!(slice["children"].as_array().map(Vec::len), Some(10));
     assert_eq!(slice["meta"]["window"], json!([100, 10]));
     assert_eq!(slice["meta"]["total_children"], json!(180));
     // Alice's messages are numbered from the oldest.
     assert_eq!(slice["children"][0]["id"], json!("m80"));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_old_message_that_a_window_showed_can_be_acted_on() {
+    let running = Running::start().await;
+    let alice = running.agent("alice").await;
+    let slice = window(&running.url("alice"), "/inbox", 100, 10).await;
+    let offered = slice["children"][0]["affordances"].as_array().expect("actions");
+    assert_eq!(offered.iter().map(|offer| &offer["action"]).collect::<Vec<_>>(), ["archive", "reply"]);
+    assert_eq!(alice.query("/inbox/m80").await.id, "m80");
+
+    alice.invoke("/inbox/m80", "archive", json!({})).await.expect("an archived message");
+    assert_eq!(summary(at(&alice.tree().await, "/inbox").unwrap()), "179 messages, 12 unread");
+    let slice = window(&running.url("alice"), "/inbox", 100, 1).await;
+    assert_eq!(slice["children"][0]["id"], json!("m79"));
+
+    // What is archived, what is another's, and what is no message at all look the same.
+    for path in ["/inbox/m80", "/inbox/m181", "/inbox/m079", "/inbox/x", "/inbox/m79/m79"] {
+        assert_eq!(code(alice.invoke(path, "archive", json!({})).await), "not_found", "{path}");
+    }
+    assert_eq!(code(alice.invoke("/inbox/m79", "mark_read", json!({})).await), "not_found", "it has been read");
+    let seen_by_a_viewer = window(&running.url("victor"), "/inbox", 100, 1).await;
+    assert_eq!(seen_by_a_viewer["children"][0].get("affordances"), None);
+    alice.mirror_is_exact().await;
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -3,9 +3,12 @@ use std::path::PathBuf;
 use axum::http::header::{HOST, ORIGIN, SET_COOKIE};
 use axum::http::{HeaderValue, StatusCode};
 use desk::{Desk, SignIn};
+use serde_json::json;
+use slop_ai::{ClientTransport, SlopNode, WsClientTransport};
 
+use crate::agent::{Agent, at, children, property};
 use crate::browser::Browser;
-use crate::running::Running;
+use crate::running::{Running, soon};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn nobody_gets_past_the_door_without_a_login() {
@@ -47,6 +50,28 @@ async fn a_logout_ends_this_browsers_login_and_no_other() {
     assert_eq!(here.get("/").await.0, StatusCode::SEE_OTHER);
     assert_eq!(running.upgrade("", &format!("Cookie: {}\r\n", here.cookie)).await, 401);
     assert_eq!(there.get("/").await.0, StatusCode::OK);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_logout_ends_the_connections_of_its_cookie_and_no_other() {
+    let running = Running::start().await;
+    let (here, there) = (running.browser("alice").await, running.browser("alice").await);
+    let url = |browser: &Browser| running.url_with(browser.cookie.strip_prefix("session=").expect("a token"));
+    let (_sender, mut ended) = WsClientTransport::new(&url(&here)).connect().await.expect("a connection");
+    let (other, by_token) = (Agent::connect(&url(&there)).await, running.agent("alice").await);
+
+    here.submit("/logout", "").await;
+    soon("the end of the connection", async { while ended.recv().await.is_some() {} }).await;
+    assert!(WsClientTransport::new(&url(&here)).connect().await.is_err());
+    // Both others are still served, and still live.
+    there.submit("/tasks", "title=Marker").await;
+    for agent in [other, by_token] {
+        let marked = |tree: &SlopNode| {
+            children(at(tree, "/tasks").unwrap()).iter().any(|task| *property(task, "title") == json!("Marker"))
+        };
+        agent.until("the marker", marked).await;
+        agent.mirror_is_exact().await;
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]

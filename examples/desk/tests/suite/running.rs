@@ -62,7 +62,12 @@ impl Running {
     }
 
     pub(crate) fn url(&self, name: &str) -> String {
-        format!("ws://{}/slop?token={}", self.address, self.token(name))
+        self.url_with(&self.token(name))
+    }
+
+    /// Where to connect with the secret of a login.
+    pub(crate) fn url_with(&self, token: &str) -> String {
+        format!("ws://{}/slop?token={token}", self.address)
     }
 
     /// The status with which `/slop` answers an upgrade request that has these further header lines.

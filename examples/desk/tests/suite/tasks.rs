@@ -1,7 +1,7 @@
 use serde_json::json;
 use slop_ai::{SlopNode, Urgency};
 
-use crate::agent::{actions, at, children, code, property, summary};
+use crate::agent::{actions, at, children, code, property, summary, window};
 use crate::running::Running;
 
 fn first_task(tree: &SlopNode) -> String {
@@ -103,4 +103,32 @@ async fn what_cannot_be_used_is_refused_in_words() {
     let (status, sentence) = browser.post("/tasks", "title=x&due=2026-02-30").await;
     assert_eq!((status.as_u16(), sentence.as_str()), (422, "\"2026-02-30\" is not a day like 2026-03-09."));
     browser.submit("/tasks", "title=x&due=").await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_long_list_counts_the_persons_tasks_and_not_the_engines() {
+    let running = Running::start().await;
+    let alice = running.agent("alice").await;
+    for number in 0..46 {
+        alice.invoke("/tasks", "add", json!({"title": format!("Step {number}")})).await.expect("a task");
+    }
+    let answer = alice.invoke("/tasks", "export", json!({})).await.expect("an answer");
+    let work = answer["data"]["taskId"].as_str().expect("a task id");
+    let path = format!("/tasks/{work}");
+    let tree = alice.until("the export", |tree| at(tree, &path).is_some()).await;
+
+    let tasks = at(&tree, "/tasks").expect("tasks");
+    let meta = tasks.meta.as_ref().expect("meta");
+    assert_eq!((property(tasks, "count"), meta.total_children, meta.window), (&json!(60), Some(60), Some((0, 50))));
+    assert_eq!((children(tasks).len(), children(tasks)[50].id.as_str()), (51, work));
+
+    let slice = window(&running.url("alice"), "/tasks", 50, 10).await;
+    assert_eq!((&slice["meta"]["total_children"], &slice["meta"]["window"]), (&json!(60), &json!([50, 10])));
+    let beyond = slice["children"].as_array().expect("the others");
+    assert!(beyond.len() == 10 && beyond.iter().all(|task| !task["id"].as_str().unwrap().contains('-')), "{slice}");
+    let last = format!("/tasks/{}", beyond[9]["id"].as_str().expect("an id"));
+    alice.invoke(&last, "delete", json!({})).await.expect("a deletion of what the tree does not hold");
+    assert_eq!(code(alice.invoke(&last, "delete", json!({})).await), "not_found");
+    assert_eq!(property(at(&alice.tree().await, "/tasks").unwrap(), "count"), &json!(59));
+    alice.mirror_is_exact().await;
 }

@@ -1,0 +1,287 @@
+//! The tree that a browser tab provides: an untrusted copy, kept by its patches, turned into a descriptor.
+
+use serde_json::{Map, Value};
+
+use crate::model::Text;
+use crate::model::affordance::{Affordance, Estimate};
+use crate::model::content_ref::{ContentKind, ContentRef};
+use crate::render::action::Action;
+use crate::render::descriptor::Descriptor;
+
+/// How much a tab may provide.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct TabLimits {
+    pub(crate) nodes: usize,
+    pub(crate) depth: usize,
+    pub(crate) bytes: usize,
+}
+
+/// Why a tab's message cannot be taken.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum TabFault {
+    /// The tree is over a limit: the tab has to go.
+    TooLarge,
+    /// An operation does not fit the copy: a new snapshot is due.
+    OutOfStep,
+}
+
+/// The fields of a node that a path may name (contract 1.6).
+const FIELDS: [&str; 5] = ["properties", "children", "affordances", "meta", "content_ref"];
+
+/// The longest parameter schema that is taken, as JSON text.
+const SCHEMA_BYTES: usize = 8 << 10;
+
+/// The copy of a tab's tree.
+#[derive(Debug)]
+pub(crate) struct TabTree {
+    root: Value,
+}
+
+impl TabTree {
+    /// Takes a snapshot.
+    pub(crate) fn new(root: Value, limits: TabLimits) -> Result<Self, TabFault> {
+        if !root.is_object() {
+            return Err(TabFault::OutOfStep);
+        }
+        let tree = Self { root };
+        tree.check(limits)?;
+        Ok(tree)
+    }
+
+    /// Takes a patch. After a fault the copy is not to be used any more.
+    pub(crate) fn patch(&mut self, ops: &[Value], limits: TabLimits) -> Result<(), TabFault> {
+        for op in ops {
+            apply(&mut self.root, op).ok_or(TabFault::OutOfStep)?;
+        }
+        self.check(limits)
+    }
+
+    fn check(&self, limits: TabLimits) -> Result<(), TabFault> {
+        let mut nodes = 0;
+        let fits = count(&self.root, limits.depth, limits.nodes, &mut nodes);
+        if fits && self.root.to_string().len() <= limits.bytes { Ok(()) } else { Err(TabFault::TooLarge) }
+    }
+
+    /// Whether the tab can be told to fetch again (contract 3.3).
+    pub(crate) fn has_adapter(&self) -> bool {
+        let children = self.root["children"].as_array();
+        let adapter = children.into_iter().flatten().find(|child| child["id"] == "__adapter");
+        let offers = adapter.and_then(|adapter| adapter["affordances"].as_array());
+        offers.into_iter().flatten().any(|offer| offer["action"] == "refresh")
+    }
+
+    /// The tab's root id, for the paths of calls.
+    pub(crate) fn root_id(&self) -> Option<&str> {
+        self.root["id"].as_str()
+    }
+
+    /// The tree as a descriptor; `action` finds or makes the action of an affordance.
+    pub(crate) fn describe(&self, action: &mut dyn FnMut(&Value) -> Option<Action>) -> Descriptor {
+        let mut shape = describe(&self.root, action);
+        if shape.kind == "root" {
+            shape.kind = "group".into();
+        }
+        shape
+    }
+}
+
+fn count(node: &Value, depth: usize, max: usize, nodes: &mut usize) -> bool {
+    *nodes += 1;
+    let children = node["children"].as_array();
+    *nodes <= max
+        && children.is_none_or(|list| list.is_empty() || depth > 1)
+        && children.into_iter().flatten().all(|child| count(child, depth - 1, max, nodes))
+}
+
+/// Applies one operation, as tolerantly as real tabs need it (contract 3.2). `None` if it does not fit.
+fn apply(root: &mut Value, op: &Value) -> Option<()> {
+    let segments: Vec<&str> = op["path"].as_str()?.split('/').filter(|segment| !segment.is_empty()).collect();
+    let kind = op["op"].as_str()?;
+    let at = segments.iter().position(|segment| FIELDS.contains(segment));
+    match at {
+        Some(at) => apply_field(descend(root, &segments[..at])?, &segments[at..], kind, op),
+        None => {
+            let (id, parents) = segments.split_last()?;
+            apply_child(descend(root, parents)?, id, kind, op)
+        }
+    }
+}
+
+fn descend<'n>(node: &'n mut Value, path: &[&str]) -> Option<&'n mut Value> {
+    path.iter().try_fold(node, |node, id| {
+        node.get_mut("children")?.as_array_mut()?.iter_mut().find(|child| child["id"] == *id)
+    })
+}
+
+fn apply_field(node: &mut Value, path: &[&str], kind: &str, op: &Value) -> Option<()> {
+    let node = node.as_object_mut()?;
+    let (field, rest) = path.split_first()?;
+    if *field == "children" {
+        return None;
+    }
+    if rest.is_empty() {
+        return set(node, (*field).to_owned(), kind, op);
+    }
+    let inner = node.entry(*field).or_insert_with(|| Value::Object(Map::new()));
+    set_inside(inner.as_object_mut()?, rest, kind, op)
+}
+
+/// Some tabs do not escape keys: what cannot be descended into is one literal key.
+fn set_inside(keys: &mut Map<String, Value>, path: &[&str], kind: &str, op: &Value) -> Option<()> {
+    let first = unescape(path[0]);
+    match path {
+        [_] => set(keys, first, kind, op),
+        [_, rest @ ..] => match keys.get_mut(&first).and_then(Value::as_object_mut) {
+            Some(inner) => set_inside(inner, rest, kind, op),
+            None => set(keys, path.join("/"), kind, op),
+        },
+        [] => None,
+    }
+}
+
+fn unescape(key: &str) -> String {
+    key.replace("~1", "/").replace("~0", "~")
+}
+
+fn set(keys: &mut Map<String, Value>, key: String, kind: &str, op: &Value) -> Option<()> {
+    match kind {
+        "add" | "replace" => {
+            keys.insert(key, op.get("value")?.clone());
+        }
+        "remove" => {
+            keys.shift_remove(&key);
+        }
+        _ => return None,
+    }
+    Some(())
+}
+
+fn apply_child(parent: &mut Value, id: &str, kind: &str, op: &Value) -> Option<()> {
+    let children = parent.as_object_mut()?.entry("children").or_insert_with(|| Value::Array(Vec::new()));
+    let list = children.as_array_mut()?;
+    let known = list.iter().position(|child| child["id"] == id);
+    let index = |len: usize| op["index"].as_u64().map_or(len, |index| (index as usize).min(len));
+    match (kind, known) {
+        ("add" | "replace", Some(at)) => list[at] = op.get("value")?.clone(),
+        ("add", None) => list.insert(index(list.len()), op.get("value")?.clone()),
+        ("remove", Some(at)) => {
+            list.remove(at);
+        }
+        ("move", Some(at)) => {
+            let child = list.remove(at);
+            list.insert(index(list.len()), child);
+        }
+        _ => return None,
+    }
+    Some(())
+}
+
+fn describe(node: &Value, action: &mut dyn FnMut(&Value) -> Option<Action>) -> Descriptor {
+    let mut shape = Descriptor::new(node["type"].as_str().unwrap_or("group"));
+    if let Some(props) = node["properties"].as_object() {
+        shape = shape.props(props.iter().map(|(key, value)| (key.as_str(), value.clone())));
+    }
+    for (name, value) in node["meta"].as_object().into_iter().flatten() {
+        shape = shape.meta(name.as_str(), value.clone());
+    }
+    let offers = node["affordances"].as_array().into_iter().flatten();
+    shape.actions = offers.filter_map(&mut *action).collect();
+    shape.content_ref = content_ref(&node["content_ref"]);
+    for child in node["children"].as_array().into_iter().flatten() {
+        if let Some(id) = child["id"].as_str() {
+            shape = shape.child(id, describe(child, &mut *action));
+        }
+    }
+    shape
+}
+
+/// A content reference, if peers can digest it (contract 1.10).
+fn content_ref(value: &Value) -> Option<ContentRef> {
+    let kind = match value["type"].as_str()? {
+        "text" => ContentKind::Text,
+        "binary" => ContentKind::Binary,
+        "stream" => ContentKind::Stream,
+        _ => return None,
+    };
+    let optional = |name: &str| value[name].as_str().map(Text::from);
+    let mut content = ContentRef::new(kind, value["mime"].as_str()?, value["summary"].as_str()?);
+    content.size = value["size"].as_u64();
+    content.uri = optional("uri");
+    content.preview = optional("preview");
+    content.encoding = optional("encoding");
+    content.hash = optional("hash");
+    Some(content)
+}
+
+/// What a tab says of an action, as far as peers can digest it. Its schema passes through as it is.
+pub(crate) fn affordance(value: &Value) -> Option<Affordance> {
+    let name = value["action"].as_str().filter(|name| !name.is_empty() && !name.contains(['/', '~']))?;
+    let params = value.get("params").filter(|schema| schema.is_object());
+    if params.is_some_and(|schema| schema.to_string().len() > SCHEMA_BYTES) {
+        return None;
+    }
+    Some(Affordance {
+        label: value["label"].as_str().map(Text::from),
+        description: value["description"].as_str().map(Text::from),
+        params: params.cloned(),
+        dangerous: value["dangerous"] == true,
+        idempotent: value["idempotent"] == true,
+        estimate: value["estimate"].as_str().and_then(Estimate::from_word),
+        origin: Some("ui"),
+        ..Affordance::named(name)
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    const LIMITS: TabLimits = TabLimits { nodes: 10, depth: 4, bytes: 10_000 };
+
+    fn patched(root: Value, ops: Value) -> Result<Value, TabFault> {
+        let mut tree = TabTree::new(root, LIMITS)?;
+        tree.patch(ops.as_array().unwrap(), LIMITS)?;
+        Ok(tree.root)
+    }
+
+    #[test]
+    fn keys_that_a_tab_did_not_escape_are_one_literal_key() {
+        let root = json!({"id": "ui", "type": "root", "children": [{"id": "route", "type": "status", "properties": {}}]});
+        let ops = json!([{"op": "add", "path": "/route/properties/a/b", "value": 1}]);
+        assert_eq!(patched(root, ops).unwrap()["children"][0]["properties"], json!({"a/b": 1}));
+    }
+
+    #[test]
+    fn adding_an_absent_field_sets_it() {
+        let root = json!({"id": "ui", "type": "root"});
+        let ops = json!([{"op": "add", "path": "/meta", "value": {"summary": "x"}}]);
+        assert_eq!(patched(root, ops).unwrap()["meta"]["summary"], "x");
+    }
+
+    #[test]
+    fn what_does_not_fit_asks_for_a_new_snapshot() {
+        let root = json!({"id": "ui", "type": "root"});
+        for op in [
+            json!({"op": "remove", "path": "/nobody"}),
+            json!({"op": "replace", "path": "/nobody/properties/x", "value": 1}),
+            json!({"op": "fly", "path": "/x"}),
+            json!({"op": "add", "path": "/children/x", "value": {}}),
+            json!({"path": 7}),
+            json!("nonsense"),
+        ] {
+            assert_eq!(patched(root.clone(), json!([op])), Err(TabFault::OutOfStep));
+        }
+    }
+
+    #[test]
+    fn a_tree_over_a_limit_is_refused() {
+        let wide: Vec<_> = (0..10).map(|n| json!({"id": n.to_string(), "type": "item"})).collect();
+        assert_eq!(TabTree::new(json!({"id": "ui", "children": wide}), LIMITS).err(), Some(TabFault::TooLarge));
+        let deep = (0..4).fold(json!({"id": "x"}), |below, _| json!({"id": "x", "children": [below]}));
+        assert_eq!(TabTree::new(deep, LIMITS).err(), Some(TabFault::TooLarge));
+        let long = json!({"id": "ui", "properties": {"text": "x".repeat(20_000)}});
+        assert_eq!(TabTree::new(long, LIMITS).err(), Some(TabFault::TooLarge));
+    }
+}

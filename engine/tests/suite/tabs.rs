@@ -1,0 +1,220 @@
+//! Browser tabs that provide their own subtree (contract 3), driven by a scripted tab.
+
+use grove_engine::testing::TestConsumer;
+use grove_engine::{Action, Config, Connection, Descriptor, Engine, Frame, Invocation, Item, Session};
+use serde_json::{Value, json};
+
+fn engine() -> Engine {
+    let engine = Engine::builder("app", "App").config(Config::immediate()).build();
+    let add = Action::new("add", |_: Invocation<()>| ());
+    engine.register("todos", move |_: &Session| Descriptor::collection().item(Item::new("t1")).action(&add));
+    engine
+}
+
+fn alice() -> Session {
+    Session::new("s1").with_user("alice")
+}
+
+/// A tab that speaks as the unmodified browser client does.
+struct Tab {
+    connection: Connection,
+}
+
+impl Tab {
+    fn open(engine: &Engine) -> Self {
+        Self { connection: engine.connect_tab(&alice()).unwrap() }
+    }
+
+    async fn next(&self) -> Value {
+        match self.connection.next_frame().await {
+            Frame::Text(text) => serde_json::from_str(&text).unwrap(),
+            other => panic!("not a message: {other:?}"),
+        }
+    }
+
+    fn send(&self, message: &Value) {
+        self.connection.receive(&message.to_string());
+    }
+
+    /// Connects, says hello, and provides a route.
+    async fn mounted(engine: &Engine, route: &str) -> Self {
+        let tab = Self::open(engine);
+        assert_eq!(tab.next().await, json!({"type": "connect"}));
+        tab.send(&json!({"type": "hello", "provider": {"id": "ui", "name": "UI", "slop_version": "0.1", "capabilities": []}}));
+        let subscribe = tab.next().await;
+        assert_eq!(subscribe["type"], "subscribe");
+        assert_eq!((subscribe["path"].as_str(), subscribe["depth"].as_i64()), (Some("/"), Some(-1)));
+        tab.send(&json!({"type": "snapshot", "id": subscribe["id"], "version": 1, "tree": {
+            "id": "ui", "type": "root", "properties": {"label": "UI"}, "children": [
+                {"id": "__adapter", "type": "context", "affordances": [{"action": "refresh"}]},
+                {"id": "route", "type": "status", "properties": {"path": route}, "affordances": [
+                    {"action": "navigate", "params": {"type": "object", "properties": {"to": {"type": "string"}}, "required": ["to"]}},
+                ]},
+            ]}}));
+        engine.settle().await;
+        tab
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_tab_is_part_of_its_sessions_tree_until_it_closes() {
+    let engine = engine();
+    let mut consumer = TestConsumer::connect(&engine, alice()).await;
+    let mut bob = TestConsumer::connect(&engine, Session::new("s2")).await;
+    let (all, _) = consumer.subscribe("/").await;
+    bob.subscribe("/").await;
+    let tab = Tab::mounted(&engine, "/inbox").await;
+    consumer.check_mirrors().await;
+    let route = consumer.query("/ui/tab-1/route").await;
+    assert_eq!(route["properties"]["path"], "/inbox");
+    assert_eq!(route["affordances"][0]["origin"], "ui");
+    assert_eq!(engine.stats().tabs, 1);
+    drop(tab);
+    consumer.check_mirrors().await;
+    let ids: Vec<_> = consumer.tree(&all)["children"].as_array().unwrap().iter().map(|child| child["id"].clone()).collect();
+    assert_eq!(ids, ["todos"]);
+    assert_eq!(consumer.invoke("/todos", "add", json!({})).await["status"], "ok");
+    assert!(bob.settled().await.is_empty(), "nothing of a tab reaches another session");
+    assert_eq!(engine.stats().tabs, 0);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_call_reaches_the_tab_and_its_patch_precedes_the_result() {
+    let engine = engine();
+    let mut consumer = TestConsumer::connect(&engine, alice()).await;
+    consumer.subscribe("/").await;
+    let tab = Tab::mounted(&engine, "/inbox").await;
+    consumer.settled().await;
+    let id = consumer.start_invoke("/app/ui/tab-1/route", "navigate", json!({"to": "/settings"}));
+    let call = tab.next().await;
+    assert_eq!((call["path"].as_str(), call["action"].as_str()), (Some("/ui/route"), Some("navigate")));
+    assert_eq!(call["params"], json!({"to": "/settings"}));
+    tab.send(&json!({"type": "patch", "subscription": "ui-mount", "version": 2, "ops": [
+        {"op": "replace", "path": "/route/properties/path", "value": "/settings"}]}));
+    tab.send(&json!({"type": "result", "id": call["id"], "status": "ok", "data": {"changed": true}}));
+    let patch = consumer.next().await;
+    assert_eq!(patch["ops"][0]["path"], "/ui/tab-1/route/properties/path");
+    let result = consumer.answer(&id).await;
+    assert_eq!((result["status"].as_str(), &result["data"]), (Some("ok"), &json!({"changed": true})));
+    consumer.check_mirrors().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn parameters_are_checked_against_the_tabs_own_schema_before_they_are_sent() {
+    let engine = engine();
+    let mut consumer = TestConsumer::connect(&engine, alice()).await;
+    let _tab = Tab::mounted(&engine, "/").await;
+    let result = consumer.invoke("/ui/tab-1/route", "navigate", json!({})).await;
+    assert_eq!(result["error"], json!({"code": "invalid_params", "message": "params.to is required"}));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn two_tabs_stand_side_by_side_and_one_leaves_alone() {
+    let engine = engine();
+    let mut consumer = TestConsumer::connect(&engine, alice()).await;
+    consumer.subscribe("/").await;
+    let first = Tab::mounted(&engine, "/inbox").await;
+    let _second = Tab::mounted(&engine, "/settings").await;
+    assert_eq!(consumer.query("/ui/tab-2/route").await["properties"]["path"], "/settings");
+    consumer.settled().await;
+    drop(first);
+    let messages = consumer.settled().await;
+    assert_eq!(messages.len(), 1);
+    assert_eq!(messages[0]["ops"], json!([{"op": "remove", "path": "/ui/tab-1"}]));
+    consumer.check_mirrors().await;
+    let _third = Tab::mounted(&engine, "/back").await;
+    assert_eq!(consumer.query("/ui/tab-1/route").await["properties"]["path"], "/back");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_call_that_waits_for_a_tab_fails_when_the_tab_closes() {
+    let engine = engine();
+    let mut consumer = TestConsumer::connect(&engine, alice()).await;
+    let tab = Tab::mounted(&engine, "/").await;
+    let id = consumer.start_invoke("/ui/tab-1/route", "navigate", json!({"to": "/x"}));
+    tab.next().await;
+    drop(tab);
+    let result = consumer.answer(&id).await;
+    assert_eq!(result["error"], json!({"code": "internal", "message": "the browser tab is gone"}));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_accepted_call_names_its_task_or_is_an_error() {
+    let engine = engine();
+    let mut consumer = TestConsumer::connect(&engine, alice()).await;
+    let tab = Tab::mounted(&engine, "/").await;
+    for (data, status) in [(json!({"taskId": "task-9"}), "accepted"), (json!({}), "error")] {
+        let id = consumer.start_invoke("/ui/tab-1/route", "navigate", json!({"to": "/x"}));
+        let call = tab.next().await;
+        tab.send(&json!({"type": "result", "id": call["id"], "status": "accepted", "data": data}));
+        let result = consumer.answer(&id).await;
+        assert_eq!(result["status"], status);
+        if status == "accepted" {
+            assert_eq!(result["data"], json!({"taskId": "task-9", "path": "/ui/tab-1/tasks/task-9"}));
+        }
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_tab_is_told_to_fetch_after_a_server_side_call_and_bursts_are_one() {
+    let engine = engine();
+    let mut consumer = TestConsumer::connect(&engine, alice()).await;
+    let tab = Tab::mounted(&engine, "/").await;
+    for _ in 0..3 {
+        consumer.invoke("/todos", "add", json!({})).await;
+    }
+    let fetch = tab.next().await;
+    assert_eq!((fetch["path"].as_str(), fetch["action"].as_str()), (Some("/ui/__adapter"), Some("refresh")));
+    engine.settle().await;
+    assert_eq!(tab.connection.try_next_frame(), None, "one fetch at a time");
+    tab.send(&json!({"type": "result", "id": fetch["id"], "status": "ok"}));
+    assert_eq!(tab.next().await["action"], "refresh");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn patches_for_an_earlier_socket_are_ignored() {
+    let engine = engine();
+    let mut consumer = TestConsumer::connect(&engine, alice()).await;
+    let tab = Tab::open(&engine);
+    tab.send(&json!({"type": "patch", "subscription": "ui-mount", "version": 9, "ops": [
+        {"op": "add", "path": "/ghost", "value": {"id": "ghost", "type": "item"}}]}));
+    engine.settle().await;
+    assert_eq!(consumer.query("/ui").await, Value::Null);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_peer_that_never_says_hello_changes_nothing() {
+    let engine = engine();
+    let mut consumer = TestConsumer::connect(&engine, alice()).await;
+    let _mounted = Tab::mounted(&engine, "/").await;
+    let _silent = Tab::open(&engine);
+    engine.settle().await;
+    assert_eq!(consumer.query("/ui").await["children"].as_array().unwrap().len(), 1);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_tab_whose_tree_is_too_large_is_closed_and_the_session_goes_on() {
+    let mut config = Config::immediate();
+    config.max_tab_nodes = 5;
+    let engine = Engine::builder("app", "App").config(config).build();
+    let mut consumer = TestConsumer::connect(&engine, alice()).await;
+    let tab = Tab::mounted(&engine, "/").await;
+    let children: Vec<_> = (0..9).map(|n| json!({"id": format!("n{n}"), "type": "item"})).collect();
+    tab.send(&json!({"type": "snapshot", "id": "ui-mount", "version": 2, "tree": {"id": "ui", "type": "root", "children": children}}));
+    loop {
+        match tab.connection.next_frame().await {
+            Frame::Close { code, .. } => break assert_eq!(code, 1008),
+            Frame::Text(_) | Frame::Ping => {}
+        }
+    }
+    assert_eq!(consumer.query("/").await["id"], "app");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_impossible_patch_asks_the_tab_for_its_tree_again() {
+    let engine = engine();
+    let tab = Tab::mounted(&engine, "/").await;
+    tab.send(&json!({"type": "patch", "subscription": "ui-mount", "version": 2, "ops": [{"op": "remove", "path": "/nobody"}]}));
+    let again = tab.next().await;
+    assert_eq!((again["type"].as_str(), again["id"].as_str()), (Some("subscribe"), Some("ui-mount")));
+}

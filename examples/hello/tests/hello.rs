@@ -1,0 +1,45 @@
+//! Starts the program and counts with the published consumer.
+
+use std::process::Stdio;
+use std::time::Duration;
+
+use serde_json::json;
+use slop_ai::{SlopConsumer, SlopNode, WsClientTransport};
+use tokio::io::{AsyncBufReadExt, BufReader};
+use tokio::process::Command;
+use tokio::time::timeout;
+
+/// Longer than anything here takes; only a failing test waits so long.
+const DEADLINE: Duration = Duration::from_secs(30);
+
+#[tokio::test]
+async fn an_ai_pushes_the_counter_and_sees_it() {
+    timeout(DEADLINE, push_the_counter()).await.expect("it should have happened by now");
+}
+
+async fn push_the_counter() {
+    let mut server = Command::new(env!("CARGO_BIN_EXE_hello"))
+        .args(["--listen", "127.0.0.1:0"])
+        .stdout(Stdio::piped())
+        .kill_on_drop(true)
+        .spawn()
+        .expect("the program starts");
+    let mut lines = BufReader::new(server.stdout.take().expect("its output")).lines();
+    let line = lines.next_line().await.expect("output").expect("a line");
+    let address = line.strip_prefix("listening on http://").expect("where it listens");
+
+    let consumer = SlopConsumer::new();
+    consumer.connect(&WsClientTransport::new(&format!("ws://{address}/slop"))).await.expect("a connection");
+    let (subscription, tree) = consumer.subscribe("/", -1).await.expect("a subscription");
+    assert_eq!(count(&tree), json!(0));
+    for wanted in 1..=3 {
+        consumer.invoke("/counter", "increment", None).await.expect("an increment");
+        assert_eq!(count(&consumer.tree(&subscription).await.expect("a mirror")), json!(wanted));
+    }
+}
+
+fn count(tree: &SlopNode) -> serde_json::Value {
+    let counter = &tree.children.as_ref().expect("children")[0];
+    assert_eq!((counter.id.as_str(), counter.node_type.as_str()), ("counter", "collection"));
+    counter.properties.as_ref().expect("properties")["count"].clone()
+}
