@@ -22,6 +22,7 @@ impl Busy {
         Work(Arc::clone(self))
     }
 
+    #[cfg(feature = "testing")]
     pub(crate) fn is_idle(&self) -> bool {
         self.count.load(Ordering::SeqCst) == 0
     }

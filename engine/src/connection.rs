@@ -205,7 +205,10 @@ impl Drop for Connection {
         if let Some(tab) = &self.tab {
             tab.close();
         }
-        core.connections.fetch_sub(1, Ordering::SeqCst);
+        if core.connections.fetch_sub(1, Ordering::SeqCst) == 1 {
+            // Nobody is left to whom a kept text could be sent.
+            core.delivery.memo.clear();
+        }
         core.connection_gone.notify(usize::MAX);
         if slot.detach(link, core.now_ms()) {
             core.watch_idle(slot);

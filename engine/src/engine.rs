@@ -137,7 +137,10 @@ impl EngineBuilder {
             config.async_evaluations,
             runtime.clone(),
         ));
-        passes.registry.write().insert(Text::default(), Arc::new(Source::new(|_: &Session| crate::Descriptor::default())));
+        passes
+            .registry
+            .write()
+            .insert(Text::default(), Arc::new(Source::new(|_: &Session| crate::Descriptor::default())));
         let wheel = Arc::new(Wheel::new(self.clock));
         let core = Arc::new_cyclic(|me| Core {
             me: Weak::clone(me),
@@ -314,7 +317,6 @@ impl Engine {
     }
 
     /// Renders the sessions of a scope at once. When it returns, their trees are committed.
-    #[expect(clippy::needless_pass_by_value, reason = "written as `refresh_now(Scope::all())`")]
     pub async fn refresh_now(&self, scope: Scope) -> usize {
         let _work = self.core.busy.begin();
         self.core.refresh_now(&scope).await

@@ -1,21 +1,90 @@
-//! Grove: session-scoped state trees for AI consumers.
+//! Grove serves live application state to AI consumers, one tree per session, in the SLOP protocol.
+//!
+//! An application registers descriptors, functions from a [`Session`] to a [`Descriptor`]. The [`Engine`] renders one
+//! tree for each session, keeps it, and sends consumers a snapshot and then patches. Every session sees only its own
+//! tree; what several sessions have in common is computed and kept once.
+//!
+//! ```
+//! use grove_engine::{Action, Descriptor, Engine, Invocation, Item, Scope, Session};
+//!
+//! # #[tokio::main]
+//! # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+//! let engine = Engine::builder("desk", "Desk").build();
+//! let toggle = Action::new("toggle", |call: Invocation<()>| {
+//!     println!("{:?} toggles {}", call.session.user(), call.path);
+//! });
+//! engine.register("tasks", move |session: &Session| {
+//!     let owner = session.user().unwrap_or("nobody");
+//!     Descriptor::collection().item(Item::new("t1").prop("title", format!("{owner}'s task")).action(&toggle))
+//! });
+//! let alice = Session::new("session-1").with_user("alice");
+//! let consumer = engine.connect(&alice)?; // an adapter does this for each socket
+//! engine.refresh(Scope::user("alice")); // after a change of alice's data
+//! # drop(consumer);
+//! # Ok(())
+//! # }
+//! ```
+//!
+//! # The way through
+//!
+//! ```text
+//! out  Engine::refresh(Scope) -> whose trees? -> with the next batch -> one pass over those sessions:
+//!        evaluate each source once per read class -> assemble a tree -> unchanged? stop -> commit -> wake writers
+//!      writer, when its socket has room: the tree last sent and the tree now -> operations -> JSON -> socket
+//! in   socket -> Connection::receive -> decode -> subscribe | query | invoke | a tab's messages
+//!        invoke: find in the live tree -> check -> authorise -> handler -> refresh -> patches, then the result
+//! ```
+//!
+//! # What there is, and how long
+//!
+//! | type | what | made by | ends |
+//! |---|---|---|---|
+//! | [`Engine`] | one provider for many users | [`Engine::builder`] | with its last clone and connection |
+//! | [`Session`] | for whom a tree is rendered | the application's authenticator | expiry, revocation, idleness |
+//! | [`Source`] | a descriptor function under a path | [`Engine::register`] | [`Engine::unregister`] |
+//! | [`Descriptor`] | the wanted shape of one path | a descriptor function | when it is packed |
+//! | [`Action`] | something to do, with its handler | the application, once | with its last handle |
+//! | [`Connection`] | one consumer or one tab, bound to a session | [`Engine::connect`] | when it is dropped |
+//! | [`Task`] | work that outlives its call | [`Invocation::start_task`] | some time after it ended |
+//!
+//! # Modules, in reading order
+//!
+//! A module uses only those before it; a test checks that.
+
 pub mod model;
+
 pub mod error;
+
 pub mod config;
+
 pub mod render;
+
 pub mod protocol;
+
 pub mod event;
+
 pub mod clock;
-pub(crate) mod busy;
-pub(crate) mod deliver;
-pub(crate) mod sessions;
+
+mod busy;
+
+mod deliver;
+
+mod sessions;
+
 pub mod refresh;
-pub(crate) mod core;
-pub(crate) mod receive;
+
+mod core;
+
+mod receive;
+
 pub mod connection;
+
 pub mod provider;
+
 pub mod stats;
+
 pub mod engine;
+
 #[cfg(feature = "testing")]
 pub mod testing;
 
@@ -26,13 +95,12 @@ pub use deliver::outbox::Frame;
 pub use engine::{Engine, EngineBuilder};
 pub use error::{ActionError, ConnectError, RegisterError};
 pub use event::Event;
-pub use protocol::CAPABILITIES;
 pub use model::affordance::Estimate;
 pub use model::content_ref::ContentRef;
 pub use model::meta::Urgency;
 pub use model::session::Session;
 pub use model::value::Value;
-pub use protocol::SLOP_VERSION;
+pub use protocol::{CAPABILITIES, SLOP_VERSION};
 pub use provider::{Discovery, Provider, Role};
 pub use refresh::scope::Scope;
 pub use render::action::{Action, IntoOutcome, Invocation, Outcome};

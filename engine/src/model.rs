@@ -4,8 +4,8 @@ pub mod affordance;
 pub mod content_ref;
 pub mod id;
 pub mod meta;
-pub mod path;
 pub mod patch;
+pub mod path;
 pub mod session;
 pub mod value;
 

@@ -1,8 +1,8 @@
 //! From descriptor functions to trees and the steps between them. Knows no clock and no socket, awaits nothing.
 
 pub mod action;
-pub mod descriptor;
 pub(crate) mod codec;
+pub mod descriptor;
 pub(crate) mod diff;
 pub(crate) mod evaluate;
 pub(crate) mod fragment;

@@ -73,6 +73,7 @@ impl<T> Wheel<T> {
     }
 
     /// Whether something is due that nobody has dealt with yet.
+    #[cfg(feature = "testing")]
     pub(crate) fn is_due(&self) -> bool {
         let now = self.now_ms();
         let heap = self.heap.lock();

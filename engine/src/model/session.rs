@@ -319,10 +319,7 @@ mod tests {
         assert!(tracked.can("write"));
         assert!(tracked.can("write"));
         assert_eq!(tracked.user(), Some("alice"));
-        assert_eq!(
-            tracked.reads(),
-            [Read::Attribute("org".into()), Read::Permission("write".into()), Read::User]
-        );
+        assert_eq!(tracked.reads(), [Read::Attribute("org".into()), Read::Permission("write".into()), Read::User]);
     }
 
     #[test]

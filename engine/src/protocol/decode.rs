@@ -93,12 +93,8 @@ fn required(keys: &Keys, id: Option<RequestId>) -> Result<RequestId, Refused> {
 }
 
 fn invoke(id: RequestId, keys: &mut Keys) -> Result<Request, Refused> {
-    let refused = |code, message: &str| Refused {
-        id: Some(id.clone()),
-        code,
-        message: message.to_owned(),
-        as_result: true,
-    };
+    let refused =
+        |code, message: &str| Refused { id: Some(id.clone()), code, message: message.to_owned(), as_result: true };
     let path = match keys.get("path") {
         Some(Value::String(path)) => path.clone(),
         _ => return Err(refused(error::BAD_REQUEST, "`path` must be a text")),
@@ -164,10 +160,21 @@ fn texts(value: &Value) -> Option<Vec<Text>> {
 /// What a tab sends.
 #[derive(Debug)]
 pub(crate) enum TabMessage {
-    Hello { id: Option<String> },
-    Snapshot { id: String, tree: Value },
-    Patch { subscription: String, ops: Vec<Value> },
-    Result { id: String, answer: Result<Outcome, ActionError> },
+    Hello {
+        id: Option<String>,
+    },
+    Snapshot {
+        id: String,
+        tree: Value,
+    },
+    Patch {
+        subscription: String,
+        ops: Vec<Value>,
+    },
+    Result {
+        id: String,
+        answer: Result<Outcome, ActionError>,
+    },
     /// A kind that the engine has no use for.
     Other,
     Malformed(&'static str),

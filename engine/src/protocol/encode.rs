@@ -67,9 +67,7 @@ pub(crate) fn error(id: Option<&RequestId>, code: &str, message: &str) -> String
 /// The answer to a message that cannot be served.
 pub(crate) fn refused(refused: &Refused) -> String {
     match &refused.id {
-        Some(id) if refused.as_result => {
-            result(id, &Err(ActionError::new(refused.code, refused.message.as_str())))
-        }
+        Some(id) if refused.as_result => result(id, &Err(ActionError::new(refused.code, refused.message.as_str()))),
         id => error(id.as_ref(), refused.code, &refused.message),
     }
 }

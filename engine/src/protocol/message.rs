@@ -41,10 +41,23 @@ impl Serialize for RequestId {
 pub(crate) enum Request {
     /// A peer of another transport's habits asks for `hello`.
     Connect,
-    Subscribe { id: RequestId, view: ViewOptions },
-    Unsubscribe { id: RequestId },
-    Query { id: RequestId, view: ViewOptions },
-    Invoke { id: RequestId, path: String, action: String, params: Value },
+    Subscribe {
+        id: RequestId,
+        view: ViewOptions,
+    },
+    Unsubscribe {
+        id: RequestId,
+    },
+    Query {
+        id: RequestId,
+        view: ViewOptions,
+    },
+    Invoke {
+        id: RequestId,
+        path: String,
+        action: String,
+        params: Value,
+    },
 }
 
 /// A message that cannot be served, and how to say so.

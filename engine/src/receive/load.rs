@@ -13,7 +13,7 @@ use crate::render::fragment::Fragment;
 use crate::render::layout::Entry;
 use crate::render::pack::{self, PackedResult};
 use crate::render::registry::{Source, WindowRequest};
-use crate::render::tree::{TreeNode, Tree};
+use crate::render::tree::{Tree, TreeNode};
 use crate::render::view::ViewOptions;
 use crate::sessions::slot::Slot;
 
@@ -62,13 +62,7 @@ fn below(entry: &Entry, at: &str) -> String {
     at[entry.path.len()..].trim_start_matches('/').to_owned()
 }
 
-fn missing_window(
-    tree: &Tree,
-    at: &Text,
-    node: TreeNode<'_>,
-    view: &ViewOptions,
-    max_nodes: usize,
-) -> Option<Missing> {
+fn missing_window(tree: &Tree, at: &Text, node: TreeNode<'_>, view: &ViewOptions, max_nodes: usize) -> Option<Missing> {
     let meta = node.fields()?.read_meta();
     let total = meta.total_children?;
     let entry = tree.layout().covering(at).filter(|entry| entry.source.window.is_some())?;

@@ -137,7 +137,8 @@ impl Passes {
         let workers = self.threads.clamp(1, jobs.len().div_ceil(SLICE));
         let handles: Vec<_> = (0..workers)
             .map(|_| {
-                let (passes, pass, jobs, next) = (Arc::clone(self), Arc::clone(pass), Arc::clone(jobs), Arc::clone(&next));
+                let (passes, pass, jobs, next) =
+                    (Arc::clone(self), Arc::clone(pass), Arc::clone(jobs), Arc::clone(&next));
                 self.runtime.spawn_blocking(move || passes.work(&pass, &jobs, &next))
             })
             .collect();

@@ -42,7 +42,7 @@ struct Queue {
 }
 
 /// When the pending jobs are to be taken.
-#[derive(Debug, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum When {
     Now,
     At(u64),

@@ -181,7 +181,10 @@ impl Action {
     /// # Panics
     /// If the name is empty or holds `/` or `~` (contract 2.4).
     #[track_caller]
-    pub fn new_async<P, R, F>(name: impl Into<Text>, handler: impl Fn(Invocation<P>) -> F + Send + Sync + 'static) -> Self
+    pub fn new_async<P, R, F>(
+        name: impl Into<Text>,
+        handler: impl Fn(Invocation<P>) -> F + Send + Sync + 'static,
+    ) -> Self
     where
         P: DeserializeOwned + JsonSchema + Send + 'static,
         R: IntoOutcome,

@@ -27,7 +27,7 @@ pub struct Descriptor {
     pub(crate) actions: Vec<Action>,
     pub(crate) content_ref: Option<ContentRef>,
     pub(crate) items: Vec<Item>,
-    pub(crate) children: Vec<(Text, Descriptor)>,
+    pub(crate) children: Vec<(Text, Self)>,
     pub(crate) window: Option<Window>,
 }
 

@@ -160,7 +160,8 @@ impl<'o, 'v> Differ<'o, 'v> {
 
     fn offers(&mut self, at: &str, old: ViewNode<'_>, new: ViewNode<'v>) {
         let (old, new) = (old.offers(), new.offers());
-        let same = |(a, b): (&super::action::Action, &super::action::Action)| a.is(b) || a.affordance() == b.affordance();
+        let same =
+            |(a, b): (&super::action::Action, &super::action::Action)| a.is(b) || a.affordance() == b.affordance();
         if old.len() == new.len() && old.iter().zip(new).all(same) {
             return;
         }

@@ -11,8 +11,8 @@ use super::fragment::{Fragment, Store};
 use super::layout::Entry;
 use super::pack::{self, PackLimits, PackedResult, Problem};
 use super::registry::Describe;
-use crate::model::session::{Context, Read, Session};
 use crate::model::path;
+use crate::model::session::{Context, Read, Session};
 
 /// What an evaluation gave: a fragment, or why there is none. Cheap to clone and share.
 #[derive(Debug, Clone)]
@@ -54,7 +54,9 @@ impl Renderer {
 
     /// Runs a source whose function awaits.
     pub(crate) async fn evaluate_async(&self, entry: &Entry, context: &Arc<Context>) -> Evaluation {
-        let Describe::Async(describe) = &entry.source.describe else { unreachable!("a blocking source is not awaited") };
+        let Describe::Async(describe) = &entry.source.describe else {
+            unreachable!("a blocking source is not awaited")
+        };
         entry.source.ran();
         let session = Session::tracked(Arc::clone(context));
         let started = catch_unwind(AssertUnwindSafe(|| describe(session.clone())));

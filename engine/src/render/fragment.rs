@@ -56,11 +56,14 @@ pub(crate) struct Packed {
     pub(crate) links: Vec<Link>,
 }
 
+/// Known fragments by the hash of their content. Weak: whoever drops the last handle removes the entry.
+type Known = HashTable<(u64, Weak<Block>)>;
+
 /// Everything that fragments share: the dictionary and the table by which equal content is found.
 #[derive(Debug)]
 pub(crate) struct Store {
     symbols: Symbols,
-    shards: [Mutex<HashTable<(u64, Weak<Block>)>>; SHARDS],
+    shards: [Mutex<Known>; SHARDS],
     pub(super) hasher: DefaultHashBuilder,
     bytes: AtomicUsize,
     blocks: AtomicUsize,
@@ -87,7 +90,7 @@ impl Store {
         self.bytes.load(Ordering::Relaxed)
     }
 
-    fn shard(&self, hash: u64) -> &Mutex<HashTable<(u64, Weak<Block>)>> {
+    fn shard(&self, hash: u64) -> &Mutex<Known> {
         &self.shards[hash as usize % SHARDS]
     }
 
@@ -205,7 +208,9 @@ impl Block {
     }
 
     fn same_bytes(&self, other: &Self) -> bool {
-        self.bytes == other.bytes && self.links.len() == other.links.len() && self.links.iter().zip(&other.links).all(same_link)
+        self.bytes == other.bytes
+            && self.links.len() == other.links.len()
+            && self.links.iter().zip(&other.links).all(same_link)
     }
 }
 

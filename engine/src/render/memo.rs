@@ -154,6 +154,10 @@ fn key(fragment: &Fragment, at: &str, node: &ViewNode<'_>) -> Key {
         new: fragment.address(),
         at: at.into(),
         depth: options.depth.map(|depth| depth.saturating_sub(node.level())),
-        filter: if options.filter == Filter::default() { Text::default() } else { format!("{:?}", options.filter).into() },
+        filter: if options.filter == Filter::default() {
+            Text::default()
+        } else {
+            format!("{:?}", options.filter).into()
+        },
     }
 }

@@ -285,7 +285,7 @@ impl Packer<'_> {
     }
 
     fn ends_run(&self, id: &str) -> bool {
-        self.store.hasher.hash_one(id) % RUN_CUT == 0
+        self.store.hasher.hash_one(id).is_multiple_of(RUN_CUT)
     }
 
     /// The children that may go on the wire: legal ids, each once, not too deep and not too many.
@@ -314,7 +314,10 @@ impl Packer<'_> {
             }
         }
         if kept.len() > self.left as usize {
-            self.problem(&place.path, format!("the tree is too large: {} children were dropped", kept.len() - self.left as usize));
+            self.problem(
+                &place.path,
+                format!("the tree is too large: {} children were dropped", kept.len() - self.left as usize),
+            );
             kept.truncate(self.left as usize);
         }
         kept

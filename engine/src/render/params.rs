@@ -69,9 +69,9 @@ fn is_schema(keys: &Map<String, Value>) -> bool {
 fn property_schema(spec: &Value) -> Value {
     match spec {
         Value::String(kind) => json!({ "type": kind }),
-        Value::Object(spec) => {
-            Value::Object(spec.iter().filter(|(key, _)| *key != "optional").map(|(k, v)| (k.clone(), v.clone())).collect())
-        }
+        Value::Object(spec) => Value::Object(
+            spec.iter().filter(|(key, _)| *key != "optional").map(|(k, v)| (k.clone(), v.clone())).collect(),
+        ),
         Value::Null | Value::Bool(_) | Value::Number(_) | Value::Array(_) => json!({}),
     }
 }
@@ -147,7 +147,8 @@ mod tests {
 
     #[test]
     fn refusals_read_like_those_of_other_peers() {
-        let schema = json!({"title": "string", "tags": {"type": "array", "items": {"type": "string"}, "optional": true}});
+        let schema =
+            json!({"title": "string", "tags": {"type": "array", "items": {"type": "string"}, "optional": true}});
         assert_eq!(refusal(&schema, &json!({})), "params.title is required");
         assert_eq!(refusal(&schema, &json!({"title": 1})), "params.title must be a string");
         assert_eq!(refusal(&schema, &json!({"title": "x", "tags": ["a", 1]})), "params.tags[1] must be a string");

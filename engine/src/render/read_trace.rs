@@ -17,7 +17,7 @@ pub(crate) enum ReadTrace<T> {
     /// Somebody evaluates for whoever arrives here.
     Busy,
     /// The next question.
-    Ask(Read, HashMap<Answer, ReadTrace<T>>),
+    Ask(Read, HashMap<Answer, Self>),
     /// The result for everybody who answers like this.
     Known(T),
 }

@@ -110,7 +110,12 @@ impl Tab {
     }
 
     /// Sends a call to the tab. The receiver learns of the answer, or is dropped when the tab goes.
-    pub(crate) fn call(&self, path: &str, action: &str, params: &Value) -> Option<(String, oneshot::Receiver<TabAnswer>)> {
+    pub(crate) fn call(
+        &self,
+        path: &str,
+        action: &str,
+        params: &Value,
+    ) -> Option<(String, oneshot::Receiver<TabAnswer>)> {
         let mut state = self.state.lock();
         if state.gone {
             return None;

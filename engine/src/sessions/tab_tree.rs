@@ -240,7 +240,7 @@ mod tests {
 
     const LIMITS: TabLimits = TabLimits { nodes: 10, depth: 4, bytes: 10_000 };
 
-    fn patched(root: Value, ops: Value) -> Result<Value, TabFault> {
+    fn patched(root: Value, ops: &Value) -> Result<Value, TabFault> {
         let mut tree = TabTree::new(root, LIMITS)?;
         tree.patch(ops.as_array().unwrap(), LIMITS)?;
         Ok(tree.root)
@@ -248,16 +248,17 @@ mod tests {
 
     #[test]
     fn keys_that_a_tab_did_not_escape_are_one_literal_key() {
-        let root = json!({"id": "ui", "type": "root", "children": [{"id": "route", "type": "status", "properties": {}}]});
+        let root =
+            json!({"id": "ui", "type": "root", "children": [{"id": "route", "type": "status", "properties": {}}]});
         let ops = json!([{"op": "add", "path": "/route/properties/a/b", "value": 1}]);
-        assert_eq!(patched(root, ops).unwrap()["children"][0]["properties"], json!({"a/b": 1}));
+        assert_eq!(patched(root, &ops).unwrap()["children"][0]["properties"], json!({"a/b": 1}));
     }
 
     #[test]
     fn adding_an_absent_field_sets_it() {
         let root = json!({"id": "ui", "type": "root"});
         let ops = json!([{"op": "add", "path": "/meta", "value": {"summary": "x"}}]);
-        assert_eq!(patched(root, ops).unwrap()["meta"]["summary"], "x");
+        assert_eq!(patched(root, &ops).unwrap()["meta"]["summary"], "x");
     }
 
     #[test]
@@ -271,7 +272,7 @@ mod tests {
             json!({"path": 7}),
             json!("nonsense"),
         ] {
-            assert_eq!(patched(root.clone(), json!([op])), Err(TabFault::OutOfStep));
+            assert_eq!(patched(root.clone(), &json!([op])), Err(TabFault::OutOfStep));
         }
     }
 

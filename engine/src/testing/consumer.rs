@@ -41,6 +41,7 @@ impl TestConsumer {
     /// # Panics
     /// If the session is refused.
     #[must_use]
+    #[expect(clippy::needless_pass_by_value, reason = "written as `silent(&engine, Session::new(..))`")]
     pub fn silent(engine: &Engine, session: Session) -> Self {
         let connection = engine.connect(&session).unwrap_or_else(|error| panic!("the session is refused: {error}"));
         Self { engine: engine.clone(), connection, mirrors: BTreeMap::new(), next_id: 0, closed: None }
@@ -206,6 +207,7 @@ impl TestConsumer {
     }
 
     /// Sends an invocation and takes nothing yet.
+    #[expect(clippy::needless_pass_by_value, reason = "written as `start_invoke(.., json!({..}))`")]
     pub fn start_invoke(&mut self, path: &str, action: &str, params: Value) -> String {
         let id = self.id("inv");
         self.send(&json!({"type": "invoke", "id": id, "path": path, "action": action, "params": params}));
@@ -229,7 +231,11 @@ impl TestConsumer {
     /// If a copy differs.
     pub async fn check_mirrors(&mut self) {
         self.settled().await;
-        let copies: Vec<_> = self.mirrors.iter().map(|(id, (options, copy))| (id.clone(), options.clone(), copy.tree().clone())).collect();
+        let copies: Vec<_> = self
+            .mirrors
+            .iter()
+            .map(|(id, (options, copy))| (id.clone(), options.clone(), copy.tree().clone()))
+            .collect();
         for (id, options, copy) in copies {
             let fresh = self.query_with(options).await["tree"].clone();
             assert!(same(&copy, &fresh), "the copy of {id} differs\n copy: {copy}\nfresh: {fresh}");

@@ -175,9 +175,8 @@ fn check_node(node: &Value, at: &str) {
         assert!(node.get(field).is_none_or(|value| !value.is_null()), "`{field}` is null at {at}");
     }
     let meta = &node["meta"];
-    for count in ["total_children"] {
-        assert!(meta[count].is_null() || meta[count].is_u64(), "meta.{count} is a whole number at {at}");
-    }
+    let total = &meta["total_children"];
+    assert!(total.is_null() || total.is_u64(), "meta.total_children is a whole number at {at}");
     assert!(meta["salience"].is_null() || meta["salience"].is_number(), "meta.salience is a number at {at}");
     let mut seen = std::collections::HashSet::new();
     for child in node["children"].as_array().into_iter().flatten() {

@@ -71,7 +71,8 @@ async fn a_tab_is_part_of_its_sessions_tree_until_it_closes() {
     assert_eq!(engine.stats().tabs, 1);
     drop(tab);
     consumer.check_mirrors().await;
-    let ids: Vec<_> = consumer.tree(&all)["children"].as_array().unwrap().iter().map(|child| child["id"].clone()).collect();
+    let ids: Vec<_> =
+        consumer.tree(&all)["children"].as_array().unwrap().iter().map(|child| child["id"].clone()).collect();
     assert_eq!(ids, ["todos"]);
     assert_eq!(consumer.invoke("/todos", "add", json!({})).await["status"], "ok");
     assert!(bob.settled().await.is_empty(), "nothing of a tab reaches another session");
