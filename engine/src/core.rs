@@ -16,6 +16,7 @@ use crate::error::{ActionError, ConnectError};
 use crate::event::{Event, Observers};
 use crate::model::Text;
 use crate::model::session::{Context, Session};
+use crate::per_session::{self, Factory};
 use crate::protocol::code::close;
 use crate::protocol::encode;
 use crate::refresh::pass::Passes;
@@ -60,6 +61,8 @@ pub(crate) struct Core {
     pub(crate) idle_trees: IdleTrees,
     pub(crate) delivery: Delivery,
     pub(crate) authorize: Option<Authorize>,
+    /// Set in provider-per-session mode.
+    pub(crate) factory: Option<Factory>,
     pub(crate) hello_fields: Vec<Text>,
     pub(crate) runtime: tokio::runtime::Handle,
     pub(crate) busy: Arc<Busy>,
@@ -208,15 +211,34 @@ impl Core {
             return Err(ConnectError::Expired);
         }
         let opened = self.table.open(context, self.now_ms())?;
+        let changed = opened.before.as_ref().is_some_and(|before| !same_claims(before, context));
+        if opened.new || changed {
+            self.make_instance(&opened.slot, session)?;
+        }
         if opened.new {
             self.observers.emit(|| Event::SessionOpened { session: context.id().clone() });
             self.watch_idle(&opened.slot);
         }
-        if opened.before.is_some_and(|before| !same_claims(&before, context)) {
+        if changed {
             self.refresh(&Scope::session(context.id().clone()));
         }
         self.watch_expiry(&opened.slot, context);
         Ok(opened.slot)
+    }
+
+    /// In provider-per-session mode, makes what this session registers. A session for which that fails is forgotten.
+    fn make_instance(&self, slot: &Slot, session: &Session) -> Result<(), ConnectError> {
+        let Some(factory) = &self.factory else { return Ok(()) };
+        let untracked = Session::untracked(Arc::clone(session.context()));
+        let Some(mut sources) = per_session::make(factory, &untracked, &self.observers) else {
+            self.close_session(session.context().id(), close::TRY_LATER, "the provider failed", "broken");
+            return Err(ConnectError::Broken);
+        };
+        for (path, source) in &mut sources {
+            self.passes.runs.count(path, source);
+        }
+        slot.set_instance(sources.into_iter().map(|(path, source)| (path, Arc::new(source))).collect());
+        Ok(())
     }
 
     fn watch_expiry(&self, slot: &Arc<Slot>, context: &Context) {

@@ -24,6 +24,7 @@ use crate::event::{Event, Observers};
 use crate::model::Text;
 use crate::model::path;
 use crate::model::session::Session;
+use crate::per_session::{Factory, Instance};
 use crate::protocol::code::{close, error};
 use crate::protocol::{CAPABILITIES, encode};
 use crate::provider::{Discovery, Provider, Role};
@@ -69,6 +70,7 @@ pub struct EngineBuilder {
     observers: Observers,
     authorize: Option<Authorize>,
     hello_fields: Vec<Text>,
+    factory: Option<Factory>,
 }
 
 impl EngineBuilder {
@@ -109,6 +111,15 @@ impl EngineBuilder {
     #[must_use]
     pub fn hello_session<F: Into<Text>>(mut self, fields: impl IntoIterator<Item = F>) -> Self {
         self.hello_fields = fields.into_iter().map(Into::into).collect();
+        self
+    }
+
+    /// Provider-per-session mode: each session gets what the factory registers for it, and nothing that it registers for
+    /// another. The factory runs when a session is opened and again when its claims change; if it panics, only that
+    /// session is refused.
+    #[must_use]
+    pub fn per_session(mut self, factory: impl Fn(&Session) -> Instance + Send + Sync + 'static) -> Self {
+        self.factory = Some(Box::new(factory));
         self
     }
 
@@ -160,6 +171,7 @@ impl EngineBuilder {
             },
             authorize: self.authorize,
             hello_fields: self.hello_fields,
+            factory: self.factory,
             observers,
             runtime: runtime.clone(),
             busy: Arc::new(Busy::default()),
@@ -204,6 +216,7 @@ impl Engine {
             observers: Observers::default(),
             authorize: None,
             hello_fields: Vec::new(),
+            factory: None,
         }
     }
 
@@ -250,8 +263,9 @@ impl Engine {
     ///
     /// # Errors
     /// [`RegisterError::Path`] if a segment cannot be a node id (contract 2.5).
-    pub fn try_register(&self, path: &str, source: Source) -> Result<(), RegisterError> {
+    pub fn try_register(&self, path: &str, mut source: Source) -> Result<(), RegisterError> {
         let path = registrable(path)?;
+        self.core.passes.runs.count(&path, &mut source);
         self.core.passes.registry.write().insert(path.clone(), Arc::new(source));
         self.refresh(Scope::all().paths([path]));
         Ok(())
@@ -277,7 +291,9 @@ impl Engine {
     ///
     /// # Errors
     /// [`RegisterError`] if the path is not valid or no such session is open.
-    pub fn register_for(&self, session: &str, path: &str, source: Source) -> Result<(), RegisterError> {
+    pub fn register_for(&self, session: &str, path: &str, mut source: Source) -> Result<(), RegisterError> {
+        let path = registrable(path)?;
+        self.core.passes.runs.count(&path, &mut source);
         self.set_own(session, path, Some(Arc::new(source)))
     }
 
@@ -286,7 +302,7 @@ impl Engine {
     /// # Errors
     /// [`RegisterError`] if the path is not valid or no such session is open.
     pub fn unregister_for(&self, session: &str, path: &str) -> Result<(), RegisterError> {
-        self.set_own(session, path, None)
+        self.set_own(session, registrable(path)?, None)
     }
 
     /// Gives a session what everybody has at a path, after [`Engine::register_for`] or [`Engine::unregister_for`].
@@ -301,8 +317,7 @@ impl Engine {
         Ok(())
     }
 
-    fn set_own(&self, session: &str, path: &str, source: Option<Arc<Source>>) -> Result<(), RegisterError> {
-        let path = registrable(path)?;
+    fn set_own(&self, session: &str, path: Text, source: Option<Arc<Source>>) -> Result<(), RegisterError> {
         let slot = self.core.table.get(session).ok_or(RegisterError::NoSession)?;
         slot.set_own(path.clone(), source);
         self.core.refresh_own(&slot, &path);
@@ -439,7 +454,7 @@ impl Engine {
     }
 
     fn evaluations(&self) -> BTreeMap<String, u64> {
-        let runs = self.core.passes.registry.read().runs();
+        let runs = self.core.passes.runs.all();
         runs.into_iter().map(|(path, runs)| (path::absolute(&path), runs)).collect()
     }
 

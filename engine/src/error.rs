@@ -75,6 +75,8 @@ pub enum ConnectError {
     Revoked,
     /// The session's authentication has ended.
     Expired,
+    /// The application could not make a provider for this session; the log knows why.
+    Broken,
     /// What was asked for cannot be served; says why.
     Invalid(String),
 }
@@ -86,6 +88,7 @@ impl fmt::Display for ConnectError {
             Self::Full(limit) => write!(f, "the limit on {limit} is reached"),
             Self::Revoked => f.write_str("the session was revoked"),
             Self::Expired => f.write_str("the session has expired"),
+            Self::Broken => f.write_str("the provider of this session cannot be made"),
             Self::Invalid(why) => f.write_str(why),
         }
     }

@@ -65,6 +65,8 @@ pub mod event;
 
 pub mod clock;
 
+pub mod per_session;
+
 mod busy;
 
 mod deliver;
@@ -100,6 +102,7 @@ pub use model::content_ref::ContentRef;
 pub use model::meta::Urgency;
 pub use model::session::Session;
 pub use model::value::Value;
+pub use per_session::Instance;
 pub use protocol::{CAPABILITIES, SLOP_VERSION};
 pub use provider::{Discovery, Provider, Role};
 pub use refresh::scope::Scope;

@@ -81,6 +81,7 @@ impl From<ConnectError> for Refusal {
             ConnectError::Full(limit) => Self::unavailable().because(limit),
             ConnectError::Revoked => Self::unauthorized().because("the session was revoked"),
             ConnectError::Expired => Self::unauthorized().because("the session has expired"),
+            ConnectError::Broken => Self::unavailable().because("the provider of this session cannot be made"),
             ConnectError::Invalid(message) => Self::bad_request(message),
         }
     }

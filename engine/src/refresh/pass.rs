@@ -16,9 +16,9 @@ use crate::model::Text;
 use crate::model::session::Context;
 use crate::render::evaluate::{Evaluation, Rendered, Renderer};
 use crate::render::fragment::Fragment;
-use crate::render::layout::Entry;
+use crate::render::layout::{Entry, Layout};
 use crate::render::read_trace::{Claim, ReadTrace};
-use crate::render::registry::{Describe, Registry, Sharing, Source};
+use crate::render::registry::{Describe, Registry, Runs, Sharing, Source};
 use crate::render::tree::Tree;
 use crate::sessions::slot::{Base, Begin, Done, Paths, Slot};
 
@@ -29,6 +29,7 @@ const SLICE: usize = 32;
 #[derive(Debug)]
 pub(crate) struct Passes {
     pub(crate) registry: RwLock<Registry>,
+    pub(crate) runs: Runs,
     pub(crate) renderer: Renderer,
     pub(crate) observers: Arc<Observers>,
     pub(crate) clock: Arc<dyn Clock>,
@@ -78,6 +79,7 @@ impl Passes {
     ) -> Self {
         Self {
             registry: RwLock::new(Registry::new()),
+            runs: Runs::default(),
             renderer,
             observers,
             clock,
@@ -253,16 +255,18 @@ impl Passes {
 
     /// Runs the async sources of all jobs, some at a time, before threads are taken for the others.
     async fn await_async_sources(&self, pass: &Arc<Pass>, jobs: &Arc<[Job]>) {
-        let any_async = {
+        let mut layouts: Vec<(&Job, Arc<Layout>)> = Vec::new();
+        {
             let registry = self.registry.read();
-            registry.layout().entries().iter().any(|entry| matches!(entry.source.describe, Describe::Async(_)))
-        };
-        if !any_async {
-            return;
+            for job in jobs.iter().filter(|job| job.first || job.slot.is_resident()) {
+                let layout = job.slot.layout(&registry);
+                if layout.has_async() {
+                    layouts.push((job, layout));
+                }
+            }
         }
-        let layout = Arc::clone(self.registry.read().layout());
         let mut wanted: Vec<BoxFuture<'_, ()>> = Vec::new();
-        for job in jobs.iter().filter(|job| job.first || job.slot.is_resident()) {
+        for (job, layout) in &layouts {
             for entry in layout.entries() {
                 if matches!(entry.source.describe, Describe::Async(_)) && job.paths.touches(&entry.path) {
                     wanted.push(Box::pin(self.await_source(pass, job, entry)));

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use super::registry::Source;
+use super::registry::{Describe, Source};
 use crate::model::Text;
 use crate::model::path;
 
@@ -12,6 +12,7 @@ use crate::model::path;
 pub(crate) struct Layout {
     places: Vec<Place>,
     entries: Vec<Entry>,
+    has_async: bool,
 }
 
 /// A node of the trie: a registered path, or an ancestor that must exist because something below it is registered.
@@ -34,10 +35,11 @@ pub(crate) struct Entry {
 impl Layout {
     /// Lays out sources that are sorted by path.
     pub(crate) fn build(sources: &BTreeMap<Text, Arc<Source>>) -> Arc<Self> {
-        let mut layout = Self { places: vec![Place::default()], entries: Vec::with_capacity(sources.len()) };
+        let mut layout = Self { places: vec![Place::default()], entries: Vec::with_capacity(sources.len()), has_async: false };
         for (path, source) in sources {
             let place = path::segments(path).fold(0, |at, id| layout.below_or_new(at, id));
             layout.places[place].entry = Some(layout.entries.len());
+            layout.has_async |= matches!(source.describe, Describe::Async(_));
             layout.entries.push(Entry { path: path.clone(), source: Arc::clone(source) });
         }
         Arc::new(layout)
@@ -68,6 +70,11 @@ impl Layout {
 
     pub(crate) fn entries(&self) -> &[Entry] {
         &self.entries
+    }
+
+    /// Whether any source awaits.
+    pub(crate) const fn has_async(&self) -> bool {
+        self.has_async
     }
 
     /// The entry that renders a path: the longest registered one that covers it.

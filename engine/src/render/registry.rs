@@ -7,6 +7,8 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
+use parking_lot::Mutex;
+
 use super::descriptor::{Descriptor, Item};
 use super::layout::Layout;
 use crate::model::Text;
@@ -97,7 +99,7 @@ pub struct Source {
     pub(crate) sharing: Sharing,
     pub(crate) window: Option<WindowFn>,
     pub(crate) item: Option<ItemFn>,
-    pub(crate) runs: AtomicU64,
+    pub(crate) runs: Arc<AtomicU64>,
 }
 
 impl Source {
@@ -118,13 +120,13 @@ impl Source {
         })))
     }
 
-    const fn build(describe: Describe) -> Self {
-        Self { describe, sharing: Sharing::ByReads, window: None, item: None, runs: AtomicU64::new(0) }
+    fn build(describe: Describe) -> Self {
+        Self { describe, sharing: Sharing::ByReads, window: None, item: None, runs: Arc::default() }
     }
 
     /// Whether sessions that cannot be told apart share one evaluation.
     #[must_use]
-    pub const fn sharing(mut self, sharing: Sharing) -> Self {
+    pub fn sharing(mut self, sharing: Sharing) -> Self {
         self.sharing = sharing;
         self
     }
@@ -169,34 +171,25 @@ impl fmt::Debug for Source {
 pub(crate) struct Registry {
     sources: BTreeMap<Text, Arc<Source>>,
     layout: Arc<Layout>,
-    /// Evaluations of sources that are no longer registered, by path.
-    past_runs: BTreeMap<Text, u64>,
 }
 
 impl Registry {
     pub(crate) fn new() -> Self {
         let sources = BTreeMap::new();
         let layout = Layout::build(&sources);
-        Self { sources, layout, past_runs: BTreeMap::new() }
+        Self { sources, layout }
     }
 
     pub(crate) fn insert(&mut self, path: Text, source: Arc<Source>) {
-        if let Some(old) = self.sources.insert(path.clone(), source) {
-            self.retire(path, &old);
-        }
+        self.sources.insert(path, source);
         self.layout = Layout::build(&self.sources);
     }
 
     /// Removes exactly this path; what is registered below it stays (contract 2.3).
     pub(crate) fn remove(&mut self, path: &str) -> bool {
-        let Some((path, old)) = self.sources.remove_entry(path) else { return false };
-        self.retire(path, &old);
+        let removed = self.sources.remove(path).is_some();
         self.layout = Layout::build(&self.sources);
-        true
-    }
-
-    fn retire(&mut self, path: Text, source: &Source) {
-        *self.past_runs.entry(path).or_default() += source.runs.load(Ordering::Relaxed);
+        removed
     }
 
     pub(crate) const fn layout(&self) -> &Arc<Layout> {
@@ -214,13 +207,25 @@ impl Registry {
         }
         Layout::build(&sources)
     }
+}
 
-    /// How often each path's function ran.
-    pub(crate) fn runs(&self) -> BTreeMap<Text, u64> {
-        let mut runs = self.past_runs.clone();
-        for (path, source) in &self.sources {
-            *runs.entry(path.clone()).or_default() += source.runs.load(Ordering::Relaxed);
+/// How often each path's functions ran, over all sessions and whatever was registered there.
+#[derive(Debug, Default)]
+pub(crate) struct Runs(Mutex<BTreeMap<Text, Arc<AtomicU64>>>);
+
+/// How many paths are counted apart.
+const COUNTED_PATHS: usize = 10_000;
+
+impl Runs {
+    /// Counts a source's runs under a path from now on.
+    pub(crate) fn count(&self, path: &Text, source: &mut Source) {
+        let mut counters = self.0.lock();
+        if counters.len() < COUNTED_PATHS || counters.contains_key(path) {
+            source.runs = Arc::clone(counters.entry(path.clone()).or_default());
         }
-        runs
+    }
+
+    pub(crate) fn all(&self) -> BTreeMap<Text, u64> {
+        self.0.lock().iter().map(|(path, runs)| (path.clone(), runs.load(Ordering::Relaxed))).collect()
     }
 }

@@ -90,6 +90,8 @@ pub(crate) enum Watch {
 struct Own {
     /// Its own sources; `None` hides a path that everybody else has.
     sources: BTreeMap<Text, Option<Arc<Source>>>,
+    /// Which of `sources` its factory made.
+    instance: Vec<Text>,
     /// Everybody's layout with `sources` laid over it, and the layout from which it was made.
     layout: Option<(Arc<Layout>, Arc<Layout>)>,
     tasks: BTreeMap<Text, Arc<TaskState>>,
@@ -194,6 +196,22 @@ impl Slot {
     /// New claims for the same session. Answers the old ones.
     pub(crate) fn set_context(&self, context: Arc<Context>) -> Arc<Context> {
         std::mem::replace(&mut self.state.lock().context, context)
+    }
+
+    /// Where everything stands in this session's tree.
+    pub(crate) fn layout(&self, registry: &Registry) -> Arc<Layout> {
+        self.state.lock().layout(registry)
+    }
+
+    /// Gives the session an instance of its own, in place of the one before. The paths of either are to be rendered.
+    pub(crate) fn set_instance(&self, sources: Vec<(Text, Arc<Source>)>) {
+        self.edit_own(|own| {
+            for path in std::mem::take(&mut own.instance) {
+                own.sources.remove(&path);
+            }
+            own.instance = sources.iter().map(|(path, _)| path.clone()).collect();
+            own.sources.extend(sources.into_iter().map(|(path, source)| (path, Some(source))));
+        });
     }
 
     pub(crate) fn tree(&self) -> Option<Versioned> {

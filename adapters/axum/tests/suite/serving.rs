@@ -27,6 +27,13 @@ async fn hello_is_first_and_comes_once() {
 }
 
 #[tokio::test]
+async fn a_tab_is_spoken_to_as_a_provider() {
+    let server = Server::for_known_users().await;
+    let mut tab = server.dial("/slop?token=alice&slop_role=provider", &[]).await.unwrap();
+    assert_eq!(tab.hear().await["type"], "connect");
+}
+
+#[tokio::test]
 async fn json_in_a_binary_frame_is_served() {
     let server = Server::for_known_users().await;
     let mut peer = server.alice().await;

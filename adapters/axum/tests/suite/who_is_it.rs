@@ -196,12 +196,14 @@ async fn a_tab_says_so_in_its_url_and_all_others_consume() {
 }
 
 #[tokio::test]
-async fn what_the_provider_does_not_take_is_a_400() {
-    // This engine serves no tabs.
+async fn a_mount_that_makes_no_sense_is_a_400() {
     let server = Server::for_known_users().await;
-    let refused = server.dial("/slop?token=alice&slop_role=provider", &[]).await.unwrap_err();
-    assert_eq!(refused.status, 400);
-    assert!(refused.body.contains(r#""code":"bad_request""#), "{}", refused.body);
+    for mount in ["..%2F..", "tasks", "%00"] {
+        let target = format!("/slop?token=alice&slop_role=provider&mount={mount}");
+        let refused = server.dial(&target, &[]).await.unwrap_err();
+        assert_eq!(refused.status, 400, "{mount}");
+        assert!(refused.body.contains(r#""code":"bad_request""#), "{}", refused.body);
+    }
     assert_eq!(server.engine.stats().connections, 0);
 }
 

@@ -1,0 +1,157 @@
+//! What a connection begins with.
+
+use grove_engine::testing::TestConsumer;
+use grove_engine::{CAPABILITIES, Config, ConnectError, Descriptor, Engine, Frame, Session};
+use serde_json::{Value, json};
+
+use crate::apps::{Log, clocked, engine, engine_with, kinds, person};
+
+#[tokio::test]
+async fn the_order_is_hello_snapshot_patches() {
+    let engine = engine();
+    let number = crate::apps::Number::at(&engine, "n");
+    let mut consumer = TestConsumer::silent(&engine, Session::new("s"));
+    // Asked for before hello was taken: hello is still first.
+    consumer.start_subscription(json!({"path": "/"}));
+    let mut messages = consumer.settled().await;
+    number.set(1);
+    engine.refresh_now(grove_engine::Scope::all()).await;
+    messages.extend(consumer.settled().await);
+    number.set(2);
+    engine.refresh_now(grove_engine::Scope::all()).await;
+    messages.extend(consumer.settled().await);
+    assert_eq!(kinds(&messages), ["hello", "snapshot", "patch", "patch"]);
+}
+
+#[tokio::test]
+async fn hello_names_the_provider_and_comes_once() {
+    let engine = engine();
+    let mut consumer = TestConsumer::silent(&engine, Session::new("s"));
+    let messages = consumer.settled().await;
+    let expected = json!({
+        "type": "hello",
+        "provider": {"id": "app", "name": "App", "slop_version": "0.1", "capabilities": CAPABILITIES},
+    });
+    assert_eq!(messages, [expected]);
+    let all = ["state", "patches", "affordances", "attention", "windowing", "async", "content_refs"];
+    assert_eq!(CAPABILITIES, all);
+    consumer.subscribe("/").await;
+    consumer.query("/").await;
+    assert_eq!(consumer.settled().await, Vec::<Value>::new(), "no second one");
+}
+
+#[tokio::test]
+async fn a_peer_that_asks_for_hello_gets_it_again() {
+    let engine = engine();
+    let mut consumer = TestConsumer::connect(&engine, Session::new("s")).await;
+    consumer.send(&json!({"type": "connect"}));
+    assert_eq!(kinds(&consumer.settled().await), ["hello"]);
+}
+
+#[tokio::test]
+async fn hello_waits_a_moment_and_everything_else_waits_for_hello() {
+    let (engine, clock) = clocked(|config| config.hello_delay_ms = 15);
+    let mut consumer = TestConsumer::silent(&engine, Session::new("s"));
+    consumer.start_subscription(json!({"path": "/"}));
+    assert_eq!(consumer.settled().await, Vec::<Value>::new());
+    clock.advance(14);
+    assert_eq!(consumer.settled().await, Vec::<Value>::new());
+    clock.advance(1);
+    assert_eq!(kinds(&consumer.settled().await), ["hello", "snapshot"]);
+    assert_eq!(Config::default().hello_delay_ms, 15);
+}
+
+#[tokio::test]
+async fn hello_tells_nothing_about_the_session_by_default() {
+    let engine = engine();
+    let session = person("secret-id", "alice").with_attribute("role", "editor");
+    let mut consumer = TestConsumer::silent(&engine, session);
+    let hello = consumer.next().await;
+    assert_eq!(hello["provider"].get("session"), None);
+    assert!(!hello.to_string().contains("alice") && !hello.to_string().contains("secret-id"), "{hello}");
+}
+
+#[tokio::test]
+async fn hello_tells_the_fields_that_the_application_lets_out_and_no_others() {
+    let engine = Engine::builder("app", "App")
+        .config(Config::immediate())
+        .hello_session(["user", "role", "absent"])
+        .build();
+    let session = person("secret-id", "alice").with_attribute("role", "editor").with_attribute("token", "secret");
+    let mut consumer = TestConsumer::silent(&engine, session);
+    let hello = consumer.next().await;
+    assert_eq!(hello["provider"]["session"], json!({"user": "alice", "role": "editor"}));
+    assert!(!hello.to_string().contains("secret"), "{hello}");
+}
+
+#[tokio::test]
+async fn no_message_holds_a_credential() {
+    let engine = engine();
+    crate::apps::Todos::serve(&engine).push("alice", "water the plants");
+    let session = person("session-of-alice", "alice").with_attribute("token", "s3cr3t-bytes").with_permission("write");
+    let consumer = TestConsumer::silent(&engine, session);
+    for message in [
+        json!({"type": "subscribe", "id": "s", "path": "/", "depth": -1}),
+        json!({"type": "query", "id": "q", "path": "/", "depth": -1}),
+        json!({"type": "invoke", "id": "i", "path": "/todos/t1", "action": "toggle"}),
+        json!({"type": "invoke", "id": "j", "path": "/todos/t1", "action": "s3cr3t-bytes-not"}),
+        json!({"type": "nonsense", "id": "n"}),
+    ] {
+        consumer.send(&message);
+    }
+    engine.settle().await;
+    let mut frames = 0;
+    while let Some(frame) = consumer.connection().try_next_frame() {
+        let Frame::Text(text) = frame else { continue };
+        assert!(!text.contains("s3cr3t-bytes") && !text.contains("session-of-alice"), "{text}");
+        frames += 1;
+    }
+    assert!(frames >= 6, "hello, snapshot, answer, patch, results, error: {frames}");
+}
+
+#[tokio::test]
+async fn events_hold_no_credential() {
+    let engine = engine();
+    engine.register("me", |session: &Session| Descriptor::context().prop("token", session.attribute("token")));
+    let log = Log::of(&engine);
+    let mut consumer = TestConsumer::connect(&engine, person("s", "alice").with_attribute("token", "s3cr3t-bytes")).await;
+    consumer.subscribe("/").await;
+    drop(consumer);
+    engine.settle().await;
+    assert!(log.all().len() > 4);
+    assert!(!format!("{:?}", log.all()).contains("s3cr3t-bytes"), "{:?}", log.all());
+}
+
+#[tokio::test]
+async fn who_may_not_come_in_gets_no_connection_and_no_hello() {
+    let (engine, clock) = clocked(|config| config.max_session_connections = 1);
+    let expiry = grove_engine::Clock::wall(&*clock) + std::time::Duration::from_secs(60);
+    let ends = |session: Session| engine.connect(&session.with_expiry(expiry)).map(drop);
+    assert_eq!(ends(Session::new("a")), Ok(()));
+    clock.advance(60_000);
+    assert_eq!(ends(Session::new("a")), Err(ConnectError::Expired));
+    assert!(!engine.revoke("b"), "it was not open, and may not come");
+    assert_eq!(engine.connect(&Session::new("b")).map(drop), Err(ConnectError::Revoked));
+    let _first = engine.connect(&Session::new("c")).unwrap();
+    assert!(matches!(engine.connect(&Session::new("c")), Err(ConnectError::Full(_))));
+    assert_eq!(engine.stats().connections, 1, "who was refused is not counted");
+}
+
+#[test]
+fn an_engine_needs_an_id_that_can_be_a_node_id() {
+    for id in ["", "a/b", "a~b", "meta", "properties"] {
+        assert!(std::panic::catch_unwind(|| Engine::builder(id, "App")).is_err(), "{id}");
+    }
+}
+
+#[tokio::test]
+async fn after_a_revocation_the_connections_are_closed_and_stay_out() {
+    let engine = engine_with(|_| {});
+    let mut consumer = TestConsumer::connect(&engine, Session::new("s")).await;
+    consumer.subscribe("/").await;
+    assert!(engine.revoke("s"));
+    let messages = consumer.settled().await;
+    assert_eq!((kinds(&messages), consumer.closed()), (vec!["closed"], Some(1008)));
+    assert_eq!(engine.connect(&Session::new("s")).map(drop), Err(ConnectError::Revoked));
+    assert_eq!(engine.open_session(&Session::new("s")), Err(ConnectError::Revoked));
+}

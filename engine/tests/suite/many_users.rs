@@ -1,0 +1,217 @@
+//! One provider, many users: each sees an own tree, and knows nothing of the others.
+
+use std::sync::Arc;
+
+use grove_engine::testing::TestConsumer;
+use grove_engine::{Descriptor, Scope, Session};
+use parking_lot::Mutex;
+use serde_json::json;
+
+use crate::apps::{Log, Todos, at, engine, ids, kinds, offers, person, runs, watching};
+
+#[tokio::test]
+async fn two_users_who_look_at_different_views_get_different_trees() {
+    let engine = engine();
+    for view in ["inbox", "settings"] {
+        engine.register(view, move |session: &Session| {
+            let open = session.attribute("view") == Some(view);
+            let shape = Descriptor::view().summary(format!("the {view}"));
+            if open { shape.prop("owner", session.user()).prop("open", true) } else { shape }
+        });
+    }
+    engine.register("context", |session: &Session| Descriptor::context_of(session));
+    let mut alice = TestConsumer::connect(&engine, person("a", "alice").with_attribute("view", "inbox")).await;
+    let mut bob = TestConsumer::connect(&engine, person("b", "bob").with_attribute("view", "settings")).await;
+    let (_, hers) = alice.subscribe("/").await;
+    let (_, his) = bob.subscribe("/").await;
+    assert_eq!(at(&hers, "inbox")["properties"], json!({"owner": "alice", "open": true}));
+    assert_eq!(at(&hers, "settings").get("properties"), None);
+    assert_eq!(at(&his, "settings")["properties"], json!({"owner": "bob", "open": true}));
+    assert_eq!(at(&his, "inbox").get("properties"), None);
+    assert_eq!(at(&hers, "context")["properties"]["user"], "alice");
+    assert_eq!(at(&his, "context")["properties"]["user"], "bob");
+}
+
+#[tokio::test]
+async fn a_hundred_changes_for_one_user_cost_another_nothing() {
+    let engine = engine();
+    let todos = Todos::serve(&engine);
+    let (mut alice, hers) = watching(&engine, person("a", "alice")).await;
+    let (mut bob, _) = watching(&engine, person("b", "bob")).await;
+    let log = Log::of(&engine);
+    for number in 0..100 {
+        todos.push("alice", &format!("entry {number}"));
+        engine.refresh_now(Scope::session("a")).await;
+        alice.settled().await;
+    }
+    assert_eq!(ids(at(alice.tree(&hers), "todos")).len(), 100);
+    assert_eq!(log.work_for("b"), 0);
+    assert!(log.work_for("a") >= 300, "alice's own work was seen");
+    assert_eq!(bob.settled().await, Vec::<serde_json::Value>::new());
+}
+
+#[tokio::test]
+async fn a_descriptor_is_told_for_whom_it_describes() {
+    let engine = engine();
+    let seen = Arc::new(Mutex::new(Vec::new()));
+    let note = Arc::clone(&seen);
+    engine.register("todos", move |session: &Session| {
+        note.lock().push((session.id().to_owned(), session.user().map(str::to_owned)));
+        Descriptor::group()
+    });
+    watching(&engine, person("a", "alice")).await;
+    watching(&engine, person("b", "bob")).await;
+    let told = [("a".to_owned(), Some("alice".to_owned())), ("b".to_owned(), Some("bob".to_owned()))];
+    assert_eq!(*seen.lock(), told);
+}
+
+#[tokio::test]
+async fn a_server_without_users_needs_no_session_code() {
+    let engine = engine();
+    engine.register("clock", |_: &Session| Descriptor::status().prop("time", "noon"));
+    let mut consumer = TestConsumer::connect(&engine, Session::new("local")).await;
+    let (_, tree) = consumer.subscribe("/").await;
+    let expected = json!({
+        "id": "app", "type": "root", "properties": {"label": "App"},
+        "children": [{"id": "clock", "type": "status", "properties": {"time": "noon"}}],
+    });
+    assert_eq!(tree, expected);
+}
+
+#[tokio::test]
+async fn who_may_only_read_is_offered_no_action() {
+    let engine = engine();
+    let todos = Todos::serve(&engine);
+    todos.push("alice", "water the plants");
+    let (writer, w) = watching(&engine, person("w", "alice").with_permission("write")).await;
+    let (reader, r) = watching(&engine, person("r", "alice")).await;
+    assert_eq!(offers(at(writer.tree(&w), "todos")), ["add"]);
+    assert_eq!(offers(at(writer.tree(&w), "todos/t1")), ["toggle"]);
+    assert_eq!(offers(at(reader.tree(&r), "todos")), Vec::<&str>::new());
+    assert_eq!(at(reader.tree(&r), "todos/t1").get("affordances"), None);
+    assert_eq!(at(reader.tree(&r), "todos/t1")["properties"], at(writer.tree(&w), "todos/t1")["properties"]);
+}
+
+#[tokio::test]
+async fn the_context_node_says_who_with_which_role_and_what_may_be_done() {
+    let engine = engine();
+    engine.register("context", |session: &Session| Descriptor::context_of(session));
+    let session = person("a", "alice").with_attribute("role", "editor").with_permissions(["write", "read"]);
+    let (consumer, subscription) = watching(&engine, session).await;
+    let context = at(consumer.tree(&subscription), "context");
+    assert_eq!(context["type"], "context");
+    assert_eq!(context["properties"], json!({"user": "alice", "role": "editor", "permissions": ["read", "write"]}));
+}
+
+#[tokio::test]
+async fn connections_of_one_session_share_one_tree() {
+    let engine = engine();
+    let todos = Todos::serve(&engine);
+    let (mut first, one) = watching(&engine, person("a", "alice")).await;
+    let log = Log::of(&engine);
+    let (mut second, two) = watching(&engine, person("a", "alice")).await;
+    assert_eq!(log.work_for("a"), 1, "a second connection costs one snapshot: {:?}", log.all());
+    assert_eq!(first.tree(&one), second.tree(&two));
+    let before = runs(&engine, "/todos");
+    todos.push("alice", "new");
+    engine.refresh_now(Scope::session("a")).await;
+    let (to_first, to_second) = (first.settled().await, second.settled().await);
+    assert_eq!(runs(&engine, "/todos") - before, 1);
+    assert_eq!(kinds(&to_first), ["patch"]);
+    assert_eq!(to_first, to_second, "both get the same patch");
+    assert_eq!(first.tree(&one), second.tree(&two));
+}
+
+#[tokio::test]
+async fn one_connection_never_shows_two_users() {
+    let engine = engine();
+    let todos = Todos::serve(&engine);
+    for user in ["alice", "bob"] {
+        todos.push(user, &format!("{user}'s secret"));
+    }
+    let (mut alice, hers) = watching(&engine, person("a", "alice").with_permission("write")).await;
+    let (_bob, _) = watching(&engine, person("b", "bob").with_permission("write")).await;
+    // Nothing that a message holds switches the session.
+    for message in [
+        json!({"type": "connect", "session": "b"}),
+        json!({"type": "subscribe", "id": "x", "path": "/", "session": "b", "session_id": "b", "user": "bob"}),
+        json!({"type": "query", "id": "y", "path": "/", "depth": -1, "session": "b", "user": "bob"}),
+        json!({"type": "invoke", "id": "z", "path": "/todos/t1", "action": "toggle", "session": "b", "user": "bob"}),
+    ] {
+        let raw = TestConsumer::connect(&engine, person("a", "alice").with_permission("write")).await;
+        raw.send(&message);
+        engine.settle().await;
+        while let Some(frame) = raw.connection().try_next_frame() {
+            assert!(!format!("{frame:?}").contains("bob"), "{frame:?}");
+        }
+    }
+    assert_eq!(todos.calls(), [("alice".to_owned(), "toggle".to_owned())]);
+    assert!(todos.of("alice")[0].done && !todos.of("bob")[0].done);
+    alice.settled().await;
+    assert_eq!(at(alice.tree(&hers), "todos/t1")["properties"]["done"], true);
+}
+
+#[tokio::test]
+async fn a_session_holds_the_claims_that_the_application_defines() {
+    #[derive(Debug)]
+    struct Cart(Vec<&'static str>);
+    let engine = engine();
+    engine.register("me", |session: &Session| {
+        let cart = session.data::<Cart>().map(|cart| cart.0.clone()).unwrap_or_default();
+        Descriptor::context()
+            .prop("id", session.id())
+            .prop("user", session.user())
+            .prop("project", session.project())
+            .prop("parent", session.parent())
+            .prop("org", session.attribute("org"))
+            .prop("claims", session.attributes().len())
+            .prop("writes", session.can("write"))
+            .prop("expires", session.expires_at().is_some())
+            .prop("cart", cart)
+    });
+    let session = person("s", "alice")
+        .with_project("garden")
+        .with_parent("p")
+        .with_attribute("org", "globex")
+        .with_attribute("org", "acme")
+        .with_permission("write")
+        .with_data(Cart(vec!["spade"]));
+    let (consumer, subscription) = watching(&engine, session).await;
+    let expected = json!({
+        "id": "s", "user": "alice", "project": "garden", "parent": "p", "org": "acme", "claims": 1, "writes": true,
+        "expires": false, "cart": ["spade"],
+    });
+    assert_eq!(at(consumer.tree(&subscription), "me")["properties"], expected);
+}
+
+#[tokio::test]
+async fn two_logins_of_one_user_are_two_sessions() {
+    let engine = engine();
+    let todos = Todos::serve(&engine);
+    let (mut phone, _) = watching(&engine, person("phone", "alice")).await;
+    let (mut desk, _) = watching(&engine, person("desk", "alice")).await;
+    assert_eq!(engine.stats().sessions, 2);
+    todos.push("alice", "one");
+    assert_eq!(engine.refresh_now(Scope::session("phone")).await, 1);
+    assert_eq!((phone.settled().await.len(), desk.settled().await.len()), (1, 0));
+    todos.push("alice", "two");
+    assert_eq!(engine.refresh_now(Scope::user("alice")).await, 2);
+    assert_eq!((phone.settled().await.len(), desk.settled().await.len()), (1, 1));
+}
+
+#[tokio::test]
+async fn a_user_may_have_many_consumers_at_once() {
+    let engine = engine();
+    let todos = Todos::serve(&engine);
+    let (mut first, one) = watching(&engine, person("a", "alice")).await;
+    let (mut second, two) = watching(&engine, person("a", "alice")).await;
+    let mut asker = TestConsumer::connect(&engine, person("a", "alice")).await;
+    todos.push("alice", "new");
+    engine.refresh_now(Scope::user("alice")).await;
+    first.settled().await;
+    second.settled().await;
+    assert_eq!(ids(at(first.tree(&one), "todos")), ["t1"]);
+    assert_eq!(ids(at(second.tree(&two), "todos")), ["t1"]);
+    assert_eq!(asker.settled().await, Vec::<serde_json::Value>::new(), "who only asks is pushed nothing");
+    assert_eq!(ids(&asker.query("/todos").await), ["t1"]);
+}

@@ -1,0 +1,409 @@
+//! Whose trees a refresh touches, when it runs, and what it leaves alone.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use grove_engine::testing::TestConsumer;
+use grove_engine::{Action, Descriptor, Engine, Event, Invocation, Scope, Session};
+use parking_lot::Mutex;
+use serde_json::{Value, json};
+
+use crate::apps::{Gate, Log, Number, at, clocked, engine, engine_with, kinds, person, runs, watching};
+
+/// Alice three times, bob once, with organisations; each watches a number that everybody sees and that is evaluated for
+/// every user.
+struct People {
+    engine: Engine,
+    number: Number,
+    consumers: Vec<(&'static str, TestConsumer)>,
+}
+
+impl People {
+    async fn watching() -> Self {
+        let engine = engine();
+        let number = Number::default();
+        let read = number.clone();
+        engine.register("n", move |session: &Session| {
+            Descriptor::status().prop("n", read.get()).prop("for", session.id())
+        });
+        engine.register("other", |session: &Session| Descriptor::status().prop("for", session.id()));
+        let mut consumers = Vec::new();
+        for (id, user, org) in
+            [("a1", "alice", "acme"), ("a2", "alice", "globex"), ("a3", "alice", "acme"), ("b", "bob", "acme")]
+        {
+            consumers.push((id, watching(&engine, person(id, user).with_attribute("org", org)).await.0));
+        }
+        Self { engine, number, consumers }
+    }
+
+    /// Changes the number, refreshes a scope, and answers which sessions got a frame. Nobody else may have cost anything.
+    async fn reached(&mut self, scope: Scope) -> Vec<&'static str> {
+        self.number.set(self.number.get() + 1);
+        let log = Log::of(&self.engine);
+        let matched = self.engine.refresh_now(scope).await;
+        let mut reached = Vec::new();
+        for (id, consumer) in &mut self.consumers {
+            let messages = consumer.settled().await;
+            if messages.is_empty() {
+                assert_eq!(log.work_for(id), 0, "{id} got nothing and cost nothing");
+            } else {
+                assert_eq!(kinds(&messages), ["patch"], "{id}");
+                reached.push(*id);
+            }
+        }
+        assert_eq!(reached.len(), matched);
+        reached
+    }
+}
+
+#[tokio::test]
+async fn a_refresh_reaches_the_sessions_of_its_scope_and_costs_the_others_nothing() {
+    let mut people = People::watching().await;
+    assert_eq!(people.reached(Scope::session("a2")).await, ["a2"]);
+    assert_eq!(people.reached(Scope::user("alice")).await, ["a1", "a2", "a3"]);
+    assert_eq!(people.reached(Scope::attribute("org", "acme")).await, ["a1", "a3", "b"]);
+    assert_eq!(people.reached(Scope::all()).await, ["a1", "a2", "a3", "b"]);
+    let globex = |session: &Session| session.attribute("org") == Some("globex");
+    assert_eq!(people.reached(Scope::matching(globex)).await, ["a2"]);
+    assert_eq!(people.reached(Scope::attribute("org", "globex")).await, ["a2"], "the same set by index");
+    assert_eq!(people.reached(Scope::session("nobody")).await, Vec::<&str>::new());
+    assert_eq!(people.reached(Scope::user("nobody")).await, Vec::<&str>::new());
+    assert_eq!(people.reached(Scope::attribute("org", "nowhere")).await, Vec::<&str>::new());
+    assert_eq!(people.reached(Scope::matching(|_| false)).await, Vec::<&str>::new());
+}
+
+#[tokio::test]
+async fn a_session_that_is_not_meant_keeps_its_version() {
+    let mut people = People::watching().await;
+    let (_, bob) = &mut people.consumers[3];
+    let before = bob.query_with(json!({"path": "/"})).await["version"].clone();
+    people.reached(Scope::user("alice")).await;
+    let (_, bob) = &mut people.consumers[3];
+    assert_eq!(bob.query_with(json!({"path": "/"})).await["version"], before);
+}
+
+#[tokio::test]
+async fn a_refresh_of_all_evaluates_each_view_once() {
+    let people = People::watching().await;
+    let before = people.engine.stats().evaluations;
+    people.engine.refresh_now(Scope::all()).await;
+    let after = people.engine.stats().evaluations;
+    assert_eq!((after["/n"] - before["/n"], after["/other"] - before["/other"]), (4, 4));
+}
+
+#[tokio::test]
+async fn a_refresh_may_be_limited_to_paths_and_what_is_above_and_below_them() {
+    let engine = engine();
+    for path in ["a", "a/b", "a/b/c", "ab", "d"] {
+        engine.register(path, |_: &Session| Descriptor::group());
+    }
+    watching(&engine, Session::new("s")).await;
+    let (_consumer, _) = watching(&engine, Session::new("s")).await;
+    let before = engine.stats().evaluations;
+    engine.refresh_now(Scope::all().paths(["/a/b/"])).await;
+    let after = engine.stats().evaluations;
+    let ran: Vec<&str> = after.keys().filter(|path| after[*path] > before[*path]).map(String::as_str).collect();
+    assert_eq!(ran, ["/", "/a", "/a/b", "/a/b/c"]);
+}
+
+#[tokio::test]
+async fn a_change_without_a_refresh_changes_nobodys_tree() {
+    let mut people = People::watching().await;
+    people.number.set(99);
+    for (_, consumer) in &mut people.consumers {
+        assert_eq!(consumer.settled().await, Vec::<Value>::new());
+        assert_eq!(consumer.query("/n").await["properties"]["n"], 0);
+    }
+}
+
+#[tokio::test]
+async fn a_refresh_that_changes_nothing_makes_no_version_and_no_frame() {
+    let mut people = People::watching().await;
+    let before = people.engine.stats();
+    people.engine.refresh_now(Scope::all()).await;
+    let after = people.engine.stats();
+    assert_eq!(after.commits, before.commits);
+    assert_eq!(after.diffs, before.diffs);
+    for (id, consumer) in &mut people.consumers {
+        assert_eq!(consumer.settled().await, Vec::<Value>::new(), "{id}");
+    }
+}
+
+#[tokio::test]
+async fn a_hundred_changes_within_the_window_are_one_evaluation_and_one_patch() {
+    let (engine, clock) = clocked(|config| config.debounce_ms = 50);
+    let number = Number::at(&engine, "n");
+    let (mut consumer, subscription) = watching(&engine, Session::new("s")).await;
+    // The window of the registration itself is over.
+    clock.advance(100);
+    consumer.settled().await;
+    let before = runs(&engine, "/n");
+    for value in 1..=100 {
+        number.set(value);
+        engine.refresh(Scope::all());
+        if value == 50 {
+            clock.advance(40);
+            assert_eq!(consumer.settled().await, Vec::<Value>::new(), "they gather");
+        }
+    }
+    clock.advance(9);
+    assert_eq!(consumer.settled().await, Vec::<Value>::new());
+    clock.advance(1);
+    let messages = consumer.settled().await;
+    assert_eq!(kinds(&messages), ["patch"], "the window starts with the first change");
+    assert_eq!(runs(&engine, "/n") - before, 1);
+    assert_eq!(at(consumer.tree(&subscription), "n")["properties"]["n"], 100);
+    clock.advance(1000);
+    assert_eq!(consumer.settled().await, Vec::<Value>::new(), "and that was all");
+}
+
+#[tokio::test]
+async fn without_a_debounce_a_change_goes_out_at_once() {
+    let (engine, _clock) = clocked(|_| {});
+    let number = Number::at(&engine, "n");
+    let (mut consumer, _) = watching(&engine, Session::new("s")).await;
+    number.set(1);
+    engine.refresh(Scope::all());
+    assert_eq!(kinds(&consumer.settled().await), ["patch"]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_broadcast_reaches_a_thousand_sessions_in_one_pass_and_with_one_patch_each() {
+    let engine = engine();
+    let number = Number::at(&engine, "n");
+    let mut consumers = Vec::new();
+    for id in 0..1000 {
+        consumers.push(watching(&engine, person(&format!("s{id}"), &format!("u{id}"))).await);
+    }
+    let log = Log::of(&engine);
+    number.set(7);
+    assert_eq!(engine.refresh(Scope::all()), 1000);
+    for (consumer, subscription) in &mut consumers {
+        assert_eq!(kinds(&consumer.settled().await), ["patch"]);
+        assert_eq!(at(consumer.tree(subscription), "n")["properties"]["n"], 7);
+    }
+    assert_eq!(log.count(|event| matches!(event, Event::Passed { .. })), 1);
+    assert_eq!(log.count(|event| matches!(event, Event::Passed { sessions: 1000, committed: 1000, .. })), 1);
+}
+
+#[tokio::test]
+async fn a_users_sessions_are_found_without_looking_at_the_others() {
+    let engine = engine();
+    let number = Number::at(&engine, "n");
+    for id in 0..5000 {
+        engine.open_session(&person(&format!("s{id}"), &format!("u{id}"))).unwrap();
+    }
+    let (_one, _) = watching(&engine, person("a1", "alice")).await;
+    let (_two, _) = watching(&engine, person("a2", "alice")).await;
+    let log = Log::of(&engine);
+    number.set(1);
+    assert_eq!(engine.refresh_now(Scope::user("alice")).await, 2);
+    assert_eq!(log.count(|event| matches!(event, Event::Passed { sessions: 2, evaluated: 2, shared: 2, .. })), 1, "{:?}", log.all());
+    // Only a predicate has to be asked about everybody.
+    let asked = Arc::new(AtomicUsize::new(0));
+    let count = Arc::clone(&asked);
+    let alices = Scope::matching(move |session| {
+        count.fetch_add(1, Ordering::Relaxed);
+        session.user() == Some("alice")
+    });
+    assert_eq!(engine.refresh_now(alices).await, 2);
+    assert_eq!(asked.load(Ordering::Relaxed), 5002);
+}
+
+#[tokio::test]
+async fn an_index_follows_new_claims() {
+    let engine = engine();
+    let (_consumer, _) = watching(&engine, person("s", "alice").with_attribute("org", "acme")).await;
+    assert!(engine.update_session(&person("s", "amir").with_attribute("org", "globex")));
+    let of = |scope| engine.refresh(scope);
+    assert_eq!((of(Scope::user("alice")), of(Scope::user("amir"))), (0, 1));
+    assert_eq!((of(Scope::attribute("org", "acme")), of(Scope::attribute("org", "globex"))), (0, 1));
+    assert!(!engine.update_session(&person("nobody", "alice")), "there is no such session");
+    engine.close_session("s");
+    assert_eq!((of(Scope::user("amir")), of(Scope::attribute("org", "globex"))), (0, 0));
+}
+
+/// On a runtime with one thread nothing else could run if a descriptor function took that thread.
+#[tokio::test(flavor = "current_thread")]
+async fn a_descriptor_that_blocks_holds_up_neither_the_runtime_nor_other_sessions() {
+    let engine = engine();
+    let gate = Gate::default();
+    let stand = gate.clone();
+    let ping = Action::new("ping", |_: Invocation<()>| grove_engine::Outcome::data("pong"));
+    engine.register("slow", move |session: &Session| {
+        if session.can("wait") {
+            stand.pass();
+        }
+        Descriptor::group().action(&ping)
+    });
+    let mut others = Vec::new();
+    for id in 0..200 {
+        others.push(watching(&engine, Session::new(format!("s{id}"))).await);
+    }
+    let mut slow = TestConsumer::connect(&engine, Session::new("slow").with_permission("wait")).await;
+    let id = slow.start_subscription(json!({"path": "/", "depth": -1}));
+    gate.arrived(1).await;
+    let pass = tokio::spawn({
+        let engine = engine.clone();
+        async move { engine.refresh_now(Scope::all()).await }
+    });
+    // The pass cannot end, and yet everybody else is served.
+    for (other, _) in &mut others {
+        assert_eq!(other.invoke("/slow", "ping", Value::Null).await["data"], "pong");
+    }
+    assert!(!pass.is_finished());
+    gate.open();
+    assert_eq!(pass.await.unwrap(), 201);
+    slow.settled().await;
+    assert!(slow.tree(&id).is_object());
+}
+
+#[tokio::test(flavor = "current_thread")]
+async fn a_pass_over_many_sessions_runs_on_several_threads() {
+    let engine = engine_with(|config| config.pass_threads = 4);
+    let together = Arc::new((Mutex::new(0_usize), parking_lot::Condvar::new()));
+    let meet = Arc::clone(&together);
+    let most = Arc::new(AtomicUsize::new(0));
+    let note = Arc::clone(&most);
+    engine.register("each", move |session: &Session| {
+        if session.can("meet") {
+            let (inside, changed) = &*meet;
+            let mut inside = inside.lock();
+            *inside += 1;
+            note.fetch_max(*inside, Ordering::SeqCst);
+            changed.notify_all();
+            // Four workers stand here together, or the test fails after a long wait.
+            let patience = std::time::Duration::from_secs(20);
+            changed.wait_while_for(&mut inside, |inside| *inside < 4, patience);
+        }
+        Descriptor::status().prop("for", session.id())
+    });
+    let mut consumers = Vec::new();
+    for id in 0..128 {
+        consumers.push(watching(&engine, Session::new(format!("s{id}"))).await);
+    }
+    for id in 0..128 {
+        engine.update_session(&Session::new(format!("s{id}")).with_permission("meet"));
+    }
+    engine.settle().await;
+    engine.refresh_now(Scope::all()).await;
+    assert!(most.load(Ordering::SeqCst) >= 4);
+}
+
+#[tokio::test]
+async fn a_refresh_during_a_pass_is_not_lost_and_at_most_one_waits() {
+    let engine = engine();
+    let (number, gate) = (Number::default(), Gate::default());
+    let (read, stand) = (number.clone(), gate.clone());
+    engine.register("n", move |_: &Session| {
+        let seen = read.get();
+        if seen == 1 {
+            stand.pass();
+        }
+        Descriptor::status().prop("n", seen)
+    });
+    let (mut consumer, subscription) = watching(&engine, Session::new("s")).await;
+    let before = runs(&engine, "/n");
+    number.set(1);
+    engine.refresh(Scope::all());
+    gate.arrived(1).await;
+    number.set(2);
+    for _ in 0..10 {
+        engine.refresh(Scope::all());
+    }
+    gate.open();
+    consumer.settled().await;
+    assert_eq!(at(consumer.tree(&subscription), "n")["properties"]["n"], 2);
+    let spent = runs(&engine, "/n") - before;
+    assert!((2..=3).contains(&spent), "{spent} runs for one pass under way and one that waits");
+}
+
+/// An async source that reads a number, says that it did, and waits until the test lets it go on.
+struct SlowRead {
+    number: Number,
+    /// A permit for each evaluation that may end.
+    go: Arc<tokio::sync::Semaphore>,
+    started: Arc<tokio::sync::Semaphore>,
+}
+
+impl SlowRead {
+    fn at(engine: &Engine, path: &str) -> Self {
+        let new = || Arc::new(tokio::sync::Semaphore::new(0));
+        let slow = Self { number: Number::default(), go: new(), started: new() };
+        let (number, go, started) = (slow.number.clone(), Arc::clone(&slow.go), Arc::clone(&slow.started));
+        engine.register_async(path, move |session: Session| {
+            let seen = number.get();
+            let rights = session.permissions().join(",");
+            let (go, started) = (Arc::clone(&go), Arc::clone(&started));
+            async move {
+                started.add_permits(1);
+                go.acquire().await.expect("the gate stays").forget();
+                Descriptor::status().prop("n", seen).prop("rights", rights)
+            }
+        });
+        slow
+    }
+
+    /// Waits until one more evaluation has read.
+    async fn has_read(&self) {
+        self.started.acquire().await.expect("the gate stays").forget();
+    }
+}
+
+#[tokio::test]
+async fn a_change_while_an_async_source_makes_the_first_tree_is_not_lost() {
+    let engine = engine();
+    let slow = SlowRead::at(&engine, "slow");
+    let mut consumer = TestConsumer::connect(&engine, Session::new("s")).await;
+    let id = consumer.start_subscription(json!({"path": "/", "depth": -1}));
+    slow.has_read().await;
+    slow.number.set(1);
+    engine.refresh(Scope::all());
+    slow.go.add_permits(100);
+    consumer.settled().await;
+    assert_eq!(at(consumer.tree(&id), "slow")["properties"]["n"], 1);
+}
+
+#[tokio::test]
+async fn new_claims_while_an_async_source_makes_the_first_tree_are_not_lost() {
+    let engine = engine();
+    let slow = SlowRead::at(&engine, "slow");
+    let mut consumer = TestConsumer::connect(&engine, Session::new("s").with_permission("admin")).await;
+    let id = consumer.start_subscription(json!({"path": "/", "depth": -1}));
+    slow.has_read().await;
+    engine.update_session(&Session::new("s").with_permission("guest"));
+    slow.go.add_permits(100);
+    consumer.settled().await;
+    assert_eq!(at(consumer.tree(&id), "slow")["properties"]["rights"], "guest");
+}
+
+#[tokio::test]
+async fn a_slow_async_result_does_not_replace_a_newer_one() {
+    let engine = engine();
+    let slow = SlowRead::at(&engine, "slow");
+    slow.go.add_permits(1);
+    let (mut consumer, subscription) = watching(&engine, Session::new("s")).await;
+    slow.has_read().await;
+    slow.number.set(1);
+    engine.refresh(Scope::all());
+    slow.has_read().await;
+    // The first pass has read 1 and waits; a second one reads 2.
+    slow.number.set(2);
+    engine.refresh(Scope::all());
+    slow.go.add_permits(100);
+    consumer.settled().await;
+    assert_eq!(at(consumer.tree(&subscription), "slow")["properties"]["n"], 2);
+}
+
+#[tokio::test]
+async fn an_async_source_of_one_session_alone_is_served() {
+    let engine = engine();
+    let (mut consumer, subscription) = watching(&engine, Session::new("s")).await;
+    let source = grove_engine::Source::new_async(|session: Session| async move {
+        tokio::task::yield_now().await;
+        Descriptor::status().prop("for", session.id())
+    });
+    engine.register_for("s", "mine", source).unwrap();
+    consumer.settled().await;
+    assert_eq!(at(consumer.tree(&subscription), "mine")["properties"]["for"], "s");
+}
