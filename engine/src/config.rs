@@ -52,6 +52,10 @@ pub struct Config {
     pub idle_session_ms: u64,
     /// How many trees of sessions without a connection are kept. Default 10,000. The least recently used goes first.
     pub max_idle_trees: usize,
+    /// How long before its expiry a session's consumers are told `session.expiring`, in ms. Default 60,000.
+    pub expiry_warning_ms: u64,
+    /// How many revocations are remembered. Default 100,000. The one that was asked about least recently goes first.
+    pub max_revoked: usize,
     /// How many browser tabs one session may have. Default 16. One more is refused.
     pub max_tabs: usize,
     /// How many nodes a tab's tree may have. Default 2,000. A tab over it is closed (1008).
@@ -102,6 +106,8 @@ impl Default for Config {
             idle_tree_ms: 60_000,
             idle_session_ms: 30 * 60_000,
             max_idle_trees: 10_000,
+            expiry_warning_ms: 60_000,
+            max_revoked: 100_000,
             max_tabs: 16,
             max_tab_nodes: 2_000,
             max_tab_depth: 16,

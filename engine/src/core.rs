@@ -2,7 +2,7 @@
 
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize};
 use std::sync::{Arc, Weak};
-use std::time::{Duration, SystemTime};
+use std::time::Duration;
 
 use event_listener::Event as Signal;
 use serde_json::Value;
@@ -24,6 +24,7 @@ use crate::refresh::schedule::{Job, Kind, Schedule, When};
 use crate::refresh::scope::Scope;
 use crate::render::action::Action;
 use crate::sessions::evict::IdleTrees;
+use crate::sessions::revoked::{Revocation, Revoked};
 use crate::sessions::slot::{Paths, Slot, Watch};
 use crate::sessions::table::Table;
 
@@ -59,6 +60,7 @@ pub(crate) struct Core {
     pub(crate) schedule: Schedule,
     pub(crate) wheel: Arc<Wheel<Timer>>,
     pub(crate) idle_trees: IdleTrees,
+    pub(crate) revoked: Revoked,
     pub(crate) delivery: Delivery,
     pub(crate) authorize: Option<Authorize>,
     /// Set in provider-per-session mode.
@@ -210,7 +212,14 @@ impl Core {
         if context.expires_at().is_some_and(|at| at <= self.wheel.clock().wall()) {
             return Err(ConnectError::Expired);
         }
+        if self.revoked.bars(context) {
+            return Err(ConnectError::Revoked);
+        }
         let opened = self.table.open(context, self.now_ms())?;
+        if self.revoked.bars(context) {
+            self.close_slot(&opened.slot, close::POLICY, "the session was revoked", "revoked");
+            return Err(ConnectError::Revoked);
+        }
         let changed = opened.before.as_ref().is_some_and(|before| !same_claims(before, context));
         if opened.new || changed {
             self.make_instance(&opened.slot, session)?;
@@ -227,11 +236,11 @@ impl Core {
     }
 
     /// In provider-per-session mode, makes what this session registers. A session for which that fails is forgotten.
-    fn make_instance(&self, slot: &Slot, session: &Session) -> Result<(), ConnectError> {
+    fn make_instance(&self, slot: &Arc<Slot>, session: &Session) -> Result<(), ConnectError> {
         let Some(factory) = &self.factory else { return Ok(()) };
         let untracked = Session::untracked(Arc::clone(session.context()));
         let Some(mut sources) = per_session::make(factory, &untracked, &self.observers) else {
-            self.close_session(session.context().id(), close::TRY_LATER, "the provider failed", "broken");
+            self.close_slot(slot, close::TRY_LATER, "the provider failed", "broken");
             return Err(ConnectError::Broken);
         };
         for (path, source) in &mut sources {
@@ -244,7 +253,8 @@ impl Core {
     fn watch_expiry(&self, slot: &Arc<Slot>, context: &Context) {
         let Some(at) = context.expires_at() else { return };
         let left = at.duration_since(self.wheel.clock().wall()).unwrap_or_default();
-        // A life beyond a day is looked at again then: no lifetime is too long for the wheel.
+        // First to warn, then to end. A life beyond a day is looked at again then: none is too long for the wheel.
+        let left = if left > self.warning() { left - self.warning() } else { left };
         let left = left.min(Duration::from_secs(24 * 60 * 60));
         let at_ms = self.now_ms() + u64::try_from(left.as_millis()).unwrap_or(u64::MAX / 2);
         if slot.watch(Watch::Expiry) {
@@ -252,16 +262,37 @@ impl Core {
         }
     }
 
+    /// Ends a session whose authentication ended; tells the consumers of one that soon will (SEC13).
     fn expire(&self, slot: &Arc<Slot>) {
         let context = slot.context();
-        let now: SystemTime = self.wheel.clock().wall();
-        match context.expires_at() {
-            Some(at) if at <= now => {
-                self.close_session(context.id(), close::EXPIRED, "the session has expired", "expired");
-            }
-            Some(_) => self.watch_expiry(slot, &context),
-            None => {}
+        let Some(at) = context.expires_at() else { return };
+        let left = at.duration_since(self.wheel.clock().wall()).unwrap_or_default();
+        if left.is_zero() {
+            self.close_slot(slot, close::EXPIRED, "the session has expired", "expired");
+            return;
         }
+        if left <= self.warning() {
+            let data = serde_json::json!({ "expires_in_ms": u64::try_from(left.as_millis()).unwrap_or(u64::MAX) });
+            self.emit(&Scope::session(context.id().clone()), "session.expiring", Some(&data));
+        }
+        self.watch_expiry(slot, &context);
+    }
+
+    fn warning(&self) -> Duration {
+        Duration::from_millis(self.config.expiry_warning_ms)
+    }
+
+    /// Ends all sessions that a revocation means, and keeps them out.
+    pub(crate) fn revoke(&self, revocation: Revocation) -> usize {
+        // Barred before it looks who is there: whoever opens a session meanwhile looks again afterwards.
+        self.revoked.bar(revocation.clone());
+        let slots = match &revocation {
+            Revocation::Session(id) => self.table.get(id).into_iter().collect(),
+            Revocation::User(user) => self.table.of_user(user),
+            Revocation::Attribute(name, value) => self.table.with_attribute(name, value),
+        };
+        let close = |slot: &Arc<Slot>| self.close_slot(slot, close::POLICY, "the session was revoked", "revoked");
+        slots.iter().filter(|slot| close(slot)).count()
     }
 
     /// The last connection left: the tree may go after a while, and later the session.
@@ -287,7 +318,7 @@ impl Core {
         let tree_until = since_ms + self.config.idle_tree_ms;
         let session_until = since_ms + self.config.idle_session_ms;
         if session_until <= now_ms {
-            self.close_session(slot.context().id(), close::NORMAL, "idle", "idle");
+            self.close_slot(slot, close::NORMAL, "idle", "idle");
             return;
         }
         if tree_until <= now_ms {
@@ -308,13 +339,19 @@ impl Core {
 
     /// Forgets a session and ends its connections. False if it is not open.
     pub(crate) fn close_session(&self, id: &str, code: u16, words: &'static str, reason: &'static str) -> bool {
-        let Some(slot) = self.table.remove(id) else { return false };
-        self.idle_trees.remove(&slot);
+        self.table.get(id).is_some_and(|slot| self.close_slot(&slot, code, words, reason))
+    }
+
+    fn close_slot(&self, slot: &Arc<Slot>, code: u16, words: &'static str, reason: &'static str) -> bool {
+        if !self.table.remove(slot) {
+            return false;
+        }
+        self.idle_trees.remove(slot);
         slot.tasks().iter().for_each(|task| task.cancel());
         for link in slot.close() {
             link.end(code, words, reason);
         }
-        self.observers.emit(|| Event::SessionClosed { session: id.into(), reason });
+        self.observers.emit(|| Event::SessionClosed { session: slot.context().id().clone(), reason });
         true
     }
 

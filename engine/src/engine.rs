@@ -39,6 +39,7 @@ use crate::render::memo::Memo;
 use crate::render::pack::PackLimits;
 use crate::render::registry::{IntoDescriptor, Source};
 use crate::sessions::evict::IdleTrees;
+use crate::sessions::revoked::{Revocation, Revoked};
 use crate::sessions::table::Table;
 use crate::stats::Stats;
 
@@ -162,6 +163,7 @@ impl EngineBuilder {
             schedule: Schedule::new(config.debounce_ms),
             wheel: Arc::clone(&wheel),
             idle_trees: IdleTrees::new(config.max_idle_trees),
+            revoked: Revoked::new(config.max_revoked),
             delivery: Delivery {
                 memo: Memo::new(config.cache_bytes),
                 max_frame_bytes: config.max_frame_bytes,
@@ -363,10 +365,14 @@ impl Engine {
         self.core.close_session(id, close::NORMAL, "the session was closed", "closed")
     }
 
-    /// Forgets a session, closes its connections (1008), and bars its id from coming back.
-    pub fn revoke(&self, id: &str) -> bool {
-        self.core.table.revoke(id);
-        self.core.close_session(id, close::POLICY, "the session was revoked", "revoked")
+    /// Ends sessions at once (1008), and keeps them out from now on. Answers how many were open.
+    pub fn revoke(&self, revocation: Revocation) -> usize {
+        self.core.revoke(revocation)
+    }
+
+    /// Lets whom a revocation barred come back. False if it barred nobody.
+    pub fn lift(&self, revocation: &Revocation) -> bool {
+        self.core.revoked.lift(revocation)
     }
 
     /// Binds a consumer to a session, opening the session if need be.
@@ -408,7 +414,9 @@ impl Engine {
         let outbox = Outbox::new(greeting, delay_ms, core.config.max_outbox_bytes);
         let link = Arc::new(Link::new(number, is_tab, core.now_ms(), outbox));
         if !slot.attach(Arc::clone(&link)) {
-            return Err(ConnectError::Expired);
+            // It was closed since it was found: idle, expired or revoked. Looked for anew, it is made again or refused.
+            drop(counted);
+            return self.bind(session, is_tab);
         }
         let tab = if is_tab { TabPeer::open(core, &slot, Arc::clone(&link)) } else { None };
         if is_tab && tab.is_none() {

@@ -71,7 +71,7 @@ mod busy;
 
 mod deliver;
 
-mod sessions;
+pub mod sessions;
 
 pub mod refresh;
 
@@ -110,4 +110,5 @@ pub use render::action::{Action, IntoOutcome, Invocation, Outcome};
 pub use render::descriptor::{Descriptor, Item};
 pub use render::registry::{IntoDescriptor, IntoLoaded, Sharing, Source, WindowRequest};
 pub use render::task::Task;
+pub use sessions::revoked::Revocation;
 pub use stats::Stats;

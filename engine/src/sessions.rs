@@ -9,3 +9,5 @@ pub(crate) mod slot;
 pub(crate) mod table;
 
 pub(crate) mod evict;
+
+pub mod revoked;

@@ -66,7 +66,7 @@ fn missing_window(tree: &Tree, at: &Text, node: TreeNode<'_>, view: &ViewOptions
     let meta = node.fields()?.read_meta();
     let total = meta.total_children?;
     let entry = tree.layout().covering(at).filter(|entry| entry.source.window.is_some())?;
-    let inline = node.children().count() as u64;
+    let inline = meta.window.map_or_else(|| node.children().count() as u64, |window| window[1]);
     let [first, count] = match view.window {
         Some(window) => window,
         // A list that shows nothing of itself is loaded when it is asked for more than a stub of it.

@@ -55,8 +55,8 @@ struct Tally {
 struct Pass {
     ticket: u64,
     traces: Mutex<HashMap<usize, Arc<SourceTrace>>>,
-    /// Results of async sources, by slot and source.
-    awaited: Mutex<HashMap<(usize, usize), Rendered>>,
+    /// Results of async sources and for which claims, by slot and source.
+    awaited: Mutex<HashMap<(usize, usize), (Arc<Context>, Rendered)>>,
     tally: Tally,
 }
 
@@ -120,6 +120,7 @@ impl Passes {
             tally: Tally::default(),
         });
         let jobs: Arc<[Job]> = jobs.into();
+        jobs.iter().filter(|job| job.first).for_each(|job| job.slot.expect_tree());
         self.await_async_sources(&pass, &jobs).await;
         for done in self.run_on_workers(&pass, &jobs).await {
             done.wait().await;
@@ -194,10 +195,14 @@ impl Passes {
 
     fn fragment(&self, pass: &Pass, job: &Job, base: &Base, entry: &Entry, known: Option<&Fragment>) -> Fragment {
         let awaited = pass.awaited.lock().remove(&(address(&job.slot), address(&entry.source)));
-        let rendered = awaited.unwrap_or_else(|| match entry.source.describe {
+        // What was awaited for other claims, or before a later pass, may be older than what the slot has.
+        let awaited = awaited.filter(|(context, _)| !base.overtaken && Arc::ptr_eq(context, &base.context));
+        let rendered = awaited.map(|(_, rendered)| rendered).unwrap_or_else(|| match entry.source.describe {
             Describe::Blocking(_) => self.evaluate(pass, base, entry),
-            // It was registered after this pass had looked which sources to await.
-            Describe::Async(_) => self.runtime.block_on(self.evaluate_async(pass, &base.context, entry)),
+            // It was registered after this pass had looked which sources to await, or has to be asked again.
+            Describe::Async(_) => {
+                self.runtime.block_on(self.evaluate_async(pass, &base.context, entry, base.overtaken))
+            }
         });
         match rendered {
             Rendered::Fragment(fragment) => fragment,
@@ -227,9 +232,9 @@ impl Passes {
         }
     }
 
-    async fn evaluate_async(&self, pass: &Pass, context: &Arc<Context>, entry: &Entry) -> Rendered {
+    async fn evaluate_async(&self, pass: &Pass, context: &Arc<Context>, entry: &Entry, afresh: bool) -> Rendered {
         let run = async || self.report(pass, entry, context, self.renderer.evaluate_async(entry, context).await);
-        if entry.source.sharing == Sharing::Never {
+        if entry.source.sharing == Sharing::Never || afresh {
             return run().await.rendered;
         }
         let trace = pass.trace(&entry.source);
@@ -258,7 +263,7 @@ impl Passes {
         let mut layouts: Vec<(&Job, Arc<Layout>)> = Vec::new();
         {
             let registry = self.registry.read();
-            for job in jobs.iter().filter(|job| job.first || job.slot.is_resident()) {
+            for job in jobs.iter().filter(|job| job.first || job.slot.wants_refresh()) {
                 let layout = job.slot.layout(&registry);
                 if layout.has_async() {
                     layouts.push((job, layout));
@@ -278,8 +283,9 @@ impl Passes {
     }
 
     async fn await_source(&self, pass: &Pass, job: &Job, entry: &Entry) {
-        let rendered = self.evaluate_async(pass, &job.slot.context(), entry).await;
-        pass.awaited.lock().insert((address(&job.slot), address(&entry.source)), rendered);
+        let context = job.slot.context();
+        let rendered = self.evaluate_async(pass, &context, entry, false).await;
+        pass.awaited.lock().insert((address(&job.slot), address(&entry.source)), (context, rendered));
     }
 
     fn report(&self, pass: &Pass, entry: &Entry, context: &Context, evaluation: Evaluation) -> Evaluation {

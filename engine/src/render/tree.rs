@@ -172,6 +172,12 @@ impl<'t> TreeNode<'t> {
         self.node.is_some_and(|node| node.children().any(|child| child.id() == id))
     }
 
+    /// How many of the first children are the inline part of a longer list.
+    pub(crate) fn listed(&self) -> Option<usize> {
+        let window = self.fields()?.read_meta().window?;
+        usize::try_from(window[1]).ok()
+    }
+
     /// A node that stands here only for one view, such as an item that a query loaded.
     pub(crate) const fn foreign(&self, node: NodeRef<'t>) -> Self {
         Self { tree: self.tree, place: None, node: Some(node) }

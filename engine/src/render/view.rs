@@ -125,7 +125,11 @@ impl<'t> View<'t> {
     fn kept(&self, node: TreeNode<'t>, level: u32) -> impl Iterator<Item = TreeNode<'t>> + use<'t> {
         let filter = &self.options.filter;
         let loaded = self.loaded.filter(|_| level == 0);
-        let own = loaded.is_none().then(|| node.children()).into_iter().flatten();
+        // A window is cut from the list itself: what is registered below a list of which only a part is inline is not
+        // part of it.
+        let windowed = level == 0 && self.options.window.is_some();
+        let list = if windowed { node.listed() } else { None };
+        let own = loaded.is_none().then(|| node.children()).into_iter().flatten().take(list.unwrap_or(usize::MAX));
         let instead = loaded.into_iter().flat_map(move |(_, run)| run.siblings().map(move |child| node.foreign(child)));
         own.chain(instead).filter(move |child| filter.keeps(child))
     }

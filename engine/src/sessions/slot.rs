@@ -74,6 +74,8 @@ struct State {
     idle_since_ms: Option<u64>,
     /// Which entries on the wheel look after this slot; see [`Watch`].
     watched: u8,
+    /// How many passes are about to make a first tree, and may have evaluated for it already.
+    expected: u16,
     closed: bool,
 }
 
@@ -179,6 +181,7 @@ impl Slot {
             ticket: 0,
             idle_since_ms: Some(now_ms),
             watched: 0,
+            expected: 0,
             closed: false,
         };
         Self { state: Mutex::new(state), changed: Signal::new() }
@@ -225,7 +228,13 @@ impl Slot {
     /// Whether a refresh has something to do: there is a tree, or a pass is about to make one.
     pub(crate) fn wants_refresh(&self) -> bool {
         let state = self.state.lock();
-        state.current.is_some() || !matches!(state.turn, Turn::Free)
+        state.current.is_some() || state.expected > 0 || !matches!(state.turn, Turn::Free)
+    }
+
+    /// A pass begins that will make a first tree: what changes from now on has to be rendered again.
+    pub(crate) fn expect_tree(&self) {
+        let mut state = self.state.lock();
+        state.expected = state.expected.saturating_add(1);
     }
 
     /// Waits for a tree; `None` if the slot is closed instead.
@@ -245,7 +254,11 @@ impl Slot {
     /// Takes the turn for a pass, or leaves word of what is wanted.
     pub(crate) fn begin(&self, ticket: u64, paths: &Paths, first: bool, registry: &Registry) -> Begin {
         let mut state = self.state.lock();
-        if state.closed || (state.current.is_none() && !first && matches!(state.turn, Turn::Free)) {
+        if first {
+            state.expected = state.expected.saturating_sub(1);
+        }
+        let wanted = first || state.current.is_some() || state.expected > 0 || !matches!(state.turn, Turn::Free);
+        if state.closed || !wanted {
             return Begin::Skip;
         }
         match &mut state.turn {

@@ -25,7 +25,6 @@ struct Inner {
     by_id: HashMap<Text, usize>,
     by_user: HashMap<Text, HashSet<usize>>,
     by_attribute: HashMap<Text, BTreeMap<Text, HashSet<usize>>>,
-    revoked: HashSet<Text>,
 }
 
 /// A session's place, and whether it was made just now.
@@ -49,9 +48,6 @@ impl Table {
     /// Finds or makes the place of a session. The claims given are the ones that hold from now on.
     pub(crate) fn open(&self, context: &Arc<Context>, now_ms: u64) -> Result<Opened, ConnectError> {
         let mut inner = self.inner.write();
-        if inner.revoked.contains(context.id()) {
-            return Err(ConnectError::Revoked);
-        }
         if let Some(at) = inner.by_id.get(context.id()).copied() {
             let slot = Arc::clone(&inner.slots[at]);
             let before = slot.set_context(Arc::clone(context));
@@ -69,18 +65,18 @@ impl Table {
         Ok(Opened { slot, new: true, before: None })
     }
 
-    /// Forgets a session and hands over its place.
-    pub(crate) fn remove(&self, id: &str) -> Option<Arc<Slot>> {
+    /// Forgets a session. False if its place is not (or no longer) this one: another may have come under the same id.
+    pub(crate) fn remove(&self, slot: &Arc<Slot>) -> bool {
         let mut inner = self.inner.write();
-        let at = inner.by_id.remove(id)?;
-        let slot = inner.slots.remove(at);
-        inner.unindex(at, &slot.context());
-        Some(slot)
-    }
-
-    /// Bars a session from coming back.
-    pub(crate) fn revoke(&self, id: &str) {
-        self.inner.write().revoked.insert(id.into());
+        let context = slot.context();
+        let Some(at) = inner.by_id.get(context.id()).copied() else { return false };
+        if !Arc::ptr_eq(&inner.slots[at], slot) {
+            return false;
+        }
+        inner.by_id.remove(context.id());
+        inner.slots.remove(at);
+        inner.unindex(at, &context);
+        true
     }
 
     pub(crate) fn all(&self) -> Vec<Arc<Slot>> {

@@ -1,7 +1,7 @@
 //! What a connection begins with.
 
 use grove_engine::testing::TestConsumer;
-use grove_engine::{CAPABILITIES, Config, ConnectError, Descriptor, Engine, Frame, Session};
+use grove_engine::{CAPABILITIES, Config, ConnectError, Descriptor, Engine, Frame, Revocation, Session};
 use serde_json::{Value, json};
 
 use crate::apps::{Log, clocked, engine, engine_with, kinds, person};
@@ -130,7 +130,7 @@ async fn who_may_not_come_in_gets_no_connection_and_no_hello() {
     assert_eq!(ends(Session::new("a")), Ok(()));
     clock.advance(60_000);
     assert_eq!(ends(Session::new("a")), Err(ConnectError::Expired));
-    assert!(!engine.revoke("b"), "it was not open, and may not come");
+    assert_eq!(engine.revoke(Revocation::session("b")), 0, "it was not open, and may not come");
     assert_eq!(engine.connect(&Session::new("b")).map(drop), Err(ConnectError::Revoked));
     let _first = engine.connect(&Session::new("c")).unwrap();
     assert!(matches!(engine.connect(&Session::new("c")), Err(ConnectError::Full(_))));
@@ -149,7 +149,7 @@ async fn after_a_revocation_the_connections_are_closed_and_stay_out() {
     let engine = engine_with(|_| {});
     let mut consumer = TestConsumer::connect(&engine, Session::new("s")).await;
     consumer.subscribe("/").await;
-    assert!(engine.revoke("s"));
+    assert_eq!(engine.revoke(Revocation::session("s")), 1);
     let messages = consumer.settled().await;
     assert_eq!((kinds(&messages), consumer.closed()), (vec!["closed"], Some(1008)));
     assert_eq!(engine.connect(&Session::new("s")).map(drop), Err(ConnectError::Revoked));

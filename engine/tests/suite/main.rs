@@ -2,6 +2,7 @@
 
 mod apps;
 
+mod access;
 mod hello;
 mod many_users;
 mod paths;
@@ -9,3 +10,5 @@ mod per_session;
 mod refreshing;
 mod sharing;
 mod tabs;
+mod views;
+mod windows;

@@ -94,10 +94,9 @@ async fn a_refresh_of_all_evaluates_each_view_once() {
 #[tokio::test]
 async fn a_refresh_may_be_limited_to_paths_and_what_is_above_and_below_them() {
     let engine = engine();
-    for path in ["a", "a/b", "a/b/c", "ab", "d"] {
+    for path in ["/", "a", "a/b", "a/b/c", "ab", "d"] {
         engine.register(path, |_: &Session| Descriptor::group());
     }
-    watching(&engine, Session::new("s")).await;
     let (_consumer, _) = watching(&engine, Session::new("s")).await;
     let before = engine.stats().evaluations;
     engine.refresh_now(Scope::all().paths(["/a/b/"])).await;
@@ -362,6 +361,41 @@ async fn a_change_while_an_async_source_makes_the_first_tree_is_not_lost() {
     slow.go.add_permits(100);
     consumer.settled().await;
     assert_eq!(at(consumer.tree(&id), "slow")["properties"]["n"], 1);
+}
+
+#[tokio::test]
+async fn a_change_while_many_sessions_get_their_first_trees_is_not_lost() {
+    let (engine, clock) = clocked(|config| config.debounce_ms = 50);
+    let (number, gate) = (Number::default(), Gate::default());
+    let (read, stand) = (number.clone(), gate.clone());
+    engine.register("n", move |_: &Session| Descriptor::status().prop("n", read.get()));
+    engine.register("slow", move |session: &Session| {
+        if session.can("wait") {
+            stand.pass();
+        }
+        Descriptor::status()
+    });
+    let (_first, _) = watching(&engine, Session::new("first")).await;
+    // All of these share the next pass, which stops in the middle with the number read already.
+    let mut consumers = Vec::new();
+    for id in 0..40 {
+        let session = Session::new(format!("s{id}"));
+        let session = if id % 2 == 0 { session.with_permission("wait") } else { session };
+        let mut consumer = TestConsumer::connect(&engine, session).await;
+        let id = consumer.start_subscription(json!({"path": "/", "depth": -1}));
+        consumers.push((consumer, id));
+    }
+    clock.advance(50);
+    gate.arrived(1).await;
+    number.set(1);
+    engine.refresh(Scope::all());
+    gate.open();
+    engine.settle().await;
+    clock.advance(50);
+    for (consumer, id) in &mut consumers {
+        consumer.settled().await;
+        assert_eq!(at(consumer.tree(id), "n")["properties"]["n"], 1);
+    }
 }
 
 #[tokio::test]

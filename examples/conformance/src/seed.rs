@@ -14,7 +14,7 @@ const MESSAGES_SHOWN: usize = 3;
 pub(crate) const DOC: &str = "hello";
 
 /// The registered paths that each session has for itself, with what is there at first.
-pub(crate) fn session_nodes(read_only: bool) -> [(&'static str, Node); 8] {
+pub(crate) fn session_nodes(read_only: bool) -> [(&'static str, Node); 9] {
     [
         ("ctl", Node::new("ctl", "status").prop("label", "Control").offer([Offer::Driver])),
         ("deep/a/leaf", Node::item("leaf").prop("v", 1)),
@@ -24,6 +24,7 @@ pub(crate) fn session_nodes(read_only: bool) -> [(&'static str, Node); 8] {
         ("mix/a1", Node::new("a1", "status").prop("n", 3)),
         ("prio", prio()),
         ("todos", todos(read_only)),
+        ("tree", tree()),
     ]
 }
 
@@ -74,7 +75,7 @@ pub(crate) fn todo(id: &str, title: &str, done: bool, read_only: bool) -> Node {
 }
 
 /// `/tree`: what a budget of nodes is tried on.
-pub(crate) fn tree() -> Node {
+fn tree() -> Node {
     let inbox = Node::new("inbox", "collection").prop("n", 3).meta("salience", 0.8).plain("clear").with([
         Node::item("m1").prop("s", "x").plain("open").with([Node::item("a1"), Node::item("a2")]),
         Node::item("m2").prop("s", "y").meta("salience", 0.2).with([

@@ -16,13 +16,14 @@ const COOKIE: &str = "session";
 /// Lets in whoever has a well-formed token. With a time to live, a session ends that long after its first
 /// authentication; coming back does not prolong it.
 pub(crate) fn authenticator(ttl: Option<Duration>) -> impl Authenticator {
-    let ends: Mutex<HashMap<String, SystemTime>> = Mutex::default();
+    let ends: Mutex<HashMap<String, Option<SystemTime>>> = Mutex::default();
     authenticate_with(move |request: UpgradeRequest| {
         let token = request.credential(COOKIE).filter(|token| is_valid(token));
         let session = token.ok_or_else(Refusal::unauthorized).map(|token| {
             let session = session_of(&token);
-            match ttl {
-                Some(ttl) => session.with_expiry(*ends.lock().entry(token).or_insert_with(|| now() + ttl)),
+            let ends_at = ttl.and_then(|ttl| *ends.lock().entry(token).or_insert_with(|| now().checked_add(ttl)));
+            match ends_at {
+                Some(at) => session.with_expiry(at),
                 None => session,
             }
         });

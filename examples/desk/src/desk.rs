@@ -116,7 +116,7 @@ impl Desk {
             self.inner.engine.refresh(scope);
         }
         if let Some(login) = change.ended_login() {
-            self.inner.engine.revoke(login);
+            self.inner.engine.revoke(grove_engine::Revocation::session(login));
         }
         // An error means that no page is open.
         let _ = self.inner.changes.send(change);

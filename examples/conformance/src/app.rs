@@ -1,0 +1,37 @@
+//! The app as a whole: its data, its engine, and what connects the two.
+
+use std::sync::Arc;
+
+use grove_engine::Engine;
+
+use crate::catalog::Catalog;
+use crate::options::Options;
+use crate::state::State;
+use crate::tree::Tree;
+
+/// The running app.
+#[derive(Debug)]
+pub(crate) struct App {
+    pub(crate) engine: Engine,
+    pub(crate) state: Arc<State>,
+    pub(crate) tree: Arc<Tree>,
+    /// How long a change may take to be shown, in ms.
+    pub(crate) debounce_ms: u64,
+}
+
+impl App {
+    /// Wires everything together. Actions hold the app weakly: the engine holds them, and the app the engine.
+    ///
+    /// # Panics
+    /// Outside a tokio runtime.
+    pub(crate) fn new(options: &Options) -> Arc<Self> {
+        Arc::new_cyclic(|app| {
+            let state = Arc::new(State::new());
+            let catalog = Catalog::new(&state, app);
+            let tree = Arc::new(Tree::new(Arc::clone(&state), catalog));
+            let engine = Engine::builder("app", "Conf App").config(options.config()).build();
+            tree.register(&engine);
+            Self { engine, state, tree, debounce_ms: options.debounce_ms }
+        })
+    }
+}

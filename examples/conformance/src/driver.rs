@@ -1,0 +1,166 @@
+//! What driver actions do.
+
+use std::time::Duration;
+
+use grove_engine::model::path;
+use grove_engine::{ActionError, Invocation, Outcome, Scope, Task};
+use serde_json::{Map, Value, json};
+use tokio::time::sleep;
+
+use crate::app::App;
+use crate::content::Reference;
+use crate::own::{Changed, LATE, Own};
+use crate::step::Step;
+use crate::tree::is_registered;
+
+/// In how many steps a task of `async` gets on.
+const TASK_STEPS: u32 = 4;
+
+impl App {
+    /// Does a driver action that needs not wait. The session's data is locked all the while, so that nobody renders half
+    /// of a change.
+    pub(crate) fn drive(&self, call: &Invocation<Value>, action: &str) -> Result<Outcome, ActionError> {
+        let step = Step::read(action, &call.params)?;
+        let own = self.state.own(call.session.id());
+        let mut own = own.lock();
+        self.perform(call, &mut own, step)
+    }
+
+    /// Does a driver action that waits.
+    pub(crate) async fn drive_and_wait(&self, call: Invocation<Value>, action: &str) -> Result<Outcome, ActionError> {
+        match Step::read(action, &call.params)? {
+            Step::Many { steps } => self.many(&call, &steps).await,
+            Step::Burst { n } => self.burst(&call, n).await,
+            Step::Sleep { ms } => {
+                sleep(Duration::from_millis(ms)).await;
+                Ok(Outcome::done())
+            }
+            step => {
+                let own = self.state.own(call.session.id());
+                let mut own = own.lock();
+                self.perform(&call, &mut own, step)
+            }
+        }
+    }
+
+    /// Does all steps as one change, up to the first that fails. All are read before the first is done. What is waited
+    /// for comes first, since the change is one.
+    async fn many(&self, call: &Invocation<Value>, steps: &[Value]) -> Result<Outcome, ActionError> {
+        let steps = steps.iter().map(Step::read_entry).collect::<Result<Vec<_>, _>>()?;
+        for step in &steps {
+            if let Step::Sleep { ms } = step {
+                sleep(Duration::from_millis(*ms)).await;
+            }
+        }
+        let own = self.state.own(call.session.id());
+        let mut own = own.lock();
+        for step in steps {
+            self.perform(call, &mut own, step)?;
+        }
+        Ok(Outcome::done())
+    }
+
+    async fn burst(&self, call: &Invocation<Value>, n: u64) -> Result<Outcome, ActionError> {
+        let session = call.session.id();
+        let own = self.state.own(session);
+        for at in 1..=n {
+            own.lock().burst(at)?;
+            self.engine.refresh_now(Scope::session(session).paths(["todos"])).await;
+        }
+        Ok(Outcome::done())
+    }
+
+    fn perform(&self, call: &Invocation<Value>, own: &mut Own, step: Step) -> Result<Outcome, ActionError> {
+        let session = call.session.id();
+        match step {
+            Step::Set { node, key, value } => own.set(&node, &key, value)?,
+            Step::Unset { node, key } => own.unset(&node, &key)?,
+            Step::Insert { id, index } => own.insert(&id, index)?,
+            Step::Remove { id } => own.remove(&id)?,
+            Step::Order { ids } => own.order(&ids)?,
+            Step::Meta { node, meta } => own.set_meta(&node, meta)?,
+            Step::Unmeta { node } => own.set_meta(&node, Map::new())?,
+            Step::Acts { node, names } => own.set_offers(&node, names)?,
+            Step::Retype { node, kind } => own.set_kind(&node, &kind)?,
+            Step::Cref { node, content } => own.set_content(&node, content.map(Reference::read).transpose()?)?,
+            Step::Gone { path, gone } => self.set_gone(session, own, &path, gone)?,
+            Step::Late { on } => self.set_late(session, own, on)?,
+            Step::Fail { code, message } => {
+                return Err(ActionError::new(code.unwrap_or_else(|| "internal".to_owned()), message));
+            }
+            Step::MutateFail {} => {
+                own.set("/todos/t1", "title", "changed".into())?;
+                return Err(ActionError::conflict("it changed something, and then it failed"));
+            }
+            Step::Panic {} => panic!("asked to panic"),
+            Step::Break { path, broken } => {
+                self.state.set_broken(session, &registered(own, &path)?, broken);
+            }
+            Step::Async { ms } => return self.start(call, ms),
+            Step::Scalar {} => return Ok(Outcome::data(7)),
+            Step::Typed(params) => return Ok(Outcome::data(params)),
+            Step::Emit { name, data } => {
+                self.engine.emit(Scope::session(session), &name, data.as_ref());
+            }
+            Step::Burst { n } if n > 0 => own.burst(n)?,
+            Step::Grow { n } => own.grow(n),
+            Step::Board { text } => self.set_board(session, text),
+            Step::BadNodes {} => own.spoil()?,
+            Step::Nothing {} | Step::Burst { .. } | Step::Sleep { .. } => {}
+            Step::Many { .. } => return Err(ActionError::internal("`many` cannot be a step of itself")),
+        }
+        Ok(Outcome::done())
+    }
+
+    fn set_gone(&self, session: &str, own: &mut Own, path: &str, gone: bool) -> Changed {
+        let path = registered(own, path)?;
+        let changed = if gone { own.gone.insert(path.clone()) } else { own.gone.remove(&path) };
+        if changed { self.register_anew(session, own, &path) } else { Ok(()) }
+    }
+
+    fn set_late(&self, session: &str, own: &mut Own, on: bool) -> Changed {
+        let back = own.gone.remove(LATE);
+        if own.set_late(on) || back { self.register_anew(session, own, LATE) } else { Ok(()) }
+    }
+
+    /// Lets the engine know whether a session has something at a path.
+    fn register_anew(&self, session: &str, own: &Own, path: &str) -> Changed {
+        let told = if own.gone.contains(path) {
+            self.engine.unregister_for(session, path)
+        } else if path == LATE && own.is_late() {
+            self.engine.register_for(session, path, self.tree.own_source(LATE))
+        } else {
+            self.engine.restore_for(session, path)
+        };
+        told.map_err(|error| ActionError::internal(error.to_string()))
+    }
+
+    /// Changes the board for everybody. The caller's own tree is refreshed with the result of the call.
+    fn set_board(&self, session: &str, text: String) {
+        self.state.set_board(text);
+        let caller = session.to_owned();
+        self.engine.refresh(Scope::matching(move |other| other.id() != caller).paths(["board"]));
+    }
+
+    /// Starts a task that is done, and shown to be, within `ms`.
+    fn start(&self, call: &Invocation<Value>, ms: u64) -> Result<Outcome, ActionError> {
+        let step = Duration::from_millis(ms.saturating_sub(self.debounce_ms)).mul_f64(0.9) / TASK_STEPS;
+        call.start_task("waiting", move |task: Task| async move {
+            for at in 0..TASK_STEPS {
+                task.progress(f64::from(at) / f64::from(TASK_STEPS), "waiting");
+                sleep(step).await;
+            }
+            Ok(json!({ "waited_ms": ms }))
+        })
+    }
+}
+
+/// The normal spelling of a path that is registered for everybody, or for this session.
+fn registered(own: &Own, path: &str) -> Result<String, ActionError> {
+    let normal = path::normal(path);
+    if is_registered(&normal) || (normal == LATE && own.is_late()) {
+        Ok(normal.into())
+    } else {
+        Err(ActionError::not_found(format!("nothing is registered at `{path}`")))
+    }
+}

@@ -1,0 +1,44 @@
+//! A small provider with a fixed tree and actions that change it in every way the protocol knows. Any SLOP client can
+//! drive it, so the same black-box tests run against any build.
+//!
+//! ```text
+//!   POST /control/..      an action
+//!          |                  |
+//!       control            catalog -> driver, step by step
+//!          |                  |
+//!          '------.    .------'
+//!                 v    v
+//!                 state        own: what one session has, node by node
+//!                   |
+//!                 tree         descriptor functions
+//!                   |
+//!                 engine       /slop
+//! ```
+//!
+//! | module | what it knows |
+//! |---|---|
+//! | `options`, `tokens` | the command line; who may connect, and who that is |
+//! | `node`, `seed` | the model of a node, and the tree that each session starts with |
+//! | `state`, `own` | what is remembered, and every way to change it |
+//! | `step`, `content`, `driver` | the driver actions: how a call is read, and what it does |
+//! | `catalog`, `tree` | actions and descriptors for the engine |
+//! | `control` | what can be done over HTTP |
+//! | `app`, `server` | all of it together, and served |
+
+mod app;
+mod catalog;
+mod content;
+mod control;
+mod driver;
+mod node;
+mod options;
+mod own;
+mod seed;
+mod server;
+mod state;
+mod step;
+mod tokens;
+mod tree;
+
+pub use options::Options;
+pub use server::{Running, start};

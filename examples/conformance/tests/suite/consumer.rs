@@ -1,0 +1,235 @@
+//! A consumer, written by hand, that checks everything it hears.
+
+use std::collections::BTreeMap;
+use std::net::SocketAddr;
+
+use futures_util::{SinkExt, StreamExt};
+use serde_json::{Value, json};
+use tokio::net::TcpStream;
+use tokio_tungstenite::tungstenite::client::IntoClientRequest;
+use tokio_tungstenite::tungstenite::{Error, Message};
+use tokio_tungstenite::{MaybeTlsStream, WebSocketStream};
+
+use crate::mirror::{self, Mirror, without_empty_lists};
+use crate::running::soon;
+
+type Socket = WebSocketStream<MaybeTlsStream<TcpStream>>;
+
+/// A WebSocket, or the status that was answered instead.
+pub(crate) async fn upgrade(url: &str, headers: &[(&'static str, &str)]) -> Result<Socket, u16> {
+    let mut request = url.into_client_request().unwrap();
+    for (name, value) in headers {
+        request.headers_mut().append(*name, value.parse().unwrap());
+    }
+    match soon("an upgrade", tokio_tungstenite::connect_async(request)).await {
+        Ok((socket, _)) => Ok(socket),
+        Err(Error::Http(response)) => Err(response.status().as_u16()),
+        Err(other) => panic!("neither a connection nor a refusal: {other}"),
+    }
+}
+
+/// One connection with its subscriptions.
+pub(crate) struct Consumer {
+    socket: Socket,
+    sent: u64,
+    version: u64,
+    subscriptions: BTreeMap<String, (Value, Mirror)>,
+}
+
+/// What an invocation brought: everything that came before the result, and the result.
+#[derive(Debug)]
+pub(crate) struct Done {
+    pub(crate) before: Vec<Value>,
+    pub(crate) result: Value,
+}
+
+impl Done {
+    /// The operations of the patches for one subscription.
+    pub(crate) fn ops(&self, subscription: &str) -> Vec<Value> {
+        let patches = self.before.iter().filter(|message| message["subscription"] == subscription);
+        patches.flat_map(|patch| patch["ops"].as_array().unwrap().clone()).collect()
+    }
+
+    /// How many messages came for one subscription.
+    pub(crate) fn messages(&self, subscription: &str) -> usize {
+        let of = |message: &&Value| message["subscription"] == subscription || message["id"] == subscription;
+        self.before.iter().filter(of).count()
+    }
+
+    pub(crate) fn code(&self) -> &str {
+        self.result["error"]["code"].as_str().unwrap_or("none")
+    }
+}
+
+impl Consumer {
+    pub(crate) async fn connect(address: SocketAddr, token: &str) -> Self {
+        let socket = upgrade(&format!("ws://{address}/slop?token={token}"), &[]).await.expect("to be let in");
+        let mut consumer = Self { socket, sent: 0, version: 0, subscriptions: BTreeMap::new() };
+        let hello = consumer.hear().await;
+        assert_eq!(hello["type"], "hello");
+        assert_eq!(hello["provider"]["id"], "app");
+        assert_eq!(hello["provider"]["name"], "Conf App");
+        consumer
+    }
+
+    pub(crate) async fn say(&mut self, message: &Value) {
+        soon("to be heard", self.socket.send(Message::text(message.to_string()))).await.unwrap();
+    }
+
+    /// The next message, after it was applied to the mirrors.
+    pub(crate) async fn hear(&mut self) -> Value {
+        loop {
+            match soon("a message", self.socket.next()).await.expect("an open connection").unwrap() {
+                Message::Text(text) => {
+                    let message: Value = serde_json::from_str(&text).unwrap();
+                    self.take_in(&message);
+                    return message;
+                }
+                Message::Ping(_) => {}
+                other => panic!("not a message of the protocol: {other:?}"),
+            }
+        }
+    }
+
+    /// Reads on until a message is what was wanted. Answers all that was heard.
+    pub(crate) async fn hear_until(&mut self, wanted: impl Fn(&Value) -> bool) -> Vec<Value> {
+        let mut heard = Vec::new();
+        loop {
+            heard.push(self.hear().await);
+            if wanted(&heard[heard.len() - 1]) {
+                return heard;
+            }
+        }
+    }
+
+    /// Reads on until the mirror of the first subscription is as wanted.
+    pub(crate) async fn until(&mut self, wanted: impl Fn(&Value) -> bool) {
+        while !wanted(self.tree()) {
+            self.hear().await;
+        }
+    }
+
+    /// Reads on until the server closes. Answers the code.
+    pub(crate) async fn closed(&mut self) -> u16 {
+        loop {
+            match soon("a close frame", self.socket.next()).await.expect("a close frame").unwrap() {
+                Message::Close(frame) => return frame.expect("a code").code.into(),
+                Message::Text(text) => self.take_in(&serde_json::from_str(&text).unwrap()),
+                _ => {}
+            }
+        }
+    }
+
+    pub(crate) async fn leave(mut self) {
+        soon("a farewell", self.socket.close(None)).await.unwrap();
+        while let Some(Ok(_)) = soon("the end", self.socket.next()).await {}
+    }
+
+    fn take_in(&mut self, message: &Value) {
+        let version = message.get("version").map(|version| version.as_u64().expect("a whole version"));
+        if let Some(version) = version {
+            assert!(version >= self.version, "a version never goes back: {message}");
+            self.version = version;
+        }
+        match message["type"].as_str() {
+            Some("patch") => {
+                let id = message["subscription"].as_str().unwrap();
+                self.subscriptions.get_mut(id).expect("a subscription").1.patch(message);
+            }
+            Some("snapshot") => {
+                let id = message["id"].as_str().unwrap();
+                if let Some((_, mirror)) = self.subscriptions.get_mut(id) {
+                    *mirror = Mirror::of_snapshot(message);
+                }
+            }
+            _ => {}
+        }
+    }
+
+    fn next_id(&mut self, kind: &str) -> String {
+        self.sent += 1;
+        format!("{kind}-{}", self.sent)
+    }
+
+    /// Sends a request. Answers all that was heard up to its answer, and the answer.
+    async fn ask(&mut self, mut request: Value, kind: &str) -> (Vec<Value>, Value) {
+        let id = self.next_id(kind);
+        request["id"] = json!(id);
+        self.say(&request).await;
+        let mut heard = self.hear_until(|message| message["id"] == id.as_str()).await;
+        let answer = heard.pop().unwrap();
+        (heard, answer)
+    }
+
+    /// Subscribes. Answers the id.
+    pub(crate) async fn subscribe(&mut self, path: &str, depth: i64) -> String {
+        let options = json!({"type": "subscribe", "path": path, "depth": depth});
+        let (_, snapshot) = self.ask(options.clone(), "sub").await;
+        assert_eq!(snapshot["type"], "snapshot", "{snapshot}");
+        let id = snapshot["id"].as_str().unwrap().to_owned();
+        self.subscriptions.insert(id.clone(), (options, Mirror::of_snapshot(&snapshot)));
+        id
+    }
+
+    /// The answer to a query: a snapshot, or an error.
+    pub(crate) async fn query(&mut self, options: &Value) -> Value {
+        let mut query = json!({"type": "query"});
+        query.as_object_mut().unwrap().extend(options.as_object().unwrap().clone());
+        self.ask(query, "q").await.1
+    }
+
+    /// The tree at a path, asked for afresh.
+    pub(crate) async fn look(&mut self, path: &str) -> Value {
+        let answer = self.query(&json!({"path": path, "depth": -1})).await;
+        assert_eq!(answer["type"], "snapshot", "{answer}");
+        answer["tree"].clone()
+    }
+
+    /// The first subscription's mirror.
+    pub(crate) fn tree(&self) -> &Value {
+        &self.subscriptions.values().next().expect("a subscription").1.tree
+    }
+
+    /// A node of the first subscription's mirror; `Null` if there is none.
+    pub(crate) fn at(&self, path: &str) -> Value {
+        mirror::at(self.tree(), path)
+    }
+
+    pub(crate) fn mirror(&self, subscription: &str) -> &Value {
+        &self.subscriptions[subscription].1.tree
+    }
+
+    pub(crate) async fn invoke(&mut self, path: &str, action: &str, params: Value) -> Done {
+        let request = json!({"type": "invoke", "path": path, "action": action, "params": params});
+        let (before, result) = self.ask(request, "inv").await;
+        assert_eq!(result["type"], "result", "{result}");
+        Done { before, result }
+    }
+
+    /// Invokes a driver action. The mirrors must be right the moment the result is there.
+    pub(crate) async fn drive(&mut self, action: &str, params: Value) -> Done {
+        let done = self.invoke("/ctl", action, params).await;
+        self.check().await;
+        done
+    }
+
+    /// Invokes a driver action that must succeed.
+    pub(crate) async fn make(&mut self, action: &str, params: Value) -> Done {
+        let done = self.drive(action, params).await;
+        assert_eq!(done.result["status"], "ok", "{}", done.result);
+        done
+    }
+
+    /// Every mirror equals a fresh query of the same path and depth.
+    pub(crate) async fn check(&mut self) {
+        let views: Vec<(String, Value)> = self.subscriptions.iter().map(|(id, (view, _))| (id.clone(), view.clone())).collect();
+        for (id, view) in views {
+            // Before the query: what comes with it was not there with the result.
+            let mirror = without_empty_lists(self.mirror(&id));
+            let fresh = self.query(&json!({"path": view["path"], "depth": view["depth"]})).await;
+            if fresh["error"]["code"] != "not_found" {
+                assert_eq!(mirror, without_empty_lists(&fresh["tree"]), "the mirror of {view}");
+            }
+        }
+    }
+}

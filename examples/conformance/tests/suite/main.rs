@@ -1,0 +1,15 @@
+//! The app over real sockets, as a consumer written by hand sees it.
+
+mod board;
+mod consumer;
+mod control;
+mod driver;
+mod http;
+mod inbox;
+mod mirror;
+mod process;
+mod registration;
+mod running;
+mod sessions;
+mod shape;
+mod todos;

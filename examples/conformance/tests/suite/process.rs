@@ -1,0 +1,63 @@
+//! The binary: its start line, its flags, its end.
+
+use std::process::Stdio;
+
+use serde_json::json;
+use tokio::io::{AsyncBufReadExt, AsyncReadExt, BufReader};
+use tokio::process::{Child, Command};
+
+use crate::consumer::Consumer;
+use crate::running::{Running, soon};
+
+fn command() -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_conformance"));
+    command.stdout(Stdio::piped()).stderr(Stdio::piped()).kill_on_drop(true);
+    command
+}
+
+/// Asks a process to stop.
+async fn terminate(process: &Child) {
+    let id = process.id().expect("a running process").to_string();
+    assert!(Command::new("kill").args(["-TERM", &id]).status().await.unwrap().success());
+}
+
+#[tokio::test]
+async fn it_says_where_it_listens_and_stops_when_asked_with_everything_answered() {
+    let mut process = command().args(["--listen", "127.0.0.1:0"]).spawn().unwrap();
+    let mut lines = BufReader::new(process.stdout.take().unwrap()).lines();
+    let line = soon("the start line", lines.next_line()).await.unwrap().unwrap();
+    let address = line.strip_prefix("listening on http://").expect("the address").parse().unwrap();
+    let (mut alice, mut bob) = (Consumer::connect(address, "alice").await, Consumer::connect(address, "bob").await);
+    for (consumer, ms) in [(&mut alice, 200), (&mut bob, 600_000)] {
+        consumer.say(&json!({"type": "invoke", "id": "s", "path": "/ctl", "action": "sleep", "params": {"ms": ms}})).await;
+        // Messages of a connection are taken in order, so the call has begun when this is answered.
+        consumer.query(&json!({"path": "/me"})).await;
+    }
+    terminate(&process).await;
+    let heard = alice.hear_until(|message| message["id"] == "s").await;
+    assert_eq!(heard.last().unwrap()["status"], "ok", "there was time enough for this one");
+    let heard = bob.hear_until(|message| message["id"] == "s").await;
+    assert_eq!(heard.last().unwrap()["error"]["code"], "internal", "there was not for this one");
+    assert_eq!((alice.closed().await, bob.closed().await), (1001, 1001));
+    let status = soon("the end", process.wait()).await.unwrap();
+    assert_eq!(status.code(), Some(0));
+    assert_eq!(lines.next_line().await.unwrap(), None, "there is one line only");
+}
+
+#[tokio::test]
+async fn a_stop_takes_less_than_five_seconds_even_if_nobody_reads() {
+    let app = Running::start().await;
+    let mut alice = app.watching("alice").await;
+    let call = json!({"type": "invoke", "id": "s", "path": "/ctl", "action": "sleep", "params": {"ms": 600_000}});
+    alice.say(&call).await;
+    tokio::time::timeout(std::time::Duration::from_secs(5), app.app.stop()).await.expect("it is over").unwrap();
+}
+
+#[tokio::test]
+async fn a_mode_that_does_not_exist_yet_is_refused_in_words() {
+    let mut process = command().arg("--per-session").spawn().unwrap();
+    let mut stderr = String::new();
+    soon("the reason", process.stderr.take().unwrap().read_to_string(&mut stderr)).await.unwrap();
+    assert_eq!(process.wait().await.unwrap().code(), Some(2));
+    assert!(stderr.contains("--per-session"), "{stderr}");
+}

@@ -1,0 +1,124 @@
+//! Who may connect, and what is whose.
+
+use serde_json::json;
+
+use crate::running::Running;
+
+#[tokio::test]
+async fn a_token_may_come_in_the_query_in_a_header_or_in_a_cookie() {
+    let app = Running::start().await;
+    assert_eq!(app.upgrade("?token=alice-1", &[]).await, 101);
+    assert_eq!(app.upgrade("", &[("authorization", "Bearer alice-1")]).await, 101);
+    assert_eq!(app.upgrade("", &[("cookie", "other=1; session=alice-1")]).await, 101);
+}
+
+#[tokio::test]
+async fn whoever_has_no_good_token_is_refused() {
+    let app = Running::start().await;
+    for query in [
+        "", "?token=", "?token=bad", "?token=bad-1", "?token=badger", "?token=Alice", "?token=a--b", "?token=-a",
+        "?token=a-", "?token=a_b", "?token=a%20b", "?token=%C3%A9",
+    ] {
+        assert_eq!(app.upgrade(query, &[]).await, 401, "{query}");
+    }
+    assert_eq!(app.upgrade("", &[("authorization", "Bearer bad")]).await, 401);
+    assert_eq!(app.upgrade("", &[("cookie", "session=A")]).await, 401);
+    assert_eq!(app.stats().await["sessions"], 0);
+}
+
+#[tokio::test]
+async fn a_page_of_another_origin_needs_permission() {
+    let app = Running::with(&["--allow-origin", "https://a.example", "--allow-origin", "https://b.example"]).await;
+    for (origin, status) in [("https://a.example", 101), ("https://b.example", 101), ("https://c.example", 403)] {
+        assert_eq!(app.upgrade("?token=alice", &[("origin", origin)]).await, status, "{origin}");
+    }
+    let own = format!("http://{}", app.address);
+    assert_eq!(app.upgrade("?token=alice", &[("origin", &own)]).await, 101);
+}
+
+#[tokio::test]
+async fn two_tokens_share_nothing_even_if_the_user_is_the_same() {
+    let app = Running::start().await;
+    let (mut one, mut two) = (app.watching("alice-1").await, app.watching("alice-2").await);
+    let untouched = two.tree().clone();
+    for (action, params) in [
+        ("set", json!({"node": "/todos/t1", "key": "title", "value": "secret"})),
+        ("set", json!({"node": "/inbox/m1", "key": "subject", "value": "secret"})),
+        ("set", json!({"node": "/doc", "key": "title", "value": "secret"})),
+        ("set", json!({"node": "/deep/a/leaf", "key": "v", "value": "secret"})),
+        ("set", json!({"node": "/mix/a1", "key": "n", "value": "secret"})),
+        ("set", json!({"node": "/prio/plain", "key": "n", "value": "secret"})),
+        ("set", json!({"node": "/tree/clock", "key": "t", "value": "secret"})),
+        ("set", json!({"node": "/ctl", "key": "label", "value": "secret"})),
+        ("grow", json!({"n": 3})),
+        ("gone", json!({"path": "/prio", "gone": true})),
+        ("emit", json!({"name": "secret"})),
+    ] {
+        one.make(action, params).await;
+    }
+    assert_eq!(app.refresh(&json!({"all": true})).await, 2);
+    let done = two.make("nothing", json!({})).await;
+    assert!(done.before.is_empty(), "{:?}", done.before);
+    assert_eq!(two.tree(), &untouched);
+}
+
+#[tokio::test]
+async fn two_connections_of_one_session_see_the_same() {
+    let app = Running::start().await;
+    let (mut one, mut two) = (app.watching("alice").await, app.watching("alice").await);
+    one.make("set", json!({"node": "/todos/t1", "key": "title", "value": "both"})).await;
+    two.until(|tree| crate::mirror::at(tree, "/todos/t1")["properties"]["title"] == "both").await;
+    assert_eq!(one.tree(), two.tree());
+}
+
+#[tokio::test]
+async fn a_session_keeps_its_data_when_its_tree_was_dropped() {
+    let app = Running::with(&["--idle-ms", "1"]).await;
+    let mut alice = app.watching("alice").await;
+    alice.make("set", json!({"node": "/todos/t1", "key": "title", "value": "kept"})).await;
+    alice.make("gone", json!({"path": "/prio", "gone": true})).await;
+    let tree = alice.tree().clone();
+    alice.leave().await;
+    app.until("no tree", |stats| stats["trees"] == 0).await;
+    assert_eq!(app.stats().await["sessions"], 1);
+    assert_eq!(app.watching("alice").await.tree(), &tree);
+}
+
+#[tokio::test]
+async fn no_more_trees_are_kept_than_allowed() {
+    let app = Running::with(&["--max-trees", "1"]).await;
+    for token in ["a", "b", "c"] {
+        app.watching(token).await.leave().await;
+        app.until("no connection", |stats| stats["connections"] == 0).await;
+    }
+    app.until("one tree", |stats| stats["trees"] == 1).await;
+}
+
+#[tokio::test]
+async fn a_session_ends_when_its_time_is_up_and_does_not_come_back() {
+    let app = Running::with(&["--session-ttl-ms", "300"]).await;
+    let mut alice = app.watching("alice").await;
+    let second = app.consumer("alice").await;
+    second.leave().await;
+    assert_eq!(alice.closed().await, 4401);
+    assert_eq!(app.upgrade("?token=alice", &[]).await, 401);
+    assert_eq!(app.upgrade("?token=bob", &[]).await, 101, "another session has its own time");
+}
+
+#[tokio::test]
+async fn a_message_that_is_too_large_ends_the_connection() {
+    let app = Running::with(&["--max-message-bytes", "1000"]).await;
+    let mut alice = app.consumer("alice").await;
+    alice.say(&json!({"type": "query", "id": "q", "path": "x".repeat(2000)})).await;
+    assert_eq!(alice.closed().await, 1009);
+}
+
+#[tokio::test]
+async fn too_many_messages_are_answered_with_busy_if_there_is_a_rate() {
+    let app = Running::with(&["--rate", "1"]).await;
+    let mut alice = app.consumer("alice").await;
+    for at in 0..5 {
+        alice.say(&json!({"type": "query", "id": format!("q{at}"), "path": "/me"})).await;
+    }
+    alice.hear_until(|message| message["error"]["code"] == "busy").await;
+}
