@@ -52,6 +52,9 @@ pub struct Config {
     pub idle_session_ms: u64,
     /// How many trees of sessions without a connection are kept. Default 10,000. The least recently used goes first.
     pub max_idle_trees: usize,
+    /// How long a consumer that lost its socket may go on where it was, in ms. Default 60,000; 0 is never. Later it gets a
+    /// snapshot.
+    pub resume_ms: u64,
     /// How long before its expiry a session's consumers are told `session.expiring`, in ms. Default 60,000.
     pub expiry_warning_ms: u64,
     /// How many revocations are remembered. Default 100,000. The one that was asked about least recently goes first.
@@ -106,6 +109,7 @@ impl Default for Config {
             idle_tree_ms: 60_000,
             idle_session_ms: 30 * 60_000,
             max_idle_trees: 10_000,
+            resume_ms: 60_000,
             expiry_warning_ms: 60_000,
             max_revoked: 100_000,
             max_tabs: 16,

@@ -160,7 +160,10 @@ impl Connection {
         let (bytes, connection) = (text.len(), self.peer.link.number);
         let session = || self.peer.slot.context().id().clone();
         match wrote {
-            Wrote::Snapshot => {
+            Wrote::Snapshot(compacted) => {
+                if let Some(nodes) = compacted {
+                    self.peer.core.observers.warn(&Event::Compacted { session: session(), nodes });
+                }
                 self.peer.core.observers.emit(|| Event::SnapshotSent { session: session(), connection, bytes });
             }
             Wrote::Patch => {
@@ -210,6 +213,7 @@ impl Drop for Connection {
             core.delivery.memo.clear();
         }
         core.connection_gone.notify(usize::MAX);
+        core.keep(slot, link.outbox.lock().keep());
         if slot.detach(link, core.now_ms()) {
             core.watch_idle(slot);
         }

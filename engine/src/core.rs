@@ -11,7 +11,7 @@ use crate::busy::Busy;
 use crate::clock::wheel::Wheel;
 use crate::config::Config;
 use crate::deliver::link::Link;
-use crate::deliver::subscription::{Delivery, Versioned};
+use crate::deliver::subscription::{Delivery, Kept, Versioned};
 use crate::error::{ActionError, ConnectError};
 use crate::event::{Event, Observers};
 use crate::model::Text;
@@ -44,6 +44,8 @@ pub(crate) enum Timer {
     Idle(Weak<Slot>),
     /// The session's authentication may have ended.
     Expiry(Weak<Slot>),
+    /// Where subscriptions of ended connections stood is forgotten.
+    Kept(Weak<Slot>),
     /// The node of an ended task goes.
     TaskGone(Weak<Slot>, Text),
 }
@@ -51,6 +53,8 @@ pub(crate) enum Timer {
 /// The shared state. Each part has its own lock; none is held while another module's code runs.
 pub(crate) struct Core {
     pub(crate) me: Weak<Self>,
+    /// Tells the versions of this engine from those of another, or of an earlier one.
+    pub(crate) epoch: String,
     pub(crate) id: Text,
     pub(crate) name: Text,
     pub(crate) config: Config,
@@ -181,6 +185,12 @@ impl Core {
                     self.expire(&slot);
                 }
             }
+            Timer::Kept(slot) => {
+                if let Some(slot) = slot.upgrade() {
+                    slot.unwatch(Watch::Kept);
+                    slot.forget_kept();
+                }
+            }
             Timer::TaskGone(slot, task) => {
                 if let Some(slot) = slot.upgrade() {
                     self.forget_task(&slot, &task);
@@ -293,6 +303,17 @@ impl Core {
         };
         let close = |slot: &Arc<Slot>| self.close_slot(slot, close::POLICY, "the session was revoked", "revoked");
         slots.iter().filter(|slot| close(slot)).count()
+    }
+
+    /// A connection ended: for a while its subscriptions may go on where they stood.
+    pub(crate) fn keep(&self, slot: &Arc<Slot>, kept: Vec<Kept>) {
+        if kept.is_empty() || self.config.resume_ms == 0 {
+            return;
+        }
+        slot.keep(kept);
+        if slot.watch(Watch::Kept) {
+            self.wheel.at(self.now_ms() + self.config.resume_ms, Timer::Kept(Arc::downgrade(slot)));
+        }
     }
 
     /// The last connection left: the tree may go after a while, and later the session.

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::fmt;
+use std::hash::{BuildHasher, RandomState};
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Weak};
 use std::time::Duration;
@@ -156,6 +157,7 @@ impl EngineBuilder {
         let wheel = Arc::new(Wheel::new(self.clock));
         let core = Arc::new_cyclic(|me| Core {
             me: Weak::clone(me),
+            epoch: epoch(),
             id: self.id,
             name: self.name,
             table: Table::new(config.max_sessions),
@@ -186,6 +188,14 @@ impl EngineBuilder {
         let driver = runtime.spawn(drive(wheel, Arc::downgrade(&core))).abort_handle();
         Engine { core, _driver: Arc::new(Driver(driver)) }
     }
+}
+
+/// A text that no other engine has: the hasher's seeds are random for each process, the counter differs within one.
+fn epoch() -> String {
+    static ENGINES: AtomicU64 = AtomicU64::new(0);
+    let number = ENGINES.fetch_add(1, Ordering::Relaxed);
+    let seeds = [RandomState::new(), RandomState::new()];
+    seeds.map(|seed| format!("{:016x}", seed.hash_one(number))).concat()
 }
 
 /// Deals with what becomes due, as long as there is an engine.

@@ -8,6 +8,7 @@ pub(crate) mod message;
 /// The version of the protocol that `hello` and discovery name.
 pub const SLOP_VERSION: &str = "0.1";
 
-/// What this engine can do, as `hello` and discovery say it (contract 1.1).
+/// What this engine can do, as `hello` and discovery say it (contract 1.1). `resume` is ours: a consumer that does not
+/// know it never meets it.
 pub const CAPABILITIES: &[&str] =
-    &["state", "patches", "affordances", "attention", "windowing", "async", "content_refs"];
+    &["state", "patches", "affordances", "attention", "windowing", "async", "content_refs", "resume"];

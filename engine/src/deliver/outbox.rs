@@ -3,7 +3,7 @@
 use std::borrow::Cow;
 use std::collections::VecDeque;
 
-use super::subscription::{Delivery, Step, Subscription, Versioned};
+use super::subscription::{Delivery, Kept, Step, Subscription, Versioned};
 use crate::protocol::code::{close, error};
 use crate::protocol::encode;
 use crate::protocol::message::RequestId;
@@ -37,7 +37,8 @@ pub(crate) enum Next {
 /// What kind of message was made, for events.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Wrote {
-    Snapshot,
+    /// With the number of nodes that the view had, if it was compacted.
+    Snapshot(Option<usize>),
     Patch,
     Other,
 }
@@ -115,6 +116,18 @@ impl Outbox {
         self.subscriptions.push(subscription);
     }
 
+    /// Adds a subscription that goes on where an earlier connection's ended.
+    pub(crate) fn resume(&mut self, subscription: Subscription, resumed: String) -> bool {
+        self.unsubscribe(&subscription.id);
+        self.subscriptions.push(subscription);
+        self.reply(resumed)
+    }
+
+    /// Where the subscriptions stand, for a later connection.
+    pub(crate) fn keep(&mut self) -> Vec<Kept> {
+        std::mem::take(&mut self.subscriptions).into_iter().filter_map(Subscription::keep).collect()
+    }
+
     pub(crate) fn has_subscription(&self, id: &RequestId) -> bool {
         self.subscriptions.iter().any(|subscription| subscription.id == *id)
     }
@@ -190,7 +203,6 @@ impl Outbox {
     fn finish(&mut self) -> Next {
         let Some(Ending { code, reason }) = self.ending.clone() else { return Next::Idle };
         self.ended = true;
-        self.subscriptions.clear();
         self.replies.clear();
         Next::Write(Frame::Close { code, reason: reason.into() }, Wrote::Other)
     }
@@ -263,7 +275,7 @@ impl Outbox {
 fn written(step: Step) -> Option<Next> {
     let (text, wrote) = match step {
         Step::Nothing => return None,
-        Step::Snapshot(text) => (text, Wrote::Snapshot),
+        Step::Snapshot(text, compacted) => (text, Wrote::Snapshot(compacted)),
         Step::Patch(text) => (text, Wrote::Patch),
         Step::Error(text) => (text, Wrote::Other),
     };

@@ -6,9 +6,10 @@ use crate::protocol::code::error;
 use crate::protocol::encode;
 use crate::protocol::message::RequestId;
 use crate::render::diff::Rebase;
+use crate::render::fragment::Fragment;
 use crate::render::memo::Memo;
 use crate::render::text;
-use crate::render::tree::Tree;
+use crate::render::tree::{Tree, TreeNode};
 use crate::render::view::{View, ViewOptions};
 
 /// A tree and the version that its messages carry.
@@ -33,10 +34,28 @@ pub(crate) struct Delivery {
 pub(crate) enum Step {
     /// Nothing that this subscription shows has changed.
     Nothing,
-    Snapshot(String),
+    /// The frame, and how many nodes the view had if it had to be compacted.
+    Snapshot(String, Option<usize>),
     Patch(String),
     /// The path is gone, or the view fits no frame.
     Error(String),
+}
+
+/// Where a subscription stood when its connection ended: enough to go on from there.
+#[derive(Debug, Clone)]
+pub(crate) struct Kept {
+    view: ViewOptions,
+    /// The version of the last message that was written for it.
+    version: u64,
+    tree: Arc<Tree>,
+    budget: Option<usize>,
+}
+
+impl Kept {
+    /// Whether a consumer with this wish and this copy can go on from here.
+    pub(crate) fn serves(&self, view: &ViewOptions, version: u64) -> bool {
+        self.version == version && self.view == *view
+    }
 }
 
 /// A consumer's standing wish. Remembers the tree that it was last sent, so a slow consumer costs a pointer.
@@ -47,6 +66,8 @@ pub(crate) struct Subscription {
     /// The number of the next patch; 0 while a snapshot is due.
     seq: u64,
     sent: Option<Arc<Tree>>,
+    /// The version of the last message that was written for it.
+    told: u64,
     /// Until then it gets no patch, in ms.
     held_until: u64,
     /// A budget that the engine imposes so that frames stay within bounds.
@@ -57,7 +78,19 @@ pub(crate) struct Subscription {
 
 impl Subscription {
     pub(crate) const fn new(id: RequestId, view: ViewOptions) -> Self {
-        Self { id, view, seq: 0, sent: None, held_until: 0, budget: None, silent: false }
+        Self { id, view, seq: 0, sent: None, told: 0, held_until: 0, budget: None, silent: false }
+    }
+
+    /// A wish that goes on where another connection's ended: its copy shows what `kept` shows.
+    pub(crate) fn resumed(id: RequestId, kept: Kept) -> Self {
+        let Kept { view, version, tree, budget } = kept;
+        Self { id, view, seq: 1, sent: Some(tree), told: version, held_until: 0, budget, silent: false }
+    }
+
+    /// What a later connection needs to go on from here; nothing if the consumer has no copy.
+    pub(crate) fn keep(self) -> Option<Kept> {
+        let tree = self.sent.filter(|_| !self.silent)?;
+        Some(Kept { view: self.view, version: self.told, tree, budget: self.budget })
     }
 
     /// Whether the tree now is not the one that was last sent.
@@ -81,7 +114,7 @@ impl Subscription {
         if now.tree.resolve(&self.view.path).is_none() {
             return self.vanished();
         }
-        if self.silent {
+        if self.silent || self.outgrew(now, delivery) {
             return self.snapshot(now, now_ms, delivery);
         }
         match self.ops(&sent, &now.tree, delivery) {
@@ -92,21 +125,24 @@ impl Subscription {
         }
     }
 
+    /// Whether the tree came to need, or ceased to need, the budget that keeps it within the engine's bound.
+    fn outgrew(&self, now: &Versioned, delivery: &Delivery) -> bool {
+        let too_large = now.tree.nodes() > delivery.max_nodes;
+        if too_large { self.budget.is_none() } else { self.budget == Some(delivery.max_nodes) }
+    }
+
     fn ops(&self, sent: &Tree, now: &Tree, delivery: &Delivery) -> Result<String, Rebase> {
         let (Some(old), Some(new)) = (self.view_of(sent), self.view_of(now)) else { return Err(Rebase) };
         text::ops(old.root(), new.root(), &delivery.memo)
     }
 
     fn view_of<'t>(&'t self, tree: &'t Tree) -> Option<View<'t>> {
-        let view = View::new(&self.view, tree.resolve(&self.view.path)?.node, None);
-        Some(match self.budget {
-            Some(budget) => view.within(budget.min(self.view.max_nodes.unwrap_or(budget))),
-            None => view,
-        })
+        Some(View::new(&self.view, tree.resolve(&self.view.path)?.node, None).within_bound(self.budget))
     }
 
     fn patch(&mut self, now: &Versioned, ops: &str) -> Step {
         let frame = encode::patch(&self.id, now.version, self.seq, ops);
+        self.told = now.version;
         self.seq += 1;
         Step::Patch(frame)
     }
@@ -131,23 +167,17 @@ impl Subscription {
     fn snapshot(&mut self, now: &Versioned, now_ms: u64, delivery: &Delivery) -> Step {
         self.sent = Some(Arc::clone(&now.tree));
         self.held_until = now_ms + delivery.first_patch_ms;
-        self.budget = (now.tree.nodes() > delivery.max_nodes).then_some(delivery.max_nodes);
-        loop {
-            let Some(view) = self.view_of(&now.tree) else { return Step::Nothing };
-            let tree = text::node(view.root(), &delivery.memo);
-            if tree.len() <= delivery.max_frame_bytes {
+        let Some(located) = now.tree.resolve(&self.view.path) else { return Step::Nothing };
+        match fit(&self.view, located.node, None, now.tree.nodes(), delivery) {
+            Some(fitted) => {
                 self.seq = 1;
+                self.told = now.version;
                 self.silent = false;
-                return Step::Snapshot(encode::snapshot(&self.id, now.version, Some(0), &tree));
+                self.budget = fitted.budget;
+                let frame = encode::snapshot(&self.id, now.version, Some(0), &fitted.tree);
+                Step::Snapshot(frame, fitted.compacted)
             }
-            let shown = view.count();
-            drop(view);
-            // Half as many nodes each time, until it fits or nothing is left to collapse.
-            let budget = self.budget.unwrap_or(shown).min(shown) / 2;
-            if budget == 0 {
-                return self.too_large();
-            }
-            self.budget = Some(budget);
+            None => self.too_large(),
         }
     }
 
@@ -163,14 +193,63 @@ impl Subscription {
     }
 }
 
-/// The answer to a query: a view of the requested node, with children that were loaded for it if there are any.
-pub(crate) fn answer(id: &RequestId, view: View<'_>, version: u64, nodes: usize, delivery: &Delivery) -> String {
-    let asked = view.max_nodes().unwrap_or(usize::MAX);
-    let view = if nodes > delivery.max_nodes { view.within(delivery.max_nodes.min(asked)) } else { view };
-    let tree = text::node(view.root(), &delivery.memo);
-    if tree.len() <= delivery.max_frame_bytes {
-        return encode::snapshot(id, version, None, &tree);
+/// A view that fits a frame, as JSON text.
+struct Fitted {
+    tree: String,
+    /// The budget that it took.
+    budget: Option<usize>,
+    /// How many nodes there were, if some had to be collapsed for it.
+    compacted: Option<usize>,
+}
+
+/// Writes a view within the engine's bounds; `None` if no budget makes it small enough.
+fn fit(
+    options: &ViewOptions,
+    node: TreeNode<'_>,
+    loaded: Option<(u64, &Fragment)>,
+    nodes: usize,
+    delivery: &Delivery,
+) -> Option<Fitted> {
+    let mut budget = (nodes > delivery.max_nodes).then_some(delivery.max_nodes);
+    loop {
+        let view = View::new(options, node, loaded).within_bound(budget);
+        let tree = text::node(view.root(), &delivery.memo);
+        if tree.len() <= delivery.max_frame_bytes {
+            return Some(Fitted { tree, budget, compacted: budget.and_then(|_| view.compacted_from()) });
+        }
+        // Half as many nodes each time, until it fits or nothing is left to collapse.
+        let shown = view.count();
+        let half = budget.unwrap_or(shown).min(shown) / 2;
+        if half == 0 {
+            return None;
+        }
+        budget = Some(half);
     }
-    let words = "the answer does not fit a frame: ask for a deeper path, a depth or a window";
-    encode::error(Some(id), error::TOO_LARGE, words)
+}
+
+/// The answer to a query.
+pub(crate) struct Answer {
+    pub(crate) text: String,
+    /// How many nodes the view had, if it had to be compacted.
+    pub(crate) compacted: Option<usize>,
+}
+
+/// Answers a query with a view of the requested node, and with children that were loaded for it if there are any.
+pub(crate) fn answer(
+    id: &RequestId,
+    options: &ViewOptions,
+    node: TreeNode<'_>,
+    loaded: Option<(u64, &Fragment)>,
+    now: &Versioned,
+    delivery: &Delivery,
+) -> Answer {
+    match fit(options, node, loaded, now.tree.nodes(), delivery) {
+        Some(fitted) => {
+            Answer { text: encode::snapshot(id, now.version, None, &fitted.tree), compacted: fitted.compacted }
+        }
+        None => {
+            let words = "the answer does not fit a frame: ask for a deeper path, a depth or a window";
+            Answer { text: encode::error(Some(id), error::TOO_LARGE, words), compacted: None }
+        }
+    }
 }

@@ -3,7 +3,7 @@
 use serde_json::{Map, Value};
 
 use super::code::error;
-use super::message::{Refused, Request, RequestId};
+use super::message::{Position, Refused, Request, RequestId};
 use crate::error::ActionError;
 use crate::model::Text;
 use crate::model::path;
@@ -61,8 +61,9 @@ fn message(mut keys: Keys) -> Result<Request, Refused> {
         "connect" => Ok(Request::Connect),
         "subscribe" => {
             let id = required(&keys, id)?;
-            let view = view(&keys).map_err(|why| bad(Some(id.clone()), why))?;
-            Ok(Request::Subscribe { id, view })
+            let named = |why| bad(Some(id.clone()), why);
+            let (view, position) = (view(&keys).map_err(named)?, position(&keys).map_err(named)?);
+            Ok(Request::Subscribe { id, view, position })
         }
         "unsubscribe" => Ok(Request::Unsubscribe { id: required(&keys, id)? }),
         "query" => {
@@ -122,6 +123,13 @@ fn view(keys: &Keys) -> Result<ViewOptions, String> {
             .map(|nodes| usize::try_from(nodes).unwrap_or(0)),
         filter: filter(keys)?,
         window: given(keys, "window", "[offset, count]", pair)?,
+    })
+}
+
+fn position(keys: &Keys) -> Result<Option<Position>, String> {
+    given(keys, "resume", "an object with `epoch` and `version`", |value| {
+        let epoch = value.get("epoch")?.as_str()?.to_owned();
+        Some(Position { epoch, version: value.get("version")?.as_u64()? })
     })
 }
 

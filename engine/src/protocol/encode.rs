@@ -14,13 +14,14 @@ fn text(message: impl Serialize) -> String {
 }
 
 /// `hello`, with what the application lets out about the session (contract 1.1).
-pub(crate) fn hello(id: &str, name: &str, session: Option<&Value>) -> String {
+pub(crate) fn hello(id: &str, name: &str, epoch: &str, session: Option<&Value>) -> String {
     #[derive(Serialize)]
     struct Provider<'a> {
         id: &'a str,
         name: &'a str,
         slop_version: &'a str,
         capabilities: &'a [&'a str],
+        epoch: &'a str,
         #[serde(skip_serializing_if = "Option::is_none")]
         session: Option<&'a Value>,
     }
@@ -29,7 +30,7 @@ pub(crate) fn hello(id: &str, name: &str, session: Option<&Value>) -> String {
         r#type: &'a str,
         provider: Provider<'a>,
     }
-    let provider = Provider { id, name, slop_version: SLOP_VERSION, capabilities: CAPABILITIES, session };
+    let provider = Provider { id, name, slop_version: SLOP_VERSION, capabilities: CAPABILITIES, epoch, session };
     text(Hello { r#type: "hello", provider })
 }
 
@@ -38,6 +39,12 @@ pub(crate) fn snapshot(id: &RequestId, version: u64, seq: Option<u64>, tree: &st
     let seq = seq.map_or_else(String::new, |seq| format!(r#","seq":{seq}"#));
     let id = id.text();
     format!(r#"{{"type":"snapshot","id":{id},"version":{version}{seq},"tree":{tree}}}"#)
+}
+
+/// Tells a consumer that its copy at this version stands, and that patches follow from 1 on.
+pub(crate) fn resumed(id: &RequestId, version: u64) -> String {
+    let id = id.text();
+    format!(r#"{{"type":"resumed","id":{id},"version":{version},"seq":0}}"#)
 }
 
 /// A patch around the JSON text of its operations, without the brackets.

@@ -36,15 +36,20 @@ impl Serialize for RequestId {
     }
 }
 
+/// Where a consumer says that its copy of a view stands.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Position {
+    /// Which engine's versions these are.
+    pub(crate) epoch: String,
+    pub(crate) version: u64,
+}
+
 /// What a consumer sends.
 #[derive(Debug)]
 pub(crate) enum Request {
     /// A peer of another transport's habits asks for `hello`.
     Connect,
-    Subscribe {
-        id: RequestId,
-        view: ViewOptions,
-    },
+    Subscribe { id: RequestId, view: ViewOptions, position: Option<Position> },
     Unsubscribe {
         id: RequestId,
     },

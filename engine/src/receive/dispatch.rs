@@ -4,10 +4,10 @@ use std::sync::Arc;
 
 use crate::core::Core;
 use crate::deliver::link::Link;
-use crate::deliver::subscription::Subscription;
+use crate::deliver::subscription::{Kept, Subscription};
 use crate::event::Event;
 use crate::protocol::code::error;
-use crate::protocol::message::{Request, RequestId};
+use crate::protocol::message::{Position, Request, RequestId};
 use crate::protocol::{decode, encode};
 use crate::render::view::ViewOptions;
 use crate::sessions::slot::Slot;
@@ -36,14 +36,14 @@ pub(crate) fn receive(peer: &Peer, text: &str) {
 fn dispatch(peer: &Peer, request: Request) {
     match request {
         Request::Connect => peer.link.reply(peer.core.hello(&peer.slot)),
-        Request::Subscribe { id, view } => subscribe(peer, id, view),
+        Request::Subscribe { id, view, position } => subscribe(peer, id, view, position.as_ref()),
         Request::Unsubscribe { id } => peer.link.outbox.lock().unsubscribe(&id),
         Request::Query { id, view } => super::query::query(peer, id, view),
         Request::Invoke { id, path, action, params } => super::invoke::invoke(peer, id, path, action, params),
     }
 }
 
-fn subscribe(peer: &Peer, id: RequestId, view: ViewOptions) {
+fn subscribe(peer: &Peer, id: RequestId, view: ViewOptions, position: Option<&Position>) {
     let max = peer.core.config.max_subscriptions;
     let mut outbox = peer.link.outbox.lock();
     if outbox.subscriptions() >= max && !outbox.has_subscription(&id) {
@@ -52,10 +52,31 @@ fn subscribe(peer: &Peer, id: RequestId, view: ViewOptions) {
         peer.link.reply(encode::error(Some(&id), error::BUSY, "this connection has too many subscriptions"));
         return;
     }
-    outbox.subscribe(Subscription::new(id, view));
+    let fits = match peer.kept(&view, position) {
+        Some(kept) => {
+            let resumed = encode::resumed(&id, position.map_or(0, |position| position.version));
+            outbox.resume(Subscription::resumed(id, kept), resumed)
+        }
+        None => {
+            outbox.subscribe(Subscription::new(id, view));
+            true
+        }
+    };
     drop(outbox);
+    if !fits {
+        peer.link.wake();
+        return;
+    }
     peer.core.want_tree(&peer.slot);
     peer.link.wake();
+}
+
+impl Peer {
+    /// Where a consumer's copy can go on, if that is still known.
+    fn kept(&self, view: &ViewOptions, position: Option<&Position>) -> Option<Kept> {
+        let position = position.filter(|position| position.epoch == *self.core.epoch)?;
+        self.slot.kept(view, position.version)
+    }
 }
 
 impl Core {
@@ -70,7 +91,7 @@ impl Core {
         let told = self.hello_fields.iter().filter_map(|name| Some((name.to_string(), field(name)?.into())));
         let told: serde_json::Map<_, _> = told.collect();
         let told = (!told.is_empty()).then_some(serde_json::Value::Object(told));
-        encode::hello(&self.id, &self.name, told.as_ref())
+        encode::hello(&self.id, &self.name, &self.epoch, told.as_ref())
     }
 
     pub(crate) fn limit_reached(&self, limit: &'static str, slot: &Slot) {

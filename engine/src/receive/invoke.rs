@@ -87,10 +87,9 @@ async fn find(peer: &Peer, call: &Call) -> Result<Found, ActionError> {
 
 async fn find_loaded(peer: &Peer, call: &Call, now: &Versioned) -> Result<Found, ActionError> {
     let missing = missing_item(&now.tree, &call.path).ok_or_else(no_such_path)?;
+    let path = missing.at().clone();
     match peer.core.load(&peer.slot, missing).await {
-        Loaded::Item(item) => {
-            offered(item.root().fields().offers, call).map(|action| Found { action, path: path::normal(&call.path) })
-        }
+        Loaded::Item(item) => offered(item.root().fields().offers, call).map(|action| Found { action, path }),
         Loaded::Failed => Err(ActionError::internal("the item could not be loaded")),
         Loaded::Window(..) | Loaded::Nothing => Err(no_such_path()),
     }

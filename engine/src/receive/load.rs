@@ -112,6 +112,11 @@ impl Core {
 }
 
 impl Missing {
+    /// Where the list or the item stands, in the normal spelling.
+    pub(crate) const fn at(&self) -> &Text {
+        &self.at
+    }
+
     fn load(&self, core: &Core, session: &crate::Session) -> Result<Loaded, String> {
         match &self.what {
             What::Window(request) => {

@@ -2,11 +2,12 @@
 
 use super::dispatch::Peer;
 use super::load::{Loaded, missing};
-use crate::deliver::subscription::{Versioned, answer};
+use crate::deliver::subscription::{Answer, Versioned, answer};
+use crate::event::Event;
 use crate::protocol::code::error;
 use crate::protocol::encode;
 use crate::protocol::message::RequestId;
-use crate::render::view::{View, ViewOptions};
+use crate::render::view::ViewOptions;
 
 /// Answers at once if the tree holds everything; otherwise when it has been rendered or loaded.
 pub(crate) fn query(peer: &Peer, id: RequestId, view: ViewOptions) {
@@ -54,5 +55,9 @@ fn answer_with(peer: &Peer, id: &RequestId, view: &ViewOptions, now: &Versioned,
         (None, Loaded::Item(item)) => (now.tree.root().foreign(item.root()), None),
         (None, _) => return encode::error(Some(id), error::NOT_FOUND, "there is no such path"),
     };
-    answer(id, View::new(view, node, children), now.version, now.tree.nodes(), delivery)
+    let Answer { text, compacted } = answer(id, view, node, children, now, delivery);
+    if let Some(nodes) = compacted {
+        peer.core.observers.warn(&Event::Compacted { session: peer.slot.context().id().clone(), nodes });
+    }
+    text
 }

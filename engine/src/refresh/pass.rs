@@ -103,7 +103,9 @@ impl Passes {
         self.shared.load(Ordering::Relaxed)
     }
 
+    /// The version of a tree that is about to be committed. It is counted first: whoever sees the tree sees the count.
     fn next_version(&self) -> u64 {
+        self.commits.fetch_add(1, Ordering::Relaxed);
         self.version.fetch_add(1, Ordering::SeqCst) + 1
     }
 
@@ -366,7 +368,6 @@ impl TakenTurn<'_> {
         let finished = self.slot.commit(tree, || self.passes.next_version());
         if let Some(version) = finished.version {
             self.pass.tally.committed.fetch_add(1, Ordering::Relaxed);
-            self.passes.commits.fetch_add(1, Ordering::Relaxed);
             let session: Text = self.slot.context().id().clone();
             self.passes.observers.emit(|| Event::Committed { session, version });
         }

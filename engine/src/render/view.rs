@@ -109,6 +109,22 @@ impl<'t> View<'t> {
         self
     }
 
+    /// The same view within a bound of the engine's own, besides the budget that was asked for.
+    pub(crate) fn within_bound(self, bound: Option<usize>) -> Self {
+        match bound {
+            Some(bound) => {
+                let asked = self.options.max_nodes.unwrap_or(bound);
+                self.within(bound.min(asked))
+            }
+            None => self,
+        }
+    }
+
+    /// How many nodes there were before some were collapsed to keep the budget.
+    pub(crate) fn compacted_from(&self) -> Option<usize> {
+        self.plan.as_ref().map(|plan| plan.nodes.len())
+    }
+
     fn lay_out(&self, plan: &mut Plan<'t>, node: TreeNode<'t>, level: u32) {
         let at = plan.nodes.len();
         let stub = self.options.depth.is_some_and(|depth| level >= depth) && self.kept(node, level).next().is_some();
@@ -136,11 +152,6 @@ impl<'t> View<'t> {
 
     pub(crate) fn root(&self) -> ViewNode<'_> {
         ViewNode { view: self, node: self.root, level: 0, planned: self.plan.as_ref().map(|_| 0) }
-    }
-
-    /// The budget that was asked for.
-    pub(crate) const fn max_nodes(&self) -> Option<usize> {
-        self.options.max_nodes
     }
 
     /// How many nodes are shown.
@@ -296,8 +307,10 @@ impl<'v> ViewNode<'v> {
     fn sliced(&self, children: Vec<Self>) -> Vec<Self> {
         match self.view.options.window {
             Some([offset, count]) if self.level == 0 => {
-                let skip = offset.saturating_sub(self.view.base(&self.own_meta()));
-                children.into_iter().skip(clamp(skip)).take(clamp(count)).collect()
+                // Absolute offsets: what lies in front of the first inline child is not here.
+                let base = self.view.base(&self.own_meta());
+                let (skip, absent) = (offset.saturating_sub(base), base.saturating_sub(offset));
+                children.into_iter().skip(clamp(skip)).take(clamp(count.saturating_sub(absent))).collect()
             }
             _ => children,
         }
@@ -346,8 +359,13 @@ impl<'v> ViewNode<'v> {
     fn say_window(&self, meta: &mut Meta) {
         let children = self.all_children();
         let total = meta.total_children.unwrap_or(0).max(children.len() as u64);
-        let offset = self.view.options.window.map_or_else(|| self.view.base(meta), |window| window[0]);
+        let base = self.view.base(meta);
         let shown = self.sliced(children).len() as u64;
+        let offset = match self.view.options.window {
+            Some([offset, _]) if shown == 0 => offset,
+            Some([offset, _]) => offset.max(base),
+            None => base,
+        };
         meta.total_children = Some(total);
         meta.window = Some([offset, shown]);
     }

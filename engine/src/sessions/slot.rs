@@ -1,6 +1,6 @@
 //! One session's place in memory: who it is, its tree now and before, and who is connected.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
 
 use event_listener::Event as Signal;
@@ -9,7 +9,7 @@ use smallvec::SmallVec;
 
 use super::tab::Tab;
 use crate::deliver::link::Link;
-use crate::deliver::subscription::Versioned;
+use crate::deliver::subscription::{Kept, Versioned};
 use crate::model::Text;
 use crate::model::path;
 use crate::model::session::{Context, Session};
@@ -17,6 +17,7 @@ use crate::render::layout::Layout;
 use crate::render::registry::{Registry, Source};
 use crate::render::task::TaskState;
 use crate::render::tree::Tree;
+use crate::render::view::ViewOptions;
 
 /// Which registered paths shall be rendered again.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -65,6 +66,8 @@ struct State {
     current: Option<Versioned>,
     previous: Option<Arc<Tree>>,
     links: SmallVec<[Arc<Link>; 1]>,
+    /// Where subscriptions of connections that ended stood; mostly absent.
+    kept: Option<Box<VecDeque<Kept>>>,
     /// What only this session has; most have nothing.
     own: Option<Box<Own>>,
     turn: Turn,
@@ -79,12 +82,16 @@ struct State {
     closed: bool,
 }
 
+/// How many subscriptions of ended connections a slot remembers.
+const KEPT: usize = 8;
+
 /// Why an entry on the wheel looks after a slot; there is at most one of each.
 #[derive(Debug, Clone, Copy)]
 #[repr(u8)]
 pub(crate) enum Watch {
     Idle = 1,
     Expiry = 2,
+    Kept = 4,
 }
 
 /// What only one session has.
@@ -176,6 +183,7 @@ impl Slot {
             current: None,
             previous: None,
             links: SmallVec::new(),
+            kept: None,
             own: None,
             turn: Turn::Free,
             ticket: 0,
@@ -325,6 +333,38 @@ impl Slot {
         self.state.lock().links.clone()
     }
 
+    /// Remembers where the subscriptions of a connection that ended stood. The latest few are enough.
+    pub(crate) fn keep(&self, kept: Vec<Kept>) {
+        let mut state = self.state.lock();
+        if state.closed || state.current.is_none() || kept.is_empty() {
+            return;
+        }
+        let all = state.kept.get_or_insert_default();
+        all.extend(kept);
+        let over = all.len().saturating_sub(KEPT);
+        let dropped: Vec<Kept> = all.drain(..over).collect();
+        drop(state);
+        drop(dropped);
+    }
+
+    /// Takes where a consumer's copy stands, if it is still known.
+    pub(crate) fn kept(&self, view: &ViewOptions, version: u64) -> Option<Kept> {
+        let mut state = self.state.lock();
+        let all = state.kept.as_mut()?;
+        let at = all.iter().position(|kept| kept.serves(view, version))?;
+        let kept = all.remove(at);
+        if all.is_empty() {
+            state.kept = None;
+        }
+        kept
+    }
+
+    /// Forgets where subscriptions stood; their time is up.
+    pub(crate) fn forget_kept(&self) {
+        let kept = self.state.lock().kept.take();
+        drop(kept);
+    }
+
     /// Since when nobody is connected and no task runs, in ms.
     pub(crate) fn idle_since_ms(&self) -> Option<u64> {
         let state = self.state.lock();
@@ -351,10 +391,10 @@ impl Slot {
         if state.idle_since_ms.is_none() || !matches!(state.turn, Turn::Free) {
             return false;
         }
-        let (current, previous) = (state.current.take(), state.previous.take());
+        let (current, previous, kept) = (state.current.take(), state.previous.take(), state.kept.take());
         drop(state);
         // Fragments are freed outside the lock.
-        drop(previous);
+        drop((previous, kept));
         current.is_some()
     }
 
@@ -362,7 +402,7 @@ impl Slot {
     pub(crate) fn close(&self) -> SmallVec<[Arc<Link>; 1]> {
         let mut state = self.state.lock();
         state.closed = true;
-        let trees = (state.current.take(), state.previous.take(), state.own.take());
+        let trees = (state.current.take(), state.previous.take(), state.own.take(), state.kept.take());
         let links = std::mem::take(&mut state.links);
         drop(state);
         drop(trees);

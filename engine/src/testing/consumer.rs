@@ -20,6 +20,8 @@ pub struct TestConsumer {
     engine: Engine,
     connection: Connection,
     mirrors: BTreeMap<String, (Value, Mirror)>,
+    session: Session,
+    epoch: String,
     next_id: u64,
     closed: Option<u16>,
 }
@@ -32,8 +34,32 @@ impl TestConsumer {
     pub async fn connect(engine: &Engine, session: Session) -> Self {
         let mut consumer = Self::silent(engine, session);
         let hello = consumer.next().await;
-        assert_eq!(hello["type"], "hello", "hello is first: {hello}");
+        consumer.greeted(&hello);
         consumer
+    }
+
+    fn greeted(&mut self, hello: &Value) {
+        assert_eq!(hello["type"], "hello", "hello is first: {hello}");
+        self.epoch = hello["provider"]["epoch"].as_str().unwrap_or_default().to_owned();
+    }
+
+    /// Loses the socket and comes back: every subscription goes on from its copy, or starts anew if the engine does not
+    /// know where it stood.
+    ///
+    /// # Panics
+    /// If the session is refused.
+    pub async fn reconnect(&mut self) {
+        self.connection = self.engine.connect(&self.session).unwrap_or_else(|error| panic!("refused: {error}"));
+        self.closed = None;
+        let epoch = std::mem::take(&mut self.epoch);
+        let hello = self.next().await;
+        self.greeted(&hello);
+        for (id, (options, copy)) in &mut self.mirrors {
+            copy.reconnect();
+            let position = json!({"epoch": epoch, "version": copy.version()});
+            let message = with(options.clone(), json!({"type": "subscribe", "id": id, "resume": position}));
+            self.connection.receive(&message.to_string());
+        }
     }
 
     /// Connects and takes nothing yet.
@@ -41,10 +67,17 @@ impl TestConsumer {
     /// # Panics
     /// If the session is refused.
     #[must_use]
-    #[expect(clippy::needless_pass_by_value, reason = "written as `silent(&engine, Session::new(..))`")]
     pub fn silent(engine: &Engine, session: Session) -> Self {
         let connection = engine.connect(&session).unwrap_or_else(|error| panic!("the session is refused: {error}"));
-        Self { engine: engine.clone(), connection, mirrors: BTreeMap::new(), next_id: 0, closed: None }
+        Self {
+            engine: engine.clone(),
+            connection,
+            mirrors: BTreeMap::new(),
+            session,
+            epoch: String::new(),
+            next_id: 0,
+            closed: None,
+        }
     }
 
     /// The connection itself, for what this kit has no word for.
@@ -125,6 +158,11 @@ impl TestConsumer {
                     .unwrap_or_else(|| panic!("a snapshot that nobody asked for: {message}"));
                 copy.snapshot(message);
                 self.mirrors.insert(id, (options, copy));
+            }
+            Some("resumed") => {
+                let id = message["id"].as_str().unwrap_or_default();
+                let (_, copy) = self.mirrors.get_mut(id).unwrap_or_else(|| panic!("nobody resumed: {message}"));
+                copy.resumed(message);
             }
             Some("patch") => {
                 let (id, (options, mut copy)) = mirror(&mut self.mirrors, &message["subscription"])

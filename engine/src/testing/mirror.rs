@@ -46,6 +46,18 @@ impl Mirror {
         check_node(&self.tree, "");
     }
 
+    /// The socket is lost; the copy stays.
+    pub(crate) const fn reconnect(&mut self) {
+        self.seq = u64::MAX / 2;
+    }
+
+    /// The engine goes on from this copy.
+    pub(crate) fn resumed(&mut self, message: &Value) {
+        assert_eq!(message["seq"], 0, "patches are numbered anew: {message}");
+        assert_eq!(message["version"].as_u64(), Some(self.version), "the copy's own version: {message}");
+        self.seq = 0;
+    }
+
     /// The subscribed path is gone until a snapshot comes.
     pub fn gone(&mut self) {
         self.silent = true;

@@ -4,11 +4,15 @@ mod apps;
 
 mod access;
 mod hello;
+mod invoking;
 mod many_users;
+mod patches;
 mod paths;
 mod per_session;
 mod refreshing;
+mod resuming;
 mod sharing;
+mod subscriptions;
 mod tabs;
 mod views;
 mod windows;

@@ -1,0 +1,405 @@
+//! Calls: what is checked in which order, how answers look, and what goes out before them (contract 1.7 and 1.8).
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use grove_engine::testing::TestConsumer;
+use grove_engine::{
+    Action, ActionError, Config, Descriptor, Engine, Estimate, Event, Invocation, IntoOutcome, Outcome, Scope, Session,
+};
+use parking_lot::Mutex;
+use schemars::JsonSchema;
+use serde::Deserialize;
+use serde_json::{Value, json};
+
+use crate::apps::{Log, Number, Todos, at, clocked, code, engine, kinds, offers, person, runs, watching};
+
+/// What an action answers when its handler returns this.
+async fn answer<R: IntoOutcome + Send + 'static>(handler: impl Fn() -> R + Send + Sync + 'static) -> Value {
+    let engine = engine();
+    let act = Action::new("act", move |_: Invocation<()>| handler());
+    engine.register("n", move |_: &Session| Descriptor::group().action(&act));
+    let mut consumer = TestConsumer::connect(&engine, Session::new("s")).await;
+    let mut result = consumer.invoke("/n", "act", Value::Null).await;
+    let fields = result.as_object_mut().unwrap();
+    assert_eq!(fields.shift_remove("type"), Some(json!("result")));
+    assert!(fields.shift_remove("id").is_some());
+    result
+}
+
+#[tokio::test]
+async fn what_a_handler_returns_is_the_data_of_its_result() {
+    assert_eq!(answer(|| ()).await, json!({"status": "ok"}));
+    assert_eq!(answer(Outcome::done).await, json!({"status": "ok"}));
+    assert_eq!(answer(|| json!({})).await, json!({"status": "ok"}), "an empty object says nothing");
+    assert_eq!(answer(|| Value::Null).await, json!({"status": "ok"}));
+    assert_eq!(answer(|| json!({"id": "t1"})).await, json!({"status": "ok", "data": {"id": "t1"}}));
+    for scalar in [json!(5), json!("text"), json!(true), json!(0.5), json!([]), json!([1, null]), json!(false), json!("")] {
+        let given = scalar.clone();
+        assert_eq!(answer(move || given.clone()).await, json!({"status": "ok", "data": scalar}));
+    }
+}
+
+#[tokio::test]
+async fn an_async_marker_means_accepted_and_is_taken_off() {
+    let marked = || json!({"__async": true, "taskId": "t", "more": 1});
+    assert_eq!(answer(marked).await, json!({"status": "accepted", "data": {"taskId": "t", "more": 1}}));
+    let expected = json!({"status": "accepted", "data": {"taskId": "t"}});
+    assert_eq!(answer(|| Outcome::accepted("t")).await, expected);
+    let unmarked = json!({"__async": "yes", "taskId": "t"});
+    let given = unmarked.clone();
+    assert_eq!(answer(move || given.clone()).await, json!({"status": "ok", "data": unmarked}), "only `true` is a mark");
+}
+
+#[tokio::test]
+async fn an_error_keeps_its_code_and_its_sentence() {
+    let failed = |code: &str, message: &str| json!({"status": "error", "error": {"code": code, "message": message}});
+    let fail = |error: ActionError| answer(move || -> Result<(), ActionError> { Err(error.clone()) });
+    assert_eq!(fail(ActionError::conflict("it is gone")).await, failed("conflict", "it is gone"));
+    assert_eq!(fail(ActionError::unauthorized("not you")).await, failed("unauthorized", "not you"));
+    assert_eq!(fail(ActionError::not_found("no such")).await, failed("not_found", "no such"));
+    assert_eq!(fail(ActionError::internal("sorry")).await, failed("internal", "sorry"));
+    assert_eq!(fail(ActionError::new("approval_required", "ask first")).await, failed("approval_required", "ask first"));
+}
+
+#[tokio::test]
+async fn a_panicking_handler_is_an_internal_error_that_tells_nothing() {
+    let engine = engine();
+    let log = Log::of(&engine);
+    let sync = Action::new("sync", |_: Invocation<()>| panic!("secret /etc/passwd") as ());
+    let later = Action::new_async("later", |_: Invocation<()>| async { panic!("secret /etc/passwd") as () });
+    let early = Action::new_async("early", |_: Invocation<()>| -> std::future::Ready<()> { panic!("secret /etc/passwd") });
+    engine.register("n", move |_: &Session| Descriptor::group().actions([&sync, &later, &early]));
+    let mut consumer = TestConsumer::connect(&engine, Session::new("s")).await;
+    for action in ["sync", "later", "early"] {
+        let result = consumer.invoke("/n", action, Value::Null).await;
+        assert_eq!((result["status"].as_str(), code(&result)), (Some("error"), "internal"), "{action}");
+        assert!(!result.to_string().contains("secret"), "{result}");
+    }
+    assert_eq!(log.count(|event| matches!(event, Event::Panicked { what: "handler", why } if why.contains("secret"))), 3);
+    assert_eq!(consumer.query("/n").await["id"], "n", "the socket lives");
+}
+
+#[tokio::test]
+async fn a_handler_learns_who_called_where_and_with_what() {
+    let engine = engine();
+    let seen = Arc::new(Mutex::new(Vec::new()));
+    let note = Arc::clone(&seen);
+    let act = Action::new("act", move |call: Invocation<Value>| {
+        let who = call.session.user().unwrap_or_default().to_owned();
+        note.lock().push((who, call.session.id().to_owned(), call.path.clone(), call.action.to_string(), call.params));
+    });
+    engine.register("a", move |_: &Session| Descriptor::group().child("b", Descriptor::status().action(&act)));
+    for user in ["alice", "bob"] {
+        let mut consumer = TestConsumer::connect(&engine, person(&format!("session-{user}"), user)).await;
+        consumer.invoke("/a/b", "act", json!({"n": 1})).await;
+    }
+    let call = |user: &str| {
+        let session = format!("session-{user}");
+        (user.to_owned(), session, "/a/b".to_owned(), "act".to_owned(), json!({"n": 1}))
+    };
+    assert_eq!(*seen.lock(), [call("alice"), call("bob")]);
+}
+
+#[tokio::test]
+async fn after_a_call_its_session_is_refreshed_and_the_patch_goes_before_the_result() {
+    let engine = engine();
+    let todos = Todos::serve(&engine);
+    todos.push("alice", "one");
+    let (mut alice, hers) = watching(&engine, person("a", "alice").with_permission("write")).await;
+    let (mut sibling, _) = watching(&engine, person("a", "alice").with_permission("write")).await;
+    let (mut bob, _) = watching(&engine, person("b", "bob").with_permission("write")).await;
+    let (before, log) = (runs(&engine, "/todos"), Log::of(&engine));
+    alice.start_invoke("/todos/t1", "toggle", Value::Null);
+    let messages = alice.settled().await;
+    assert_eq!(kinds(&messages), ["patch", "result"]);
+    assert_eq!(messages[0]["ops"], json!([{"op": "replace", "path": "/todos/t1/properties/done", "value": true}]));
+    assert_eq!(messages[1]["status"], "ok");
+    assert_eq!(at(alice.tree(&hers), "todos/t1")["properties"]["done"], true);
+    assert_eq!(kinds(&sibling.settled().await), ["patch"], "another connection of the session gets the patch");
+    assert_eq!((bob.settled().await.len(), log.work_for("b")), (0, 0), "and nobody else anything");
+    assert_eq!(runs(&engine, "/todos") - before, 1, "the session was rendered once");
+    let invoked = |event: &Event| {
+        matches!(event, Event::Invoked { session, path, action, status, .. }
+            if session == "a" && path == "todos/t1" && action == "toggle" && status == "ok")
+    };
+    assert_eq!(log.count(invoked), 1);
+}
+
+#[tokio::test]
+async fn patches_go_first_even_if_the_handler_failed_after_it_changed_something() {
+    let engine = engine();
+    let number = Number::at(&engine, "n");
+    let act = |name: &'static str, end: fn() -> Result<(), ActionError>| {
+        let number = number.clone();
+        Action::new(name, move |_: Invocation<()>| {
+            number.set(number.get() + 1);
+            end()
+        })
+    };
+    let (fails, panics) = (act("fails", || Err(ActionError::conflict("no"))), act("panics", || panic!("no")));
+    engine.register("m", move |_: &Session| Descriptor::group().action(&fails).action(&panics));
+    let (mut consumer, _) = watching(&engine, Session::new("s")).await;
+    for (action, wanted) in [("fails", "conflict"), ("panics", "internal")] {
+        consumer.start_invoke("/m", action, Value::Null);
+        let messages = consumer.settled().await;
+        assert_eq!((kinds(&messages), code(&messages[1])), (vec!["patch", "result"], wanted));
+    }
+}
+
+#[tokio::test]
+async fn a_call_does_not_wait_for_the_debounce_and_flushes_what_was_gathered() {
+    let (engine, clock) = clocked(|config| config.debounce_ms = 50);
+    let (number, other) = (Number::at(&engine, "n"), Number::at(&engine, "other"));
+    let set = number.clone();
+    let act = Action::new("act", move |_: Invocation<()>| set.set(1));
+    engine.register("m", move |_: &Session| Descriptor::group().action(&act));
+    let (mut consumer, _) = watching(&engine, Session::new("s")).await;
+    clock.advance(50);
+    consumer.settled().await;
+    other.set(5);
+    engine.refresh(Scope::all());
+    let before = runs(&engine, "/n");
+    consumer.start_invoke("/m", "act", Value::Null);
+    let messages = consumer.settled().await;
+    assert_eq!(kinds(&messages), ["patch", "result"]);
+    assert_eq!(messages[0]["ops"].as_array().unwrap().len(), 2, "{messages:?}");
+    clock.advance(50);
+    assert_eq!(consumer.settled().await, Vec::<Value>::new());
+    assert_eq!(runs(&engine, "/n") - before, 1, "what was scheduled is done");
+}
+
+#[tokio::test]
+async fn a_result_waits_for_a_patch_that_is_held() {
+    let (engine, clock) = clocked(|config| config.first_patch_ms = 50);
+    let number = Number::at(&engine, "n");
+    let act = Action::new("act", move |_: Invocation<()>| number.set(1));
+    engine.register("m", move |_: &Session| Descriptor::group().action(&act));
+    let (mut consumer, _) = watching(&engine, Session::new("s")).await;
+    consumer.start_invoke("/m", "act", Value::Null);
+    assert_eq!(consumer.settled().await, Vec::<Value>::new());
+    clock.advance(50);
+    assert_eq!(kinds(&consumer.settled().await), ["patch", "result"]);
+}
+
+#[tokio::test]
+async fn the_order_of_checks_is_action_then_parameters_then_permission_then_the_handler() {
+    let ran = Arc::new(AtomicUsize::new(0));
+    let asked = Arc::new(Mutex::new(Vec::new()));
+    let (count, note) = (Arc::clone(&ran), Arc::clone(&asked));
+    let engine = Engine::builder("app", "App")
+        .config(Config::immediate())
+        .authorize(move |session: &Session, path: &str, action: &Action| {
+            note.lock().push((session.user().map(str::to_owned), path.to_owned(), action.name().to_owned()));
+            if session.can("go") { Ok(()) } else { Err(ActionError::unauthorized("you may not")) }
+        })
+        .build();
+    let act = Action::new("act", move |_: Invocation<Value>| {
+        count.fetch_add(1, Ordering::SeqCst);
+    })
+    .params(json!({"n": "number"}));
+    engine.register("n", move |_: &Session| Descriptor::group().action(&act));
+    let mut consumer = TestConsumer::connect(&engine, person("s", "alice")).await;
+    let bad = json!({"n": "text"});
+    assert_eq!(code(&consumer.invoke("/n", "nothing", bad.clone()).await), "not_found");
+    assert_eq!(code(&consumer.invoke("/nowhere", "act", bad.clone()).await), "not_found");
+    assert_eq!(code(&consumer.invoke("/n", "act", bad).await), "invalid_params");
+    assert_eq!(asked.lock().len(), 0);
+    let refused = consumer.invoke("/n", "act", json!({"n": 1})).await;
+    assert_eq!((code(&refused), &refused["error"]["message"]), ("unauthorized", &json!("you may not")));
+    assert_eq!(*asked.lock(), [(Some("alice".to_owned()), "/n".to_owned(), "act".to_owned())]);
+    assert_eq!(ran.load(Ordering::SeqCst), 0);
+    engine.update_session(&person("s", "alice").with_permission("go"));
+    assert_eq!(consumer.invoke("/n", "act", json!({"n": 1})).await["status"], "ok");
+    assert_eq!(ran.load(Ordering::SeqCst), 1);
+}
+
+#[tokio::test]
+async fn an_action_that_the_callers_own_tree_does_not_offer_does_not_run() {
+    let engine = engine();
+    let todos = Todos::serve(&engine);
+    todos.push("alice", "one");
+    let (_writer, _) = watching(&engine, person("w", "alice").with_permission("write")).await;
+    let mut reader = TestConsumer::connect(&engine, person("r", "alice")).await;
+    assert_eq!(code(&reader.invoke("/todos/t1", "toggle", Value::Null).await), "not_found");
+    assert_eq!(code(&reader.invoke("/todos", "add", json!({"title": "x"})).await), "not_found");
+    assert_eq!(todos.calls(), []);
+}
+
+#[tokio::test]
+async fn a_permission_that_is_gone_since_the_snapshot_is_gone_for_the_call() {
+    let (engine, clock) = clocked(|config| config.debounce_ms = 50);
+    let todos = Todos::serve(&engine);
+    todos.push("alice", "one");
+    let (mut consumer, id) = watching(&engine, person("s", "alice").with_permission("write")).await;
+    clock.advance(50);
+    consumer.settled().await;
+    assert_eq!(offers(at(consumer.tree(&id), "todos/t1")), ["toggle"]);
+    engine.update_session(&person("s", "alice"));
+    // Its tree still shows the action; the handler checks with the claims of now.
+    let result = consumer.invoke("/todos/t1", "toggle", Value::Null).await;
+    assert_eq!(code(&result), "unauthorized");
+    assert!(!todos.of("alice")[0].done);
+    consumer.settled().await;
+    assert_eq!(offers(at(consumer.tree(&id), "todos/t1")), Vec::<&str>::new());
+    assert_eq!(code(&consumer.invoke("/todos/t1", "toggle", Value::Null).await), "not_found");
+}
+
+#[tokio::test]
+async fn an_authorizer_that_panics_refuses() {
+    let engine = Engine::builder("app", "App")
+        .config(Config::immediate())
+        .authorize(|_: &Session, _: &str, _: &Action| -> Result<(), ActionError> { panic!("boom") })
+        .build();
+    let ran = Arc::new(AtomicUsize::new(0));
+    let count = Arc::clone(&ran);
+    let act = Action::new("act", move |_: Invocation<()>| {
+        count.fetch_add(1, Ordering::SeqCst);
+    });
+    engine.register("n", move |_: &Session| Descriptor::group().action(&act));
+    let mut consumer = TestConsumer::connect(&engine, Session::new("s")).await;
+    assert_eq!(code(&consumer.invoke("/n", "act", Value::Null).await), "internal");
+    assert_eq!(ran.load(Ordering::SeqCst), 0);
+}
+
+#[derive(Debug, Deserialize, JsonSchema)]
+struct Move {
+    to: String,
+    #[serde(default)]
+    at: Option<u32>,
+}
+
+#[tokio::test]
+async fn typed_parameters_are_described_checked_and_decoded() {
+    let engine = engine();
+    let moves = Action::new("move", |call: Invocation<Move>| Outcome::data(json!([call.params.to, call.params.at])));
+    engine.register("n", move |_: &Session| Descriptor::group().action(&moves));
+    let mut consumer = TestConsumer::connect(&engine, Session::new("s")).await;
+    let schema = consumer.query("/n").await["affordances"][0]["params"].clone();
+    assert_eq!((schema["type"].as_str(), &schema["required"]), (Some("object"), &json!(["to"])));
+    assert_eq!(schema["properties"]["to"]["type"], "string");
+    assert_eq!(schema.get("$schema"), None);
+    assert_eq!(consumer.invoke("/n", "move", json!({"to": "done", "at": 3})).await["data"], json!(["done", 3]));
+    assert_eq!(consumer.invoke("/n", "move", json!({"to": "done", "extra": 1})).await["data"], json!(["done", null]));
+    for bad in [json!({}), json!({"to": 5}), json!({"to": "x", "at": -1}), json!({"to": "x", "at": "3"})] {
+        assert_eq!(code(&consumer.invoke("/n", "move", bad.clone()).await), "invalid_params", "{bad}");
+    }
+}
+
+#[tokio::test]
+async fn parameters_in_shorthand_become_a_schema_and_are_refused_in_the_peers_words() {
+    let engine = engine();
+    let add = Action::new("add", |call: Invocation<Value>| Outcome::data(call.params)).params(json!({
+        "title": "string",
+        "count": {"type": "integer", "description": "how many", "optional": true},
+        "kind": {"type": "string", "enum": ["a", "b"], "optional": true},
+        "tags": {"type": "array", "items": {"type": "string"}, "optional": true},
+    }));
+    engine.register("n", move |_: &Session| Descriptor::group().action(&add));
+    let mut consumer = TestConsumer::connect(&engine, Session::new("s")).await;
+    let expected = json!({
+        "type": "object",
+        "properties": {
+            "title": {"type": "string"},
+            "count": {"type": "integer", "description": "how many"},
+            "kind": {"type": "string", "enum": ["a", "b"]},
+            "tags": {"type": "array", "items": {"type": "string"}},
+        },
+        "required": ["title"],
+    });
+    assert_eq!(consumer.query("/n").await["affordances"][0]["params"], expected);
+    for (params, message) in [
+        (json!({}), "params.title is required"),
+        (json!({"title": 1}), "params.title must be a string"),
+        (json!({"title": "x", "count": "2"}), "params.count must be an integer"),
+        (json!({"title": "x", "count": true}), "params.count must be an integer"),
+        (json!({"title": "x", "kind": "c"}), r#"params.kind must be one of ["a","b"]"#),
+        (json!({"title": "x", "tags": ["a", 1]}), "params.tags[1] must be a string"),
+        (json!({"title": null}), "params.title must be a string"),
+    ] {
+        let result = consumer.invoke("/n", "add", params.clone()).await;
+        assert_eq!((code(&result), result["error"]["message"].as_str()), ("invalid_params", Some(message)), "{params}");
+    }
+    for good in [json!({"title": "x", "count": 3.0}), json!({"title": "", "more": [1]})] {
+        assert_eq!(consumer.invoke("/n", "add", good.clone()).await["status"], "ok", "{good}");
+    }
+}
+
+#[tokio::test]
+async fn absent_and_null_parameters_are_an_empty_object() {
+    let engine = engine();
+    let echo = Action::new("echo", |call: Invocation<Value>| json!({"given": call.params}));
+    engine.register("n", move |_: &Session| Descriptor::group().action(&echo));
+    let mut consumer = TestConsumer::connect(&engine, Session::new("s")).await;
+    consumer.send(&json!({"type": "invoke", "id": "absent", "path": "/n", "action": "echo"}));
+    assert_eq!(consumer.answer("absent").await["data"], json!({"given": {}}));
+    consumer.send(&json!({"type": "invoke", "id": "null", "path": "/n", "action": "echo", "params": null}));
+    assert_eq!(consumer.answer("null").await["data"], json!({"given": {}}));
+    for bad in [json!([]), json!("x"), json!(1)] {
+        consumer.send(&json!({"type": "invoke", "id": "bad", "path": "/n", "action": "echo", "params": bad}));
+        assert_eq!(code(&consumer.answer("bad").await), "invalid_params");
+    }
+}
+
+#[tokio::test]
+async fn an_affordance_says_what_was_declared_and_nothing_else() {
+    let engine = engine();
+    let act = Action::new("purge", |_: Invocation<Value>| ())
+        .label("Purge")
+        .description("Removes all")
+        .dangerous(true)
+        .idempotent(true)
+        .estimate(Estimate::Slow)
+        .params(json!({}));
+    let plain = Action::new("plain", |_: Invocation<()>| ()).dangerous(false);
+    engine.register("n", move |_: &Session| Descriptor::group().action(&act).action(&plain));
+    let mut consumer = TestConsumer::connect(&engine, Session::new("s")).await;
+    let expected = json!([
+        {
+            "action": "purge", "label": "Purge", "description": "Removes all",
+            "params": {"type": "object", "properties": {}, "required": []},
+            "dangerous": true, "idempotent": true, "estimate": "slow",
+        },
+        {"action": "plain"},
+    ]);
+    assert_eq!(consumer.query("/n").await["affordances"], expected);
+}
+
+#[tokio::test]
+async fn an_async_handler_may_wait_while_the_connection_goes_on() {
+    let engine = engine();
+    let go = Arc::new(tokio::sync::Notify::new());
+    let wait = Arc::clone(&go);
+    let act = Action::new_async("act", move |_: Invocation<()>| {
+        let wait = Arc::clone(&wait);
+        async move {
+            wait.notified().await;
+            Outcome::data("late")
+        }
+    });
+    engine.register("n", move |_: &Session| Descriptor::group().action(&act));
+    let mut consumer = TestConsumer::connect(&engine, Session::new("s")).await;
+    let call = consumer.start_invoke("/n", "act", Value::Null);
+    assert_eq!(consumer.query("/n").await["id"], "n", "an answer need not wait for the call");
+    go.notify_one();
+    assert_eq!(consumer.answer(&call).await["data"], "late");
+}
+
+#[tokio::test]
+async fn a_call_at_once_renders_the_tree_that_it_needs() {
+    let engine = engine();
+    let todos = Todos::serve(&engine);
+    todos.push("alice", "one");
+    let mut consumer = TestConsumer::connect(&engine, person("s", "alice").with_permission("write")).await;
+    // Nothing was subscribed or queried before.
+    assert_eq!(consumer.invoke("/todos/t1", "toggle", Value::Null).await["status"], "ok");
+    assert!(todos.of("alice")[0].done);
+}
+
+#[test]
+fn an_action_name_that_would_be_ambiguous_is_refused_at_once() {
+    for name in ["", "a/b", "a~b"] {
+        let made = std::panic::catch_unwind(|| Action::new(name, |_: Invocation<()>| ()));
+        assert!(made.is_err(), "{name}");
+    }
+}

@@ -1,0 +1,162 @@
+//! A consumer that lost its socket goes on from its copy, if the engine still knows where it stood.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use grove_engine::testing::{ManualClock, TestConsumer};
+use grove_engine::{Config, Descriptor, Engine, Item, Scope, Session};
+use serde_json::{Value, json};
+
+struct App {
+    engine: Engine,
+    clock: Arc<ManualClock>,
+    rev: Arc<AtomicU64>,
+}
+
+impl App {
+    fn new() -> Self {
+        let clock = ManualClock::new();
+        let mut config = Config::immediate();
+        (config.ping_ms, config.silence_ms) = (u64::MAX / 4, u64::MAX / 4);
+        let engine = Engine::builder("app", "App").config(config).clock(clock.clone()).build();
+        let rev = Arc::new(AtomicU64::new(0));
+        let shown = Arc::clone(&rev);
+        engine.register("todos", move |_: &Session| {
+            let rev = shown.load(Ordering::SeqCst);
+            let item = |n: u64| Item::new(format!("t{n}")).prop("title", format!("todo {n}")).prop("rev", if n == 0 { rev } else { 0 });
+            Descriptor::collection().prop("label", "Todos").items((0..50).map(item))
+        });
+        Self { engine, clock, rev }
+    }
+
+    async fn change(&self) {
+        self.rev.fetch_add(1, Ordering::SeqCst);
+        self.engine.refresh_now(Scope::all()).await;
+    }
+}
+
+fn kinds(messages: &[Value]) -> Vec<&str> {
+    messages.iter().filter_map(|message| message["type"].as_str()).collect()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn one_patch_takes_the_place_of_a_snapshot() {
+    let app = App::new();
+    let mut consumer = TestConsumer::connect(&app.engine, Session::new("s1")).await;
+    let (_, tree) = consumer.subscribe("/").await;
+    app.change().await;
+    consumer.settled().await;
+    consumer.reconnect().await;
+    for _ in 0..3 {
+        app.change().await;
+    }
+    let messages = consumer.settled().await;
+    assert_eq!(kinds(&messages), ["resumed", "patch"]);
+    let bytes: usize = messages.iter().map(|message| message.to_string().len()).sum();
+    assert!(bytes * 10 < tree.to_string().len(), "{bytes} bytes instead of {}", tree.to_string().len());
+    consumer.check_mirrors().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn changes_of_the_gap_arrive_with_the_resumption() {
+    let app = App::new();
+    let mut consumer = TestConsumer::connect(&app.engine, Session::new("s1")).await;
+    consumer.subscribe("/").await;
+    let mut other = TestConsumer::connect(&app.engine, Session::new("s1")).await;
+    other.subscribe("/").await;
+    drop(other);
+    app.change().await;
+    consumer.reconnect().await;
+    let messages = consumer.settled().await;
+    assert_eq!(kinds(&messages), ["resumed", "patch"], "the change that was never read is one patch");
+    consumer.check_mirrors().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn nothing_changed_is_one_short_message() {
+    let app = App::new();
+    let mut consumer = TestConsumer::connect(&app.engine, Session::new("s1")).await;
+    consumer.subscribe_with(json!({"path": "/todos", "depth": 1})).await;
+    consumer.reconnect().await;
+    assert_eq!(kinds(&consumer.settled().await), ["resumed"]);
+    app.change().await;
+    assert_eq!(kinds(&consumer.settled().await), ["patch"]);
+    consumer.check_mirrors().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_the_engine_does_not_know_any_more_is_a_snapshot() {
+    let app = App::new();
+    let mut consumer = TestConsumer::connect(&app.engine, Session::new("s1")).await;
+    consumer.subscribe("/").await;
+    app.change().await;
+    // The patch is never read, so the copy is older than what the engine would go on from.
+    consumer.connection().try_next_frame().unwrap();
+    consumer.reconnect().await;
+    assert_eq!(kinds(&consumer.settled().await), ["snapshot"]);
+    app.clock.advance(1);
+    consumer.reconnect().await;
+    assert_eq!(kinds(&consumer.settled().await), ["resumed"]);
+    consumer.check_mirrors().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_copy_of_another_session_view_or_engine_is_never_gone_on_from() {
+    let app = App::new();
+    let mut alice = TestConsumer::connect(&app.engine, Session::new("s1")).await;
+    let hello_epoch = |engine: &Engine| {
+        let consumer = TestConsumer::silent(engine, Session::new("probe"));
+        async move {
+            let mut consumer = consumer;
+            consumer.next().await["provider"]["epoch"].clone()
+        }
+    };
+    let epoch = hello_epoch(&app.engine).await;
+    assert_ne!(epoch, hello_epoch(&App::new().engine).await);
+    let (_, _) = alice.subscribe("/").await;
+    let version = alice.query_with(json!({"path": "/"})).await["version"].clone();
+    drop(alice);
+    for (session, options, epoch) in [
+        ("s2", json!({"path": "/", "depth": -1}), epoch.clone()),
+        ("s1", json!({"path": "/", "depth": 1}), epoch.clone()),
+        ("s1", json!({"path": "/", "depth": -1}), json!("another")),
+    ] {
+        let mut consumer = TestConsumer::connect(&app.engine, Session::new(session)).await;
+        let mut options = options;
+        options["resume"] = json!({"epoch": epoch, "version": version});
+        consumer.subscribe_with(options).await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn after_the_time_for_it_a_snapshot_comes() {
+    let app = App::new();
+    let mut holder = TestConsumer::connect(&app.engine, Session::new("s1")).await;
+    holder.subscribe("/todos").await;
+    let mut probe = TestConsumer::silent(&app.engine, Session::new("s1"));
+    let epoch = probe.next().await["provider"]["epoch"].clone();
+    for (gap_ms, answer) in [(59_999, "resumed"), (60_000, "snapshot")] {
+        let mut consumer = TestConsumer::connect(&app.engine, Session::new("s1")).await;
+        consumer.subscribe("/").await;
+        let version = consumer.query_with(json!({"path": "/"})).await["version"].clone();
+        drop(consumer);
+        app.clock.advance(gap_ms);
+        app.engine.settle().await;
+        let message = json!({"type": "subscribe", "id": "s", "path": "/", "depth": -1,
+            "resume": {"epoch": epoch, "version": version}});
+        let late = app.engine.connect(&Session::new("s1")).unwrap();
+        late.receive(&message.to_string());
+        let frames: Vec<String> = std::iter::from_fn(|| late.try_next_frame()).map(|frame| format!("{frame:?}")).collect();
+        assert_eq!(frames.len(), 2, "hello and the answer");
+        assert!(frames[1].contains(answer), "{answer} after {gap_ms} ms: {}", frames[1]);
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_position_that_is_not_one_is_refused_by_name() {
+    let app = App::new();
+    let mut consumer = TestConsumer::connect(&app.engine, Session::new("s1")).await;
+    consumer.send(&json!({"type": "subscribe", "id": "s", "resume": 7}));
+    let error = consumer.next().await;
+    assert_eq!(error["error"]["message"], "`resume` must be an object with `epoch` and `version`");
+}

@@ -1,0 +1,244 @@
+//! How long a subscription lasts, what replaces it, and what a consumer that reads slowly gets.
+
+use grove_engine::testing::TestConsumer;
+use grove_engine::{Descriptor, Item, Scope, Session};
+use serde_json::{Value, json};
+
+use crate::apps::{Log, Number, Shown, at, clocked, code, engine, engine_with, kinds, person, watching};
+
+#[tokio::test]
+async fn a_subscription_under_a_known_id_replaces_the_one_before() {
+    let engine = engine();
+    let number = Number::at(&engine, "n");
+    Number::at(&engine, "m");
+    let mut consumer = TestConsumer::connect(&engine, Session::new("s")).await;
+    let (id, _) = consumer.subscribe("/n").await;
+    number.set(1);
+    engine.refresh_now(Scope::all()).await;
+    assert_eq!(kinds(&consumer.settled().await), ["patch"]);
+    consumer.send(&json!({"type": "subscribe", "id": id, "path": "/n"}));
+    let messages = consumer.settled().await;
+    assert_eq!((kinds(&messages), &messages[0]["seq"]), (vec!["snapshot"], &json!(0)));
+    assert_eq!(engine.stats().subscriptions, 1);
+    number.set(2);
+    engine.refresh_now(Scope::all()).await;
+    let messages = consumer.settled().await;
+    assert_eq!((messages.len(), &messages[0]["seq"]), (1, &json!(1)), "one stream, numbered anew");
+}
+
+#[tokio::test]
+async fn unsubscribe_and_subscribe_with_one_id_starts_anew() {
+    let engine = engine();
+    let number = Number::at(&engine, "n");
+    let mut consumer = TestConsumer::connect(&engine, Session::new("s")).await;
+    let (id, _) = consumer.subscribe("/").await;
+    number.set(1);
+    engine.refresh_now(Scope::all()).await;
+    consumer.settled().await;
+    // As consumers do after a gap.
+    consumer.send(&json!({"type": "unsubscribe", "id": id}));
+    consumer.send(&json!({"type": "subscribe", "id": id, "path": "/"}));
+    let messages = consumer.settled().await;
+    assert_eq!((kinds(&messages), &messages[0]["seq"]), (vec!["snapshot"], &json!(0)));
+    consumer.check_mirrors().await;
+}
+
+#[tokio::test]
+async fn unsubscribe_is_not_answered_and_ends_the_patches() {
+    let engine = engine();
+    let number = Number::at(&engine, "n");
+    let mut consumer = TestConsumer::connect(&engine, Session::new("s")).await;
+    let (id, _) = consumer.subscribe("/").await;
+    consumer.unsubscribe(&id);
+    consumer.unsubscribe("nobody");
+    assert_eq!(consumer.settled().await, Vec::<Value>::new());
+    assert_eq!(engine.stats().subscriptions, 0);
+    let diffs = engine.stats().diffs;
+    number.set(1);
+    engine.refresh_now(Scope::all()).await;
+    assert_eq!(consumer.settled().await, Vec::<Value>::new());
+    assert_eq!(engine.stats().diffs, diffs, "nobody compares for it");
+}
+
+#[tokio::test]
+async fn ids_belong_to_their_connection() {
+    let engine = engine();
+    let number = Number::at(&engine, "n");
+    // Both call their subscription `sub-1`.
+    let (mut first, one) = watching(&engine, person("s", "alice")).await;
+    let (mut second, two) = watching(&engine, person("s", "alice")).await;
+    let (mut other, three) = watching(&engine, person("t", "bob")).await;
+    assert!(one == two && two == three);
+    second.unsubscribe(&two);
+    number.set(1);
+    engine.refresh_now(Scope::all()).await;
+    assert_eq!(kinds(&first.settled().await), ["patch"]);
+    assert_eq!(kinds(&other.settled().await), ["patch"]);
+    assert_eq!(second.settled().await, Vec::<Value>::new());
+}
+
+#[tokio::test]
+async fn a_vanished_path_is_said_once_and_its_return_starts_anew() {
+    let engine = engine();
+    let with = |n: i64| Descriptor::group().child("c", Descriptor::status().prop("n", n));
+    let content = Shown::at(&engine, "n", with(1));
+    let mut consumer = TestConsumer::connect(&engine, Session::new("s")).await;
+    let (id, _) = consumer.subscribe("/n/c").await;
+    content.change(&engine, Descriptor::group()).await;
+    let messages = consumer.settled().await;
+    assert_eq!((kinds(&messages), code(&messages[0]), messages[0]["id"].as_str()), (vec!["error"], "not_found", Some(id.as_str())));
+    content.change(&engine, Descriptor::group().prop("other", 1)).await;
+    assert_eq!(consumer.settled().await, Vec::<Value>::new(), "once");
+    assert_eq!(engine.stats().subscriptions, 1, "it is kept");
+    content.change(&engine, with(2)).await;
+    let messages = consumer.settled().await;
+    assert_eq!((kinds(&messages), &messages[0]["seq"], &messages[0]["id"]), (vec!["snapshot"], &json!(0), &json!(id)));
+    content.change(&engine, with(3)).await;
+    let messages = consumer.settled().await;
+    assert_eq!((kinds(&messages), &messages[0]["seq"]), (vec!["patch"], &json!(1)));
+    assert_eq!(consumer.tree(&id)["properties"]["n"], 3);
+    // And again.
+    content.change(&engine, Descriptor::group()).await;
+    assert_eq!(kinds(&consumer.settled().await), ["error"]);
+}
+
+#[tokio::test]
+async fn an_unregistered_path_vanishes_like_any_other() {
+    let engine = engine();
+    Number::at(&engine, "n");
+    let mut consumer = TestConsumer::connect(&engine, Session::new("s")).await;
+    let (_, _) = consumer.subscribe("/n").await;
+    assert!(engine.unregister("/n/"));
+    assert!(!engine.unregister("/n"));
+    assert_eq!(code(&consumer.settled().await[0]), "not_found");
+    Number::at(&engine, "n");
+    assert_eq!(kinds(&consumer.settled().await), ["snapshot"]);
+}
+
+#[tokio::test]
+async fn the_first_patch_waits_for_a_moment_after_the_snapshot() {
+    let (engine, clock) = clocked(|config| config.first_patch_ms = 50);
+    let number = Number::at(&engine, "n");
+    let (mut consumer, subscription) = watching(&engine, Session::new("s")).await;
+    clock.advance(10);
+    for value in 1..=3 {
+        number.set(value);
+        engine.refresh_now(Scope::all()).await;
+        assert_eq!(consumer.settled().await, Vec::<Value>::new());
+    }
+    clock.advance(39);
+    assert_eq!(consumer.settled().await, Vec::<Value>::new());
+    clock.advance(1);
+    let messages = consumer.settled().await;
+    assert_eq!((kinds(&messages), &messages[0]["seq"]), (vec!["patch"], &json!(1)), "one, for all that happened");
+    assert_eq!(at(consumer.tree(&subscription), "n")["properties"]["n"], 3);
+    number.set(4);
+    engine.refresh_now(Scope::all()).await;
+    assert_eq!(kinds(&consumer.settled().await), ["patch"], "from then on at once");
+    assert_eq!(grove_engine::Config::default().first_patch_ms, 50);
+}
+
+#[tokio::test]
+async fn a_held_subscription_holds_up_no_other() {
+    let (engine, clock) = clocked(|config| config.first_patch_ms = 50);
+    let number = Number::at(&engine, "n");
+    let (mut consumer, old) = watching(&engine, Session::new("s")).await;
+    clock.advance(50);
+    let (fresh, _) = consumer.subscribe("/n").await;
+    number.set(1);
+    engine.refresh_now(Scope::all()).await;
+    let messages = consumer.settled().await;
+    assert_eq!((messages.len(), messages[0]["subscription"].as_str()), (1, Some(old.as_str())));
+    assert_eq!(consumer.query("/n").await["properties"]["n"], 1, "and no answer");
+    clock.advance(50);
+    assert_eq!(consumer.settled().await[0]["subscription"], fresh.as_str());
+}
+
+#[tokio::test]
+async fn who_does_not_read_costs_a_pointer_and_gets_one_step_to_the_newest_state() {
+    let engine = engine();
+    let number = Number::at(&engine, "n");
+    engine.register("list", |_: &Session| Descriptor::collection().items((0..50).map(|n| Item::new(format!("i{n}")))));
+    let (mut slow, hers) = watching(&engine, person("s", "alice")).await;
+    let (mut quick, _) = watching(&engine, person("s", "alice")).await;
+    let mut bytes = engine.stats().tree_bytes;
+    for value in 1..=10_000 {
+        number.set(value);
+        engine.refresh_now(Scope::all()).await;
+        if value == 10 {
+            bytes = engine.stats().tree_bytes;
+        }
+        if value % 1_000 == 0 {
+            let stats = engine.stats();
+            assert_eq!(stats.outbox_bytes, 0, "nothing is queued");
+            assert!(stats.tree_bytes <= bytes + 1_000, "{} bytes after {value} changes, {bytes} before", stats.tree_bytes);
+            assert_eq!(quick.settled().await.len(), 1, "nobody else waits");
+        }
+    }
+    let messages = slow.settled().await;
+    assert_eq!((kinds(&messages), &messages[0]["seq"]), (vec!["patch"], &json!(1)));
+    assert_eq!(at(slow.tree(&hers), "n")["properties"]["n"], 10_000);
+    slow.check_mirrors().await;
+}
+
+#[tokio::test]
+async fn who_asks_and_does_not_read_is_closed_when_too_many_answers_wait() {
+    let engine = engine_with(|config| config.max_outbox_bytes = 20_000);
+    engine.register("n", |_: &Session| Descriptor::document().prop("text", "x".repeat(1_000)));
+    let log = Log::of(&engine);
+    let mut consumer = TestConsumer::connect(&engine, Session::new("s")).await;
+    let (mut other, _) = watching(&engine, Session::new("t")).await;
+    consumer.query("/").await;
+    for number in 0..100 {
+        consumer.send(&json!({"type": "query", "id": number, "path": "/"}));
+        assert!(engine.stats().outbox_bytes <= 22_000);
+    }
+    consumer.settled().await;
+    assert_eq!(consumer.closed(), Some(1013));
+    drop(consumer);
+    assert_eq!(other.query("/n").await["id"], "n");
+    let slow = |event: &grove_engine::Event| matches!(event, grove_engine::Event::Disconnected { reason: "slow", .. });
+    assert_eq!(log.count(slow), 1);
+}
+
+#[tokio::test]
+async fn subscriptions_take_turns() {
+    let engine = engine();
+    let number = Number::at(&engine, "n");
+    let mut consumer = TestConsumer::connect(&engine, Session::new("s")).await;
+    let mut ids = Vec::new();
+    for _ in 0..3 {
+        ids.push(consumer.subscribe("/n").await.0);
+    }
+    let mut served = Vec::new();
+    for value in 1..=30 {
+        number.set(value);
+        engine.refresh_now(Scope::all()).await;
+        // The socket has room for one frame per change.
+        served.push(consumer.next().await["subscription"].as_str().unwrap().to_owned());
+    }
+    for id in &ids {
+        assert!(served.iter().filter(|one| *one == id).count() >= 9, "{id} starves: {served:?}");
+    }
+    consumer.check_mirrors().await;
+}
+
+#[tokio::test]
+async fn after_an_eviction_a_subscription_begins_with_a_snapshot_and_versions_go_on() {
+    let (engine, clock) = clocked(|_| {});
+    let number = Number::at(&engine, "n");
+    let (consumer, _) = watching(&engine, Session::new("s")).await;
+    let mut witness = TestConsumer::connect(&engine, Session::new("s")).await;
+    number.set(1);
+    engine.refresh_now(Scope::all()).await;
+    let before = witness.query_with(json!({"path": "/"})).await["version"].as_u64().unwrap();
+    drop((consumer, witness));
+    clock.advance(60_000);
+    engine.settle().await;
+    assert_eq!(engine.stats().trees, 0);
+    let mut consumer = TestConsumer::connect(&engine, Session::new("s")).await;
+    consumer.start_subscription(json!({"path": "/"}));
+    let messages = consumer.settled().await;
+    assert_eq!((kinds(&messages), &messages[0]["seq"]), (vec!["snapshot"], &json!(0)));
+    assert!(messages[0]["version"].as_u64().unwrap() > before, "a version never goes back");
+}
