@@ -71,8 +71,17 @@ pub struct Config {
     pub tab_call_ms: u64,
     /// How long the node of an ended task stays, in ms. Default 60,000.
     pub task_keep_ms: u64,
-    /// How many tasks of one session may run at once. Default 32. One more is refused with `busy`.
+    /// How many tasks of one session may run at once. Default 32. One more is refused with `busy`. As many that ended are
+    /// shown; the oldest goes first.
     pub max_tasks: usize,
+    /// How long an async descriptor function may take, in ms. Default 10,000. Then its last good content stays, with an
+    /// event.
+    pub evaluate_ms: u64,
+    /// How many handlers and loaders that may block run at once, in all. Default 128. Others wait. Passes have threads of
+    /// their own beside them.
+    pub max_blocking: usize,
+    /// How many handlers and loaders that may block run at once for one session. Default 16. Others wait.
+    pub max_session_blocking: usize,
     /// How many async descriptor functions of one pass run at once. Default 64.
     pub async_evaluations: usize,
     /// How many threads one pass uses. Default: as many as there are cores.
@@ -83,6 +92,14 @@ pub struct Config {
     /// How many encoded patches and snapshots of shared content are kept, in bytes. Default 16 MiB. The least recently
     /// used goes first.
     pub cache_bytes: usize,
+}
+
+impl Config {
+    /// The largest message that a peer of either kind may send, in bytes: a tab sends its whole tree.
+    #[must_use]
+    pub fn message_limit(&self, is_tab: bool) -> usize {
+        if is_tab { self.max_message_bytes.max(self.max_tab_bytes) } else { self.max_message_bytes }
+    }
 }
 
 impl Default for Config {
@@ -119,6 +136,9 @@ impl Default for Config {
             tab_call_ms: 20_000,
             task_keep_ms: 60_000,
             max_tasks: 32,
+            evaluate_ms: 10_000,
+            max_blocking: 128,
+            max_session_blocking: 16,
             async_evaluations: 64,
             pass_threads: std::thread::available_parallelism().map_or(2, usize::from),
             symbol_bytes: 16 << 20,

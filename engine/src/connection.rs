@@ -19,7 +19,7 @@ use crate::event::Event;
 use crate::protocol::code::{close, error};
 use crate::protocol::encode;
 use crate::protocol::message::RequestId;
-use crate::receive::dispatch::{Peer, receive};
+use crate::receive::dispatch::{Peer, TOO_MANY, receive};
 use crate::receive::tab::TabPeer;
 use crate::sessions::slot::Slot;
 
@@ -69,12 +69,12 @@ impl Connection {
     /// Takes one text frame. Never blocks and never fails: what is wrong with it is answered (contract 1.9).
     pub fn receive(&self, text: &str) {
         self.heard();
-        if text.len() > self.peer.core.config.max_message_bytes {
+        if text.len() > self.peer.core.config.message_limit(self.tab.is_some()) {
             self.oversized();
         } else if self.within_rate(text) {
             match &self.tab {
                 Some(tab) => tab.receive(text),
-                None => receive(&self.peer, text),
+                None => receive(&self.peer, text, || self.admit()),
             }
         }
     }
@@ -105,17 +105,25 @@ impl Connection {
     }
 
     fn within_rate(&self, text: &str) -> bool {
+        self.admit() || {
+            self.peer.link.reply(over_rate(text));
+            false
+        }
+    }
+
+    /// Counts one message against the rate. A peer that keeps sending over it is closed.
+    fn admit(&self) -> bool {
         let Some(Rate(limiter)) = &self.rate else { return true };
+        let link = &self.peer.link;
         if limiter.check().is_ok() {
+            link.forgive();
             return true;
         }
-        let link = &self.peer.link;
-        match link.strikes.fetch_add(1, Ordering::Relaxed) {
-            0 => self.peer.core.limit_reached("inbound_rate", &self.peer.slot),
+        match link.strike() {
+            1 => self.peer.core.limit_reached("inbound_rate", &self.peer.slot),
             STRIKES => link.end(close::POLICY, "too many messages", "abuse"),
             _ => {}
         }
-        link.reply(over_rate(text));
         false
     }
 
@@ -135,6 +143,10 @@ impl Connection {
         let Peer { core, slot, link } = &self.peer;
         let now_ms = core.now_ms();
         link.writing(None);
+        if link.take_ping() {
+            link.writing(Some(now_ms));
+            return Some(Frame::Ping);
+        }
         let next = {
             // The tree is read with the outbox locked: an answer that is in here cannot overtake what was committed
             // before it.
@@ -169,7 +181,10 @@ impl Connection {
             Wrote::Patch => {
                 self.peer.core.observers.emit(|| Event::PatchSent { session: session(), connection, bytes });
             }
-            Wrote::Other => {}
+            Wrote::Answer(Some(nodes)) => {
+                self.peer.core.observers.warn(&Event::Compacted { session: session(), nodes });
+            }
+            Wrote::Answer(None) | Wrote::Other => {}
         }
     }
 
@@ -192,13 +207,12 @@ fn over_rate(text: &str) -> String {
         id: Option<Value>,
         r#type: Option<Value>,
     }
-    let words = "too many messages: wait a little";
     let peek = (text.len() <= PEEK_BYTES).then(|| serde_json::from_str::<Peek>(text).ok()).flatten();
-    let Some(Peek { id, r#type: kind }) = peek else { return encode::error(None, error::BUSY, words) };
+    let Some(Peek { id, r#type: kind }) = peek else { return encode::error(None, error::BUSY, TOO_MANY) };
     let id = id.as_ref().and_then(RequestId::from_value);
     match (&id, kind.as_ref().and_then(Value::as_str)) {
-        (Some(id), Some("invoke")) => encode::result(id, &Err(crate::ActionError::new(error::BUSY, words))),
-        (id, _) => encode::error(id.as_ref(), error::BUSY, words),
+        (Some(id), Some("invoke")) => encode::result(id, &Err(crate::ActionError::new(error::BUSY, TOO_MANY))),
+        (id, _) => encode::error(id.as_ref(), error::BUSY, TOO_MANY),
     }
 }
 

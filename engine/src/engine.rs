@@ -3,12 +3,14 @@
 use std::collections::BTreeMap;
 use std::fmt;
 use std::hash::{BuildHasher, RandomState};
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
-use std::sync::{Arc, Weak};
+use std::sync::{Arc, OnceLock, Weak};
 use std::time::Duration;
 
 use event_listener::Event as Signal;
 use futures_util::future::{Either, select};
+use tokio::sync::Semaphore;
 
 use crate::busy::Busy;
 use crate::clock::Clock;
@@ -17,7 +19,7 @@ use crate::clock::wheel::Wheel;
 use crate::config::Config;
 use crate::connection::Connection;
 use crate::core::{Authorize, Core, Timer};
-use crate::deliver::link::Link;
+use crate::deliver::link::{Link, Request};
 use crate::deliver::outbox::Outbox;
 use crate::deliver::subscription::Delivery;
 use crate::error::{ActionError, ConnectError, RegisterError};
@@ -34,12 +36,12 @@ use crate::refresh::pass::Passes;
 use crate::refresh::schedule::Schedule;
 use crate::refresh::scope::Scope;
 use crate::render::action::Action;
-use crate::render::evaluate::Renderer;
+use crate::render::evaluate::{Renderer, panic_sentence};
 use crate::render::fragment::Store;
 use crate::render::memo::Memo;
 use crate::render::pack::PackLimits;
 use crate::render::registry::{IntoDescriptor, Source};
-use crate::sessions::evict::IdleTrees;
+use crate::sessions::evict::IdleOrder;
 use crate::sessions::revoked::{Revocation, Revoked};
 use crate::sessions::table::Table;
 use crate::stats::Stats;
@@ -50,17 +52,6 @@ use crate::stats::Stats;
 #[derive(Clone)]
 pub struct Engine {
     core: Arc<Core>,
-    _driver: Arc<Driver>,
-}
-
-/// Ends the task that waits on the wheel.
-#[derive(Debug)]
-struct Driver(tokio::task::AbortHandle);
-
-impl Drop for Driver {
-    fn drop(&mut self) {
-        self.0.abort();
-    }
 }
 
 /// An engine in the making.
@@ -148,12 +139,9 @@ impl EngineBuilder {
             Arc::clone(&self.clock),
             config.pass_threads,
             config.async_evaluations,
+            config.evaluate_ms,
             runtime.clone(),
         ));
-        passes
-            .registry
-            .write()
-            .insert(Text::default(), Arc::new(Source::new(|_: &Session| crate::Descriptor::default())));
         let wheel = Arc::new(Wheel::new(self.clock));
         let core = Arc::new_cyclic(|me| Core {
             me: Weak::clone(me),
@@ -164,7 +152,10 @@ impl EngineBuilder {
             passes,
             schedule: Schedule::new(config.debounce_ms),
             wheel: Arc::clone(&wheel),
-            idle_trees: IdleTrees::new(config.max_idle_trees),
+            idle_trees: IdleOrder::new(),
+            idle_sessions: IdleOrder::new(),
+            blocking: Arc::new(Semaphore::new(config.max_blocking.max(1))),
+            driver: OnceLock::new(),
             revoked: Revoked::new(config.max_revoked),
             delivery: Delivery {
                 memo: Memo::new(config.cache_bytes),
@@ -186,7 +177,8 @@ impl EngineBuilder {
             config,
         });
         let driver = runtime.spawn(drive(wheel, Arc::downgrade(&core))).abort_handle();
-        Engine { core, _driver: Arc::new(Driver(driver)) }
+        core.driver.get_or_init(|| driver);
+        Engine { core }
     }
 }
 
@@ -203,7 +195,11 @@ async fn drive(wheel: Arc<Wheel<Timer>>, core: Weak<Core>) {
     loop {
         let timer = wheel.next().await;
         let Some(core) = core.upgrade() else { return };
-        core.fire(timer);
+        // Something that an application owns may be dropped here, and panic; time has to go on.
+        if let Err(panic) = catch_unwind(AssertUnwindSafe(|| core.fire(timer))) {
+            let why = panic_sentence(panic.as_ref());
+            core.observers.warn(&Event::Panicked { what: "timer", why });
+        }
         wheel.dealt_with();
         core.busy.nudge();
     }
@@ -278,7 +274,8 @@ impl Engine {
     pub fn try_register(&self, path: &str, mut source: Source) -> Result<(), RegisterError> {
         let path = registrable(path)?;
         self.core.passes.runs.count(&path, &mut source);
-        self.core.passes.registry.write().insert(path.clone(), Arc::new(source));
+        let before = self.core.passes.registry.write().insert(path.clone(), Arc::new(source));
+        drop(before);
         self.refresh(Scope::all().paths([path]));
         Ok(())
     }
@@ -286,13 +283,9 @@ impl Engine {
     /// Removes what is registered under exactly this path; what is registered below stays. False if there is nothing.
     pub fn unregister(&self, path: &str) -> bool {
         let path = path::normal(path);
-        let removed = if path.is_empty() {
-            let bare = Source::new(|_: &Session| crate::Descriptor::default());
-            self.core.passes.registry.write().insert(path.clone(), Arc::new(bare));
-            true
-        } else {
-            self.core.passes.registry.write().remove(&path)
-        };
+        let before = self.core.passes.registry.write().remove(&path);
+        let removed = before.0.is_some();
+        drop(before);
         if removed {
             self.refresh(Scope::all().paths([path]));
         }
@@ -314,10 +307,14 @@ impl Engine {
     /// # Errors
     /// [`RegisterError`] if the path is not valid or no such session is open.
     pub fn unregister_for(&self, session: &str, path: &str) -> Result<(), RegisterError> {
-        self.set_own(session, registrable(path)?, None)
+        let path = registrable(path)?;
+        // The root is always there; hidden, it is bare.
+        let instead = path.is_empty().then(|| Arc::new(Source::new(|_: &Session| crate::Descriptor::default())));
+        self.set_own(session, path, instead)
     }
 
-    /// Gives a session what everybody has at a path, after [`Engine::register_for`] or [`Engine::unregister_for`].
+    /// Gives a session what everybody has at a path, or its instance, after [`Engine::register_for`] or
+    /// [`Engine::unregister_for`].
     ///
     /// # Errors
     /// [`RegisterError`] if the path is not valid or no such session is open.
@@ -434,8 +431,12 @@ impl Engine {
             core.limit_reached("max_tabs", &slot);
             return Err(ConnectError::Full("tabs of one session"));
         }
-        core.idle_trees.remove(&slot);
-        core.wheel.at(core.now_ms() + core.config.ping_ms, Timer::Check(Arc::downgrade(&link)));
+        if core.closing.load(Ordering::SeqCst) {
+            slot.detach(&link, core.now_ms());
+            return Err(ConnectError::Closing);
+        }
+        core.pin(&slot);
+        core.wheel.at(core.now_ms().saturating_add(core.config.ping_ms), Timer::Check(Arc::downgrade(&link)));
         core.observers.emit(|| Event::Connected { session: slot.context().id().clone(), connection: number });
         counted.keep();
         Ok(Connection::new(Arc::clone(core), slot, link, tab))
@@ -482,17 +483,20 @@ impl Engine {
     pub async fn shutdown(&self, deadline: Duration) {
         let core = &self.core;
         core.closing.store(true, Ordering::SeqCst);
-        let until_ms = core.now_ms() + u64::try_from(deadline.as_millis()).unwrap_or(u64::MAX / 4);
+        let until_ms = core.now_ms().saturating_add(u64::try_from(deadline.as_millis()).unwrap_or(u64::MAX));
         let links = || core.table.all().iter().flat_map(|slot| slot.links()).collect::<Vec<_>>();
         self.wait_until(until_ms, || links().iter().all(|link| !link.has_calls())).await;
         for link in links() {
-            for id in link.take_calls() {
-                let error = ActionError::new(error::INTERNAL, "the provider is shutting down");
-                link.reply(encode::result(&id, &Err(error)));
+            for (id, kind) in link.take_calls() {
+                let words = "the provider is shutting down";
+                link.reply(match kind {
+                    Request::Query => encode::error(Some(&id), error::INTERNAL, words),
+                    Request::Invoke => encode::result(&id, &Err(ActionError::internal(words))),
+                });
             }
             link.end(close::GOING_AWAY, "the provider is shutting down", "closing");
         }
-        self.wait_until(until_ms + 1000, || core.connections.load(Ordering::SeqCst) == 0).await;
+        self.wait_until(until_ms.saturating_add(1000), || core.connections.load(Ordering::SeqCst) == 0).await;
     }
 
     /// Waits until a condition holds that work or a leaving connection may bring about, or the time is up.

@@ -5,6 +5,7 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use event_listener::Event as Signal;
 use parking_lot::Mutex;
 
+use super::answer::Question;
 use super::outbox::Outbox;
 use crate::protocol::message::RequestId;
 
@@ -19,18 +20,26 @@ pub(crate) struct Link {
     pub(crate) is_tab: bool,
     pub(crate) outbox: Mutex<Outbox>,
     ready: Signal,
+    ping: AtomicBool,
     aborted: AtomicBool,
     abort: Signal,
     /// When the peer last showed that it lives, in ms.
     heard_ms: AtomicU64,
     /// Since when the socket has not taken the last frame, in ms plus 1; 0 if it has.
     writing_ms: AtomicU64,
-    /// Messages over the rate, since the start.
-    pub(crate) strikes: AtomicU64,
+    /// Messages over the rate, less those within it.
+    strikes: AtomicU64,
     /// Calls that run.
-    calls: Mutex<Vec<RequestId>>,
+    calls: Mutex<Vec<(RequestId, Request)>>,
     /// Why it ended, for the event.
     reason: Mutex<&'static str>,
+}
+
+/// What kind of request runs, and therefore how it is answered.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Request {
+    Query,
+    Invoke,
 }
 
 impl Link {
@@ -40,6 +49,7 @@ impl Link {
             is_tab,
             outbox: Mutex::new(outbox),
             ready: Signal::new(),
+            ping: AtomicBool::new(false),
             aborted: AtomicBool::new(false),
             abort: Signal::new(),
             heard_ms: AtomicU64::new(now_ms),
@@ -57,6 +67,20 @@ impl Link {
 
     pub(crate) fn listen(&self) -> event_listener::EventListener {
         self.ready.listen()
+    }
+
+    /// A message came over the rate. Answers how many did, less those that did not.
+    pub(crate) fn strike(&self) -> u64 {
+        self.strikes.fetch_add(1, Ordering::Relaxed) + 1
+    }
+
+    /// A message came within the rate.
+    pub(crate) fn forgive(&self) {
+        // Only one thread receives for a connection at a time; a lost update would cost one strike.
+        let strikes = self.strikes.load(Ordering::Relaxed);
+        if strikes > 0 {
+            self.strikes.store(strikes - 1, Ordering::Relaxed);
+        }
     }
 
     pub(crate) fn heard(&self, now_ms: u64) {
@@ -78,24 +102,24 @@ impl Link {
     }
 
     /// Begins a call, if fewer than `max` run.
-    pub(crate) fn begin_call(&self, id: &RequestId, max: usize) -> bool {
+    pub(crate) fn begin_call(&self, id: &RequestId, kind: Request, max: usize) -> bool {
         let mut calls = self.calls.lock();
         if calls.len() >= max {
             return false;
         }
-        calls.push(id.clone());
+        calls.push((id.clone(), kind));
         true
     }
 
     /// Ends a call; false if it was answered by somebody else already.
     pub(crate) fn end_call(&self, id: &RequestId) -> bool {
         let mut calls = self.calls.lock();
-        let at = calls.iter().position(|known| known == id);
+        let at = calls.iter().position(|(known, _)| known == id);
         at.map(|at| calls.swap_remove(at)).is_some()
     }
 
     /// Takes all calls that run, to be answered in their place.
-    pub(crate) fn take_calls(&self) -> Vec<RequestId> {
+    pub(crate) fn take_calls(&self) -> Vec<(RequestId, Request)> {
         std::mem::take(&mut *self.calls.lock())
     }
 
@@ -142,9 +166,25 @@ impl Link {
     }
 
     /// Queues an answer that must not overtake patches.
-    pub(crate) fn reply_after_patches(&self, text: String) {
-        let fits = self.outbox.lock().reply_after_patches(text);
+    pub(crate) fn reply_after_patches(&self, text: String, version: u64) {
+        let fits = self.outbox.lock().reply_after_patches(text, version);
         self.after_reply(fits);
+    }
+
+    /// Queues a query, to be answered from the tree at its turn.
+    pub(crate) fn ask(&self, question: Question) {
+        let fits = self.outbox.lock().ask(question);
+        self.after_reply(fits);
+    }
+
+    /// A ping is due. It goes out before anything else: a peer that takes little must still be seen to live.
+    pub(crate) fn ping(&self) {
+        self.ping.store(true, Ordering::SeqCst);
+        self.wake();
+    }
+
+    pub(crate) fn take_ping(&self) -> bool {
+        self.ping.swap(false, Ordering::SeqCst)
     }
 
     fn after_reply(&self, fits: bool) {

@@ -3,6 +3,7 @@
 use std::borrow::Cow;
 use std::collections::VecDeque;
 
+use super::answer::Question;
 use super::subscription::{Delivery, Kept, Step, Subscription, Versioned};
 use crate::protocol::code::{close, error};
 use crate::protocol::encode;
@@ -40,6 +41,8 @@ pub(crate) enum Wrote {
     /// With the number of nodes that the view had, if it was compacted.
     Snapshot(Option<usize>),
     Patch,
+    /// The answer to a query, and how many nodes the view had if it had to be compacted.
+    Answer(Option<usize>),
     Other,
 }
 
@@ -47,8 +50,11 @@ pub(crate) enum Wrote {
 #[derive(Debug)]
 enum Reply {
     Text(String),
-    /// Goes out when no subscription is behind any more (contract 1.8, rule 3).
-    AfterPatches(String),
+    /// Goes out when every subscription has what was committed up to this version (contract 1.8, rule 3). What is
+    /// committed later does not hold it up.
+    AfterPatches(String, u64),
+    /// A query, answered from the tree at its turn.
+    Question(Question),
     /// The first snapshot of a subscription, made when it is its turn.
     Start(RequestId),
 }
@@ -72,7 +78,6 @@ pub(crate) struct Outbox {
     replies: VecDeque<Reply>,
     reply_bytes: usize,
     max_reply_bytes: usize,
-    ping: bool,
     ending: Option<Ending>,
     ended: bool,
     /// Where the search for a subscription that is behind starts, so that none starves.
@@ -89,7 +94,6 @@ impl Outbox {
             replies: VecDeque::new(),
             reply_bytes: 0,
             max_reply_bytes,
-            ping: false,
             ending: None,
             ended: false,
             turn: 0,
@@ -144,11 +148,23 @@ impl Outbox {
         self.within_bounds()
     }
 
-    /// Queues an answer that must not overtake patches.
-    pub(crate) fn reply_after_patches(&mut self, text: String) -> bool {
+    /// Queues an answer that must not overtake the patches up to a version.
+    pub(crate) fn reply_after_patches(&mut self, text: String, version: u64) -> bool {
         self.reply_bytes += text.len();
-        self.replies.push_back(Reply::AfterPatches(text));
+        self.replies.push_back(Reply::AfterPatches(text, version));
         self.within_bounds()
+    }
+
+    /// Queues a query.
+    pub(crate) fn ask(&mut self, question: Question) -> bool {
+        self.reply_bytes += Question::COST;
+        self.replies.push_back(Reply::Question(question));
+        self.within_bounds()
+    }
+
+    /// Whether the first frame was taken.
+    pub(crate) const fn has_greeted(&self) -> bool {
+        self.greeting.is_none()
     }
 
     fn within_bounds(&mut self) -> bool {
@@ -159,10 +175,6 @@ impl Outbox {
         self.reply_bytes = 0;
         self.end(close::TRY_LATER, "too many answers are waiting");
         false
-    }
-
-    pub(crate) const fn ping(&mut self) {
-        self.ping = true;
     }
 
     /// Orders the end. What was queued before still goes out; the first order counts.
@@ -176,7 +188,7 @@ impl Outbox {
             return Next::Idle;
         }
         if self.greeting.is_some() {
-            let at_ms = *self.greeting_at_ms.get_or_insert(now_ms + self.greeting_delay_ms);
+            let at_ms = *self.greeting_at_ms.get_or_insert(now_ms.saturating_add(self.greeting_delay_ms));
             if at_ms > now_ms {
                 return if self.ending.is_some() { self.finish() } else { Next::At(at_ms) };
             }
@@ -184,12 +196,15 @@ impl Outbox {
         if let Some(hello) = self.greeting.take() {
             return Next::Write(Frame::Text(hello), Wrote::Other);
         }
+        if self.ending.is_some() && now.is_none() {
+            // The session is closed: what waits for its tree waits in vain.
+            self.replies.retain(|reply| matches!(reply, Reply::Text(_) | Reply::AfterPatches(..)));
+        }
         let next = match self.replies.front() {
             Some(_) => self.next_reply(now_ms, now, delivery),
-            None => self.next_step(now_ms, now, delivery),
+            None => self.next_step(now_ms, now, None, delivery),
         };
         match next {
-            Next::Idle | Next::At(_) if std::mem::take(&mut self.ping) => Next::Write(Frame::Ping, Wrote::Other),
             // Whatever still waits for a tree will not get one; whatever is only held may go unsent.
             Next::Idle | Next::At(_) if self.ending.is_some() && !self.awaits_result() => self.finish(),
             next => next,
@@ -197,7 +212,7 @@ impl Outbox {
     }
 
     fn awaits_result(&self) -> bool {
-        self.replies.iter().any(|reply| matches!(reply, Reply::AfterPatches(_)))
+        self.replies.iter().any(|reply| matches!(reply, Reply::AfterPatches(..)))
     }
 
     fn finish(&mut self) -> Next {
@@ -214,10 +229,20 @@ impl Outbox {
                 let Some(Reply::Start(id)) = self.replies.pop_front() else { return Next::Idle };
                 self.start(&id, now, now_ms, delivery)
             }
-            Some(Reply::AfterPatches(_)) => match self.next_step(now_ms, now, delivery) {
-                Next::Idle => self.pop_text(),
-                first => first,
-            },
+            Some(Reply::AfterPatches(_, version)) => {
+                let version = *version;
+                match self.next_step(now_ms, now, Some(version), delivery) {
+                    Next::Idle => self.pop_text(),
+                    first => first,
+                }
+            }
+            Some(Reply::Question(_)) => {
+                let Some(now) = now else { return Next::Idle };
+                let Some(Reply::Question(question)) = self.replies.pop_front() else { return Next::Idle };
+                self.reply_bytes -= Question::COST;
+                let answer = question.answer(now, delivery);
+                Next::Write(Frame::Text(answer.text), Wrote::Answer(answer.compacted))
+            }
             Some(Reply::Text(_)) => self.pop_text(),
             None => Next::Idle,
         }
@@ -225,11 +250,11 @@ impl Outbox {
 
     fn pop_text(&mut self) -> Next {
         match self.replies.pop_front() {
-            Some(Reply::Text(text) | Reply::AfterPatches(text)) => {
+            Some(Reply::Text(text) | Reply::AfterPatches(text, _)) => {
                 self.reply_bytes -= text.len();
                 Next::Write(Frame::Text(text), Wrote::Other)
             }
-            Some(Reply::Start(_)) | None => Next::Idle,
+            Some(Reply::Start(_) | Reply::Question(_)) | None => Next::Idle,
         }
     }
 
@@ -247,15 +272,16 @@ impl Outbox {
         }
     }
 
-    /// The next patch or re-base of a subscription that is behind.
-    fn next_step(&mut self, now_ms: u64, now: Option<&Versioned>, delivery: &Delivery) -> Next {
+    /// The next patch or re-base of a subscription that is behind; of one that lacks something older than a version, if
+    /// that matters.
+    fn next_step(&mut self, now_ms: u64, now: Option<&Versioned>, before: Option<u64>, delivery: &Delivery) -> Next {
         let Some(now) = now else { return Next::Idle };
         let count = self.subscriptions.len();
         let mut held = None;
         for offset in 0..count {
             let at = (self.turn + offset) % count;
             let subscription = &mut self.subscriptions[at];
-            if !subscription.is_behind(now) {
+            if !subscription.is_behind(now, before) {
                 continue;
             }
             if subscription.held_until() > now_ms {

@@ -2,14 +2,14 @@
 
 use std::sync::Arc;
 
+use super::fit::fit;
 use crate::protocol::code::error;
 use crate::protocol::encode;
 use crate::protocol::message::RequestId;
 use crate::render::diff::Rebase;
-use crate::render::fragment::Fragment;
 use crate::render::memo::Memo;
 use crate::render::text;
-use crate::render::tree::{Tree, TreeNode};
+use crate::render::tree::Tree;
 use crate::render::view::{View, ViewOptions};
 
 /// A tree and the version that its messages carry.
@@ -47,7 +47,7 @@ pub(crate) struct Kept {
     view: ViewOptions,
     /// The version of the last message that was written for it.
     version: u64,
-    tree: Arc<Tree>,
+    sent: Versioned,
     budget: Option<usize>,
 }
 
@@ -65,7 +65,7 @@ pub(crate) struct Subscription {
     view: ViewOptions,
     /// The number of the next patch; 0 while a snapshot is due.
     seq: u64,
-    sent: Option<Arc<Tree>>,
+    sent: Option<Versioned>,
     /// The version of the last message that was written for it.
     told: u64,
     /// Until then it gets no patch, in ms.
@@ -83,19 +83,21 @@ impl Subscription {
 
     /// A wish that goes on where another connection's ended: its copy shows what `kept` shows.
     pub(crate) fn resumed(id: RequestId, kept: Kept) -> Self {
-        let Kept { view, version, tree, budget } = kept;
-        Self { id, view, seq: 1, sent: Some(tree), told: version, held_until: 0, budget, silent: false }
+        let Kept { view, version, sent, budget } = kept;
+        Self { id, view, seq: 1, sent: Some(sent), told: version, held_until: 0, budget, silent: false }
     }
 
     /// What a later connection needs to go on from here; nothing if the consumer has no copy.
     pub(crate) fn keep(self) -> Option<Kept> {
-        let tree = self.sent.filter(|_| !self.silent)?;
-        Some(Kept { view: self.view, version: self.told, tree, budget: self.budget })
+        let sent = self.sent.filter(|_| !self.silent)?;
+        Some(Kept { view: self.view, version: self.told, sent, budget: self.budget })
     }
 
-    /// Whether the tree now is not the one that was last sent.
-    pub(crate) fn is_behind(&self, now: &Versioned) -> bool {
-        self.sent.as_ref().is_some_and(|sent| !Arc::ptr_eq(sent, &now.tree))
+    /// Whether the tree now is not the one that was last sent, and that one is older than `before` if it matters.
+    pub(crate) fn is_behind(&self, now: &Versioned, before: Option<u64>) -> bool {
+        self.sent.as_ref().is_some_and(|sent| {
+            !Arc::ptr_eq(&sent.tree, &now.tree) && before.is_none_or(|version| sent.version < version)
+        })
     }
 
     pub(crate) const fn held_until(&self) -> u64 {
@@ -110,14 +112,14 @@ impl Subscription {
 
     /// What leads from the tree last sent to the tree now.
     pub(crate) fn step(&mut self, now: &Versioned, now_ms: u64, delivery: &Delivery) -> Step {
-        let Some(sent) = self.sent.replace(Arc::clone(&now.tree)) else { return Step::Nothing };
+        let Some(sent) = self.sent.replace(now.clone()) else { return Step::Nothing };
         if now.tree.resolve(&self.view.path).is_none() {
             return self.vanished();
         }
         if self.silent || self.outgrew(now, delivery) {
             return self.snapshot(now, now_ms, delivery);
         }
-        match self.ops(&sent, &now.tree, delivery) {
+        match self.ops(&sent.tree, &now.tree, delivery) {
             Ok(ops) if ops.is_empty() => Step::Nothing,
             Ok(ops) if ops.len() <= delivery.rebase_bytes => self.patch(now, &ops),
             Ok(ops) => self.patch_or_snapshot(now, now_ms, delivery, &ops),
@@ -165,8 +167,8 @@ impl Subscription {
     }
 
     fn snapshot(&mut self, now: &Versioned, now_ms: u64, delivery: &Delivery) -> Step {
-        self.sent = Some(Arc::clone(&now.tree));
-        self.held_until = now_ms + delivery.first_patch_ms;
+        self.sent = Some(now.clone());
+        self.held_until = now_ms.saturating_add(delivery.first_patch_ms);
         let Some(located) = now.tree.resolve(&self.view.path) else { return Step::Nothing };
         match fit(&self.view, located.node, None, now.tree.nodes(), delivery) {
             Some(fitted) => {
@@ -190,66 +192,5 @@ impl Subscription {
             error::TOO_LARGE,
             "the view does not fit a frame: ask for a deeper path, a depth or a budget",
         ))
-    }
-}
-
-/// A view that fits a frame, as JSON text.
-struct Fitted {
-    tree: String,
-    /// The budget that it took.
-    budget: Option<usize>,
-    /// How many nodes there were, if some had to be collapsed for it.
-    compacted: Option<usize>,
-}
-
-/// Writes a view within the engine's bounds; `None` if no budget makes it small enough.
-fn fit(
-    options: &ViewOptions,
-    node: TreeNode<'_>,
-    loaded: Option<(u64, &Fragment)>,
-    nodes: usize,
-    delivery: &Delivery,
-) -> Option<Fitted> {
-    let mut budget = (nodes > delivery.max_nodes).then_some(delivery.max_nodes);
-    loop {
-        let view = View::new(options, node, loaded).within_bound(budget);
-        let tree = text::node(view.root(), &delivery.memo);
-        if tree.len() <= delivery.max_frame_bytes {
-            return Some(Fitted { tree, budget, compacted: budget.and_then(|_| view.compacted_from()) });
-        }
-        // Half as many nodes each time, until it fits or nothing is left to collapse.
-        let shown = view.count();
-        let half = budget.unwrap_or(shown).min(shown) / 2;
-        if half == 0 {
-            return None;
-        }
-        budget = Some(half);
-    }
-}
-
-/// The answer to a query.
-pub(crate) struct Answer {
-    pub(crate) text: String,
-    /// How many nodes the view had, if it had to be compacted.
-    pub(crate) compacted: Option<usize>,
-}
-
-/// Answers a query with a view of the requested node, and with children that were loaded for it if there are any.
-pub(crate) fn answer(
-    id: &RequestId,
-    options: &ViewOptions,
-    node: TreeNode<'_>,
-    loaded: Option<(u64, &Fragment)>,
-    now: &Versioned,
-    delivery: &Delivery,
-) -> Answer {
-    match fit(options, node, loaded, now.tree.nodes(), delivery) {
-        Some(fitted) => {
-            Answer { text: encode::snapshot(id, now.version, None, &fitted.tree), compacted: fitted.compacted }
-        }
-        None => {
-            let words = "the answer does not fit a frame: ask for a deeper path, a depth or a window";
-            Answer { text: encode::error(Some(id), error::TOO_LARGE, words), compacted: None }
-        }
     }
 }

@@ -7,10 +7,13 @@ use crate::deliver::link::Link;
 use crate::deliver::subscription::{Kept, Subscription};
 use crate::event::Event;
 use crate::protocol::code::error;
-use crate::protocol::message::{Position, Request, RequestId};
+use crate::protocol::message::{Position, Refused, Request, RequestId};
 use crate::protocol::{decode, encode};
 use crate::render::view::ViewOptions;
 use crate::sessions::slot::Slot;
+
+/// What a peer over its rate is told.
+pub(crate) const TOO_MANY: &str = "too many messages: wait a little";
 
 /// One consumer's way in: the engine, its session, its way out.
 #[derive(Debug, Clone)]
@@ -20,9 +23,13 @@ pub(crate) struct Peer {
     pub(crate) link: Arc<Link>,
 }
 
-/// Serves one frame.
-pub(crate) fn receive(peer: &Peer, text: &str) {
-    for message in decode::decode(text) {
+/// Serves one frame. Of a batch, each message after the first is admitted by itself.
+pub(crate) fn receive(peer: &Peer, text: &str, admit: impl Fn() -> bool) {
+    for (at, message) in decode::decode(text).into_iter().enumerate() {
+        if at > 0 && !admit() {
+            peer.link.reply(encode::refused(&over_rate(message)));
+            continue;
+        }
         if peer.link.outbox.lock().is_ending() {
             return;
         }
@@ -35,12 +42,25 @@ pub(crate) fn receive(peer: &Peer, text: &str) {
 
 fn dispatch(peer: &Peer, request: Request) {
     match request {
+        // Before the greeting went out it is on its way anyway, and it must come once (contract 1.1).
+        Request::Connect if !peer.link.outbox.lock().has_greeted() => {}
         Request::Connect => peer.link.reply(peer.core.hello(&peer.slot)),
         Request::Subscribe { id, view, position } => subscribe(peer, id, view, position.as_ref()),
         Request::Unsubscribe { id } => peer.link.outbox.lock().unsubscribe(&id),
         Request::Query { id, view } => super::query::query(peer, id, view),
         Request::Invoke { id, path, action, params } => super::invoke::invoke(peer, id, path, action, params),
     }
+}
+
+/// The refusal of a message that came too soon, with its id so that nobody waits for ever.
+fn over_rate(message: Result<Request, Refused>) -> Refused {
+    let (id, as_result) = match message {
+        Ok(Request::Invoke { id, .. }) => (Some(id), true),
+        Ok(Request::Subscribe { id, .. } | Request::Unsubscribe { id } | Request::Query { id, .. }) => (Some(id), false),
+        Ok(Request::Connect) => (None, false),
+        Err(refused) => (refused.id, refused.as_result),
+    };
+    Refused { id, code: error::BUSY, message: TOO_MANY.to_owned(), as_result }
 }
 
 fn subscribe(peer: &Peer, id: RequestId, view: ViewOptions, position: Option<&Position>) {

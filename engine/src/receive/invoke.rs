@@ -7,7 +7,9 @@ use futures_util::FutureExt;
 use serde_json::Value;
 
 use super::dispatch::Peer;
-use super::load::{Loaded, missing_item};
+use super::load::missing_item;
+use crate::deliver::answer::Loaded;
+use crate::deliver::link::Request;
 use crate::deliver::subscription::Versioned;
 use crate::error::ActionError;
 use crate::event::Event;
@@ -35,7 +37,7 @@ struct Found {
 
 /// Runs the call in the background; the connection goes on meanwhile.
 pub(crate) fn invoke(peer: &Peer, id: RequestId, path: String, action: String, params: Value) {
-    if !peer.link.begin_call(&id, peer.core.config.max_calls) {
+    if !peer.link.begin_call(&id, Request::Invoke, peer.core.config.max_calls) {
         peer.core.limit_reached("max_calls", &peer.slot);
         let busy = ActionError::new(error::BUSY, "too many requests of this connection are running");
         peer.link.reply(encode::result(&id, &Err(busy)));
@@ -55,7 +57,8 @@ async fn run(peer: &Peer, call: Call) {
     };
     let status = status(&answer);
     if peer.link.end_call(&id) {
-        peer.link.reply_after_patches(encode::result(&id, &answer));
+        let version = peer.slot.tree().map_or(0, |now| now.version);
+        peer.link.reply_after_patches(encode::result(&id, &answer), version);
     }
     peer.core.observers.emit(|| Event::Invoked {
         session: peer.slot.context().id().clone(),
@@ -77,6 +80,10 @@ fn status(answer: &Result<Outcome, ActionError>) -> Text {
 /// Looks for the action where the caller can see it: what is not in this session's tree cannot be invoked.
 async fn find(peer: &Peer, call: &Call) -> Result<Found, ActionError> {
     let ended = || ActionError::internal("the session has ended");
+    if peer.slot.is_outdated() {
+        // The claims changed a moment ago: what may be done is decided by the tree that shows them.
+        peer.core.refresh_slot(&peer.slot).await;
+    }
     let now = peer.core.tree(&peer.slot).await.ok_or_else(ended)?;
     if let Some(located) = now.tree.resolve(&call.path) {
         let offers = located.node.fields().map_or(&[][..], |fields| fields.offers);
@@ -134,6 +141,7 @@ async fn handle(peer: &Peer, action: Action, invocation: Invocation) -> Result<O
                 Handler::Blocking(handler) => catch_unwind(AssertUnwindSafe(|| handler(invocation))),
                 Handler::Async(_) => unreachable!("an action keeps its handler"),
             };
+            let _permits = peer.core.may_block(&peer.slot).await;
             match peer.core.runtime.spawn_blocking(run).await {
                 Ok(caught) => caught,
                 Err(error) => return Err(peer.core.panicked("handler", error.to_string())),

@@ -4,6 +4,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 
 use crate::core::Core;
+use crate::deliver::answer::Loaded;
 use crate::event::Event;
 use crate::model::Text;
 use crate::model::path;
@@ -83,23 +84,11 @@ fn missing_window(tree: &Tree, at: &Text, node: TreeNode<'_>, view: &ViewOptions
     Some(Missing { source: Arc::clone(&entry.source), what: What::Window(request), at: at.clone() })
 }
 
-/// What was loaded.
-#[derive(Debug)]
-pub(crate) enum Loaded {
-    /// A list's children from this offset on.
-    Window(u64, Fragment),
-    /// One item.
-    Item(Fragment),
-    /// There is no such item.
-    Nothing,
-    /// The source failed; the log knows why.
-    Failed,
-}
-
 impl Core {
     /// Loads what is missing, for one session, on a thread where application code may block.
     pub(crate) async fn load(self: &Arc<Self>, slot: &Arc<Slot>, missing: Missing) -> Loaded {
         let (core, session) = (Arc::clone(self), slot.session());
+        let _permits = self.may_block(slot).await;
         let load = self.runtime.spawn_blocking(move || {
             let loaded = catch_unwind(AssertUnwindSafe(|| missing.load(&core, &session)));
             loaded.unwrap_or_else(|panic| Err(panic_sentence(panic.as_ref()))).unwrap_or_else(|why| {

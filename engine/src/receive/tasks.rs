@@ -111,10 +111,25 @@ fn describe(view: TaskView, cancel: &Action) -> Descriptor {
 
 impl Core {
     fn task_ended(&self, slot: &Arc<Slot>, task: Text) {
-        slot.remove_task(&task);
+        if let Some(oldest) = slot.end_task(&task, self.config.max_tasks) {
+            self.hide_task(slot, &oldest);
+        }
         self.refresh_own(slot, &format!("tasks/{task}"));
-        let at_ms = self.now_ms() + self.config.task_keep_ms;
+        let at_ms = self.now_ms().saturating_add(self.config.task_keep_ms);
         self.wheel.at(at_ms, Timer::TaskGone(Arc::downgrade(slot), task));
-        self.watch_idle_again(slot);
+        self.look_after_idle(slot);
+    }
+
+    /// The time of an ended task's node is up.
+    pub(crate) fn forget_task(&self, slot: &Arc<Slot>, task: &str) {
+        if slot.forget_task(task) {
+            self.hide_task(slot, task);
+        }
+    }
+
+    fn hide_task(&self, slot: &Arc<Slot>, task: &str) {
+        let path = format!("tasks/{task}");
+        slot.forget_own(&path);
+        self.refresh_own(slot, &path);
     }
 }

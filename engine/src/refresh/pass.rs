@@ -1,11 +1,12 @@
 //! One run of evaluate, commit, wake over a set of sessions, on threads where application code may block.
 
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 
 use event_listener::Event as Signal;
 use futures_util::StreamExt;
-use futures_util::future::BoxFuture;
+use futures_util::future::{BoxFuture, Either, select};
 use hashbrown::HashMap;
 use parking_lot::{Mutex, RwLock};
 
@@ -14,16 +15,13 @@ use crate::clock::Clock;
 use crate::event::{Event, Observers};
 use crate::model::Text;
 use crate::model::session::Context;
-use crate::render::evaluate::{Evaluation, Rendered, Renderer};
+use crate::render::evaluate::{Evaluation, Rendered, Renderer, panic_sentence};
 use crate::render::fragment::Fragment;
 use crate::render::layout::{Entry, Layout};
 use crate::render::read_trace::{Claim, ReadTrace};
 use crate::render::registry::{Describe, Registry, Runs, Sharing, Source};
 use crate::render::tree::Tree;
 use crate::sessions::slot::{Base, Begin, Done, Paths, Slot};
-
-/// A worker takes this many sessions at a time.
-const SLICE: usize = 32;
 
 /// What renders: the registry, the renderer and the counters that passes share.
 #[derive(Debug)]
@@ -35,6 +33,7 @@ pub(crate) struct Passes {
     pub(crate) clock: Arc<dyn Clock>,
     pub(crate) threads: usize,
     pub(crate) async_evaluations: usize,
+    pub(crate) evaluate_ms: u64,
     pub(crate) runtime: tokio::runtime::Handle,
     version: AtomicU64,
     ticket: AtomicU64,
@@ -54,9 +53,10 @@ struct Tally {
 #[derive(Debug)]
 struct Pass {
     ticket: u64,
-    traces: Mutex<HashMap<usize, Arc<SourceTrace>>>,
-    /// Results of async sources and for which claims, by slot and source.
-    awaited: Mutex<HashMap<(usize, usize), (Arc<Context>, Rendered)>>,
+    /// By the source's number.
+    traces: Mutex<HashMap<u64, Arc<SourceTrace>>>,
+    /// Results of async sources and for which claims, by slot (the pass holds it) and the source's number.
+    awaited: Mutex<HashMap<(usize, u64), (Arc<Context>, Rendered)>>,
     tally: Tally,
 }
 
@@ -75,6 +75,7 @@ impl Passes {
         clock: Arc<dyn Clock>,
         threads: usize,
         async_evaluations: usize,
+        evaluate_ms: u64,
         runtime: tokio::runtime::Handle,
     ) -> Self {
         Self {
@@ -85,6 +86,7 @@ impl Passes {
             clock,
             threads,
             async_evaluations,
+            evaluate_ms,
             runtime,
             version: AtomicU64::new(0),
             ticket: AtomicU64::new(0),
@@ -139,7 +141,7 @@ impl Passes {
 
     async fn run_on_workers(self: &Arc<Self>, pass: &Arc<Pass>, jobs: &Arc<[Job]>) -> Vec<Arc<Done>> {
         let next = Arc::new(AtomicUsize::new(0));
-        let workers = self.threads.clamp(1, jobs.len().div_ceil(SLICE));
+        let workers = self.threads.clamp(1, jobs.len());
         let handles: Vec<_> = (0..workers)
             .map(|_| {
                 let (passes, pass, jobs, next) =
@@ -159,13 +161,17 @@ impl Passes {
 
     fn work(self: &Arc<Self>, pass: &Pass, jobs: &[Job], next: &AtomicUsize) -> Vec<Arc<Done>> {
         let mut queued = Vec::new();
-        loop {
-            let from = next.fetch_add(SLICE, Ordering::Relaxed);
-            let Some(slice) = jobs.get(from..(from + SLICE).min(jobs.len())).filter(|slice| !slice.is_empty()) else {
-                return queued;
-            };
-            queued.extend(slice.iter().filter_map(|job| self.render(pass, job)));
+        while let Some(job) = jobs.get(next.fetch_add(1, Ordering::Relaxed)) {
+            // A fault in one session's pass is a bug, and still must not keep the others from their trees.
+            match catch_unwind(AssertUnwindSafe(|| self.render(pass, job))) {
+                Ok(waits) => queued.extend(waits),
+                Err(panic) => {
+                    let why = panic_sentence(panic.as_ref());
+                    self.observers.warn(&Event::Panicked { what: "pass", why });
+                }
+            }
         }
+        queued
     }
 
     /// Renders one slot. Answers whom to wait for if another pass is at it.
@@ -196,7 +202,7 @@ impl Passes {
     }
 
     fn fragment(&self, pass: &Pass, job: &Job, base: &Base, entry: &Entry, known: Option<&Fragment>) -> Fragment {
-        let awaited = pass.awaited.lock().remove(&(address(&job.slot), address(&entry.source)));
+        let awaited = pass.awaited.lock().remove(&(address(&job.slot), entry.source.number));
         // What was awaited for other claims, or before a later pass, may be older than what the slot has.
         let awaited = awaited.filter(|(context, _)| !base.overtaken && Arc::ptr_eq(context, &base.context));
         let rendered = awaited.map(|(_, rendered)| rendered).unwrap_or_else(|| match entry.source.describe {
@@ -235,7 +241,15 @@ impl Passes {
     }
 
     async fn evaluate_async(&self, pass: &Pass, context: &Arc<Context>, entry: &Entry, afresh: bool) -> Rendered {
-        let run = async || self.report(pass, entry, context, self.renderer.evaluate_async(entry, context).await);
+        let run = async || {
+            let evaluation = Box::pin(self.renderer.evaluate_async(entry, context));
+            let late = self.clock.sleep_until(self.clock.now_ms().saturating_add(self.evaluate_ms));
+            let evaluation = match select(evaluation, late).await {
+                Either::Left((evaluation, _)) => evaluation,
+                Either::Right(_) => Evaluation::late(),
+            };
+            self.report(pass, entry, context, evaluation)
+        };
         if entry.source.sharing == Sharing::Never || afresh {
             return run().await.rendered;
         }
@@ -287,7 +301,7 @@ impl Passes {
     async fn await_source(&self, pass: &Pass, job: &Job, entry: &Entry) {
         let context = job.slot.context();
         let rendered = self.evaluate_async(pass, &context, entry, false).await;
-        pass.awaited.lock().insert((address(&job.slot), address(&entry.source)), (context, rendered));
+        pass.awaited.lock().insert((address(&job.slot), entry.source.number), (context, rendered));
     }
 
     fn report(&self, pass: &Pass, entry: &Entry, context: &Context, evaluation: Evaluation) -> Evaluation {
@@ -307,7 +321,7 @@ impl Passes {
 
 impl Pass {
     fn trace(&self, source: &Arc<Source>) -> Arc<SourceTrace> {
-        Arc::clone(self.traces.lock().entry(address(source)).or_default())
+        Arc::clone(self.traces.lock().entry(source.number).or_default())
     }
 }
 
@@ -388,9 +402,18 @@ impl Passes {
     fn follow(self: &Arc<Self>, slot: Arc<Slot>, paths: Paths, done: Arc<Done>) {
         let passes = Arc::clone(self);
         self.runtime.spawn(async move {
+            // Told even if the pass is dropped: nobody shall wait for ever.
+            let _told = TellDone(done);
             Box::pin(passes.run(vec![Job { slot, paths, first: false }])).await;
-            done.tell();
         });
+    }
+}
+
+struct TellDone(Arc<Done>);
+
+impl Drop for TellDone {
+    fn drop(&mut self) {
+        self.0.tell();
     }
 }
 

@@ -72,7 +72,7 @@ impl Schedule {
             return When::Armed;
         }
         if !queue.armed {
-            queue.until_ms = now_ms + self.debounce_ms;
+            queue.until_ms = now_ms.saturating_add(self.debounce_ms);
         }
         queue.arm(now_ms)
     }
@@ -83,7 +83,7 @@ impl Schedule {
         queue.add(Job { slot, paths: Paths::All, first: true });
         let when = queue.arm(now_ms);
         if when == When::Now {
-            queue.until_ms = now_ms + self.debounce_ms;
+            queue.until_ms = now_ms.saturating_add(self.debounce_ms);
         }
         when
     }
@@ -92,7 +92,7 @@ impl Schedule {
     pub(crate) fn take(&self, kind: Kind, now_ms: u64) -> Vec<Job> {
         let mut queue = self.queue(kind).lock();
         if kind == Kind::Firsts && queue.armed {
-            queue.until_ms = now_ms + self.debounce_ms;
+            queue.until_ms = now_ms.saturating_add(self.debounce_ms);
         }
         queue.armed = false;
         std::mem::take(&mut queue.jobs).into_values().collect()

@@ -30,6 +30,13 @@ pub(crate) struct Evaluation {
     pub(crate) problems: Vec<Problem>,
 }
 
+impl Evaluation {
+    /// A function that did not come to an end in time.
+    pub(crate) fn late() -> Self {
+        Self { rendered: Rendered::Failed("it took too long".into()), reads: Vec::new(), problems: Vec::new() }
+    }
+}
+
 /// What evaluations need beside the source and the session.
 #[derive(Debug, Clone)]
 pub(crate) struct Renderer {

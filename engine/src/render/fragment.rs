@@ -25,6 +25,10 @@ const BLOCK_BYTES: usize = size_of::<Block>() + 64;
 #[derive(Debug, Clone)]
 pub(crate) struct Fragment(Arc<Block>);
 
+/// Keeps a fragment's address from meaning another one, and nothing else.
+#[derive(Debug)]
+pub(crate) struct WeakFragment(#[expect(dead_code, reason = "held, never read")] Weak<Block>);
+
 /// The packed nodes.
 #[derive(Debug)]
 pub(crate) struct Block {
@@ -132,6 +136,10 @@ impl Fragment {
     /// Whether both are one allocation: then they are equal, at no cost.
     pub(crate) fn is(&self, other: &Self) -> bool {
         Arc::ptr_eq(&self.0, &other.0)
+    }
+
+    pub(crate) fn downgrade(&self) -> WeakFragment {
+        WeakFragment(Arc::downgrade(&self.0))
     }
 
     /// How many trees, caches and subscriptions hold this fragment.

@@ -1,6 +1,7 @@
 //! Texts that many sessions need alike: the operations between two shared fragments, and the JSON of a shared fragment.
 //!
-//! The key is the fragments themselves. An entry holds them, so an address cannot come to mean another one.
+//! The key is the fragments' addresses. An entry holds those weakly: an address cannot come to mean another fragment, and
+//! the fragment's content is freed when nobody else needs it.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -8,7 +9,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use lru::LruCache;
 use parking_lot::Mutex;
 
-use super::fragment::Fragment;
+use super::fragment::{Fragment, WeakFragment};
 use super::view::{Filter, ViewNode};
 use crate::model::Text;
 
@@ -42,15 +43,16 @@ struct Key {
     at: Text,
     /// How many levels may follow.
     depth: Option<u32>,
-    /// A filter as text; mostly empty.
-    filter: Text,
 }
 
 #[derive(Debug)]
 struct Entry {
     text: Arc<str>,
-    _holds: (Option<Fragment>, Fragment),
+    _pins: Pins,
 }
+
+/// The fragments of a key, weakly.
+type Pins = (Option<WeakFragment>, WeakFragment);
 
 impl Memo {
     pub(crate) fn new(limit: usize) -> Self {
@@ -70,35 +72,29 @@ impl Memo {
         at: &str,
         make: impl FnOnce() -> Result<String, E>,
     ) -> Option<Result<Arc<str>, E>> {
-        let (before, after) = (old.whole_fragment()?, new.whole_fragment()?);
-        if after.holders() < SHARED_FROM {
-            return None;
-        }
+        let (before, after) = (old.whole_fragment()?, shared(new)?);
         let key = Key { old: before.address(), ..key(after, at, new) };
-        Some(self.find_or(key, || Ok((make()?, (Some(before.clone()), after.clone())))))
+        Some(self.find_or(key, || Ok((make()?, (Some(before.downgrade()), after.downgrade())))))
     }
 
     /// The JSON of a shared fragment, made once. `None` if it is not shared.
     pub(crate) fn node(&self, node: &ViewNode<'_>, make: impl FnOnce() -> String) -> Option<Arc<str>> {
-        let fragment = node.whole_fragment()?;
-        if fragment.holders() < SHARED_FROM {
-            return None;
-        }
-        let made = || Ok::<_, std::convert::Infallible>((make(), (None, fragment.clone())));
+        let fragment = shared(node)?;
+        let made = || Ok::<_, std::convert::Infallible>((make(), (None, fragment.downgrade())));
         self.find_or(key(fragment, "", node), made).ok()
     }
 
     fn find_or<E>(
         &self,
         key: Key,
-        make: impl FnOnce() -> Result<(String, (Option<Fragment>, Fragment)), E>,
+        make: impl FnOnce() -> Result<(String, Pins), E>,
     ) -> Result<Arc<str>, E> {
         if let Some(entry) = self.entries.lock().texts.get(&key) {
             return Ok(Arc::clone(&entry.text));
         }
-        let (text, holds) = make()?;
+        let (text, pins) = make()?;
         let text: Arc<str> = text.into();
-        let dropped = self.entries.lock().keep(key, Entry { text: Arc::clone(&text), _holds: holds }, self.limit);
+        let dropped = self.entries.lock().keep(key, Entry { text: Arc::clone(&text), _pins: pins }, self.limit);
         // Freed outside the lock: the last holder of a fragment does some work.
         drop(dropped);
         Ok(text)
@@ -147,6 +143,13 @@ impl Entries {
     }
 }
 
+/// The fragment that a node shows, if many hold it. What a filter lets through is not remembered: filters are the
+/// consumer's free choice, and there is no end to them.
+fn shared<'v>(node: &ViewNode<'v>) -> Option<&'v Fragment> {
+    let fragment = node.whole_fragment()?;
+    (fragment.holders() >= SHARED_FROM && node.options().filter == Filter::default()).then_some(fragment)
+}
+
 fn key(fragment: &Fragment, at: &str, node: &ViewNode<'_>) -> Key {
     let options = node.options();
     Key {
@@ -154,10 +157,5 @@ fn key(fragment: &Fragment, at: &str, node: &ViewNode<'_>) -> Key {
         new: fragment.address(),
         at: at.into(),
         depth: options.depth.map(|depth| depth.saturating_sub(node.level())),
-        filter: if options.filter == Filter::default() {
-            Text::default()
-        } else {
-            format!("{:?}", options.filter).into()
-        },
     }
 }

@@ -27,6 +27,9 @@ const RUN_MAX: u32 = 32;
 /// One id in this many ends a run.
 const RUN_CUT: u64 = 12;
 
+/// How deep a meta field of an application's own may be nested.
+const META_DEPTH: u32 = 32;
+
 /// Something that an application gave and that was not taken over as it was.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Problem {
@@ -51,7 +54,7 @@ pub(crate) struct PackedResult {
 
 /// Packs one node and all below it. `path` is where the node will stand, in the normal spelling.
 pub(crate) fn node(store: &Arc<Store>, limits: PackLimits, path: &str, id: &str, shape: &Descriptor) -> PackedResult {
-    let mut packer = Packer { store, left: limits.nodes, problems: Vec::new() };
+    let mut packer = Packer { store, left: limits.nodes.saturating_sub(1), problems: Vec::new() };
     let mut run = Run::new(store);
     let kind = if shape.kind.is_empty() { "group" } else { &shape.kind };
     packer.node(&mut run, &Place { path: path.into(), depth: limits.depth }, id, kind, shape);
@@ -72,6 +75,8 @@ pub(crate) fn items(store: &Arc<Store>, limits: PackLimits, parent: &str, items:
 
 struct Packer<'s> {
     store: &'s Arc<Store>,
+    /// How many nodes may still be added. Children are counted when their parent is packed, so no list below them can
+    /// take their place.
     left: u32,
     problems: Vec<Problem>,
 }
@@ -167,7 +172,6 @@ impl Packer<'_> {
 
     fn body(&mut self, run: &mut Run, place: &Place, id: &str, kind: &str, shape: &Descriptor) {
         run.nodes += 1;
-        self.left = self.left.saturating_sub(1);
         let symbols = self.store.symbols();
         let meta = self.meta(&place.path, shape);
         let offers = self.offers(&place.path, &shape.actions);
@@ -320,6 +324,7 @@ impl Packer<'_> {
             );
             kept.truncate(self.left as usize);
         }
+        self.left -= kept.len() as u32;
         kept
     }
 
@@ -343,7 +348,8 @@ impl Packer<'_> {
             meta.salience = None;
             self.problem(path, "meta.salience was dropped: it is not a number");
         }
-        for (name, value) in &shape.raw_meta {
+        let known = |name: &Text| name == "summary" && shape.meta.summary.is_some();
+        for (name, value) in shape.raw_meta.iter().filter(|(name, _)| !known(name)) {
             if let Err(why) = set_meta(&mut meta, name, value) {
                 self.problem(path, format!("meta.{name} was dropped: {why}"));
             }
@@ -439,11 +445,21 @@ fn set_meta(meta: &mut Meta, name: &str, value: &Json) -> Result<(), &'static st
             let pair = value.as_array().filter(|pair| pair.len() == 2).ok_or("it must be [offset, count]")?;
             meta.window = Some([count(&pair[0])?, count(&pair[1])?]);
         }
+        _ if !is_shallow(value, META_DEPTH) => return Err("it is nested too deeply"),
         _ => {
             meta.extra.insert(name.to_owned(), value.clone());
         }
     }
     Ok(())
+}
+
+fn is_shallow(value: &Json, levels: u32) -> bool {
+    let Some(below) = levels.checked_sub(1) else { return false };
+    match value {
+        Json::Array(list) => list.iter().all(|value| is_shallow(value, below)),
+        Json::Object(keys) => keys.values().all(|value| is_shallow(value, below)),
+        Json::Null | Json::Bool(_) | Json::Number(_) | Json::String(_) => true,
+    }
 }
 
 fn text(value: &Json) -> Result<Text, &'static str> {

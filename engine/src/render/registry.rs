@@ -100,6 +100,8 @@ pub struct Source {
     pub(crate) window: Option<WindowFn>,
     pub(crate) item: Option<ItemFn>,
     pub(crate) runs: Arc<AtomicU64>,
+    /// What no other source of this process ever has: an address may come to mean another one.
+    pub(crate) number: u64,
 }
 
 impl Source {
@@ -120,8 +122,21 @@ impl Source {
         })))
     }
 
+    /// What is shown of a root for which nothing is registered.
+    fn bare() -> Self {
+        Self::new(|_: &Session| Descriptor::default())
+    }
+
     fn build(describe: Describe) -> Self {
-        Self { describe, sharing: Sharing::ByReads, window: None, item: None, runs: Arc::default() }
+        static SOURCES: AtomicU64 = AtomicU64::new(0);
+        Self {
+            describe,
+            sharing: Sharing::ByReads,
+            window: None,
+            item: None,
+            runs: Arc::default(),
+            number: SOURCES.fetch_add(1, Ordering::Relaxed),
+        }
     }
 
     /// Whether sessions that cannot be told apart share one evaluation.
@@ -173,35 +188,48 @@ pub(crate) struct Registry {
     layout: Arc<Layout>,
 }
 
+/// A source that is not registered any more, if there was one, and the layout that held it.
+pub(crate) type Replaced = (Option<Arc<Source>>, Arc<Layout>);
+
 impl Registry {
     pub(crate) fn new() -> Self {
-        let sources = BTreeMap::new();
+        // There is always a root, and it is the first.
+        let sources = BTreeMap::from([(Text::default(), Arc::new(Source::bare()))]);
         let layout = Layout::build(&sources);
         Self { sources, layout }
     }
 
-    pub(crate) fn insert(&mut self, path: Text, source: Arc<Source>) {
-        self.sources.insert(path, source);
-        self.layout = Layout::build(&self.sources);
+    /// Registers, and hands over what was there before, to be dropped without a lock.
+    #[must_use]
+    pub(crate) fn insert(&mut self, path: Text, source: Arc<Source>) -> Replaced {
+        let before = self.sources.insert(path, source);
+        (before, std::mem::replace(&mut self.layout, Layout::build(&self.sources)))
     }
 
-    /// Removes exactly this path; what is registered below it stays (contract 2.3).
-    pub(crate) fn remove(&mut self, path: &str) -> bool {
-        let removed = self.sources.remove(path).is_some();
-        self.layout = Layout::build(&self.sources);
-        removed
+    /// Removes exactly this path; what is registered below it stays (contract 2.3), and so does a bare root.
+    #[must_use]
+    pub(crate) fn remove(&mut self, path: &str) -> Replaced {
+        let before = self.sources.remove(path);
+        self.sources.entry(Text::default()).or_insert_with(|| Arc::new(Source::bare()));
+        (before, std::mem::replace(&mut self.layout, Layout::build(&self.sources)))
     }
 
     pub(crate) const fn layout(&self) -> &Arc<Layout> {
         &self.layout
     }
 
-    /// The layout for a session that has registrations of its own; `None` hides a path.
-    pub(crate) fn layout_with(&self, own: &BTreeMap<Text, Option<Arc<Source>>>) -> Arc<Layout> {
+    /// The layout for a session that has an instance, or registrations of its own; `None` hides a path.
+    pub(crate) fn layout_with(
+        &self,
+        instance: &BTreeMap<Text, Arc<Source>>,
+        own: &BTreeMap<Text, Option<Arc<Source>>>,
+    ) -> Arc<Layout> {
         let mut sources = self.sources.clone();
+        sources.extend(instance.iter().map(|(path, source)| (path.clone(), Arc::clone(source))));
         for (path, source) in own {
             match source {
                 Some(source) => sources.insert(path.clone(), Arc::clone(source)),
+                None if path.is_empty() => sources.insert(Text::default(), Arc::new(Source::bare())),
                 None => sources.remove(path),
             };
         }

@@ -1,12 +1,13 @@
 //! The dictionary of what repeats: property keys, types, ids and short values are kept once and named by a number.
 //!
+//! Reading takes no lock at all; finding a known text takes a shared one.
 //! It only grows, up to a bound in bytes; past the bound texts are kept where they stand. Nothing depends on whether a
 //! text is in here; only memory does.
 
 use std::hash::BuildHasher;
 
 use hashbrown::{DefaultHashBuilder, HashTable};
-use parking_lot::Mutex;
+use parking_lot::RwLock;
 
 use crate::model::Text;
 
@@ -25,11 +26,11 @@ const ENTRY_BYTES: usize = 48;
 /// The keys of one set of properties, in order.
 pub(crate) type Shape = Box<[Text]>;
 
-/// The dictionary. Reading takes no lock; one lock, held for a look-up and never across a call, guards adding.
+/// The dictionary. Its lock is held for a look-up, never across a call.
 pub(crate) struct Symbols {
     texts: boxcar::Vec<Text>,
     shapes: boxcar::Vec<Shape>,
-    index: Mutex<Index>,
+    index: RwLock<Index>,
     hasher: DefaultHashBuilder,
     limit: usize,
 }
@@ -38,17 +39,19 @@ struct Index {
     texts: HashTable<u32>,
     shapes: HashTable<u32>,
     door: Box<[u8]>,
+    /// Sightings since the counters were halved.
+    seen: usize,
     bytes: usize,
 }
 
 impl Symbols {
     /// An empty dictionary that stops growing at about `limit` bytes.
     pub(crate) fn new(limit: usize) -> Self {
-        let index = Index { texts: HashTable::new(), shapes: HashTable::new(), door: vec![0; DOOR].into(), bytes: 0 };
+        let index = Index { texts: HashTable::new(), shapes: HashTable::new(), door: vec![0; DOOR].into(), seen: 0, bytes: 0 };
         Self {
             texts: boxcar::Vec::new(),
             shapes: boxcar::Vec::new(),
-            index: Mutex::new(index),
+            index: RwLock::new(index),
             hasher: DefaultHashBuilder::default(),
             limit,
         }
@@ -79,9 +82,13 @@ impl Symbols {
             return None;
         }
         let hash = self.hasher.hash_one(text);
-        let mut index = self.index.lock();
-        if let Some(known) = index.texts.find(hash, |at| self.texts[*at as usize] == text) {
-            return Some(*known);
+        let find = |index: &Index| index.texts.find(hash, |at| self.texts[*at as usize] == text).copied();
+        if let Some(known) = find(&self.index.read()) {
+            return Some(known);
+        }
+        let mut index = self.index.write();
+        if let Some(known) = find(&index) {
+            return Some(known);
         }
         if index.bytes >= self.limit || !index.admits(hash, sightings) {
             return None;
@@ -95,10 +102,16 @@ impl Symbols {
     /// The number of a list of keys.
     pub(crate) fn intern_shape<'a>(&self, keys: impl Iterator<Item = &'a Text> + Clone) -> Option<u32> {
         let hash = self.shape_hash(keys.clone());
-        let mut index = self.index.lock();
         let same = |at: &u32| self.shapes[*at as usize].iter().eq(keys.clone());
+        if let Some(known) = self.index.read().shapes.find(hash, same) {
+            return Some(*known);
+        }
+        let mut index = self.index.write();
         if let Some(known) = index.shapes.find(hash, same) {
             return Some(*known);
+        }
+        if !index.admits(hash, SIGHTINGS) {
+            return None;
         }
         let shape: Shape = keys.cloned().collect();
         let bytes = ENTRY_BYTES + shape.iter().map(|key| size_of::<Text>() + key.len()).sum::<usize>();
@@ -117,7 +130,7 @@ impl Symbols {
 
     /// About how many bytes the dictionary holds.
     pub(crate) fn bytes(&self) -> usize {
-        self.index.lock().bytes
+        self.index.read().bytes
     }
 }
 
@@ -125,6 +138,12 @@ impl Index {
     fn admits(&mut self, hash: u64, sightings: u8) -> bool {
         if sightings <= 1 {
             return true;
+        }
+        self.seen += 1;
+        if self.seen > DOOR {
+            // Old sightings count less, so that rare texts do not all get in in the end.
+            self.seen = 0;
+            self.door.iter_mut().for_each(|counter| *counter /= 2);
         }
         let counter = &mut self.door[(hash >> 20) as usize % DOOR];
         *counter = counter.saturating_add(1);
@@ -165,6 +184,8 @@ mod tests {
     fn equal_key_lists_have_one_number() {
         let symbols = Symbols::new(1 << 20);
         let keys = [Text::from("title"), Text::from("done")];
+        assert_eq!(symbols.intern_shape(keys.iter()), None, "one sighting says nothing");
+        symbols.intern_shape(keys.iter());
         let first = symbols.intern_shape(keys.iter()).unwrap();
         assert_eq!(symbols.intern_shape(keys.iter()), Some(first));
         assert_eq!(symbols.shape(first.into()), keys);

@@ -1,4 +1,4 @@
-//! Which trees of sessions without a connection are kept: the ones used last.
+//! Who goes first when there is no room: whoever has been without a connection for longest.
 
 use std::sync::{Arc, Weak};
 
@@ -7,28 +7,37 @@ use parking_lot::Mutex;
 
 use super::slot::Slot;
 
-/// Idle sessions that have a tree, by last use. A session with a connection is not in here, so it is never evicted.
+/// Sessions without a connection, by when the last one left. A session with a connection is not in here, so it never goes.
 #[derive(Debug)]
-pub(crate) struct IdleTrees {
-    order: Mutex<LruCache<usize, Weak<Slot>>>,
-    max: usize,
-}
+pub(crate) struct IdleOrder(Mutex<LruCache<usize, Weak<Slot>>>);
 
-impl IdleTrees {
-    pub(crate) fn new(max: usize) -> Self {
-        Self { order: Mutex::new(LruCache::unbounded()), max }
+impl IdleOrder {
+    pub(crate) fn new() -> Self {
+        Self(Mutex::new(LruCache::unbounded()))
     }
 
-    /// The last connection left: answers whose tree has to go for it.
-    pub(crate) fn add(&self, slot: &Arc<Slot>) -> Option<Arc<Slot>> {
-        let mut order = self.order.lock();
-        order.put(key(slot), Arc::downgrade(slot));
-        if order.len() > self.max { order.pop_lru().and_then(|(_, oldest)| oldest.upgrade()) } else { None }
+    /// The last connection left.
+    pub(crate) fn add(&self, slot: &Arc<Slot>) {
+        self.0.lock().put(key(slot), Arc::downgrade(slot));
     }
 
-    /// Somebody connected, or the tree is gone.
+    /// Somebody connected, or there is nothing left to drop.
     pub(crate) fn remove(&self, slot: &Arc<Slot>) {
-        self.order.lock().pop(&key(slot));
+        self.0.lock().pop(&key(slot));
+    }
+
+    pub(crate) fn len(&self) -> usize {
+        self.0.lock().len()
+    }
+
+    /// Takes whoever has been idle for longest.
+    pub(crate) fn pop_oldest(&self) -> Option<Arc<Slot>> {
+        loop {
+            let (_, oldest) = self.0.lock().pop_lru()?;
+            if let Some(oldest) = oldest.upgrade() {
+                return Some(oldest);
+            }
+        }
     }
 }
 

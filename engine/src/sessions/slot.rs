@@ -6,6 +6,7 @@ use std::sync::Arc;
 use event_listener::Event as Signal;
 use parking_lot::Mutex;
 use smallvec::SmallVec;
+use tokio::sync::Semaphore;
 
 use super::tab::Tab;
 use crate::deliver::link::Link;
@@ -64,7 +65,6 @@ pub(crate) struct Slot {
 struct State {
     context: Arc<Context>,
     current: Option<Versioned>,
-    previous: Option<Arc<Tree>>,
     links: SmallVec<[Arc<Link>; 1]>,
     /// Where subscriptions of connections that ended stood; mostly absent.
     kept: Option<Box<VecDeque<Kept>>>,
@@ -77,8 +77,16 @@ struct State {
     idle_since_ms: Option<u64>,
     /// Which entries on the wheel look after this slot; see [`Watch`].
     watched: u8,
+    /// When the entry on the wheel for the expiry is due, in ms; 0 if there is none.
+    expiry_due_ms: u64,
+    /// Set until the session's instance was made (provider-per-session mode); true if a tree is waited for.
+    unmade: Option<bool>,
+    /// How many handlers and loaders of this session that may block still may run; made when one does.
+    blocking: Option<Arc<Semaphore>>,
     /// How many passes are about to make a first tree, and may have evaluated for it already.
     expected: u16,
+    /// The claims changed since the tree was rendered.
+    outdated: bool,
     closed: bool,
 }
 
@@ -90,27 +98,32 @@ const KEPT: usize = 8;
 #[repr(u8)]
 pub(crate) enum Watch {
     Idle = 1,
-    Expiry = 2,
-    Kept = 4,
+    Kept = 2,
 }
 
 /// What only one session has.
 #[derive(Debug, Default)]
 struct Own {
-    /// Its own sources; `None` hides a path that everybody else has.
+    /// What its factory made, in provider-per-session mode.
+    instance: BTreeMap<Text, Arc<Source>>,
+    /// What was registered for it alone, over its instance; `None` hides a path.
     sources: BTreeMap<Text, Option<Arc<Source>>>,
-    /// Which of `sources` its factory made.
-    instance: Vec<Text>,
-    /// Everybody's layout with `sources` laid over it, and the layout from which it was made.
+    /// Everybody's layout with `instance` and `sources` laid over it, and the layout from which it was made.
     layout: Option<(Arc<Layout>, Arc<Layout>)>,
     tasks: BTreeMap<Text, Arc<TaskState>>,
+    /// Tasks that ended and are still shown, the oldest first.
+    ended: VecDeque<Text>,
     /// Connected tabs by number, mounted or not.
     tabs: BTreeMap<u32, Arc<Tab>>,
 }
 
 impl Own {
     fn is_empty(&self) -> bool {
-        self.sources.is_empty() && self.tasks.is_empty() && self.tabs.is_empty()
+        !self.has_sources() && self.tasks.is_empty() && self.ended.is_empty() && self.tabs.is_empty()
+    }
+
+    fn has_sources(&self) -> bool {
+        !self.instance.is_empty() || !self.sources.is_empty()
     }
 }
 
@@ -176,12 +189,18 @@ pub(crate) struct Finished {
     pub(crate) then: Option<(Paths, Arc<Done>)>,
 }
 
+/// What a closed slot had.
+#[derive(Debug)]
+pub(crate) struct Closed {
+    pub(crate) links: SmallVec<[Arc<Link>; 1]>,
+    pub(crate) tasks: Vec<Arc<TaskState>>,
+}
+
 impl Slot {
-    pub(crate) fn new(context: Arc<Context>, now_ms: u64) -> Self {
+    pub(crate) fn new(context: Arc<Context>, now_ms: u64, unmade: bool) -> Self {
         let state = State {
             context,
             current: None,
-            previous: None,
             links: SmallVec::new(),
             kept: None,
             own: None,
@@ -189,7 +208,11 @@ impl Slot {
             ticket: 0,
             idle_since_ms: Some(now_ms),
             watched: 0,
+            expiry_due_ms: 0,
+            unmade: unmade.then_some(false),
+            blocking: None,
             expected: 0,
+            outdated: false,
             closed: false,
         };
         Self { state: Mutex::new(state), changed: Signal::new() }
@@ -206,7 +229,14 @@ impl Slot {
 
     /// New claims for the same session. Answers the old ones.
     pub(crate) fn set_context(&self, context: Arc<Context>) -> Arc<Context> {
-        std::mem::replace(&mut self.state.lock().context, context)
+        let mut state = self.state.lock();
+        state.outdated |= state.current.is_some() && !state.context.same_claims(&context);
+        std::mem::replace(&mut state.context, context)
+    }
+
+    /// Whether the tree still shows what earlier claims allowed.
+    pub(crate) fn is_outdated(&self) -> bool {
+        self.state.lock().outdated
     }
 
     /// Where everything stands in this session's tree.
@@ -214,15 +244,45 @@ impl Slot {
         self.state.lock().layout(registry)
     }
 
-    /// Gives the session an instance of its own, in place of the one before. The paths of either are to be rendered.
-    pub(crate) fn set_instance(&self, sources: Vec<(Text, Arc<Source>)>) {
-        self.edit_own(|own| {
-            for path in std::mem::take(&mut own.instance) {
-                own.sources.remove(&path);
-            }
-            own.instance = sources.iter().map(|(path, _)| path.clone()).collect();
-            own.sources.extend(sources.into_iter().map(|(path, source)| (path, Some(source))));
-        });
+    /// Gives the session an instance of its own, in place of the one before, if its claims are still those for which it
+    /// was made; otherwise another one is being made. True if somebody waits for a first tree.
+    pub(crate) fn set_instance(&self, made_for: &Context, sources: Vec<(Text, Arc<Source>)>) -> bool {
+        let mut state = self.state.lock();
+        if !state.context.same_claims(made_for) {
+            drop(state);
+            return false;
+        }
+        let waited_for = state.unmade.take().unwrap_or(false);
+        let before = state.edit_own(|own| std::mem::replace(&mut own.instance, sources.into_iter().collect()));
+        drop(state);
+        drop(before);
+        waited_for
+    }
+
+    /// The permits of this session's handlers and loaders that may block.
+    pub(crate) fn blocking(&self, max: usize) -> Arc<Semaphore> {
+        let mut state = self.state.lock();
+        Arc::clone(state.blocking.get_or_insert_with(|| Arc::new(Semaphore::new(max.max(1)))))
+    }
+
+    /// Notes when the expiry is to be looked at; false if an entry for the same time or an earlier one is there already.
+    pub(crate) fn watch_expiry(&self, at_ms: u64) -> bool {
+        let mut state = self.state.lock();
+        if state.expiry_due_ms != 0 && state.expiry_due_ms <= at_ms {
+            return false;
+        }
+        state.expiry_due_ms = at_ms.max(1);
+        true
+    }
+
+    /// Whether an entry that fired is the one that counts; one for a later time may have been overtaken.
+    pub(crate) fn expiry_is_due(&self, at_ms: u64) -> bool {
+        let mut state = self.state.lock();
+        let due = state.expiry_due_ms == at_ms.max(1);
+        if due {
+            state.expiry_due_ms = 0;
+        }
+        due
     }
 
     pub(crate) fn tree(&self) -> Option<Versioned> {
@@ -266,6 +326,10 @@ impl Slot {
             state.expected = state.expected.saturating_sub(1);
         }
         let wanted = first || state.current.is_some() || state.expected > 0 || !matches!(state.turn, Turn::Free);
+        if let Some(waited_for) = &mut state.unmade {
+            *waited_for |= first;
+            return Begin::Skip;
+        }
         if state.closed || !wanted {
             return Begin::Skip;
         }
@@ -282,6 +346,9 @@ impl Slot {
             }
         }
         state.turn = Turn::Taken;
+        if *paths == Paths::All {
+            state.outdated = false;
+        }
         let overtaken = state.ticket > ticket;
         state.ticket = state.ticket.max(ticket);
         Begin::Go(Base {
@@ -292,16 +359,22 @@ impl Slot {
         })
     }
 
-    /// Gives the turn back: current becomes previous, the new tree becomes current, unless nothing changed.
+    /// Gives the turn back: the new tree becomes current, unless nothing changed. The one before lives on as long as a
+    /// subscription was last sent it.
     pub(crate) fn commit(&self, tree: Option<Tree>, next_version: impl FnOnce() -> u64) -> Finished {
         let mut state = self.state.lock();
-        let version = tree.filter(|_| !state.closed).and_then(|tree| state.replace(tree, next_version));
+        let (version, garbage) = match tree {
+            Some(tree) if !state.closed => state.replace(tree, next_version),
+            garbage => (None, garbage.map(Arc::new)),
+        };
         let then = match std::mem::take(&mut state.turn) {
             Turn::TakenThen(paths, done) => Some((paths, done)),
             Turn::Free | Turn::Taken => None,
         };
         let links = if version.is_some() { state.links.clone() } else { SmallVec::new() };
         drop(state);
+        // What an application put into closures may do anything when it is dropped.
+        drop(garbage);
         links.iter().for_each(|link| link.wake());
         self.changed.notify(usize::MAX);
         Finished { version, then }
@@ -325,6 +398,7 @@ impl Slot {
         let last = state.links.is_empty() && state.idle_since_ms.is_none();
         if last {
             state.idle_since_ms = Some(now_ms);
+            state.blocking = None;
         }
         last
     }
@@ -385,53 +459,46 @@ impl Slot {
         self.state.lock().watched &= !(watch as u8);
     }
 
-    /// Drops both trees if nobody is connected; true if there was one.
+    /// Drops the tree if nobody is connected; true if there was one.
     pub(crate) fn drop_tree(&self) -> bool {
         let mut state = self.state.lock();
         if state.idle_since_ms.is_none() || !matches!(state.turn, Turn::Free) {
             return false;
         }
-        let (current, previous, kept) = (state.current.take(), state.previous.take(), state.kept.take());
+        let (current, kept) = (state.current.take(), state.kept.take());
         drop(state);
         // Fragments are freed outside the lock.
-        drop((previous, kept));
+        drop(kept);
         current.is_some()
     }
 
-    /// Closes the slot for good and hands over its connections.
-    pub(crate) fn close(&self) -> SmallVec<[Arc<Link>; 1]> {
+    /// Closes the slot for good and hands over whoever has to learn of it.
+    pub(crate) fn close(&self) -> Closed {
         let mut state = self.state.lock();
         state.closed = true;
-        let trees = (state.current.take(), state.previous.take(), state.own.take(), state.kept.take());
+        let (current, kept, own) = (state.current.take(), state.kept.take(), state.own.take());
         let links = std::mem::take(&mut state.links);
         drop(state);
-        drop(trees);
+        drop((current, kept));
         self.changed.notify(usize::MAX);
-        links
+        let tasks = own.iter().flat_map(|own| own.tasks.values().cloned()).collect();
+        Closed { links, tasks }
     }
 
     /// Registers, hides (`None`) or gives back (`forget_own`) a path for this session alone.
     pub(crate) fn set_own(&self, path: Text, source: Option<Arc<Source>>) {
-        self.edit_own(|own| {
-            own.sources.insert(path, source);
-        });
+        self.edit_own(|own| own.sources.insert(path, source));
     }
 
     /// Removes this session's own word on a path.
     pub(crate) fn forget_own(&self, path: &str) {
-        self.edit_own(|own| {
-            own.sources.remove(path);
-        });
+        self.edit_own(|own| own.sources.remove(path));
     }
 
-    fn edit_own(&self, change: impl FnOnce(&mut Own)) {
-        let mut state = self.state.lock();
-        let own = state.own.get_or_insert_default();
-        change(own);
-        own.layout = None;
-        if own.is_empty() {
-            state.own = None;
-        }
+    /// Changes what only this session has. What that replaces is dropped outside the lock: closures may hold anything.
+    fn edit_own<T>(&self, change: impl FnOnce(&mut Own) -> T) {
+        let replaced = self.state.lock().edit_own(change);
+        drop(replaced);
     }
 
     /// Makes a place for a tab under the lowest number that is free, if there are fewer than `max`.
@@ -459,55 +526,73 @@ impl Slot {
     /// Remembers a task, if fewer than `max` run.
     pub(crate) fn add_task(&self, id: Text, task: Arc<TaskState>, max: usize) -> bool {
         let mut state = self.state.lock();
-        let own = state.own.get_or_insert_default();
-        if own.tasks.len() >= max {
+        let full = state.own.as_ref().is_some_and(|own| own.tasks.len() >= max);
+        if state.closed || full {
             return false;
         }
+        let own = state.own.get_or_insert_default();
         own.tasks.insert(id, task);
         true
     }
 
-    pub(crate) fn remove_task(&self, id: &str) {
+    /// A task ended and is shown for a while. Answers the one that has to go for it, if too many are shown.
+    pub(crate) fn end_task(&self, id: &Text, max: usize) -> Option<Text> {
         let mut state = self.state.lock();
-        if let Some(own) = &mut state.own {
-            own.tasks.remove(id);
-        }
+        let own = state.own.as_mut()?;
+        own.tasks.remove(id)?;
+        own.ended.push_back(id.clone());
+        if own.ended.len() > max { own.ended.pop_front() } else { None }
     }
 
-    pub(crate) fn tasks(&self) -> Vec<Arc<TaskState>> {
-        self.state.lock().own.iter().flat_map(|own| own.tasks.values().cloned()).collect()
+    /// The node of an ended task goes. False if it is gone already.
+    pub(crate) fn forget_task(&self, id: &str) -> bool {
+        let mut state = self.state.lock();
+        let Some(own) = &mut state.own else { return false };
+        let known = own.ended.len();
+        own.ended.retain(|ended| ended != id);
+        own.ended.len() < known
     }
 }
 
 impl State {
     fn layout(&mut self, registry: &Registry) -> Arc<Layout> {
-        let Some(own) = self.own.as_mut().filter(|own| !own.sources.is_empty()) else {
+        let Some(own) = self.own.as_mut().filter(|own| own.has_sources()) else {
             return Arc::clone(registry.layout());
         };
         match &own.layout {
             Some((base, layout)) if Arc::ptr_eq(base, registry.layout()) => Arc::clone(layout),
             _ => {
-                let layout = registry.layout_with(&own.sources);
+                let layout = registry.layout_with(&own.instance, &own.sources);
                 own.layout = Some((Arc::clone(registry.layout()), Arc::clone(&layout)));
                 layout
             }
         }
     }
 
-    fn replace(&mut self, tree: Tree, next_version: impl FnOnce() -> u64) -> Option<u64> {
+    fn edit_own<T>(&mut self, change: impl FnOnce(&mut Own) -> T) -> (T, Option<(Arc<Layout>, Arc<Layout>)>) {
+        let own = self.own.get_or_insert_default();
+        let replaced = (change(own), own.layout.take());
+        if own.is_empty() {
+            self.own = None;
+        }
+        replaced
+    }
+
+    /// Answers the new version, if there is one, and the tree that is not needed here any more.
+    fn replace(&mut self, tree: Tree, next_version: impl FnOnce() -> u64) -> (Option<u64>, Option<Arc<Tree>>) {
+        let tree = Arc::new(tree);
         match &mut self.current {
             Some(current) if current.tree.same(&tree) => {
-                if !Arc::ptr_eq(current.tree.layout(), tree.layout()) {
-                    // The same content by other sources: nobody is told, but windows are loaded by the new ones.
-                    current.tree = Arc::new(tree);
+                if Arc::ptr_eq(current.tree.layout(), tree.layout()) {
+                    return (None, Some(tree));
                 }
-                None
+                // The same content by other sources: nobody is told, but windows are loaded by the new ones.
+                (None, Some(std::mem::replace(&mut current.tree, tree)))
             }
             _ => {
                 let version = next_version();
-                let before = self.current.replace(Versioned { tree: Arc::new(tree), version });
-                self.previous = before.map(|before| before.tree);
-                Some(version)
+                let before = self.current.replace(Versioned { tree, version });
+                (Some(version), before.map(|before| before.tree))
             }
         }
     }

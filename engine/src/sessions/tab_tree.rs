@@ -28,6 +28,12 @@ pub(crate) enum TabFault {
 /// The fields of a node that a path may name (contract 1.6).
 const FIELDS: [&str; 5] = ["properties", "children", "affordances", "meta", "content_ref"];
 
+/// How deep a tab's values may be nested: what is deeper could exhaust the stack of whoever walks it.
+const JSON_DEPTH: usize = 64;
+
+/// How many segments the path of an operation may have.
+const PATH_SEGMENTS: usize = 48;
+
 /// The longest parameter schema that is taken, as JSON text.
 const SCHEMA_BYTES: usize = 8 << 10;
 
@@ -58,7 +64,8 @@ impl TabTree {
 
     fn check(&self, limits: TabLimits) -> Result<(), TabFault> {
         let mut nodes = 0;
-        let fits = count(&self.root, limits.depth, limits.nodes, &mut nodes);
+        let fits = is_shallow(&self.root, JSON_DEPTH + 2 * limits.depth)
+            && count(&self.root, limits.depth, limits.nodes, &mut nodes);
         if fits && self.root.to_string().len() <= limits.bytes { Ok(()) } else { Err(TabFault::TooLarge) }
     }
 
@@ -85,6 +92,26 @@ impl TabTree {
     }
 }
 
+/// Looks level by level, so that what is too deep is found without going there.
+fn is_shallow(value: &Value, levels: usize) -> bool {
+    let mut level = vec![value];
+    for _ in 0..levels {
+        level = level.into_iter().flat_map(below).collect();
+        if level.is_empty() {
+            return true;
+        }
+    }
+    false
+}
+
+fn below(value: &Value) -> Box<dyn Iterator<Item = &Value> + '_> {
+    match value {
+        Value::Array(list) => Box::new(list.iter()),
+        Value::Object(keys) => Box::new(keys.values()),
+        Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) => Box::new(std::iter::empty()),
+    }
+}
+
 fn count(node: &Value, depth: usize, max: usize, nodes: &mut usize) -> bool {
     *nodes += 1;
     let children = node["children"].as_array();
@@ -96,6 +123,9 @@ fn count(node: &Value, depth: usize, max: usize, nodes: &mut usize) -> bool {
 /// Applies one operation, as tolerantly as real tabs need it (contract 3.2). `None` if it does not fit.
 fn apply(root: &mut Value, op: &Value) -> Option<()> {
     let segments: Vec<&str> = op["path"].as_str()?.split('/').filter(|segment| !segment.is_empty()).collect();
+    if segments.len() > PATH_SEGMENTS || !op.get("value").is_none_or(|value| is_shallow(value, JSON_DEPTH)) {
+        return None;
+    }
     let kind = op["op"].as_str()?;
     let at = segments.iter().position(|segment| FIELDS.contains(segment));
     match at {

@@ -46,7 +46,8 @@ impl Table {
     }
 
     /// Finds or makes the place of a session. The claims given are the ones that hold from now on.
-    pub(crate) fn open(&self, context: &Arc<Context>, now_ms: u64) -> Result<Opened, ConnectError> {
+    /// A new one whose instance has yet to be made (`unmade`) is not rendered before.
+    pub(crate) fn open(&self, context: &Arc<Context>, now_ms: u64, unmade: bool) -> Result<Opened, ConnectError> {
         let mut inner = self.inner.write();
         if let Some(at) = inner.by_id.get(context.id()).copied() {
             let slot = Arc::clone(&inner.slots[at]);
@@ -58,7 +59,7 @@ impl Table {
         if inner.slots.len() >= self.max {
             return Err(ConnectError::Full("sessions"));
         }
-        let slot = Arc::new(Slot::new(Arc::clone(context), now_ms));
+        let slot = Arc::new(Slot::new(Arc::clone(context), now_ms, unmade));
         let at = inner.slots.insert(Arc::clone(&slot));
         inner.by_id.insert(context.id().clone(), at);
         inner.index(at, context);

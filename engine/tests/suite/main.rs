@@ -3,16 +3,26 @@
 mod apps;
 
 mod access;
+mod assembly;
+mod bad_input;
+mod connections;
+mod emitting;
+mod eviction;
+mod faults;
 mod hello;
 mod invoking;
+mod limits;
 mod many_users;
 mod patches;
 mod paths;
 mod per_session;
 mod refreshing;
 mod resuming;
+mod sanitising;
 mod sharing;
+mod shutdown;
 mod subscriptions;
 mod tabs;
+mod tasks;
 mod views;
 mod windows;

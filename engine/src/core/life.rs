@@ -1,0 +1,212 @@
+//! The life of a session: opened, renewed, idle, expired, revoked, forgotten.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use super::{Core, Timer};
+use crate::deliver::subscription::Kept;
+use crate::error::ConnectError;
+use crate::event::Event;
+use crate::model::session::{Context, Session};
+use crate::per_session;
+use crate::protocol::code::close;
+use crate::refresh::scope::Scope;
+use crate::sessions::revoked::Revocation;
+use crate::sessions::slot::{Slot, Watch};
+use crate::sessions::table::Opened;
+
+/// How far ahead an expiry is put on the wheel. A longer life is looked at again then: none is too long, and a session
+/// that ended early leaves its entry behind for no longer than this.
+const LOOK_AHEAD: Duration = Duration::from_secs(600);
+
+/// How soon a tree that could not be dropped, because a pass was at it, is looked at again, in ms.
+const SOON_MS: u64 = 1_000;
+
+impl Core {
+    /// Finds or makes the place of a session, with the claims that hold from now on.
+    pub(crate) fn open(&self, session: &Session) -> Result<Arc<Slot>, ConnectError> {
+        let context = session.context();
+        if context.expires_at().is_some_and(|at| at <= self.wheel.clock().wall()) {
+            return Err(ConnectError::Expired);
+        }
+        if self.revoked.bars(context) {
+            return Err(ConnectError::Revoked);
+        }
+        let opened = self.find_or_make(context)?;
+        if self.revoked.bars(context) {
+            self.close_slot(&opened.slot, close::POLICY, "the session was revoked", "revoked");
+            return Err(ConnectError::Revoked);
+        }
+        let changed = opened.before.as_ref().is_some_and(|before| !before.same_claims(context));
+        if opened.new || changed {
+            self.make_instance(&opened.slot, session)?;
+        }
+        if opened.new {
+            self.observers.emit(|| Event::SessionOpened { session: context.id().clone() });
+            self.watch_idle(&opened.slot);
+        }
+        if changed {
+            self.refresh(&Scope::session(context.id().clone()));
+        }
+        self.watch_expiry(&opened.slot, context);
+        Ok(opened.slot)
+    }
+
+    /// If there is no room, the session that has been without a connection for longest makes it.
+    fn find_or_make(&self, context: &Arc<Context>) -> Result<Opened, ConnectError> {
+        loop {
+            let opened = self.table.open(context, self.now_ms(), self.factory.is_some());
+            let Err(ConnectError::Full(_)) = &opened else { return opened };
+            let Some(oldest) = self.idle_sessions.pop_oldest() else { return opened };
+            if oldest.idle_since_ms().is_some() {
+                self.close_slot(&oldest, close::NORMAL, "idle", "least_recent");
+            }
+        }
+    }
+
+    /// In provider-per-session mode, makes what this session registers. A session for which that fails is forgotten.
+    fn make_instance(&self, slot: &Arc<Slot>, session: &Session) -> Result<(), ConnectError> {
+        let Some(factory) = &self.factory else { return Ok(()) };
+        let untracked = Session::untracked(Arc::clone(session.context()));
+        let Some(mut sources) = per_session::make(factory, &untracked, &self.observers) else {
+            self.close_slot(slot, close::TRY_LATER, "the provider failed", "broken");
+            return Err(ConnectError::Broken);
+        };
+        for (path, source) in &mut sources {
+            self.passes.runs.count(path, source);
+        }
+        let sources = sources.into_iter().map(|(path, source)| (path, Arc::new(source))).collect();
+        if slot.set_instance(session.context(), sources) {
+            self.want_tree(slot);
+        }
+        Ok(())
+    }
+
+    fn watch_expiry(&self, slot: &Arc<Slot>, context: &Context) {
+        let Some(at) = context.expires_at() else { return };
+        let left = at.duration_since(self.wheel.clock().wall()).unwrap_or_default();
+        // First to warn, then to end.
+        let left = if left > self.warning() { left - self.warning() } else { left };
+        let left_ms = u64::try_from(left.min(LOOK_AHEAD).as_millis()).unwrap_or(u64::MAX);
+        let at_ms = self.now_ms().saturating_add(left_ms);
+        if slot.watch_expiry(at_ms) {
+            self.wheel.at(at_ms, Timer::Expiry(Arc::downgrade(slot), at_ms));
+        }
+    }
+
+    /// Ends a session whose authentication ended; tells the consumers of one that soon will (SEC13).
+    pub(super) fn expire(&self, slot: &Arc<Slot>) {
+        let context = slot.context();
+        let Some(at) = context.expires_at() else { return };
+        let left = at.duration_since(self.wheel.clock().wall()).unwrap_or_default();
+        if left.is_zero() {
+            self.close_slot(slot, close::EXPIRED, "the session has expired", "expired");
+            return;
+        }
+        if left <= self.warning() {
+            let data = serde_json::json!({ "expires_in_ms": u64::try_from(left.as_millis()).unwrap_or(u64::MAX) });
+            self.emit(&Scope::session(context.id().clone()), "session.expiring", Some(&data));
+        }
+        self.watch_expiry(slot, &context);
+    }
+
+    fn warning(&self) -> Duration {
+        Duration::from_millis(self.config.expiry_warning_ms)
+    }
+
+    /// Ends all sessions that a revocation means, and keeps them out.
+    pub(crate) fn revoke(&self, revocation: Revocation) -> usize {
+        // Barred before it looks who is there: whoever opens a session meanwhile looks again afterwards.
+        self.revoked.bar(revocation.clone());
+        let slots = match &revocation {
+            Revocation::Session(id) => self.table.get(id).into_iter().collect(),
+            Revocation::User(user) => self.table.of_user(user),
+            Revocation::Attribute(name, value) => self.table.with_attribute(name, value),
+        };
+        let close = |slot: &Arc<Slot>| self.close_slot(slot, close::POLICY, "the session was revoked", "revoked");
+        slots.iter().filter(|slot| close(slot)).count()
+    }
+
+    /// A connection ended: for a while its subscriptions may go on where they stood.
+    pub(crate) fn keep(&self, slot: &Arc<Slot>, kept: Vec<Kept>) {
+        if kept.is_empty() || self.config.resume_ms == 0 {
+            return;
+        }
+        slot.keep(kept);
+        if slot.watch(Watch::Kept) {
+            let at_ms = self.now_ms().saturating_add(self.config.resume_ms);
+            self.wheel.at(at_ms, Timer::Kept(Arc::downgrade(slot)));
+        }
+    }
+
+    /// Somebody connected: neither the tree nor the session may be dropped to make room.
+    pub(crate) fn pin(&self, slot: &Arc<Slot>) {
+        self.idle_trees.remove(slot);
+        self.idle_sessions.remove(slot);
+    }
+
+    /// The last connection left: the tree may go after a while, and later the session.
+    pub(crate) fn watch_idle(&self, slot: &Arc<Slot>) {
+        self.look_after_idle(slot);
+        self.idle_sessions.add(slot);
+        if slot.is_resident() {
+            self.idle_trees.add(slot);
+            while self.idle_trees.len() > self.config.max_idle_trees
+                && let Some(oldest) = self.idle_trees.pop_oldest()
+            {
+                self.evict(&oldest, "least_recent");
+            }
+        }
+    }
+
+    /// Does what is due for a session without a connection, and comes back for the rest. One entry on the wheel serves a
+    /// session, however often it came and went.
+    pub(crate) fn look_after_idle(&self, slot: &Arc<Slot>) {
+        let Some(since_ms) = slot.idle_since_ms() else { return };
+        let now_ms = self.now_ms();
+        let tree_until = since_ms.saturating_add(self.config.idle_tree_ms);
+        let session_until = since_ms.saturating_add(self.config.idle_session_ms);
+        if session_until <= now_ms {
+            self.close_slot(slot, close::NORMAL, "idle", "idle");
+            return;
+        }
+        let mut next = session_until;
+        if tree_until > now_ms {
+            next = next.min(tree_until);
+        } else {
+            self.idle_trees.remove(slot);
+            self.evict(slot, "idle");
+            if slot.is_resident() {
+                next = next.min(now_ms.saturating_add(SOON_MS));
+            }
+        }
+        if slot.watch(Watch::Idle) {
+            self.wheel.at(next, Timer::Idle(Arc::downgrade(slot)));
+        }
+    }
+
+    fn evict(&self, slot: &Arc<Slot>, reason: &'static str) {
+        if slot.drop_tree() {
+            self.observers.emit(|| Event::TreeEvicted { session: slot.context().id().clone(), reason });
+        }
+    }
+
+    /// Forgets a session and ends its connections. False if it is not open.
+    pub(crate) fn close_session(&self, id: &str, code: u16, words: &'static str, reason: &'static str) -> bool {
+        self.table.get(id).is_some_and(|slot| self.close_slot(&slot, code, words, reason))
+    }
+
+    fn close_slot(&self, slot: &Arc<Slot>, code: u16, words: &'static str, reason: &'static str) -> bool {
+        if !self.table.remove(slot) {
+            return false;
+        }
+        self.pin(slot);
+        let closed = slot.close();
+        closed.tasks.iter().for_each(|task| task.cancel());
+        for link in closed.links {
+            link.end(code, words, reason);
+        }
+        self.observers.emit(|| Event::SessionClosed { session: slot.context().id().clone(), reason });
+        true
+    }
+}

@@ -1,0 +1,69 @@
+//! The answer to a query, made when the socket has room for it.
+
+use std::sync::Arc;
+
+use super::fit::fit;
+use super::subscription::{Delivery, Versioned};
+use crate::protocol::code::error;
+use crate::protocol::encode;
+use crate::protocol::message::RequestId;
+use crate::render::fragment::Fragment;
+use crate::render::view::ViewOptions;
+
+/// What was loaded for a query beside the tree.
+#[derive(Debug, Clone)]
+pub(crate) enum Loaded {
+    /// Nothing had to be, or there is no such item.
+    Nothing,
+    /// A list's children from this offset on.
+    Window(u64, Fragment),
+    /// One item.
+    Item(Fragment),
+    /// The source failed; the log knows why.
+    Failed,
+}
+
+/// A query whose answer waits for its turn.
+#[derive(Debug, Clone)]
+pub(crate) struct Question {
+    pub(crate) id: RequestId,
+    pub(crate) view: Arc<ViewOptions>,
+    pub(crate) loaded: Loaded,
+}
+
+/// An answer's text, and how many nodes the view had if it had to be compacted.
+pub(crate) struct Answer {
+    pub(crate) text: String,
+    pub(crate) compacted: Option<usize>,
+}
+
+impl Question {
+    /// What a waiting question counts against the bound of the outbox, in bytes.
+    pub(crate) const COST: usize = 512;
+
+    /// Answers from the tree now, so that versions never go back on a connection.
+    pub(crate) fn answer(&self, now: &Versioned, delivery: &Delivery) -> Answer {
+        let located = now.tree.resolve(&self.view.path).map(|located| located.node);
+        let (node, children) = match (located, &self.loaded) {
+            (_, Loaded::Failed) => return self.refused(error::INTERNAL, "what was asked for could not be loaded"),
+            (Some(node), Loaded::Window(offset, run)) => (node, Some((*offset, run))),
+            (Some(node), _) => (node, None),
+            (None, Loaded::Item(item)) => (now.tree.root().foreign(item.root()), None),
+            (None, _) => return self.refused(error::NOT_FOUND, "there is no such path"),
+        };
+        match fit(&self.view, node, children, now.tree.nodes(), delivery) {
+            Some(fitted) => {
+                let text = encode::snapshot(&self.id, now.version, None, &fitted.tree);
+                Answer { text, compacted: fitted.compacted }
+            }
+            None => {
+                let words = "the answer does not fit a frame: ask for a deeper path, a depth or a window";
+                self.refused(error::TOO_LARGE, words)
+            }
+        }
+    }
+
+    fn refused(&self, code: &str, words: &str) -> Answer {
+        Answer { text: encode::error(Some(&self.id), code, words), compacted: None }
+    }
+}

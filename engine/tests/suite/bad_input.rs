@@ -1,0 +1,263 @@
+//! Unknown, malformed, duplicate and oversized input (contract 1.9): it is named, and the connection goes on.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use grove_engine::testing::TestConsumer;
+use grove_engine::{Action, Descriptor, Engine, Event, Frame, Invocation, Session};
+use serde_json::{Value, json};
+
+use crate::apps::{Log, clocked, code, engine, engine_with, person, watching};
+
+/// An engine with `/n`, whose action `act` counts its calls.
+fn counting() -> (Engine, Arc<AtomicUsize>) {
+    let (engine, calls) = (engine(), Arc::new(AtomicUsize::new(0)));
+    let count = Arc::clone(&calls);
+    let act = Action::new("act", move |_: Invocation<()>| {
+        count.fetch_add(1, Ordering::SeqCst);
+    });
+    engine.register("n", move |_: &Session| Descriptor::group().action(&act));
+    (engine, calls)
+}
+
+/// What comes back for raw text.
+async fn answers(engine: &Engine, consumer: &TestConsumer, text: &str) -> Vec<Value> {
+    consumer.connection().receive(text);
+    engine.settle().await;
+    let mut messages = Vec::new();
+    while let Some(frame) = consumer.connection().try_next_frame() {
+        match frame {
+            Frame::Text(text) => messages.push(serde_json::from_str(&text).unwrap()),
+            other => panic!("{text} is answered with {other:?}"),
+        }
+    }
+    messages
+}
+
+#[tokio::test]
+async fn what_is_malformed_is_a_bad_request_and_the_connection_goes_on() {
+    let (engine, calls) = counting();
+    let consumer = TestConsumer::connect(&engine, Session::new("s")).await;
+    let bad_request = |id: Value| (id, "error", "bad_request");
+    let none = || bad_request(Value::Null);
+    for (text, wanted) in [
+        ("", none()),
+        ("nonsense", none()),
+        ("{", none()),
+        ("[]", none()),
+        ("5", none()),
+        ("null", none()),
+        ("\"text\"", none()),
+        ("{}", none()),
+        (r#"{"id":"x"}"#, bad_request(json!("x"))),
+        (r#"{"id":"x","type":7}"#, bad_request(json!("x"))),
+        (r#"{"id":"x","type":"dance"}"#, bad_request(json!("x"))),
+        (r#"{"id":7,"type":"dance"}"#, bad_request(json!(7))),
+        (r#"{"type":"dance"}"#, none()),
+        (r#"{"type":"subscribe"}"#, none()),
+        (r#"{"type":"subscribe","id":null}"#, none()),
+        (r#"{"type":"subscribe","id":{}}"#, none()),
+        (r#"{"type":"query"}"#, none()),
+        (r#"{"type":"unsubscribe"}"#, none()),
+        (r#"{"type":"invoke","path":"/n","action":"act"}"#, none()),
+        (r#"{"type":"subscribe","id":"x","path":5}"#, bad_request(json!("x"))),
+        (r#"{"type":"subscribe","id":"x","depth":"2"}"#, bad_request(json!("x"))),
+        (r#"{"type":"subscribe","id":"x","depth":1.5}"#, bad_request(json!("x"))),
+        (r#"{"type":"subscribe","id":"x","max_nodes":"9"}"#, bad_request(json!("x"))),
+        (r#"{"type":"subscribe","id":"x","filter":[]}"#, bad_request(json!("x"))),
+        (r#"{"type":"subscribe","id":"x","filter":{"types":"group"}}"#, bad_request(json!("x"))),
+        (r#"{"type":"subscribe","id":"x","filter":{"types":[1]}}"#, bad_request(json!("x"))),
+        (r#"{"type":"subscribe","id":"x","filter":{"min_salience":"0.5"}}"#, bad_request(json!("x"))),
+        (r#"{"type":"query","id":"x","window":[1]}"#, bad_request(json!("x"))),
+        (r#"{"type":"query","id":"x","window":[-1,5]}"#, bad_request(json!("x"))),
+        (r#"{"type":"query","id":"x","window":[0,"5"]}"#, bad_request(json!("x"))),
+        (r#"{"type":"query","id":9,"window":{}}"#, bad_request(json!(9))),
+        (r#"{"type":"invoke","id":"x","action":"act"}"#, (json!("x"), "result", "bad_request")),
+        (r#"{"type":"invoke","id":"x","path":"/n"}"#, (json!("x"), "result", "bad_request")),
+        (r#"{"type":"invoke","id":"x","path":"/n","action":5}"#, (json!("x"), "result", "bad_request")),
+        (r#"{"type":"hello","id":"x"}"#, bad_request(json!("x"))),
+        (r#"{"type":"snapshot","id":"x","tree":{}}"#, bad_request(json!("x"))),
+        (r#"{"type":"result","id":"x","status":"ok"}"#, bad_request(json!("x"))),
+        (r#"{"type":"pause","id":"x"}"#, (json!("x"), "error", "not_supported")),
+        (r#"{"type":"resume","id":"x"}"#, (json!("x"), "error", "not_supported")),
+        (r#"{"type":"batch"}"#, none()),
+        (r#"{"type":"batch","messages":[5]}"#, none()),
+        (r#"{"type":"batch","messages":[{"type":"batch","messages":[]}]}"#, none()),
+    ] {
+        let answers = answers(&engine, &consumer, text).await;
+        assert_eq!(answers.len(), 1, "{text}: {answers:?}");
+        let answer = &answers[0];
+        let (id, kind, wanted) = wanted;
+        assert_eq!((answer["type"].as_str(), code(answer)), (Some(kind), wanted), "{text}");
+        assert_eq!(answer.get("id").cloned().unwrap_or_default(), id, "{text}: the id as it came, and none instead of null");
+        assert!(answer["id"].is_null() == !answer.as_object().unwrap().contains_key("id"), "{text}: {answer}");
+    }
+    assert_eq!((calls.load(Ordering::SeqCst), engine.stats().subscriptions), (0, 0));
+    assert_eq!(answers(&engine, &consumer, r#"{"type":"query","id":"q","path":"/n"}"#).await[0]["tree"]["id"], "n");
+}
+
+#[tokio::test]
+async fn what_only_looks_odd_is_served() {
+    let (engine, calls) = counting();
+    let consumer = TestConsumer::connect(&engine, Session::new("s")).await;
+    for text in [
+        r#"{"type":"query","id":7}"#,
+        r#"{"type":"query","id":""}"#,
+        r#"{"type":"query","id":"q","depth":-9,"max_nodes":-1,"filter":{},"window":null,"path":null,"new":{"field":1}}"#,
+        r#"{"type":"query","id":"q","filter":null,"depth":null,"max_nodes":null}"#,
+        r#"{"type":"query","id":"q","depth":9007199254740993}"#,
+        " \n {\"type\":\"query\",\"id\":\"q\"} ",
+        r#"{"type":"invoke","id":"i","path":"/n","action":"act","params":null,"session":"x"}"#,
+    ] {
+        let answers = answers(&engine, &consumer, text).await;
+        assert_eq!(answers.len(), 1, "{text}");
+        assert!(answers[0]["type"] == "snapshot" || answers[0]["status"] == "ok", "{text}: {}", answers[0]);
+    }
+    assert_eq!(calls.load(Ordering::SeqCst), 1);
+    let ids: Vec<Value> = answers(&engine, &consumer, r#"{"type":"query","id":7}"#).await.iter().map(|a| a["id"].clone()).collect();
+    assert_eq!(ids, [json!(7)], "a number is echoed as a number");
+}
+
+#[tokio::test]
+async fn a_number_and_its_text_are_two_ids() {
+    let (engine, _) = counting();
+    let consumer = TestConsumer::connect(&engine, Session::new("s")).await;
+    answers(&engine, &consumer, r#"{"type":"subscribe","id":7,"path":"/"}"#).await;
+    answers(&engine, &consumer, r#"{"type":"subscribe","id":"7","path":"/"}"#).await;
+    assert_eq!(engine.stats().subscriptions, 2);
+    answers(&engine, &consumer, r#"{"type":"unsubscribe","id":7}"#).await;
+    assert_eq!(engine.stats().subscriptions, 1);
+}
+
+#[tokio::test]
+async fn a_batch_is_served_in_order() {
+    let (engine, calls) = counting();
+    let consumer = TestConsumer::connect(&engine, Session::new("s")).await;
+    let text = json!({"type": "batch", "messages": [
+        {"type": "subscribe", "id": "s", "path": "/n"},
+        {"type": "query", "id": "q", "path": "/nowhere"},
+        {"type": "dance", "id": "d"},
+        {"type": "invoke", "id": "i", "path": "/n", "action": "act"},
+    ]});
+    let answers = answers(&engine, &consumer, &text.to_string()).await;
+    let mut ids: Vec<&str> = answers.iter().map(|answer| answer["id"].as_str().unwrap()).collect();
+    assert_eq!(ids.len(), 4, "{answers:?}");
+    ids.sort_unstable();
+    assert_eq!(ids, ["d", "i", "q", "s"]);
+    assert_eq!(calls.load(Ordering::SeqCst), 1);
+}
+
+#[tokio::test]
+async fn json_in_a_binary_frame_is_served_and_other_bytes_are_a_bad_request() {
+    let (engine, _) = counting();
+    let mut consumer = TestConsumer::connect(&engine, Session::new("s")).await;
+    consumer.connection().receive_binary(br#"{"type":"query","id":"q","path":"/n"}"#);
+    assert_eq!(consumer.answer("q").await["tree"]["id"], "n");
+    consumer.connection().receive_binary(&[0xff, 0xfe, 0]);
+    assert_eq!(code(&consumer.settled().await[0]), "bad_request");
+}
+
+#[tokio::test]
+async fn deeply_nested_json_is_refused_without_harm() {
+    let (engine, _) = counting();
+    let consumer = TestConsumer::connect(&engine, Session::new("s")).await;
+    let text = format!("{}{}", "[".repeat(30_000), "]".repeat(30_000));
+    assert_eq!(code(&answers(&engine, &consumer, &text).await[0]), "bad_request");
+    let text = format!(r#"{{"type":"invoke","id":"i","path":"/n","action":"act","params":{}1{}}}"#, "{\"a\":".repeat(9_000), "}".repeat(9_000));
+    assert_eq!(code(&answers(&engine, &consumer, &text).await[0]), "bad_request");
+    let deep = json!({"type": "query", "id": "q", "path": "/a".repeat(30_000)});
+    assert_eq!(code(&answers(&engine, &consumer, &deep.to_string()).await[0]), "not_found");
+}
+
+#[tokio::test]
+async fn an_oversized_message_ends_its_connection_alone() {
+    let engine = engine_with(|config| config.max_message_bytes = 1_000);
+    let log = Log::of(&engine);
+    let mut consumer = TestConsumer::connect(&engine, Session::new("s")).await;
+    let (mut sibling, _) = watching(&engine, Session::new("s")).await;
+    let exactly = format!("{:<1000}", r#"{"type":"query","id":"q"}"#);
+    consumer.connection().receive(&exactly);
+    assert_eq!(consumer.answer("q").await["type"], "snapshot", "at the limit it is served");
+    consumer.connection().receive(&format!("{exactly} "));
+    consumer.settled().await;
+    assert_eq!(consumer.closed(), Some(1009));
+    assert_eq!(log.limit("max_message_bytes"), 1);
+    assert_eq!(sibling.query("/").await["id"], "app");
+}
+
+#[tokio::test]
+async fn who_sends_too_often_is_told_to_wait_and_served_again_later() {
+    let (engine, clock) = clocked(|config| config.inbound_rate = std::num::NonZeroU32::new(10));
+    let log = Log::of(&engine);
+    let mut consumer = TestConsumer::connect(&engine, Session::new("s")).await;
+    for number in 0..10 {
+        consumer.send(&json!({"type": "query", "id": number, "path": "/"}));
+    }
+    assert!(consumer.settled().await.iter().all(|answer| answer["type"] == "snapshot"));
+    consumer.send(&json!({"type": "query", "id": "q"}));
+    consumer.send(&json!({"type": "invoke", "id": "i", "path": "/", "action": "x"}));
+    consumer.connection().receive("nonsense");
+    let answers = consumer.settled().await;
+    let told: Vec<_> = answers.iter().map(|a| (a["type"].as_str().unwrap(), a["id"].as_str(), code(a))).collect();
+    assert_eq!(told, [("error", Some("q"), "busy"), ("result", Some("i"), "busy"), ("error", None, "busy")]);
+    assert_eq!(log.limit("inbound_rate"), 1, "said once");
+    clock.advance(1_000);
+    assert_eq!(consumer.query("/").await["id"], "app");
+}
+
+#[tokio::test]
+async fn who_never_stops_sending_too_often_is_closed() {
+    let (engine, _clock) = clocked(|config| config.inbound_rate = std::num::NonZeroU32::new(10));
+    let log = Log::of(&engine);
+    let mut consumer = TestConsumer::connect(&engine, Session::new("s")).await;
+    for _ in 0..3_000 {
+        consumer.connection().receive("nonsense");
+        consumer.settled().await;
+        if consumer.closed().is_some() {
+            break;
+        }
+    }
+    assert_eq!(consumer.closed(), Some(1008));
+    drop(consumer);
+    assert_eq!(log.count(|event| matches!(event, Event::Disconnected { reason: "abuse", .. })), 1);
+}
+
+#[tokio::test]
+async fn ten_thousand_hostile_frames_harm_nobody() {
+    let engine = engine_with(|config| config.max_outbox_bytes = 64 << 20);
+    let number = crate::apps::Number::at(&engine, "n");
+    let (mut witness, _) = watching(&engine, person("w", "witness")).await;
+    let hostile = TestConsumer::connect(&engine, person("h", "hostile")).await;
+    let seeds = [
+        r#"{"type":"subscribe","id":"s","path":"/n","depth":1,"filter":{"types":["group"]},"window":[0,5]}"#,
+        r#"{"type":"invoke","id":"i","path":"/n","action":"act","params":{"a":[1,2,{"b":null}]}}"#,
+        r#"{"type":"batch","messages":[{"type":"query","id":1},{"type":"unsubscribe","id":"s"}]}"#,
+        "\u{0}\u{1}{}[]\"\\",
+    ];
+    let mut state = 1_u64;
+    let mut random = move |below: usize| {
+        state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+        (state >> 33) as usize % below
+    };
+    for round in 0..10_000 {
+        // A seed with some of its characters dropped, doubled or replaced.
+        let mut frame = String::new();
+        for character in seeds[random(seeds.len())].chars() {
+            match random(40) {
+                0 => {}
+                1 => frame.extend([character, character]),
+                2 => frame.push(['"', '{', '}', ',', ':', '\\', '\u{fffd}', '9', '-'][random(9)]),
+                _ => frame.push(character),
+            }
+        }
+        hostile.connection().receive(&frame);
+        while hostile.connection().try_next_frame().is_some() {}
+        if round % 1_000 == 0 {
+            number.set(round);
+            engine.refresh_now(grove_engine::Scope::all()).await;
+            witness.check_mirrors().await;
+        }
+    }
+    engine.settle().await;
+    witness.check_mirrors().await;
+}

@@ -1,0 +1,127 @@
+//! A connection over any transport: opened, spoken to, closed, and gone without a trace.
+
+use grove_engine::testing::TestConsumer;
+use grove_engine::{Action, Descriptor, Event, Frame, Invocation, Item, Session};
+use serde_json::{Value, json};
+
+use crate::apps::{Gate, Log, Number, clocked, engine, watching};
+
+fn text(frame: Frame) -> Value {
+    match frame {
+        Frame::Text(text) => serde_json::from_str(&text).unwrap(),
+        other => panic!("not a message: {other:?}"),
+    }
+}
+
+#[tokio::test]
+async fn any_transport_opens_hands_in_and_takes_out() {
+    let engine = engine();
+    Number::at(&engine, "n");
+    let connection = engine.connect(&Session::new("s")).unwrap();
+    assert_eq!(text(connection.next_frame().await)["type"], "hello");
+    connection.receive(r#"{"type":"subscribe","id":"x","path":"/n"}"#);
+    assert_eq!(text(connection.next_frame().await)["tree"]["id"], "n");
+    assert_eq!(engine.stats().connections, 1);
+    drop(connection);
+    assert_eq!(engine.stats().connections, 0);
+}
+
+#[tokio::test]
+async fn a_dropped_socket_frees_subscriptions_and_queues() {
+    let engine = engine();
+    engine.register("n", |_: &Session| Descriptor::collection().items((0..100).map(|n| Item::new(format!("i{n}")))));
+    let log = Log::of(&engine);
+    let (consumer, _) = watching(&engine, Session::new("s")).await;
+    for number in 0..10 {
+        consumer.send(&json!({"type": "query", "id": number, "path": "/"}));
+        consumer.send(&json!({"type": "subscribe", "id": format!("more-{number}"), "path": "/"}));
+    }
+    let stats = engine.stats();
+    assert_eq!((stats.connections, stats.subscriptions), (1, 11));
+    assert!(stats.outbox_bytes > 0, "answers wait");
+    drop(consumer);
+    let stats = engine.stats();
+    assert_eq!((stats.connections, stats.subscriptions, stats.outbox_bytes), (0, 0, 0));
+    assert_eq!(log.count(|event| matches!(event, Event::Connected { session, .. } if session == "s")), 1);
+    assert_eq!(log.count(|event| matches!(event, Event::Disconnected { reason: "gone", .. })), 1);
+}
+
+#[tokio::test]
+async fn a_call_of_a_socket_that_left_still_ends_and_its_change_is_seen_by_others() {
+    let engine = engine();
+    let (number, gate) = (Number::at(&engine, "n"), Gate::default());
+    let stand = gate.clone();
+    let act = Action::new("act", move |_: Invocation<()>| {
+        stand.pass();
+        number.set(1);
+    });
+    engine.register("m", move |_: &Session| Descriptor::group().action(&act));
+    let mut leaver = TestConsumer::connect(&engine, Session::new("s")).await;
+    let (mut sibling, id) = watching(&engine, Session::new("s")).await;
+    leaver.start_invoke("/m", "act", Value::Null);
+    gate.arrived(1).await;
+    drop(leaver);
+    gate.open();
+    sibling.settled().await;
+    assert_eq!(crate::apps::at(sibling.tree(&id), "n")["properties"]["n"], 1);
+}
+
+#[tokio::test]
+async fn a_silent_peer_is_pinged_and_one_that_stays_silent_is_dropped() {
+    let (engine, clock) = clocked(|_| {});
+    let log = Log::of(&engine);
+    let connection = engine.connect(&Session::new("s")).unwrap();
+    assert_eq!(text(connection.next_frame().await)["type"], "hello");
+    clock.advance(20_000);
+    assert_eq!(connection.next_frame().await, Frame::Ping);
+    connection.heard();
+    clock.advance(20_000);
+    assert_eq!(connection.next_frame().await, Frame::Ping, "an answer puts it off");
+    clock.advance(20_000);
+    assert_eq!(connection.next_frame().await, Frame::Ping);
+    engine.settle().await;
+    clock.advance(20_000);
+    connection.aborted().await;
+    drop(connection);
+    assert_eq!(log.count(|event| matches!(event, Event::Disconnected { reason: "silent", .. })), 1);
+}
+
+#[tokio::test]
+async fn a_peer_that_talks_is_not_pinged() {
+    let (engine, clock) = clocked(|_| {});
+    let mut consumer = TestConsumer::connect(&engine, Session::new("s")).await;
+    for _ in 0..20 {
+        clock.advance(10_000);
+        assert_eq!(consumer.query("/").await["id"], "app");
+        assert_eq!(consumer.connection().try_next_frame(), None);
+    }
+}
+
+#[tokio::test]
+async fn a_socket_that_takes_nothing_is_dropped_however_alive_its_peer() {
+    let (engine, clock) = clocked(|_| {});
+    let log = Log::of(&engine);
+    let connection = engine.connect(&Session::new("s")).unwrap();
+    // The frame was taken from the engine, and the socket has no room: nobody asks for the next one.
+    assert_eq!(text(connection.next_frame().await)["type"], "hello");
+    for _ in 0..4 {
+        connection.heard();
+        clock.advance(20_000);
+        engine.settle().await;
+    }
+    connection.aborted().await;
+    drop(connection);
+    assert_eq!(log.count(|event| matches!(event, Event::Disconnected { reason: "slow", .. })), 1);
+}
+
+#[tokio::test]
+async fn after_its_end_a_connection_serves_nothing() {
+    let engine = engine();
+    let (mut consumer, _) = watching(&engine, Session::new("s")).await;
+    engine.close_session("s");
+    consumer.send(&json!({"type": "query", "id": "late", "path": "/"}));
+    let messages = consumer.settled().await;
+    assert_eq!((messages.len(), messages[0]["type"].as_str()), (1, Some("closed")));
+    consumer.send(&json!({"type": "query", "id": "later", "path": "/"}));
+    assert_eq!(consumer.settled().await, Vec::<Value>::new(), "nothing follows the close");
+}

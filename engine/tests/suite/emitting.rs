@@ -1,0 +1,43 @@
+//! Events for consumers, which change no state (contract 1.7).
+
+use grove_engine::Scope;
+use serde_json::{Value, json};
+
+use crate::apps::{Log, engine, person, watching};
+
+#[tokio::test]
+async fn an_event_reaches_every_connection_of_its_scope_and_nobody_else() {
+    let engine = engine();
+    let (mut first, _) = watching(&engine, person("a1", "alice")).await;
+    let (mut second, _) = watching(&engine, person("a1", "alice")).await;
+    let (mut third, _) = watching(&engine, person("a2", "alice")).await;
+    let (mut bob, _) = watching(&engine, person("b", "bob")).await;
+    assert_eq!(engine.emit(Scope::user("alice"), "ding", Some(&json!({"n": 1}))), 3);
+    let event = json!({"type": "event", "name": "ding", "data": {"n": 1}});
+    for consumer in [&mut first, &mut second, &mut third] {
+        assert_eq!(consumer.settled().await, [event.clone()]);
+    }
+    assert_eq!(bob.settled().await, Vec::<Value>::new());
+    assert_eq!(engine.emit(Scope::session("nobody"), "ding", None), 0);
+}
+
+#[tokio::test]
+async fn an_event_without_data_has_none_and_no_event_renders_anything() {
+    let engine = engine();
+    let (mut consumer, _) = watching(&engine, person("a", "alice")).await;
+    let log = Log::of(&engine);
+    engine.emit(Scope::all(), "dong", None);
+    assert_eq!(consumer.settled().await, [json!({"type": "event", "name": "dong"})]);
+    assert_eq!(log.work_for("a"), 0);
+}
+
+#[tokio::test]
+async fn events_keep_their_order() {
+    let engine = engine();
+    let (mut consumer, _) = watching(&engine, person("a", "alice")).await;
+    for number in 0..50 {
+        engine.emit(Scope::all(), "tick", Some(&json!(number)));
+    }
+    let numbers: Vec<_> = consumer.settled().await.iter().map(|event| event["data"].as_u64().unwrap()).collect();
+    assert_eq!(numbers, (0..50).collect::<Vec<_>>());
+}

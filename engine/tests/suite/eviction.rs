@@ -1,0 +1,275 @@
+//! What is forgotten, when, and that nothing is lost by it.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use grove_engine::testing::{ManualClock, TestConsumer};
+use grove_engine::{Clock, ConnectError, Descriptor, Engine, Event, Scope, Session};
+use serde_json::Value;
+
+use crate::apps::{Log, Number, Todos, at, clocked, code, ids, kinds, person, runs, watching};
+
+/// Trees go after 60 s, sessions after 30 minutes, which are the defaults.
+fn idle() -> (Engine, Arc<ManualClock>, Log) {
+    let (engine, clock) = clocked(|_| {});
+    let log = Log::of(&engine);
+    (engine, clock, log)
+}
+
+async fn pass(engine: &Engine, clock: &ManualClock, ms: u64) {
+    clock.advance(ms);
+    engine.settle().await;
+}
+
+fn evictions(log: &Log) -> Vec<(String, &'static str)> {
+    let eviction = |event: &Event| match event {
+        Event::TreeEvicted { session, reason } => Some((session.to_string(), *reason)),
+        _ => None,
+    };
+    log.all().iter().filter_map(eviction).collect()
+}
+
+fn closings(log: &Log) -> Vec<(String, &'static str)> {
+    let closing = |event: &Event| match event {
+        Event::SessionClosed { session, reason } => Some((session.to_string(), *reason)),
+        _ => None,
+    };
+    log.all().iter().filter_map(closing).collect()
+}
+
+#[tokio::test]
+async fn without_a_consumer_the_tree_goes_first_and_the_session_later() {
+    let (engine, clock, log) = idle();
+    Number::at(&engine, "n");
+    let bare = engine.stats().tree_bytes;
+    let (consumer, _) = watching(&engine, person("s", "alice")).await;
+    pass(&engine, &clock, 10 * 60_000).await;
+    assert_eq!((engine.stats().trees, evictions(&log).len()), (1, 0), "a consumer keeps it");
+    drop(consumer);
+    pass(&engine, &clock, 59_999).await;
+    assert_eq!(engine.stats().trees, 1);
+    pass(&engine, &clock, 1).await;
+    let stats = engine.stats();
+    assert_eq!((stats.trees, stats.sessions, stats.tree_bytes), (0, 1, bare));
+    assert_eq!(evictions(&log), [("s".to_owned(), "idle")]);
+    pass(&engine, &clock, 29 * 60_000 - 1).await;
+    assert_eq!(engine.stats().sessions, 1);
+    assert_eq!(engine.refresh(Scope::user("alice")), 1, "it is still known");
+    pass(&engine, &clock, 1).await;
+    assert_eq!(engine.stats().sessions, 0);
+    assert_eq!(closings(&log), [("s".to_owned(), "idle")]);
+    assert_eq!(engine.refresh(Scope::user("alice")), 0);
+}
+
+#[tokio::test]
+async fn after_a_second_visit_the_tree_goes_as_soon_as_after_the_first() {
+    let (engine, clock, log) = idle();
+    drop(watching(&engine, Session::new("s")).await);
+    pass(&engine, &clock, 120_000).await;
+    assert_eq!(evictions(&log).len(), 1);
+    drop(watching(&engine, Session::new("s")).await);
+    pass(&engine, &clock, 60_000).await;
+    assert_eq!((engine.stats().trees, evictions(&log).len()), (0, 2));
+    // And the session half an hour after the last visit, not the first.
+    pass(&engine, &clock, 29 * 60_000 - 1).await;
+    assert_eq!(engine.stats().sessions, 1);
+    pass(&engine, &clock, 1).await;
+    assert_eq!(engine.stats().sessions, 0);
+}
+
+#[tokio::test]
+async fn a_return_within_the_time_finds_the_tree_as_it_was() {
+    let (engine, clock, log) = idle();
+    Number::at(&engine, "n");
+    let (consumer, id) = watching(&engine, person("s", "alice")).await;
+    let before = consumer.tree(&id).clone();
+    drop(consumer);
+    pass(&engine, &clock, 59_000).await;
+    let (consumer, id) = watching(&engine, person("s", "alice")).await;
+    assert_eq!((consumer.tree(&id), runs(&engine, "/n")), (&before, 1));
+    pass(&engine, &clock, 59_000).await;
+    assert_eq!(evictions(&log), [], "the time starts anew with each visit");
+}
+
+#[tokio::test]
+async fn a_return_after_an_eviction_renders_again_and_gets_the_same() {
+    let (engine, clock, _log) = idle();
+    let todos = Todos::serve(&engine);
+    todos.push("alice", "one");
+    let (consumer, id) = watching(&engine, person("s", "alice")).await;
+    let before = consumer.tree(&id).clone();
+    drop(consumer);
+    pass(&engine, &clock, 60_000).await;
+    let (consumer, id) = watching(&engine, person("s", "alice")).await;
+    assert_eq!((consumer.tree(&id), runs(&engine, "/todos")), (&before, 2));
+}
+
+#[tokio::test]
+async fn the_session_outlives_its_connections_and_takes_the_claims_of_the_new_ones() {
+    let (engine, clock, log) = idle();
+    let todos = Todos::serve(&engine);
+    todos.push("alice", "one");
+    drop(watching(&engine, person("s", "alice")).await);
+    pass(&engine, &clock, 20 * 60_000).await;
+    let (mut consumer, id) = watching(&engine, person("s", "alice").with_permission("write")).await;
+    assert_eq!(log.count(|event| matches!(event, Event::SessionOpened { .. })), 1, "it was not opened again");
+    consumer.settled().await;
+    assert_eq!(at(consumer.tree(&id), "context")["properties"]["permissions"], serde_json::json!(["write"]));
+    assert_eq!(consumer.invoke("/todos/t1", "toggle", Value::Null).await["status"], "ok");
+}
+
+#[tokio::test]
+async fn a_forgotten_session_is_opened_again_with_whatever_the_authenticator_says_now() {
+    let (engine, clock, log) = idle();
+    engine.register("context", |session: &Session| Descriptor::context_of(session));
+    drop(watching(&engine, person("s", "alice")).await);
+    pass(&engine, &clock, 30 * 60_000).await;
+    let (consumer, id) = watching(&engine, person("s", "amir")).await;
+    assert_eq!(at(consumer.tree(&id), "context")["properties"]["user"], "amir");
+    assert_eq!(log.count(|event| matches!(event, Event::SessionOpened { .. })), 2);
+}
+
+#[tokio::test]
+async fn eviction_touches_the_cache_alone() {
+    let (engine, clock, log) = idle();
+    let todos = Todos::serve(&engine);
+    todos.push("alice", "one");
+    drop(watching(&engine, person("s", "alice").with_permission("write")).await);
+    let before = runs(&engine, "/todos");
+    pass(&engine, &clock, 60_000).await;
+    pass(&engine, &clock, 29 * 60_000).await;
+    assert_eq!((evictions(&log).len(), closings(&log).len()), (1, 1));
+    assert_eq!((runs(&engine, "/todos"), todos.calls()), (before, Vec::new()), "no code of the application ran");
+    assert_eq!(todos.of("alice").len(), 1);
+}
+
+#[tokio::test]
+async fn a_refresh_renders_nothing_for_a_session_without_a_tree() {
+    let (engine, clock, _log) = idle();
+    Number::at(&engine, "n");
+    drop(watching(&engine, Session::new("s")).await);
+    pass(&engine, &clock, 60_000).await;
+    engine.open_session(&Session::new("never-connected")).unwrap();
+    let before = runs(&engine, "/n");
+    assert_eq!(engine.refresh_now(Scope::all()).await, 2);
+    assert_eq!((runs(&engine, "/n"), engine.stats().trees), (before, 0));
+}
+
+#[tokio::test]
+async fn when_the_login_expires_the_session_goes_and_its_sockets_are_closed() {
+    let (engine, clock, log) = idle();
+    let expiry = clock.wall() + Duration::from_secs(90);
+    let (mut consumer, _) = watching(&engine, person("s", "alice").with_expiry(expiry)).await;
+    let (mut other, _) = watching(&engine, person("t", "alice")).await;
+    pass(&engine, &clock, 89_999).await;
+    assert_eq!(consumer.query("/").await["id"], "app");
+    pass(&engine, &clock, 1).await;
+    let last = consumer.settled().await;
+    assert_eq!((kinds(&last).last(), consumer.closed()), (Some(&"closed"), Some(4401)));
+    assert!(last.last().unwrap()["reason"].as_str().unwrap().contains("expired"));
+    assert_eq!((engine.stats().sessions, closings(&log)), (1, vec![("s".to_owned(), "expired")]));
+    assert_eq!(engine.connect(&person("s", "alice").with_expiry(expiry)).map(drop), Err(ConnectError::Expired));
+    assert_eq!(other.query("/").await["id"], "app");
+    // A new login comes in.
+    let again = clock.wall() + Duration::from_secs(90);
+    let mut consumer = TestConsumer::connect(&engine, person("s", "alice").with_expiry(again)).await;
+    assert_eq!(consumer.query("/").await["id"], "app");
+}
+
+#[tokio::test]
+async fn of_expiry_and_idleness_the_earlier_counts() {
+    let (engine, clock, log) = idle();
+    let in_s = |s: u64| clock.wall() + Duration::from_secs(s);
+    engine.open_session(&Session::new("expires-first").with_expiry(in_s(600))).unwrap();
+    engine.open_session(&Session::new("idles-first").with_expiry(in_s(7200))).unwrap();
+    pass(&engine, &clock, 600_000).await;
+    assert_eq!(closings(&log), [("expires-first".to_owned(), "expired")]);
+    pass(&engine, &clock, 1_200_000).await;
+    assert_eq!(closings(&log)[1..], [("idles-first".to_owned(), "idle")]);
+}
+
+#[tokio::test]
+async fn an_expiry_that_was_brought_forward_counts() {
+    let (engine, clock, _log) = idle();
+    let in_s = |s: u64| clock.wall() + Duration::from_secs(s);
+    let (mut consumer, _) = watching(&engine, Session::new("s").with_expiry(in_s(3600))).await;
+    engine.update_session(&Session::new("s").with_expiry(in_s(60)));
+    pass(&engine, &clock, 60_000).await;
+    consumer.settled().await;
+    assert_eq!(consumer.closed(), Some(4401));
+}
+
+#[tokio::test]
+async fn an_expiry_that_was_put_off_or_taken_back_counts() {
+    let (engine, clock, _log) = idle();
+    let in_s = |s: u64| clock.wall() + Duration::from_secs(s);
+    let (mut first, _) = watching(&engine, Session::new("a").with_expiry(in_s(60))).await;
+    let (mut second, _) = watching(&engine, Session::new("b").with_expiry(in_s(60))).await;
+    engine.update_session(&Session::new("a").with_expiry(in_s(120)));
+    engine.update_session(&Session::new("b"));
+    pass(&engine, &clock, 60_000).await;
+    first.settled().await;
+    second.settled().await;
+    assert_eq!((first.closed(), second.closed()), (None, None));
+    pass(&engine, &clock, 60_000).await;
+    first.settled().await;
+    second.settled().await;
+    assert_eq!((first.closed(), second.closed()), (Some(4401), None));
+}
+
+#[tokio::test]
+async fn of_too_many_idle_trees_the_least_recently_used_goes() {
+    let (engine, _clock) = clocked(|config| config.max_idle_trees = 3);
+    let log = Log::of(&engine);
+    let (_pinned, _) = watching(&engine, Session::new("connected")).await;
+    for id in ["a", "b", "c"] {
+        drop(watching(&engine, Session::new(id)).await);
+    }
+    // `a` is used again, so `b` is the oldest.
+    drop(watching(&engine, Session::new("a")).await);
+    assert_eq!(evictions(&log), []);
+    drop(watching(&engine, Session::new("d")).await);
+    assert_eq!(evictions(&log), [("b".to_owned(), "least_recent")]);
+    drop(watching(&engine, Session::new("e")).await);
+    assert_eq!(evictions(&log)[1..], [("c".to_owned(), "least_recent")]);
+    let stats = engine.stats();
+    assert_eq!((stats.trees, stats.sessions), (4, 6), "three idle ones and the connected one; every session is known");
+}
+
+#[tokio::test]
+async fn when_no_more_sessions_fit_the_least_recently_used_idle_one_makes_room() {
+    let (engine, clock) = clocked(|config| config.max_sessions = 3);
+    let log = Log::of(&engine);
+    let (_pinned, _) = watching(&engine, Session::new("connected")).await;
+    for id in ["a", "b"] {
+        drop(watching(&engine, Session::new(id)).await);
+        clock.advance(1_000);
+    }
+    drop(watching(&engine, Session::new("a")).await);
+    clock.advance(1_000);
+    let (_new, _) = watching(&engine, Session::new("c")).await;
+    assert_eq!(closings(&log), [("b".to_owned(), "least_recent")]);
+    let (_newer, _) = watching(&engine, Session::new("d")).await;
+    assert_eq!(closings(&log)[1..], [("a".to_owned(), "least_recent")]);
+    // All are connected now: nobody is put out.
+    assert_eq!(engine.connect(&Session::new("e")).map(drop), Err(ConnectError::Full("sessions")));
+    assert_eq!((engine.stats().sessions, log.limit("max_sessions")), (3, 1));
+}
+
+#[tokio::test]
+async fn a_closed_session_may_come_back() {
+    let (engine, _clock, log) = idle();
+    let (mut consumer, _) = watching(&engine, Session::new("s")).await;
+    assert!(engine.close_session("s"));
+    assert!(!engine.close_session("s"));
+    consumer.settled().await;
+    assert_eq!((consumer.closed(), engine.stats().sessions), (Some(1000), 0));
+    assert_eq!(closings(&log), [("s".to_owned(), "closed")]);
+    // What the old socket still says harms nobody.
+    consumer.send(&serde_json::json!({"type": "query", "id": "late"}));
+    let (mut again, id) = watching(&engine, Session::new("s")).await;
+    drop(consumer);
+    engine.settle().await;
+    assert_eq!((engine.stats().sessions, ids(again.tree(&id)).len()), (1, 0));
+    assert_eq!(code(&again.invoke("/x", "y", Value::Null).await), "not_found");
+}

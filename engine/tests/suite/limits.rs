@@ -1,0 +1,148 @@
+//! Every bound of the configuration: what happens when it is reached, and that it is an event.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use grove_engine::testing::TestConsumer;
+use grove_engine::{Action, ConnectError, Descriptor, Invocation, Scope, Session, Sharing, Source};
+use serde_json::{Value, json};
+
+use crate::apps::{Gate, Log, Number, at, code, engine_with, person, watching};
+
+#[tokio::test]
+async fn one_session_too_many_is_refused() {
+    let engine = engine_with(|config| config.max_sessions = 2);
+    let log = Log::of(&engine);
+    let (mut first, _) = watching(&engine, Session::new("a")).await;
+    let (_second, _) = watching(&engine, Session::new("b")).await;
+    assert_eq!(engine.connect(&Session::new("c")).map(drop), Err(ConnectError::Full("sessions")));
+    assert_eq!(engine.open_session(&Session::new("c")), Err(ConnectError::Full("sessions")));
+    assert_eq!(log.limit("max_sessions"), 2);
+    assert_eq!(first.query("/").await["id"], "app");
+    let (_third, _) = watching(&engine, Session::new("a")).await;
+}
+
+#[tokio::test]
+async fn one_connection_too_many_is_refused_and_room_is_found_again() {
+    let engine = engine_with(|config| config.max_connections = 2);
+    let log = Log::of(&engine);
+    let first = TestConsumer::connect(&engine, Session::new("a")).await;
+    let _second = TestConsumer::connect(&engine, Session::new("b")).await;
+    for _ in 0..3 {
+        assert_eq!(engine.connect(&Session::new("c")).map(drop), Err(ConnectError::Full("connections")));
+    }
+    assert_eq!(log.limit("max_connections"), 3);
+    assert_eq!((engine.stats().connections, engine.stats().sessions), (2, 2), "who is refused leaves nothing");
+    drop(first);
+    TestConsumer::connect(&engine, Session::new("c")).await;
+}
+
+#[tokio::test]
+async fn one_connection_of_a_session_too_many_is_refused() {
+    let engine = engine_with(|config| config.max_session_connections = 2);
+    let log = Log::of(&engine);
+    let _first = TestConsumer::connect(&engine, Session::new("a")).await;
+    let _second = TestConsumer::connect(&engine, Session::new("a")).await;
+    assert!(matches!(engine.connect(&Session::new("a")), Err(ConnectError::Full(_))));
+    assert_eq!(log.limit("max_session_connections"), 1);
+    TestConsumer::connect(&engine, Session::new("b")).await;
+}
+
+#[tokio::test]
+async fn one_subscription_too_many_is_busy() {
+    let engine = engine_with(|config| config.max_subscriptions = 2);
+    let log = Log::of(&engine);
+    let mut consumer = TestConsumer::connect(&engine, Session::new("a")).await;
+    let (first, _) = consumer.subscribe("/").await;
+    consumer.subscribe("/").await;
+    let third = consumer.start_subscription(json!({"path": "/"}));
+    assert_eq!(code(&consumer.answer(&third).await), "busy");
+    assert_eq!(log.limit("max_subscriptions"), 1);
+    // A known id takes its own place.
+    consumer.send(&json!({"type": "subscribe", "id": first, "path": "/"}));
+    assert_eq!(consumer.next().await["type"], "snapshot");
+    consumer.unsubscribe(&first);
+    consumer.subscribe("/").await;
+    assert_eq!(engine.stats().subscriptions, 2);
+}
+
+#[tokio::test]
+async fn one_call_too_many_is_busy() {
+    let engine = engine_with(|config| config.max_calls = 2);
+    let log = Log::of(&engine);
+    let gate = Gate::default();
+    let stand = gate.clone();
+    let act = Action::new("act", move |_: Invocation<()>| stand.pass());
+    engine.register("n", move |_: &Session| Descriptor::group().action(&act));
+    let mut consumer = TestConsumer::connect(&engine, Session::new("a")).await;
+    consumer.query("/").await;
+    let running = [consumer.start_invoke("/n", "act", Value::Null), consumer.start_invoke("/n", "act", Value::Null)];
+    let refused = consumer.invoke("/n", "act", Value::Null).await;
+    assert_eq!((refused["type"].as_str(), code(&refused)), (Some("result"), "busy"));
+    assert_eq!(log.limit("max_calls"), 1);
+    assert_eq!(consumer.query("/n").await["id"], "n", "what is there can be asked for");
+    gate.open();
+    for id in &running {
+        assert_eq!(consumer.answer(id).await["status"], "ok");
+    }
+    assert_eq!(consumer.invoke("/n", "act", Value::Null).await["status"], "ok");
+}
+
+#[tokio::test]
+async fn one_tab_too_many_is_refused() {
+    let engine = engine_with(|config| config.max_tabs = 1);
+    let log = Log::of(&engine);
+    let first = engine.connect_tab(&Session::new("a")).unwrap();
+    assert!(matches!(engine.connect_tab(&Session::new("a")), Err(ConnectError::Full(_))));
+    assert_eq!((log.limit("max_tabs"), engine.stats().connections), (1, 1));
+    drop(first);
+    engine.settle().await;
+    assert!(engine.connect_tab(&Session::new("a")).is_ok());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn no_more_async_sources_run_at_once_than_wanted() {
+    let engine = engine_with(|config| config.async_evaluations = 4);
+    let inside = Arc::new((AtomicUsize::new(0), AtomicUsize::new(0)));
+    let count = Arc::clone(&inside);
+    let source = Source::new_async(move |_: Session| {
+        let count = Arc::clone(&count);
+        async move {
+            let now = count.0.fetch_add(1, Ordering::SeqCst) + 1;
+            count.1.fetch_max(now, Ordering::SeqCst);
+            for _ in 0..10 {
+                tokio::task::yield_now().await;
+            }
+            count.0.fetch_sub(1, Ordering::SeqCst);
+            Descriptor::status()
+        }
+    });
+    engine.register_source("n", source.sharing(Sharing::Never));
+    let mut consumers = Vec::new();
+    for id in 0..40 {
+        consumers.push(watching(&engine, Session::new(format!("s{id}"))).await);
+    }
+    inside.1.store(0, Ordering::SeqCst);
+    engine.refresh_now(Scope::all()).await;
+    let most = inside.1.load(Ordering::SeqCst);
+    assert!((2..=4).contains(&most), "{most} at once");
+}
+
+#[tokio::test]
+async fn a_full_dictionary_and_no_cache_cost_memory_and_never_truth() {
+    let engine = engine_with(|config| {
+        config.symbol_bytes = 0;
+        config.cache_bytes = 0;
+    });
+    let number = Number::at(&engine, "n");
+    let mut consumers = Vec::new();
+    for id in 0..20 {
+        consumers.push(watching(&engine, person(&format!("s{id}"), "alice")).await);
+    }
+    number.set(5);
+    engine.refresh_now(Scope::all()).await;
+    for (consumer, subscription) in &mut consumers {
+        consumer.check_mirrors().await;
+        assert_eq!(at(consumer.tree(subscription), "n")["properties"]["n"], 5);
+    }
+}

@@ -1,0 +1,227 @@
+//! What peers could not digest is never sent (contract 1.10 and 2.5): it is mended, always alike, and reported.
+
+use grove_engine::model::content_ref::ContentKind;
+use grove_engine::testing::TestConsumer;
+use grove_engine::{Action, ContentRef, Descriptor, Event, Invocation, Item, Outcome, Session, Urgency, Value as Prop};
+use serde_json::{Value, json};
+
+use crate::apps::{Log, at, engine, engine_with, ids};
+
+/// The node that is shown for a descriptor, and what was mended.
+async fn shown(shape: Descriptor) -> (Value, Vec<String>) {
+    let engine = engine();
+    let log = Log::of(&engine);
+    engine.register("n", move |_: &Session| shape.clone());
+    let mut consumer = TestConsumer::connect(&engine, Session::new("s")).await;
+    // The kit's mirror looks at every node besides.
+    let (_, tree) = consumer.subscribe("/n").await;
+    (tree, log.mended())
+}
+
+#[tokio::test]
+async fn children_with_illegal_ids_are_dropped_and_named() {
+    let long = "x".repeat(513);
+    let illegal =
+        ["", "a/b", "a~b", "properties", "children", "affordances", "meta", "content_ref", "id", "type", long.as_str()];
+    let mut shape = Descriptor::collection().item(Item::new("good"));
+    for id in illegal {
+        shape = shape.item(Item::new(id)).child(id, Descriptor::status());
+    }
+    let (tree, mended) = shown(shape).await;
+    assert_eq!(ids(&tree), ["good"]);
+    assert_eq!(mended.len(), 2 * illegal.len(), "{mended:?}");
+    assert!(mended.iter().all(|what| what.starts_with("/n: ")), "{mended:?}");
+}
+
+#[tokio::test]
+async fn odd_but_legal_ids_are_kept() {
+    let legal = [" ", "a b", ".", "..", "%2F", "__adapter", "0", "日本", "a:b", "Properties", "-1", "x\u{7f}", "null"];
+    let (tree, mended) = shown(Descriptor::collection().items(legal.map(Item::new))).await;
+    assert_eq!((ids(&tree), mended), (legal.to_vec(), Vec::new()));
+}
+
+#[tokio::test]
+async fn of_siblings_with_one_id_the_first_stays() {
+    let shape = Descriptor::collection()
+        .item(Item::new("a").prop("n", 1))
+        .item(Item::new("a").prop("n", 2))
+        .child("a", Descriptor::status().prop("n", 3))
+        .child("b", Descriptor::status().prop("n", 4));
+    let (tree, mended) = shown(shape).await;
+    assert_eq!(ids(&tree), ["a", "b"]);
+    assert_eq!(at(&tree, "a")["properties"]["n"], 1);
+    assert_eq!(mended.len(), 2, "{mended:?}");
+}
+
+#[tokio::test]
+async fn meta_that_peers_refuse_is_dropped_field_by_field() {
+    let shape = Descriptor::group()
+        .meta("urgency", "urgent!")
+        .meta("salience", "high")
+        .meta("total_children", -1)
+        .meta("window", json!([0]))
+        .meta("pinned", "yes")
+        .meta("summary", 5)
+        .meta("reason", json!(["x"]))
+        .meta("focus", 1)
+        .meta("changed", true)
+        .meta("color", "red");
+    let (tree, mended) = shown(shape).await;
+    assert_eq!(tree["meta"], json!({"changed": true, "color": "red"}));
+    assert_eq!(mended.len(), 8, "{mended:?}");
+    let (tree, mended) = shown(Descriptor::group().meta("total_children", 1.5).meta("window", json!([0, -1]))).await;
+    assert_eq!((tree.get("meta"), mended.len()), (None, 2));
+}
+
+#[tokio::test]
+async fn meta_by_its_wire_names_is_the_same_as_by_the_builders() {
+    let by_name = Descriptor::group()
+        .meta("summary", "s")
+        .meta("salience", 0.25)
+        .meta("pinned", true)
+        .meta("focus", false)
+        .meta("changed", true)
+        .meta("urgency", "critical")
+        .meta("reason", "r")
+        .meta("gone", Value::Null);
+    let built = Descriptor::group()
+        .summary("s")
+        .salience(0.25)
+        .pinned(true)
+        .focus(false)
+        .changed(true)
+        .urgency(Urgency::Critical)
+        .reason("r");
+    let (tree, mended) = shown(by_name).await;
+    assert_eq!(mended, Vec::<String>::new());
+    assert_eq!(tree, shown(built).await.0);
+    let expected = json!({
+        "summary": "s", "salience": 0.25, "pinned": true, "changed": true, "focus": false, "urgency": "critical",
+        "reason": "r",
+    });
+    assert_eq!(tree["meta"], expected);
+}
+
+#[tokio::test]
+async fn a_salience_that_is_no_number_is_dropped() {
+    for salience in [f64::NAN, f64::INFINITY, f64::NEG_INFINITY] {
+        let (tree, mended) = shown(Descriptor::group().salience(salience).summary("s")).await;
+        assert_eq!((&tree["meta"], mended.len()), (&json!({"summary": "s"}), 1));
+    }
+}
+
+#[tokio::test]
+async fn every_urgency_and_content_kind_is_one_that_peers_know() {
+    for urgency in [Urgency::None, Urgency::Low, Urgency::Medium, Urgency::High, Urgency::Critical] {
+        let (tree, _) = shown(Descriptor::group().urgency(urgency)).await;
+        assert!(["none", "low", "medium", "high", "critical"].contains(&tree["meta"]["urgency"].as_str().unwrap()));
+    }
+    for kind in [ContentKind::Text, ContentKind::Binary, ContentKind::Stream] {
+        let (tree, _) = shown(Descriptor::document().content_ref(ContentRef::new(kind, "a/b", "s").size(5))).await;
+        let content = &tree["content_ref"];
+        assert!(["text", "binary", "stream"].contains(&content["type"].as_str().unwrap()));
+        assert_eq!((&content["mime"], &content["summary"], &content["size"]), (&json!("a/b"), &json!("s"), &json!(5)));
+    }
+}
+
+#[tokio::test]
+async fn numbers_that_json_cannot_say_become_null() {
+    let shape = Descriptor::group()
+        .prop("nan", f64::NAN)
+        .prop("inf", f64::INFINITY)
+        .prop("max", u64::MAX)
+        .prop("min", i64::MIN)
+        .prop("tiny", 5e-324)
+        .prop("unit", Prop::of(()))
+        .prop("none", None::<i64>);
+    let (tree, _) = shown(shape).await;
+    let expected = json!({
+        "nan": null, "inf": null, "max": u64::MAX, "min": i64::MIN, "tiny": 5e-324, "unit": null, "none": null,
+    });
+    assert_eq!(tree["properties"], expected);
+}
+
+#[tokio::test]
+async fn of_two_actions_with_one_name_the_first_stays() {
+    let engine = engine();
+    let log = Log::of(&engine);
+    let act = |answer: &'static str| Action::new("act", move |_: Invocation<()>| Outcome::data(answer));
+    let (first, second) = (act("first"), act("second"));
+    engine.register("n", move |_: &Session| Descriptor::group().action(&first).action(&second));
+    let mut consumer = TestConsumer::connect(&engine, Session::new("s")).await;
+    assert_eq!(consumer.query("/n").await["affordances"], json!([{"action": "act"}]));
+    assert_eq!(log.mended().len(), 1);
+    assert_eq!(consumer.invoke("/n", "act", Value::Null).await["data"], "first");
+}
+
+#[tokio::test]
+async fn a_property_that_is_set_twice_has_its_last_value() {
+    let (tree, mended) = shown(Descriptor::group().prop("a", 1).prop("b", 2).prop("a", 3)).await;
+    assert_eq!((tree["properties"].to_string(), mended), (r#"{"a":3,"b":2}"#.to_owned(), Vec::new()));
+}
+
+#[tokio::test]
+async fn what_has_no_content_is_left_out_and_never_null() {
+    let (tree, _) = shown(Descriptor::new("x").summary("").item(Item::new("i"))).await;
+    assert_eq!(tree, json!({"id": "n", "type": "x", "children": [{"id": "i", "type": "item"}]}));
+    let (tree, _) = shown(Descriptor::default()).await;
+    assert_eq!(tree, json!({"id": "n", "type": "group"}), "a node without a type is a group");
+}
+
+#[tokio::test]
+async fn a_node_too_deep_loses_its_children_and_that_is_reported() {
+    let engine = engine_with(|config| config.max_depth = 3);
+    let log = Log::of(&engine);
+    let nested = |levels: u32| (1..levels).fold(Descriptor::status(), |inner, _| Descriptor::group().child("c", inner));
+    engine.register("fits", move |_: &Session| nested(3));
+    engine.register("over", move |_: &Session| nested(5));
+    let mut consumer = TestConsumer::connect(&engine, Session::new("s")).await;
+    assert_eq!(consumer.query("/fits/c/c").await["type"], "status");
+    assert_eq!(consumer.query("/over/c/c").await["type"], "group");
+    assert_eq!(consumer.query("/over/c/c/c").await, Value::Null);
+    assert_eq!(log.mended(), ["/over/c/c: 1 children are too deep and were dropped"]);
+}
+
+fn count(node: &Value) -> usize {
+    1 + node["children"].as_array().into_iter().flatten().map(count).sum::<usize>()
+}
+
+#[tokio::test]
+async fn a_path_with_too_many_nodes_loses_the_last_and_that_is_reported() {
+    let engine = engine_with(|config| config.max_nodes = 20);
+    let log = Log::of(&engine);
+    engine.register("long", |_: &Session| Descriptor::collection().items((0..50).map(|n| Item::new(format!("i{n}")))));
+    let mut consumer = TestConsumer::connect(&engine, Session::new("s")).await;
+    let tree = consumer.query("/long").await;
+    assert_eq!(ids(&tree), (0..19).map(|n| format!("i{n}")).collect::<Vec<_>>());
+    assert_eq!(log.mended(), ["/long: the tree is too large: 31 children were dropped"]);
+}
+
+#[tokio::test]
+async fn nested_lists_cannot_hold_more_nodes_than_one_path_may() {
+    fn fan(levels: u32, width: u32) -> Descriptor {
+        if levels == 0 {
+            return Descriptor::status();
+        }
+        (0..width).fold(Descriptor::group(), |shape, n| shape.child(format!("c{n}"), fan(levels - 1, width)))
+    }
+    let engine = engine_with(|config| config.max_nodes = 20);
+    engine.register("fan", |_: &Session| fan(3, 8));
+    let mut consumer = TestConsumer::connect(&engine, Session::new("s")).await;
+    let log = Log::of(&engine);
+    let tree = consumer.query("/fan").await;
+    assert_eq!(log.count(|event| matches!(event, Event::Compacted { .. })), 0, "no view has to be made small: {:?}", log.all());
+    assert_eq!(count(&tree), 20);
+    assert_eq!(ids(&tree).len(), 8, "children come before grandchildren");
+}
+
+#[tokio::test]
+async fn mending_is_the_same_every_time() {
+    let shape = || {
+        Descriptor::collection().items((0..5).map(|n| Item::new(format!("i{}", n % 3)).prop("n", n))).meta("urgency", "x")
+    };
+    let (first, why) = shown(shape()).await;
+    for _ in 0..3 {
+        assert_eq!(shown(shape()).await, (first.clone(), why.clone()));
+    }
+}

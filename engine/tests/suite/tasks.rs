@@ -1,0 +1,234 @@
+//! Work that outlives its call: accepted, shown under `/tasks`, cancelled, and gone some time after it ended.
+
+use std::sync::Arc;
+
+use grove_engine::testing::TestConsumer;
+use grove_engine::{Action, ActionError, Descriptor, Engine, Event, Invocation, Session};
+use serde_json::{Value, json};
+use tokio::sync::Semaphore;
+
+use crate::apps::{Log, at, clocked, code, engine_with, ids, kinds, offers, person, watching};
+
+/// Serves `/exports` with `export`, a task in two steps; each ends when the test gives a permit.
+fn exports(engine: &Engine) -> Arc<Semaphore> {
+    let steps = Arc::new(Semaphore::new(0));
+    let permits = Arc::clone(&steps);
+    let export = Action::new("export", move |call: Invocation<()>| {
+        let steps = Arc::clone(&permits);
+        call.start_task("Export", |task| async move {
+            steps.acquire().await.expect("the semaphore stays").forget();
+            task.progress(0.5, "half of it");
+            steps.acquire().await.expect("the semaphore stays").forget();
+            Ok(json!({"rows": 3}))
+        })
+    });
+    let fails = Action::new("fails", |call: Invocation<()>| {
+        call.start_task("Fails", |_| async { Err(ActionError::conflict("the disk is full")) })
+    });
+    let panics = Action::new("panics", |call: Invocation<()>| {
+        call.start_task("Panics", |_| async { panic!("secret") })
+    });
+    engine.register("exports", move |_: &Session| Descriptor::group().actions([&export, &fails, &panics]));
+    steps
+}
+
+/// Starts a task and answers its id.
+async fn start(consumer: &mut TestConsumer, action: &str) -> String {
+    let result = consumer.invoke("/exports", action, Value::Null).await;
+    assert_eq!(result["status"], "accepted", "{result}");
+    result["data"]["taskId"].as_str().unwrap().to_owned()
+}
+
+/// Takes messages until the task's node says so.
+async fn until(consumer: &mut TestConsumer, subscription: &str, task: &str, wanted: impl Fn(&Value) -> bool) -> Value {
+    loop {
+        let node = at(consumer.tree(subscription), &format!("tasks/{task}")).clone();
+        if wanted(&node) {
+            return node;
+        }
+        consumer.next().await;
+    }
+}
+
+fn has_status(status: &'static str) -> impl Fn(&Value) -> bool {
+    move |node| node["properties"]["status"] == status
+}
+
+#[tokio::test]
+async fn a_task_is_accepted_after_its_node_was_shown_and_goes_on_to_its_end() {
+    let (engine, clock) = clocked(|config| config.task_keep_ms = 5_000);
+    let steps = exports(&engine);
+    let (mut consumer, id) = watching(&engine, Session::new("s")).await;
+    consumer.start_invoke("/exports", "export", Value::Null);
+    let messages = consumer.settled().await;
+    assert_eq!(kinds(&messages), ["patch", "result"]);
+    assert_eq!(messages[1]["status"], "accepted");
+    let task = messages[1]["data"]["taskId"].as_str().unwrap().to_owned();
+    let node = at(consumer.tree(&id), &format!("tasks/{task}")).clone();
+    assert_eq!(node["properties"], json!({"title": "Export", "status": "running", "progress": 0.0, "message": ""}));
+    assert_eq!((node["type"].as_str(), offers(&node)), (Some("status"), vec!["cancel"]));
+    steps.add_permits(1);
+    let node = until(&mut consumer, &id, &task, |node| node["properties"]["progress"] == 0.5).await;
+    assert_eq!(node["properties"]["message"], "half of it");
+    steps.add_permits(1);
+    let node = until(&mut consumer, &id, &task, has_status("done")).await;
+    assert_eq!(node["properties"]["result"], json!({"rows": 3}));
+    assert_eq!((node["properties"]["progress"].as_f64(), offers(&node)), (Some(1.0), Vec::new()));
+    consumer.check_mirrors().await;
+    clock.advance(4_999);
+    assert_eq!(consumer.settled().await, Vec::<Value>::new());
+    clock.advance(1);
+    consumer.settled().await;
+    assert_eq!(at(consumer.tree(&id), "tasks"), &Value::Null, "its node goes, and with the last one `tasks` too");
+}
+
+#[tokio::test]
+async fn a_task_can_be_cancelled() {
+    let (engine, clock) = clocked(|_| {});
+    let steps = exports(&engine);
+    let (mut consumer, id) = watching(&engine, Session::new("s")).await;
+    let task = start(&mut consumer, "export").await;
+    let path = format!("/tasks/{task}");
+    assert_eq!(consumer.invoke(&path, "cancel", Value::Null).await["status"], "ok");
+    until(&mut consumer, &id, &task, has_status("cancelled")).await;
+    assert_eq!(code(&consumer.invoke(&path, "cancel", Value::Null).await), "not_found", "once");
+    steps.add_permits(2);
+    consumer.settled().await;
+    assert_eq!(at(consumer.tree(&id), &path)["properties"]["status"], "cancelled", "the work was dropped");
+    clock.advance(60_000);
+    consumer.settled().await;
+    assert_eq!(at(consumer.tree(&id), &path), &Value::Null);
+}
+
+#[tokio::test]
+async fn a_task_that_fails_says_so_and_one_that_panics_says_nothing_else() {
+    let (engine, _clock) = clocked(|_| {});
+    exports(&engine);
+    let log = Log::of(&engine);
+    let (mut consumer, id) = watching(&engine, Session::new("s")).await;
+    let failed = start(&mut consumer, "fails").await;
+    let node = until(&mut consumer, &id, &failed, has_status("failed")).await;
+    assert_eq!((&node["properties"]["error"], &node["properties"]["code"]), (&json!("the disk is full"), &json!("conflict")));
+    let panicked = start(&mut consumer, "panics").await;
+    let node = until(&mut consumer, &id, &panicked, has_status("failed")).await;
+    assert_eq!((&node["properties"]["error"], &node["properties"]["code"]), (&json!("the task failed"), &json!("internal")));
+    assert_eq!(log.count(|event| matches!(event, Event::Panicked { what: "task", why } if why.contains("secret"))), 1);
+}
+
+#[tokio::test]
+async fn a_task_is_its_own_sessions_business() {
+    let (engine, _clock) = clocked(|_| {});
+    exports(&engine);
+    let (mut alice, hers) = watching(&engine, person("a", "alice")).await;
+    let (mut sibling, siblings) = watching(&engine, person("a", "alice")).await;
+    let (mut bob, his) = watching(&engine, person("b", "bob")).await;
+    let task = start(&mut alice, "export").await;
+    sibling.settled().await;
+    assert_eq!(ids(at(sibling.tree(&siblings), "tasks")), [task.as_str()]);
+    assert_eq!((bob.settled().await, ids(bob.tree(&his))), (Vec::new(), vec!["exports"]));
+    assert_eq!(code(&bob.invoke(&format!("/tasks/{task}"), "cancel", Value::Null).await), "not_found");
+    alice.settled().await;
+    assert_eq!(at(alice.tree(&hers), &format!("tasks/{task}"))["properties"]["status"], "running");
+}
+
+#[tokio::test]
+async fn tasks_stand_beside_what_the_application_registers_there() {
+    let (engine, _clock) = clocked(|_| {});
+    exports(&engine);
+    engine.register("tasks", |_: &Session| Descriptor::collection().prop("own", true).child("due", Descriptor::status()));
+    let (mut consumer, id) = watching(&engine, Session::new("s")).await;
+    let task = start(&mut consumer, "export").await;
+    consumer.check_mirrors().await;
+    let tasks = at(consumer.tree(&id), "tasks");
+    assert_eq!((tasks["properties"]["own"].as_bool(), ids(tasks)), (Some(true), vec!["due", task.as_str()]));
+}
+
+#[tokio::test]
+async fn one_task_too_many_is_busy() {
+    let engine = engine_with(|config| config.max_tasks = 2);
+    let steps = exports(&engine);
+    let log = Log::of(&engine);
+    let (mut consumer, id) = watching(&engine, Session::new("s")).await;
+    let first = start(&mut consumer, "export").await;
+    start(&mut consumer, "export").await;
+    let refused = consumer.invoke("/exports", "export", Value::Null).await;
+    assert_eq!((refused["status"].as_str(), code(&refused)), (Some("error"), "busy"));
+    assert_eq!(log.limit("max_tasks"), 1);
+    let mut other = TestConsumer::connect(&engine, Session::new("t")).await;
+    start(&mut other, "export").await;
+    steps.add_permits(6);
+    until(&mut consumer, &id, &first, has_status("done")).await;
+    start(&mut consumer, "export").await;
+}
+
+#[tokio::test]
+async fn a_running_task_keeps_its_session_and_an_ended_one_lets_it_go() {
+    let (engine, clock) = clocked(|config| config.idle_session_ms = 100_000);
+    let steps = exports(&engine);
+    let log = Log::of(&engine);
+    let (mut consumer, _) = watching(&engine, Session::new("s")).await;
+    let task = start(&mut consumer, "export").await;
+    drop(consumer);
+    clock.advance(200_000);
+    engine.settle().await;
+    assert_eq!(engine.stats().sessions, 1);
+    let (mut consumer, id) = watching(&engine, Session::new("s")).await;
+    assert_eq!(at(consumer.tree(&id), &format!("tasks/{task}"))["properties"]["status"], "running");
+    steps.add_permits(2);
+    until(&mut consumer, &id, &task, has_status("done")).await;
+    drop(consumer);
+    clock.advance(100_000);
+    engine.settle().await;
+    assert_eq!(engine.stats().sessions, 0);
+    assert_eq!(log.count(|event| matches!(event, Event::SessionClosed { reason: "idle", .. })), 1);
+}
+
+#[tokio::test]
+async fn the_end_of_a_session_cancels_its_tasks() {
+    let (engine, _clock) = clocked(|_| {});
+    let dropped = Arc::new(tokio::sync::Notify::new());
+    struct Tell(Arc<tokio::sync::Notify>);
+    impl Drop for Tell {
+        fn drop(&mut self) {
+            self.0.notify_one();
+        }
+    }
+    let tell = Arc::clone(&dropped);
+    let act = Action::new("act", move |call: Invocation<()>| {
+        let tell = Tell(Arc::clone(&tell));
+        call.start_task("Work", |_| async move {
+            let _tell = tell;
+            std::future::pending().await
+        })
+    });
+    engine.register("exports", move |_: &Session| Descriptor::group().action(&act));
+    let mut consumer = TestConsumer::connect(&engine, Session::new("s")).await;
+    start(&mut consumer, "act").await;
+    assert!(engine.close_session("s"));
+    tokio::time::timeout(std::time::Duration::from_secs(20), dropped.notified()).await.expect("the work is dropped");
+}
+
+#[tokio::test]
+async fn nonsensical_progress_is_kept_within_bounds() {
+    let (engine, _clock) = clocked(|_| {});
+    let steps = Arc::new(Semaphore::new(0));
+    let permits = Arc::clone(&steps);
+    let act = Action::new("act", move |call: Invocation<()>| {
+        let steps = Arc::clone(&permits);
+        call.start_task("Work", |task| async move {
+            for (fraction, message) in [(7.0, "over"), (-1.0, "under"), (0.25, "fine"), (f64::NAN, "none")] {
+                steps.acquire().await.expect("the semaphore stays").forget();
+                task.progress(fraction, message);
+            }
+            std::future::pending().await
+        })
+    });
+    engine.register("exports", move |_: &Session| Descriptor::group().action(&act));
+    let (mut consumer, id) = watching(&engine, Session::new("s")).await;
+    let task = start(&mut consumer, "act").await;
+    for (message, progress) in [("over", 1.0), ("under", 0.0), ("fine", 0.25), ("none", 0.25)] {
+        steps.add_permits(1);
+        let node = until(&mut consumer, &id, &task, |node| node["properties"]["message"] == message).await;
+        assert_eq!(node["properties"]["progress"], progress, "{message}");
+    }
+}
