@@ -42,12 +42,8 @@ pub(crate) enum Timer {
     Wake(Weak<Link>),
     /// Time to see whether a peer lives and takes what it is given.
     Check(Weak<Link>),
-    /// The tree of a session without a connection may have to go, or the session be forgotten.
-    Idle(Weak<Slot>),
-    /// The session's authentication may have ended.
-    Expiry(Weak<Slot>, u64),
-    /// Where subscriptions of ended connections stood is forgotten.
-    Kept(Weak<Slot>),
+    /// A session has to be looked at; with the time for which that was wanted.
+    Session(Weak<Slot>, Watch, u64),
     /// The node of an ended task goes.
     TaskGone(Weak<Slot>, Text),
 }
@@ -182,23 +178,11 @@ impl Core {
                     self.check(&link);
                 }
             }
-            Timer::Idle(slot) => {
-                if let Some(slot) = slot.upgrade() {
-                    slot.unwatch(Watch::Idle);
-                    self.look_after_idle(&slot);
-                }
-            }
-            Timer::Expiry(slot, at_ms) => {
+            Timer::Session(slot, watch, at_ms) => {
                 if let Some(slot) = slot.upgrade()
-                    && slot.expiry_is_due(at_ms)
+                    && slot.alarm_rings(watch, at_ms)
                 {
-                    self.expire(&slot);
-                }
-            }
-            Timer::Kept(slot) => {
-                if let Some(slot) = slot.upgrade() {
-                    slot.unwatch(Watch::Kept);
-                    slot.forget_kept();
+                    self.look_after(&slot, watch);
                 }
             }
             Timer::TaskGone(slot, task) => {

@@ -406,6 +406,8 @@ impl Engine {
         let count = core.connections.fetch_add(1, Ordering::SeqCst);
         let counted = Counted { core, kept: false };
         if count >= core.config.max_connections {
+            let session = session.context().id().clone();
+            core.observers.warn(&Event::LimitReached { limit: "max_connections", session });
             return Err(ConnectError::Full("connections"));
         }
         let slot = core.open(session)?;

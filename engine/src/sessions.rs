@@ -4,6 +4,8 @@ pub(crate) mod tab_tree;
 
 pub(crate) mod tab;
 
+pub(crate) mod alarm;
+
 pub(crate) mod slot;
 
 pub(crate) mod table;

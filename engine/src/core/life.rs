@@ -57,7 +57,11 @@ impl Core {
         loop {
             let opened = self.table.open(context, self.now_ms(), self.factory.is_some());
             let Err(ConnectError::Full(_)) = &opened else { return opened };
-            let Some(oldest) = self.idle_sessions.pop_oldest() else { return opened };
+            let Some(oldest) = self.idle_sessions.pop_oldest() else {
+                let session = context.id().clone();
+                self.observers.warn(&Event::LimitReached { limit: "max_sessions", session });
+                return opened;
+            };
             if oldest.idle_since_ms().is_some() {
                 self.close_slot(&oldest, close::NORMAL, "idle", "least_recent");
             }
@@ -82,6 +86,22 @@ impl Core {
         Ok(())
     }
 
+    /// Puts an entry on the wheel, unless an earlier one is there already.
+    fn look_again(&self, slot: &Arc<Slot>, watch: Watch, at_ms: u64) {
+        if slot.set_alarm(watch, at_ms) {
+            self.wheel.at(at_ms, Timer::Session(Arc::downgrade(slot), watch, at_ms));
+        }
+    }
+
+    /// Does what is due for a session.
+    pub(super) fn look_after(&self, slot: &Arc<Slot>, watch: Watch) {
+        match watch {
+            Watch::Idle => self.look_after_idle(slot),
+            Watch::Expiry => self.expire(slot),
+            Watch::Kept => slot.forget_kept(),
+        }
+    }
+
     fn watch_expiry(&self, slot: &Arc<Slot>, context: &Context) {
         let Some(at) = context.expires_at() else { return };
         let left = at.duration_since(self.wheel.clock().wall()).unwrap_or_default();
@@ -89,13 +109,11 @@ impl Core {
         let left = if left > self.warning() { left - self.warning() } else { left };
         let left_ms = u64::try_from(left.min(LOOK_AHEAD).as_millis()).unwrap_or(u64::MAX);
         let at_ms = self.now_ms().saturating_add(left_ms);
-        if slot.watch_expiry(at_ms) {
-            self.wheel.at(at_ms, Timer::Expiry(Arc::downgrade(slot), at_ms));
-        }
+        self.look_again(slot, Watch::Expiry, at_ms);
     }
 
     /// Ends a session whose authentication ended; tells the consumers of one that soon will (SEC13).
-    pub(super) fn expire(&self, slot: &Arc<Slot>) {
+    fn expire(&self, slot: &Arc<Slot>) {
         let context = slot.context();
         let Some(at) = context.expires_at() else { return };
         let left = at.duration_since(self.wheel.clock().wall()).unwrap_or_default();
@@ -133,10 +151,7 @@ impl Core {
             return;
         }
         slot.keep(kept);
-        if slot.watch(Watch::Kept) {
-            let at_ms = self.now_ms().saturating_add(self.config.resume_ms);
-            self.wheel.at(at_ms, Timer::Kept(Arc::downgrade(slot)));
-        }
+        self.look_again(slot, Watch::Kept, self.now_ms().saturating_add(self.config.resume_ms));
     }
 
     /// Somebody connected: neither the tree nor the session may be dropped to make room.
@@ -159,8 +174,7 @@ impl Core {
         }
     }
 
-    /// Does what is due for a session without a connection, and comes back for the rest. One entry on the wheel serves a
-    /// session, however often it came and went.
+    /// Does what is due for a session without a connection, and comes back for the rest.
     pub(crate) fn look_after_idle(&self, slot: &Arc<Slot>) {
         let Some(since_ms) = slot.idle_since_ms() else { return };
         let now_ms = self.now_ms();
@@ -180,9 +194,7 @@ impl Core {
                 next = next.min(now_ms.saturating_add(SOON_MS));
             }
         }
-        if slot.watch(Watch::Idle) {
-            self.wheel.at(next, Timer::Idle(Arc::downgrade(slot)));
-        }
+        self.look_again(slot, Watch::Idle, next);
     }
 
     fn evict(&self, slot: &Arc<Slot>, reason: &'static str) {

@@ -8,6 +8,7 @@ use parking_lot::Mutex;
 use smallvec::SmallVec;
 use tokio::sync::Semaphore;
 
+use super::alarm::Alarm;
 use super::tab::Tab;
 use crate::deliver::link::Link;
 use crate::deliver::subscription::{Kept, Versioned};
@@ -75,10 +76,8 @@ struct State {
     ticket: u64,
     /// Since when nobody is connected, in ms.
     idle_since_ms: Option<u64>,
-    /// Which entries on the wheel look after this slot; see [`Watch`].
-    watched: u8,
-    /// When the entry on the wheel for the expiry is due, in ms; 0 if there is none.
-    expiry_due_ms: u64,
+    /// By [`Watch`].
+    alarms: [Alarm; 3],
     /// Set until the session's instance was made (provider-per-session mode); true if a tree is waited for.
     unmade: Option<bool>,
     /// How many handlers and loaders of this session that may block still may run; made when one does.
@@ -93,12 +92,15 @@ struct State {
 /// How many subscriptions of ended connections a slot remembers.
 const KEPT: usize = 8;
 
-/// Why an entry on the wheel looks after a slot; there is at most one of each.
-#[derive(Debug, Clone, Copy)]
-#[repr(u8)]
+/// Why a slot is looked at again.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Watch {
-    Idle = 1,
-    Kept = 2,
+    /// Its tree may have to go, or the session be forgotten.
+    Idle,
+    /// Its authentication may have ended, or soon will.
+    Expiry,
+    /// Where subscriptions of ended connections stood is forgotten.
+    Kept,
 }
 
 /// What only one session has.
@@ -207,8 +209,7 @@ impl Slot {
             turn: Turn::Free,
             ticket: 0,
             idle_since_ms: Some(now_ms),
-            watched: 0,
-            expiry_due_ms: 0,
+            alarms: Default::default(),
             unmade: unmade.then_some(false),
             blocking: None,
             expected: 0,
@@ -265,24 +266,14 @@ impl Slot {
         Arc::clone(state.blocking.get_or_insert_with(|| Arc::new(Semaphore::new(max.max(1)))))
     }
 
-    /// Notes when the expiry is to be looked at; false if an entry for the same time or an earlier one is there already.
-    pub(crate) fn watch_expiry(&self, at_ms: u64) -> bool {
-        let mut state = self.state.lock();
-        if state.expiry_due_ms != 0 && state.expiry_due_ms <= at_ms {
-            return false;
-        }
-        state.expiry_due_ms = at_ms.max(1);
-        true
+    /// Wants an entry on the wheel; false if there is one for the same time or an earlier one.
+    pub(crate) fn set_alarm(&self, what: Watch, at_ms: u64) -> bool {
+        self.state.lock().alarms[what as usize].set(at_ms)
     }
 
-    /// Whether an entry that fired is the one that counts; one for a later time may have been overtaken.
-    pub(crate) fn expiry_is_due(&self, at_ms: u64) -> bool {
-        let mut state = self.state.lock();
-        let due = state.expiry_due_ms == at_ms.max(1);
-        if due {
-            state.expiry_due_ms = 0;
-        }
-        due
+    /// Whether an entry that became due is the one that counts.
+    pub(crate) fn alarm_rings(&self, what: Watch, at_ms: u64) -> bool {
+        self.state.lock().alarms[what as usize].rings(at_ms)
     }
 
     pub(crate) fn tree(&self) -> Option<Versioned> {
@@ -444,19 +435,6 @@ impl Slot {
         let state = self.state.lock();
         let busy = state.own.as_ref().is_some_and(|own| !own.tasks.is_empty());
         state.idle_since_ms.filter(|_| !busy)
-    }
-
-    /// Notes that an entry on the wheel looks after the slot; false if one did already.
-    pub(crate) fn watch(&self, watch: Watch) -> bool {
-        let mut state = self.state.lock();
-        let new = state.watched & watch as u8 == 0;
-        state.watched |= watch as u8;
-        new
-    }
-
-    /// The entry is gone.
-    pub(crate) fn unwatch(&self, watch: Watch) {
-        self.state.lock().watched &= !(watch as u8);
     }
 
     /// Drops the tree if nobody is connected; true if there was one.

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use grove_engine::Engine;
+use grove_engine::{Engine, Session};
 
 use crate::catalog::Catalog;
 use crate::options::Options;
@@ -29,9 +29,21 @@ impl App {
             let state = Arc::new(State::new());
             let catalog = Catalog::new(&state, app);
             let tree = Arc::new(Tree::new(Arc::clone(&state), catalog));
-            let engine = Engine::builder("app", "Conf App").config(options.config()).build();
-            tree.register(&engine);
+            let engine = engine(options, &tree);
             Self { engine, state, tree, debounce_ms: options.debounce_ms }
         })
+    }
+}
+
+/// The engine with everything registered: once for all, or anew for each session.
+fn engine(options: &Options, tree: &Arc<Tree>) -> Engine {
+    let builder = Engine::builder("app", "Conf App").config(options.config());
+    if options.per_session {
+        let tree = Arc::clone(tree);
+        builder.per_session(move |_: &Session| tree.instance()).build()
+    } else {
+        let engine = builder.build();
+        tree.register(&engine);
+        engine
     }
 }

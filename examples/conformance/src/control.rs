@@ -13,7 +13,7 @@ use axum::{Router, middleware};
 use grove_engine::Scope;
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
-use serde_json::{Number, Value, json};
+use serde_json::{Map, Number, Value, json};
 
 use crate::app::App;
 use crate::tokens::ORG;
@@ -64,10 +64,12 @@ impl IntoResponse for BadRequest {
 
 type Body = Result<Bytes, BytesRejection>;
 
-/// Reads a body as JSON, whatever type the request says it has.
+/// Reads a body as a JSON object, whatever type the request says it has.
 fn read<T: DeserializeOwned>(body: Body) -> Result<T, BadRequest> {
     let body = body.map_err(|rejection| BadRequest(rejection.body_text()))?;
-    serde_json::from_slice(&body).map_err(|error| BadRequest(format!("the body cannot be read: {error}")))
+    serde_json::from_slice::<Map<String, Value>>(&body)
+        .and_then(|fields| serde_json::from_value(Value::Object(fields)))
+        .map_err(|error| BadRequest(format!("the body cannot be read: {error}")))
 }
 
 fn answer(json: &Value) -> Response {

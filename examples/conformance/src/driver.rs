@@ -128,7 +128,7 @@ impl App {
         let told = if own.gone.contains(path) {
             self.engine.unregister_for(session, path)
         } else if path == LATE && own.is_late() {
-            self.engine.register_for(session, path, self.tree.own_source(LATE))
+            self.engine.register_for(session, path, self.tree.source(LATE))
         } else {
             self.engine.restore_for(session, path)
         };

@@ -11,10 +11,6 @@ use tracing_subscriber::EnvFilter;
 async fn main() -> io::Result<ExitCode> {
     let options = Options::parse();
     log_to_stderr();
-    if options.per_session {
-        writeln!(io::stderr(), "--per-session is not supported: the engine has no provider-per-session mode yet")?;
-        return Ok(ExitCode::from(2));
-    }
     // Before the start line: whoever has read it may stop the app.
     let stop = asked_to_stop()?;
     let running = match start(&options).await {

@@ -1,6 +1,7 @@
 //! What one session has for itself, and every way to change it.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
+use std::sync::LazyLock;
 
 use grove_engine::{ActionError, ContentRef};
 use serde_json::{Map, Value, json};
@@ -18,11 +19,20 @@ const COMPUTED: [&str; 4] = ["board", "me", "org", "stamp"];
 /// What every change may answer: nothing, or why it was not done.
 pub(crate) type Changed = Result<(), ActionError>;
 
+/// Nodes by registered path.
+type Nodes = BTreeMap<&'static str, Node>;
+
+/// What every session has at first. It is kept once: most sessions never change most of it.
+static SEED: LazyLock<Nodes> = LazyLock::new(|| seed::session_nodes(false).into());
+
+/// The same for read-only users.
+static READ_ONLY_SEED: LazyLock<Nodes> = LazyLock::new(|| seed::session_nodes(true).into());
+
 /// One session's nodes.
 #[derive(Debug)]
 pub(crate) struct Own {
-    /// By registered path.
-    nodes: BTreeMap<&'static str, Node>,
+    /// What is not as it was at first.
+    changed: Nodes,
     /// Registered paths that are not registered for this session now.
     pub(crate) gone: BTreeSet<String>,
     read_only: bool,
@@ -34,25 +44,36 @@ impl Own {
     /// What a session has at first.
     pub(crate) fn new(session: &str) -> Self {
         let read_only = user_of(session).starts_with("ro");
-        let nodes = seed::session_nodes(read_only).into();
-        Self { nodes, gone: BTreeSet::new(), read_only, next_todo: 3, next_grown: 1 }
+        Self { changed: Nodes::new(), gone: BTreeSet::new(), read_only, next_todo: 3, next_grown: 1 }
     }
 
     /// The node that is registered under exactly this path.
     pub(crate) fn registered(&self, path: &str) -> Option<&Node> {
-        self.nodes.get(path)
+        self.changed.get(path).or_else(|| self.seed().get(path))
     }
 
-    /// A node by its path from the root.
+    fn seed(&self) -> &'static Nodes {
+        if self.read_only { &READ_ONLY_SEED } else { &SEED }
+    }
+
+    /// The node that is registered under exactly this path, to be changed.
+    fn change(&mut self, path: &str) -> Option<&mut Node> {
+        if let Some((path, seed)) = self.seed().get_key_value(path) {
+            return Some(self.changed.entry(path).or_insert_with(|| seed.clone()));
+        }
+        self.changed.get_mut(path)
+    }
+
+    /// A node by its path from the root, to be changed.
     fn node(&mut self, path: &str) -> Result<&mut Node, ActionError> {
         let ids: Vec<&str> = path.split('/').filter(|id| !id.is_empty()).collect();
         if ids.first().is_some_and(|first| COMPUTED.contains(first)) {
             return Err(ActionError::conflict(format!("`{path}` is computed, it cannot be changed for one session")));
         }
-        let registered = (1..=ids.len()).rev().find(|length| self.nodes.contains_key(ids[..*length].join("/").as_str()));
         let missing = || ActionError::not_found(format!("there is no node `{path}`"));
-        let length = registered.ok_or_else(missing)?;
-        let node = self.nodes.get_mut(ids[..length].join("/").as_str()).ok_or_else(missing)?;
+        let registered = |length: &usize| self.registered(&ids[..*length].join("/")).is_some();
+        let length = (1..=ids.len()).rev().find(registered).ok_or_else(missing)?;
+        let node = self.change(&ids[..length].join("/")).ok_or_else(missing)?;
         node.below(ids[length..].iter().copied()).ok_or_else(missing)
     }
 
@@ -97,26 +118,26 @@ impl Own {
 
     /// Puts a node at [`LATE`], or takes it away. True if that is a change.
     pub(crate) fn set_late(&mut self, on: bool) -> bool {
-        if on == self.nodes.contains_key(LATE) {
+        if on == self.is_late() {
             return false;
         }
         if on {
-            self.nodes.insert(LATE, seed::late());
+            self.changed.insert(LATE, seed::late());
         } else {
-            self.nodes.remove(LATE);
+            self.changed.remove(LATE);
         }
         true
     }
 
     pub(crate) fn is_late(&self) -> bool {
-        self.nodes.contains_key(LATE)
+        self.changed.contains_key(LATE)
     }
 }
 
 /// The list of todos.
 impl Own {
     fn todos(&mut self) -> &mut Node {
-        self.nodes.get_mut("todos").expect("the list is never removed")
+        self.change("todos").expect("every session has the list")
     }
 
     fn todo(&mut self, id: &str) -> Result<usize, ActionError> {

@@ -11,18 +11,37 @@ const MANY: u64 = 100_000;
 #[derive(Debug, Deserialize)]
 #[serde(tag = "action", content = "params", rename_all = "snake_case")]
 pub(crate) enum Step {
-    Set { node: String, key: String, value: Value },
-    Unset { node: String, key: String },
+    Set {
+        node: String,
+        key: String,
+        value: Value,
+    },
+    Unset {
+        node: String,
+        key: String,
+    },
     Insert {
         id: String,
         #[serde(deserialize_with = "whole")]
         index: u64,
     },
-    Remove { id: String },
-    Order { ids: Vec<String> },
-    Meta { node: String, meta: Map<String, Value> },
-    Unmeta { node: String },
-    Acts { node: String, names: Vec<String> },
+    Remove {
+        id: String,
+    },
+    Order {
+        ids: Vec<String>,
+    },
+    Meta {
+        node: String,
+        meta: Map<String, Value>,
+    },
+    Unmeta {
+        node: String,
+    },
+    Acts {
+        node: String,
+        names: Vec<String>,
+    },
     Retype {
         node: String,
         #[serde(rename = "type")]
@@ -33,11 +52,20 @@ pub(crate) enum Step {
         #[serde(rename = "ref")]
         content: Option<Map<String, Value>>,
     },
-    Gone { path: String, gone: bool },
-    Fail { code: Option<String>, message: String },
+    Gone {
+        path: String,
+        gone: bool,
+    },
+    Fail {
+        code: Option<String>,
+        message: String,
+    },
     MutateFail {},
     Panic {},
-    Break { path: String, broken: bool },
+    Break {
+        path: String,
+        broken: bool,
+    },
     Async {
         #[serde(deserialize_with = "whole")]
         ms: u64,
@@ -62,9 +90,15 @@ pub(crate) enum Step {
         #[serde(deserialize_with = "whole")]
         n: u64,
     },
-    Board { text: String },
-    Many { steps: Vec<Value> },
-    Late { on: bool },
+    Board {
+        text: String,
+    },
+    Many {
+        steps: Vec<Value>,
+    },
+    Late {
+        on: bool,
+    },
     BadNodes {},
 }
 
@@ -75,6 +109,9 @@ impl Step {
     /// `invalid_params` if there is no such action or it does not take these parameters.
     pub(crate) fn read(action: &str, params: &Value) -> Result<Self, ActionError> {
         let params = if params.is_null() { json!({}) } else { params.clone() };
+        if !params.is_object() {
+            return Err(ActionError::invalid_params(format!("the parameters of `{action}` must be an object")));
+        }
         serde_json::from_value(json!({"action": action, "params": params}))
             .map_err(|error| ActionError::invalid_params(format!("`{action}` cannot be read: {error}")))
     }
@@ -183,7 +220,13 @@ mod tests {
     #[test]
     fn a_step_names_a_known_action_other_than_many() {
         assert!(Step::read_entry(&json!({"action": "scalar"})).is_ok());
-        for bad in [json!({"action": "many", "params": {"steps": []}}), json!({"action": "nope"}), json!({}), json!(1)] {
+        for bad in [
+            json!({"action": "many", "params": {"steps": []}}),
+            json!({"action": "nope"}),
+            json!({}),
+            json!(1),
+            json!({"action": "remove", "params": ["x"]}),
+        ] {
             assert_eq!(Step::read_entry(&bad).unwrap_err().code(), "invalid_params", "{bad}");
         }
     }

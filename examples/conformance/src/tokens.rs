@@ -38,7 +38,8 @@ fn now() -> SystemTime {
 
 /// `[a-z0-9]+(-[a-z0-9]+)*`, and not one that starts with `bad`.
 fn is_valid(token: &str) -> bool {
-    let part = |part: &str| !part.is_empty() && part.bytes().all(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit());
+    let part =
+        |part: &str| !part.is_empty() && part.bytes().all(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit());
     token.split('-').all(part) && !token.starts_with("bad")
 }
 

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use grove_engine::{Descriptor, Engine, Item, Session, Source, WindowRequest};
+use grove_engine::{Descriptor, Engine, Instance, Item, Session, Source, WindowRequest};
 use serde_json::json;
 
 use crate::catalog::Catalog;
@@ -16,6 +16,11 @@ const OWN: [&str; 9] = ["ctl", "deep/a/leaf", "doc", "inbox", "mix", "mix/a1", "
 /// The registered paths whose nodes are computed.
 const COMPUTED: [&str; 4] = ["board", "me", "org", "stamp"];
 
+/// All of them, but the one that comes and goes.
+fn paths() -> impl Iterator<Item = &'static str> {
+    OWN.into_iter().chain(COMPUTED)
+}
+
 /// What the descriptor functions share.
 #[derive(Debug)]
 pub(crate) struct Tree {
@@ -25,7 +30,7 @@ pub(crate) struct Tree {
 
 /// Whether everybody has something at this path.
 pub(crate) fn is_registered(path: &str) -> bool {
-    OWN.contains(&path) || COMPUTED.contains(&path)
+    paths().any(|registered| registered == path)
 }
 
 impl Tree {
@@ -33,30 +38,33 @@ impl Tree {
         Self { state, catalog }
     }
 
-    /// Registers all paths that everybody has.
+    /// Registers everything with an engine that serves all sessions from one registry.
     pub(crate) fn register(self: &Arc<Self>, engine: &Engine) {
-        for path in OWN {
-            let source = self.own_source(path);
-            engine.register_source(path, if path == "inbox" { self.with_messages(source) } else { source });
-        }
-        for path in COMPUTED {
-            let tree = Arc::clone(self);
-            engine.register(path, move |session: &Session| {
-                tree.state.panic_if_broken(session, path);
-                tree.computed(session, path)
-            });
+        for path in paths() {
+            engine.register_source(path, self.source(path));
         }
     }
 
-    /// The source of a path that each session has for itself. It reads the session's id.
-    pub(crate) fn own_source(self: &Arc<Self>, path: &'static str) -> Source {
+    /// The provider of one session, with the same in it.
+    pub(crate) fn instance(self: &Arc<Self>) -> Instance {
+        paths().fold(Instance::new(), |instance, path| instance.register_source(path, self.source(path)))
+    }
+
+    /// What renders a registered path. Where each session has a node for itself, it reads the session's id; else it
+    /// reads what it shows.
+    pub(crate) fn source(self: &Arc<Self>, path: &'static str) -> Source {
         let tree = Arc::clone(self);
-        Source::new(move |session: &Session| {
+        let source = Source::new(move |session: &Session| {
             tree.state.panic_if_broken(session, path);
-            let own = tree.state.own(session.id());
-            let own = own.lock();
-            own.registered(path).map(|node| tree.descriptor(node)).ok_or("it is not there any more")
-        })
+            if COMPUTED.contains(&path) { Ok(tree.computed(session, path)) } else { tree.own(session, path) }
+        });
+        if path == "inbox" { self.with_messages(source) } else { source }
+    }
+
+    fn own(&self, session: &Session, path: &str) -> Result<Descriptor, &'static str> {
+        let own = self.state.own(session.id());
+        let own = own.lock();
+        own.registered(path).map(|node| self.descriptor(node)).ok_or("it is not there any more")
     }
 
     fn with_messages(self: &Arc<Self>, source: Source) -> Source {

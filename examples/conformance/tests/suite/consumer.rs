@@ -222,7 +222,8 @@ impl Consumer {
 
     /// Every mirror equals a fresh query of the same path and depth.
     pub(crate) async fn check(&mut self) {
-        let views: Vec<(String, Value)> = self.subscriptions.iter().map(|(id, (view, _))| (id.clone(), view.clone())).collect();
+        let views: Vec<(String, Value)> =
+            self.subscriptions.iter().map(|(id, (view, _))| (id.clone(), view.clone())).collect();
         for (id, view) in views {
             // Before the query: what comes with it was not there with the result.
             let mirror = without_empty_lists(self.mirror(&id));

@@ -36,8 +36,16 @@ async fn a_body_that_makes_no_sense_is_answered_with_400_and_why() {
         (
             "/control/refresh",
             &[
-                "", "nonsense", "{}", "[]", "null", r#"{"all": false}"#, r#"{"session": 1}"#, r#"{"who": "x"}"#,
-                r#"{"session": "a", "user": "b"}"#, r#"{"session": null}"#,
+                "",
+                "nonsense",
+                "{}",
+                "[]",
+                "null",
+                r#"{"all": false}"#,
+                r#"{"session": 1}"#,
+                r#"{"who": "x"}"#,
+                r#"{"session": "a", "user": "b"}"#,
+                r#"{"session": null}"#,
             ][..],
         ),
         ("/control/stamp", &["", "{", "{}", r#"{"n": "1"}"#, r#"{"n": null}"#, "7"][..]),
@@ -62,15 +70,26 @@ async fn stats_have_exactly_the_agreed_keys() {
     assert_eq!(
         keys,
         [
-            "sessions", "trees", "connections", "subscriptions", "tabs", "tree_bytes", "outbox_bytes", "evaluations",
+            "sessions",
+            "trees",
+            "connections",
+            "subscriptions",
+            "tabs",
+            "tree_bytes",
+            "outbox_bytes",
+            "evaluations",
             "commits"
         ]
     );
-    for (key, count) in [("sessions", 1), ("trees", 1), ("connections", 2), ("subscriptions", 2), ("tabs", 0), ("commits", 1)] {
+    for (key, count) in
+        [("sessions", 1), ("trees", 1), ("connections", 2), ("subscriptions", 2), ("tabs", 0), ("commits", 1)]
+    {
         assert_eq!(stats[key], count, "{key}");
     }
     assert!(stats["tree_bytes"].as_u64().unwrap() > 0);
-    for path in ["/board", "/ctl", "/deep/a/leaf", "/doc", "/inbox", "/me", "/mix", "/mix/a1", "/org", "/prio", "/todos"] {
+    for path in
+        ["/board", "/ctl", "/deep/a/leaf", "/doc", "/inbox", "/me", "/mix", "/mix/a1", "/org", "/prio", "/todos"]
+    {
         assert_eq!(stats["evaluations"][path], 1, "{path}");
     }
     second.leave().await;

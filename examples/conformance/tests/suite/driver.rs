@@ -15,18 +15,43 @@ async fn every_change_is_in_all_mirrors_when_its_result_arrives() {
     alice.subscribe("/todos/t1", 0).await;
     let long = "x".repeat(600);
     for (action, params, node, wanted) in [
-        ("set", json!({"node": "/todos/t1", "key": "n", "value": 1.5}), "/todos/t1", json!({"title": "milk", "done": false, "n": 1.5})),
-        ("set", json!({"node": "/todos/t1", "key": "n", "value": null}), "/todos/t1", json!({"title": "milk", "done": false, "n": null})),
-        ("set", json!({"node": "/todos/t1", "key": "n", "value": [{"a": null}, long]}), "/todos/t1", json!({"title": "milk", "done": false, "n": [{"a": null}, long]})),
+        (
+            "set",
+            json!({"node": "/todos/t1", "key": "n", "value": 1.5}),
+            "/todos/t1",
+            json!({"title": "milk", "done": false, "n": 1.5}),
+        ),
+        (
+            "set",
+            json!({"node": "/todos/t1", "key": "n", "value": null}),
+            "/todos/t1",
+            json!({"title": "milk", "done": false, "n": null}),
+        ),
+        (
+            "set",
+            json!({"node": "/todos/t1", "key": "n", "value": [{"a": null}, long]}),
+            "/todos/t1",
+            json!({"title": "milk", "done": false, "n": [{"a": null}, long]}),
+        ),
         ("unset", json!({"node": "/todos/t1", "key": "n"}), "/todos/t1", json!({"title": "milk", "done": false})),
-        ("set", json!({"node": "/todos/t1", "key": "a/b~c", "value": 1}), "/todos/t1", json!({"title": "milk", "done": false, "a/b~c": 1})),
+        (
+            "set",
+            json!({"node": "/todos/t1", "key": "a/b~c", "value": 1}),
+            "/todos/t1",
+            json!({"title": "milk", "done": false, "a/b~c": 1}),
+        ),
         ("unset", json!({"node": "/todos/t1", "key": "a/b~c"}), "/todos/t1", json!({"title": "milk", "done": false})),
         ("set", json!({"node": "/prio/hi", "key": "first", "value": true}), "/prio/hi", json!({"first": true})),
         ("unset", json!({"node": "/prio/hi", "key": "first"}), "/prio/hi", json!({})),
         ("set", json!({"node": "/todos/t2/sub", "key": "x", "value": 2}), "/todos/t2/sub", json!({"x": 2})),
         ("set", json!({"node": "mix/c1", "key": "n", "value": 20}), "/mix/c1", json!({"n": 20})),
         ("set", json!({"node": "/mix/a1", "key": "n", "value": 30}), "/mix/a1", json!({"n": 30})),
-        ("set", json!({"node": "/tree/tasks/t1/p2/p21", "key": "n", "value": 1}), "/tree/tasks/t1/p2/p21", json!({"n": 1})),
+        (
+            "set",
+            json!({"node": "/tree/tasks/t1/p2/p21", "key": "n", "value": 1}),
+            "/tree/tasks/t1/p2/p21",
+            json!({"n": 1}),
+        ),
         ("set", json!({"node": "/ctl", "key": "label", "value": "C"}), "/ctl", json!({"label": "C"})),
         ("set", json!({"node": "/todos", "key": "label", "value": "L"}), "/todos", json!({"count": 2, "label": "L"})),
     ] {
@@ -60,7 +85,8 @@ async fn a_change_that_changes_nothing_sends_and_commits_nothing() {
         ("nothing", json!({})),
         ("sleep", json!({"ms": 1})),
     ] {
-        assert_eq!(alice.make(action, params).await.before, [json!(0); 0], "{action}");
+        let before = alice.make(action, params).await.before;
+        assert!(before.is_empty(), "{action} sent {before:?}");
     }
     assert_eq!(app.commits().await, commits);
 }
@@ -154,7 +180,9 @@ async fn type_and_content_can_change_on_nodes_and_on_items() {
     let app = Running::start().await;
     let mut alice = app.watching("alice").await;
     alice.subscribe("/todos", -1).await;
-    for (node, kind) in [("/todos/t2", "note"), ("/todos", "group"), ("/inbox/m1", "note"), ("/mix/a1", "item"), ("/tree", "view")] {
+    for (node, kind) in
+        [("/todos/t2", "note"), ("/todos", "group"), ("/inbox/m1", "note"), ("/mix/a1", "item"), ("/tree", "view")]
+    {
         alice.make("retype", json!({"node": node, "type": kind})).await;
         assert_eq!(alice.at(node)["type"], kind, "{node}");
     }
@@ -176,7 +204,10 @@ async fn failures_carry_their_code_and_what_was_changed_stays_changed() {
     let mut alice = app.watching("alice").await;
     let failed = alice.drive("fail", json!({"message": "no"})).await;
     assert_eq!((failed.code(), &failed.result["error"]["message"]), ("internal", &json!("no")));
-    assert_eq!(alice.drive("fail", json!({"code": "approval_required", "message": "no"})).await.code(), "approval_required");
+    assert_eq!(
+        alice.drive("fail", json!({"code": "approval_required", "message": "no"})).await.code(),
+        "approval_required"
+    );
     let failed = alice.drive("mutate_fail", json!({})).await;
     assert_eq!((failed.code(), failed.before.len()), ("conflict", 1));
     assert_eq!(alice.at("/todos/t1")["properties"]["title"], "changed");
@@ -193,14 +224,21 @@ async fn answers_may_be_a_number_or_nothing_or_the_parameters() {
     for params in [json!({"n": 3}), json!({"n": -1, "s": "b", "tags": ["x"]})] {
         assert_eq!(alice.make("typed", params.clone()).await.result["data"], params);
     }
-    for params in [json!({}), json!({"n": "3"}), json!({"n": 1.5}), json!({"n": 1, "s": "c"}), json!({"n": 1, "tags": [1]})] {
+    for params in
+        [json!({}), json!({"n": "3"}), json!({"n": 1.5}), json!({"n": 1, "s": "c"}), json!({"n": 1, "tags": [1]})]
+    {
         assert_eq!(alice.drive("typed", params.clone()).await.code(), "invalid_params", "{params}");
     }
 }
 
 #[tokio::test]
 async fn many_steps_are_one_commit_and_one_patch_for_each_subscription() {
-    let app = Running::start().await;
+    for debounce in ["50", "0"] {
+        many_steps(Running::with(&["--debounce-ms", debounce]).await).await;
+    }
+}
+
+async fn many_steps(app: Running) {
     let mut alice = app.consumer("alice").await;
     let subs = [alice.subscribe("/", -1).await, alice.subscribe("/todos", -1).await, alice.subscribe("/", 1).await];
     let (commits, version) = (app.commits().await, alice.query(&json!({"path": "/"})).await["version"].clone());
@@ -235,10 +273,19 @@ async fn many_stops_at_the_step_that_fails_and_does_nothing_if_one_cannot_be_rea
     let app = Running::start().await;
     let mut alice = app.watching("alice").await;
     let set = |value: &str| json!({"action": "set", "params": {"node": "/todos/t1", "key": "title", "value": value}});
-    let failed = alice.drive("many", json!({"steps": [set("a"), {"action": "fail", "params": {"code": "c", "message": "m"}}, set("b")]})).await;
+    let failed = alice
+        .drive(
+            "many",
+            json!({"steps": [set("a"), {"action": "fail", "params": {"code": "c", "message": "m"}}, set("b")]}),
+        )
+        .await;
     assert_eq!(failed.code(), "c");
     assert_eq!(alice.at("/todos/t1")["properties"]["title"], "a");
-    for bad in [json!({"action": "nope"}), json!({"action": "many", "params": {"steps": []}}), json!({"action": "insert", "params": {"id": 1}})] {
+    for bad in [
+        json!({"action": "nope"}),
+        json!({"action": "many", "params": {"steps": []}}),
+        json!({"action": "insert", "params": {"id": 1}}),
+    ] {
         assert_eq!(alice.drive("many", json!({"steps": [set("c"), bad]})).await.code(), "invalid_params");
     }
     assert_eq!(alice.drive("many", json!({"steps": [set("d"), {"action": "panic"}]})).await.code(), "internal");
@@ -274,8 +321,7 @@ async fn an_event_reaches_every_connection_of_the_session() {
     let (mut one, mut two) = (app.consumer("alice").await, app.consumer("alice").await);
     let done = one.make("emit", json!({"name": "ping", "data": {"n": 1}})).await;
     let event = json!({"type": "event", "name": "ping", "data": {"n": 1}});
-    assert_eq!(done.before, [event.clone()]);
-    assert_eq!(two.hear().await, event);
+    assert_eq!((done.before.as_slice(), two.hear().await), ([event.clone()].as_slice(), event));
     one.make("emit", json!({"name": "bare"})).await;
     assert_eq!(two.hear().await, json!({"type": "event", "name": "bare"}));
 }

@@ -9,7 +9,8 @@ use crate::running::Running;
 async fn the_tree_holds_the_first_three() {
     let app = Running::start().await;
     let consumer = app.watching("alice").await;
-    let message = |at: u64| json!({"id": format!("m{at}"), "type": "item", "properties": {"subject": format!("s{at}")}});
+    let message =
+        |at: u64| json!({"id": format!("m{at}"), "type": "item", "properties": {"subject": format!("s{at}")}});
     assert_eq!(
         consumer.at("/inbox"),
         json!({
@@ -31,9 +32,9 @@ async fn every_window_within_the_list_can_be_queried() {
             assert_eq!(ids(&answer["tree"]), wanted, "[{from}, {count}]");
             assert_eq!(answer["tree"]["meta"]["total_children"], 10);
             assert_eq!(answer["tree"]["meta"]["window"], json!([from, count]));
-            let subjects: Vec<&Value> =
-                answer["tree"]["children"].as_array().into_iter().flatten().map(|item| &item["properties"]["subject"]).collect();
-            assert_eq!(subjects, (from..from + count).map(|at| format!("s{at}")).collect::<Vec<_>>());
+            let messages = answer["tree"]["children"].as_array().into_iter().flatten();
+            let subjects: Vec<Value> = messages.map(|item| item["properties"]["subject"].clone()).collect();
+            assert_eq!(subjects, (from..from + count).map(|at| json!(format!("s{at}"))).collect::<Vec<_>>());
         }
     }
     consumer.check().await;
@@ -48,7 +49,12 @@ async fn what_was_changed_is_seen_in_a_window_too_and_by_this_session_only() {
     }
     let window = json!({"path": "/inbox", "window": [1, 5]});
     let subjects = |answer: &Value| -> Vec<Value> {
-        answer["tree"]["children"].as_array().unwrap().iter().map(|item| item["properties"]["subject"].clone()).collect()
+        answer["tree"]["children"]
+            .as_array()
+            .unwrap()
+            .iter()
+            .map(|item| item["properties"]["subject"].clone())
+            .collect()
     };
     assert_eq!(subjects(&alice.query(&window).await), ["mine", "s2", "s3", "s4", "mine"]);
     assert_eq!(subjects(&bob.query(&window).await), ["s1", "s2", "s3", "s4", "s5"]);

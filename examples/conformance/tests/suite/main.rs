@@ -7,6 +7,7 @@ mod driver;
 mod http;
 mod inbox;
 mod mirror;
+mod per_session;
 mod process;
 mod registration;
 mod running;

@@ -38,7 +38,8 @@ fn apply(tree: &mut Value, op: &Value) {
     let keyword = segments.iter().position(|segment| FIELDS.contains(segment));
     match keyword {
         Some(at) => {
-            let keys: Vec<String> = segments[at..].iter().map(|key| key.replace("~1", "/").replace("~0", "~")).collect();
+            let keys: Vec<String> =
+                segments[at..].iter().map(|key| key.replace("~1", "/").replace("~0", "~")).collect();
             let owner = segments[..at].iter().fold(tree, |node, id| child(node, id, op));
             field(owner, &keys, op);
         }

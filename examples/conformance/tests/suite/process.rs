@@ -3,7 +3,7 @@
 use std::process::Stdio;
 
 use serde_json::json;
-use tokio::io::{AsyncBufReadExt, AsyncReadExt, BufReader};
+use tokio::io::{AsyncBufReadExt, BufReader};
 use tokio::process::{Child, Command};
 
 use crate::consumer::Consumer;
@@ -29,7 +29,9 @@ async fn it_says_where_it_listens_and_stops_when_asked_with_everything_answered(
     let address = line.strip_prefix("listening on http://").expect("the address").parse().unwrap();
     let (mut alice, mut bob) = (Consumer::connect(address, "alice").await, Consumer::connect(address, "bob").await);
     for (consumer, ms) in [(&mut alice, 200), (&mut bob, 600_000)] {
-        consumer.say(&json!({"type": "invoke", "id": "s", "path": "/ctl", "action": "sleep", "params": {"ms": ms}})).await;
+        consumer
+            .say(&json!({"type": "invoke", "id": "s", "path": "/ctl", "action": "sleep", "params": {"ms": ms}}))
+            .await;
         // Messages of a connection are taken in order, so the call has begun when this is answered.
         consumer.query(&json!({"path": "/me"})).await;
     }
@@ -51,13 +53,4 @@ async fn a_stop_takes_less_than_five_seconds_even_if_nobody_reads() {
     let call = json!({"type": "invoke", "id": "s", "path": "/ctl", "action": "sleep", "params": {"ms": 600_000}});
     alice.say(&call).await;
     tokio::time::timeout(std::time::Duration::from_secs(5), app.app.stop()).await.expect("it is over").unwrap();
-}
-
-#[tokio::test]
-async fn a_mode_that_does_not_exist_yet_is_refused_in_words() {
-    let mut process = command().arg("--per-session").spawn().unwrap();
-    let mut stderr = String::new();
-    soon("the reason", process.stderr.take().unwrap().read_to_string(&mut stderr)).await.unwrap();
-    assert_eq!(process.wait().await.unwrap().code(), Some(2));
-    assert!(stderr.contains("--per-session"), "{stderr}");
 }

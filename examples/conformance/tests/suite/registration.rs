@@ -10,10 +10,15 @@ async fn every_registered_path_can_go_and_come_back() {
     let app = Running::start().await;
     let (mut alice, bob) = (app.watching("alice").await, app.watching("bob").await);
     let (whole, others) = (alice.tree().clone(), bob.tree().clone());
-    for path in ["/board", "/deep/a/leaf", "doc", "/inbox/", "/me", "/mix/a1", "/org", "/prio", "/stamp", "/todos", "/tree"] {
+    for path in
+        ["/board", "/deep/a/leaf", "doc", "/inbox/", "/me", "/mix/a1", "/org", "/prio", "/stamp", "/todos", "/tree"]
+    {
         alice.make("gone", json!({"path": path, "gone": true})).await;
         assert_eq!(alice.at(path), Value::Null, "{path}");
-        assert!(alice.make("gone", json!({"path": path, "gone": true})).await.before.is_empty(), "{path} is gone already");
+        assert!(
+            alice.make("gone", json!({"path": path, "gone": true})).await.before.is_empty(),
+            "{path} is gone already"
+        );
         alice.make("gone", json!({"path": path, "gone": false})).await;
         assert_eq!(alice.tree(), &whole, "{path}");
     }

@@ -81,10 +81,6 @@ impl Running {
         self.stats().await["commits"].as_u64().unwrap()
     }
 
-    pub(crate) async fn evaluations(&self, path: &str) -> u64 {
-        self.stats().await["evaluations"][path].as_u64().unwrap_or_default()
-    }
-
     /// Waits until the stats are as wanted.
     pub(crate) async fn until(&self, what: &str, wanted: impl Fn(&Value) -> bool) {
         let reached = async {

@@ -16,8 +16,18 @@ async fn a_token_may_come_in_the_query_in_a_header_or_in_a_cookie() {
 async fn whoever_has_no_good_token_is_refused() {
     let app = Running::start().await;
     for query in [
-        "", "?token=", "?token=bad", "?token=bad-1", "?token=badger", "?token=Alice", "?token=a--b", "?token=-a",
-        "?token=a-", "?token=a_b", "?token=a%20b", "?token=%C3%A9",
+        "",
+        "?token=",
+        "?token=bad",
+        "?token=bad-1",
+        "?token=badger",
+        "?token=Alice",
+        "?token=a--b",
+        "?token=-a",
+        "?token=a-",
+        "?token=a_b",
+        "?token=a%20b",
+        "?token=%C3%A9",
     ] {
         assert_eq!(app.upgrade(query, &[]).await, 401, "{query}");
     }

@@ -15,7 +15,10 @@ async fn the_root_is_the_app_with_its_paths_in_order() {
     let app = Running::start().await;
     let consumer = app.watching("alice-1").await;
     let root = consumer.tree();
-    assert_eq!((&root["id"], &root["type"], &root["properties"]), (&json!("app"), &json!("root"), &json!({"label": "Conf App"})));
+    assert_eq!(
+        (&root["id"], &root["type"], &root["properties"]),
+        (&json!("app"), &json!("root"), &json!({"label": "Conf App"}))
+    );
     assert_eq!(
         ids(root),
         ["board", "ctl", "deep", "doc", "inbox", "me", "mix", "org", "prio", "stamp", "todos", "tree"]
@@ -128,9 +131,33 @@ async fn ctl_offers_every_driver_action() {
     assert_eq!(
         actions(&ctl),
         [
-            "set", "unset", "insert", "remove", "order", "meta", "unmeta", "acts", "retype", "cref", "gone", "fail",
-            "mutate_fail", "panic", "break", "async", "scalar", "nothing", "typed", "emit", "burst", "sleep", "grow",
-            "board", "many", "late", "bad_nodes"
+            "set",
+            "unset",
+            "insert",
+            "remove",
+            "order",
+            "meta",
+            "unmeta",
+            "acts",
+            "retype",
+            "cref",
+            "gone",
+            "fail",
+            "mutate_fail",
+            "panic",
+            "break",
+            "async",
+            "scalar",
+            "nothing",
+            "typed",
+            "emit",
+            "burst",
+            "sleep",
+            "grow",
+            "board",
+            "many",
+            "late",
+            "bad_nodes"
         ]
     );
 }

@@ -48,7 +48,7 @@ async fn toggle_flips_and_delete_removes_and_clear_empties() {
     assert_eq!(ids(&consumer.at("/todos")), [""; 0]);
     assert_eq!(consumer.at("/todos")["properties"], json!({"count": 0}));
     let commits = app.commits().await;
-    assert_eq!(consumer.invoke("/todos", "clear", json!({})).await.before, [json!(0); 0]);
+    assert!(consumer.invoke("/todos", "clear", json!({})).await.before.is_empty());
     assert_eq!(app.commits().await, commits, "clearing twice is the same as once");
 }
 
