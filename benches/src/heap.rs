@@ -1,7 +1,9 @@
 //! How many bytes are live on the heap, as the allocator knows it.
 //!
-//! A cell that measures memory runs with [`EXACT`]: nothing is cached per thread and free pages go back at once, so live
-//! bytes are exact and resident bytes do not depend on what happened before.
+//! A cell that measures memory runs with [`EXACT`]: nothing is cached per thread, and free pages go back at once, so
+//! live bytes are exact and resident bytes do not depend on what happened before.
+
+use std::time::Duration;
 
 use crate::{Failure, process};
 
@@ -9,7 +11,10 @@ use crate::{Failure, process};
 pub(crate) const SETTINGS: &str = "_RJEM_MALLOC_CONF";
 
 /// For measuring bytes.
-pub(crate) const EXACT: &str = "tcache:false,dirty_decay_ms:0,muzzy_decay_ms:0";
+pub(crate) const EXACT: &str = "tcache:false,background_thread:true,dirty_decay_ms:50,muzzy_decay_ms:0";
+
+/// How long until free pages have gone back.
+const SETTLING: Duration = Duration::from_millis(300);
 
 /// For a server whose resident bytes are looked at after a rest.
 pub(crate) const SETTLES: &str = "background_thread:true,dirty_decay_ms:1000,muzzy_decay_ms:0";
@@ -24,7 +29,9 @@ pub(crate) struct Bytes {
 }
 
 impl Bytes {
-    pub(crate) fn now() -> Result<Self, Failure> {
+    /// What is taken when free pages have gone back.
+    pub(crate) async fn settled() -> Result<Self, Failure> {
+        tokio::time::sleep(SETTLING).await;
         let heap = live()? as f64;
         Ok(Self { heap, rss: process::rss_bytes()? as f64 })
     }

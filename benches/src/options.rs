@@ -52,10 +52,10 @@ pub(crate) enum Command {
     Serve(Serving),
 }
 
-/// What every question takes. What is left out takes every value that the question has in store.
+/// What every question takes. Where nothing is said, a question goes through what it has in store.
 #[derive(Args, Clone, Default)]
 pub(crate) struct Asked {
-    /// What the application shows
+    /// What the application shows; `inbox-101` if it is left out
     #[arg(long)]
     pub(crate) workload: Option<Workload>,
     /// How alike the sessions are

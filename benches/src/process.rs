@@ -2,29 +2,23 @@
 
 use std::fs;
 
+use rustix::param::page_size;
+use rustix::time::{ClockId, clock_gettime};
+
 use crate::Failure;
-
-/// The kernel counts CPU time in hundredths of a second for everybody, whatever it ticks in.
-const TICK_US: u64 = 10_000;
-
-/// The size of a page on the machines that this runs on.
-const PAGE_BYTES: u64 = 4096;
 
 /// Resident bytes of this process that no file backs.
 pub(crate) fn rss_bytes() -> Result<u64, Failure> {
     let statm = fs::read_to_string("/proc/self/statm")?;
     let field = |at: usize| statm.split_whitespace().nth(at).and_then(|pages| pages.parse::<u64>().ok());
     let (Some(resident), Some(shared)) = (field(1), field(2)) else { return Err("statm cannot be read".into()) };
-    Ok((resident - shared) * PAGE_BYTES)
+    Ok((resident - shared) * page_size() as u64)
 }
 
 /// CPU time that this process has used, on all cores and in the kernel too, in us.
-pub(crate) fn cpu_us() -> Result<u64, Failure> {
-    let stat = fs::read_to_string("/proc/self/stat")?;
-    // The second field is a name in brackets that may hold anything.
-    let after_name = stat.rsplit_once(") ").map_or("", |(_, rest)| rest);
-    let ticks = after_name.split(' ').skip(11).take(2).filter_map(|ticks| ticks.parse::<u64>().ok());
-    Ok(ticks.sum::<u64>() * TICK_US)
+pub(crate) fn cpu_us() -> f64 {
+    let used = clock_gettime(ClockId::ProcessCPUTime);
+    used.tv_sec as f64 * 1e6 + used.tv_nsec as f64 / 1e3
 }
 
 /// How many files this process may have open.

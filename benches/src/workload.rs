@@ -78,14 +78,6 @@ impl Workload {
             Self::Mail => "banner",
         }
     }
-
-    /// A text that every tree holds after the shared counter has come to `shared`, and no tree before.
-    pub(crate) fn shared_mark(self, shared: u32) -> String {
-        match self {
-            Self::Inbox => format!("Announcement 0 rev {shared}\""),
-            Self::Mail => format!("Maintenance {shared}\""),
-        }
-    }
 }
 
 impl Likeness {

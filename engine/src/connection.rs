@@ -66,10 +66,16 @@ impl Connection {
         Self { peer: Peer { core, slot, link }, tab, rate }
     }
 
+    /// The largest message that this peer may send, in bytes; the transport need not read on beyond it.
+    #[must_use]
+    pub fn max_message_bytes(&self) -> usize {
+        self.peer.core.config.message_limit(self.tab.is_some())
+    }
+
     /// Takes one text frame. Never blocks and never fails: what is wrong with it is answered (contract 1.9).
     pub fn receive(&self, text: &str) {
         self.heard();
-        if text.len() > self.peer.core.config.message_limit(self.tab.is_some()) {
+        if text.len() > self.max_message_bytes() {
             self.oversized();
         } else if self.within_rate(text) {
             match &self.tab {

@@ -16,6 +16,11 @@ export function publish(options = {}) {
   return new Tab(options);
 }
 
+// For the sake of its types alone.
+export function action(spec) {
+  return spec;
+}
+
 class Tab {
   #id;
   #name;
@@ -26,17 +31,19 @@ class Tab {
   #version = 0;
   #changed = false;
   #greeted = false;
+  #resending = false;
   #subscriptions = new Map();
   #lastTask = 0;
 
-  constructor({ id = "ui", name = globalThis.document?.title || id, onRefresh, onError = console.error, url, WebSocket }) {
+  constructor({ id = "ui", name, onRefresh, onError, url, WebSocket }) {
     this.#id = id;
-    this.#name = name;
-    this.#onError = onError;
-    this.#tree = grow(id, name, this.#nodes);
+    this.#name = name ?? (globalThis.document?.title || id);
+    this.#onError = onError ?? console.error;
+    this.#tree = grow(this.#id, this.#name, this.#nodes);
     if (onRefresh) {
       const description = "Fetches again what the page shows";
-      this.set("__adapter", { type: "context", actions: { refresh: { description, handler: () => onRefresh() } } });
+      const handler = async () => void (await onRefresh());
+      this.set("__adapter", { type: "context", actions: { refresh: { description, handler } } });
     }
     this.#link = new Link({ url, WebSocket }, {
       received: (text) => this.#receive(text),
@@ -86,7 +93,7 @@ class Tab {
     const node = find(this.#tree, path);
     if (!node) {
       subscription.sent = undefined;
-      if (sent) this.#refuse(id, "not_found", `there is no node at ${path}`);
+      if (sent) this.#refuse(id, "not_found", "there is no such path");
       return;
     }
     const next = project(node, depth);
@@ -136,7 +143,7 @@ class Tab {
 
   #show({ type, id, path = "/", depth = -1 }) {
     const node = find(this.#tree, path);
-    if (!node) return this.#refuse(id, "not_found", `there is no node at ${path}`);
+    if (!node) return this.#refuse(id, "not_found", "there is no such path");
     const tree = project(node, depth);
     if (type === "query") return this.#link.send({ type: "snapshot", id, version: this.#version, tree });
     const subscription = { id, path, depth, sent: tree, seq: 0 };
@@ -153,7 +160,7 @@ class Tab {
 
   async #call(path, action, params) {
     const offer = find(this.#tree, path)?.offers.get(action);
-    if (!offer) return failure("not_found", `there is no action ${action} at ${path}`);
+    if (!offer) return failure("not_found", "the node offers no such action");
     const fault = misfit(offer.schema, params, "params");
     if (fault) return failure("invalid_params", fault);
     try {
@@ -201,7 +208,14 @@ class Tab {
   #complain(error) {
     this.#fail(new Error(error?.message ?? "the server refused a message"));
     // Too many messages at once: some were not read, so the server's copy of the tree may be wrong.
-    if (error?.code === "busy") setTimeout(() => this.#subscriptions.forEach((one) => this.#snapshot(one)), BUSY_MS);
+    if (error?.code !== "busy" || this.#resending) return;
+    this.#resending = true;
+    setTimeout(() => {
+      this.#resending = false;
+      for (const subscription of this.#subscriptions.values()) {
+        if (subscription.sent) this.#snapshot(subscription);
+      }
+    }, BUSY_MS);
   }
 
   #lost() {
@@ -262,7 +276,7 @@ class Link {
   reply() {
     const socket = this.#socket;
     return (message) => {
-      if (socket && socket === this.#socket && socket.readyState === 1) socket.send(JSON.stringify(message));
+      if (socket?.readyState === 1) socket.send(JSON.stringify(message));
     };
   }
 
@@ -349,7 +363,8 @@ function plain(value) {
 }
 
 // A node: its fields of the wire, all its children, and in `offers` the handlers of its actions.
-function describe(id, { type = "group", props = {}, summary, meta, actions = {}, contentRef, items = [], children = {} }) {
+function describe(id, descriptor) {
+  const { type = "group", props = {}, summary, meta, actions = {}, contentRef, items = [], children = {} } = descriptor;
   const offers = new Map();
   const affordances = Object.entries(actions).map(([action, spec]) => offer(action, spec, offers));
   const about = summary ? { ...meta, summary } : { ...meta };

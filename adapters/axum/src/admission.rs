@@ -23,7 +23,7 @@ const DEFAULT_MOUNT: &str = "ui";
 /// Answers `GET /slop`.
 pub(crate) async fn upgrade(State(slop): State<Arc<Slop>>, request: Request) -> Response {
     match admit(&slop, request).await {
-        Ok((handshake, connection)) => handshake.accept(connection, slop.provider.config().max_message_bytes),
+        Ok((handshake, connection)) => handshake.accept(connection),
         Err(refusal) => {
             slop.provider.note(refusal.event());
             refusal.into_response()
@@ -73,7 +73,8 @@ impl Handshake {
     }
 
     /// The 101. The connection is served by one task of its own; if the peer is gone by then, it just ends.
-    fn accept(self, connection: Connection, max_message_bytes: usize) -> Response {
+    fn accept(self, connection: Connection) -> Response {
+        let max_message_bytes = connection.max_message_bytes();
         let Self { switching, upgrade } = self;
         tokio::spawn(async move {
             if let Ok(upgraded) = upgrade.await {

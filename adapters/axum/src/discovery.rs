@@ -7,6 +7,7 @@ use axum::extract::State;
 use axum::http::header::{CACHE_CONTROL, CONTENT_TYPE, VARY};
 use axum::http::{HeaderMap, Uri};
 use axum::response::{IntoResponse, Response};
+use grove_engine::Discovery;
 use serde::Serialize;
 
 use crate::public_address::PublicAddress;
@@ -19,9 +20,9 @@ pub(crate) const PATH: &str = "/.well-known/slop";
 /// Anyone may keep it for a minute: it is the same for all, and a deployment that changes it is soon seen.
 const CACHE: &str = "public, max-age=60";
 
-/// The document.
+/// What is said of a provider, here and in [`LocalDescriptor`](crate::LocalDescriptor).
 #[derive(Debug, Serialize)]
-struct Description<'a> {
+pub(crate) struct Description<'a> {
     id: &'a str,
     name: &'a str,
     slop_version: &'a str,
@@ -36,6 +37,19 @@ struct Transport<'a> {
     url: &'a str,
 }
 
+impl<'a> Description<'a> {
+    /// Of `provider`, which can be reached at `url`.
+    pub(crate) fn of(provider: &'a Discovery, url: &'a str) -> Self {
+        Self {
+            id: &provider.id,
+            name: &provider.name,
+            slop_version: grove_engine::SLOP_VERSION,
+            transport: Transport { kind: "ws", url },
+            capabilities: provider.capabilities,
+        }
+    }
+}
+
 /// Answers `GET /.well-known/slop`: the same for everybody, without a credential. 400 if the request names no valid
 /// host to build the URL from.
 pub(crate) async fn describe(State(slop): State<Arc<Slop>>, uri: Uri, headers: HeaderMap) -> Response {
@@ -43,14 +57,7 @@ pub(crate) async fn describe(State(slop): State<Arc<Slop>>, uri: Uri, headers: H
         return Refusal::bad_request("the Host header is missing or malformed").into_response();
     };
     let provider = slop.provider.discovery();
-    let description = Description {
-        id: &provider.id,
-        name: &provider.name,
-        slop_version: grove_engine::SLOP_VERSION,
-        transport: Transport { kind: "ws", url: &url },
-        capabilities: provider.capabilities,
-    };
-    let body = serde_json::to_string(&description).expect("strings always serialize");
+    let body = serde_json::to_string(&Description::of(&provider, &url)).expect("strings always serialize");
     let varies = "host, forwarded, x-forwarded-host, x-forwarded-proto";
     ([(CONTENT_TYPE, "application/json"), (CACHE_CONTROL, CACHE), (VARY, varies)], body).into_response()
 }

@@ -1,5 +1,5 @@
 //! Serves a [Grove](grove_engine) provider in an [axum] application: one WebSocket endpoint for AI consumers and
-//! browser tabs, and one discovery document.
+//! browser tabs, the module that makes a page such a tab, and one discovery document.
 //!
 //! ```
 //! use grove_axum::{Refusal, UpgradeRequest, authenticate_with};
@@ -27,6 +27,24 @@
 //!
 //! `ws://…/slop?token=s3cret` now shows alice her tree, and nobody else anything.
 //!
+//! # Pages
+//!
+//! A page publishes nodes of its own, which only its own session's AI sees, under `/ui/tab-N`. It needs no build step:
+//!
+//! ```html
+//! <script type="module">
+//!   import { publish } from "/slop/tab.js";
+//!   const tab = publish({ name: "Inbox" });
+//!   tab.set("route", {
+//!     type: "status",
+//!     props: { path: location.pathname },
+//!     actions: { navigate: { params: { to: "string" }, handler: ({ to }) => go(to) } },
+//!   });
+//! </script>
+//! ```
+//!
+//! The manual is `browser/tab.d.ts` of this crate; `examples/tabs` is a whole page.
+//!
 //! # What happens at an upgrade
 //!
 //! ```text
@@ -45,6 +63,7 @@
 //!
 //! - [`anonymous`] and [`UpgradeRequest::peer`] need the peer's address: serve the router with
 //!   `into_make_service_with_connect_info::<SocketAddr>()`.
+//! - End it with [`Drain`], and let an orchestrator ask [`health`].
 //! - Give the listener `TCP_NODELAY` (`ListenerExt::tap_io`), else a patch may wait for the acknowledgement of the one
 //!   before it.
 //! - Behind a proxy that *overwrites* `Forwarded` or `X-Forwarded-*`, say so with [`Slop::trust_forwarded`].
@@ -55,7 +74,17 @@
 mod admission;
 mod authenticate;
 mod authority;
+mod browser;
 mod discovery;
+mod drain;
+mod health;
+#[cfg(feature = "jwt")]
+mod jwt;
+#[cfg(unix)]
+mod local_descriptor;
+#[cfg(feature = "metrics")]
+mod metrics;
+mod opaque;
 mod origin;
 mod public_address;
 mod refusal;
@@ -65,6 +94,25 @@ mod upgrade_request;
 
 pub use authenticate::{Authenticating, Authenticator, anonymous, authenticate_with};
 pub use discovery::{meta_tag, public_url};
+pub use drain::{Drain, Stop, shutdown_signal};
+pub use health::health;
+#[cfg(feature = "jwt")]
+pub use jwt::{Algorithm, DecodingKey, JwksError, Jwt, JwtKeySet, JwtKeys, JwtRules};
+#[cfg(unix)]
+pub use local_descriptor::LocalDescriptor;
+#[cfg(feature = "metrics")]
+pub use metrics::metrics;
+pub use opaque::{IntoLookup, opaque};
 pub use refusal::Refusal;
 pub use router::{Slop, router};
 pub use upgrade_request::UpgradeRequest;
+
+/// The code of the guide, compiled and run.
+#[cfg(all(doctest, feature = "jwt", feature = "metrics"))]
+mod guide {
+    #[doc = include_str!("../../../docs/guide/authentication.md")]
+    mod authentication {}
+
+    #[doc = include_str!("../../../docs/guide/operations.md")]
+    mod operations {}
+}

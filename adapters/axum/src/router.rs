@@ -1,4 +1,4 @@
-//! The two routes, and the options they take.
+//! The routes, and the options they take.
 
 use std::fmt;
 use std::sync::Arc;
@@ -11,6 +11,7 @@ use grove_engine::Provider;
 
 use crate::admission;
 use crate::authenticate::Authenticator;
+use crate::browser;
 use crate::discovery;
 use crate::origin::Origins;
 use crate::public_address::PublicAddress;
@@ -18,7 +19,7 @@ use crate::public_address::PublicAddress;
 /// Where the endpoint is unless [`Slop::path`] says otherwise (wire contract 1.0).
 pub(crate) const DEFAULT_PATH: &str = "/slop";
 
-/// `GET /slop` and `GET /.well-known/slop` with the default options; merge it into any application.
+/// `GET /slop`, `GET /slop/tab.js` and `GET /.well-known/slop` with the default options; merge it into any application.
 ///
 /// The options are those of [`Slop`].
 pub fn router<S>(provider: impl Provider, authenticator: impl Authenticator) -> Router<S>
@@ -71,7 +72,8 @@ impl Slop {
         }
     }
 
-    /// Serves the WebSocket endpoint at `path` instead of `/slop`. The discovery document stays where it is.
+    /// Serves the WebSocket endpoint at `path` instead of `/slop`, and the pages' module at `{path}/tab.js`. The
+    /// discovery document stays where it is.
     ///
     /// # Panics
     ///
@@ -151,6 +153,7 @@ impl Slop {
         let path = self.path.clone();
         Router::new()
             .route(&path, get(admission::upgrade))
+            .route(&browser::path(&path), get(browser::module))
             .route(discovery::PATH, get(discovery::describe))
             .with_state(Arc::new(self))
     }

@@ -67,6 +67,11 @@ impl UpgradeRequest {
         self.query("token").or_else(|| self.bearer()).or_else(|| self.cookie(cookie_name))
     }
 
+    /// The credential, if it is not empty.
+    pub(crate) fn secret(&self, cookie_name: &str) -> Option<String> {
+        self.credential(cookie_name).filter(|secret| !secret.is_empty())
+    }
+
     /// What a middleware in front has left on the request, such as the user it found.
     #[must_use]
     pub fn extension<T: Send + Sync + 'static>(&self) -> Option<&T> {

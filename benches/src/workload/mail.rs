@@ -77,7 +77,8 @@ pub(crate) fn register(engine: &Engine, population: &Arc<Population>) {
     let people = Arc::clone(population);
     engine.register("mail", move |session: &Session| mail(people.face(session), &actions));
     let people = Arc::clone(population);
-    engine.register("profile", move |session: &Session| Descriptor::context().prop("user", user(people.face(session).k)));
+    engine
+        .register("profile", move |session: &Session| Descriptor::context().prop("user", user(people.face(session).k)));
     let people = Arc::clone(population);
     engine.register("banner", move |_: &Session| Descriptor::status().prop("message", banner(people.shared())));
 }

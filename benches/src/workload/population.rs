@@ -58,14 +58,17 @@ impl Population {
 
     /// What member `u` is shown.
     pub(crate) fn face_of(&self, u: u32) -> Face {
-        let own = if self.likeness == Likeness::One { 0 } else { u };
         let k = match self.likeness {
             Likeness::Distinct => u,
             Likeness::Tenth => u % (self.sessions / 10).max(1),
             Likeness::One => 0,
         };
-        let revision = self.private.get(own as usize).map_or(0, |counter| counter.load(Ordering::Relaxed));
-        Face { k, revision }
+        Face { k, revision: self.counter(u).load(Ordering::Relaxed) }
+    }
+
+    /// The private data of member `u`; everybody's, where all share one view.
+    fn counter(&self, u: u32) -> &AtomicU32 {
+        &self.private[u as usize % self.private.len()]
     }
 
     /// How often the shared data changed.
@@ -80,11 +83,9 @@ impl Population {
         }
     }
 
-    /// A private change in the session of member `u`.
+    /// A private change in the session of member `u`, or in the one view.
     pub(crate) fn change_one(&self, u: u32) {
-        if let Some(counter) = self.private.get(u as usize) {
-            counter.fetch_add(1, Ordering::Relaxed);
-        }
+        self.counter(u).fetch_add(1, Ordering::Relaxed);
     }
 
     /// A change that everybody sees. Answers the new count.

@@ -177,6 +177,7 @@ pub(crate) enum TabMessage {
     },
     Patch {
         subscription: String,
+        seq: Option<u64>,
         ops: Vec<Value>,
     },
     Result {
@@ -201,7 +202,9 @@ pub(crate) fn decode_tab(text: &str) -> TabMessage {
             _ => TabMessage::Malformed("a snapshot needs `id` and `tree`"),
         },
         Some("patch") => match (name(&keys, "subscription"), keys.remove("ops")) {
-            (Some(subscription), Some(Value::Array(ops))) => TabMessage::Patch { subscription, ops },
+            (Some(subscription), Some(Value::Array(ops))) => {
+                TabMessage::Patch { subscription, seq: keys.get("seq").and_then(Value::as_u64), ops }
+            }
             _ => TabMessage::Malformed("a patch needs `subscription` and `ops`"),
         },
         Some("result") => match name(&keys, "id") {

@@ -49,7 +49,11 @@ pub(crate) struct Position {
 pub(crate) enum Request {
     /// A peer of another transport's habits asks for `hello`.
     Connect,
-    Subscribe { id: RequestId, view: ViewOptions, position: Option<Position> },
+    Subscribe {
+        id: RequestId,
+        view: ViewOptions,
+        position: Option<Position>,
+    },
     Unsubscribe {
         id: RequestId,
     },

@@ -56,7 +56,9 @@ fn dispatch(peer: &Peer, request: Request) {
 fn over_rate(message: Result<Request, Refused>) -> Refused {
     let (id, as_result) = match message {
         Ok(Request::Invoke { id, .. }) => (Some(id), true),
-        Ok(Request::Subscribe { id, .. } | Request::Unsubscribe { id } | Request::Query { id, .. }) => (Some(id), false),
+        Ok(Request::Subscribe { id, .. } | Request::Unsubscribe { id } | Request::Query { id, .. }) => {
+            (Some(id), false)
+        }
         Ok(Request::Connect) => (None, false),
         Err(refused) => (refused.id, refused.as_result),
     };

@@ -45,11 +45,13 @@ impl TabPeer {
         match decode_tab(text) {
             TabMessage::Hello { id } => self.tab.hello(id),
             TabMessage::Snapshot { id, tree } if id == SUBSCRIPTION => self.snapshot(tree),
-            TabMessage::Patch { subscription, ops } if subscription == SUBSCRIPTION => match self.tab.patch(&ops) {
-                Ok(true) => self.core.refresh_own(&self.slot, &self.tab.path),
-                Ok(false) => {}
-                Err(fault) => self.refuse(fault),
-            },
+            TabMessage::Patch { subscription, seq, ops } if subscription == SUBSCRIPTION => {
+                match self.tab.patch(seq, &ops) {
+                    Ok(true) => self.core.refresh_own(&self.slot, &self.tab.path),
+                    Ok(false) => {}
+                    Err(fault) => self.refuse(fault),
+                }
+            }
             TabMessage::Result { id, answer } => {
                 self.tab.answer(&id, answer, self.core.now_ms(), self.core.config.tab_call_ms);
             }

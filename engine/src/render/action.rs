@@ -156,6 +156,8 @@ pub struct Action {
 
 pub(crate) struct ActionInner {
     pub(crate) affordance: Affordance,
+    /// What the application said that peers could not digest; told whenever the action is offered.
+    pub(crate) mended: Option<String>,
     pub(crate) params: Option<Params>,
     pub(crate) handler: Handler,
 }
@@ -211,7 +213,7 @@ impl Action {
         let mut affordance = Affordance::named(name);
         let params = schema_of::<P>().map(|schema| Params::compile(&schema).expect("a derived schema compiles"));
         affordance.params = params.as_ref().map(|params| params.schema().clone());
-        Self { inner: Arc::new(ActionInner { affordance, params, handler }) }
+        Self { inner: Arc::new(ActionInner { affordance, mended: None, params, handler }) }
     }
 
     #[track_caller]
@@ -268,6 +270,23 @@ impl Action {
     #[track_caller]
     pub fn estimate(self, estimate: Estimate) -> Self {
         self.edit(|inner| inner.affordance.estimate = Some(estimate))
+    }
+
+    /// How long it takes, in the protocol's word, for applications that get it from elsewhere. A word that the protocol
+    /// does not know is not sent; each node that offers the action is reported as an event.
+    #[must_use]
+    #[track_caller]
+    pub fn estimate_word(self, word: &str) -> Self {
+        let known = Estimate::from_word(word);
+        self.edit(|inner| {
+            inner.affordance.estimate = known;
+            inner.mended = known.is_none().then(|| {
+                format!(
+                    "the estimate of `{}` was dropped: it must be one of instant, fast, slow, async",
+                    inner.affordance.action
+                )
+            });
+        })
     }
 
     /// The name to invoke.

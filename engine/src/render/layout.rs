@@ -35,7 +35,8 @@ pub(crate) struct Entry {
 impl Layout {
     /// Lays out sources that are sorted by path.
     pub(crate) fn build(sources: &BTreeMap<Text, Arc<Source>>) -> Arc<Self> {
-        let mut layout = Self { places: vec![Place::default()], entries: Vec::with_capacity(sources.len()), has_async: false };
+        let mut layout =
+            Self { places: vec![Place::default()], entries: Vec::with_capacity(sources.len()), has_async: false };
         for (path, source) in sources {
             let place = path::segments(path).fold(0, |at, id| layout.below_or_new(at, id));
             layout.places[place].entry = Some(layout.entries.len());

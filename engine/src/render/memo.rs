@@ -84,11 +84,7 @@ impl Memo {
         self.find_or(key(fragment, "", node), made).ok()
     }
 
-    fn find_or<E>(
-        &self,
-        key: Key,
-        make: impl FnOnce() -> Result<(String, Pins), E>,
-    ) -> Result<Arc<str>, E> {
+    fn find_or<E>(&self, key: Key, make: impl FnOnce() -> Result<(String, Pins), E>) -> Result<Arc<str>, E> {
         if let Some(entry) = self.entries.lock().texts.get(&key) {
             return Ok(Arc::clone(&entry.text));
         }

@@ -329,6 +329,9 @@ impl Packer<'_> {
     }
 
     fn offers<'d>(&mut self, path: &str, actions: &'d [Action]) -> Cow<'d, [Action]> {
+        for mended in actions.iter().filter_map(|action| action.inner.mended.as_deref()) {
+            self.problem(path, mended);
+        }
         let twice = |(at, action): (usize, &Action)| actions[..at].iter().any(|known| known.name() == action.name());
         if !actions.iter().enumerate().any(twice) {
             return Cow::Borrowed(actions);

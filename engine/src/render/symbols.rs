@@ -47,7 +47,8 @@ struct Index {
 impl Symbols {
     /// An empty dictionary that stops growing at about `limit` bytes.
     pub(crate) fn new(limit: usize) -> Self {
-        let index = Index { texts: HashTable::new(), shapes: HashTable::new(), door: vec![0; DOOR].into(), seen: 0, bytes: 0 };
+        let index =
+            Index { texts: HashTable::new(), shapes: HashTable::new(), door: vec![0; DOOR].into(), seen: 0, bytes: 0 };
         Self {
             texts: boxcar::Vec::new(),
             shapes: boxcar::Vec::new(),

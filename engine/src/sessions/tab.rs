@@ -36,6 +36,8 @@ pub(crate) struct Tab {
 struct State {
     /// Absent until a snapshot came on this socket.
     tree: Option<TabTree>,
+    /// The number of the last patch, if this tab numbers them.
+    last_seq: u64,
     /// From `hello`, in case the tree's root has none.
     provider_id: Option<String>,
     /// Actions by the JSON of their affordance: equal ones stay equal from one patch to the next.
@@ -73,15 +75,21 @@ impl Tab {
     /// Takes a snapshot. Answers whether the tab was not mounted before.
     pub(crate) fn snapshot(&self, root: Value) -> Result<bool, TabFault> {
         let tree = TabTree::new(root, self.limits)?;
-        Ok(self.state.lock().tree.replace(tree).is_none())
+        let mut state = self.state.lock();
+        state.last_seq = 0;
+        Ok(state.tree.replace(tree).is_none())
     }
 
     /// Takes a patch. One that comes before this socket's snapshot belongs to an earlier socket and is ignored
     /// (contract 3.4); answers whether the tree may have changed.
-    pub(crate) fn patch(&self, ops: &[Value]) -> Result<bool, TabFault> {
+    pub(crate) fn patch(&self, seq: Option<u64>, ops: &[Value]) -> Result<bool, TabFault> {
         let mut state = self.state.lock();
-        let Some(tree) = &mut state.tree else { return Ok(false) };
-        match tree.patch(ops, self.limits) {
+        let State { tree, last_seq, .. } = &mut *state;
+        let Some(tree) = tree else { return Ok(false) };
+        // Older tabs do not number their patches.
+        let gap = seq.is_some_and(|seq| std::mem::replace(last_seq, seq) + 1 != seq);
+        let patched = if gap { Err(TabFault::OutOfStep) } else { tree.patch(ops, self.limits) };
+        match patched {
             Ok(()) => Ok(true),
             Err(TabFault::OutOfStep) => {
                 drop(state);
@@ -198,7 +206,7 @@ fn action(value: &Value, forward: &Forward) -> Option<Action> {
     let params = schema.and_then(|schema| Params::compile(schema).ok());
     let forward = Arc::clone(forward);
     let handler = Handler::Async(Box::new(move |call| forward(call)));
-    Some(Action { inner: Arc::new(ActionInner { affordance, params, handler }) })
+    Some(Action { inner: Arc::new(ActionInner { affordance, mended: None, params, handler }) })
 }
 
 /// Whether checking against a schema could take longer than its length suggests: references can be chained.

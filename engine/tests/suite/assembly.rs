@@ -1,9 +1,7 @@
 //! How registered paths become one tree (contract 2.1 to 2.5).
 
 use grove_engine::testing::TestConsumer;
-use grove_engine::{
-    Action, ContentRef, Descriptor, Engine, Invocation, Item, Outcome, RegisterError, Session, Source,
-};
+use grove_engine::{Action, ContentRef, Descriptor, Engine, Invocation, Item, Outcome, RegisterError, Session, Source};
 use serde_json::{Value, json};
 
 use crate::apps::{Log, Number, at, engine, ids, kinds, offers, runs, watching};
@@ -30,7 +28,11 @@ async fn a_descriptor_becomes_a_node_field_by_field() {
             .action(&burn)
             .content_ref(ContentRef::binary("application/pdf", "the catalogue"))
             .child("last", Descriptor::new("note").child("inner", Descriptor::status()))
-            .item(Item::new("b1").prop("title", "Dune").content_ref(ContentRef::text("text/plain", "all of it").uri("x:y")))
+            .item(
+                Item::new("b1")
+                    .prop("title", "Dune")
+                    .content_ref(ContentRef::text("text/plain", "all of it").uri("x:y")),
+            )
             .item(Item::new("b2").action(&open).child("author", Descriptor::context()).item(Item::new("page")))
     });
     let node = at(&tree(&engine).await, "shelf/books").to_string();

@@ -89,7 +89,11 @@ async fn what_is_malformed_is_a_bad_request_and_the_connection_goes_on() {
         let answer = &answers[0];
         let (id, kind, wanted) = wanted;
         assert_eq!((answer["type"].as_str(), code(answer)), (Some(kind), wanted), "{text}");
-        assert_eq!(answer.get("id").cloned().unwrap_or_default(), id, "{text}: the id as it came, and none instead of null");
+        assert_eq!(
+            answer.get("id").cloned().unwrap_or_default(),
+            id,
+            "{text}: the id as it came, and none instead of null"
+        );
         assert!(answer["id"].is_null() == !answer.as_object().unwrap().contains_key("id"), "{text}: {answer}");
     }
     assert_eq!((calls.load(Ordering::SeqCst), engine.stats().subscriptions), (0, 0));
@@ -114,7 +118,8 @@ async fn what_only_looks_odd_is_served() {
         assert!(answers[0]["type"] == "snapshot" || answers[0]["status"] == "ok", "{text}: {}", answers[0]);
     }
     assert_eq!(calls.load(Ordering::SeqCst), 1);
-    let ids: Vec<Value> = answers(&engine, &consumer, r#"{"type":"query","id":7}"#).await.iter().map(|a| a["id"].clone()).collect();
+    let ids: Vec<Value> =
+        answers(&engine, &consumer, r#"{"type":"query","id":7}"#).await.iter().map(|a| a["id"].clone()).collect();
     assert_eq!(ids, [json!(7)], "a number is echoed as a number");
 }
 
@@ -163,7 +168,11 @@ async fn deeply_nested_json_is_refused_without_harm() {
     let consumer = TestConsumer::connect(&engine, Session::new("s")).await;
     let text = format!("{}{}", "[".repeat(30_000), "]".repeat(30_000));
     assert_eq!(code(&answers(&engine, &consumer, &text).await[0]), "bad_request");
-    let text = format!(r#"{{"type":"invoke","id":"i","path":"/n","action":"act","params":{}1{}}}"#, "{\"a\":".repeat(9_000), "}".repeat(9_000));
+    let text = format!(
+        r#"{{"type":"invoke","id":"i","path":"/n","action":"act","params":{}1{}}}"#,
+        "{\"a\":".repeat(9_000),
+        "}".repeat(9_000)
+    );
     assert_eq!(code(&answers(&engine, &consumer, &text).await[0]), "bad_request");
     let deep = json!({"type": "query", "id": "q", "path": "/a".repeat(30_000)});
     assert_eq!(code(&answers(&engine, &consumer, &deep.to_string()).await[0]), "not_found");

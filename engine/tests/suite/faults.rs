@@ -44,7 +44,9 @@ impl Frail {
 }
 
 fn failures(log: &Log) -> usize {
-    log.count(|event| matches!(event, Event::SourceFailed { path, why, .. } if path == "frail" && why.contains("secret")))
+    log.count(
+        |event| matches!(event, Event::SourceFailed { path, why, .. } if path == "frail" && why.contains("secret")),
+    )
 }
 
 #[tokio::test]
@@ -164,7 +166,10 @@ async fn an_observer_that_panics_is_reported_to_the_others_and_nothing_else_happ
     engine.refresh_now(Scope::all()).await;
     consumer.check_mirrors().await;
     assert_eq!(at(consumer.tree(&id), "n")["properties"]["n"], 1);
-    assert_eq!(log.count(|event| matches!(event, Event::Panicked { what: "observer", why } if why.contains("boom"))), 2);
+    assert_eq!(
+        log.count(|event| matches!(event, Event::Panicked { what: "observer", why } if why.contains("boom"))),
+        2
+    );
     assert_eq!(log.count(|event| matches!(event, Event::Committed { .. })), 2, "the others are told all the same");
 }
 

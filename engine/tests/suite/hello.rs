@@ -30,7 +30,9 @@ async fn hello_names_the_provider_and_comes_once() {
     let mut messages = consumer.settled().await;
     assert_eq!(kinds(&messages), ["hello"]);
     // Besides what the protocol names there is the epoch, with which a copy may be resumed.
-    assert!(messages[0]["provider"].as_object_mut().unwrap().shift_remove("epoch").is_some_and(|epoch| epoch.is_string()));
+    assert!(
+        messages[0]["provider"].as_object_mut().unwrap().shift_remove("epoch").is_some_and(|epoch| epoch.is_string())
+    );
     let expected = json!({
         "type": "hello",
         "provider": {"id": "app", "name": "App", "slop_version": "0.1", "capabilities": CAPABILITIES},
@@ -76,10 +78,8 @@ async fn hello_tells_nothing_about_the_session_by_default() {
 
 #[tokio::test]
 async fn hello_tells_the_fields_that_the_application_lets_out_and_no_others() {
-    let engine = Engine::builder("app", "App")
-        .config(Config::immediate())
-        .hello_session(["user", "role", "absent"])
-        .build();
+    let engine =
+        Engine::builder("app", "App").config(Config::immediate()).hello_session(["user", "role", "absent"]).build();
     let session = person("secret-id", "alice").with_attribute("role", "editor").with_attribute("token", "secret");
     let mut consumer = TestConsumer::silent(&engine, session);
     let hello = consumer.next().await;
@@ -117,7 +117,8 @@ async fn events_hold_no_credential() {
     let engine = engine();
     engine.register("me", |session: &Session| Descriptor::context().prop("token", session.attribute("token")));
     let log = Log::of(&engine);
-    let mut consumer = TestConsumer::connect(&engine, person("s", "alice").with_attribute("token", "s3cr3t-bytes")).await;
+    let mut consumer =
+        TestConsumer::connect(&engine, person("s", "alice").with_attribute("token", "s3cr3t-bytes")).await;
     consumer.subscribe("/").await;
     drop(consumer);
     engine.settle().await;

@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 
 use grove_engine::testing::TestConsumer;
 use grove_engine::{
-    Action, ActionError, Config, Descriptor, Engine, Estimate, Event, Invocation, IntoOutcome, Outcome, Scope, Session,
+    Action, ActionError, Config, Descriptor, Engine, Estimate, Event, IntoOutcome, Invocation, Outcome, Scope, Session,
 };
 use parking_lot::Mutex;
 use schemars::JsonSchema;
@@ -34,7 +34,9 @@ async fn what_a_handler_returns_is_the_data_of_its_result() {
     assert_eq!(answer(|| json!({})).await, json!({"status": "ok"}), "an empty object says nothing");
     assert_eq!(answer(|| Value::Null).await, json!({"status": "ok"}));
     assert_eq!(answer(|| json!({"id": "t1"})).await, json!({"status": "ok", "data": {"id": "t1"}}));
-    for scalar in [json!(5), json!("text"), json!(true), json!(0.5), json!([]), json!([1, null]), json!(false), json!("")] {
+    for scalar in
+        [json!(5), json!("text"), json!(true), json!(0.5), json!([]), json!([1, null]), json!(false), json!("")]
+    {
         let given = scalar.clone();
         assert_eq!(answer(move || given.clone()).await, json!({"status": "ok", "data": scalar}));
     }
@@ -59,7 +61,10 @@ async fn an_error_keeps_its_code_and_its_sentence() {
     assert_eq!(fail(ActionError::unauthorized("not you")).await, failed("unauthorized", "not you"));
     assert_eq!(fail(ActionError::not_found("no such")).await, failed("not_found", "no such"));
     assert_eq!(fail(ActionError::internal("sorry")).await, failed("internal", "sorry"));
-    assert_eq!(fail(ActionError::new("approval_required", "ask first")).await, failed("approval_required", "ask first"));
+    assert_eq!(
+        fail(ActionError::new("approval_required", "ask first")).await,
+        failed("approval_required", "ask first")
+    );
 }
 
 #[tokio::test]
@@ -68,7 +73,8 @@ async fn a_panicking_handler_is_an_internal_error_that_tells_nothing() {
     let log = Log::of(&engine);
     let sync = Action::new("sync", |_: Invocation<()>| panic!("secret /etc/passwd") as ());
     let later = Action::new_async("later", |_: Invocation<()>| async { panic!("secret /etc/passwd") as () });
-    let early = Action::new_async("early", |_: Invocation<()>| -> std::future::Ready<()> { panic!("secret /etc/passwd") });
+    let early =
+        Action::new_async("early", |_: Invocation<()>| -> std::future::Ready<()> { panic!("secret /etc/passwd") });
     engine.register("n", move |_: &Session| Descriptor::group().actions([&sync, &later, &early]));
     let mut consumer = TestConsumer::connect(&engine, Session::new("s")).await;
     for action in ["sync", "later", "early"] {
@@ -76,7 +82,10 @@ async fn a_panicking_handler_is_an_internal_error_that_tells_nothing() {
         assert_eq!((result["status"].as_str(), code(&result)), (Some("error"), "internal"), "{action}");
         assert!(!result.to_string().contains("secret"), "{result}");
     }
-    assert_eq!(log.count(|event| matches!(event, Event::Panicked { what: "handler", why } if why.contains("secret"))), 3);
+    assert_eq!(
+        log.count(|event| matches!(event, Event::Panicked { what: "handler", why } if why.contains("secret"))),
+        3
+    );
     assert_eq!(consumer.query("/n").await["id"], "n", "the socket lives");
 }
 

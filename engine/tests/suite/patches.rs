@@ -158,7 +158,8 @@ async fn meta_is_replaced_and_emptied_before_it_is_removed() {
 #[tokio::test]
 async fn a_content_reference_is_replaced_and_emptied_before_it_is_removed() {
     let text = |summary: &str| ContentRef::text("text/plain", summary.to_owned());
-    let wire = |summary: &str| json!({"type": "text", "mime": "text/plain", "uri": "slop://content/n", "summary": summary});
+    let wire =
+        |summary: &str| json!({"type": "text", "mime": "text/plain", "uri": "slop://content/n", "summary": summary});
     let set = json!([{"op": "replace", "path": "/n/content_ref", "value": wire("a")}]);
     assert_eq!(ops(node(), node().content_ref(text("a"))).await, set);
     let changed = json!([{"op": "replace", "path": "/n/content_ref", "value": wire("b")}]);
@@ -229,7 +230,10 @@ async fn insertion_removal_move_and_change_go_together() {
     };
     let result = ops(content("abcdef", 1), content("fxcba", 2)).await;
     let ops: Vec<&str> = result.as_array().into_iter().flatten().filter_map(|op| op["op"].as_str()).collect();
-    assert!(ops.contains(&"remove") && ops.contains(&"add") && ops.contains(&"move") && ops.contains(&"replace"), "{ops:?}");
+    assert!(
+        ops.contains(&"remove") && ops.contains(&"add") && ops.contains(&"move") && ops.contains(&"replace"),
+        "{ops:?}"
+    );
     // The mirror has applied it and was compared in order.
 }
 
@@ -288,7 +292,8 @@ async fn a_patch_that_is_longer_than_half_its_snapshot_gives_way_to_it() {
     assert_eq!(at(consumer.tree(&subscription), "n/i99")["properties"]["text"], "b".repeat(40));
     // A long patch is still a patch where the snapshot is longer still.
     let some = |text: &str| {
-        let item = |n: i32| Item::new(format!("i{n}")).prop("text", if n < 20 { text.repeat(40) } else { "b".repeat(40) });
+        let item =
+            |n: i32| Item::new(format!("i{n}")).prop("text", if n < 20 { text.repeat(40) } else { "b".repeat(40) });
         Descriptor::collection().items((0..100).map(item))
     };
     content.change(&engine, some("c")).await;
@@ -329,14 +334,16 @@ async fn every_change_has_one_version_and_versions_only_rise() {
 #[tokio::test]
 async fn each_subscription_has_its_own_operations_and_its_own_numbers() {
     let engine = engine();
-    let content = Shown::at(&engine, "n", Descriptor::group().prop("v", 0).child("c", Descriptor::status().prop("v", 0)));
+    let content =
+        Shown::at(&engine, "n", Descriptor::group().prop("v", 0).child("c", Descriptor::status().prop("v", 0)));
     let mut consumer = TestConsumer::connect(&engine, Session::new("s")).await;
     let (deep, _) = consumer.subscribe("/n").await;
     let (flat, _) = consumer.subscribe_with(json!({"path": "/n", "depth": 0})).await;
     let (child, _) = consumer.subscribe("/n/c").await;
     let mut numbers = std::collections::BTreeMap::<String, Vec<u64>>::new();
     for value in 1..=3 {
-        let shape = Descriptor::group().prop("v", value).child("c", Descriptor::status().prop("v", i32::from(value > 2)));
+        let shape =
+            Descriptor::group().prop("v", value).child("c", Descriptor::status().prop("v", i32::from(value > 2)));
         content.change(&engine, shape).await;
         for message in consumer.settled().await {
             let id = message["subscription"].as_str().unwrap().to_owned();
@@ -370,7 +377,8 @@ async fn a_new_subscription_gets_the_current_tree_and_the_old_one_the_step_to_it
 #[tokio::test]
 async fn shared_content_is_patched_alike_for_many_sessions_with_different_views() {
     let engine: Engine = engine();
-    let content = Shown::at(&engine, "n", Descriptor::group().child("l", list("abc")).child("m", list("xyz").salience(0.9)));
+    let content =
+        Shown::at(&engine, "n", Descriptor::group().child("l", list("abc")).child("m", list("xyz").salience(0.9)));
     let mut consumers = Vec::new();
     for id in 0..24 {
         let mut consumer = TestConsumer::connect(&engine, Session::new(format!("s{id}"))).await;

@@ -197,7 +197,12 @@ async fn a_users_sessions_are_found_without_looking_at_the_others() {
     let log = Log::of(&engine);
     number.set(1);
     assert_eq!(engine.refresh_now(Scope::user("alice")).await, 2);
-    assert_eq!(log.count(|event| matches!(event, Event::Passed { sessions: 2, evaluated: 2, shared: 2, .. })), 1, "{:?}", log.all());
+    assert_eq!(
+        log.count(|event| matches!(event, Event::Passed { sessions: 2, evaluated: 2, shared: 2, .. })),
+        1,
+        "{:?}",
+        log.all()
+    );
     // Only a predicate has to be asked about everybody.
     let asked = Arc::new(AtomicUsize::new(0));
     let count = Arc::clone(&asked);

@@ -23,7 +23,9 @@ impl App {
         let shown = Arc::clone(&rev);
         engine.register("todos", move |_: &Session| {
             let rev = shown.load(Ordering::SeqCst);
-            let item = |n: u64| Item::new(format!("t{n}")).prop("title", format!("todo {n}")).prop("rev", if n == 0 { rev } else { 0 });
+            let item = |n: u64| {
+                Item::new(format!("t{n}")).prop("title", format!("todo {n}")).prop("rev", if n == 0 { rev } else { 0 })
+            };
             Descriptor::collection().prop("label", "Todos").items((0..50).map(item))
         });
         Self { engine, clock, rev }
@@ -146,7 +148,8 @@ async fn after_the_time_for_it_a_snapshot_comes() {
             "resume": {"epoch": epoch, "version": version}});
         let late = app.engine.connect(&Session::new("s1")).unwrap();
         late.receive(&message.to_string());
-        let frames: Vec<String> = std::iter::from_fn(|| late.try_next_frame()).map(|frame| format!("{frame:?}")).collect();
+        let frames: Vec<String> =
+            std::iter::from_fn(|| late.try_next_frame()).map(|frame| format!("{frame:?}")).collect();
         assert_eq!(frames.len(), 2, "hello and the answer");
         assert!(frames[1].contains(answer), "{answer} after {gap_ms} ms: {}", frames[1]);
     }

@@ -210,7 +210,12 @@ async fn nested_lists_cannot_hold_more_nodes_than_one_path_may() {
     let mut consumer = TestConsumer::connect(&engine, Session::new("s")).await;
     let log = Log::of(&engine);
     let tree = consumer.query("/fan").await;
-    assert_eq!(log.count(|event| matches!(event, Event::Compacted { .. })), 0, "no view has to be made small: {:?}", log.all());
+    assert_eq!(
+        log.count(|event| matches!(event, Event::Compacted { .. })),
+        0,
+        "no view has to be made small: {:?}",
+        log.all()
+    );
     assert_eq!(count(&tree), 20);
     assert_eq!(ids(&tree).len(), 8, "children come before grandchildren");
 }
@@ -218,7 +223,9 @@ async fn nested_lists_cannot_hold_more_nodes_than_one_path_may() {
 #[tokio::test]
 async fn mending_is_the_same_every_time() {
     let shape = || {
-        Descriptor::collection().items((0..5).map(|n| Item::new(format!("i{}", n % 3)).prop("n", n))).meta("urgency", "x")
+        Descriptor::collection()
+            .items((0..5).map(|n| Item::new(format!("i{}", n % 3)).prop("n", n)))
+            .meta("urgency", "x")
     };
     let (first, why) = shown(shape()).await;
     for _ in 0..3 {

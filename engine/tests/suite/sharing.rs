@@ -222,7 +222,8 @@ async fn a_shared_mutation_is_one_pass_over_the_sources_and_sessions_it_touches(
 
 #[tokio::test(flavor = "multi_thread")]
 async fn equal_trees_of_many_sessions_are_held_once() {
-    let list = || Descriptor::collection().items((0..200).map(|n| Item::new(format!("n{n}")).prop("text", "some text")));
+    let list =
+        || Descriptor::collection().items((0..200).map(|n| Item::new(format!("n{n}")).prop("text", "some text")));
     let engine = engine();
     engine.register("news", move |_: &Session| list());
     let (_one, _) = watching(&engine, member(0)).await;

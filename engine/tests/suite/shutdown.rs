@@ -4,7 +4,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use grove_engine::testing::TestConsumer;
-use grove_engine::{Action, ConnectError, Descriptor, Event, Invocation, Item, Outcome, Session, Source, WindowRequest};
+use grove_engine::{
+    Action, ConnectError, Descriptor, Event, Invocation, Item, Outcome, Session, Source, WindowRequest,
+};
 use serde_json::{Value, json};
 
 use crate::apps::{Gate, Log, Number, clocked, code, engine, kinds, watching};
@@ -18,7 +20,10 @@ async fn connections_are_told_and_new_ones_refused() {
         let engine = engine.clone();
         async move { engine.shutdown(Duration::from_secs(60)).await }
     });
-    assert_eq!(consumer.next().await, json!({"type": "closed", "code": 1001, "reason": "the provider is shutting down"}));
+    assert_eq!(
+        consumer.next().await,
+        json!({"type": "closed", "code": 1001, "reason": "the provider is shutting down"})
+    );
     assert_eq!(engine.connect(&Session::new("t")).map(drop), Err(ConnectError::Closing));
     drop(consumer);
     ending.await.unwrap();

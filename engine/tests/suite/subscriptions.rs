@@ -86,7 +86,10 @@ async fn a_vanished_path_is_said_once_and_its_return_starts_anew() {
     let (id, _) = consumer.subscribe("/n/c").await;
     content.change(&engine, Descriptor::group()).await;
     let messages = consumer.settled().await;
-    assert_eq!((kinds(&messages), code(&messages[0]), messages[0]["id"].as_str()), (vec!["error"], "not_found", Some(id.as_str())));
+    assert_eq!(
+        (kinds(&messages), code(&messages[0]), messages[0]["id"].as_str()),
+        (vec!["error"], "not_found", Some(id.as_str()))
+    );
     content.change(&engine, Descriptor::group().prop("other", 1)).await;
     assert_eq!(consumer.settled().await, Vec::<Value>::new(), "once");
     assert_eq!(engine.stats().subscriptions, 1, "it is kept");
@@ -171,7 +174,11 @@ async fn who_does_not_read_costs_a_pointer_and_gets_one_step_to_the_newest_state
         if value % 1_000 == 0 {
             let stats = engine.stats();
             assert_eq!(stats.outbox_bytes, 0, "nothing is queued");
-            assert!(stats.tree_bytes <= bytes + 1_000, "{} bytes after {value} changes, {bytes} before", stats.tree_bytes);
+            assert!(
+                stats.tree_bytes <= bytes + 1_000,
+                "{} bytes after {value} changes, {bytes} before",
+                stats.tree_bytes
+            );
             assert_eq!(quick.settled().await.len(), 1, "nobody else waits");
         }
     }

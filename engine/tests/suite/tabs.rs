@@ -219,3 +219,18 @@ async fn an_impossible_patch_asks_the_tab_for_its_tree_again() {
     let again = tab.next().await;
     assert_eq!((again["type"].as_str(), again["id"].as_str()), (Some("subscribe"), Some("ui-mount")));
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_gap_in_a_tabs_patches_asks_for_its_tree_again() {
+    let engine = engine();
+    let tab = Tab::mounted(&engine, "/").await;
+    let patch = |seq: u64| {
+        json!({"type": "patch", "subscription": "ui-mount", "version": 2, "seq": seq, "ops": [
+            {"op": "replace", "path": "/route/properties/path", "value": "/x"}]})
+    };
+    tab.send(&patch(1));
+    engine.settle().await;
+    assert_eq!(tab.connection.try_next_frame(), None);
+    tab.send(&patch(3));
+    assert_eq!(tab.next().await["type"], "subscribe");
+}

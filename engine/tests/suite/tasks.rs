@@ -25,9 +25,8 @@ fn exports(engine: &Engine) -> Arc<Semaphore> {
     let fails = Action::new("fails", |call: Invocation<()>| {
         call.start_task("Fails", |_| async { Err(ActionError::conflict("the disk is full")) })
     });
-    let panics = Action::new("panics", |call: Invocation<()>| {
-        call.start_task("Panics", |_| async { panic!("secret") })
-    });
+    let panics =
+        Action::new("panics", |call: Invocation<()>| call.start_task("Panics", |_| async { panic!("secret") }));
     engine.register("exports", move |_: &Session| Descriptor::group().actions([&export, &fails, &panics]));
     steps
 }
@@ -108,10 +107,16 @@ async fn a_task_that_fails_says_so_and_one_that_panics_says_nothing_else() {
     let (mut consumer, id) = watching(&engine, Session::new("s")).await;
     let failed = start(&mut consumer, "fails").await;
     let node = until(&mut consumer, &id, &failed, has_status("failed")).await;
-    assert_eq!((&node["properties"]["error"], &node["properties"]["code"]), (&json!("the disk is full"), &json!("conflict")));
+    assert_eq!(
+        (&node["properties"]["error"], &node["properties"]["code"]),
+        (&json!("the disk is full"), &json!("conflict"))
+    );
     let panicked = start(&mut consumer, "panics").await;
     let node = until(&mut consumer, &id, &panicked, has_status("failed")).await;
-    assert_eq!((&node["properties"]["error"], &node["properties"]["code"]), (&json!("the task failed"), &json!("internal")));
+    assert_eq!(
+        (&node["properties"]["error"], &node["properties"]["code"]),
+        (&json!("the task failed"), &json!("internal"))
+    );
     assert_eq!(log.count(|event| matches!(event, Event::Panicked { what: "task", why } if why.contains("secret"))), 1);
 }
 
@@ -135,7 +140,8 @@ async fn a_task_is_its_own_sessions_business() {
 async fn tasks_stand_beside_what_the_application_registers_there() {
     let (engine, _clock) = clocked(|_| {});
     exports(&engine);
-    engine.register("tasks", |_: &Session| Descriptor::collection().prop("own", true).child("due", Descriptor::status()));
+    engine
+        .register("tasks", |_: &Session| Descriptor::collection().prop("own", true).child("due", Descriptor::status()));
     let (mut consumer, id) = watching(&engine, Session::new("s")).await;
     let task = start(&mut consumer, "export").await;
     consumer.check_mirrors().await;

@@ -227,8 +227,10 @@ async fn pinned_nodes_and_what_is_above_and_below_them_are_never_collapsed() {
     let pinned = Descriptor::group().pinned(true).child("below", Descriptor::group().child("x", leaf()));
     let content = Descriptor::group().child(
         "a",
-        Descriptor::group()
-            .child("above", Descriptor::group().child("pin", pinned).child("beside", Descriptor::group().child("y", leaf()))),
+        Descriptor::group().child(
+            "above",
+            Descriptor::group().child("pin", pinned).child("beside", Descriptor::group().child("y", leaf())),
+        ),
     );
     let tree = shown(content, json!({"path": "/n", "max_nodes": 1})).await;
     assert_eq!(at(&tree, "a/above/pin/below/x")["type"], "status");
@@ -239,7 +241,10 @@ async fn pinned_nodes_and_what_is_above_and_below_them_are_never_collapsed() {
 async fn pinned_protects_from_the_budget_alone() {
     let content = Descriptor::group()
         .child("pin", Descriptor::group().pinned(true).salience(0.1).child("x", Descriptor::status()));
-    assert_eq!(ids(&shown(content.clone(), json!({"path": "/n", "filter": {"min_salience": 0.5}})).await), Vec::<&str>::new());
+    assert_eq!(
+        ids(&shown(content.clone(), json!({"path": "/n", "filter": {"min_salience": 0.5}})).await),
+        Vec::<&str>::new()
+    );
     let stub = shown(content, json!({"path": "/n", "depth": 1})).await;
     assert!(at(&stub, "pin").get("children").is_none());
 }
@@ -247,7 +252,8 @@ async fn pinned_protects_from_the_budget_alone() {
 #[tokio::test]
 async fn a_budget_holds_at_every_patch() {
     let engine = engine();
-    let list = |count: usize| Descriptor::collection().items((0..count).map(|n| Item::new(format!("i{n}")).prop("n", n)));
+    let list =
+        |count: usize| Descriptor::collection().items((0..count).map(|n| Item::new(format!("i{n}")).prop("n", n)));
     let small = || Descriptor::group().child("a", Descriptor::group().child("list", list(2)));
     let large = || Descriptor::group().child("a", Descriptor::group().child("list", list(20)));
     let content = Shown::at(&engine, "n", small());
@@ -281,7 +287,8 @@ async fn a_tree_over_the_engines_own_bound_is_compacted_and_that_is_an_event() {
 async fn a_tree_that_grows_over_the_engines_bound_is_compacted_from_then_on() {
     let engine = engine_with(|config| config.max_nodes = 100);
     let list = |count: usize| {
-        Descriptor::group().child("list", Descriptor::collection().items((0..count).map(|n| Item::new(format!("i{n}")))))
+        Descriptor::group()
+            .child("list", Descriptor::collection().items((0..count).map(|n| Item::new(format!("i{n}")))))
     };
     engine.register("a", move |_: &Session| list(80));
     let growing = Shown::at(&engine, "b", list(2));
@@ -302,7 +309,8 @@ async fn a_tree_that_grows_over_the_engines_bound_is_compacted_from_then_on() {
 #[tokio::test]
 async fn a_view_that_fits_no_frame_is_compacted_until_it_does() {
     let engine = engine_with(|config| config.max_frame_bytes = 4_000);
-    let list = || Descriptor::collection().items((0..40).map(|n| Item::new(format!("i{n}")).prop("text", "x".repeat(40))));
+    let list =
+        || Descriptor::collection().items((0..40).map(|n| Item::new(format!("i{n}")).prop("text", "x".repeat(40))));
     engine.register("a", move |_: &Session| Descriptor::group().child("one", list()).child("two", list()));
     let log = Log::of(&engine);
     let mut consumer = TestConsumer::connect(&engine, Session::new("s")).await;

@@ -91,7 +91,10 @@ async fn a_queried_window_says_what_it_really_holds() {
     engine.register("inbox", |_: &Session| Descriptor::collection().items((0..10).map(item)));
     let mut consumer = TestConsumer::connect(&engine, Session::new("s")).await;
     let slice = window(&mut consumer, 3, 4).await;
-    assert_eq!((ids(&slice), &slice["meta"]), (vec!["m3", "m4", "m5", "m6"], &json!({"total_children": 10, "window": [3, 4]})));
+    assert_eq!(
+        (ids(&slice), &slice["meta"]),
+        (vec!["m3", "m4", "m5", "m6"], &json!({"total_children": 10, "window": [3, 4]}))
+    );
     let end = window(&mut consumer, 8, 50).await;
     assert_eq!((ids(&end), &end["meta"]), (vec!["m8", "m9"], &json!({"total_children": 10, "window": [8, 2]})));
     let out = window(&mut consumer, 10, 5).await;
@@ -130,7 +133,11 @@ async fn without_a_loader_nothing_is_passed_off_as_something_else() {
     let engine = inbox(100);
     let mut consumer = TestConsumer::connect(&engine, Session::new("s")).await;
     let before = window(&mut consumer, 0, 25).await;
-    assert_eq!((&before["children"], &before["meta"]["window"]), (&json!([]), &json!([0, 0])), "not the items from 100 on");
+    assert_eq!(
+        (&before["children"], &before["meta"]["window"]),
+        (&json!([]), &json!([0, 0])),
+        "not the items from 100 on"
+    );
     let behind = window(&mut consumer, 130, 5).await;
     assert_eq!((&behind["children"], &behind["meta"]["window"]), (&json!([]), &json!([130, 0])));
     let over = window(&mut consumer, 95, 10).await;
@@ -208,12 +215,11 @@ async fn a_list_below_the_registered_path_is_loaded_by_its_own_path() {
     let engine = engine();
     let asked = Arc::new(Mutex::new(Vec::new()));
     let note = Arc::clone(&asked);
-    let source = Source::new(|_: &Session| Descriptor::group().child("old", Descriptor::collection().lazy(9))).on_window(
-        move |_: &Session, request: &WindowRequest| {
+    let source = Source::new(|_: &Session| Descriptor::group().child("old", Descriptor::collection().lazy(9)))
+        .on_window(move |_: &Session, request: &WindowRequest| {
             note.lock().push(request.path.clone());
             vec![item(request.offset)]
-        },
-    );
+        });
     engine.register_source("mail/box", source);
     let mut consumer = TestConsumer::connect(&engine, Session::new("s")).await;
     let tree = consumer.query_with(json!({"path": "/mail/box/old", "window": [3, 1]})).await["tree"].clone();
@@ -229,7 +235,11 @@ async fn an_item_that_only_a_window_showed_can_be_queried_and_acted_on() {
     assert_eq!(consumer.query("/app/inbox/m120").await, found);
     for spelling in ["/inbox/m120", "inbox/m120/", "/app/inbox/m120"] {
         let result = consumer.invoke(spelling, "open", Value::Null).await;
-        assert_eq!((result["status"].as_str(), result["data"].as_str()), (Some("ok"), Some("/inbox/m120")), "{spelling}");
+        assert_eq!(
+            (result["status"].as_str(), result["data"].as_str()),
+            (Some("ok"), Some("/inbox/m120")),
+            "{spelling}"
+        );
     }
 }
 
@@ -294,7 +304,11 @@ async fn a_loader_that_answers_nonsense_is_mended() {
     let mut consumer = TestConsumer::connect(&engine, Session::new("s")).await;
     assert_eq!(ids(&window(&mut consumer, 0, 2).await), ["m1", "m2"], "each once, legal ids, not more than asked for");
     assert_eq!(log.mended().len(), 2, "{:?}", log.mended());
-    assert_eq!(code(&consumer.query_with(json!({"path": "/inbox/m1"})).await), "not_found", "another item is no answer");
+    assert_eq!(
+        code(&consumer.query_with(json!({"path": "/inbox/m1"})).await),
+        "not_found",
+        "another item is no answer"
+    );
 }
 
 #[tokio::test]

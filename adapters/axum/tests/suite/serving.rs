@@ -179,7 +179,7 @@ async fn a_revoked_session_is_closed_with_1008_and_stays_out() {
     let (mut one, mut two) = (server.alice().await, server.alice().await);
     let mut bob = server.dial("/slop?token=bob", &[]).await.unwrap();
     assert_eq!(one.user().await, "alice");
-    assert!(server.engine.revoke("session of alice"));
+    assert_eq!(server.engine.revoke(grove_engine::Revocation::session("session of alice")), 1);
     assert_eq!(one.hear_close().await.code, CloseCode::Policy);
     assert_eq!(two.hear_close().await.code, CloseCode::Policy);
     assert_eq!(server.dial("/slop?token=alice", &[]).await.unwrap_err().status, 401);

@@ -1,0 +1,238 @@
+//! How consumers on the same machine find the provider: a file that names its endpoint (wire contract 4).
+//!
+//! The URL in it may hold a token, so the file is for its user alone. Whoever could write in the directory could send
+//! consumers elsewhere, so the directory is checked first, and all that follows happens below the checked directory,
+//! whatever has become of its path meanwhile.
+
+use std::fs::{DirBuilder, File};
+use std::io::{self, ErrorKind, Write};
+use std::os::fd::OwnedFd;
+use std::os::unix::fs::DirBuilderExt;
+use std::path::{Path, PathBuf};
+use std::sync::{Mutex, PoisonError};
+
+use grove_engine::Discovery;
+use rustix::fs::{AtFlags, FileType, Mode, OFlags, Stat};
+use rustix::fs::{fchmod, fstat, linkat, open, openat, renameat, statat, unlinkat};
+use rustix::process::geteuid;
+use serde::Serialize;
+
+use crate::discovery::Description;
+
+/// Characters that the id in a file's name may have.
+const ID_LENGTH: usize = 64;
+
+/// Held while files are moved: the passing name has our process in it and nothing else, so this process may use it once
+/// at a time.
+static MOVING: Mutex<()> = Mutex::new(());
+
+/// A published descriptor file. It is removed when this is dropped.
+///
+/// It holds `id`, `name`, `slop_version`, `transport`, `capabilities` and `pid`, readable for its user only. If another
+/// process publishes the same id later, its file takes the place of this one and stays when this one is dropped. A
+/// process that is killed leaves its file behind, and the next one to publish replaces it.
+///
+/// ```
+/// use grove_axum::LocalDescriptor;
+/// use grove_engine::{Engine, Provider};
+///
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() -> std::io::Result<()> {
+/// # let scratch = std::env::temp_dir().join(format!("grove-doc-{}", std::process::id()));
+/// # let directory = scratch.join("slop").join("providers");
+/// let engine = Engine::builder("desk", "Desk").build();
+/// // `LocalDescriptor::publish` does the same in `~/.slop/providers`.
+/// let file = LocalDescriptor::publish_in(&directory, &engine.discovery(), "ws://127.0.0.1:3000/slop")?;
+/// assert_eq!(file.path(), directory.join("desk.json"));
+/// file.close()?;
+/// # std::fs::remove_dir_all(scratch)
+/// # }
+/// ```
+#[derive(Debug)]
+#[must_use = "the file is removed when this is dropped"]
+pub struct LocalDescriptor {
+    path: PathBuf,
+    names: Names,
+    directory: OwnedFd,
+    /// Kept open, so that no other file can get its number while we still compare with it.
+    file: File,
+    removed: bool,
+}
+
+/// The two names that the file has in its directory.
+#[derive(Debug)]
+struct Names {
+    published: String,
+    /// While it is being written or removed. Readers pass over it: it does not end in `.json`.
+    passing: String,
+}
+
+impl LocalDescriptor {
+    /// Publishes in `~/.slop/providers` that `provider` can be reached at `url`.
+    ///
+    /// # Errors
+    ///
+    /// When there is no home directory, and as [`LocalDescriptor::publish_in`].
+    pub fn publish(provider: &Discovery, url: &str) -> io::Result<Self> {
+        let home = std::env::home_dir().filter(|home| home.is_absolute());
+        let home = home.ok_or_else(|| io::Error::new(ErrorKind::NotFound, "there is no home directory"))?;
+        Self::publish_in(&home.join(".slop").join("providers"), provider, url)
+    }
+
+    /// Publishes in another directory, such as `/tmp/slop/providers`. It is created, for its user alone, if it is not
+    /// there.
+    ///
+    /// # Errors
+    ///
+    /// - [`ErrorKind::InvalidInput`] when the provider's id cannot be a file's name (it must match
+    ///   `^[a-z0-9][a-z0-9._-]{0,63}$`) or `url` does not start with `ws://` or `wss://`;
+    /// - [`ErrorKind::PermissionDenied`] when the directory belongs to another user or others may read or write it;
+    /// - what the system says when the directory is a symbolic link or no directory, or the file cannot be written.
+    pub fn publish_in(directory: &Path, provider: &Discovery, url: &str) -> io::Result<Self> {
+        let names = Names::of(&provider.id)?;
+        let content = content(provider, url)?;
+        DirBuilder::new().recursive(true).mode(0o700).create(directory)?;
+        let path = directory.join(&names.published);
+        let directory = open_private(directory)?;
+        let _moving = MOVING.lock().unwrap_or_else(PoisonError::into_inner);
+        let file = write_new(&directory, &names.passing, &content).and_then(|file| {
+            renameat(&directory, &names.passing, &directory, &names.published)?;
+            Ok(file)
+        });
+        let file = file.inspect_err(|_| {
+            // What was written is of no use to anybody; the first error is the one to tell.
+            let _ = unlinkat(&directory, &names.passing, AtFlags::empty());
+        })?;
+        Ok(Self { path, names, directory, file, removed: false })
+    }
+
+    /// Where the file is.
+    #[must_use]
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// Removes the file, and says whether that worked. Dropping does the same and says nothing.
+    ///
+    /// # Errors
+    ///
+    /// When the file is there and cannot be removed.
+    pub fn close(mut self) -> io::Result<()> {
+        self.remove()
+    }
+
+    /// Removes the file if it is still ours.
+    ///
+    /// Between a look at a name and its removal another process may give the name to a file of its own. So the file is
+    /// first moved aside, which nobody can come between, then looked at, and put back if it turns out to be another's.
+    fn remove(&mut self) -> io::Result<()> {
+        self.removed = true;
+        let _moving = MOVING.lock().unwrap_or_else(PoisonError::into_inner);
+        let Names { published, passing } = &self.names;
+        match statat(&self.directory, published, AtFlags::SYMLINK_NOFOLLOW) {
+            Ok(there) if self.is_ours(&there)? => {}
+            Ok(_) | Err(rustix::io::Errno::NOENT) => return Ok(()),
+            Err(error) => return Err(error.into()),
+        }
+        renameat(&self.directory, published, &self.directory, passing)?;
+        let aside = statat(&self.directory, passing, AtFlags::SYMLINK_NOFOLLOW)?;
+        if !self.is_ours(&aside)? {
+            // Should a third file have been published meanwhile, that one is newer and stays.
+            let _ = linkat(&self.directory, passing, &self.directory, published, AtFlags::empty());
+        }
+        Ok(unlinkat(&self.directory, passing, AtFlags::empty())?)
+    }
+
+    fn is_ours(&self, other: &Stat) -> io::Result<bool> {
+        let ours = fstat(&self.file)?;
+        Ok((ours.st_dev, ours.st_ino) == (other.st_dev, other.st_ino))
+    }
+}
+
+impl Drop for LocalDescriptor {
+    fn drop(&mut self) {
+        if !self.removed {
+            // Whoever wants to know calls `close`.
+            let _ = self.remove();
+        }
+    }
+}
+
+impl Names {
+    /// # Errors
+    ///
+    /// When readers would not take a file with this id for a descriptor.
+    fn of(id: &str) -> io::Result<Self> {
+        let first = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit();
+        let later = |byte: u8| first(byte) || matches!(byte, b'.' | b'_' | b'-');
+        let valid = id.len() <= ID_LENGTH && id.bytes().next().is_some_and(first) && id.bytes().all(later);
+        if !valid {
+            let message = format!("the provider id `{id}` cannot be the name of a descriptor file");
+            return Err(io::Error::new(ErrorKind::InvalidInput, message));
+        }
+        let published = format!("{id}.json");
+        let passing = format!("{published}.tmp.{}", std::process::id());
+        Ok(Self { published, passing })
+    }
+}
+
+/// # Errors
+///
+/// When the URL is not one of a WebSocket.
+fn content(provider: &Discovery, url: &str) -> io::Result<Vec<u8>> {
+    #[derive(Serialize)]
+    struct Content<'a> {
+        #[serde(flatten)]
+        description: Description<'a>,
+        pid: u32,
+    }
+
+    if !(url.starts_with("ws://") || url.starts_with("wss://")) {
+        // The URL may hold a token, so it is not repeated.
+        return Err(io::Error::new(ErrorKind::InvalidInput, "the URL must start with `ws://` or `wss://`"));
+    }
+    let content = Content { description: Description::of(provider, url), pid: std::process::id() };
+    Ok(serde_json::to_vec(&content)?)
+}
+
+/// Opens a directory that nobody but our user may look into.
+///
+/// # Errors
+///
+/// When it is a symbolic link or no directory, belongs to another user, or others have any right to it.
+fn open_private(path: &Path) -> io::Result<OwnedFd> {
+    let directory = open(path, OFlags::RDONLY | OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC, Mode::empty())?;
+    let found = fstat(&directory)?;
+    let denied = |why: &str| {
+        Err(io::Error::new(ErrorKind::PermissionDenied, format!("{} {why}: it must be private", path.display())))
+    };
+    if FileType::from_raw_mode(found.st_mode) != FileType::Directory {
+        return Err(ErrorKind::NotADirectory.into());
+    }
+    if found.st_uid != geteuid().as_raw() {
+        return denied("belongs to another user");
+    }
+    if Mode::from_raw_mode(found.st_mode).intersects(Mode::RWXG | Mode::RWXO) {
+        return denied("can be used by others");
+    }
+    Ok(directory)
+}
+
+/// Writes a file that only our user may read. One of that name can only be left from a process that had our number and
+/// was killed: it is replaced.
+fn write_new(directory: &OwnedFd, name: &str, content: &[u8]) -> io::Result<File> {
+    let private = Mode::RUSR | Mode::WUSR;
+    let flags = OFlags::WRONLY | OFlags::CREATE | OFlags::EXCL | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+    let file = match openat(directory, name, flags, private) {
+        Err(rustix::io::Errno::EXIST) => {
+            unlinkat(directory, name, AtFlags::empty())?;
+            openat(directory, name, flags, private)?
+        }
+        opened => opened?,
+    };
+    // The umask may have taken rights from the user.
+    fchmod(&file, private)?;
+    let mut file = File::from(file);
+    file.write_all(content)?;
+    Ok(file)
+}

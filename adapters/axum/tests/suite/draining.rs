@@ -1,0 +1,194 @@
+//! Health, and an orderly end (issue 5.6).
+
+use std::future::IntoFuture;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::Router;
+use axum::routing::get;
+use futures_util::{SinkExt, StreamExt};
+use grove_axum::{Drain, health, shutdown_signal};
+use grove_engine::{Action, Descriptor, Engine, Invocation, Session};
+use serde_json::json;
+use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::Notify;
+use tokio::task::JoinHandle;
+use tokio::time::Instant;
+use tokio_tungstenite::tungstenite::Message;
+use tokio_tungstenite::{MaybeTlsStream, WebSocketStream};
+
+use crate::server::{PeerAddresses, Server, known_users, soon};
+
+const PLAIN: &str = "HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\n\r\n";
+
+type Socket = WebSocketStream<MaybeTlsStream<TcpStream>>;
+
+/// An application that is drained when its signal is given. Its call `/door work` ends when told to, and so does
+/// `GET /slow`.
+struct Drained {
+    address: SocketAddr,
+    signal: Arc<Notify>,
+    running: JoinHandle<std::io::Result<()>>,
+    /// `work` or `/slow` has begun.
+    begun: Arc<Notify>,
+    release: Arc<Notify>,
+}
+
+impl Drained {
+    async fn start(drain: impl FnOnce(Drain) -> Drain) -> Self {
+        let engine = Engine::builder("desk", "Desk").build();
+        let (begun, release) = (Arc::new(Notify::new()), Arc::new(Notify::new()));
+        let wait = {
+            let (begun, release) = (Arc::clone(&begun), Arc::clone(&release));
+            move || {
+                let (begun, release) = (Arc::clone(&begun), Arc::clone(&release));
+                async move {
+                    begun.notify_one();
+                    release.notified().await;
+                }
+            }
+        };
+        let slow = wait.clone();
+        let work = Action::new_async("work", move |_: Invocation<()>| wait());
+        engine.register("door", move |_: &Session| Descriptor::new("control").action(&work));
+        let app: Router = grove_axum::router(engine.clone(), known_users()).merge(health(engine.clone()));
+        let app = app.route("/slow", get(async move || slow().await));
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let address = listener.local_addr().unwrap();
+        let signal = Arc::new(Notify::new());
+        let signalled = Arc::clone(&signal);
+        let serving = drain(Drain::new(engine)).serve(async move { signalled.notified().await }, |stop| {
+            axum::serve(listener, app).with_graceful_shutdown(stop)
+        });
+        Self { address, signal, running: tokio::spawn(serving), begun, release }
+    }
+
+    async fn consumer(&self) -> Socket {
+        let url = format!("ws://{}/slop?token=alice", self.address);
+        let mut socket = tokio_tungstenite::connect_async(url).await.unwrap().0;
+        assert!(hear(&mut socket).await.contains("hello"));
+        socket
+    }
+
+    async fn status(&self, path: &str) -> Option<u16> {
+        use tokio::io::{AsyncReadExt, AsyncWriteExt};
+        let mut stream = TcpStream::connect(self.address).await.ok()?;
+        stream.write_all(format!("GET {path} {PLAIN}").as_bytes()).await.ok()?;
+        let mut answer = String::new();
+        soon(stream.read_to_string(&mut answer)).await.ok()?;
+        answer.split(' ').nth(1)?.parse().ok()
+    }
+
+    /// Gives the signal and waits until it shows.
+    async fn stop(&self) {
+        self.signal.notify_one();
+        let unready = async { while self.status("/readyz").await != Some(503) {} };
+        soon(unready).await;
+    }
+}
+
+async fn hear(socket: &mut Socket) -> String {
+    soon(socket.next()).await.unwrap().unwrap().into_text().unwrap().to_string()
+}
+
+async fn close_code(socket: &mut Socket) -> u16 {
+    loop {
+        if let Message::Close(Some(frame)) = soon(socket.next()).await.unwrap().unwrap() {
+            return frame.code.into();
+        }
+    }
+}
+
+async fn invoke(socket: &mut Socket) {
+    let call = json!({"type": "invoke", "id": "1", "path": "/door", "action": "work", "params": {}});
+    socket.send(Message::text(call.to_string())).await.unwrap();
+}
+
+#[tokio::test]
+async fn readiness_ends_when_the_provider_closes_and_health_does_not() {
+    let server = Server::start_app(health, PeerAddresses::Known).await;
+    let (status, answer) = server.raw(&format!("GET /readyz {PLAIN}")).await;
+    assert_eq!(status, 200);
+    assert!(answer.contains("cache-control: no-store"), "{answer}");
+    soon(server.engine.shutdown(Duration::ZERO)).await;
+    assert_eq!(server.raw(&format!("GET /readyz {PLAIN}")).await.0, 503);
+    assert_eq!(server.raw(&format!("GET /healthz {PLAIN}")).await.0, 200);
+}
+
+#[tokio::test]
+async fn a_call_in_flight_is_answered_while_newcomers_are_turned_away_and_then_all_is_closed() {
+    let app = Drained::start(|drain| drain).await;
+    let mut socket = app.consumer().await;
+    invoke(&mut socket).await;
+    soon(app.begun.notified()).await;
+    app.stop().await;
+    let url = format!("ws://{}/slop?token=bob", app.address);
+    let refused = tokio_tungstenite::connect_async(url).await.unwrap_err();
+    assert!(refused.to_string().contains("503"), "{refused}");
+    assert!(!app.running.is_finished());
+    app.release.notify_one();
+    assert!(hear(&mut socket).await.contains(r#""status":"ok""#));
+    assert_eq!(close_code(&mut socket).await, 1001);
+    soon(app.running).await.unwrap().unwrap();
+    assert!(TcpStream::connect(app.address).await.is_err());
+}
+
+#[tokio::test]
+async fn it_listens_until_the_notice_is_over_to_say_that_it_is_not_ready() {
+    let notice = Duration::from_secs(1);
+    let app = Drained::start(|drain| drain.notice(notice)).await;
+    assert_eq!(app.status("/readyz").await, Some(200));
+    let start = Instant::now();
+    app.stop().await;
+    assert_eq!(app.status("/healthz").await, Some(200));
+    soon(app.running).await.unwrap().unwrap();
+    assert!(start.elapsed() >= notice);
+}
+
+#[tokio::test]
+async fn a_request_in_flight_is_finished() {
+    let app = Drained::start(|drain| drain).await;
+    let (slow, ()) = tokio::join!(app.status("/slow"), async {
+        soon(app.begun.notified()).await;
+        app.signal.notify_one();
+        soon(async { while TcpStream::connect(app.address).await.is_ok() {} }).await;
+        assert!(!app.running.is_finished());
+        app.release.notify_one();
+    });
+    assert_eq!(slow, Some(200));
+    soon(app.running).await.unwrap().unwrap();
+}
+
+#[tokio::test]
+async fn it_is_over_by_the_deadline_whatever_hangs() {
+    let app = Drained::start(|drain| drain.deadline(Duration::from_millis(500))).await;
+    let mut calling = app.consumer().await;
+    invoke(&mut calling).await;
+    soon(app.begun.notified()).await;
+    let (slow, ()) = tokio::join!(tokio::time::timeout(Duration::from_secs(2), app.status("/slow")), async {
+        soon(app.begun.notified()).await;
+        app.signal.notify_one();
+        assert!(hear(&mut calling).await.contains("internal"), "a call that is cut off is told so");
+        assert_eq!(close_code(&mut calling).await, 1001);
+    });
+    assert!(slow.is_err(), "it has got no answer");
+    assert!(app.running.is_finished());
+}
+
+#[tokio::test]
+async fn a_server_that_ends_by_itself_is_not_waited_for() {
+    let engine = Engine::builder("desk", "Desk").build();
+    let failing = |_| std::future::ready(Err(std::io::Error::other("broken")));
+    let ended = Drain::new(engine).serve(std::future::pending(), failing).into_future();
+    assert_eq!(soon(ended).await.unwrap_err().to_string(), "broken");
+}
+
+#[cfg(unix)]
+#[tokio::test]
+async fn sigterm_is_a_signal_to_stop_from_the_call_on() {
+    let signal = shutdown_signal();
+    let itself = rustix::process::getpid();
+    rustix::process::kill_process(itself, rustix::process::Signal::TERM).unwrap();
+    soon(signal).await;
+}

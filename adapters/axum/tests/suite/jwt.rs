@@ -1,0 +1,396 @@
+//! Signed tokens: whoever is let in, and everybody who is not (SEC7, U12).
+#![expect(clippy::needless_pass_by_value, reason = "the cases are written as `issued(json!(..))`")]
+
+use std::sync::{Arc, Mutex};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+use axum::http::Request;
+use grove_axum::{
+    Algorithm, Authenticator, DecodingKey, Jwt, JwtKeySet, JwtKeys, JwtRules, Refusal, Slop, UpgradeRequest,
+};
+use grove_engine::clock::system::SystemClock;
+use grove_engine::{Clock, Session};
+use jsonwebtoken::jwk::Jwk;
+use jsonwebtoken::{EncodingKey, Header, encode};
+use serde::Deserialize;
+use serde_json::{Value, json};
+
+use crate::server::Server;
+
+const ISSUER: &str = "https://id.example";
+const PRIVATE: &[u8] = include_bytes!("jwt/issuer.pem");
+const PUBLIC: &[u8] = include_bytes!("jwt/issuer.pub.pem");
+const SECRET: &[u8] = b"a secret of more than thirty-two bytes";
+
+/// What the application takes from a token.
+#[derive(Deserialize)]
+struct Claims {
+    sub: String,
+}
+
+fn rsa_key() -> DecodingKey {
+    DecodingKey::from_rsa_pem(PUBLIC).unwrap()
+}
+
+fn rules(algorithms: impl Into<Vec<Algorithm>>) -> JwtRules {
+    JwtRules { issuer: ISSUER.to_owned(), audience: "desk".to_owned(), algorithms: algorithms.into() }
+}
+
+fn jwt(keys: impl Into<JwtKeys>, algorithms: impl Into<Vec<Algorithm>>) -> Jwt {
+    Jwt::new(keys, rules(algorithms), |claims: Claims| match claims.sub.as_str() {
+        "banned" => Err(Refusal::forbidden()),
+        user => Ok(Session::new(format!("session of {user}")).with_user(user)),
+    })
+}
+
+fn now() -> u64 {
+    SystemClock::new().wall().duration_since(UNIX_EPOCH).unwrap().as_secs()
+}
+
+/// What alice's tokens say, with some of it changed; `null` takes a claim away.
+fn claims(changes: Value) -> Value {
+    let mut claims = json!({"sub": "alice", "iss": ISSUER, "aud": "desk", "exp": now() + 600});
+    for (name, value) in changes.as_object().unwrap() {
+        match value {
+            Value::Null => drop(claims.as_object_mut().unwrap().remove(name)),
+            value => claims[name] = value.clone(),
+        }
+    }
+    claims
+}
+
+fn header(algorithm: Algorithm, kid: &str) -> Header {
+    Header { kid: Some(kid.to_owned()), ..Header::new(algorithm) }
+}
+
+/// A token that the issuer signed.
+fn issued(changes: Value) -> String {
+    issued_with(header(Algorithm::RS256, "rsa"), changes)
+}
+
+fn issued_with(header: Header, changes: Value) -> String {
+    encode(&header, &claims(changes), &EncodingKey::from_rsa_pem(PRIVATE).unwrap()).unwrap()
+}
+
+fn base64(text: &str) -> String {
+    const ALPHABET: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_";
+    let mut out = String::new();
+    for chunk in text.as_bytes().chunks(3) {
+        let bits = chunk.iter().fold(0u32, |bits, byte| bits << 8 | u32::from(*byte)) << (8 * (3 - chunk.len()));
+        for at in 0..=chunk.len() {
+            out.push(char::from(ALPHABET[(bits >> (18 - 6 * at) & 63) as usize]));
+        }
+    }
+    out
+}
+
+/// The token with its part `at` replaced.
+fn with_part(token: &str, at: usize, part: &str) -> String {
+    let mut parts: Vec<_> = token.split('.').collect();
+    parts[at] = part;
+    parts.join(".")
+}
+
+fn bearer(token: &str) -> UpgradeRequest {
+    let request = Request::get("/slop").header("authorization", format!("Bearer {token}")).body(()).unwrap();
+    UpgradeRequest::new(request.into_parts().0, None)
+}
+
+async fn server_for_rsa() -> Server {
+    let keys = JwtKeySet::new().key("rsa", rsa_key()).key("secret", DecodingKey::from_secret(SECRET));
+    let jwt = jwt(keys, [Algorithm::RS256, Algorithm::EdDSA]);
+    Server::start(|engine| Slop::new(engine, jwt)).await
+}
+
+#[tokio::test]
+async fn a_good_token_is_let_in_wherever_it_is() {
+    let server = server_for_rsa().await;
+    let token = issued(json!({"aud": ["mail", "desk"], "nbf": now(), "extra": [1]}));
+    let bearer = format!("Bearer {token}");
+    let cookie = format!("session={token}");
+    for (target, headers) in [
+        (format!("/slop?token={token}"), vec![]),
+        ("/slop".to_owned(), vec![("authorization", bearer.as_str())]),
+        ("/slop".to_owned(), vec![("cookie", cookie.as_str())]),
+    ] {
+        assert_eq!(server.dial(&target, &headers).await.unwrap().user().await, "alice");
+    }
+}
+
+#[tokio::test]
+async fn every_other_token_is_a_401_that_tells_the_peer_nothing_and_the_observers_why() {
+    let good = issued(json!({}));
+    let hs = |secret: &[u8], kid: &str| {
+        encode(&header(Algorithm::HS256, kid), &claims(json!({})), &EncodingKey::from_secret(secret)).unwrap()
+    };
+    let stranger = EncodingKey::from_ed_der(&ed25519([9; 32]).0);
+    let with_header = |change: fn(&mut Header)| {
+        let mut header = header(Algorithm::RS256, "rsa");
+        change(&mut header);
+        issued_with(header, json!({}))
+    };
+    let none = base64(r#"{"alg":"none","kid":"rsa"}"#);
+    let claims_of_bob = base64(&claims(json!({"sub": "bob"})).to_string());
+    let cases = [
+        ("nothing", String::new(), "there is no token"),
+        ("no token at all", "x".to_owned(), "the token's header or algorithm is not known"),
+        ("too long", "x".repeat(17_000), "the token is too long"),
+        (
+            "alg none, unsigned",
+            with_part(&with_part(&good, 0, &none), 2, ""),
+            "the token's header or algorithm is not known",
+        ),
+        ("alg none, signed", with_part(&good, 0, &none), "the token's header or algorithm is not known"),
+        ("an algorithm that is not allowed", hs(SECRET, "secret"), "the token's algorithm is not allowed"),
+        ("the public key as a secret", hs(PUBLIC, "rsa"), "the token's algorithm is not allowed"),
+        (
+            "another allowed algorithm",
+            with_header(|header| header.alg = Algorithm::RS384),
+            "the token's algorithm is not allowed",
+        ),
+        (
+            "an allowed algorithm that is not the key's",
+            encode(&header(Algorithm::EdDSA, "rsa"), &claims(json!({})), &stranger).unwrap(),
+            "the token's algorithm is not its key's",
+        ),
+        ("no kid", with_header(|header| header.kid = None), "the token names no key"),
+        (
+            "unknown kid",
+            issued_with(header(Algorithm::RS256, "old"), json!({})),
+            "the token names a key that is not known",
+        ),
+        (
+            "a demanded extension",
+            with_header(|header| header.crit = Some(vec!["b64".to_owned()])),
+            "the token demands extensions",
+        ),
+        ("tampered claims", with_part(&good, 1, &claims_of_bob), "the token's signature is wrong"),
+        (
+            "tampered header",
+            with_part(&good, 0, &base64(r#"{"typ":"jwt","alg":"RS256","kid":"rsa"}"#)),
+            "the token's signature is wrong",
+        ),
+        ("no signature", with_part(&good, 2, ""), "the token's signature is wrong"),
+        ("a fourth part", format!("{good}.x"), "the token's header or algorithm is not known"),
+        ("another issuer", issued(json!({"iss": "https://evil.example"})), "the token is from another issuer"),
+        ("no issuer", issued(json!({"iss": null})), "the token has no `iss`"),
+        ("another audience", issued(json!({"aud": ["mail", "desk2"]})), "the token is for another audience"),
+        ("no audience", issued(json!({"aud": null})), "the token has no `aud`"),
+        ("expired", issued(json!({"exp": now() - 31})), "the token has expired"),
+        ("no expiry", issued(json!({"exp": null})), "the token has no `exp`"),
+        ("an expiry that is no number", issued(json!({"exp": "never"})), "a time is malformed"),
+        ("an expiry beyond all time", issued(json!({"exp": 1e300})), "a time is malformed"),
+        ("not yet valid", issued(json!({"nbf": now() + 60})), "the token is not valid yet"),
+        ("a start that is no number", issued(json!({"nbf": "now"})), "a time is malformed"),
+        ("other claims", issued(json!({"sub": 7})), "the token's claims are not those that the application needs"),
+    ];
+    for (name, token, reason) in cases {
+        let server = server_for_rsa().await;
+        let refused = server.dial("/slop", &[("authorization", &format!("Bearer {token}"))]).await.unwrap_err();
+        assert_eq!(refused.status, 401, "{name}");
+        let all_that_is_told = r#"{"error":{"code":"unauthorized","message":"authentication is required"}}"#;
+        assert_eq!(refused.body, all_that_is_told, "{name}");
+        assert_eq!(server.refused(), [(401, reason)], "{name}");
+        assert_eq!(server.engine.stats().sessions, 0, "{name}");
+    }
+}
+
+#[tokio::test]
+async fn a_public_key_is_never_a_secret_even_where_secrets_are_allowed() {
+    let keys = JwtKeySet::new().key("rsa", rsa_key()).key("secret", DecodingKey::from_secret(SECRET));
+    let jwt = jwt(keys, [Algorithm::RS256, Algorithm::HS256]);
+    let signed = |secret: &[u8], kid: &str| {
+        encode(&header(Algorithm::HS256, kid), &claims(json!({})), &EncodingKey::from_secret(secret)).unwrap()
+    };
+    assert!(jwt.authenticate(bearer(&signed(SECRET, "secret"))).await.is_ok());
+    for token in [signed(PUBLIC, "rsa"), signed(PUBLIC, "secret")] {
+        assert!(jwt.authenticate(bearer(&token)).await.is_err());
+    }
+    assert!(jwt.authenticate(bearer(&issued_with(header(Algorithm::RS256, "secret"), json!({})))).await.is_err());
+}
+
+#[tokio::test]
+async fn the_key_that_a_token_brings_along_is_ignored() {
+    let (private, public) = ed25519([7; 32]);
+    let jwt = jwt(JwtKeySet::new().key("a", ed25519([1; 32]).1), [Algorithm::EdDSA]);
+    let mut forged = header(Algorithm::EdDSA, "a");
+    forged.jwk = Some(Jwk::from_decoding_key(&public, Some(Algorithm::EdDSA)).unwrap());
+    let token = encode(&forged, &claims(json!({})), &EncodingKey::from_ed_der(&private)).unwrap();
+    assert!(jwt.authenticate(bearer(&token)).await.is_err());
+}
+
+#[tokio::test]
+async fn keys_are_rotated_while_tokens_are_verified() {
+    let ((old, old_public), (new, new_public)) = (ed25519([1; 32]), ed25519([2; 32]));
+    let token = |kid, private: &[u8]| {
+        encode(&header(Algorithm::EdDSA, kid), &claims(json!({})), &EncodingKey::from_ed_der(private)).unwrap()
+    };
+    let (by_old, by_new) = (token("1", &old), token("2", &new));
+    let keys = JwtKeys::from(JwtKeySet::new().key("1", old_public.clone()));
+    let jwt = jwt(keys.clone(), [Algorithm::EdDSA]);
+    let accepted = async || {
+        let (old, new) = (jwt.authenticate(bearer(&by_old)).await, jwt.authenticate(bearer(&by_new)).await);
+        (old.is_ok(), new.is_ok())
+    };
+    assert_eq!(accepted().await, (true, false));
+    keys.replace(JwtKeySet::new().key("1", old_public.clone()).key("2", new_public.clone()));
+    assert_eq!(accepted().await, (true, true));
+    // A signature of the one under the name of the other is of neither.
+    assert!(jwt.authenticate(bearer(&token("2", &old))).await.is_err());
+    keys.replace(JwtKeySet::new().key("2", new_public));
+    assert_eq!(accepted().await, (false, true));
+}
+
+#[tokio::test]
+async fn a_token_counts_from_nbf_to_exp_give_or_take_the_leeway_and_so_does_the_session() {
+    #[derive(Debug)]
+    struct At(u64);
+
+    impl Clock for At {
+        fn now_ms(&self) -> u64 {
+            0
+        }
+
+        fn wall(&self) -> SystemTime {
+            UNIX_EPOCH + Duration::from_secs(self.0)
+        }
+
+        fn sleep_until(&self, _: u64) -> grove_engine::clock::Sleep {
+            Box::pin(std::future::pending())
+        }
+    }
+
+    let token = issued(json!({"nbf": 1000, "exp": 2000}));
+    for (at, good) in [(969, false), (970, true), (1500, true), (2029, true), (2030, false)] {
+        let jwt = jwt(JwtKeySet::new().key("rsa", rsa_key()), [Algorithm::RS256]).clock(Arc::new(At(at)));
+        let session = jwt.authenticate(bearer(&token)).await;
+        assert_eq!(session.is_ok(), good, "at {at}");
+        if let Ok(session) = session {
+            assert_eq!(session.expires_at(), Some(UNIX_EPOCH + Duration::from_secs(2030)));
+        }
+    }
+    let strict = jwt(JwtKeySet::new().key("rsa", rsa_key()), [Algorithm::RS256]).leeway(Duration::ZERO);
+    assert!(strict.clock(Arc::new(At(2000))).authenticate(bearer(&token)).await.is_err());
+}
+
+#[tokio::test]
+async fn the_application_may_end_a_session_earlier_but_not_later() {
+    let ends = |at: u64| UNIX_EPOCH + Duration::from_secs(at);
+    let exp = now() + 600;
+    for (wanted, got) in [(exp - 300, exp - 300), (exp + 300, exp + 30)] {
+        let keys = JwtKeySet::new().key("rsa", rsa_key());
+        let jwt = Jwt::new(keys, rules([Algorithm::RS256]), move |claims: Claims| {
+            Ok(Session::new(claims.sub).with_expiry(ends(wanted)))
+        });
+        let session = jwt.authenticate(bearer(&issued(json!({"exp": exp})))).await.unwrap();
+        assert_eq!(session.expires_at(), Some(ends(got)));
+    }
+}
+
+#[tokio::test]
+async fn the_connection_ends_with_the_token() {
+    let keys = JwtKeySet::new().key("rsa", rsa_key());
+    let jwt = jwt(keys, [Algorithm::RS256]).leeway(Duration::from_secs(1));
+    let server = Server::start(|engine| Slop::new(engine, jwt)).await;
+    let mut peer = server.dial(&format!("/slop?token={}", issued(json!({"exp": now() + 1}))), &[]).await.unwrap();
+    assert_eq!(u16::from(peer.hear_close().await.code), 4401);
+}
+
+#[tokio::test]
+async fn the_applications_own_refusal_stands() {
+    let server = server_for_rsa().await;
+    let token = issued(json!({"sub": "banned"}));
+    assert_eq!(server.dial(&format!("/slop?token={token}"), &[]).await.unwrap_err().status, 403);
+}
+
+#[test]
+fn a_published_set_gives_the_keys_that_can_be_used() {
+    let (_, public) = ed25519([1; 32]);
+    let key = |changes: Value| {
+        let mut jwk = serde_json::to_value(Jwk::from_decoding_key(&public, Some(Algorithm::EdDSA)).unwrap()).unwrap();
+        jwk.as_object_mut().unwrap().extend(changes.as_object().unwrap().clone());
+        jwk
+    };
+    let keys = json!({"keys": [
+        key(json!({"kid": "plain"})),
+        key(json!({"kid": "for signatures", "use": "sig"})),
+        key(json!({"kid": "for secrets", "use": "enc"})),
+        key(json!({})),
+        {"kty": "oct", "kid": "a secret", "k": "AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8"},
+        {"kty": "new", "kid": "of a kind to come"},
+        "nonsense",
+    ]});
+    let set = JwtKeySet::from_jwks(&keys.to_string()).unwrap();
+    assert_eq!(format!("{set:?}"), r#"{"for signatures", "plain"}"#);
+    for unusable in [json!({"keys": []}), json!({"keys": [{"kty": "new", "kid": "x"}]}), json!([]), json!({})] {
+        assert!(JwtKeySet::from_jwks(&unusable.to_string()).is_err(), "{unusable}");
+    }
+}
+
+#[tokio::test]
+async fn a_published_key_is_for_the_algorithm_that_it_names_alone() {
+    let jwk = |algorithm| {
+        let mut jwk = Jwk::from_decoding_key(&rsa_key(), Some(Algorithm::RS256)).unwrap();
+        jwk.common.key_id = Some("rsa".to_owned());
+        jwk.common.key_algorithm = Some(algorithm);
+        JwtKeySet::from_jwks(&json!({"keys": [jwk]}).to_string()).unwrap()
+    };
+    let both = [Algorithm::RS256, Algorithm::RS512];
+    let token = issued(json!({}));
+    assert!(jwt(jwk(Algorithm::RS256.into()), both).authenticate(bearer(&token)).await.is_ok());
+    assert!(jwt(jwk(Algorithm::RS512.into()), both).authenticate(bearer(&token)).await.is_err());
+}
+
+#[tokio::test(start_paused = true)]
+async fn keys_are_fetched_with_patience_and_sooner_when_a_token_names_an_unknown_one() {
+    let keys = JwtKeys::default();
+    let jwt = jwt(keys.clone(), [Algorithm::RS256]);
+    let (fetches, start) = (Arc::new(Mutex::new(Vec::new())), tokio::time::Instant::now());
+    let fetched = Arc::clone(&fetches);
+    let fetching = tokio::spawn(keys.keep_fresh(Duration::from_secs(600), move || {
+        let mut fetched = fetched.lock().unwrap();
+        fetched.push(start.elapsed().as_secs());
+        // The first three fail.
+        std::future::ready((fetched.len() > 3).then(|| JwtKeySet::new().key("rsa", rsa_key())))
+    }));
+    tokio::time::sleep(Duration::from_secs(8)).await;
+    assert_eq!(*fetches.lock().unwrap(), [0, 1, 3, 7]);
+    assert!(jwt.authenticate(bearer(&issued(json!({})))).await.is_ok());
+
+    let unknown = issued_with(header(Algorithm::RS256, "next"), json!({}));
+    for _ in 0..100 {
+        assert!(jwt.authenticate(bearer(&unknown)).await.is_err());
+    }
+    tokio::time::sleep(Duration::from_secs(1300)).await;
+    assert_eq!(*fetches.lock().unwrap(), [0, 1, 3, 7, 37, 637, 1237]);
+    fetching.abort();
+}
+
+#[test]
+fn what_is_printed_holds_no_key() {
+    let keys = JwtKeySet::new().key("2026", DecodingKey::from_secret(SECRET));
+    let printed = format!("{:?}", jwt(keys, [Algorithm::HS256]));
+    assert!(printed.contains("2026") && printed.contains(ISSUER), "{printed}");
+    assert!(!printed.contains("secret") && !printed.contains("115, 101, 99"), "{printed}");
+}
+
+#[test]
+#[should_panic(expected = "needs 32 bytes")]
+fn a_short_secret_is_a_mistake() {
+    let _ = JwtKeySet::new().key("a", DecodingKey::from_secret(b"secret"));
+}
+
+#[test]
+#[should_panic(expected = "name the algorithms")]
+fn no_algorithm_is_a_mistake() {
+    let _ = jwt(JwtKeySet::new(), []);
+}
+
+/// A key pair made from a seed: the private key as PKCS#8, and the public key.
+fn ed25519(seed: [u8; 32]) -> (Vec<u8>, DecodingKey) {
+    const PKCS8: [u8; 16] = [0x30, 0x2e, 2, 1, 0, 0x30, 5, 6, 3, 0x2b, 0x65, 0x70, 4, 0x22, 4, 0x20];
+    let private = [&PKCS8[..], &seed].concat();
+    let jwk = Jwk::from_encoding_key(&EncodingKey::from_ed_der(&private), Algorithm::EdDSA).unwrap();
+    let public = DecodingKey::from_jwk(&jwk).unwrap();
+    (private, public)
+}

@@ -1,0 +1,196 @@
+//! What `/metrics` says, and that `docs/metrics.md` says the same (issue 5.8).
+
+use std::collections::BTreeMap;
+
+use grove_axum::{Slop, metrics};
+use grove_engine::{Event, Provider};
+
+use crate::server::{PeerAddresses, Server, known_users, soon};
+
+const DOCS: &str = include_str!("../../../../docs/metrics.md");
+
+/// Words of a session that must not be in a scrape.
+const SECRET: &str = "alice";
+
+async fn server() -> Server {
+    let app = |engine: grove_engine::Engine| Slop::new(engine.clone(), known_users()).router().merge(metrics(engine));
+    Server::start_app(app, PeerAddresses::Known).await
+}
+
+async fn scrape(server: &Server) -> String {
+    let (status, answer) = server.raw("GET /metrics HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\n\r\n").await;
+    assert_eq!(status, 200);
+    assert!(answer.contains("content-type: application/openmetrics-text; version=1.0.0; charset=utf-8"), "{answer}");
+    answer.split_once("\r\n\r\n").unwrap().1.to_owned()
+}
+
+fn value(scrape: &str, sample: &str) -> Option<f64> {
+    scrape.lines().find_map(|line| line.strip_prefix(sample)?.trim().parse().ok())
+}
+
+/// Waits until a sample is at least one.
+async fn until(server: &Server, sample: &str) {
+    let reached = async { while value(&scrape(server).await, sample).is_none_or(|value| value < 1.0) {} };
+    soon(reached).await;
+}
+
+/// One event of every kind that is counted.
+fn one_of_each() -> Vec<Event> {
+    let (session, path) = (|| SECRET.into(), || SECRET.into());
+    vec![
+        Event::SessionOpened { session: session() },
+        Event::SessionClosed { session: session(), reason: "idle" },
+        Event::TreeEvicted { session: session(), reason: "least_recent" },
+        Event::Connected { session: session(), connection: 1 },
+        Event::Disconnected { session: session(), connection: 1, reason: "slow" },
+        Event::Refused { status: 401, reason: "there is no token" },
+        Event::Passed { sessions: 50, evaluated: 2, shared: 48, committed: 50, took_us: 30_000 },
+        Event::SourceFailed { path: path(), session: session(), why: SECRET.into() },
+        Event::Mended { path: SECRET.to_owned(), what: SECRET.to_owned() },
+        Event::SnapshotSent { session: session(), connection: 1, bytes: 1000 },
+        Event::PatchSent { session: session(), connection: 1, bytes: 100 },
+        Event::PatchSent { session: session(), connection: 1, bytes: 50 },
+        Event::Compacted { session: session(), nodes: 9 },
+        Event::Invoked { session: session(), path: path(), action: path(), status: "ok".into(), took_us: 2_000 },
+        Event::Invoked { session: session(), path: path(), action: path(), status: SECRET.into(), took_us: 2_000 },
+        Event::Panicked { what: "handler", why: SECRET.to_owned() },
+        Event::LimitReached { limit: "max_tabs", session: session() },
+    ]
+}
+
+async fn scrape_of_everything() -> String {
+    let server = server().await;
+    for event in one_of_each() {
+        server.engine.note(event);
+    }
+    scrape(&server).await
+}
+
+#[tokio::test]
+async fn what_is_served_shows() {
+    let server = server().await;
+    let mut peer = server.alice().await;
+    peer.user().await;
+    let scrape = scrape(&server).await;
+    for (sample, wanted) in [
+        ("grove_sessions", 1.0),
+        ("grove_trees", 1.0),
+        ("grove_connections", 1.0),
+        ("grove_subscriptions", 1.0),
+        ("grove_tabs", 0.0),
+        ("grove_connects_total", 1.0),
+        ("grove_sessions_opened_total", 1.0),
+        (r#"grove_frames_total{kind="snapshot"}"#, 1.0),
+        (r#"grove_frames_total{kind="patch"}"#, 0.0),
+        (r#"grove_evaluations_total{path="/greeting"}"#, 1.0),
+    ] {
+        assert_eq!(value(&scrape, sample), Some(wanted), "{sample} in\n{scrape}");
+    }
+    assert!(value(&scrape, "grove_tree_bytes").unwrap() > 0.0);
+    assert!(scrape.ends_with("# EOF\n"));
+
+    // The snapshot may be sent before the pass that made it has ended, and a connection ends after its socket.
+    until(&server, "grove_pass_seconds_count").await;
+    drop(peer);
+    until(&server, r#"grove_disconnects_total{reason="gone"}"#).await;
+}
+
+#[tokio::test]
+async fn every_event_is_counted_once() {
+    let scrape = scrape_of_everything().await;
+    for (sample, wanted) in [
+        (r#"grove_sessions_closed_total{reason="idle"}"#, 1.0),
+        (r#"grove_evictions_total{reason="least_recent"}"#, 1.0),
+        (r#"grove_disconnects_total{reason="slow"}"#, 1.0),
+        (r#"grove_refusals_total{status="401"}"#, 1.0),
+        ("grove_pass_seconds_sum", 0.03),
+        (r#"grove_pass_seconds_bucket{le="0.025"}"#, 0.0),
+        (r#"grove_pass_seconds_bucket{le="0.05"}"#, 1.0),
+        (r#"grove_pass_sessions_bucket{le="100.0"}"#, 1.0),
+        (r#"grove_frame_bytes_total{kind="snapshot"}"#, 1000.0),
+        (r#"grove_frame_bytes_total{kind="patch"}"#, 150.0),
+        (r#"grove_invokes_total{status="ok"}"#, 1.0),
+        (r#"grove_invokes_total{status="other"}"#, 1.0),
+        ("grove_source_failures_total", 1.0),
+        ("grove_mended_total", 1.0),
+        ("grove_compactions_total", 1.0),
+        (r#"grove_panics_total{what="handler"}"#, 1.0),
+        (r#"grove_limits_reached_total{limit="max_tabs"}"#, 1.0),
+    ] {
+        assert_eq!(value(&scrape, sample), Some(wanted), "{sample} in\n{scrape}");
+    }
+}
+
+#[tokio::test]
+async fn nothing_of_a_session_is_in_a_label() {
+    let server = server().await;
+    server.alice().await.user().await;
+    for event in one_of_each() {
+        server.engine.note(event);
+    }
+    let scrape = scrape(&server).await;
+    assert!(!scrape.contains(SECRET), "{scrape}");
+}
+
+#[tokio::test]
+async fn an_application_with_a_path_per_session_does_not_flood_the_scraper() {
+    let server = server().await;
+    for number in 0..300 {
+        server
+            .engine
+            .register(&format!("path-{number}"), |_: &grove_engine::Session| grove_engine::Descriptor::new("status"));
+    }
+    server.alice().await.user().await;
+    let scrape = scrape(&server).await;
+    let paths = scrape.lines().filter(|line| line.starts_with("grove_evaluations_total{"));
+    assert!((200..=201).contains(&paths.count()), "{scrape}");
+    assert!(value(&scrape, r#"grove_evaluations_total{path="other"}"#).unwrap() >= 100.0, "{scrape}");
+}
+
+/// Name, type and labels of each metric of a scrape, as a monitoring system sees them.
+fn served(scrape: &str) -> BTreeMap<String, (String, String)> {
+    let types = scrape.lines().filter_map(|line| line.strip_prefix("# TYPE ")?.split_once(' '));
+    types
+        .map(|(name, kind)| {
+            let samples = scrape.lines().filter_map(|line| line.strip_prefix(name)?.split_once(['{', ' ']));
+            let labels = samples.filter(|(rest, _)| ["", "_total"].contains(rest)).find_map(|(_, rest)| {
+                rest.split_once('}').map(|(labels, _)| labels.split_once('=').unwrap().0.to_owned())
+            });
+            let name = if kind == "counter" { format!("{name}_total") } else { name.to_owned() };
+            (name, (kind.to_owned(), labels.unwrap_or_default()))
+        })
+        .collect()
+}
+
+/// The same of the table in the documentation.
+fn documented() -> BTreeMap<String, (String, String)> {
+    let rows = DOCS.lines().filter_map(|line| line.strip_prefix("| `grove_"));
+    rows.map(|row| {
+        let cells: Vec<_> = row.split('|').map(|cell| cell.trim().trim_matches('`').to_owned()).collect();
+        (format!("grove_{}", cells[0]), (cells[1].clone(), cells[2].clone()))
+    })
+    .collect()
+}
+
+#[tokio::test]
+async fn the_documentation_lists_what_is_served_and_nothing_else() {
+    let served = served(&scrape_of_everything().await);
+    assert!(served.len() > 25);
+    assert_eq!(documented(), served);
+}
+
+/// Families without a sample are not in a scrape, so the code is looked at as well.
+#[test]
+fn the_documentation_lists_every_name_in_the_code() {
+    let code = [include_str!("../../src/metrics/tally.rs"), include_str!("../../src/metrics/census.rs")].concat();
+    let code = code.split_whitespace().collect::<String>();
+    let registered = ["add(registry,\"", "gauge(\"", "counter(\"", "encode_descriptor(\""];
+    let rests = registered.iter().flat_map(|call| code.split(call).skip(1));
+    let names: Vec<_> = rests.map(|rest| rest.split('"').next().unwrap()).collect();
+    let documented: Vec<_> = documented().into_keys().collect();
+    assert_eq!(names.len(), documented.len(), "{names:?}");
+    for name in names {
+        let known = [format!("grove_{name}"), format!("grove_{name}_total")];
+        assert!(known.iter().any(|known| documented.contains(known)), "{name}");
+    }
+}

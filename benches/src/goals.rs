@@ -1,0 +1,78 @@
+//! What the figures ought to be. A figure is compared only under the conditions for which its goal was set.
+
+use crate::options::Change;
+use crate::row::Row;
+use crate::workload::{Likeness, Workload};
+
+/// One goal and what was measured for it.
+#[derive(Debug)]
+pub(crate) struct Goal {
+    pub(crate) what: &'static str,
+    pub(crate) at_most: f64,
+    pub(crate) measured: f64,
+}
+
+impl Goal {
+    pub(crate) fn is_met(&self) -> bool {
+        self.measured <= self.at_most
+    }
+}
+
+/// The goals that a row speaks to.
+pub(crate) fn of(row: &Row) -> Vec<Goal> {
+    if row.workload != Some(Workload::Inbox) {
+        return Vec::new();
+    }
+    match row.question.as_deref() {
+        Some("memory") => memory(row),
+        Some("refresh") => refresh(row),
+        Some("live") => live(row),
+        _ => Vec::new(),
+    }
+}
+
+fn goal(what: &'static str, at_most: f64, measured: Option<f64>) -> Option<Goal> {
+    Some(Goal { what, at_most, measured: measured? })
+}
+
+fn memory(row: &Row) -> Vec<Goal> {
+    let (sessions, active) = (f64::from(row.sessions.unwrap_or(0)), f64::from(row.active.unwrap_or(0)) / 100.0);
+    let per_active = match row.likeness {
+        _ if sessions < 10_000.0 => None,
+        Some(Likeness::Distinct) => goal("resident bytes, active, distinct", 9_000.0, row.rss_bytes_per_active),
+        Some(Likeness::Tenth) => goal("resident bytes, active, tenth", 2_000.0, row.rss_bytes_per_active),
+        Some(Likeness::One) => goal("resident bytes, active, one view", 1_000.0, row.rss_bytes_per_active),
+        None => None,
+    };
+    let all = row.rss_bytes_per_active.zip(row.heap_bytes_per_idle);
+    let all_mb = all.map(|(of_active, of_idle)| sessions * (active * of_active + (1.0 - active) * of_idle) / 1e6);
+    let hundred_thousand = (sessions, row.active, row.likeness) == (100_000.0, Some(10), Some(Likeness::Distinct));
+    let all_of_them = if hundred_thousand { goal("MB, 100,000 with a tenth active", 130.0, all_mb) } else { None };
+    let idle = if sessions >= 10_000.0 { goal("heap bytes, idle", 400.0, row.heap_bytes_per_idle) } else { None };
+    [per_active, idle, all_of_them].into_iter().flatten().collect()
+}
+
+fn refresh(row: &Row) -> Vec<Goal> {
+    if row.sessions.unwrap_or_default() < 10_000 {
+        return Vec::new();
+    }
+    let goal = match row.change {
+        Some(Change::Private) => goal("us, private change", 50.0, row.us_per_session),
+        Some(Change::Shared) => goal("us, shared change", 2.0, row.us_per_session),
+        Some(Change::Scoped) | None => None,
+    };
+    goal.into_iter().collect()
+}
+
+fn live(row: &Row) -> Vec<Goal> {
+    if row.connections.unwrap_or_default() < 5_000 {
+        return Vec::new();
+    }
+    // Only where all share one view is a connection's share not mostly its tree.
+    let bytes = (row.likeness == Some(Likeness::One)).then_some(row.rss_bytes_per_connection).flatten();
+    let goals = [
+        goal("resident bytes, live connection", 9_000.0, bytes),
+        goal("p99 ms, shared change, live", 250.0, row.p99_ms),
+    ];
+    goals.into_iter().flatten().collect()
+}

@@ -1,0 +1,30 @@
+//! Small sizes of every question: what a machine without a person looks at after each change.
+
+use super::plan::{Planned, planned};
+use super::{connect, live, memory, refresh};
+use crate::options::Asked;
+use crate::workload::{Likeness, Workload};
+
+pub(super) fn plan() -> Vec<Planned> {
+    let asked = |workload, likeness, sessions| Asked {
+        workload: Some(workload),
+        likeness: Some(likeness),
+        sessions: Some(sessions),
+        peer: likeness == Likeness::Distinct,
+        peer_sessions: 50,
+        ..Asked::default()
+    };
+    let mut plan = Vec::new();
+    for likeness in [Likeness::Distinct, Likeness::Tenth, Likeness::One] {
+        let inbox = asked(Workload::Inbox, likeness, 500);
+        plan.extend(planned(&inbox, &memory::cells(&inbox)));
+        plan.extend(planned(&inbox, &refresh::cells(&inbox, None)));
+        plan.extend(planned(&inbox, &connect::cells(&inbox)));
+    }
+    let mail = asked(Workload::Mail, Likeness::Distinct, 100);
+    plan.extend(planned(&mail, &memory::cells(&mail)));
+    plan.extend(planned(&mail, &refresh::cells(&mail, None)));
+    let crowd = asked(Workload::Inbox, Likeness::One, 200);
+    plan.extend(planned(&crowd, &live::cells(&crowd, None)));
+    plan
+}

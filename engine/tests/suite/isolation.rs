@@ -1,0 +1,324 @@
+//! No session ever sees or reaches anything of another, whatever is asked for in whatever order.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use grove_engine::testing::TestConsumer;
+use grove_engine::{Action, Descriptor, Engine, Invocation, Item, Outcome, Scope, Session, Source, WindowRequest};
+use parking_lot::Mutex;
+use proptest::prelude::*;
+use serde_json::{Value, json};
+
+use crate::apps::{at, engine, person, watching};
+
+const SESSIONS: usize = 50;
+
+/// A secret that only one session may see.
+fn marker(number: usize) -> String {
+    format!("<secret-of-{number:02}>")
+}
+
+/// The numbers of the sessions whose secret a text holds.
+fn markers(text: &str) -> Vec<usize> {
+    let found = text.split("<secret-of-").skip(1);
+    found.map(|rest| rest[..2].parse().unwrap()).collect()
+}
+
+fn session(number: usize) -> Session {
+    let session = person(&format!("s{number:02}"), &marker(number))
+        .with_attribute("org", format!("org-of-{}", number / 10))
+        .with_attribute("secret", marker(number))
+        .with_data(marker(number));
+    if number % 2 == 0 { session.with_permission(marker(number)).with_permission("act") } else { session }
+}
+
+/// Who ran which handler: the caller's number and the number that the path names.
+#[derive(Clone, Default)]
+struct Calls(Arc<Mutex<Vec<(usize, usize)>>>);
+
+fn number_of(session: &Session) -> usize {
+    markers(session.user().unwrap_or_default())[0]
+}
+
+/// Sources that read a session in every way that there is, and share what can be shared.
+fn serve(engine: &Engine) -> Calls {
+    let calls = Calls::default();
+    let note = Arc::clone(&calls.0);
+    let act = Action::new("act", move |call: Invocation<Value>| {
+        let caller = number_of(&call.session);
+        let named = call.path.split(|c: char| !c.is_ascii_digit()).rfind(|n| !n.is_empty()).map_or(caller, |n| n.parse().unwrap());
+        note.lock().push((caller, named));
+        json!({"caller": call.session.user()})
+    });
+    engine.register("by-user", |session: &Session| Descriptor::context().prop("user", session.user()));
+    engine.register("by-attribute", |session: &Session| Descriptor::group().prop("secret", session.attribute("secret")));
+    engine.register("by-data", |session: &Session| Descriptor::group().prop("data", session.data::<String>().cloned()));
+    engine.register("by-id", |session: &Session| Descriptor::group().summary(session.id().replace('s', "session ")));
+    engine.register("by-permissions", |session: &Session| {
+        let secret = session.permissions().into_iter().find(|name| name.starts_with('<')).unwrap_or_default().to_owned();
+        Descriptor::group().prop("permission", secret)
+    });
+    engine.register("shared", |session: &Session| Descriptor::group().prop("org", session.attribute("org")));
+    engine.register_async("later", |session: Session| async move {
+        tokio::task::yield_now().await;
+        Descriptor::group().prop("secret", session.attribute("secret"))
+    });
+    let (offered, loaded) = (act.clone(), act.clone());
+    let own = Source::new(move |session: &Session| {
+        let mine = number_of(session);
+        let shape = Descriptor::collection().item(Item::new(format!("thing-{mine:02}")).prop("of", marker(mine)).action(&act));
+        if session.can("act") { shape.action(&act) } else { shape }
+    })
+    .on_window(move |session: &Session, request: &WindowRequest| {
+        let mine = number_of(session);
+        let item = |at: u64| Item::new(format!("more-{at}-{mine:02}")).prop("of", marker(mine)).action(&offered);
+        (request.offset..request.offset + request.count.min(3)).map(item).collect::<Vec<_>>()
+    })
+    .on_item(move |session: &Session, path: &str| {
+        let mine = number_of(session);
+        let is_mine = path.ends_with(&format!("-{mine:02}"));
+        is_mine.then(|| Item::new(path.to_owned()).prop("of", marker(mine)).action(&loaded))
+    });
+    engine.register_source("things", own);
+    calls
+}
+
+/// Numbers that look random and are the same in every run.
+struct Random(u64);
+
+impl Random {
+    fn below(&mut self, limit: usize) -> usize {
+        self.0 = self.0.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+        (self.0 >> 33) as usize % limit
+    }
+
+    fn path(&mut self) -> String {
+        let paths = [
+            "/", "/by-user", "/by-attribute", "/by-data", "/by-id", "/by-permissions", "/shared", "/later", "/things",
+            "/own", "/tasks", "/nowhere",
+        ];
+        match self.below(3) {
+            0 => format!("/things/thing-{:02}", self.below(SESSIONS)),
+            1 => format!("/things/more-{}-{:02}", self.below(5), self.below(SESSIONS)),
+            _ => paths[self.below(paths.len())].to_owned(),
+        }
+    }
+
+    /// A message of any kind on any path.
+    fn message(&mut self) -> Value {
+        let path = self.path();
+        let depth = self.below(4) as i64 - 1;
+        match self.below(5) {
+            0 => json!({"type": "query", "id": "q", "path": path, "depth": depth}),
+            1 => json!({"type": "query", "id": "q", "path": path, "window": [self.below(9), self.below(9)]}),
+            2 => json!({"type": "invoke", "id": "i", "path": path, "action": "act", "params": {"as": marker(self.below(SESSIONS)).len()}}),
+            3 => json!({"type": "unsubscribe", "id": format!("sub-{}", self.below(6))}),
+            _ => json!({"type": "query", "id": "q", "path": path, "session": format!("s{:02}", self.below(SESSIONS)), "user": "x"}),
+        }
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn fifty_sessions_never_receive_a_foreign_secret_nor_run_a_foreign_handler() {
+    let engine = engine();
+    let calls = serve(&engine);
+    let mut random = Random(7);
+    let mut consumers = Vec::new();
+    for number in 0..SESSIONS {
+        consumers.push(TestConsumer::connect(&engine, session(number)).await);
+        let secret = marker(number);
+        let source = Source::new(move |_: &Session| Descriptor::status().prop("own", secret.as_str()));
+        engine.register_for(&format!("s{number:02}"), "own", source).unwrap();
+    }
+    let (mut own, mut frames) = (0, 0);
+    for round in 0..60 {
+        for consumer in &mut consumers {
+            if random.below(3) == 0 {
+                consumer.start_subscription(json!({"path": random.path(), "depth": random.below(4) as i64 - 1}));
+            }
+            for _ in 0..2 {
+                consumer.send(&random.message());
+            }
+        }
+        match round % 4 {
+            0 => drop(engine.refresh(Scope::all())),
+            1 => drop(engine.refresh(Scope::user(marker(random.below(SESSIONS))))),
+            2 => {
+                let number = random.below(SESSIONS);
+                engine.update_session(&session(number).with_attribute("round", round.to_string()));
+            }
+            _ => {
+                // A socket is lost and comes back.
+                let number = random.below(SESSIONS);
+                consumers[number] = TestConsumer::connect(&engine, session(number)).await;
+            }
+        }
+        for (number, consumer) in consumers.iter_mut().enumerate() {
+            for message in consumer.settled().await {
+                let text = message.to_string();
+                let seen = markers(&text);
+                assert!(seen.iter().all(|of| *of == number), "{number} received {text}");
+                own += seen.len();
+                frames += 1;
+            }
+        }
+    }
+    assert!(own > 1_000 && frames > 3_000, "{own} own secrets in {frames} frames: the test looks at something");
+    let calls = calls.0.lock();
+    assert!(calls.len() > 20, "{} calls", calls.len());
+    assert!(calls.iter().all(|(caller, named)| caller == named), "{calls:?}");
+}
+
+#[tokio::test]
+async fn another_sessions_node_is_as_if_it_did_not_exist() {
+    let engine = engine();
+    let calls = serve(&engine);
+    let (mut alice, _) = watching(&engine, session(1)).await;
+    let (_bob, _) = watching(&engine, session(2)).await;
+    for path in ["/things/thing-02", "/things/more-0-02", "/things/thing-99"] {
+        let (mut query, mut invoke) =
+            (alice.query_with(json!({"path": path})).await, alice.invoke(path, "act", Value::Null).await);
+        query["id"].take();
+        invoke["id"].take();
+        let nowhere = (
+            json!({"type": "error", "id": null, "error": {"code": "not_found", "message": "there is no such path"}}),
+            json!({"type": "result", "id": null, "status": "error", "error": {"code": "not_found", "message": "there is no such path"}}),
+        );
+        assert_eq!((query, invoke), nowhere, "{path}");
+    }
+    assert!(calls.0.lock().is_empty());
+}
+
+#[tokio::test]
+async fn equal_looking_actions_of_two_sessions_run_their_own_handlers() {
+    // Each session's node offers an action that looks like the other's and acts for its own owner.
+    let engine = engine();
+    engine.register("mine", |session: &Session| {
+        let owner = session.user().unwrap_or_default().to_owned();
+        Descriptor::status().action(&Action::new("who", move |_: Invocation<()>| Outcome::data(owner.as_str())))
+    });
+    let mut consumers = BTreeMap::new();
+    for user in ["alice", "bob", "zoe"] {
+        consumers.insert(user, watching(&engine, person(user, user)).await.0);
+    }
+    engine.refresh_now(Scope::all()).await;
+    for (user, consumer) in &mut consumers {
+        assert_eq!(consumer.invoke("/mine", "who", Value::Null).await["data"], *user);
+    }
+}
+
+/// What a descriptor asks next: it depends on what it was answered before.
+#[derive(Debug, Clone)]
+struct Asker {
+    questions: Vec<u8>,
+    length: usize,
+}
+
+const NAMES: [&str; 4] = ["org", "team", "role", "plan"];
+
+impl Asker {
+    /// Asks its questions, and says what it was answered.
+    fn ask(&self, session: &Session) -> Vec<String> {
+        let mut state = 0_usize;
+        let mut heard = Vec::new();
+        for _ in 0..self.length {
+            let question = self.questions[state % self.questions.len()];
+            let answer = match question % 12 {
+                kind @ 0..=3 => format!("{:?}", session.attribute(NAMES[usize::from(kind)])),
+                kind @ 4..=7 => format!("{}", session.can(NAMES[usize::from(kind - 4)])),
+                8 => format!("{:?}", session.user()),
+                9 => format!("{:?}", session.project()),
+                10 => format!("{:?}", session.attributes()),
+                _ => format!("{:?}", session.permissions()),
+            };
+            state = answer.bytes().fold(state * 31 + usize::from(question), |hash, byte| hash.wrapping_mul(33) ^ usize::from(byte));
+            heard.push(format!("{question}: {answer}"));
+            if state % 7 == 0 {
+                break;
+            }
+        }
+        heard
+    }
+}
+
+fn asker() -> impl Strategy<Value = Asker> {
+    (prop::collection::vec(any::<u8>(), 1..20), 0_usize..6).prop_map(|(questions, length)| Asker { questions, length })
+}
+
+/// A session with few values for everything, so that many are alike in part.
+fn some_session() -> impl Strategy<Value = Session> {
+    let value = prop::sample::select(vec!["x", "y", "z"]);
+    let attributes = prop::collection::btree_map(prop::sample::select(NAMES.to_vec()), value.clone(), 0..4);
+    let permissions = prop::collection::btree_set(prop::sample::select(NAMES.to_vec()), 0..4);
+    (prop::option::of(value.clone()), prop::option::of(value), attributes, permissions).prop_map(
+        |(user, project, attributes, permissions)| {
+            let mut session = Session::new("").with_permissions(permissions);
+            if let Some(user) = user {
+                session = session.with_user(user);
+            }
+            if let Some(project) = project {
+                session = session.with_project(project);
+            }
+            attributes.into_iter().fold(session, |session, (name, value)| session.with_attribute(name, value))
+        },
+    )
+}
+
+/// The same claims under an id of its own.
+fn with_id(session: &Session, number: usize) -> Session {
+    let mut named = Session::new(format!("s{number}")).with_permissions(session.permissions());
+    if let Some(user) = session.user() {
+        named = named.with_user(user);
+    }
+    if let Some(project) = session.project() {
+        named = named.with_project(project);
+    }
+    session.attributes().into_iter().fold(named, |named, (name, value)| named.with_attribute(name, value))
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 64, failure_persistence: None, ..ProptestConfig::default() })]
+
+    #[test]
+    fn whatever_descriptors_read_in_whatever_order_each_session_gets_what_it_would_get_alone(
+        askers in prop::collection::vec(asker(), 1..4),
+        sessions in prop::collection::vec(some_session(), 1..40),
+    ) {
+        let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap();
+        runtime.block_on(async {
+            let engine = crate::apps::engine_with(|config| config.pass_threads = 4);
+            for (number, asker) in askers.iter().enumerate() {
+                let (here, there) = (asker.clone(), asker.clone());
+                engine.register(&format!("n{number}"), move |session: &Session| {
+                    Descriptor::group().prop("heard", here.ask(session))
+                });
+                engine.register_async(&format!("m{number}"), move |session: Session| {
+                    let asker = there.clone();
+                    async move {
+                        tokio::task::yield_now().await;
+                        Descriptor::group().prop("heard", asker.ask(&session))
+                    }
+                });
+            }
+            let mut consumers = Vec::new();
+            for (number, session) in sessions.iter().enumerate() {
+                consumers.push(watching(&engine, with_id(session, number)).await);
+            }
+            // Once as first trees, and once all in one pass.
+            for round in 0..2 {
+                for ((consumer, id), session) in consumers.iter_mut().zip(&sessions) {
+                    consumer.settled().await;
+                    for (number, asker) in askers.iter().enumerate() {
+                        let alone = json!(asker.ask(session));
+                        let tree = if round == 0 { consumer.tree(id).clone() } else { consumer.query("/").await };
+                        assert_eq!(at(&tree, &format!("n{number}"))["properties"]["heard"], alone);
+                        assert_eq!(at(&tree, &format!("m{number}"))["properties"]["heard"], alone);
+                    }
+                }
+                engine.refresh_now(Scope::all()).await;
+            }
+            let evaluated: u64 = engine.stats().evaluations.iter().filter(|(path, _)| path.starts_with("/n")).map(|(_, runs)| runs).sum();
+            assert!(evaluated <= 2 * (askers.len() * sessions.len()) as u64, "never more often than for each alone");
+        });
+    }
+}
