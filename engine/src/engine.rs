@@ -299,7 +299,7 @@ impl Engine {
     pub fn register_for(&self, session: &str, path: &str, mut source: Source) -> Result<(), RegisterError> {
         let path = registrable(path)?;
         self.core.passes.runs.count(&path, &mut source);
-        self.set_own(session, path, Some(Arc::new(source)))
+        self.set_own(session, &path, Some(Arc::new(source)))
     }
 
     /// Hides a path from one session alone, whether everybody has it or only this session.
@@ -310,7 +310,7 @@ impl Engine {
         let path = registrable(path)?;
         // The root is always there; hidden, it is bare.
         let instead = path.is_empty().then(|| Arc::new(Source::new(|_: &Session| crate::Descriptor::default())));
-        self.set_own(session, path, instead)
+        self.set_own(session, &path, instead)
     }
 
     /// Gives a session what everybody has at a path, or its instance, after [`Engine::register_for`] or
@@ -326,10 +326,10 @@ impl Engine {
         Ok(())
     }
 
-    fn set_own(&self, session: &str, path: Text, source: Option<Arc<Source>>) -> Result<(), RegisterError> {
+    fn set_own(&self, session: &str, path: &Text, source: Option<Arc<Source>>) -> Result<(), RegisterError> {
         let slot = self.core.table.get(session).ok_or(RegisterError::NoSession)?;
         slot.set_own(path.clone(), source);
-        self.core.refresh_own(&slot, &path);
+        self.core.refresh_own(&slot, path);
         Ok(())
     }
 
@@ -373,8 +373,9 @@ impl Engine {
     }
 
     /// Ends sessions at once (1008), and keeps them out from now on. Answers how many were open.
+    #[expect(clippy::needless_pass_by_value, reason = "written as `revoke(Revocation::user(..))`")]
     pub fn revoke(&self, revocation: Revocation) -> usize {
-        self.core.revoke(revocation)
+        self.core.revoke(&revocation)
     }
 
     /// Lets whom a revocation barred come back. False if it barred nobody.

@@ -133,10 +133,10 @@ impl Core {
     }
 
     /// Ends all sessions that a revocation means, and keeps them out.
-    pub(crate) fn revoke(&self, revocation: Revocation) -> usize {
+    pub(crate) fn revoke(&self, revocation: &Revocation) -> usize {
         // Barred before it looks who is there: whoever opens a session meanwhile looks again afterwards.
         self.revoked.bar(revocation.clone());
-        let slots = match &revocation {
+        let slots = match revocation {
             Revocation::Session(id) => self.table.get(id).into_iter().collect(),
             Revocation::User(user) => self.table.of_user(user),
             Revocation::Attribute(name, value) => self.table.with_attribute(name, value),

@@ -49,14 +49,17 @@ struct Tally {
     committed: AtomicUsize,
 }
 
+/// What an async source rendered, and for which claims.
+type Awaited = (Arc<Context>, Rendered);
+
 /// One pass: its place in the order of passes, and what its sessions share.
 #[derive(Debug)]
 struct Pass {
     ticket: u64,
     /// By the source's number.
     traces: Mutex<HashMap<u64, Arc<SourceTrace>>>,
-    /// Results of async sources and for which claims, by slot (the pass holds it) and the source's number.
-    awaited: Mutex<HashMap<(usize, u64), (Arc<Context>, Rendered)>>,
+    /// Results of async sources, by slot (the pass holds it) and the source's number.
+    awaited: Mutex<HashMap<(usize, u64), Awaited>>,
     tally: Tally,
 }
 

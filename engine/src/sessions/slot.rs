@@ -68,7 +68,7 @@ struct State {
     current: Option<Versioned>,
     links: SmallVec<[Arc<Link>; 1]>,
     /// Where subscriptions of connections that ended stood; mostly absent.
-    kept: Option<Box<VecDeque<Kept>>>,
+    kept: Vec<Kept>,
     /// What only this session has; most have nothing.
     own: Option<Box<Own>>,
     turn: Turn,
@@ -103,6 +103,9 @@ pub(crate) enum Watch {
     Kept,
 }
 
+/// Everybody's layout, and that layout with a session's own sources laid over it.
+type Overlay = (Arc<Layout>, Arc<Layout>);
+
 /// What only one session has.
 #[derive(Debug, Default)]
 struct Own {
@@ -111,7 +114,7 @@ struct Own {
     /// What was registered for it alone, over its instance; `None` hides a path.
     sources: BTreeMap<Text, Option<Arc<Source>>>,
     /// Everybody's layout with `instance` and `sources` laid over it, and the layout from which it was made.
-    layout: Option<(Arc<Layout>, Arc<Layout>)>,
+    layout: Option<Overlay>,
     tasks: BTreeMap<Text, Arc<TaskState>>,
     /// Tasks that ended and are still shown, the oldest first.
     ended: VecDeque<Text>,
@@ -204,7 +207,7 @@ impl Slot {
             context,
             current: None,
             links: SmallVec::new(),
-            kept: None,
+            kept: Vec::new(),
             own: None,
             turn: Turn::Free,
             ticket: 0,
@@ -404,10 +407,9 @@ impl Slot {
         if state.closed || state.current.is_none() || kept.is_empty() {
             return;
         }
-        let all = state.kept.get_or_insert_default();
-        all.extend(kept);
-        let over = all.len().saturating_sub(KEPT);
-        let dropped: Vec<Kept> = all.drain(..over).collect();
+        state.kept.extend(kept);
+        let over = state.kept.len().saturating_sub(KEPT);
+        let dropped: Vec<Kept> = state.kept.drain(..over).collect();
         drop(state);
         drop(dropped);
     }
@@ -415,18 +417,13 @@ impl Slot {
     /// Takes where a consumer's copy stands, if it is still known.
     pub(crate) fn kept(&self, view: &ViewOptions, version: u64) -> Option<Kept> {
         let mut state = self.state.lock();
-        let all = state.kept.as_mut()?;
-        let at = all.iter().position(|kept| kept.serves(view, version))?;
-        let kept = all.remove(at);
-        if all.is_empty() {
-            state.kept = None;
-        }
-        kept
+        let at = state.kept.iter().position(|kept| kept.serves(view, version))?;
+        Some(state.kept.swap_remove(at))
     }
 
     /// Forgets where subscriptions stood; their time is up.
     pub(crate) fn forget_kept(&self) {
-        let kept = self.state.lock().kept.take();
+        let kept = std::mem::take(&mut self.state.lock().kept);
         drop(kept);
     }
 
@@ -443,7 +440,7 @@ impl Slot {
         if state.idle_since_ms.is_none() || !matches!(state.turn, Turn::Free) {
             return false;
         }
-        let (current, kept) = (state.current.take(), state.kept.take());
+        let (current, kept) = (state.current.take(), std::mem::take(&mut state.kept));
         drop(state);
         // Fragments are freed outside the lock.
         drop(kept);
@@ -454,7 +451,7 @@ impl Slot {
     pub(crate) fn close(&self) -> Closed {
         let mut state = self.state.lock();
         state.closed = true;
-        let (current, kept, own) = (state.current.take(), state.kept.take(), state.own.take());
+        let (current, kept, own) = (state.current.take(), std::mem::take(&mut state.kept), state.own.take());
         let links = std::mem::take(&mut state.links);
         drop(state);
         drop((current, kept));
@@ -547,7 +544,7 @@ impl State {
         }
     }
 
-    fn edit_own<T>(&mut self, change: impl FnOnce(&mut Own) -> T) -> (T, Option<(Arc<Layout>, Arc<Layout>)>) {
+    fn edit_own<T>(&mut self, change: impl FnOnce(&mut Own) -> T) -> (T, Option<Overlay>) {
         let own = self.own.get_or_insert_default();
         let replaced = (change(own), own.layout.take());
         if own.is_empty() {

@@ -94,7 +94,7 @@ async fn what_is_malformed_is_a_bad_request_and_the_connection_goes_on() {
             id,
             "{text}: the id as it came, and none instead of null"
         );
-        assert!(answer["id"].is_null() == !answer.as_object().unwrap().contains_key("id"), "{text}: {answer}");
+        assert!(answer["id"].is_null() != answer.as_object().unwrap().contains_key("id"), "{text}: {answer}");
     }
     assert_eq!((calls.load(Ordering::SeqCst), engine.stats().subscriptions), (0, 0));
     assert_eq!(answers(&engine, &consumer, r#"{"type":"query","id":"q","path":"/n"}"#).await[0]["tree"]["id"], "n");

@@ -15,7 +15,7 @@ async fn an_event_reaches_every_connection_of_its_scope_and_nobody_else() {
     assert_eq!(engine.emit(Scope::user("alice"), "ding", Some(&json!({"n": 1}))), 3);
     let event = json!({"type": "event", "name": "ding", "data": {"n": 1}});
     for consumer in [&mut first, &mut second, &mut third] {
-        assert_eq!(consumer.settled().await, [event.clone()]);
+        assert_eq!(consumer.settled().await, std::slice::from_ref(&event));
     }
     assert_eq!(bob.settled().await, Vec::<Value>::new());
     assert_eq!(engine.emit(Scope::session("nobody"), "ding", None), 0);

@@ -12,6 +12,7 @@ mod faults;
 mod hello;
 mod invoking;
 mod isolation;
+mod laws;
 mod limits;
 mod many_users;
 mod patches;

@@ -1,0 +1,699 @@
+//! Laws that hold for every tree, every edit and every view, tried on random ones.
+//!
+//! The expected trees come from a small model of an application and from a reference projection over plain JSON that is
+//! written here, by the letter of the contract (1.4, 2.1, 2.3), and shares no code with the engine.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::{Arc, LazyLock};
+
+use grove_engine::testing::TestConsumer;
+use grove_engine::{Action, ContentRef, Descriptor, Engine, Invocation, Item, Scope, Session, Source, WindowRequest};
+use parking_lot::Mutex;
+use proptest::prelude::*;
+use proptest::sample::{select, subsequence};
+use serde_json::{Map, Value, json};
+
+use crate::apps::engine;
+
+// ---------------------------------------------------------------- the model of an application
+
+/// A node as the tests know it.
+#[derive(Debug, Clone)]
+struct Shape {
+    kind: &'static str,
+    props: Option<Vec<(&'static str, Value)>>,
+    summary: Option<&'static str>,
+    salience: Option<f64>,
+    pinned: Option<bool>,
+    extra: Option<Value>,
+    /// Which of the fixed actions it offers.
+    actions: Vec<usize>,
+    content: Option<&'static str>,
+    items: Vec<(&'static str, Shape)>,
+    inline: Vec<(&'static str, Shape)>,
+}
+
+const IDS: [&str; 7] = ["a", "b", "c", "d", "e", "f f", "0"];
+const KINDS: [&str; 4] = ["group", "status", "collection", "x"];
+const KEYS: [&str; 8] = ["k", "l", "a/b", "~", "~1", "", "properties", "meta"];
+
+/// Actions live as long as the tests: the engine tells them apart by their declaration.
+static ACTIONS: LazyLock<[Action; 3]> = LazyLock::new(|| {
+    let act = |name: &'static str| Action::new(name, |_: Invocation<()>| ());
+    [act("open"), act("close").label("Close"), act("burn").dangerous(true)]
+});
+
+fn wire_action(at: usize) -> Value {
+    [json!({"action": "open"}), json!({"action": "close", "label": "Close"}), json!({"action": "burn", "dangerous": true})]
+        [at]
+        .clone()
+}
+
+fn value() -> impl Strategy<Value = Value> {
+    select(vec![
+        Value::Null,
+        json!(0),
+        json!(1),
+        json!(-7),
+        json!(0.5),
+        json!(true),
+        json!(false),
+        json!(""),
+        json!("text"),
+        json!("<ü\"\\\n>"),
+        json!([]),
+        json!({}),
+        json!([1, null, {"k": null}]),
+        json!({"k": {"l": 1, "a/b": [true]}}),
+        json!(u64::MAX),
+    ])
+}
+
+fn shape(levels: u32) -> BoxedStrategy<Shape> {
+    let props = prop::option::weighted(0.8, prop::collection::vec((select(KEYS.to_vec()), value()), 0..4));
+    let meta = (
+        prop::option::of(select(vec!["s", "another"])),
+        prop::option::of(select(vec![0.0, 0.2, 0.5, 0.7, 1.0])),
+        prop::option::weighted(0.2, any::<bool>()),
+        prop::option::weighted(0.2, value().prop_filter("null is absent", |value| !value.is_null())),
+    );
+    let actions = prop_oneof![3 => Just(Vec::new()), 2 => subsequence(vec![0, 1, 2], 1..=3).prop_shuffle()];
+    let content = prop::option::weighted(0.2, select(vec!["c", "d"]));
+    let below = if levels == 0 {
+        Just((Vec::new(), Vec::new())).boxed()
+    } else {
+        let some = move || {
+            let ids = subsequence(IDS.to_vec(), 0..=4).prop_shuffle();
+            ids.prop_flat_map(move |ids| {
+                let shapes = prop::collection::vec(shape(levels - 1), ids.len());
+                shapes.prop_map(move |shapes| ids.iter().copied().zip(shapes).collect::<Vec<_>>())
+            })
+        };
+        (some(), some()).boxed()
+    };
+    (select(KINDS.to_vec()), props, meta, actions, content, below)
+        .prop_map(|(kind, props, (summary, salience, pinned, extra), actions, content, (items, inline))| {
+            // One id stands once among siblings, and a key once among properties.
+            let taken: BTreeSet<_> = items.iter().map(|(id, _)| *id).collect();
+            let inline = inline.into_iter().filter(|(id, _)| !taken.contains(id)).collect();
+            let props = props.map(|props| {
+                let mut once: Vec<(&'static str, Value)> = Vec::new();
+                for (key, value) in props {
+                    match once.iter_mut().find(|(known, _)| *known == key) {
+                        Some(entry) => entry.1 = value,
+                        None => once.push((key, value)),
+                    }
+                }
+                once
+            });
+            Shape { kind, props, summary, salience, pinned, extra, actions, content, items, inline }
+        })
+        .boxed()
+}
+
+impl Shape {
+    fn descriptor(&self) -> Descriptor {
+        let mut out = Descriptor::new(self.kind);
+        if let Some(props) = &self.props {
+            out = out.props(props.iter().map(|(key, value)| (*key, value.clone())));
+        }
+        if let Some(summary) = self.summary {
+            out = out.summary(summary);
+        }
+        if let Some(salience) = self.salience {
+            out = out.salience(salience);
+        }
+        if let Some(pinned) = self.pinned {
+            out = out.pinned(pinned);
+        }
+        if let Some(extra) = &self.extra {
+            out = out.meta("extra", extra.clone());
+        }
+        if let Some(content) = self.content {
+            out = out.content_ref(ContentRef::text("text/plain", content).uri("x:y"));
+        }
+        out = out.actions(self.actions.iter().map(|at| &ACTIONS[*at]));
+        out = out.items(self.items.iter().map(|(id, shape)| shape.item(id)));
+        self.inline.iter().fold(out, |out, (id, shape)| out.child(*id, shape.descriptor()))
+    }
+
+    fn item(&self, id: &str) -> Item {
+        // An item is built by the same words; its type is always `item`.
+        let mut out = Item::new(id);
+        if let Some(props) = &self.props {
+            out = out.props(props.iter().map(|(key, value)| (*key, value.clone())));
+        }
+        if let Some(summary) = self.summary {
+            out = out.summary(summary);
+        }
+        if let Some(salience) = self.salience {
+            out = out.salience(salience);
+        }
+        if let Some(pinned) = self.pinned {
+            out = out.pinned(pinned);
+        }
+        if let Some(extra) = &self.extra {
+            out = out.meta("extra", extra.clone());
+        }
+        if let Some(content) = self.content {
+            out = out.content_ref(ContentRef::text("text/plain", content).uri("x:y"));
+        }
+        out = out.actions(self.actions.iter().map(|at| &ACTIONS[*at]));
+        out = out.items(self.items.iter().map(|(id, shape)| shape.item(id)));
+        self.inline.iter().fold(out, |out, (id, shape)| out.child(*id, shape.descriptor()))
+    }
+
+    /// The whole node as the contract wants it (2.1).
+    fn wire(&self, id: &str, kind: &str) -> Value {
+        let mut node = json!({"id": id, "type": kind});
+        if let Some(props) = &self.props {
+            node["properties"] = props.iter().map(|(key, value)| ((*key).to_owned(), value.clone())).collect();
+        }
+        let mut meta = Map::new();
+        if let Some(summary) = self.summary {
+            meta.insert("summary".to_owned(), json!(summary));
+        }
+        if let Some(salience) = self.salience {
+            meta.insert("salience".to_owned(), json!(salience));
+        }
+        if let Some(pinned) = self.pinned {
+            meta.insert("pinned".to_owned(), json!(pinned));
+        }
+        if let Some(extra) = &self.extra {
+            meta.insert("extra".to_owned(), extra.clone());
+        }
+        if !meta.is_empty() {
+            node["meta"] = Value::Object(meta);
+        }
+        if !self.actions.is_empty() {
+            node["affordances"] = self.actions.iter().map(|at| wire_action(*at)).collect();
+        }
+        if let Some(content) = self.content {
+            node["content_ref"] = json!({"type": "text", "mime": "text/plain", "uri": "x:y", "summary": content});
+        }
+        let items = self.items.iter().map(|(id, shape)| shape.wire(id, "item"));
+        let inline = self.inline.iter().map(|(id, shape)| shape.wire(id, shape.kind));
+        set_children(&mut node, items.chain(inline).collect());
+        node
+    }
+}
+
+// ---------------------------------------------------------------- the reference
+
+fn children(node: &Value) -> &[Value] {
+    node["children"].as_array().map(Vec::as_slice).unwrap_or_default()
+}
+
+fn set_children(node: &mut Value, children: Vec<Value>) {
+    let fields = node.as_object_mut().unwrap();
+    fields.shift_remove("children");
+    if !children.is_empty() {
+        fields.insert("children".to_owned(), Value::Array(children));
+    }
+}
+
+fn id_of(node: &Value) -> &str {
+    node["id"].as_str().unwrap()
+}
+
+/// The registered shapes as one tree (2.3).
+fn assemble(sources: &BTreeMap<Vec<&str>, Shape>, at: &[&str], inline: Option<Value>) -> Value {
+    let id = at.last().copied().unwrap_or("app");
+    let mut node = match (sources.get(at), inline) {
+        (Some(shape), _) => shape.wire(id, shape.kind),
+        (None, Some(inline)) => inline,
+        (None, None) => json!({"id": id, "type": "group"}),
+    };
+    if at.is_empty() {
+        // The root keeps its id, type and label, whatever is registered for it.
+        node["type"] = json!("root");
+        let mut props = Map::from_iter([("label".to_owned(), json!("App"))]);
+        props.extend(node["properties"].as_object().cloned().unwrap_or_default());
+        node["properties"] = Value::Object(props);
+    }
+    let longer = sources.keys().filter(|path| path.len() > at.len() && path.starts_with(at));
+    let below: BTreeSet<&str> = longer.map(|path| path[at.len()]).collect();
+    let step = |id: &str| at.iter().copied().chain(below.get(id).copied()).collect::<Vec<_>>();
+    let own: Vec<Value> = children(&node).to_vec();
+    let known: BTreeSet<String> = own.iter().map(|child| id_of(child).to_owned()).collect();
+    let own = own.into_iter().map(|child| {
+        let id = id_of(&child).to_owned();
+        if below.contains(id.as_str()) { assemble(sources, &step(&id), Some(child)) } else { child }
+    });
+    let registered = below.iter().filter(|id| !known.contains(**id)).map(|id| assemble(sources, &step(id), None));
+    let all = own.chain(registered).collect();
+    set_children(&mut node, all);
+    node
+}
+
+/// What a consumer asks to see.
+#[derive(Debug, Clone)]
+struct View {
+    path: &'static str,
+    depth: Option<i64>,
+    types: Option<Vec<&'static str>>,
+    min_salience: Option<f64>,
+    max_nodes: Option<i64>,
+}
+
+fn view() -> impl Strategy<Value = View> {
+    let paths = vec!["/", "", "/a", "/a/b", "/b", "/e", "/e/0", "a/c/", "/app/a", "/app", "/a/f f", "/0"];
+    (
+        select(paths),
+        prop::option::of(select(vec![-1, 0, 1, 2, 3])),
+        prop::option::weighted(0.3, subsequence([KINDS.as_slice(), &["item"]].concat(), 0..=5)),
+        prop::option::weighted(0.3, select(vec![0.2, 0.5, 0.6, 1.0])),
+        prop::option::weighted(0.4, select(vec![-1, 0, 1, 3, 5, 8, 13])),
+    )
+        .prop_map(|(path, depth, types, min_salience, max_nodes)| View { path, depth, types, min_salience, max_nodes })
+}
+
+impl View {
+    fn options(&self) -> Value {
+        let mut options = json!({"path": self.path});
+        if let Some(depth) = self.depth {
+            options["depth"] = json!(depth);
+        }
+        if let Some(types) = &self.types {
+            options["filter"]["types"] = json!(types);
+        }
+        if let Some(least) = self.min_salience {
+            options["filter"]["min_salience"] = json!(least);
+        }
+        if let Some(nodes) = self.max_nodes {
+            options["max_nodes"] = json!(nodes);
+        }
+        options
+    }
+
+    /// The view of a whole tree by the letter of contract 1.3 and 1.4; null if there is no such path.
+    fn of(&self, root: &Value) -> Value {
+        let Some(node) = resolve(root, self.path) else { return Value::Null };
+        let mut node = node.clone();
+        self.filter(&mut node);
+        if let Some(depth) = self.depth.filter(|depth| *depth >= 0) {
+            truncate(&mut node, depth);
+        }
+        if let Some(nodes) = self.max_nodes {
+            compact(&mut node, usize::try_from(nodes).unwrap_or(0));
+        }
+        node
+    }
+
+    fn filter(&self, node: &mut Value) {
+        let keeps = |child: &Value| {
+            self.min_salience.is_none_or(|least| child["meta"]["salience"].as_f64().unwrap_or(0.5) >= least)
+                && self.types.as_ref().is_none_or(|types| types.contains(&child["type"].as_str().unwrap()))
+        };
+        let mut kept: Vec<Value> = children(node).iter().filter(|child| keeps(child)).cloned().collect();
+        kept.iter_mut().for_each(|child| self.filter(child));
+        set_children(node, kept);
+    }
+}
+
+/// From the root; if that fails, without the root's own id in front.
+fn resolve<'t>(root: &'t Value, path: &str) -> Option<&'t Value> {
+    let segments: Vec<&str> = path.split('/').filter(|segment| !segment.is_empty()).collect();
+    let walk = |segments: &[&str]| {
+        segments.iter().try_fold(root, |node, id| children(node).iter().find(|child| id_of(child) == *id))
+    };
+    walk(&segments).or_else(|| segments.first().filter(|first| **first == "app").and_then(|_| walk(&segments[1..])))
+}
+
+fn set_meta(node: &mut Value, name: &str, value: Value) {
+    node["meta"][name] = value;
+}
+
+fn truncate(node: &mut Value, depth: i64) {
+    if children(node).is_empty() {
+        return;
+    }
+    if depth > 0 {
+        let mut kept = children(node).to_vec();
+        kept.iter_mut().for_each(|child| truncate(child, depth - 1));
+        set_children(node, kept);
+        return;
+    }
+    let count = children(node).len() as u64;
+    let known = node["meta"]["total_children"].as_u64().unwrap_or(0);
+    let fields = node.as_object_mut().unwrap();
+    fields.retain(|name, _| ["id", "type", "meta"].contains(&name.as_str()));
+    set_meta(node, "total_children", json!(known.max(count)));
+}
+
+fn count(node: &Value) -> usize {
+    1 + children(node).iter().map(count).sum::<usize>()
+}
+
+/// A node that may be collapsed: where it is, by indexes from the root, and its score.
+struct Candidate {
+    place: Vec<usize>,
+    score: f64,
+}
+
+fn compact(root: &mut Value, budget: usize) {
+    if count(root) <= budget {
+        return;
+    }
+    let mut candidates = Vec::new();
+    find_candidates(root, &mut Vec::new(), false, &mut candidates);
+    // Ascending score; a stable sort keeps pre-order among equals.
+    candidates.sort_by(|one, other| one.score.total_cmp(&other.score));
+    for Candidate { place, .. } in candidates {
+        if count(root) <= budget {
+            break;
+        }
+        // A collapsed ancestor has taken it away already.
+        if let Some(node) = place.iter().try_fold(&mut *root, |node, at| node["children"].as_array_mut()?.get_mut(*at)) {
+            collapse(node);
+        }
+    }
+}
+
+fn holds_pinned(node: &Value) -> bool {
+    node["meta"]["pinned"] == true || children(node).iter().any(holds_pinned)
+}
+
+fn find_candidates(node: &Value, place: &mut Vec<usize>, under_pinned: bool, found: &mut Vec<Candidate>) {
+    let descendants = count(node) - 1;
+    if place.len() >= 2 && descendants > 0 && !under_pinned && !holds_pinned(node) {
+        let salience = node["meta"]["salience"].as_f64().unwrap_or(0.5);
+        let score = salience - place.len() as f64 * 0.03 - descendants as f64 * 0.001;
+        found.push(Candidate { place: place.clone(), score });
+    }
+    let under_pinned = under_pinned || node["meta"]["pinned"] == true;
+    for (at, child) in children(node).iter().enumerate() {
+        place.push(at);
+        find_candidates(child, place, under_pinned, found);
+        place.pop();
+    }
+}
+
+fn collapse(node: &mut Value) {
+    let count = children(node).len() as u64;
+    let known = node["meta"]["total_children"].as_u64().unwrap_or(0);
+    let fields = node.as_object_mut().unwrap();
+    fields.shift_remove("children");
+    fields.shift_remove("content_ref");
+    set_meta(node, "total_children", json!(known.max(count)));
+    if node["meta"]["summary"].is_null() {
+        set_meta(node, "summary", json!(format!("{count} children")));
+    }
+}
+
+/// A list of no children says the same as no list.
+fn normal(node: &Value) -> Value {
+    let mut node = node.clone();
+    if node.is_object() {
+        let kept = children(&node).iter().map(normal).collect();
+        set_children(&mut node, kept);
+    }
+    node
+}
+
+// ---------------------------------------------------------------- an application that changes
+
+const PATHS: [&str; 9] = ["", "a", "a/b", "a/c/d", "b", "e", "e/0/b", "0", "a/f f"];
+
+/// What an application does between two looks at it.
+#[derive(Debug, Clone)]
+enum Edit {
+    /// Changes what a path shows, and registers it if need be.
+    Show(usize, Shape),
+    Unregister(usize),
+    /// The children of a path are put in another order, and some go.
+    Reorder(usize, Vec<usize>),
+}
+
+fn edit() -> impl Strategy<Value = Edit> {
+    let path = 0..PATHS.len();
+    prop_oneof![
+        5 => (path.clone(), shape(2)).prop_map(|(path, shape)| Edit::Show(path, shape)),
+        1 => path.clone().prop_map(Edit::Unregister),
+        3 => (path, prop::collection::vec(0_usize..8, 0..8)).prop_map(|(path, order)| Edit::Reorder(path, order)),
+    ]
+}
+
+type Content = Arc<Mutex<BTreeMap<Vec<&'static str>, Shape>>>;
+
+/// The model and an engine that shows it.
+struct App {
+    engine: Engine,
+    content: Content,
+}
+
+fn segments(path: &'static str) -> Vec<&'static str> {
+    path.split('/').filter(|segment| !segment.is_empty()).collect()
+}
+
+impl App {
+    fn new(first: &[(usize, Shape)]) -> Self {
+        let app = Self { engine: engine(), content: Content::default() };
+        for (path, shape) in first {
+            app.edit(&Edit::Show(*path, shape.clone()));
+        }
+        app
+    }
+
+    fn edit(&self, edit: &Edit) {
+        match edit {
+            Edit::Show(path, shape) => {
+                let (path, content) = (PATHS[*path], Arc::clone(&self.content));
+                let known = self.content.lock().insert(segments(path), shape.clone());
+                if known.is_none() {
+                    let at = segments(path);
+                    self.engine.register(path, move |_: &Session| {
+                        content.lock().get(&at).map(Shape::descriptor).ok_or("unregistered meanwhile")
+                    });
+                }
+            }
+            Edit::Unregister(path) => {
+                self.engine.unregister(PATHS[*path]);
+                self.content.lock().remove(&segments(PATHS[*path]));
+            }
+            Edit::Reorder(path, order) => {
+                if let Some(shape) = self.content.lock().get_mut(&segments(PATHS[*path])) {
+                    for list in [&mut shape.items, &mut shape.inline] {
+                        for at in order {
+                            if !list.is_empty() {
+                                let moved = list.remove(at % list.len());
+                                let to = (at * 3) % (list.len() + 1);
+                                list.insert(to, moved);
+                            }
+                        }
+                        list.truncate(8 - order.len() / 2);
+                    }
+                }
+            }
+        }
+    }
+
+    async fn apply(&self, edits: &[Edit]) {
+        edits.iter().for_each(|edit| self.edit(edit));
+        self.engine.refresh_now(Scope::all()).await;
+    }
+
+    /// What the tree should be now.
+    fn tree(&self) -> Value {
+        let content = self.content.lock();
+        let sources = content.iter().map(|(path, shape)| (path.to_vec(), shape.clone())).collect();
+        assemble(&sources, &[], None)
+    }
+}
+
+fn first() -> impl Strategy<Value = Vec<(usize, Shape)>> {
+    prop::collection::vec((0..PATHS.len(), shape(3)), 0..5)
+}
+
+fn run(law: impl Future<Output = ()>) {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+    runtime.block_on(law);
+}
+
+/// Compares an answer with what it should be, in the order of children and the text of every value.
+fn expect_equal(given: &Value, wanted: &Value, what: &str) {
+    let (given, wanted) = (normal(given), normal(wanted));
+    assert!(given == wanted, "{what}\n given: {given}\nwanted: {wanted}");
+}
+
+/// A subscription is started only where there is something: otherwise there is none (contract 1.3).
+async fn subscribe_all(consumer: &mut TestConsumer, views: &[View], tree: &Value) -> Vec<(String, View)> {
+    let mut subscribed = Vec::new();
+    for view in views {
+        if !view.of(tree).is_null() {
+            let (id, given) = consumer.subscribe_with(view.options()).await;
+            expect_equal(&given, &view.of(tree), &format!("the snapshot of {view:?}"));
+            subscribed.push((id, view.clone()));
+        }
+    }
+    subscribed
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 96, failure_persistence: None, ..ProptestConfig::default() })]
+
+    #[test]
+    fn a_query_answers_what_the_contract_says(app in first(), views in prop::collection::vec(view(), 1..12)) {
+        run(async {
+            let app = App::new(&app);
+            let mut consumer = TestConsumer::connect(&app.engine, Session::new("s")).await;
+            let tree = app.tree();
+            expect_equal(&consumer.query("/").await, &tree, "the whole tree");
+            for view in &views {
+                let answer = consumer.query_with(view.options()).await;
+                expect_equal(&answer["tree"], &view.of(&tree), &format!("{view:?}"));
+            }
+        });
+    }
+
+    #[test]
+    fn patches_lead_every_copy_to_the_view_as_it_is_now(
+        app in first(),
+        views in prop::collection::vec(view(), 1..8),
+        steps in prop::collection::vec((prop::collection::vec(edit(), 1..4), any::<bool>()), 1..6),
+    ) {
+        run(async {
+            let app = App::new(&app);
+            let mut consumer = TestConsumer::connect(&app.engine, Session::new("s")).await;
+            let subscribed = subscribe_all(&mut consumer, &views, &app.tree()).await;
+            for (edits, reads) in &steps {
+                app.apply(edits).await;
+                // A consumer may read after each change, or only after some: then it gets one step for all of them.
+                if *reads {
+                    consumer.settled().await;
+                }
+            }
+            consumer.check_mirrors().await;
+            let tree = app.tree();
+            for (id, view) in &subscribed {
+                expect_equal(consumer.tree(id), &view.of(&tree), &format!("the copy of {view:?}"));
+            }
+        });
+    }
+
+    #[test]
+    fn what_many_sessions_share_is_right_for_each(
+        app in first(),
+        views in prop::collection::vec(view(), 1..4),
+        steps in prop::collection::vec(prop::collection::vec(edit(), 1..3), 1..4),
+    ) {
+        run(async {
+            let app = App::new(&app);
+            let mut consumers = Vec::new();
+            // Enough of them that texts are kept and shared.
+            for number in 0..10 {
+                let mut consumer = TestConsumer::connect(&app.engine, Session::new(format!("s{number}"))).await;
+                let subscribed = subscribe_all(&mut consumer, &views, &app.tree()).await;
+                consumers.push((consumer, subscribed));
+            }
+            for (step, edits) in steps.iter().enumerate() {
+                app.apply(edits).await;
+                for (number, (consumer, _)) in consumers.iter_mut().enumerate() {
+                    // Not all of them read every time, so their steps differ.
+                    if (number + step) % 3 != 0 {
+                        consumer.settled().await;
+                    }
+                }
+            }
+            let tree = app.tree();
+            for (consumer, subscribed) in &mut consumers {
+                consumer.settled().await;
+                for (id, view) in subscribed {
+                    expect_equal(consumer.tree(id), &view.of(&tree), &format!("the copy of {view:?}"));
+                }
+            }
+        });
+    }
+
+    #[test]
+    fn a_change_that_changes_nothing_is_no_frame(app in first(), views in prop::collection::vec(view(), 1..6)) {
+        run(async {
+            let app = App::new(&app);
+            let mut consumer = TestConsumer::connect(&app.engine, Session::new("s")).await;
+            subscribe_all(&mut consumer, &views, &app.tree()).await;
+            app.engine.settle().await;
+            let before = app.engine.stats().commits;
+            // Every descriptor builds its whole shape anew.
+            app.engine.refresh_now(Scope::all()).await;
+            assert_eq!(consumer.settled().await, Vec::<Value>::new());
+            assert_eq!(app.engine.stats().commits, before);
+        });
+    }
+
+    #[test]
+    fn a_session_with_paths_of_its_own_sees_its_own_tree(
+        app in first(),
+        own in prop::collection::vec((1..PATHS.len(), prop::option::of(shape(2))), 1..4),
+        edits in prop::collection::vec(edit(), 0..3),
+    ) {
+        run(async {
+            let app = App::new(&app);
+            let mut mine = TestConsumer::connect(&app.engine, Session::new("mine")).await;
+            let mut other = TestConsumer::connect(&app.engine, Session::new("other")).await;
+            let (id, _) = mine.subscribe("/").await;
+            let mut laid_over = BTreeMap::new();
+            for (path, shape) in &own {
+                match shape.clone() {
+                    Some(shape) => {
+                        let source = Source::new(move |_: &Session| shape.descriptor());
+                        app.engine.register_for("mine", PATHS[*path], source).unwrap();
+                    }
+                    None => app.engine.unregister_for("mine", PATHS[*path]).unwrap(),
+                }
+                laid_over.insert(segments(PATHS[*path]), shape.clone());
+            }
+            app.apply(&edits).await;
+            mine.check_mirrors().await;
+            let mut sources: BTreeMap<Vec<&str>, Shape> = app.content.lock().clone();
+            for (path, shape) in laid_over {
+                match shape {
+                    Some(shape) => drop(sources.insert(path, shape)),
+                    None => drop(sources.remove(&path)),
+                }
+            }
+            expect_equal(mine.tree(&id), &assemble(&sources, &[], None), "the tree of a session with paths of its own");
+            expect_equal(&other.query("/").await, &app.tree(), "everybody else's tree");
+            for path in 1..PATHS.len() {
+                app.engine.restore_for("mine", PATHS[path]).unwrap();
+            }
+            mine.check_mirrors().await;
+            expect_equal(mine.tree(&id), &app.tree(), "everything given back");
+        });
+    }
+
+    #[test]
+    fn a_window_is_the_slice_of_the_whole_list_that_it_says_it_is(
+        total in 0_u64..40,
+        base in 0_u64..40,
+        inline in 0_u64..12,
+        loads in any::<bool>(),
+        windows in prop::collection::vec((0_u64..50, 0_u64..50), 1..8),
+    ) {
+        run(async {
+            let engine = engine();
+            let base = base.min(total);
+            let inline = inline.min(total - base);
+            let item = |at: u64| Item::new(format!("i{at}")).prop("at", at);
+            let source = Source::new(move |_: &Session| Descriptor::collection().window(base, total, (base..base + inline).map(item)));
+            let load = move |_: &Session, asked: &WindowRequest| -> Vec<Item> {
+                (asked.offset..asked.offset + asked.count).map(item).collect()
+            };
+            engine.register_source("list", if loads { source.on_window(load) } else { source });
+            let mut consumer = TestConsumer::connect(&engine, Session::new("s")).await;
+            for (offset, count) in windows {
+                let answer = consumer.query_with(json!({"path": "/list", "window": [offset, count]})).await;
+                let tree = &answer["tree"];
+                let wanted: Vec<u64> = (offset..offset + count).filter(|at| *at < total).collect();
+                let held = |at: &u64| (base..base + inline).contains(at);
+                // What the tree holds, or what a loader gives; a window that lies beyond the list is empty.
+                let wanted: Vec<u64> =
+                    if loads { wanted } else { wanted.into_iter().filter(held).collect() };
+                let given: Vec<u64> = children(tree).iter().map(|child| child["properties"]["at"].as_u64().unwrap()).collect();
+                assert_eq!(given, wanted, "[{offset}, {count}] of {total}: {tree}");
+                assert_eq!(tree["meta"]["total_children"], json!(total));
+                let first = given.first().copied().unwrap_or(offset);
+                assert_eq!(tree["meta"]["window"], json!([first, given.len()]));
+            }
+        });
+    }
+}
