@@ -36,6 +36,12 @@ impl Cell {
         if active == 0 { 1 } else { active as u32 }
     }
 
+    /// Which member the `at`th active session belongs to. They are spread over all, so that those who are alike stay
+    /// alike in the same proportion.
+    pub(crate) fn member(&self, at: u32) -> u32 {
+        (u64::from(at) * u64::from(self.sessions) / u64::from(self.active_sessions())) as u32
+    }
+
     /// The same conditions for the peer, with as many sessions as it can be given, all active.
     pub(crate) fn of_peer(&self, at_most: u32) -> Self {
         Self { sessions: self.active_sessions().min(at_most), active: 100, of_peer: true, ..self.clone() }

@@ -16,7 +16,7 @@ use crate::workload::population::Population;
 pub(crate) const DEBOUNCE_MS: u64 = 50;
 
 /// How many mirrors are checked when there are too many to check all.
-const CHECKED: usize = 32;
+const CHECKED: u32 = 32;
 
 /// An engine that serves a workload, with time in the bench's hands.
 pub(crate) struct Subject {
@@ -65,11 +65,13 @@ impl Subject {
         Self { engine, clock: held, population, passes }
     }
 
-    /// Connects consumers of the first `count` members. Some of them, spread over all, keep their frames.
-    pub(crate) fn connect(&self, count: u32) -> Result<Vec<Consumer>, Failure> {
-        let recorded = (count as usize).div_ceil(CHECKED).max(1);
-        let connect = |u: u32| {
-            Consumer::connect(&self.engine, &self.population.session(u), (u as usize).is_multiple_of(recorded))
+    /// Connects a consumer to each active session. Some of them, spread over all, keep their frames.
+    pub(crate) fn connect(&self, cell: &Cell) -> Result<Vec<Consumer>, Failure> {
+        let count = cell.active_sessions();
+        let one_in = count.div_ceil(CHECKED);
+        let connect = |at: u32| {
+            let session = self.population.session(cell.member(at));
+            Consumer::connect(&self.engine, &session, at.is_multiple_of(one_in))
         };
         let mut consumers = (0..count).map(connect).collect::<Result<Vec<_>, _>>()?;
         take_all(&mut consumers);

@@ -92,9 +92,44 @@ impl Watched {
 /// Words that mean something to a reader, so that random input gets past the first check.
 fn word() -> impl Strategy<Value = String> {
     let known = prop::sample::select(vec![
-        "", "/", "~", "~0", "~1", "id", "type", "path", "depth", "max_nodes", "filter", "types", "min_salience", "window",
-        "params", "action", "value", "index", "op", "ops", "tree", "children", "properties", "affordances", "meta",
-        "content_ref", "app", "ui", "ui-mount", "todos", "t1", "route", "a/b", "__adapter", "$ref", "#", "é", "\u{0}",
+        "",
+        "/",
+        "~",
+        "~0",
+        "~1",
+        "id",
+        "type",
+        "path",
+        "depth",
+        "max_nodes",
+        "filter",
+        "types",
+        "min_salience",
+        "window",
+        "params",
+        "action",
+        "value",
+        "index",
+        "op",
+        "ops",
+        "tree",
+        "children",
+        "properties",
+        "affordances",
+        "meta",
+        "content_ref",
+        "app",
+        "ui",
+        "ui-mount",
+        "todos",
+        "t1",
+        "route",
+        "a/b",
+        "__adapter",
+        "$ref",
+        "#",
+        "é",
+        "\u{0}",
     ]);
     prop_oneof![3 => known.prop_map(str::to_owned), 1 => ".{0,12}"]
 }
@@ -195,9 +230,11 @@ fn rich(engine: &Engine) {
         .params(json!({"title": "string", "tags": {"type": "array", "items": {"type": "string"}, "optional": true}}));
     let open = Action::new("open", |_: Invocation<()>| ());
     engine.register("todos", move |_: &Session| {
-        Descriptor::collection().summary("two things").action(&add).item(Item::new("t1").prop("title", "milk")).item(
-            Item::new("t2").prop("title", "code").action(&open).salience(0.9).urgency(Urgency::High),
-        )
+        Descriptor::collection()
+            .summary("two things")
+            .action(&add)
+            .item(Item::new("t1").prop("title", "milk"))
+            .item(Item::new("t2").prop("title", "code").action(&open).salience(0.9).urgency(Urgency::High))
     });
     engine.register("deep/a/leaf", |session: &Session| Descriptor::new("item").prop("whose", session.id()));
 }
@@ -275,7 +312,10 @@ fn any_frame_is_answered_and_harms_nobody() {
             let said = app.said(hostile.connection());
             for message in &said {
                 let kind = message["type"].as_str().unwrap_or_default();
-                assert!(["hello", "snapshot", "error", "result"].contains(&kind), "{frame:?} is answered with {message}");
+                assert!(
+                    ["hello", "snapshot", "error", "result"].contains(&kind),
+                    "{frame:?} is answered with {message}"
+                );
                 assert!(!message.to_string().contains("witness"), "a foreign byte: {message}");
                 assert!(message.get("id").is_none_or(|id| id.is_string() || id.is_number()), "{message}");
                 if kind == "snapshot" {
@@ -475,7 +515,9 @@ fn resolve<'t>(tree: &'t Value, path: &str) -> Option<&'t Value> {
 fn any_spelling_of_a_path_leads_where_the_rule_says() {
     let app = Watched::new(|_| {});
     let open = Action::new("open", |call: Invocation<()>| Value::from(call.path));
-    let below = |open: &Action| IDS.iter().fold(Descriptor::group(), |node, id| node.child(*id, Descriptor::new("item").action(open)));
+    let below = |open: &Action| {
+        IDS.iter().fold(Descriptor::group(), |node, id| node.child(*id, Descriptor::new("item").action(open)))
+    };
     for id in IDS.iter().step_by(2) {
         let shape = below(&open).action(&open);
         app.engine.register(id, move |_: &Session| shape.clone());
@@ -511,7 +553,8 @@ fn any_spelling_of_a_path_leads_where_the_rule_says() {
 const TYPES: [&str; 8] = ["object", "string", "number", "integer", "boolean", "array", "null", "date"];
 
 fn shorthand() -> impl Strategy<Value = Value> {
-    let key = prop::sample::select(vec!["title", "count", "type", "properties", "required", "items", "enum", "a/b", "é"]);
+    let key =
+        prop::sample::select(vec!["title", "count", "type", "properties", "required", "items", "enum", "a/b", "é"]);
     let kind = prop::sample::select(TYPES.to_vec());
     let spec = prop_oneof![
         kind.clone().prop_map(|kind| json!(kind)),
@@ -600,7 +643,19 @@ fn called(app: &Watched, consumer: &mut TestConsumer, action: &Action, params: &
 }
 
 fn params() -> impl Strategy<Value = Map<String, Value>> {
-    let key = prop::sample::select(vec!["title", "count", "type", "properties", "required", "items", "enum", "a/b", "é", "a", "b"]);
+    let key = prop::sample::select(vec![
+        "title",
+        "count",
+        "type",
+        "properties",
+        "required",
+        "items",
+        "enum",
+        "a/b",
+        "é",
+        "a",
+        "b",
+    ]);
     let value = prop_oneof![3 => scalar(), 1 => json_value(), 1 => Just(json!(3.0))];
     prop::collection::vec((key, value), 0..5)
         .prop_map(|keys| keys.into_iter().map(|(key, value)| (key.to_owned(), value)).collect())

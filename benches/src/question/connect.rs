@@ -52,9 +52,10 @@ pub(crate) async fn measure(cell: &Cell) -> Result<Row, Failure> {
     let count = cell.active_sessions();
     let (before, cpu_before, start) = (subject.work_so_far(), cpu_us(), Moment::now());
     let mut storm = JoinSet::new();
-    for u in 0..count {
+    for at in 0..count {
         let subject = Arc::clone(&subject);
-        let recorded = u.is_multiple_of(count.div_ceil(RECORDED));
+        let u = cell.member(at);
+        let recorded = at.is_multiple_of(count.div_ceil(RECORDED));
         storm.spawn(async move { arrive(&subject, u, recorded).await });
     }
     let mut arrived = Vec::with_capacity(count as usize);

@@ -63,7 +63,7 @@ pub(crate) async fn measure(cell: &Cell) -> Result<Row, Failure> {
         subject.engine.open_session(&subject.population.session(u)).map_err(|error| error.to_string())?;
     }
     let known = Bytes::settled().await?;
-    let mut consumers = subject.connect(cell.active_sessions())?;
+    let mut consumers = subject.connect(cell)?;
     let connected = without_tapes(&consumers).await?;
     row.snapshot_bytes = Some(subject.subscribe(&mut consumers).await?);
     let subscribed = without_tapes(&consumers).await?;

@@ -51,7 +51,7 @@ pub(crate) fn cells(asked: &Asked, change: Option<Change>) -> Vec<Cell> {
 pub(crate) async fn measure(cell: &Cell) -> Result<Row, Failure> {
     let mut row = Row::of(cell);
     let subject = Subject::on_held_clock(cell);
-    let mut consumers = subject.connect(cell.active_sessions())?;
+    let mut consumers = subject.connect(cell)?;
     row.snapshot_bytes = Some(subject.subscribe(&mut consumers).await?);
     row.set_size(size_of_tree(&consumers[0].query().await?));
     match cell.change {
@@ -119,11 +119,12 @@ async fn scoped(cell: &Cell, subject: &Subject, consumers: &mut [Consumer], row:
     let mut frames = 0;
     for turn in 0..count {
         // Spread over all, so that no two neighbours are touched.
-        let u = (u64::from(turn) * consumers.len() as u64 / u64::from(count)) as u32;
+        let at = (u64::from(turn) * consumers.len() as u64 / u64::from(count)) as u32;
+        let u = cell.member(at);
         let start = Moment::now();
         subject.population.change_one(u);
         subject.engine.refresh_now(Scope::user(user(u)).paths([cell.workload.private_path()])).await;
-        frames += consumers[u as usize].take_ready().frames;
+        frames += consumers[at as usize].take_ready().frames;
         latencies.record_us(start.elapsed_us());
     }
     let work = subject.work_so_far().since(&before);

@@ -1,6 +1,7 @@
 //! What a property can hold.
 
 use serde::{Serialize, Serializer};
+use serde_json::value::RawValue;
 
 use super::Text;
 
@@ -21,7 +22,23 @@ pub enum Value {
     /// A text.
     Text(Text),
     /// An array or an object.
-    Json(serde_json::Value),
+    Json(JsonText),
+}
+
+/// The JSON text of an array or object, written once when the value is made.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct JsonText(Box<str>);
+
+impl JsonText {
+    /// The text.
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+
+    fn of(value: &impl Serialize) -> Value {
+        serde_json::to_string(value).map_or(Value::Null, |text| Value::Json(Self(text.into())))
+    }
 }
 
 impl Value {
@@ -40,7 +57,10 @@ impl Serialize for Value {
             Self::Uint(number) => serializer.serialize_u64(*number),
             Self::Float(number) => serializer.serialize_f64(*number),
             Self::Text(text) => serializer.serialize_str(text),
-            Self::Json(json) => json.serialize(serializer),
+            Self::Json(JsonText(text)) => match serde_json::from_str::<&RawValue>(text) {
+                Ok(raw) => raw.serialize(serializer),
+                Err(_) => serializer.serialize_unit(),
+            },
         }
     }
 }
@@ -52,7 +72,7 @@ impl From<serde_json::Value> for Value {
             serde_json::Value::Bool(flag) => Self::Bool(flag),
             serde_json::Value::Number(number) => from_number(&number),
             serde_json::Value::String(text) => Self::Text(text.into()),
-            json @ (serde_json::Value::Array(_) | serde_json::Value::Object(_)) => Self::Json(json),
+            json @ (serde_json::Value::Array(_) | serde_json::Value::Object(_)) => JsonText::of(&json),
         }
     }
 }
@@ -122,19 +142,19 @@ impl<T: Into<Self>> From<Option<T>> for Value {
 
 impl<T: Serialize> From<Vec<T>> for Value {
     fn from(list: Vec<T>) -> Self {
-        Self::of(list)
+        JsonText::of(&list)
     }
 }
 
 impl<T: Serialize> From<&[T]> for Value {
     fn from(list: &[T]) -> Self {
-        Self::of(list)
+        JsonText::of(&list)
     }
 }
 
 impl<T: Serialize, const N: usize> From<[T; N]> for Value {
     fn from(list: [T; N]) -> Self {
-        Self::of(list.as_slice())
+        JsonText::of(&list.as_slice())
     }
 }
 

@@ -104,9 +104,9 @@ pub(crate) fn put_value(out: &mut Vec<u8>, symbols: &Symbols, value: &Value) {
             put_text(out, symbols.notice(text), text);
         }
         Value::Json(json) => {
-            let text = json.to_string();
+            let text = json.as_str();
             out.push(tag::JSON);
-            put_text(out, symbols.notice(&text), &text);
+            put_text(out, symbols.notice(text), text);
         }
     }
 }

@@ -51,7 +51,7 @@ macro_rules! node_builder {
         /// Sets a property.
         #[must_use]
         pub fn prop(mut self, key: impl Into<Text>, value: impl Into<Value>) -> Self {
-            self$(.$body)?.props.get_or_insert_with(|| Vec::with_capacity(4)).push((key.into(), value.into()));
+            self$(.$body)?.props.get_or_insert_with(|| Vec::with_capacity(6)).push((key.into(), value.into()));
             self
         }
 

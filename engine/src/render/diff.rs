@@ -196,7 +196,7 @@ impl<'o, 'v> Differ<'o, 'v> {
     }
 
     fn children(&mut self, at: &str, old: &[ViewNode<'o>], new: &[ViewNode<'v>]) -> Result<(), Rebase> {
-        if old.len() == new.len() && old.iter().zip(new).all(|(a, b)| a.id() == b.id()) {
+        if old.len() == new.len() && old.iter().zip(new).all(|(a, b)| a.is(b) || a.id() == b.id()) {
             for (old, new) in old.iter().zip(new) {
                 self.child(at, *old, *new)?;
             }

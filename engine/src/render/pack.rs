@@ -57,7 +57,7 @@ pub(crate) fn node(store: &Arc<Store>, limits: PackLimits, path: &str, id: &str,
     let mut packer = Packer { store, left: limits.nodes.saturating_sub(1), problems: Vec::new() };
     let mut run = Run::new(store);
     let kind = if shape.kind.is_empty() { "group" } else { &shape.kind };
-    packer.node(&mut run, &Place { path: path.into(), depth: limits.depth }, id, kind, shape);
+    packer.node(&mut run, &Place { name: path, above: None, depth: limits.depth }, id, kind, shape);
     PackedResult { fragment: run.keep(store), problems: packer.problems }
 }
 
@@ -66,7 +66,7 @@ pub(crate) fn items(store: &Arc<Store>, limits: PackLimits, parent: &str, items:
     let holder = Descriptor { items, ..Descriptor::default() };
     let mut packer = Packer { store, left: limits.nodes, problems: Vec::new() };
     let mut run = Run::new(store);
-    let place = Place { path: parent.to_owned(), depth: limits.depth };
+    let place = Place { name: parent, above: None, depth: limits.depth };
     for child in packer.children(&place, &holder) {
         packer.node(&mut run, &place.below(child.id), child.id, child.kind, child.shape);
     }
@@ -81,16 +81,28 @@ struct Packer<'s> {
     problems: Vec<Problem>,
 }
 
-/// Where a node stands, and how many levels may still follow.
-struct Place {
-    path: String,
+/// Where a node stands, and how many levels may still follow. The path is spelled out only when somebody needs it.
+#[derive(Clone, Copy)]
+struct Place<'p> {
+    /// The path, for the topmost; the id, for those below.
+    name: &'p str,
+    above: Option<&'p Place<'p>>,
     depth: u32,
 }
 
-impl Place {
-    fn below(&self, id: &str) -> Self {
-        let path = if self.path.is_empty() { id.to_owned() } else { format!("{}/{id}", self.path) };
-        Self { path, depth: self.depth.saturating_sub(1) }
+impl Place<'_> {
+    fn below<'c>(&'c self, id: &'c str) -> Place<'c> {
+        Place { name: id, above: Some(self), depth: self.depth.saturating_sub(1) }
+    }
+
+    fn path(&self) -> String {
+        let Some(above) = self.above else { return self.name.to_owned() };
+        let mut path = above.path();
+        if !path.is_empty() {
+            path.push('/');
+        }
+        path.push_str(self.name);
+        path
     }
 }
 
@@ -112,7 +124,13 @@ struct Run {
 
 impl Run {
     fn new(store: &Store) -> Self {
-        Self { bytes: Vec::new(), links: Vec::new(), hasher: store.hasher.build_hasher(), top: 0, nodes: 0 }
+        Self {
+            bytes: Vec::with_capacity(1024),
+            links: Vec::new(),
+            hasher: store.hasher.build_hasher(),
+            top: 0,
+            nodes: 0,
+        }
     }
 
     fn keep(self, store: &Arc<Store>) -> Fragment {
@@ -138,10 +156,17 @@ impl Run {
     /// Writes a section with its length in front.
     fn framed(&mut self, write: impl FnOnce(&mut Self)) {
         let start = self.bytes.len();
+        // Most sections are shorter than 128 bytes, so one byte nearly always holds their length.
+        self.bytes.push(0);
         write(self);
-        let mut length = Vec::with_capacity(4);
-        put_varint(&mut length, (self.bytes.len() - start) as u64);
-        self.bytes.splice(start..start, length);
+        let length = self.bytes.len() - start - 1;
+        if length < 0x80 {
+            self.bytes[start] = length as u8;
+            return;
+        }
+        let mut prefix = Vec::with_capacity(4);
+        put_varint(&mut prefix, length as u64);
+        self.bytes.splice(start..=start, prefix);
     }
 
     fn offers(&mut self, actions: &[Action]) {
@@ -161,20 +186,20 @@ impl Run {
 }
 
 impl Packer<'_> {
-    fn problem(&mut self, path: &str, what: impl Into<String>) {
-        self.problems.push(Problem { path: format!("/{path}"), what: what.into() });
+    fn problem(&mut self, place: &Place<'_>, what: impl Into<String>) {
+        self.problems.push(Problem { path: format!("/{}", place.path()), what: what.into() });
     }
 
-    fn node(&mut self, run: &mut Run, place: &Place, id: &str, kind: &str, shape: &Descriptor) {
+    fn node(&mut self, run: &mut Run, place: &Place<'_>, id: &str, kind: &str, shape: &Descriptor) {
         run.top += 1;
         run.framed(|run| self.body(run, place, id, kind, shape));
     }
 
-    fn body(&mut self, run: &mut Run, place: &Place, id: &str, kind: &str, shape: &Descriptor) {
+    fn body(&mut self, run: &mut Run, place: &Place<'_>, id: &str, kind: &str, shape: &Descriptor) {
         run.nodes += 1;
         let symbols = self.store.symbols();
-        let meta = self.meta(&place.path, shape);
-        let offers = self.offers(&place.path, &shape.actions);
+        let meta = self.meta(place, shape);
+        let offers = self.offers(place, &shape.actions);
         let children = self.children(place, shape);
         let mut has = 0;
         for (present, bit) in [
@@ -203,7 +228,7 @@ impl Packer<'_> {
             run.offers(&offers);
         }
         if let Some(content) = &shape.content_ref {
-            put_content(run, content, &place.path);
+            put_content(run, content, place);
         }
         if !children.is_empty() {
             self.put_children(run, place, &children);
@@ -259,7 +284,7 @@ impl Packer<'_> {
         }
     }
 
-    fn put_children(&mut self, run: &mut Run, place: &Place, children: &[Child<'_>]) {
+    fn put_children(&mut self, run: &mut Run, place: &Place<'_>, children: &[Child<'_>]) {
         put_varint(&mut run.bytes, children.len() as u64);
         run.hasher.write_usize(children.len());
         if children.len() < CUT_FROM {
@@ -293,7 +318,7 @@ impl Packer<'_> {
     }
 
     /// The children that may go on the wire: legal ids, each once, not too deep and not too many.
-    fn children<'d>(&mut self, place: &Place, shape: &'d Descriptor) -> Vec<Child<'d>> {
+    fn children<'d>(&mut self, place: &Place<'_>, shape: &'d Descriptor) -> Vec<Child<'d>> {
         let items = shape.items.iter().map(|item| Child { id: &item.id, kind: "item", shape: &item.body });
         let inline = shape.children.iter().map(|(id, child)| Child {
             id,
@@ -303,23 +328,23 @@ impl Packer<'_> {
         let all = items.chain(inline);
         let given = shape.items.len() + shape.children.len();
         if given > 0 && place.depth <= 1 {
-            self.problem(&place.path, format!("{given} children are too deep and were dropped"));
+            self.problem(place, format!("{given} children are too deep and were dropped"));
             return Vec::new();
         }
         let mut seen = HashSet::with_capacity(given);
         let mut kept = Vec::with_capacity(given);
         for child in all {
             if let Err(why) = id::check(child.id) {
-                self.problem(&place.path, format!("the child `{}` was dropped: {why}", child.id));
+                self.problem(place, format!("the child `{}` was dropped: {why}", child.id));
             } else if !seen.insert(child.id) {
-                self.problem(&place.path, format!("a second child `{}` was dropped", child.id));
+                self.problem(place, format!("a second child `{}` was dropped", child.id));
             } else {
                 kept.push(child);
             }
         }
         if kept.len() > self.left as usize {
             self.problem(
-                &place.path,
+                place,
                 format!("the tree is too large: {} children were dropped", kept.len() - self.left as usize),
             );
             kept.truncate(self.left as usize);
@@ -328,20 +353,20 @@ impl Packer<'_> {
         kept
     }
 
-    fn offers<'d>(&mut self, path: &str, actions: &'d [Action]) -> Cow<'d, [Action]> {
+    fn offers<'d>(&mut self, place: &Place<'_>, actions: &'d [Action]) -> Cow<'d, [Action]> {
         for mended in actions.iter().filter_map(|action| action.inner.mended.as_deref()) {
-            self.problem(path, mended);
+            self.problem(place, mended);
         }
         let twice = |(at, action): (usize, &Action)| actions[..at].iter().any(|known| known.name() == action.name());
         if !actions.iter().enumerate().any(twice) {
             return Cow::Borrowed(actions);
         }
-        self.problem(path, "an action was offered twice; the first one stays");
+        self.problem(place, "an action was offered twice; the first one stays");
         let once = actions.iter().enumerate().filter(|entry| !twice(*entry)).map(|(_, action)| action.clone());
         Cow::Owned(once.collect())
     }
 
-    fn meta<'d>(&mut self, path: &str, shape: &'d Descriptor) -> Cow<'d, Meta> {
+    fn meta<'d>(&mut self, place: &Place<'_>, shape: &'d Descriptor) -> Cow<'d, Meta> {
         let salience_fits = shape.meta.salience.is_none_or(f64::is_finite);
         if shape.raw_meta.is_empty() && shape.window.is_none() && salience_fits {
             return Cow::Borrowed(&shape.meta);
@@ -349,12 +374,12 @@ impl Packer<'_> {
         let mut meta = shape.meta.clone();
         if !salience_fits {
             meta.salience = None;
-            self.problem(path, "meta.salience was dropped: it is not a number");
+            self.problem(place, "meta.salience was dropped: it is not a number");
         }
         let known = |name: &Text| name == "summary" && shape.meta.summary.is_some();
         for (name, value) in shape.raw_meta.iter().filter(|(name, _)| !known(name)) {
             if let Err(why) = set_meta(&mut meta, name, value) {
-                self.problem(path, format!("meta.{name} was dropped: {why}"));
+                self.problem(place, format!("meta.{name} was dropped: {why}"));
             }
         }
         if let Some(window) = &shape.window {
@@ -367,8 +392,8 @@ impl Packer<'_> {
     }
 }
 
-fn put_content(run: &mut Run, content: &ContentRef, path: &str) {
-    let uri = content.uri.clone().unwrap_or_else(|| format!("slop://content/{path}").into());
+fn put_content(run: &mut Run, content: &ContentRef, place: &Place<'_>) {
+    let uri = content.uri.clone().unwrap_or_else(|| format!("slop://content/{}", place.path()).into());
     let content = ContentRef { uri: Some(uri), ..content.clone() };
     let text = serde_json::to_string(&content).unwrap_or_default();
     run.text(None, &text);
@@ -406,7 +431,7 @@ fn hash_value(hasher: &mut impl Hasher, value: &Value) {
             hasher.write_u8(0xff);
         }
         Value::Json(json) => {
-            hasher.write(json.to_string().as_bytes());
+            hasher.write(json.as_str().as_bytes());
             hasher.write_u8(0xfe);
         }
     }

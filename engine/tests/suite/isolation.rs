@@ -46,16 +46,22 @@ fn serve(engine: &Engine) -> Calls {
     let note = Arc::clone(&calls.0);
     let act = Action::new("act", move |call: Invocation<Value>| {
         let caller = number_of(&call.session);
-        let named = call.path.split(|c: char| !c.is_ascii_digit()).rfind(|n| !n.is_empty()).map_or(caller, |n| n.parse().unwrap());
+        let named = call
+            .path
+            .split(|c: char| !c.is_ascii_digit())
+            .rfind(|n| !n.is_empty())
+            .map_or(caller, |n| n.parse().unwrap());
         note.lock().push((caller, named));
         json!({"caller": call.session.user()})
     });
     engine.register("by-user", |session: &Session| Descriptor::context().prop("user", session.user()));
-    engine.register("by-attribute", |session: &Session| Descriptor::group().prop("secret", session.attribute("secret")));
+    engine
+        .register("by-attribute", |session: &Session| Descriptor::group().prop("secret", session.attribute("secret")));
     engine.register("by-data", |session: &Session| Descriptor::group().prop("data", session.data::<String>().cloned()));
     engine.register("by-id", |session: &Session| Descriptor::group().summary(session.id().replace('s', "session ")));
     engine.register("by-permissions", |session: &Session| {
-        let secret = session.permissions().into_iter().find(|name| name.starts_with('<')).unwrap_or_default().to_owned();
+        let secret =
+            session.permissions().into_iter().find(|name| name.starts_with('<')).unwrap_or_default().to_owned();
         Descriptor::group().prop("permission", secret)
     });
     engine.register("shared", |session: &Session| Descriptor::group().prop("org", session.attribute("org")));
@@ -66,7 +72,8 @@ fn serve(engine: &Engine) -> Calls {
     let (offered, loaded) = (act.clone(), act.clone());
     let own = Source::new(move |session: &Session| {
         let mine = number_of(session);
-        let shape = Descriptor::collection().item(Item::new(format!("thing-{mine:02}")).prop("of", marker(mine)).action(&act));
+        let shape =
+            Descriptor::collection().item(Item::new(format!("thing-{mine:02}")).prop("of", marker(mine)).action(&act));
         if session.can("act") { shape.action(&act) } else { shape }
     })
     .on_window(move |session: &Session, request: &WindowRequest| {
@@ -94,8 +101,18 @@ impl Random {
 
     fn path(&mut self) -> String {
         let paths = [
-            "/", "/by-user", "/by-attribute", "/by-data", "/by-id", "/by-permissions", "/shared", "/later", "/things",
-            "/own", "/tasks", "/nowhere",
+            "/",
+            "/by-user",
+            "/by-attribute",
+            "/by-data",
+            "/by-id",
+            "/by-permissions",
+            "/shared",
+            "/later",
+            "/things",
+            "/own",
+            "/tasks",
+            "/nowhere",
         ];
         match self.below(3) {
             0 => format!("/things/thing-{:02}", self.below(SESSIONS)),
@@ -111,9 +128,13 @@ impl Random {
         match self.below(5) {
             0 => json!({"type": "query", "id": "q", "path": path, "depth": depth}),
             1 => json!({"type": "query", "id": "q", "path": path, "window": [self.below(9), self.below(9)]}),
-            2 => json!({"type": "invoke", "id": "i", "path": path, "action": "act", "params": {"as": marker(self.below(SESSIONS)).len()}}),
+            2 => {
+                json!({"type": "invoke", "id": "i", "path": path, "action": "act", "params": {"as": marker(self.below(SESSIONS)).len()}})
+            }
             3 => json!({"type": "unsubscribe", "id": format!("sub-{}", self.below(6))}),
-            _ => json!({"type": "query", "id": "q", "path": path, "session": format!("s{:02}", self.below(SESSIONS)), "user": "x"}),
+            _ => {
+                json!({"type": "query", "id": "q", "path": path, "session": format!("s{:02}", self.below(SESSIONS)), "user": "x"})
+            }
         }
     }
 }

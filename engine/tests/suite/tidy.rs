@@ -112,7 +112,11 @@ fn no_module_is_a_drawer_for_whatever() {
         for (path, _) in sources(&root().join(folder)) {
             for part in path.with_extension("").strip_prefix(root()).unwrap() {
                 let name = part.to_str().unwrap();
-                assert!(!drawers.iter().any(|drawer| name.split('_').any(|word| word == *drawer)), "{}", path.display());
+                assert!(
+                    !drawers.iter().any(|drawer| name.split('_').any(|word| word == *drawer)),
+                    "{}",
+                    path.display()
+                );
             }
         }
     }
