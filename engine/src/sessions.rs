@@ -6,6 +6,8 @@ pub(crate) mod tab;
 
 pub(crate) mod alarm;
 
+mod own;
+
 pub(crate) mod slot;
 
 pub(crate) mod table;

@@ -1,6 +1,5 @@
 //! One session's place in memory: who it is, its tree now and before, and who is connected.
 
-use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
 
 use event_listener::Event as Signal;
@@ -9,6 +8,7 @@ use smallvec::SmallVec;
 use tokio::sync::Semaphore;
 
 use super::alarm::Alarm;
+use super::own::{Overlay, Own};
 use super::tab::Tab;
 use crate::deliver::link::Link;
 use crate::deliver::subscription::{Kept, Versioned};
@@ -101,35 +101,6 @@ pub(crate) enum Watch {
     Expiry,
     /// Where subscriptions of ended connections stood is forgotten.
     Kept,
-}
-
-/// Everybody's layout, and that layout with a session's own sources laid over it.
-type Overlay = (Arc<Layout>, Arc<Layout>);
-
-/// What only one session has.
-#[derive(Debug, Default)]
-struct Own {
-    /// What its factory made, in provider-per-session mode.
-    instance: BTreeMap<Text, Arc<Source>>,
-    /// What was registered for it alone, over its instance; `None` hides a path.
-    sources: BTreeMap<Text, Option<Arc<Source>>>,
-    /// Everybody's layout with `instance` and `sources` laid over it, and the layout from which it was made.
-    layout: Option<Overlay>,
-    tasks: BTreeMap<Text, Arc<TaskState>>,
-    /// Tasks that ended and are still shown, the oldest first.
-    ended: VecDeque<Text>,
-    /// Connected tabs by number, mounted or not.
-    tabs: BTreeMap<u32, Arc<Tab>>,
-}
-
-impl Own {
-    fn is_empty(&self) -> bool {
-        !self.has_sources() && self.tasks.is_empty() && self.ended.is_empty() && self.tabs.is_empty()
-    }
-
-    fn has_sources(&self) -> bool {
-        !self.instance.is_empty() || !self.sources.is_empty()
-    }
 }
 
 /// One pass works on a slot at a time; at most one more waits.
@@ -480,11 +451,7 @@ impl Slot {
     pub(crate) fn add_tab(&self, max: usize, make: impl FnOnce(u32) -> Arc<Tab>) -> Option<Arc<Tab>> {
         let mut state = self.state.lock();
         let own = state.own.get_or_insert_default();
-        let number = (1..).zip(own.tabs.keys()).find(|(number, taken)| *number != **taken);
-        let number = number.map_or(own.tabs.len() as u32 + 1, |(number, _)| number);
-        if own.tabs.len() >= max {
-            return None;
-        }
+        let number = own.free_tab(max)?;
         let tab = make(number);
         own.tabs.insert(number, Arc::clone(&tab));
         Some(tab)
@@ -513,40 +480,27 @@ impl Slot {
     /// A task ended and is shown for a while. Answers the one that has to go for it, if too many are shown.
     pub(crate) fn end_task(&self, id: &Text, max: usize) -> Option<Text> {
         let mut state = self.state.lock();
-        let own = state.own.as_mut()?;
-        own.tasks.remove(id)?;
-        own.ended.push_back(id.clone());
-        if own.ended.len() > max { own.ended.pop_front() } else { None }
+        state.own.as_mut()?.end_task(id, max)
     }
 
     /// The node of an ended task goes. False if it is gone already.
     pub(crate) fn forget_task(&self, id: &str) -> bool {
         let mut state = self.state.lock();
-        let Some(own) = &mut state.own else { return false };
-        let known = own.ended.len();
-        own.ended.retain(|ended| ended != id);
-        own.ended.len() < known
+        state.own.as_mut().is_some_and(|own| own.forget_task(id))
     }
 }
 
 impl State {
     fn layout(&mut self, registry: &Registry) -> Arc<Layout> {
-        let Some(own) = self.own.as_mut().filter(|own| own.has_sources()) else {
-            return Arc::clone(registry.layout());
-        };
-        match &own.layout {
-            Some((base, layout)) if Arc::ptr_eq(base, registry.layout()) => Arc::clone(layout),
-            _ => {
-                let layout = registry.layout_with(&own.instance, &own.sources);
-                own.layout = Some((Arc::clone(registry.layout()), Arc::clone(&layout)));
-                layout
-            }
+        match self.own.as_mut().filter(|own| own.has_sources()) {
+            Some(own) => own.layout(registry),
+            None => Arc::clone(registry.layout()),
         }
     }
 
     fn edit_own<T>(&mut self, change: impl FnOnce(&mut Own) -> T) -> (T, Option<Overlay>) {
         let own = self.own.get_or_insert_default();
-        let replaced = (change(own), own.layout.take());
+        let replaced = (change(own), own.forget_layout());
         if own.is_empty() {
             self.own = None;
         }

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use grove_engine::testing::{ManualClock, TestConsumer};
 use grove_engine::{Action, ActionError, Config, Descriptor, Engine, Event, Invocation, Item, Scope, Session};
 use parking_lot::Mutex;
+use proptest::test_runner::Config as ProptestConfig;
 use serde_json::{Value, json};
 
 /// An engine that delays and gathers nothing.
@@ -27,6 +28,12 @@ pub(crate) fn clocked(change: impl FnOnce(&mut Config)) -> (Engine, Arc<ManualCl
     let clock = ManualClock::new();
     let engine = Engine::builder("app", "App").config(config).clock(clock.clone()).build();
     (engine, clock)
+}
+
+/// How often a law is tried: as often as the environment says, or else this often. Failures are not written to files.
+pub(crate) fn tries(cases: u32) -> ProptestConfig {
+    let asked = std::env::var("PROPTEST_CASES").ok().and_then(|cases| cases.parse().ok());
+    ProptestConfig { cases: asked.unwrap_or(cases), failure_persistence: None, ..ProptestConfig::default() }
 }
 
 /// A session of a user.

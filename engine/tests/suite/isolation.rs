@@ -9,7 +9,7 @@ use parking_lot::Mutex;
 use proptest::prelude::*;
 use serde_json::{Value, json};
 
-use crate::apps::{at, engine, person, watching};
+use crate::apps::{at, engine, person, tries, watching};
 
 const SESSIONS: usize = 50;
 
@@ -29,7 +29,7 @@ fn session(number: usize) -> Session {
         .with_attribute("org", format!("org-of-{}", number / 10))
         .with_attribute("secret", marker(number))
         .with_data(marker(number));
-    if number % 2 == 0 { session.with_permission(marker(number)).with_permission("act") } else { session }
+    if number.is_multiple_of(2) { session.with_permission(marker(number)).with_permission("act") } else { session }
 }
 
 /// Who ran which handler: the caller's number and the number that the path names.
@@ -255,7 +255,7 @@ impl Asker {
             let next = |hash: usize, byte: u8| hash.wrapping_mul(33) ^ usize::from(byte);
             state = answer.bytes().fold(next(state, question), next);
             heard.push(format!("{question}: {answer}"));
-            if state % 7 == 0 {
+            if state.is_multiple_of(7) {
                 break;
             }
         }
@@ -299,7 +299,7 @@ fn with_id(session: &Session, number: usize) -> Session {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 64, failure_persistence: None, ..ProptestConfig::default() })]
+    #![proptest_config(tries(64))]
 
     #[test]
     fn whatever_descriptors_read_in_whatever_order_each_session_gets_what_it_would_get_alone(

@@ -13,7 +13,7 @@ use proptest::prelude::*;
 use proptest::sample::{select, subsequence};
 use serde_json::{Map, Value, json};
 
-use crate::apps::engine;
+use crate::apps::{engine, tries};
 
 // ---------------------------------------------------------------- the model of an application
 
@@ -31,8 +31,8 @@ struct Shape {
     content: Option<&'static str>,
     /// Where its items stand in a longer list, and how many there are behind them.
     window: Option<(u64, u64)>,
-    items: Vec<(&'static str, Shape)>,
-    inline: Vec<(&'static str, Shape)>,
+    items: Vec<(&'static str, Self)>,
+    inline: Vec<(&'static str, Self)>,
 }
 
 const IDS: [&str; 7] = ["a", "b", "c", "d", "e", "f f", "0"];
@@ -46,8 +46,11 @@ static ACTIONS: LazyLock<[Action; 3]> = LazyLock::new(|| {
 });
 
 fn wire_action(at: usize) -> Value {
-    [json!({"action": "open"}), json!({"action": "close", "label": "Close"}), json!({"action": "burn", "dangerous": true})]
-        [at]
+    [
+        json!({"action": "open"}),
+        json!({"action": "close", "label": "Close"}),
+        json!({"action": "burn", "dangerous": true}),
+    ][at]
         .clone()
 }
 
@@ -283,7 +286,13 @@ fn view() -> impl Strategy<Value = View> {
         prop::option::weighted(0.3, select(vec![0.2, 0.5, 0.6, 1.0])),
         prop::option::weighted(0.4, select(vec![-1, 0, 1, 3, 5, 8, 13])),
     )
-        .prop_map(|(path, depth, types, min_salience, max_nodes)| View { path, depth, types, min_salience, max_nodes })
+        .prop_map(|(path, depth, types, min_salience, max_nodes)| View {
+            path,
+            depth,
+            types,
+            min_salience,
+            max_nodes,
+        })
 }
 
 impl View {
@@ -388,7 +397,8 @@ fn compact(root: &mut Value, budget: usize) {
             break;
         }
         // A collapsed ancestor has taken it away already.
-        if let Some(node) = place.iter().try_fold(&mut *root, |node, at| node["children"].as_array_mut()?.get_mut(*at)) {
+        if let Some(node) = place.iter().try_fold(&mut *root, |node, at| node["children"].as_array_mut()?.get_mut(*at))
+        {
             collapse(node);
         }
     }
@@ -443,7 +453,7 @@ const PATHS: [&str; 9] = ["", "a", "a/b", "a/c/d", "b", "e", "e/0/b", "0", "a/f 
 #[derive(Debug, Clone)]
 enum Edit {
     /// Changes what a path shows, and registers it if need be.
-    Show(usize, Shape),
+    Show(usize, Box<Shape>),
     Unregister(usize),
     /// The children of a path are put in another order, and some go.
     Reorder(usize, Vec<usize>),
@@ -452,7 +462,7 @@ enum Edit {
 fn edit() -> impl Strategy<Value = Edit> {
     let path = 0..PATHS.len();
     prop_oneof![
-        5 => (path.clone(), shape(2)).prop_map(|(path, shape)| Edit::Show(path, shape)),
+        5 => (path.clone(), shape(2)).prop_map(|(path, shape)| Edit::Show(path, Box::new(shape))),
         1 => path.clone().prop_map(Edit::Unregister),
         3 => (path, prop::collection::vec(0_usize..8, 0..8)).prop_map(|(path, order)| Edit::Reorder(path, order)),
     ]
@@ -474,7 +484,7 @@ impl App {
     fn new(first: &[(usize, Shape)]) -> Self {
         let app = Self { engine: engine(), content: Content::default() };
         for (path, shape) in first {
-            app.edit(&Edit::Show(*path, shape.clone()));
+            app.edit(&Edit::Show(*path, Box::new(shape.clone())));
         }
         app
     }
@@ -483,7 +493,7 @@ impl App {
         match edit {
             Edit::Show(path, shape) => {
                 let (path, content) = (PATHS[*path], Arc::clone(&self.content));
-                let known = self.content.lock().insert(segments(path), shape.clone());
+                let known = self.content.lock().insert(segments(path), Shape::clone(shape));
                 if known.is_none() {
                     let at = segments(path);
                     self.engine.register(path, move |_: &Session| {
@@ -531,7 +541,8 @@ fn first() -> impl Strategy<Value = Vec<(usize, Shape)>> {
 
 /// A node with nothing but its salience: what a budget decides by. Many are nearly alike.
 fn weighed(levels: u32) -> BoxedStrategy<Shape> {
-    let salience = prop_oneof![2 => Just(None), 3 => select(vec![0.48, 0.49, 0.495, 0.5, 0.503, 0.51, 0.52]).prop_map(Some)];
+    let salience =
+        prop_oneof![2 => Just(None), 3 => select(vec![0.48, 0.49, 0.495, 0.5, 0.503, 0.51, 0.52]).prop_map(Some)];
     let pinned = prop::option::weighted(0.05, Just(true));
     let below = if levels == 0 {
         Just(Vec::new()).boxed()
@@ -585,7 +596,7 @@ async fn subscribe_all(consumer: &mut TestConsumer, views: &[View], tree: &Value
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 64, failure_persistence: None, ..ProptestConfig::default() })]
+    #![proptest_config(tries(64))]
 
     #[test]
     fn a_query_answers_what_the_contract_says(app in first(), views in prop::collection::vec(view(), 1..12)) {
@@ -691,8 +702,8 @@ proptest! {
             }
             expect_equal(mine.tree(&id), &assemble(&sources, &[], None), "the tree of a session with paths of its own");
             expect_equal(&other.query("/").await, &app.tree(), "everybody else's tree");
-            for path in 1..PATHS.len() {
-                app.engine.restore_for("mine", PATHS[path]).unwrap();
+            for path in &PATHS[1..] {
+                app.engine.restore_for("mine", path).unwrap();
             }
             mine.check_mirrors().await;
             expect_equal(mine.tree(&id), &app.tree(), "everything given back");
@@ -737,7 +748,7 @@ proptest! {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 24, failure_persistence: None, ..ProptestConfig::default() })]
+    #![proptest_config(tries(24))]
 
     #[test]
     fn what_many_sessions_share_is_right_for_each(

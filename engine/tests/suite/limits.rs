@@ -4,10 +4,10 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use grove_engine::testing::TestConsumer;
-use grove_engine::{Action, ConnectError, Descriptor, Invocation, Scope, Session, Sharing, Source};
+use grove_engine::{Action, ConnectError, Descriptor, Event, Invocation, Scope, Session, Sharing, Source};
 use serde_json::{Value, json};
 
-use crate::apps::{Gate, Log, Number, at, code, engine_with, person, watching};
+use crate::apps::{Gate, Log, Number, at, clocked, code, engine_with, person, watching};
 
 #[tokio::test]
 async fn one_session_too_many_is_refused() {
@@ -126,6 +126,60 @@ async fn no_more_async_sources_run_at_once_than_wanted() {
     engine.refresh_now(Scope::all()).await;
     let most = inside.1.load(Ordering::SeqCst);
     assert!((2..=4).contains(&most), "{most} at once");
+}
+
+#[tokio::test]
+async fn an_async_source_that_takes_too_long_keeps_what_it_had_and_holds_up_nothing_else() {
+    let (engine, clock) = clocked(|config| config.evaluate_ms = 1_000);
+    let (number, log) = (Number::default(), Log::of(&engine));
+    let read = number.clone();
+    engine.register_async("slow", move |_: Session| {
+        let n = read.get();
+        async move {
+            if n > 0 {
+                std::future::pending::<()>().await;
+            }
+            Descriptor::status().prop("n", n)
+        }
+    });
+    let quick = Number::at(&engine, "quick");
+    let (mut consumer, id) = watching(&engine, Session::new("s")).await;
+    number.set(1);
+    quick.set(1);
+    engine.refresh(Scope::all());
+    // The pass waits for the source; time has to go on for it.
+    while log.count(|event| matches!(event, Event::SourceFailed { .. })) == 0 {
+        clock.advance(100);
+        tokio::task::yield_now().await;
+    }
+    assert!(grove_engine::Clock::now_ms(&*clock) >= 1_000);
+    consumer.settled().await;
+    assert_eq!(at(consumer.tree(&id), "slow")["properties"]["n"], 0);
+    assert_eq!(at(consumer.tree(&id), "quick")["properties"]["n"], 1);
+}
+
+#[tokio::test]
+async fn one_sessions_handlers_do_not_take_the_threads_of_all() {
+    let engine = engine_with(|config| {
+        config.max_session_blocking = 2;
+        config.max_blocking = 4;
+    });
+    let gate = Gate::default();
+    let stand = gate.clone();
+    let wait = Action::new("wait", move |_: Invocation<()>| stand.pass());
+    let quick = Action::new("quick", |_: Invocation<()>| ());
+    engine.register("n", move |_: &Session| Descriptor::group().action(&wait).action(&quick));
+    let mut greedy = TestConsumer::connect(&engine, Session::new("greedy")).await;
+    let (mut other, _) = watching(&engine, Session::new("other")).await;
+    for _ in 0..10 {
+        greedy.start_invoke("/n", "wait", Value::Null);
+    }
+    gate.arrived(2).await;
+    assert_eq!(other.invoke("/n", "quick", Value::Null).await["status"], "ok");
+    engine.refresh_now(Scope::all()).await;
+    gate.open();
+    let answers = greedy.settled().await;
+    assert_eq!(answers.iter().filter(|answer| answer["status"] == "ok").count(), 10, "the others waited");
 }
 
 #[tokio::test]

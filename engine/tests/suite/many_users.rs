@@ -3,9 +3,9 @@
 use std::sync::Arc;
 
 use grove_engine::testing::TestConsumer;
-use grove_engine::{Descriptor, Scope, Session};
+use grove_engine::{Connection, Descriptor, Engine, Frame, Scope, Session};
 use parking_lot::Mutex;
-use serde_json::json;
+use serde_json::{Value, json};
 
 use crate::apps::{Log, Todos, at, engine, ids, kinds, offers, person, runs, watching};
 
@@ -47,7 +47,7 @@ async fn a_hundred_changes_for_one_user_cost_another_nothing() {
     assert_eq!(ids(at(alice.tree(&hers), "todos")).len(), 100);
     assert_eq!(log.work_for("b"), 0);
     assert!(log.work_for("a") >= 300, "alice's own work was seen");
-    assert_eq!(bob.settled().await, Vec::<serde_json::Value>::new());
+    assert_eq!(bob.settled().await, Vec::<Value>::new());
 }
 
 #[tokio::test]
@@ -185,6 +185,21 @@ async fn a_session_holds_the_claims_that_the_application_defines() {
 }
 
 #[tokio::test]
+async fn a_session_that_nobody_looks_at_is_light() {
+    let engine = engine();
+    Todos::serve(&engine);
+    let before = engine.stats();
+    for number in 0..10_000 {
+        engine.open_session(&person(&format!("s{number}"), &format!("u{number}"))).unwrap();
+    }
+    engine.refresh_now(Scope::all()).await;
+    let after = engine.stats();
+    assert_eq!((after.sessions, after.trees, after.tree_bytes), (10_000, 0, before.tree_bytes));
+    assert_eq!(runs(&engine, "/todos"), 0, "nothing was described for anybody");
+    assert!(size_of::<Session>() <= 16, "a handle");
+}
+
+#[tokio::test]
 async fn two_logins_of_one_user_are_two_sessions() {
     let engine = engine();
     let todos = Todos::serve(&engine);
@@ -199,19 +214,44 @@ async fn two_logins_of_one_user_are_two_sessions() {
     assert_eq!((phone.settled().await.len(), desk.settled().await.len()), (1, 1));
 }
 
+/// A browser page of a session that shows where it is.
+async fn page(engine: &Engine, session: &Session, route: &str) -> Connection {
+    let tab = engine.connect_tab(session).unwrap();
+    let next = async || match tab.next_frame().await {
+        Frame::Text(text) => serde_json::from_str::<Value>(&text).unwrap(),
+        other => panic!("not a message: {other:?}"),
+    };
+    assert_eq!(next().await["type"], "connect");
+    let hello =
+        json!({"type": "hello", "provider": {"id": "ui", "name": "UI", "slop_version": "0.1", "capabilities": []}});
+    tab.receive(&hello.to_string());
+    let id = next().await["id"].clone();
+    let route = json!({"id": "route", "type": "status", "properties": {"path": route}});
+    let tree = json!({"id": "ui", "type": "root", "children": [route]});
+    tab.receive(&json!({"type": "snapshot", "id": id, "version": 1, "tree": tree}).to_string());
+    engine.settle().await;
+    tab
+}
+
 #[tokio::test]
-async fn a_user_may_have_many_consumers_at_once() {
+async fn a_user_may_have_many_tabs_and_consumers_at_once() {
     let engine = engine();
     let todos = Todos::serve(&engine);
     let (mut first, one) = watching(&engine, person("a", "alice")).await;
     let (mut second, two) = watching(&engine, person("a", "alice")).await;
     let mut asker = TestConsumer::connect(&engine, person("a", "alice")).await;
+    let _home = page(&engine, &person("a", "alice"), "/home").await;
+    let _away = page(&engine, &person("a", "alice"), "/away").await;
     todos.push("alice", "new");
     engine.refresh_now(Scope::user("alice")).await;
     first.settled().await;
     second.settled().await;
+    let routes: Vec<_> = ["tab-1", "tab-2"]
+        .map(|tab| at(first.tree(&one), &format!("ui/{tab}/route"))["properties"]["path"].clone())
+        .into();
+    assert_eq!(routes, ["/home", "/away"]);
     assert_eq!(ids(at(first.tree(&one), "todos")), ["t1"]);
     assert_eq!(ids(at(second.tree(&two), "todos")), ["t1"]);
-    assert_eq!(asker.settled().await, Vec::<serde_json::Value>::new(), "who only asks is pushed nothing");
+    assert_eq!(asker.settled().await, Vec::<Value>::new(), "who only asks is pushed nothing");
     assert_eq!(ids(&asker.query("/todos").await), ["t1"]);
 }

@@ -13,7 +13,7 @@ use crate::apps::{Log, Shown, at, engine, engine_with, person, runs, watching};
 fn member(number: usize) -> Session {
     let session = person(&format!("s{number}"), &format!("u{number}"));
     let session = session.with_attribute("org", format!("org{}", number % 5));
-    if number % 3 == 0 { session.with_permission("admin") } else { session }
+    if number.is_multiple_of(3) { session.with_permission("admin") } else { session }
 }
 
 async fn members(engine: &Engine, count: usize) -> Vec<(TestConsumer, String)> {

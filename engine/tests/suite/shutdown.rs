@@ -80,7 +80,7 @@ async fn at_the_deadline_whatever_is_in_flight_is_answered_in_its_place() {
     });
     tokio::task::yield_now().await;
     clock.advance(5_000);
-    let mut messages = vec![consumer.next().await, consumer.next().await];
+    let mut messages = [consumer.next().await, consumer.next().await];
     messages.sort_by_key(|message| message["type"].as_str().unwrap().to_owned());
     let told: Vec<_> =
         messages.iter().map(|m| (m["type"].as_str().unwrap(), m["id"].as_str().unwrap(), code(m))).collect();

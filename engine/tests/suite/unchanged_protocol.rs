@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use grove_engine::testing::TestConsumer;
-use grove_engine::{Action, Config, Descriptor, Engine, Invocation, Item, Outcome, Scope, Session};
+use grove_engine::{Action, Config, Descriptor, Engine, Instance, Invocation, Item, Outcome, Scope, Session};
 use serde_json::{Value, json};
 
 use crate::apps::{Todos, engine, person};
@@ -75,6 +75,14 @@ async fn script(engine: &Engine, consumer: &mut TestConsumer) -> Vec<Value> {
 
 /// A list that everybody sees alike, and that does not look who it is.
 fn list(engine: &Engine) {
+    let (actions, shape) = list_of();
+    engine.register("list", move |_: &Session| shape(&actions));
+}
+
+type Actions = [Action; 2];
+
+/// The actions of the list, and what it shows.
+fn list_of() -> (Actions, impl Fn(&Actions) -> Descriptor + Send + Sync + 'static) {
     let titles = std::sync::Arc::new(parking_lot::Mutex::new(vec!["a".to_owned(), "b".to_owned()]));
     let write = std::sync::Arc::clone(&titles);
     let add = Action::new("add", move |call: Invocation<Value>| {
@@ -83,10 +91,11 @@ fn list(engine: &Engine) {
     })
     .params(json!({"title": "string"}));
     let which = Action::new("which", |call: Invocation<()>| Outcome::data(call.node_id()));
-    engine.register("list", move |_: &Session| {
-        let item = |(at, title): (usize, &String)| Item::new(format!("i{at}")).prop("title", title).action(&which);
-        Descriptor::collection().items(titles.lock().iter().enumerate().map(item)).action(&add)
-    });
+    let shape = move |[add, which]: &Actions| {
+        let item = |(at, title): (usize, &String)| Item::new(format!("i{at}")).prop("title", title).action(which);
+        Descriptor::collection().items(titles.lock().iter().enumerate().map(item)).action(add)
+    };
+    ([add, which], shape)
 }
 
 /// Versions say only which is later, and an epoch only which engine it is.
@@ -134,6 +143,22 @@ async fn a_consumer_cannot_tell_whether_there_are_other_users() {
     let mut among = TestConsumer::silent(&many, session);
     let among = script(&many, &mut among).await;
     assert_eq!(comparable(alone), comparable(among));
+}
+
+#[tokio::test]
+async fn both_ways_to_serve_many_users_are_the_same_on_the_wire() {
+    let shared = engine();
+    list(&shared);
+    let shared = script(&shared, &mut TestConsumer::silent(&shared, person("s", "alice"))).await;
+
+    let factory = |_: &Session| {
+        let (action, shape) = list_of();
+        Instance::new().register("list", move || shape(&action))
+    };
+    let own = Engine::builder("app", "App").config(Config::immediate()).per_session(factory).build();
+    let own = script(&own, &mut TestConsumer::silent(&own, person("s", "alice"))).await;
+    own.iter().for_each(check);
+    assert_eq!(comparable(shared), comparable(own));
 }
 
 #[tokio::test]

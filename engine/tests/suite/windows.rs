@@ -24,7 +24,10 @@ fn inbox(offset: u64) -> Engine {
 
 /// The list `/inbox` with a loader; notes what was asked for, and for whom.
 #[derive(Clone, Default)]
-struct Loader(Arc<Mutex<Vec<(Option<String>, WindowRequest)>>>);
+struct Loader(Arc<Mutex<Vec<Asked>>>);
+
+/// Which user asked for what.
+type Asked = (Option<String>, WindowRequest);
 
 impl Loader {
     fn serve(shape: impl Fn() -> Descriptor + Send + Sync + 'static) -> (Engine, Self) {
