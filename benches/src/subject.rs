@@ -69,11 +69,12 @@ impl Subject {
     pub(crate) fn connect(&self, cell: &Cell) -> Result<Vec<Consumer>, Failure> {
         let count = cell.active_sessions();
         let one_in = count.div_ceil(CHECKED);
-        let connect = |at: u32| {
+        // Grown by doubling it would be charged to the sessions.
+        let mut consumers = Vec::with_capacity(count as usize);
+        for at in 0..count {
             let session = self.population.session(cell.member(at));
-            Consumer::connect(&self.engine, &session, at.is_multiple_of(one_in))
-        };
-        let mut consumers = (0..count).map(connect).collect::<Result<Vec<_>, _>>()?;
+            consumers.push(Consumer::connect(&self.engine, &session, at.is_multiple_of(one_in))?);
+        }
         take_all(&mut consumers);
         Ok(consumers)
     }

@@ -110,9 +110,27 @@ pub use upgrade_request::UpgradeRequest;
 /// The code of the guide, compiled and run.
 #[cfg(all(doctest, feature = "jwt", feature = "metrics"))]
 mod guide {
+    #[doc = include_str!("../../../docs/guide/start.md")]
+    mod start {}
+
+    #[doc = include_str!("../../../docs/guide/sessions.md")]
+    mod sessions {}
+
     #[doc = include_str!("../../../docs/guide/authentication.md")]
     mod authentication {}
 
+    #[doc = include_str!("../../../docs/guide/tabs.md")]
+    mod tabs {}
+
+    #[doc = include_str!("../../../docs/guide/choosing-a-mode.md")]
+    mod choosing_a_mode {}
+
+    #[doc = include_str!("../../../docs/guide/security.md")]
+    mod security {}
+
     #[doc = include_str!("../../../docs/guide/operations.md")]
     mod operations {}
+
+    #[doc = include_str!("../../../docs/testing.md")]
+    mod testing {}
 }

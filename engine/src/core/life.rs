@@ -46,6 +46,10 @@ impl Core {
             self.watch_idle(&opened.slot);
         }
         if changed {
+            // If nobody is connected, whoever comes next shall not see what the old claims allowed, not even for a moment.
+            if opened.slot.drop_tree() {
+                self.idle_trees.remove(&opened.slot);
+            }
             self.refresh(&Scope::session(context.id().clone()));
         }
         self.watch_expiry(&opened.slot, context);

@@ -86,7 +86,7 @@ struct Packer<'s> {
 struct Place<'p> {
     /// The path, for the topmost; the id, for those below.
     name: &'p str,
-    above: Option<&'p Place<'p>>,
+    above: Option<&'p Self>,
     depth: u32,
 }
 

@@ -7,6 +7,12 @@ use serde_json::{Map, Value, json};
 /// The types that a schema may name; an unknown one is permissive (contract 1.7).
 const TYPES: [&str; 7] = ["object", "string", "number", "integer", "boolean", "array", "null"];
 
+/// The words of a schema whose values are data.
+const QUOTES: [&str; 4] = ["const", "enum", "default", "examples"];
+
+/// The words of a schema whose values are schemas by name.
+const NAMED: [&str; 5] = ["properties", "patternProperties", "$defs", "definitions", "dependentSchemas"];
+
 /// A JSON Schema for parameters, ready to check with.
 #[derive(Debug)]
 pub(crate) struct Params {
@@ -76,13 +82,27 @@ fn property_schema(spec: &Value) -> Value {
     }
 }
 
+/// Takes away type names that no validator knows. Values that a schema quotes are not schemas.
 fn drop_unknown_types(schema: &mut Value) {
     match schema {
         Value::Object(keys) => {
-            if keys.get("type").is_some_and(|kind| kind.as_str().is_some_and(|kind| !TYPES.contains(&kind))) {
-                keys.remove("type");
+            let known = |kind: &Value| kind.as_str().is_none_or(|kind| TYPES.contains(&kind));
+            match keys.get("type") {
+                Some(kind @ Value::String(_)) if !known(kind) => drop(keys.remove("type")),
+                // One that is unknown allows whatever it may mean.
+                Some(Value::Array(kinds)) if !kinds.iter().all(known) => drop(keys.remove("type")),
+                _ => {}
             }
-            keys.values_mut().for_each(drop_unknown_types);
+            for (word, inner) in keys {
+                match inner {
+                    // Here the keys are names that the application chose.
+                    Value::Object(named) if NAMED.contains(&word.as_str()) => {
+                        named.values_mut().for_each(drop_unknown_types);
+                    }
+                    inner if !QUOTES.contains(&word.as_str()) => drop_unknown_types(inner),
+                    _ => {}
+                }
+            }
         }
         Value::Array(list) => list.iter_mut().for_each(drop_unknown_types),
         Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) => {}
@@ -156,6 +176,18 @@ mod tests {
             refusal(&json!({"x": {"type": "string", "enum": ["a", "b"]}}), &json!({"x": "c"})),
             r#"params.x must be one of ["a","b"]"#
         );
+    }
+
+    #[test]
+    fn an_unknown_type_among_others_is_permissive_and_a_quoted_value_is_no_schema() {
+        let params = Params::compile(&json!({"when": {"type": ["string", "date"]}})).unwrap();
+        assert_eq!(params.check(&json!({"when": 5})), Ok(()));
+        let shape = json!({"type": "circle"});
+        let params = Params::compile(&json!({"shape": {"enum": [shape]}})).unwrap();
+        assert_eq!(params.check(&json!({ "shape": shape })), Ok(()));
+        assert!(params.check(&json!({"shape": {}})).is_err());
+        let params = Params::compile(&json!({"enum": "date"})).unwrap();
+        assert_eq!(params.check(&json!({"enum": 5})), Ok(()), "a parameter may be named like a word of schemas");
     }
 
     #[test]

@@ -119,6 +119,23 @@ async fn the_session_outlives_its_connections_and_takes_the_claims_of_the_new_on
 }
 
 #[tokio::test]
+async fn a_connection_that_brings_other_claims_is_never_shown_what_the_old_ones_allowed() {
+    let (engine, clock) = clocked(|config| config.debounce_ms = 50);
+    engine.register("board", |session: &Session| Descriptor::group().prop("org", session.attribute("org")));
+    drop(watching(&engine, person("s", "alice").with_attribute("org", "acme")).await);
+    clock.advance(1_000);
+    engine.settle().await;
+    let mut consumer = TestConsumer::connect(&engine, person("s", "alice").with_attribute("org", "globex")).await;
+    let id = consumer.start_subscription(serde_json::json!({"path": "/", "depth": -1}));
+    consumer.send(&serde_json::json!({"type": "query", "id": "q", "path": "/board"}));
+    let mut messages = consumer.settled().await;
+    clock.advance(50);
+    messages.extend(consumer.settled().await);
+    assert!(!format!("{messages:?}").contains("acme"), "{messages:?}");
+    assert_eq!(at(consumer.tree(&id), "board")["properties"]["org"], "globex");
+}
+
+#[tokio::test]
 async fn a_forgotten_session_is_opened_again_with_whatever_the_authenticator_says_now() {
     let (engine, clock, log) = idle();
     engine.register("context", |session: &Session| Descriptor::context_of(session));

@@ -42,3 +42,4 @@ mod tree;
 
 pub use options::Options;
 pub use server::{Running, start};
+pub use tokens::session_of;

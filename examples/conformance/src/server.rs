@@ -8,7 +8,7 @@ use std::time::Duration;
 use axum::Router;
 use axum::serve::ListenerExt;
 use grove_axum::Slop;
-use grove_engine::Provider;
+use grove_engine::{Engine, Provider};
 use tokio::net::TcpListener;
 use tokio::sync::oneshot;
 use tokio::task::JoinHandle;
@@ -68,6 +68,12 @@ impl Running {
     #[must_use]
     pub const fn address(&self) -> SocketAddr {
         self.address
+    }
+
+    /// The engine, for whoever wants to connect without a socket.
+    #[must_use]
+    pub fn engine(&self) -> &Engine {
+        &self.app.engine
     }
 
     /// Stops: answers what is in flight, closes all sockets, and returns within 5 s.

@@ -43,7 +43,9 @@ fn is_valid(token: &str) -> bool {
     token.split('-').all(part) && !token.starts_with("bad")
 }
 
-fn session_of(token: &str) -> Session {
+/// Whose session a well-formed token stands for.
+#[must_use]
+pub fn session_of(token: &str) -> Session {
     let user = user_of(token);
     Session::new(token).with_user(user).with_attribute(ORG, org_of(user))
 }

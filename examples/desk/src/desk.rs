@@ -13,7 +13,6 @@ mod text;
 use std::fmt;
 use std::path::Path;
 use std::sync::Arc;
-use std::time::Duration;
 
 use grove_engine::Engine;
 use tokio::sync::broadcast;
@@ -143,8 +142,15 @@ impl Desk {
         Ok((token, expires))
     }
 
-    /// Ends a browser's login and everything that lives on it: its pages, and the AIs that came in with its cookie. A
-    /// development token has no end.
+    /// The secret that a login's page shows for the person's AI. It leads to the same engine session as the cookie, so
+    /// that the AI sees the page's tabs, and yet opens nothing but the tree: the cookie stays out of reach of scripts.
+    /// It is made when a page first shows it, so there is none where no page does.
+    pub(crate) fn agent_token(&self, login: &Login) -> Result<Option<String>> {
+        self.store().agent_token(&login.id, &secret::token())
+    }
+
+    /// Ends a browser's login and everything that lives on it: its pages, and the AIs that came in with its cookie or
+    /// its agent token. A development token has no end.
     pub(crate) fn log_out(&self, login: &Login) -> Result<()> {
         if self.store().end_login(&login.id)? {
             self.announce(Change::LoggedOut { login: login.id.clone() });
@@ -160,10 +166,9 @@ impl Desk {
         }
     }
 
-    /// Lets every open page go and settles what the engine has in flight, for at most `patience`.
-    pub async fn close(&self, patience: Duration) {
+    /// Ends the streams of all open pages, which would hold the server up. The pages come back by themselves.
+    pub fn let_pages_go(&self) {
         self.announce(Change::Closing);
-        self.engine().shutdown(patience).await;
     }
 }
 

@@ -60,9 +60,10 @@ pub(crate) struct Site {
     pub(crate) sign_in: SignIn,
 }
 
-/// The whole application: the page, the login, `/slop` for AIs, and `/healthz`.
+/// The whole application: the page, the login, `/slop` for AIs and tabs, `/healthz` and `/readyz`.
 pub fn app(desk: Desk, sign_in: SignIn) -> Router {
     let slop: Router = grove_axum::router(desk.engine().clone(), login::authenticator(&desk));
+    let health: Router = grove_axum::health(desk.engine().clone());
     let pages = Router::new().merge(page::routes()).merge(login::routes()).layer(from_fn(guard::guard));
-    pages.with_state(Site { desk, sign_in }).merge(slop)
+    pages.with_state(Site { desk, sign_in }).merge(slop).merge(health)
 }

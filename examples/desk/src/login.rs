@@ -12,7 +12,7 @@ use axum::response::{AppendHeaders, Html, IntoResponse, Redirect, Response};
 use axum::routing::{get, post};
 use cookie::time::OffsetDateTime;
 use cookie::{Cookie, SameSite};
-use grove_axum::{Authenticator, Refusal, UpgradeRequest};
+use grove_axum::{Authenticator, Refusal, opaque};
 use serde::Deserialize;
 
 use crate::Site;
@@ -97,7 +97,7 @@ fn enter(desk: &Desk, claim: Claim, by_name: bool) -> Result<Option<(String, Mom
 
 /// Whether the browser believes that it talks to its own machine. A page from elsewhere whose name was pointed at
 /// 127.0.0.1 after it had loaded sends its own name here, and must not log in as somebody.
-fn asks_for_loopback(headers: &HeaderMap) -> bool {
+pub(crate) fn asks_for_loopback(headers: &HeaderMap) -> bool {
     let host = headers.get(HOST).and_then(|host| host.to_str().ok()).unwrap_or_default();
     let name = match host.rsplit_once(':') {
         Some((name, port)) if port.bytes().all(|byte| byte.is_ascii_digit()) => name,
@@ -159,16 +159,16 @@ fn token_in(headers: &HeaderMap) -> Option<String> {
     cookies.filter(|cookie| cookie.name() == COOKIE_NAME).map(|cookie| cookie.value().to_owned()).next()
 }
 
-/// Lets into the SLOP endpoint who shows a token as `?token=`, as bearer, or in the login page's cookie.
+/// Lets into the SLOP endpoint who shows a login's token or agent token: as `?token=`, as bearer, or in the login
+/// page's cookie.
 pub(crate) fn authenticator(desk: &Desk) -> impl Authenticator {
     let desk = desk.clone();
-    grove_axum::authenticate_with(move |request: UpgradeRequest| {
+    opaque(COOKIE_NAME, move |token: String| {
         let desk = desk.clone();
         async move {
-            let token = request.credential(COOKIE_NAME).ok_or_else(Refusal::unauthorized)?;
-            let login = desk.run(move |desk| desk.store().login(&token)).await;
-            let login = login.map_err(|_| Refusal::unavailable())?;
-            login.as_ref().map(tree::session_of).ok_or_else(Refusal::unauthorized)
+            let login = desk.run(move |desk| desk.store().login_of_agent(&token)).await;
+            let login = login.map_err(|_| Refusal::unavailable().because("the store failed"))?;
+            Ok(login.as_ref().map(tree::session_of))
         }
     })
 }

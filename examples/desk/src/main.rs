@@ -10,10 +10,11 @@ use std::time::Duration;
 use axum::serve::ListenerExt;
 use clap::Parser;
 use desk::{Desk, DeskError, SignIn, app};
+use grove_axum::{Drain, shutdown_signal};
 use tokio::net::{TcpListener, TcpStream};
 use tracing_subscriber::EnvFilter;
 
-/// How long a stop waits for what is under way.
+/// How long it takes at most to stop in order.
 const PATIENCE: Duration = Duration::from_secs(5);
 
 /// A work desk for several people and their AIs.
@@ -26,25 +27,43 @@ struct Arguments {
     /// The SQLite file; created and filled when it is not there.
     #[arg(long, value_name = "PATH", default_value = "desk.db")]
     db: PathBuf,
+    /// Serve `/metrics` to whoever reaches the address; on a loopback address it is always served.
+    #[arg(long)]
+    metrics: bool,
 }
 
 #[tokio::main]
 async fn main() -> Result<(), Box<dyn Error>> {
     let arguments = Arguments::parse();
     log_to_stderr();
+    // First of all: from here on a stop is an orderly one.
+    let signal = shutdown_signal();
     let desk = Desk::open(&arguments.db).map_err(|error| open_failed(&arguments, &error))?;
     let listener = TcpListener::bind(&arguments.listen)
         .await
         .map_err(|error| format!("cannot listen on {}: {error}", arguments.listen))?;
     let address = listener.local_addr()?;
     let sign_in = if address.ip().is_loopback() { SignIn::ByName } else { SignIn::ByToken };
+    let served = app(desk.clone(), sign_in);
+    let served = match arguments.metrics || address.ip().is_loopback() {
+        true => served.merge(grove_axum::metrics(desk.engine().clone())),
+        false => served,
+    };
     let midnight = tokio::spawn({
         let desk = desk.clone();
         async move { desk.turn_pages().await }
     });
     std::io::stdout().write_all(greeting(&desk, address, sign_in)?.as_bytes())?;
     std::io::stdout().flush()?;
-    serve(listener, desk, sign_in).await?;
+    let engine = desk.engine().clone();
+    let asked_to_stop = async move {
+        signal.await;
+        desk.let_pages_go();
+    };
+    Drain::new(engine)
+        .deadline(PATIENCE)
+        .serve(asked_to_stop, |stop| axum::serve(listener.tap_io(send_at_once), served).with_graceful_shutdown(stop))
+        .await?;
     midnight.abort();
     Ok(())
 }
@@ -76,34 +95,8 @@ fn greeting(desk: &Desk, address: SocketAddr, sign_in: SignIn) -> Result<String,
     Ok(text)
 }
 
-async fn serve(listener: TcpListener, desk: Desk, sign_in: SignIn) -> std::io::Result<()> {
-    let app = app(desk.clone(), sign_in);
-    let (stopped, stopping) = tokio::sync::oneshot::channel();
-    let stop = async move {
-        asked_to_stop().await;
-        desk.close(PATIENCE).await;
-        let _ = stopped.send(());
-    };
-    tokio::select! {
-        ended = axum::serve(listener.tap_io(send_at_once), app).with_graceful_shutdown(stop) => ended,
-        () = async { stopping.await.ok(); tokio::time::sleep(PATIENCE).await } => Ok(()),
-    }
-}
-
 /// Otherwise a patch may wait for the acknowledgement of the one before it.
 fn send_at_once(stream: &mut TcpStream) {
     // A stream that refuses is slower, not wrong.
     let _ = stream.set_nodelay(true);
-}
-
-async fn asked_to_stop() {
-    let interrupt = tokio::signal::ctrl_c();
-    #[cfg(unix)]
-    {
-        let mut terminate = tokio::signal::unix::signal(tokio::signal::unix::SignalKind::terminate())
-            .expect("a process may listen for SIGTERM");
-        tokio::select! { _ = interrupt => {}, _ = terminate.recv() => {} }
-    }
-    #[cfg(not(unix))]
-    interrupt.await.ok();
 }

@@ -22,13 +22,14 @@ use crate::change::Area;
 use crate::desk::Desk;
 use crate::error::Result;
 use crate::html::{Escaped, fill};
-use crate::login::{NotSignedIn, SignIn, SignedIn};
+use crate::login::{NotSignedIn, SignIn, SignedIn, asks_for_loopback};
 use crate::people::Person;
 use crate::store::Login;
 
 const TEMPLATE: &str = include_str!("page/page.html");
 const STYLE: &str = include_str!("page/page.css");
 const SCRIPT: &str = include_str!("page/page.js");
+const TAB_SCRIPT: &str = include_str!("page/tab.js");
 
 pub(crate) fn routes() -> Router<Site> {
     Router::new()
@@ -37,7 +38,7 @@ pub(crate) fn routes() -> Router<Site> {
         .route("/events", get(events::stream))
         .route("/page.css", get(async || ([(CONTENT_TYPE, "text/css; charset=utf-8")], STYLE)))
         .route("/page.js", get(async || ([(CONTENT_TYPE, "text/javascript; charset=utf-8")], SCRIPT)))
-        .route("/healthz", get(async || "ok"))
+        .route("/tab.js", get(async || ([(CONTENT_TYPE, "text/javascript; charset=utf-8")], TAB_SCRIPT)))
         .merge(tasks::routes())
         .merge(inbox::routes())
         .merge(board::routes())
@@ -63,8 +64,8 @@ async fn whole(
         Err(failed @ NotSignedIn::Failed(_)) => return failed.into_response(),
     };
     let host = headers.get(HOST).and_then(|host| host.to_str().ok()).unwrap_or("127.0.0.1:3000").to_owned();
-    let sign_in = site.sign_in;
-    site.desk.run(move |desk| show(desk, &login, place, &host, sign_in)).await.map(Html).into_response()
+    let shows_token = site.sign_in == SignIn::ByName && asks_for_loopback(&headers);
+    site.desk.run(move |desk| show(desk, &login, place, &host, shows_token)).await.map(Html).into_response()
 }
 
 async fn section(
@@ -79,16 +80,13 @@ async fn section(
     site.desk.run(move |desk| show_area(desk, &login.person, area, place)).await.map(Html).into_response()
 }
 
-fn show(desk: &Desk, login: &Login, place: Place, host: &str, sign_in: SignIn) -> Result<String> {
+fn show(desk: &Desk, login: &Login, place: Place, host: &str, shows_token: bool) -> Result<String> {
     let person = &login.person;
     let [tasks, inbox, board, settings] = Area::ALL.map(|area| show_area(desk, person, area, place));
     let (tasks, inbox, board, settings) = (tasks?, inbox?, board?, settings?);
     let org = desk.store().org_label(&person.org)?.unwrap_or_else(|| person.org.clone());
     let theme = desk.store().settings(&person.name)?.map_or("auto", |settings| settings.theme.as_str());
-    let token = match sign_in {
-        SignIn::ByName => development_token(desk, person)?,
-        SignIn::ByToken => None,
-    };
+    let token = if shows_token { desk.agent_token(login)? } else { None };
     Ok(fill(TEMPLATE, |name| match name {
         "theme" => theme.to_owned(),
         "name" => Escaped(&person.display).to_string(),
@@ -113,11 +111,6 @@ fn show_area(desk: &Desk, person: &Person, area: Area, place: Place) -> Result<S
         Area::Board => board::show(desk, person),
         Area::Settings => settings::show(desk, person),
     }
-}
-
-fn development_token(desk: &Desk, person: &Person) -> Result<Option<String>> {
-    let tokens = desk.development_tokens()?;
-    Ok(tokens.into_iter().find(|(name, _)| *name == person.name).map(|(_, token)| token))
 }
 
 /// What every form does: writes as the person who is logged in, then shows the page again.

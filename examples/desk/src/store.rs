@@ -22,7 +22,7 @@ pub(crate) use tasks::{Priority, Task, TaskCounts};
 use crate::error::Result;
 
 /// One step each; a file remembers in `user_version` how many it has taken. Append, never edit.
-const MIGRATIONS: [&str; 1] = [include_str!("store/schema.sql")];
+const MIGRATIONS: [&str; 2] = [include_str!("store/schema.sql"), include_str!("store/agent_tokens.sql")];
 
 /// The open file.
 ///

@@ -51,6 +51,7 @@ function show(section, html) {
   }
   const theme = section.querySelector("[data-theme-now]");
   if (theme) document.documentElement.dataset.theme = theme.dataset.themeNow;
+  main.dispatchEvent(new Event("shown"));
 }
 
 async function send(form, submitter) {

@@ -18,17 +18,39 @@ pub(crate) struct Login {
 }
 
 impl Store {
-    /// The login that `token` stands for now.
+    /// The login that `token` stands for now, for its pages.
     pub(crate) fn login(&self, token: &str) -> Result<Option<Login>> {
-        let connection = self.lock();
-        let mut question = connection.prepare_cached(
+        self.find_login(
             "SELECT id, expires, name, display, org, role FROM logins JOIN people ON name = person
              WHERE token = ?1 AND (expires IS NULL OR expires > ?2)",
-        )?;
-        let login = question.query_row(params![token, Moment::now()], |row| {
+            token,
+        )
+    }
+
+    /// The login whose tree `token` opens now: its own token does, and so does its agent token.
+    pub(crate) fn login_of_agent(&self, token: &str) -> Result<Option<Login>> {
+        self.find_login(
+            "SELECT id, expires, name, display, org, role FROM logins JOIN people ON name = person
+             WHERE (token = ?1 OR agent_token = ?1) AND (expires IS NULL OR expires > ?2)",
+            token,
+        )
+    }
+
+    fn find_login(&self, question: &str, token: &str) -> Result<Option<Login>> {
+        let connection = self.lock();
+        let login = connection.prepare_cached(question)?.query_row(params![token, Moment::now()], |row| {
             Ok(Login { id: row.get(0)?, expires: row.get(1)?, person: person_at(row, 2)? })
         });
         Ok(login.optional()?)
+    }
+
+    /// The agent token of a login, which is `fresh` unless it has one; `None` when there is no such login any more.
+    pub(crate) fn agent_token(&self, id: &str, fresh: &str) -> Result<Option<String>> {
+        let connection = self.lock();
+        let mut write = connection.prepare_cached(
+            "UPDATE logins SET agent_token = coalesce(agent_token, ?2) WHERE id = ?1 RETURNING agent_token",
+        )?;
+        Ok(write.query_row([id, fresh], |row| row.get(0)).optional()?)
     }
 
     /// Remembers a browser's login, and forgets the ones that have expired.

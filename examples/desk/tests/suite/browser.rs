@@ -59,6 +59,11 @@ impl Browser {
         read(self.send(self.question(path)).await).await
     }
 
+    /// The token that the page shows for the person's AI; a dummy where it must not show one.
+    pub(crate) async fn agent_token(&self) -> String {
+        shown_token(&self.get("/").await.1).to_owned()
+    }
+
     /// The live stream of the page.
     pub(crate) async fn events(&self) -> Events {
         let answer = self.send(self.question("/events")).await;
@@ -67,11 +72,18 @@ impl Browser {
     }
 
     fn question(&self, path: &str) -> Request<Body> {
-        Request::get(path).header(COOKIE, &self.cookie).body(Body::empty()).expect("a request")
+        let question = Request::get(path).header(HOST, "127.0.0.1:3000").header(COOKIE, &self.cookie);
+        question.body(Body::empty()).expect("a request")
     }
 }
 
-async fn read(answer: Response<Body>) -> (StatusCode, String) {
+/// What stands in a page in the place of the agent token.
+pub(crate) fn shown_token(page: &str) -> &str {
+    let (_, behind) = page.split_once("<span id=\"agent-token\">").expect("a place for the token");
+    behind.split_once("</span>").expect("the end of the place").0
+}
+
+pub(crate) async fn read(answer: Response<Body>) -> (StatusCode, String) {
     let status = answer.status();
     let body = to_bytes(answer.into_body(), usize::MAX).await.expect("a body");
     (status, String::from_utf8(body.to_vec()).expect("text"))

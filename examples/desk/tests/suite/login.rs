@@ -1,13 +1,13 @@
 use std::path::PathBuf;
 
 use axum::http::header::{HOST, ORIGIN, SET_COOKIE};
-use axum::http::{HeaderValue, StatusCode};
+use axum::http::{HeaderValue, Method, StatusCode};
 use desk::{Desk, SignIn};
 use serde_json::json;
 use slop_ai::{ClientTransport, SlopNode, WsClientTransport};
 
 use crate::agent::{Agent, at, children, property};
-use crate::browser::Browser;
+use crate::browser::{Browser, read, shown_token};
 use crate::running::{Running, soon};
 
 #[tokio::test(flavor = "multi_thread")]
@@ -109,7 +109,67 @@ async fn a_name_is_enough_only_on_this_machine() {
     assert!(!nobody.get("/login").await.1.contains("alice"));
     let token = public.token("alice");
     let alice = Browser::log_in(public.app.clone(), &format!("token={token}")).await;
-    assert!(!alice.get("/").await.1.contains(&token), "a page that others might see shows no token");
+    assert_eq!(alice.agent_token().await, "TOKEN", "a page that others might see shows no token");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_page_shows_a_token_that_opens_the_tree_of_its_own_login_and_nothing_else() {
+    let running = Running::start().await;
+    let (here, there) = (running.browser("alice").await, running.browser("alice").await);
+    let token = here.agent_token().await;
+    assert_eq!(here.agent_token().await, token, "a page shown again shows the same");
+    assert_ne!(there.agent_token().await, token, "another login has another");
+    assert!(!here.cookie.contains(&token) && running.token("alice") != token);
+    assert_eq!(running.upgrade(&format!("?token={token}"), "").await, 101);
+    assert_eq!(running.upgrade("", &format!("Authorization: Bearer {token}\r\n")).await, 101);
+
+    let with_token = Browser::with_cookie(running.app.clone(), &format!("session={token}"));
+    assert_eq!(with_token.get("/").await.0, StatusCode::SEE_OTHER);
+    assert_eq!(with_token.get("/sections/tasks").await.0, StatusCode::UNAUTHORIZED);
+    assert_eq!(with_token.post("/tasks", "title=x").await.0, StatusCode::UNAUTHORIZED);
+    assert_eq!(with_token.post("/login", &format!("token={token}")).await.0, StatusCode::UNAUTHORIZED);
+
+    let mut rebound = here.form("/", "");
+    *rebound.method_mut() = Method::GET;
+    rebound.headers_mut().insert(HOST, HeaderValue::from_static("evil.example"));
+    let (_, page) = read(here.send(rebound).await).await;
+    assert_eq!(shown_token(&page), "TOKEN", "a page of another name shows no token");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_page_and_its_agent_are_of_one_session_which_ends_with_the_logout() {
+    let running = Running::start().await;
+    let (here, there) = (running.browser("alice").await, running.browser("alice").await);
+    let (own, other) = (here.agent_token().await, there.agent_token().await);
+    let tab =
+        format!("{}&slop_role=provider&mount=ui", running.url_with(here.cookie.strip_prefix("session=").unwrap()));
+    let (sender, mut heard) = WsClientTransport::new(&tab).connect().await.expect("a tab");
+    sender.send(json!({"type": "hello", "provider": {"id": "page", "name": "Page"}})).expect("a hello");
+    let page = json!({"id": "page", "type": "root", "children": [{"id": "route", "type": "status"}]});
+    soon("the question for the tab's tree", async {
+        while let Some(message) = heard.recv().await {
+            if message["type"] == "subscribe" {
+                let snapshot =
+                    json!({"type": "snapshot", "id": message["id"], "version": 1, "seq": 0, "tree": page.clone()});
+                return sender.send(snapshot).expect("a snapshot");
+            }
+        }
+        panic!("the tab was not asked for its tree");
+    })
+    .await;
+
+    let agent = Agent::connect(&running.url_with(&own)).await;
+    agent.until("the tab", |tree| at(tree, "/ui/tab-1/route").is_some()).await;
+    for url in [running.url_with(&other), running.url("alice"), running.url("amir")] {
+        assert!(at(&Agent::connect(&url).await.tree().await, "/ui").is_none(), "a tab is of its own session only");
+    }
+
+    let (_sender, mut ended) = WsClientTransport::new(&running.url_with(&own)).connect().await.expect("a connection");
+    here.submit("/logout", "").await;
+    soon("the end of the agent", async { while ended.recv().await.is_some() {} }).await;
+    soon("the end of the tab", async { while heard.recv().await.is_some() {} }).await;
+    assert_eq!(running.upgrade(&format!("?token={own}"), "").await, 401);
+    assert_eq!(running.upgrade(&format!("?token={other}"), "").await, 101);
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -1,3 +1,5 @@
+use std::time::Duration;
+
 use axum::http::StatusCode;
 use serde_json::json;
 
@@ -58,8 +60,36 @@ async fn the_page_turns_to_older_messages() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn whoever_watches_the_server_gets_an_ok() {
+async fn whoever_watches_the_server_hears_that_it_lives_and_when_it_is_ready() {
     let running = Running::start().await;
     let nobody = Browser::with_cookie(running.app.clone(), "");
-    assert_eq!(nobody.get("/healthz").await, (StatusCode::OK, "ok".to_owned()));
+    assert_eq!(nobody.get("/healthz").await.0, StatusCode::OK);
+    assert_eq!(nobody.get("/readyz").await.0, StatusCode::OK);
+    running.desk.engine().shutdown(Duration::ZERO).await;
+    assert_eq!(nobody.get("/healthz").await.0, StatusCode::OK);
+    assert_eq!(nobody.get("/readyz").await.0, StatusCode::SERVICE_UNAVAILABLE);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_scripts_of_the_page_are_all_from_here() {
+    let running = Running::start().await;
+    let alice = running.browser("alice").await;
+    let (_, page) = alice.get("/").await;
+    for script in ["/page.js", "/tab.js"] {
+        assert!(page.contains(&format!("<script src=\"{script}\"")), "{page}");
+        assert_eq!(alice.get(script).await.0, StatusCode::OK);
+    }
+    let (_, tab) = alice.get("/tab.js").await;
+    assert!(tab.contains("from \"/slop/tab.js\""), "{tab}");
+    assert_eq!(alice.get("/slop/tab.js").await.0, StatusCode::OK);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_streams_of_all_pages_end_before_the_server_does() {
+    let running = Running::start().await;
+    let mut events = [running.browser("alice").await.events().await, running.browser("zoe").await.events().await];
+    running.desk.let_pages_go();
+    for events in &mut events {
+        assert_eq!(events.next().await, None);
+    }
 }

@@ -26,7 +26,7 @@ pub(crate) async fn soon<T>(what: &str, answer: impl Future<Output = T>) -> T {
 
 pub(crate) struct Running {
     pub(crate) app: Router,
-    desk: Desk,
+    pub(crate) desk: Desk,
     address: SocketAddr,
     server: JoinHandle<()>,
 }
