@@ -89,7 +89,7 @@ pub struct Config {
     /// How large the dictionary of repeated texts may grow, in bytes. Default 16 MiB. Over it texts are kept where they
     /// stand.
     pub symbol_bytes: usize,
-    /// How many encoded patches and snapshots of shared content are kept, in bytes. Default 16 MiB. The least recently
+    /// How many encoded patches and snapshots of shared content are kept, in bytes. Default 4 MiB. The least recently
     /// used goes first.
     pub cache_bytes: usize,
 }
@@ -142,7 +142,7 @@ impl Default for Config {
             async_evaluations: 64,
             pass_threads: std::thread::available_parallelism().map_or(2, usize::from),
             symbol_bytes: 16 << 20,
-            cache_bytes: 16 << 20,
+            cache_bytes: 4 << 20,
         }
     }
 }

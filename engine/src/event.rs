@@ -150,7 +150,7 @@ pub enum Event {
     },
     /// A handler, predicate or observer panicked; says which and how, for the log.
     Panicked {
-        /// `handler`, `predicate`, `observer`, `window` or `task`.
+        /// `handler`, `authorize`, `predicate`, `observer`, `window`, `task`, `factory`, `pass` or `timer`.
         what: &'static str,
         /// The panic's text.
         why: String,

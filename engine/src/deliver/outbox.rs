@@ -82,7 +82,11 @@ pub(crate) struct Outbox {
     ended: bool,
     /// Where the search for a subscription that is behind starts, so that none starves.
     turn: usize,
+    answers_in_row: u32,
 }
+
+/// How many answers may go before a patch has its turn.
+const ANSWERS_IN_ROW: u32 = 16;
 
 impl Outbox {
     pub(crate) const fn new(greeting: String, greeting_delay_ms: u64, max_reply_bytes: usize) -> Self {
@@ -97,6 +101,7 @@ impl Outbox {
             ending: None,
             ended: false,
             turn: 0,
+            answers_in_row: 0,
         }
     }
 
@@ -117,14 +122,20 @@ impl Outbox {
     pub(crate) fn subscribe(&mut self, subscription: Subscription) {
         self.unsubscribe(&subscription.id);
         self.replies.push_back(Reply::Start(subscription.id.clone()));
-        self.subscriptions.push(subscription);
+        self.add(subscription);
     }
 
     /// Adds a subscription that goes on where an earlier connection's ended.
     pub(crate) fn resume(&mut self, subscription: Subscription, resumed: String) -> bool {
         self.unsubscribe(&subscription.id);
-        self.subscriptions.push(subscription);
+        self.add(subscription);
         self.reply(resumed)
+    }
+
+    /// Most connections have one subscription, and there are many connections: no room is made for more.
+    fn add(&mut self, subscription: Subscription) {
+        self.subscriptions.reserve_exact(1);
+        self.subscriptions.push(subscription);
     }
 
     /// Where the subscriptions stand, for a later connection.
@@ -200,14 +211,31 @@ impl Outbox {
             // The session is closed: what waits for its tree waits in vain.
             self.replies.retain(|reply| matches!(reply, Reply::Text(_) | Reply::AfterPatches(..)));
         }
-        let next = match self.replies.front() {
-            Some(_) => self.next_reply(now_ms, now, delivery),
-            None => self.next_step(now_ms, now, None, delivery),
-        };
+        let next = self.next_of_both(now_ms, now, delivery);
+        if self.replies.is_empty() && self.replies.capacity() > 0 {
+            self.replies = VecDeque::new();
+        }
         match next {
             // Whatever still waits for a tree will not get one; whatever is only held may go unsent.
             Next::Idle | Next::At(_) if self.ending.is_some() && !self.awaits_result() => self.finish(),
             next => next,
+        }
+    }
+
+    /// Answers go first, but a peer that never stops asking still gets its patches.
+    fn next_of_both(&mut self, now_ms: u64, now: Option<&Versioned>, delivery: &Delivery) -> Next {
+        if self.answers_in_row >= ANSWERS_IN_ROW {
+            self.answers_in_row = 0;
+            if let step @ Next::Write(..) = self.next_step(now_ms, now, None, delivery) {
+                return step;
+            }
+        }
+        match self.replies.front() {
+            Some(_) => {
+                self.answers_in_row += 1;
+                self.next_reply(now_ms, now, delivery)
+            }
+            None => self.next_step(now_ms, now, None, delivery),
         }
     }
 

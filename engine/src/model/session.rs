@@ -111,7 +111,10 @@ impl Session {
         let (name, value) = (name.into(), value.into());
         self.edit(|context| match context.attributes.binary_search_by(|(known, _)| known.cmp(&name)) {
             Ok(at) => context.attributes[at].1 = value,
-            Err(at) => context.attributes.insert(at, (name, value)),
+            Err(at) => {
+                context.attributes.reserve_exact(1);
+                context.attributes.insert(at, (name, value));
+            }
         })
     }
 
@@ -128,6 +131,7 @@ impl Session {
             context.permissions.extend(permissions.into_iter().map(Into::into));
             context.permissions.sort_unstable();
             context.permissions.dedup();
+            context.permissions.shrink_to_fit();
         })
     }
 

@@ -217,7 +217,9 @@ impl Passes {
         });
         match rendered {
             Rendered::Fragment(fragment) => fragment,
-            Rendered::Failed(_) => known.cloned().unwrap_or_else(|| self.renderer.unavailable(&entry.path)),
+            Rendered::Failed(_) => {
+                known.filter(|_| !base.outdated).cloned().unwrap_or_else(|| self.renderer.unavailable(&entry.path))
+            }
         }
     }
 

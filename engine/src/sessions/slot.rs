@@ -144,6 +144,8 @@ pub(crate) struct Base {
     pub(crate) layout: Arc<Layout>,
     /// A later pass evaluated for this slot already: results shared by an earlier one may be older than what it has.
     pub(crate) overtaken: bool,
+    /// The tree was rendered for other claims: nothing of it may stand in for what cannot be rendered now.
+    pub(crate) outdated: bool,
 }
 
 /// Whether a pass may work on a slot.
@@ -311,6 +313,7 @@ impl Slot {
             }
         }
         state.turn = Turn::Taken;
+        let outdated = state.outdated;
         if *paths == Paths::All {
             state.outdated = false;
         }
@@ -321,6 +324,7 @@ impl Slot {
             tree: state.current.as_ref().map(|current| Arc::clone(&current.tree)),
             layout: state.layout(registry),
             overtaken,
+            outdated,
         })
     }
 

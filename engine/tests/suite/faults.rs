@@ -189,3 +189,19 @@ async fn an_observer_may_ask_the_engine_itself() {
     let mut second = TestConsumer::connect(&engine, Session::new("s")).await;
     second.query("/").await;
 }
+
+#[tokio::test]
+async fn what_was_good_for_other_claims_does_not_stand_in_for_what_fails_now() {
+    let engine = engine();
+    let frail = Frail::serve(&engine);
+    let session = |org: &str| person("s", "alice").with_permission("frail").with_attribute("org", org);
+    let (mut consumer, id) = watching(&engine, session("acme")).await;
+    frail.turn(&engine, Mood::Well(7)).await;
+    consumer.settled().await;
+    assert_eq!(at(consumer.tree(&id), "frail")["properties"]["n"], 7);
+    *frail.0.lock() = Mood::Fails;
+    assert!(engine.update_session(&session("globex")));
+    consumer.settled().await;
+    assert_eq!(at(consumer.tree(&id), "frail")["properties"], json!({"error": "unavailable"}));
+    consumer.check_mirrors().await;
+}
