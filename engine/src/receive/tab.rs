@@ -126,10 +126,11 @@ fn gone() -> ActionError {
 
 /// Sends a call to the tab and waits for its answer, for a while.
 async fn forward(core: &Core, tab: &Tab, call: &Invocation) -> TabAnswer {
+    let until_ms = core.now_ms().saturating_add(core.config.tab_call_ms);
     let below = call.path.trim_start_matches('/').strip_prefix(tab.path.as_str()).unwrap_or_default();
     let sent = tab.call(below.trim_start_matches('/'), &call.action, &call.params);
     let (id, answered) = sent.ok_or_else(gone)?;
-    let sleep = core.wheel.clock().sleep_until(core.now_ms() + core.config.tab_call_ms);
+    let sleep = core.wheel.clock().sleep_until(until_ms);
     match select(answered, sleep).await {
         Either::Left((Ok(answer), _)) => checked(answer?, &tab.path),
         Either::Left((Err(_), _)) => Err(gone()),

@@ -1,6 +1,6 @@
 //! Browser tabs that provide their own subtree (contract 3), driven by a scripted tab.
 
-use grove_engine::testing::TestConsumer;
+use grove_engine::testing::{ManualClock, TestConsumer};
 use grove_engine::{Action, Config, Connection, Descriptor, Engine, Frame, Invocation, Item, Session};
 use serde_json::{Value, json};
 
@@ -233,4 +233,21 @@ async fn a_gap_in_a_tabs_patches_asks_for_its_tree_again() {
     assert_eq!(tab.connection.try_next_frame(), None);
     tab.send(&patch(3));
     assert_eq!(tab.next().await["type"], "subscribe");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_tab_that_does_not_answer_in_time_fails_the_call() {
+    let clock = ManualClock::new();
+    let mut config = Config::immediate();
+    (config.ping_ms, config.silence_ms) = (u64::MAX, u64::MAX);
+    let engine = Engine::builder("app", "App").config(config).clock(clock.clone()).build();
+    let mut consumer = TestConsumer::connect(&engine, alice()).await;
+    let tab = Tab::mounted(&engine, "/").await;
+    let id = consumer.start_invoke("/ui/tab-1/route", "navigate", json!({"to": "/x"}));
+    let call = tab.next().await;
+    clock.advance(20_000);
+    let result = consumer.answer(&id).await;
+    assert_eq!(result["error"], json!({"code": "internal", "message": "the browser tab did not answer in time"}));
+    tab.send(&json!({"type": "result", "id": call["id"], "status": "ok"}));
+    assert!(consumer.settled().await.is_empty(), "a late answer is nobody's");
 }

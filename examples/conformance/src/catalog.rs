@@ -20,6 +20,7 @@ pub(crate) struct Catalog {
     add: Action,
     clear: Action,
     toggle: Action,
+    toggle_someday: Action,
     delete: Action,
     read_content: Action,
     driver: Vec<Action>,
@@ -39,6 +40,7 @@ impl Catalog {
             .params(json!({"title": "string"})),
             clear: todo_action(state, "clear").dangerous(true).idempotent(true),
             toggle: todo_action(state, "toggle"),
+            toggle_someday: todo_action(state, "toggle").estimate_word("someday"),
             delete: todo_action(state, "delete").dangerous(true),
             read_content: Action::new("read_content", |_: Invocation<()>| {
                 Outcome::data(json!({"content": DOC, "encoding": "utf-8"}))
@@ -57,6 +59,7 @@ impl Catalog {
                 Offer::Add => actions.push(self.add.clone()),
                 Offer::Clear => actions.push(self.clear.clone()),
                 Offer::Toggle => actions.push(self.toggle.clone()),
+                Offer::ToggleSomeday => actions.push(self.toggle_someday.clone()),
                 Offer::Delete => actions.push(self.delete.clone()),
                 Offer::ReadContent => actions.push(self.read_content.clone()),
                 Offer::Driver => actions.extend_from_slice(&self.driver),

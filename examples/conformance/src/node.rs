@@ -27,6 +27,8 @@ pub(crate) enum Offer {
     Clear,
     /// `toggle` of one todo.
     Toggle,
+    /// `toggle` of one todo, with an estimate that the protocol does not know.
+    ToggleSomeday,
     /// `delete` of one todo.
     Delete,
     /// `doc.read_content`

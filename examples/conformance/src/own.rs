@@ -249,7 +249,9 @@ impl Own {
     pub(crate) fn spoil(&mut self) -> Changed {
         let at = self.todo("t1")?;
         let todos = self.todos();
-        todos.children[at].meta = Map::from_iter([("urgency".to_owned(), json!("soon"))]);
+        let todo = &mut todos.children[at];
+        todo.meta = Map::from_iter([("urgency".to_owned(), json!("soon"))]);
+        todo.offers.iter_mut().filter(|offer| **offer == Offer::Toggle).for_each(|offer| *offer = Offer::ToggleSomeday);
         if todos.position("meta").is_none() {
             todos.children.extend(["meta", "a~b", "", "t2"].map(|id| Node::item(id).prop("title", "bad")));
         }
