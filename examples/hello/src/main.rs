@@ -16,6 +16,9 @@
 //! 3. An **authenticator** says whose session a connection is. `anonymous()` lets in whoever is on this machine, all as
 //!    one session. For people who log in see `examples/desk`.
 //! 4. The **router** adds `/slop` and `/.well-known/slop` to any axum application.
+//!
+//! With `--announce` it also writes a file to `~/.slop/providers`, where consumers on this machine look for providers,
+//! and removes it when it is stopped.
 
 use std::io::Write;
 use std::net::SocketAddr;
@@ -23,7 +26,8 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use axum::Router;
-use grove_engine::{Action, Descriptor, Engine, Invocation, Session};
+use grove_axum::LocalDescriptor;
+use grove_engine::{Action, Descriptor, Engine, Invocation, Provider, Session};
 use tokio::net::TcpListener;
 
 #[tokio::main]
@@ -38,9 +42,22 @@ async fn main() -> std::io::Result<()> {
     engine.register("counter", move |_: &Session| {
         Descriptor::collection().prop("count", count.load(Ordering::Relaxed)).action(&increment)
     });
+    let discovery = engine.discovery();
     let app: Router = grove_axum::router(engine, grove_axum::anonymous());
     let listener = TcpListener::bind(listen.as_deref().unwrap_or("127.0.0.1:3000")).await?;
-    writeln!(std::io::stdout(), "listening on http://{}", listener.local_addr()?)?;
+    let address = listener.local_addr()?;
+    let stop = grove_axum::shutdown_signal();
+    let announced = std::env::args()
+        .any(|argument| argument == "--announce")
+        .then(|| LocalDescriptor::publish(&discovery, &format!("ws://{address}/slop")))
+        .transpose()?;
+    writeln!(std::io::stdout(), "listening on http://{address}")?;
     // `anonymous` lets in by the peer's address, so it has to be told the address.
-    axum::serve(listener, app.into_make_service_with_connect_info::<SocketAddr>()).await
+    let serve = axum::serve(listener, app.into_make_service_with_connect_info::<SocketAddr>());
+    tokio::select! {
+        ended = serve => ended?,
+        () = stop => {}
+    }
+    drop(announced);
+    Ok(())
 }

@@ -38,6 +38,35 @@ async fn push_the_counter() {
     }
 }
 
+#[tokio::test]
+async fn an_announced_server_is_in_the_users_folder_until_it_is_stopped() {
+    timeout(DEADLINE, announce()).await.expect("it should have happened by now");
+}
+
+async fn announce() {
+    let home = std::env::temp_dir().join(format!("hello-{}", std::process::id()));
+    std::fs::create_dir_all(&home).expect("a home");
+    let mut server = Command::new(env!("CARGO_BIN_EXE_hello"))
+        .args(["--listen", "127.0.0.1:0", "--announce"])
+        .env("HOME", &home)
+        .stdout(Stdio::piped())
+        .kill_on_drop(true)
+        .spawn()
+        .expect("the program starts");
+    let mut lines = BufReader::new(server.stdout.take().expect("its output")).lines();
+    let line = lines.next_line().await.expect("output").expect("a line");
+    let address = line.strip_prefix("listening on http://").expect("where it listens");
+    let file = home.join(".slop/providers/hello.json");
+    let text = std::fs::read_to_string(&file).expect("the announcement");
+    let announced: serde_json::Value = serde_json::from_str(&text).expect("JSON");
+    assert_eq!(announced["transport"], json!({"type": "ws", "url": format!("ws://{address}/slop")}));
+    let pid = server.id().expect("it runs").to_string();
+    Command::new("kill").args(["-TERM", &pid]).status().await.expect("a signal");
+    assert!(server.wait().await.expect("an end").success());
+    assert!(!file.exists(), "nothing is announced any more");
+    std::fs::remove_dir_all(&home).expect("an empty home");
+}
+
 fn count(tree: &SlopNode) -> serde_json::Value {
     let counter = &tree.children.as_ref().expect("children")[0];
     assert_eq!((counter.id.as_str(), counter.node_type.as_str()), ("counter", "collection"));
