@@ -315,4 +315,19 @@ mod tests {
         let long = json!({"id": "ui", "properties": {"text": "x".repeat(20_000)}});
         assert_eq!(TabTree::new(long, LIMITS).err(), Some(TabFault::TooLarge));
     }
+
+    #[test]
+    fn values_that_are_nested_without_end_never_get_in() {
+        let deep = (0..JSON_DEPTH + 8).fold(json!(0), |below, _| json!({ "a": below }));
+        let root = json!({"id": "ui", "type": "root", "properties": {}});
+        let op = json!({"op": "replace", "path": "/properties/a", "value": deep});
+        assert_eq!(patched(root.clone(), &json!([op])), Err(TabFault::OutOfStep));
+        let mut tree = TabTree::new(root, LIMITS).unwrap();
+        // Each patch is harmless by itself and puts its value at the bottom of the one before.
+        let grown = (1..100).try_for_each(|depth| {
+            let path = format!("/properties{}", "/a".repeat(depth));
+            tree.patch(&[json!({"op": "replace", "path": path, "value": {"a": {}}})], LIMITS)
+        });
+        assert!(grown.is_err());
+    }
 }
