@@ -4,6 +4,7 @@ pub mod affordance;
 pub mod content_ref;
 pub mod id;
 pub mod meta;
+pub mod nesting;
 pub mod patch;
 pub mod path;
 pub mod session;

@@ -16,6 +16,7 @@ use crate::model::Text;
 use crate::model::content_ref::ContentRef;
 use crate::model::id;
 use crate::model::meta::{Meta, Urgency};
+use crate::model::nesting::is_shallow;
 use crate::model::value::Value;
 
 /// A list of children with at least this many is cut into runs.
@@ -28,7 +29,7 @@ const RUN_MAX: u32 = 32;
 const RUN_CUT: u64 = 12;
 
 /// How deep a meta field of an application's own may be nested.
-const META_DEPTH: u32 = 32;
+const META_DEPTH: usize = 32;
 
 /// Something that an application gave and that was not taken over as it was.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -479,15 +480,6 @@ fn set_meta(meta: &mut Meta, name: &str, value: &Json) -> Result<(), &'static st
         }
     }
     Ok(())
-}
-
-fn is_shallow(value: &Json, levels: u32) -> bool {
-    let Some(below) = levels.checked_sub(1) else { return false };
-    match value {
-        Json::Array(list) => list.iter().all(|value| is_shallow(value, below)),
-        Json::Object(keys) => keys.values().all(|value| is_shallow(value, below)),
-        Json::Null | Json::Bool(_) | Json::Number(_) | Json::String(_) => true,
-    }
 }
 
 fn text(value: &Json) -> Result<Text, &'static str> {

@@ -5,6 +5,7 @@ use serde_json::{Map, Value};
 use crate::model::Text;
 use crate::model::affordance::{Affordance, Estimate};
 use crate::model::content_ref::{ContentKind, ContentRef};
+use crate::model::nesting::is_shallow;
 use crate::render::action::Action;
 use crate::render::descriptor::Descriptor;
 
@@ -89,26 +90,6 @@ impl TabTree {
             shape.kind = "group".into();
         }
         shape
-    }
-}
-
-/// Looks level by level, so that what is too deep is found without going there.
-fn is_shallow(value: &Value, levels: usize) -> bool {
-    let mut level = vec![value];
-    for _ in 0..levels {
-        level = level.into_iter().flat_map(below).collect();
-        if level.is_empty() {
-            return true;
-        }
-    }
-    false
-}
-
-fn below(value: &Value) -> Box<dyn Iterator<Item = &Value> + '_> {
-    match value {
-        Value::Array(list) => Box::new(list.iter()),
-        Value::Object(keys) => Box::new(keys.values()),
-        Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) => Box::new(std::iter::empty()),
     }
 }
 

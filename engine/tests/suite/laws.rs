@@ -117,64 +117,46 @@ fn shape(levels: u32) -> BoxedStrategy<Shape> {
         .boxed()
 }
 
+/// Descriptors and items are built by the same words, on types of their own.
+macro_rules! built {
+    ($shape:expr, $start:expr) => {{
+        let mut out = $start;
+        if let Some(props) = &$shape.props {
+            out = out.props(props.iter().map(|(key, value)| (*key, value.clone())));
+        }
+        if let Some(summary) = $shape.summary {
+            out = out.summary(summary);
+        }
+        if let Some(salience) = $shape.salience {
+            out = out.salience(salience);
+        }
+        if let Some(pinned) = $shape.pinned {
+            out = out.pinned(pinned);
+        }
+        if let Some(extra) = &$shape.extra {
+            out = out.meta("extra", extra.clone());
+        }
+        if let Some(content) = $shape.content {
+            out = out.content_ref(ContentRef::text("text/plain", content).uri("x:y"));
+        }
+        out = out.actions($shape.actions.iter().map(|at| &ACTIONS[*at]));
+        let items = $shape.items.iter().map(|(id, shape)| shape.item(id));
+        out = match $shape.window {
+            Some((offset, more)) => out.window(offset, offset + $shape.items.len() as u64 + more, items),
+            None => out.items(items),
+        };
+        $shape.inline.iter().fold(out, |out, (id, shape)| out.child(*id, shape.descriptor()))
+    }};
+}
+
 impl Shape {
     fn descriptor(&self) -> Descriptor {
-        let mut out = Descriptor::new(self.kind);
-        if let Some(props) = &self.props {
-            out = out.props(props.iter().map(|(key, value)| (*key, value.clone())));
-        }
-        if let Some(summary) = self.summary {
-            out = out.summary(summary);
-        }
-        if let Some(salience) = self.salience {
-            out = out.salience(salience);
-        }
-        if let Some(pinned) = self.pinned {
-            out = out.pinned(pinned);
-        }
-        if let Some(extra) = &self.extra {
-            out = out.meta("extra", extra.clone());
-        }
-        if let Some(content) = self.content {
-            out = out.content_ref(ContentRef::text("text/plain", content).uri("x:y"));
-        }
-        out = out.actions(self.actions.iter().map(|at| &ACTIONS[*at]));
-        let items = self.items.iter().map(|(id, shape)| shape.item(id));
-        out = match self.window {
-            Some((offset, more)) => out.window(offset, offset + self.items.len() as u64 + more, items),
-            None => out.items(items),
-        };
-        self.inline.iter().fold(out, |out, (id, shape)| out.child(*id, shape.descriptor()))
+        built!(self, Descriptor::new(self.kind))
     }
 
+    /// Its type is always `item`.
     fn item(&self, id: &str) -> Item {
-        // An item is built by the same words; its type is always `item`.
-        let mut out = Item::new(id);
-        if let Some(props) = &self.props {
-            out = out.props(props.iter().map(|(key, value)| (*key, value.clone())));
-        }
-        if let Some(summary) = self.summary {
-            out = out.summary(summary);
-        }
-        if let Some(salience) = self.salience {
-            out = out.salience(salience);
-        }
-        if let Some(pinned) = self.pinned {
-            out = out.pinned(pinned);
-        }
-        if let Some(extra) = &self.extra {
-            out = out.meta("extra", extra.clone());
-        }
-        if let Some(content) = self.content {
-            out = out.content_ref(ContentRef::text("text/plain", content).uri("x:y"));
-        }
-        out = out.actions(self.actions.iter().map(|at| &ACTIONS[*at]));
-        let items = self.items.iter().map(|(id, shape)| shape.item(id));
-        out = match self.window {
-            Some((offset, more)) => out.window(offset, offset + self.items.len() as u64 + more, items),
-            None => out.items(items),
-        };
-        self.inline.iter().fold(out, |out, (id, shape)| out.child(*id, shape.descriptor()))
+        built!(self, Item::new(id))
     }
 
     /// The whole node as the contract wants it (2.1).

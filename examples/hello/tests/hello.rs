@@ -6,11 +6,21 @@ use std::time::Duration;
 use serde_json::json;
 use slop_ai::{SlopConsumer, SlopNode, WsClientTransport};
 use tokio::io::{AsyncBufReadExt, BufReader};
-use tokio::process::Command;
+use tokio::process::{Child, Command};
 use tokio::time::timeout;
 
 /// Longer than anything here takes; only a failing test waits so long.
 const DEADLINE: Duration = Duration::from_secs(30);
+
+/// Starts the program on a free port, and answers where it listens.
+async fn start(mut hello: Command) -> (Child, String) {
+    let hello = hello.args(["--listen", "127.0.0.1:0"]).stdout(Stdio::piped()).kill_on_drop(true);
+    let mut server = hello.spawn().expect("the program starts");
+    let mut lines = BufReader::new(server.stdout.take().expect("its output")).lines();
+    let line = lines.next_line().await.expect("output").expect("a line");
+    let address = line.strip_prefix("listening on http://").expect("where it listens");
+    (server, address.to_owned())
+}
 
 #[tokio::test]
 async fn an_ai_pushes_the_counter_and_sees_it() {
@@ -18,15 +28,7 @@ async fn an_ai_pushes_the_counter_and_sees_it() {
 }
 
 async fn push_the_counter() {
-    let mut server = Command::new(env!("CARGO_BIN_EXE_hello"))
-        .args(["--listen", "127.0.0.1:0"])
-        .stdout(Stdio::piped())
-        .kill_on_drop(true)
-        .spawn()
-        .expect("the program starts");
-    let mut lines = BufReader::new(server.stdout.take().expect("its output")).lines();
-    let line = lines.next_line().await.expect("output").expect("a line");
-    let address = line.strip_prefix("listening on http://").expect("where it listens");
+    let (_server, address) = start(Command::new(env!("CARGO_BIN_EXE_hello"))).await;
 
     let consumer = SlopConsumer::new();
     consumer.connect(&WsClientTransport::new(&format!("ws://{address}/slop"))).await.expect("a connection");
@@ -46,16 +48,9 @@ async fn an_announced_server_is_in_the_users_folder_until_it_is_stopped() {
 async fn announce() {
     let home = std::env::temp_dir().join(format!("hello-{}", std::process::id()));
     std::fs::create_dir_all(&home).expect("a home");
-    let mut server = Command::new(env!("CARGO_BIN_EXE_hello"))
-        .args(["--listen", "127.0.0.1:0", "--announce"])
-        .env("HOME", &home)
-        .stdout(Stdio::piped())
-        .kill_on_drop(true)
-        .spawn()
-        .expect("the program starts");
-    let mut lines = BufReader::new(server.stdout.take().expect("its output")).lines();
-    let line = lines.next_line().await.expect("output").expect("a line");
-    let address = line.strip_prefix("listening on http://").expect("where it listens");
+    let mut hello = Command::new(env!("CARGO_BIN_EXE_hello"));
+    hello.arg("--announce").env("HOME", &home);
+    let (mut server, address) = start(hello).await;
     let file = home.join(".slop/providers/hello.json");
     let text = std::fs::read_to_string(&file).expect("the announcement");
     let announced: serde_json::Value = serde_json::from_str(&text).expect("JSON");
