@@ -25,10 +25,9 @@ use crate::refresh::pass::Passes;
 use crate::refresh::schedule::{Job, Kind, Schedule, When};
 use crate::refresh::scope::Scope;
 use crate::render::action::Action;
-use crate::sessions::evict::IdleOrder;
 use crate::sessions::revoked::Revoked;
-use crate::sessions::slot::{Paths, Slot, Watch};
-use crate::sessions::table::Table;
+use crate::sessions::slot::{Paths, Slot};
+use crate::sessions::table::{Idle, Table};
 
 /// Asked before every call, beside the handler's own check.
 pub(crate) type Authorize = Box<dyn Fn(&Session, &str, &Action) -> Result<(), ActionError> + Send + Sync>;
@@ -42,10 +41,14 @@ pub(crate) enum Timer {
     Wake(Weak<Link>),
     /// Time to see whether a peer lives and takes what it is given.
     Check(Weak<Link>),
-    /// A session has to be looked at; with the time for which that was wanted.
-    Session(Weak<Slot>, Watch, u64),
+    /// Whoever has been idle for longest may have to go.
+    Idle(Idle),
+    /// A session's authentication may have ended, or soon will.
+    Expiry(Weak<Slot>),
+    /// Where a session's lost subscriptions stood is forgotten.
+    Kept(Weak<Slot>),
     /// The node of an ended task goes.
-    TaskGone(Weak<Slot>, Text),
+    TaskGone(Box<(Weak<Slot>, Text)>),
 }
 
 /// The shared state. Each part has its own lock; none is held while another module's code runs.
@@ -61,9 +64,8 @@ pub(crate) struct Core {
     pub(crate) passes: Arc<Passes>,
     pub(crate) schedule: Schedule,
     pub(crate) wheel: Arc<Wheel<Timer>>,
-    /// Sessions without a connection that have a tree, and all sessions without a connection.
-    pub(crate) idle_trees: IdleOrder,
-    pub(crate) idle_sessions: IdleOrder,
+    /// By [`Idle`]: whether the wheel will look at who has been idle for longest.
+    pub(crate) idle_watched: [AtomicBool; 2],
     /// How many handlers and loaders that may block still may run.
     pub(crate) blocking: Arc<Semaphore>,
     /// Ends the task that waits on the wheel.
@@ -178,16 +180,22 @@ impl Core {
                     self.check(&link);
                 }
             }
-            Timer::Session(slot, watch, at_ms) => {
+            Timer::Idle(what) => self.look_after_idle(what),
+            Timer::Expiry(slot) => {
                 if let Some(slot) = slot.upgrade()
-                    && slot.alarm_rings(watch, at_ms)
+                    && slot.expiry_is_due(self.now_ms())
                 {
-                    self.look_after(&slot, watch);
+                    self.expire(&slot);
                 }
             }
-            Timer::TaskGone(slot, task) => {
-                if let Some(slot) = slot.upgrade() {
-                    self.forget_task(&slot, &task);
+            Timer::Kept(slot) => {
+                if let Some(at_ms) = slot.upgrade().and_then(|slot| slot.forget_kept(self.now_ms())) {
+                    self.wheel.at(at_ms, Timer::Kept(slot));
+                }
+            }
+            Timer::TaskGone(task) => {
+                if let Some(slot) = task.0.upgrade() {
+                    self.forget_task(&slot, &task.1);
                 }
             }
         }

@@ -4,14 +4,14 @@ pub(crate) mod tab_tree;
 
 pub(crate) mod tab;
 
-pub(crate) mod alarm;
-
 mod own;
 
 pub(crate) mod slot;
 
-pub(crate) mod table;
+mod order;
 
-pub(crate) mod evict;
+mod places;
+
+pub(crate) mod table;
 
 pub mod revoked;

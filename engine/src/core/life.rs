@@ -1,6 +1,7 @@
 //! The life of a session: opened, renewed, idle, expired, revoked, forgotten.
 
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use super::{Core, Timer};
@@ -12,8 +13,8 @@ use crate::per_session;
 use crate::protocol::code::close;
 use crate::refresh::scope::Scope;
 use crate::sessions::revoked::Revocation;
-use crate::sessions::slot::{Slot, Watch};
-use crate::sessions::table::Opened;
+use crate::sessions::slot::Slot;
+use crate::sessions::table::{Idle, Opened};
 
 /// How far ahead an expiry is put on the wheel. A longer life is looked at again then: none is too long, and a session
 /// that ended early leaves its entry behind for no longer than this.
@@ -48,7 +49,7 @@ impl Core {
         if changed {
             // If nobody is connected, whoever comes next shall not see what the old claims allowed, not even for a moment.
             if opened.slot.drop_tree() {
-                self.idle_trees.remove(&opened.slot);
+                self.table.not_idle(&opened.slot, Idle::Tree);
             }
             self.refresh(&Scope::session(context.id().clone()));
         }
@@ -61,14 +62,12 @@ impl Core {
         loop {
             let opened = self.table.open(context, self.now_ms(), self.factory.is_some());
             let Err(ConnectError::Full(_)) = &opened else { return opened };
-            let Some(oldest) = self.idle_sessions.pop_oldest() else {
+            let Some((oldest, _)) = self.longest_idle(Idle::Session) else {
                 let session = context.id().clone();
                 self.observers.warn(&Event::LimitReached { limit: "max_sessions", session });
                 return opened;
             };
-            if oldest.idle_since_ms().is_some() {
-                self.close_slot(&oldest, close::NORMAL, "idle", "least_recent");
-            }
+            self.close_idle(&oldest, "least_recent");
         }
     }
 
@@ -90,22 +89,6 @@ impl Core {
         Ok(())
     }
 
-    /// Puts an entry on the wheel, unless an earlier one is there already.
-    fn look_again(&self, slot: &Arc<Slot>, watch: Watch, at_ms: u64) {
-        if slot.set_alarm(watch, at_ms) {
-            self.wheel.at(at_ms, Timer::Session(Arc::downgrade(slot), watch, at_ms));
-        }
-    }
-
-    /// Does what is due for a session.
-    pub(super) fn look_after(&self, slot: &Arc<Slot>, watch: Watch) {
-        match watch {
-            Watch::Idle => self.look_after_idle(slot),
-            Watch::Expiry => self.expire(slot),
-            Watch::Kept => slot.forget_kept(),
-        }
-    }
-
     fn watch_expiry(&self, slot: &Arc<Slot>, context: &Context) {
         let Some(at) = context.expires_at() else { return };
         let left = at.duration_since(self.wheel.clock().wall()).unwrap_or_default();
@@ -113,11 +96,13 @@ impl Core {
         let left = if left > self.warning() { left - self.warning() } else { left };
         let left_ms = u64::try_from(left.min(LOOK_AHEAD).as_millis()).unwrap_or(u64::MAX);
         let at_ms = self.now_ms().saturating_add(left_ms);
-        self.look_again(slot, Watch::Expiry, at_ms);
+        if slot.watch_expiry(at_ms) {
+            self.wheel.at(at_ms, Timer::Expiry(Arc::downgrade(slot)));
+        }
     }
 
     /// Ends a session whose authentication ended; tells the consumers of one that soon will (SEC13).
-    fn expire(&self, slot: &Arc<Slot>) {
+    pub(super) fn expire(&self, slot: &Arc<Slot>) {
         let context = slot.context();
         let Some(at) = context.expires_at() else { return };
         let left = at.duration_since(self.wheel.clock().wall()).unwrap_or_default();
@@ -154,51 +139,84 @@ impl Core {
         if kept.is_empty() || self.config.resume_ms == 0 {
             return;
         }
-        slot.keep(kept);
-        self.look_again(slot, Watch::Kept, self.now_ms().saturating_add(self.config.resume_ms));
+        let until_ms = self.now_ms().saturating_add(self.config.resume_ms);
+        if slot.keep(kept, until_ms) {
+            self.wheel.at(until_ms, Timer::Kept(Arc::downgrade(slot)));
+        }
     }
 
     /// Somebody connected: neither the tree nor the session may be dropped to make room.
     pub(crate) fn pin(&self, slot: &Arc<Slot>) {
-        self.idle_trees.remove(slot);
-        self.idle_sessions.remove(slot);
+        self.table.not_idle(slot, Idle::Tree);
+        self.table.not_idle(slot, Idle::Session);
     }
 
     /// The last connection left: the tree may go after a while, and later the session.
     pub(crate) fn watch_idle(&self, slot: &Arc<Slot>) {
-        self.look_after_idle(slot);
-        self.idle_sessions.add(slot);
-        if slot.is_resident() {
-            self.idle_trees.add(slot);
-            while self.idle_trees.len() > self.config.max_idle_trees
-                && let Some(oldest) = self.idle_trees.pop_oldest()
-            {
-                self.evict(&oldest, "least_recent");
+        self.table.idle(slot, Idle::Session);
+        self.watch(Idle::Session, self.config.idle_session_ms);
+        if slot.wants_refresh() {
+            self.table.idle(slot, Idle::Tree);
+            self.watch(Idle::Tree, self.config.idle_tree_ms);
+            self.make_room_for_trees();
+        }
+    }
+
+    /// The least recently used trees of sessions without a connection go, as long as there are too many.
+    fn make_room_for_trees(&self) {
+        while self.table.idle_trees() > self.config.max_idle_trees
+            && let Some((oldest, _)) = self.longest_idle(Idle::Tree)
+        {
+            self.table.not_idle(&oldest, Idle::Tree);
+            self.evict(&oldest, "least_recent");
+        }
+    }
+
+    /// One entry on the wheel for all that are idle: it looks at whoever has been for longest.
+    fn watch(&self, what: Idle, after_ms: u64) {
+        if !self.idle_watched[what as usize].swap(true, Ordering::SeqCst) {
+            self.wheel.at(self.now_ms().saturating_add(after_ms), Timer::Idle(what));
+        }
+    }
+
+    /// Whoever has been idle for longest, and since when, in ms. Whoever is found not to be idle is taken out on the way.
+    fn longest_idle(&self, what: Idle) -> Option<(Arc<Slot>, u64)> {
+        self.table.longest_idle(what, Slot::idle_since_ms)
+    }
+
+    /// Lets go whose time is up, and comes back for the next.
+    pub(super) fn look_after_idle(&self, what: Idle) {
+        self.idle_watched[what as usize].store(false, Ordering::SeqCst);
+        let now_ms = self.now_ms();
+        let after_ms = match what {
+            Idle::Session => self.config.idle_session_ms,
+            Idle::Tree => self.config.idle_tree_ms,
+        };
+        while let Some((slot, since_ms)) = self.longest_idle(what) {
+            let until_ms = since_ms.saturating_add(after_ms);
+            if until_ms > now_ms {
+                return self.watch(what, until_ms - now_ms);
+            }
+            if !self.let_go(&slot, what) {
+                self.table.idle(&slot, what);
+                return self.watch(what, SOON_MS);
             }
         }
     }
 
-    /// Does what is due for a session without a connection, and comes back for the rest.
-    pub(crate) fn look_after_idle(&self, slot: &Arc<Slot>) {
-        let Some(since_ms) = slot.idle_since_ms() else { return };
-        let now_ms = self.now_ms();
-        let tree_until = since_ms.saturating_add(self.config.idle_tree_ms);
-        let session_until = since_ms.saturating_add(self.config.idle_session_ms);
-        if session_until <= now_ms {
-            self.close_slot(slot, close::NORMAL, "idle", "idle");
-            return;
-        }
-        let mut next = session_until;
-        if tree_until > now_ms {
-            next = next.min(tree_until);
-        } else {
-            self.idle_trees.remove(slot);
-            self.evict(slot, "idle");
-            if slot.is_resident() {
-                next = next.min(now_ms.saturating_add(SOON_MS));
+    /// The time of an idle session, or of its tree, is up. False if a pass is at the tree.
+    fn let_go(&self, slot: &Arc<Slot>, what: Idle) -> bool {
+        match what {
+            Idle::Session => {
+                self.close_idle(slot, "idle");
+                true
+            }
+            Idle::Tree => {
+                self.table.not_idle(slot, Idle::Tree);
+                self.evict(slot, "idle");
+                !slot.wants_refresh()
             }
         }
-        self.look_again(slot, Watch::Idle, next);
     }
 
     fn evict(&self, slot: &Arc<Slot>, reason: &'static str) {
@@ -212,17 +230,28 @@ impl Core {
         self.table.get(id).is_some_and(|slot| self.close_slot(&slot, code, words, reason))
     }
 
-    fn close_slot(&self, slot: &Arc<Slot>, code: u16, words: &'static str, reason: &'static str) -> bool {
-        if !self.table.remove(slot) {
-            return false;
+    /// Forgets a session, unless somebody has connected meanwhile.
+    fn close_idle(&self, slot: &Arc<Slot>, reason: &'static str) {
+        if self.table.remove(slot, Slot::shut_if_idle) {
+            self.end_slot(slot, close::NORMAL, "idle", reason);
         }
-        self.pin(slot);
+    }
+
+    fn close_slot(&self, slot: &Arc<Slot>, code: u16, words: &'static str, reason: &'static str) -> bool {
+        let removed = self.table.remove(slot, |_| true);
+        if removed {
+            self.end_slot(slot, code, words, reason);
+        }
+        removed
+    }
+
+    /// Ends whatever a session had that the table does not know any more.
+    fn end_slot(&self, slot: &Arc<Slot>, code: u16, words: &'static str, reason: &'static str) {
         let closed = slot.close();
         closed.tasks.iter().for_each(|task| task.cancel());
         for link in closed.links {
             link.end(code, words, reason);
         }
         self.observers.emit(|| Event::SessionClosed { session: slot.context().id().clone(), reason });
-        true
     }
 }

@@ -29,7 +29,6 @@ use crate::render::evaluate::{Renderer, panic_sentence};
 use crate::render::fragment::Store;
 use crate::render::memo::Memo;
 use crate::render::pack::PackLimits;
-use crate::sessions::evict::IdleOrder;
 use crate::sessions::revoked::Revoked;
 use crate::sessions::table::Table;
 
@@ -144,8 +143,7 @@ impl EngineBuilder {
             passes,
             schedule: Schedule::new(config.debounce_ms),
             wheel: Arc::clone(&wheel),
-            idle_trees: IdleOrder::new(),
-            idle_sessions: IdleOrder::new(),
+            idle_watched: Default::default(),
             blocking: Arc::new(Semaphore::new(config.max_blocking.max(1))),
             driver: OnceLock::new(),
             revoked: Revoked::new(config.max_revoked),

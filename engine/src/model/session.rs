@@ -24,16 +24,23 @@ pub struct Session {
     reads: Option<Arc<ReadLog>>,
 }
 
-/// Who a session is. Light, immutable, replaced as a whole.
+/// Who a session is. Light, immutable, replaced as a whole; there may be a hundred thousand, so its lists have no room to
+/// grow, and what few sessions have stands apart.
 #[derive(Clone)]
 pub(crate) struct Context {
     id: Text,
     user: Option<Text>,
+    attributes: Box<[(Text, Text)]>,
+    permissions: Box<[Text]>,
+    expires_at: Option<SystemTime>,
+    rare: Option<Box<Rare>>,
+}
+
+/// What few sessions have.
+#[derive(Clone, Default)]
+struct Rare {
     project: Option<Text>,
     parent: Option<Text>,
-    attributes: Vec<(Text, Text)>,
-    permissions: Vec<Text>,
-    expires_at: Option<SystemTime>,
     data: Option<Arc<dyn Any + Send + Sync>>,
 }
 
@@ -72,12 +79,10 @@ impl Session {
         let context = Context {
             id: id.into(),
             user: None,
-            project: None,
-            parent: None,
-            attributes: Vec::new(),
-            permissions: Vec::new(),
+            attributes: Box::default(),
+            permissions: Box::default(),
             expires_at: None,
-            data: None,
+            rare: None,
         };
         Self { context: Arc::new(context), reads: None }
     }
@@ -96,13 +101,13 @@ impl Session {
     /// The project, tenant or workspace.
     #[must_use]
     pub fn with_project(self, project: impl Into<Text>) -> Self {
-        self.edit(|context| context.project = Some(project.into()))
+        self.edit(|context| context.rare.get_or_insert_default().project = Some(project.into()))
     }
 
     /// The session that this one was derived from.
     #[must_use]
     pub fn with_parent(self, parent: impl Into<Text>) -> Self {
-        self.edit(|context| context.parent = Some(parent.into()))
+        self.edit(|context| context.rare.get_or_insert_default().parent = Some(parent.into()))
     }
 
     /// A claim by name; setting it again replaces it.
@@ -112,8 +117,9 @@ impl Session {
         self.edit(|context| match context.attributes.binary_search_by(|(known, _)| known.cmp(&name)) {
             Ok(at) => context.attributes[at].1 = value,
             Err(at) => {
-                context.attributes.reserve_exact(1);
-                context.attributes.insert(at, (name, value));
+                let mut attributes = std::mem::take(&mut context.attributes).into_vec();
+                attributes.insert(at, (name, value));
+                context.attributes = attributes.into();
             }
         })
     }
@@ -128,10 +134,11 @@ impl Session {
     #[must_use]
     pub fn with_permissions<P: Into<Text>>(self, permissions: impl IntoIterator<Item = P>) -> Self {
         self.edit(|context| {
-            context.permissions.extend(permissions.into_iter().map(Into::into));
-            context.permissions.sort_unstable();
-            context.permissions.dedup();
-            context.permissions.shrink_to_fit();
+            let mut all = std::mem::take(&mut context.permissions).into_vec();
+            all.extend(permissions.into_iter().map(Into::into));
+            all.sort_unstable();
+            all.dedup();
+            context.permissions = all.into();
         })
     }
 
@@ -144,7 +151,7 @@ impl Session {
     /// The application's own data. Reading it counts as reading the whole session, so nothing is shared then.
     #[must_use]
     pub fn with_data<T: Any + Send + Sync>(self, data: T) -> Self {
-        self.edit(|context| context.data = Some(Arc::new(data)))
+        self.edit(|context| context.rare.get_or_insert_default().data = Some(Arc::new(data)))
     }
 
     fn read(&self, read: impl FnOnce() -> Read) -> &Context {
@@ -173,13 +180,13 @@ impl Session {
     /// The project, tenant or workspace.
     #[must_use]
     pub fn project(&self) -> Option<&str> {
-        self.read(|| Read::Project).project.as_deref()
+        self.read(|| Read::Project).project().map(Text::as_str)
     }
 
     /// The session that this one was derived from.
     #[must_use]
     pub fn parent(&self) -> Option<&str> {
-        self.read(|| Read::Parent).parent.as_deref()
+        self.read(|| Read::Parent).parent().map(Text::as_str)
     }
 
     /// One claim.
@@ -216,7 +223,7 @@ impl Session {
     /// The application's own data, if it was given as a `T`. Counts as reading the whole session.
     #[must_use]
     pub fn data<T: Any + Send + Sync>(&self) -> Option<&T> {
-        self.read(|| Read::Whole).data.as_deref().and_then(|data| (data as &dyn Any).downcast_ref())
+        self.read(|| Read::Whole).data().and_then(|data| (&**data as &dyn Any).downcast_ref())
     }
 
     /// The same session without a recorder, as handlers and predicates get it.
@@ -248,6 +255,18 @@ impl Context {
         self.user.as_ref()
     }
 
+    fn project(&self) -> Option<&Text> {
+        self.rare.as_ref()?.project.as_ref()
+    }
+
+    fn parent(&self) -> Option<&Text> {
+        self.rare.as_ref()?.parent.as_ref()
+    }
+
+    fn data(&self) -> Option<&Arc<dyn Any + Send + Sync>> {
+        self.rare.as_ref()?.data.as_ref()
+    }
+
     pub(crate) fn attributes(&self) -> &[(Text, Text)] {
         &self.attributes
     }
@@ -264,15 +283,15 @@ impl Context {
     /// Whether a tree rendered for one would be the same for the other. Typed data cannot be compared, so it differs
     /// unless it is the same allocation.
     pub(crate) fn same_claims(&self, other: &Self) -> bool {
-        let same_data = match (&self.data, &other.data) {
+        let same_data = match (self.data(), other.data()) {
             (None, None) => true,
             (Some(mine), Some(theirs)) => Arc::ptr_eq(mine, theirs),
             _ => false,
         };
         same_data
             && self.user == other.user
-            && self.project == other.project
-            && self.parent == other.parent
+            && self.project() == other.project()
+            && self.parent() == other.parent()
             && self.attributes == other.attributes
             && self.permissions == other.permissions
             && self.expires_at == other.expires_at
@@ -287,12 +306,12 @@ impl Context {
         match read {
             Read::Id | Read::Whole => Answer::Text(Some(self.id.clone())),
             Read::User => Answer::Text(self.user.clone()),
-            Read::Project => Answer::Text(self.project.clone()),
-            Read::Parent => Answer::Text(self.parent.clone()),
+            Read::Project => Answer::Text(self.project().cloned()),
+            Read::Parent => Answer::Text(self.parent().cloned()),
             Read::Attribute(name) => Answer::Text(self.attribute(name).map(Text::from)),
-            Read::Attributes => Answer::Pairs(self.attributes.clone()),
+            Read::Attributes => Answer::Pairs(self.attributes.to_vec()),
             Read::Permission(name) => Answer::Flag(self.can(name)),
-            Read::Permissions => Answer::Names(self.permissions.clone()),
+            Read::Permissions => Answer::Names(self.permissions.to_vec()),
             Read::Expiry => Answer::Time(self.expires_at),
         }
     }

@@ -116,8 +116,10 @@ impl Core {
         }
         self.refresh_own(slot, &format!("tasks/{task}"));
         let at_ms = self.now_ms().saturating_add(self.config.task_keep_ms);
-        self.wheel.at(at_ms, Timer::TaskGone(Arc::downgrade(slot), task));
-        self.look_after_idle(slot);
+        self.wheel.at(at_ms, Timer::TaskGone(Box::new((Arc::downgrade(slot), task))));
+        if slot.idle_from(self.now_ms()) {
+            self.watch_idle(slot);
+        }
     }
 
     /// The time of an ended task's node is up.

@@ -28,8 +28,10 @@ pub(super) struct Own {
 }
 
 impl Own {
+    /// A layout that is still here keeps it: that is dropped without a lock, by whoever takes it.
     pub(super) fn is_empty(&self) -> bool {
-        !self.has_sources() && self.tasks.is_empty() && self.ended.is_empty() && self.tabs.is_empty()
+        let nothing_kept = self.layout.is_none() && self.tasks.is_empty() && self.ended.is_empty();
+        nothing_kept && !self.has_sources() && self.tabs.is_empty()
     }
 
     pub(super) fn has_sources(&self) -> bool {

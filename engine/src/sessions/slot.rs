@@ -7,7 +7,6 @@ use parking_lot::Mutex;
 use smallvec::SmallVec;
 use tokio::sync::Semaphore;
 
-use super::alarm::Alarm;
 use super::own::{Overlay, Own};
 use super::tab::Tab;
 use crate::deliver::link::Link;
@@ -60,57 +59,80 @@ pub(crate) struct Slot {
     state: Mutex<State>,
     /// Told when a tree was committed or the slot was closed.
     changed: Signal,
+    /// Where it stands in the table.
+    place: u32,
 }
 
+/// There is one for each session, connected or not, so it holds only what most have.
 #[derive(Debug)]
 struct State {
     context: Arc<Context>,
     current: Option<Versioned>,
     links: SmallVec<[Arc<Link>; 1]>,
-    /// Where subscriptions of connections that ended stood; mostly absent.
-    kept: Vec<Kept>,
-    /// What only this session has; most have nothing.
-    own: Option<Box<Own>>,
-    turn: Turn,
+    rare: Option<Box<Rare>>,
     /// The latest pass that evaluated for this slot.
     ticket: u64,
     /// Since when nobody is connected, in ms.
-    idle_since_ms: Option<u64>,
-    /// By [`Watch`].
-    alarms: [Alarm; 3],
-    /// Set until the session's instance was made (provider-per-session mode); true if a tree is waited for.
-    unmade: Option<bool>,
-    /// How many handlers and loaders of this session that may block still may run; made when one does.
-    blocking: Option<Arc<Semaphore>>,
+    idle_since: Moment,
+    /// When its authentication is looked at again.
+    expiry: Moment,
     /// How many passes are about to make a first tree, and may have evaluated for it already.
     expected: u16,
+    /// A pass is at it.
+    taken: bool,
+    unmade: Unmade,
     /// The claims changed since the tree was rendered.
     outdated: bool,
     closed: bool,
 }
 
+/// What few sessions have at a time.
+#[derive(Debug, Default)]
+struct Rare {
+    /// Where subscriptions of connections that ended stood, and until when that is kept, in ms.
+    kept: Vec<Kept>,
+    kept_until_ms: u64,
+    /// What only this session has.
+    own: Option<Own>,
+    /// What a pass shall render after the one that is at it.
+    then: Option<(Paths, Arc<Done>)>,
+    /// How many handlers and loaders of this session that may block still may run; made when one does.
+    blocking: Option<Arc<Semaphore>>,
+}
+
+impl Rare {
+    const fn is_empty(&self) -> bool {
+        self.kept.is_empty() && self.own.is_none() && self.then.is_none() && self.blocking.is_none()
+    }
+}
+
+/// A time in ms that may be absent, in eight bytes.
+#[derive(Debug, Clone, Copy)]
+struct Moment(u64);
+
+impl Moment {
+    const NONE: Self = Self(u64::MAX);
+
+    const fn at(ms: u64) -> Self {
+        Self(ms)
+    }
+
+    fn get(self) -> Option<u64> {
+        (self.0 != Self::NONE.0).then_some(self.0)
+    }
+}
+
+/// Whether the session's instance has yet to be made (provider-per-session mode).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Unmade {
+    Made,
+    Unmade,
+    /// It is not there, and somebody waits for a tree.
+    WaitedFor,
+}
+
 /// How many subscriptions of ended connections a slot remembers.
 const KEPT: usize = 8;
-
-/// Why a slot is looked at again.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Watch {
-    /// Its tree may have to go, or the session be forgotten.
-    Idle,
-    /// Its authentication may have ended, or soon will.
-    Expiry,
-    /// Where subscriptions of ended connections stood is forgotten.
-    Kept,
-}
-
-/// One pass works on a slot at a time; at most one more waits.
-#[derive(Debug, Default)]
-enum Turn {
-    #[default]
-    Free,
-    Taken,
-    TakenThen(Paths, Arc<Done>),
-}
 
 /// Told when a waiting pass has committed.
 #[derive(Debug, Default)]
@@ -175,24 +197,27 @@ pub(crate) struct Closed {
 }
 
 impl Slot {
-    pub(crate) fn new(context: Arc<Context>, now_ms: u64, unmade: bool) -> Self {
+    pub(crate) fn new(context: Arc<Context>, place: u32, now_ms: u64, unmade: bool) -> Self {
         let state = State {
             context,
             current: None,
             links: SmallVec::new(),
-            kept: Vec::new(),
-            own: None,
-            turn: Turn::Free,
+            rare: None,
             ticket: 0,
-            idle_since_ms: Some(now_ms),
-            alarms: Default::default(),
-            unmade: unmade.then_some(false),
-            blocking: None,
+            idle_since: Moment::at(now_ms),
+            expiry: Moment::NONE,
             expected: 0,
+            taken: false,
+            unmade: if unmade { Unmade::Unmade } else { Unmade::Made },
             outdated: false,
             closed: false,
         };
-        Self { state: Mutex::new(state), changed: Signal::new() }
+        Self { state: Mutex::new(state), changed: Signal::new(), place }
+    }
+
+    /// Where it stands in the table; another session's once this one was removed.
+    pub(crate) const fn place(&self) -> u32 {
+        self.place
     }
 
     pub(crate) fn context(&self) -> Arc<Context> {
@@ -229,7 +254,7 @@ impl Slot {
             drop(state);
             return false;
         }
-        let waited_for = state.unmade.take().unwrap_or(false);
+        let waited_for = std::mem::replace(&mut state.unmade, Unmade::Made) == Unmade::WaitedFor;
         let before = state.edit_own(|own| std::mem::replace(&mut own.instance, sources.into_iter().collect()));
         drop(state);
         drop(before);
@@ -239,17 +264,29 @@ impl Slot {
     /// The permits of this session's handlers and loaders that may block.
     pub(crate) fn blocking(&self, max: usize) -> Arc<Semaphore> {
         let mut state = self.state.lock();
-        Arc::clone(state.blocking.get_or_insert_with(|| Arc::new(Semaphore::new(max.max(1)))))
+        let blocking = &mut state.rare.get_or_insert_default().blocking;
+        Arc::clone(blocking.get_or_insert_with(|| Arc::new(Semaphore::new(max.max(1)))))
     }
 
-    /// Wants an entry on the wheel; false if there is one for the same time or an earlier one.
-    pub(crate) fn set_alarm(&self, what: Watch, at_ms: u64) -> bool {
-        self.state.lock().alarms[what as usize].set(at_ms)
+    /// Wants its authentication looked at; false if that happens by then anyway. Entries on the wheel are never taken
+    /// off: one that was overtaken finds that nothing is due.
+    pub(crate) fn watch_expiry(&self, at_ms: u64) -> bool {
+        let mut state = self.state.lock();
+        if state.expiry.get().is_some_and(|known| known <= at_ms) {
+            return false;
+        }
+        state.expiry = Moment::at(at_ms);
+        true
     }
 
-    /// Whether an entry that became due is the one that counts.
-    pub(crate) fn alarm_rings(&self, what: Watch, at_ms: u64) -> bool {
-        self.state.lock().alarms[what as usize].rings(at_ms)
+    /// Whether its authentication is to be looked at now.
+    pub(crate) fn expiry_is_due(&self, now_ms: u64) -> bool {
+        let mut state = self.state.lock();
+        let due = state.expiry.get().is_some_and(|at_ms| at_ms <= now_ms);
+        if due {
+            state.expiry = Moment::NONE;
+        }
+        due
     }
 
     pub(crate) fn tree(&self) -> Option<Versioned> {
@@ -263,7 +300,7 @@ impl Slot {
     /// Whether a refresh has something to do: there is a tree, or a pass is about to make one.
     pub(crate) fn wants_refresh(&self) -> bool {
         let state = self.state.lock();
-        state.current.is_some() || state.expected > 0 || !matches!(state.turn, Turn::Free)
+        state.wants_refresh()
     }
 
     /// A pass begins that will make a first tree: what changes from now on has to be rendered again.
@@ -292,27 +329,20 @@ impl Slot {
         if first {
             state.expected = state.expected.saturating_sub(1);
         }
-        let wanted = first || state.current.is_some() || state.expected > 0 || !matches!(state.turn, Turn::Free);
-        if let Some(waited_for) = &mut state.unmade {
-            *waited_for |= first;
+        let wanted = first || state.wants_refresh();
+        if state.unmade != Unmade::Made {
+            if first {
+                state.unmade = Unmade::WaitedFor;
+            }
             return Begin::Skip;
         }
         if state.closed || !wanted {
             return Begin::Skip;
         }
-        match &mut state.turn {
-            Turn::Free => {}
-            Turn::Taken => {
-                let done = Arc::new(Done::default());
-                state.turn = Turn::TakenThen(paths.clone(), Arc::clone(&done));
-                return Begin::Queued(done);
-            }
-            Turn::TakenThen(wanted, done) => {
-                wanted.merge(paths.clone());
-                return Begin::Queued(Arc::clone(done));
-            }
+        if state.taken {
+            return Begin::Queued(state.then(paths));
         }
-        state.turn = Turn::Taken;
+        state.taken = true;
         let outdated = state.outdated;
         if *paths == Paths::All {
             state.outdated = false;
@@ -336,10 +366,8 @@ impl Slot {
             Some(tree) if !state.closed => state.replace(tree, next_version),
             garbage => (None, garbage.map(Arc::new)),
         };
-        let then = match std::mem::take(&mut state.turn) {
-            Turn::TakenThen(paths, done) => Some((paths, done)),
-            Turn::Free | Turn::Taken => None,
-        };
+        state.taken = false;
+        let then = state.edit_rare(|rare| rare.then.take()).flatten();
         let links = if version.is_some() { state.links.clone() } else { SmallVec::new() };
         drop(state);
         // What an application put into closures may do anything when it is dropped.
@@ -356,7 +384,7 @@ impl Slot {
             return false;
         }
         state.links.push(link);
-        state.idle_since_ms = None;
+        state.idle_since = Moment::NONE;
         true
     }
 
@@ -364,10 +392,11 @@ impl Slot {
     pub(crate) fn detach(&self, link: &Arc<Link>, now_ms: u64) -> bool {
         let mut state = self.state.lock();
         state.links.retain(|known| !Arc::ptr_eq(known, link));
-        let last = state.links.is_empty() && state.idle_since_ms.is_none();
+        let last = state.links.is_empty() && state.idle_since.get().is_none();
         if last {
-            state.idle_since_ms = Some(now_ms);
-            state.blocking = None;
+            state.links.shrink_to_fit();
+            state.idle_since = Moment::at(now_ms);
+            state.edit_rare(|rare| rare.blocking = None);
         }
         last
     }
@@ -376,46 +405,77 @@ impl Slot {
         self.state.lock().links.clone()
     }
 
-    /// Remembers where the subscriptions of a connection that ended stood. The latest few are enough.
-    pub(crate) fn keep(&self, kept: Vec<Kept>) {
+    /// Remembers where the subscriptions of a connection that ended stood. The latest few are enough. True if somebody has
+    /// to come back at that time and forget them.
+    pub(crate) fn keep(&self, kept: Vec<Kept>, until_ms: u64) -> bool {
         let mut state = self.state.lock();
         if state.closed || state.current.is_none() || kept.is_empty() {
-            return;
+            return false;
         }
-        state.kept.extend(kept);
-        let over = state.kept.len().saturating_sub(KEPT);
-        let dropped: Vec<Kept> = state.kept.drain(..over).collect();
+        let rare = state.rare.get_or_insert_default();
+        let first = rare.kept.is_empty();
+        rare.kept.extend(kept);
+        rare.kept_until_ms = until_ms;
+        let over = rare.kept.len().saturating_sub(KEPT);
+        let dropped: Vec<Kept> = rare.kept.drain(..over).collect();
         drop(state);
         drop(dropped);
+        first
     }
 
     /// Takes where a consumer's copy stands, if it is still known.
     pub(crate) fn kept(&self, view: &ViewOptions, version: u64) -> Option<Kept> {
-        let mut state = self.state.lock();
-        let at = state.kept.iter().position(|kept| kept.serves(view, version))?;
-        Some(state.kept.swap_remove(at))
+        let take = |rare: &mut Rare| {
+            let at = rare.kept.iter().position(|kept| kept.serves(view, version))?;
+            Some(rare.kept.swap_remove(at))
+        };
+        self.state.lock().edit_rare(take).flatten()
     }
 
-    /// Forgets where subscriptions stood; their time is up.
-    pub(crate) fn forget_kept(&self) {
-        let kept = std::mem::take(&mut self.state.lock().kept);
+    /// Forgets where subscriptions stood, if their time is up; otherwise answers when to come back.
+    pub(crate) fn forget_kept(&self, now_ms: u64) -> Option<u64> {
+        let mut state = self.state.lock();
+        let until_ms = state.rare.as_ref().filter(|rare| !rare.kept.is_empty())?.kept_until_ms;
+        if until_ms > now_ms {
+            return Some(until_ms);
+        }
+        let kept = state.edit_rare(|rare| std::mem::take(&mut rare.kept));
+        drop(state);
         drop(kept);
+        None
     }
 
     /// Since when nobody is connected and no task runs, in ms.
     pub(crate) fn idle_since_ms(&self) -> Option<u64> {
         let state = self.state.lock();
-        let busy = state.own.as_ref().is_some_and(|own| !own.tasks.is_empty());
-        state.idle_since_ms.filter(|_| !busy)
+        state.idle_since.get().filter(|_| state.is_idle())
+    }
+
+    /// It was busy until now, though nobody was connected. True if it is idle from now on.
+    pub(crate) fn idle_from(&self, now_ms: u64) -> bool {
+        let mut state = self.state.lock();
+        let idle = state.is_idle() && !state.closed;
+        if idle {
+            state.idle_since = Moment::at(now_ms);
+        }
+        idle
+    }
+
+    /// Lets nobody connect any more, if nobody is connected and no task runs; then the slot is to be closed.
+    pub(crate) fn shut_if_idle(&self) -> bool {
+        let mut state = self.state.lock();
+        let idle = state.is_idle();
+        state.closed |= idle;
+        idle
     }
 
     /// Drops the tree if nobody is connected; true if there was one.
     pub(crate) fn drop_tree(&self) -> bool {
         let mut state = self.state.lock();
-        if state.idle_since_ms.is_none() || !matches!(state.turn, Turn::Free) {
+        if state.idle_since.get().is_none() || state.taken {
             return false;
         }
-        let (current, kept) = (state.current.take(), std::mem::take(&mut state.kept));
+        let (current, kept) = (state.current.take(), state.edit_rare(|rare| std::mem::take(&mut rare.kept)));
         drop(state);
         // Fragments are freed outside the lock.
         drop(kept);
@@ -426,11 +486,13 @@ impl Slot {
     pub(crate) fn close(&self) -> Closed {
         let mut state = self.state.lock();
         state.closed = true;
-        let (current, kept, own) = (state.current.take(), std::mem::take(&mut state.kept), state.own.take());
+        let current = state.current.take();
+        let kept_and_own = state.edit_rare(|rare| (std::mem::take(&mut rare.kept), rare.own.take()));
         let links = std::mem::take(&mut state.links);
         drop(state);
-        drop((current, kept));
+        drop(current);
         self.changed.notify(usize::MAX);
+        let own = kept_and_own.and_then(|(_, own)| own);
         let tasks = own.iter().flat_map(|own| own.tasks.values().cloned()).collect();
         Closed { links, tasks }
     }
@@ -454,7 +516,7 @@ impl Slot {
     /// Makes a place for a tab under the lowest number that is free, if there are fewer than `max`.
     pub(crate) fn add_tab(&self, max: usize, make: impl FnOnce(u32) -> Arc<Tab>) -> Option<Arc<Tab>> {
         let mut state = self.state.lock();
-        let own = state.own.get_or_insert_default();
+        let own = state.own_mut();
         let number = own.free_tab(max)?;
         let tab = make(number);
         own.tabs.insert(number, Arc::clone(&tab));
@@ -466,49 +528,88 @@ impl Slot {
     }
 
     pub(crate) fn tabs(&self) -> Vec<Arc<Tab>> {
-        self.state.lock().own.iter().flat_map(|own| own.tabs.values().cloned()).collect()
+        self.state.lock().own().iter().flat_map(|own| own.tabs.values().cloned()).collect()
     }
 
     /// Remembers a task, if fewer than `max` run.
     pub(crate) fn add_task(&self, id: Text, task: Arc<TaskState>, max: usize) -> bool {
         let mut state = self.state.lock();
-        let full = state.own.as_ref().is_some_and(|own| own.tasks.len() >= max);
+        let full = state.own().is_some_and(|own| own.tasks.len() >= max);
         if state.closed || full {
             return false;
         }
-        let own = state.own.get_or_insert_default();
-        own.tasks.insert(id, task);
+        state.own_mut().tasks.insert(id, task);
         true
     }
 
     /// A task ended and is shown for a while. Answers the one that has to go for it, if too many are shown.
     pub(crate) fn end_task(&self, id: &Text, max: usize) -> Option<Text> {
         let mut state = self.state.lock();
-        state.own.as_mut()?.end_task(id, max)
+        state.rare.as_mut()?.own.as_mut()?.end_task(id, max)
     }
 
     /// The node of an ended task goes. False if it is gone already.
     pub(crate) fn forget_task(&self, id: &str) -> bool {
         let mut state = self.state.lock();
-        state.own.as_mut().is_some_and(|own| own.forget_task(id))
+        state.edit_rare(|rare| rare.own.as_mut().is_some_and(|own| own.forget_task(id))).unwrap_or(false)
     }
 }
 
 impl State {
+    const fn wants_refresh(&self) -> bool {
+        self.current.is_some() || self.expected > 0 || self.taken
+    }
+
+    /// Whether nobody is connected and no task runs.
+    fn is_idle(&self) -> bool {
+        self.idle_since.get().is_some() && self.own().is_none_or(|own| own.tasks.is_empty())
+    }
+
+    /// Leaves word of what shall be rendered after the pass that is at it.
+    fn then(&mut self, paths: &Paths) -> Arc<Done> {
+        let then = &mut self.rare.get_or_insert_default().then;
+        match then {
+            Some((wanted, done)) => {
+                wanted.merge(paths.clone());
+                Arc::clone(done)
+            }
+            None => Arc::clone(&then.insert((paths.clone(), Arc::default())).1),
+        }
+    }
+
+    fn own(&self) -> Option<&Own> {
+        self.rare.as_ref()?.own.as_ref()
+    }
+
+    fn own_mut(&mut self) -> &mut Own {
+        self.rare.get_or_insert_default().own.get_or_insert_default()
+    }
+
+    /// Changes what few sessions have, if there is anything; what is empty then is given back.
+    fn edit_rare<T>(&mut self, change: impl FnOnce(&mut Rare) -> T) -> Option<T> {
+        let rare = self.rare.as_mut()?;
+        let changed = change(rare);
+        if rare.own.as_ref().is_some_and(Own::is_empty) {
+            rare.own = None;
+        }
+        if rare.is_empty() {
+            self.rare = None;
+        }
+        Some(changed)
+    }
+
     fn layout(&mut self, registry: &Registry) -> Arc<Layout> {
-        match self.own.as_mut().filter(|own| own.has_sources()) {
+        let own = self.rare.as_mut().and_then(|rare| rare.own.as_mut());
+        match own.filter(|own| own.has_sources()) {
             Some(own) => own.layout(registry),
             None => Arc::clone(registry.layout()),
         }
     }
 
-    fn edit_own<T>(&mut self, change: impl FnOnce(&mut Own) -> T) -> (T, Option<Overlay>) {
-        let own = self.own.get_or_insert_default();
-        let replaced = (change(own), own.forget_layout());
-        if own.is_empty() {
-            self.own = None;
-        }
-        replaced
+    fn edit_own<T>(&mut self, change: impl FnOnce(&mut Own) -> T) -> Option<(T, Option<Overlay>)> {
+        self.own_mut();
+        let change = |own: &mut Own| (change(own), own.forget_layout());
+        self.edit_rare(|rare| rare.own.as_mut().map(change)).flatten()
     }
 
     /// Answers the new version, if there is one, and the tree that is not needed here any more.
