@@ -1,7 +1,9 @@
 //! One consumer, bound to one session for good.
 
+use std::future::poll_fn;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
+use std::task::Poll;
 use std::time::Duration;
 
 use governor::clock::Clock as GovernorClock;
@@ -31,8 +33,8 @@ use crate::sessions::slot::Slot;
 pub struct Connection {
     peer: Peer,
     /// Set if a browser tab is at the other end.
-    tab: Option<TabPeer>,
-    rate: Option<Rate>,
+    tab: Option<Box<TabPeer>>,
+    rate: Option<Box<Rate>>,
 }
 
 type Limiter = RateLimiter<NotKeyed, InMemoryState, RateClock, NoOpMiddleware<Duration>>;
@@ -53,7 +55,7 @@ impl GovernorClock for RateClock {
 }
 
 /// A peer that sends this many messages over its rate does so on purpose.
-const STRIKES: u64 = 2_000;
+const STRIKES: u32 = 2_000;
 
 /// A frame over the rate is looked at for its id only if it is not longer.
 const PEEK_BYTES: usize = 4 << 10;
@@ -62,8 +64,8 @@ impl Connection {
     pub(crate) fn new(core: Arc<Core>, slot: Arc<Slot>, link: Arc<Link>, tab: Option<TabPeer>) -> Self {
         let clock = RateClock(Arc::clone(core.wheel.clock()));
         let quota = core.config.inbound_rate.map(Quota::per_second);
-        let rate = quota.map(|quota| Rate(RateLimiter::direct_with_clock(quota, clock)));
-        Self { peer: Peer { core, slot, link }, tab, rate }
+        let rate = quota.map(|quota| Box::new(Rate(RateLimiter::direct_with_clock(quota, clock))));
+        Self { peer: Peer { core, slot, link }, tab: tab.map(Box::new), rate }
     }
 
     /// The largest message that this peer may send, in bytes; the transport need not read on beyond it.
@@ -119,7 +121,7 @@ impl Connection {
 
     /// Counts one message against the rate. A peer that keeps sending over it is closed.
     fn admit(&self) -> bool {
-        let Some(Rate(limiter)) = &self.rate else { return true };
+        let Some(Rate(limiter)) = self.rate.as_deref() else { return true };
         let link = &self.peer.link;
         if limiter.check().is_ok() {
             link.forgive();
@@ -133,15 +135,14 @@ impl Connection {
         false
     }
 
-    /// Waits for the next thing to send. May be dropped and called again at any time: nothing is lost.
+    /// Waits for the next thing to send. May be dropped and called again at any time: nothing is lost. One task at a time
+    /// may wait.
     pub async fn next_frame(&self) -> Frame {
-        loop {
-            let listener = self.peer.link.listen();
-            if let Some(frame) = self.try_next_frame() {
-                return frame;
-            }
-            listener.await;
-        }
+        poll_fn(|context| {
+            self.peer.link.wait(context.waker());
+            self.try_next_frame().map_or(Poll::Pending, Poll::Ready)
+        })
+        .await
     }
 
     /// The next thing to send, if there is one now.
@@ -194,9 +195,14 @@ impl Connection {
         }
     }
 
-    /// Ends when the peer is dead or takes nothing: then the socket is to be dropped at once.
+    /// Ends when the peer is dead or takes nothing: then the socket is to be dropped at once. To be awaited by the task that
+    /// awaits [`Connection::next_frame`], and no other.
     pub async fn aborted(&self) {
-        self.peer.link.aborted().await;
+        poll_fn(|context| {
+            self.peer.link.wait(context.waker());
+            if self.peer.link.is_aborted() { Poll::Ready(()) } else { Poll::Pending }
+        })
+        .await;
     }
 
     /// The number that events call this connection by.

@@ -13,7 +13,7 @@ use tokio::task::AbortHandle;
 use crate::busy::Busy;
 use crate::clock::wheel::Wheel;
 use crate::config::Config;
-use crate::deliver::link::Link;
+use crate::deliver::link::{Aborted, Link};
 use crate::deliver::subscription::{Delivery, Versioned};
 use crate::error::ActionError;
 use crate::event::Observers;
@@ -206,9 +206,9 @@ impl Core {
         let silent = now_ms.saturating_sub(link.heard_ms());
         let stalled = link.writing_since().map_or(0, |since| now_ms.saturating_sub(since));
         if silent >= self.config.silence_ms {
-            link.abort("silent");
+            link.abort(Aborted::Silent);
         } else if stalled >= self.config.silence_ms {
-            link.abort("slow");
+            link.abort(Aborted::Slow);
         } else {
             if silent >= self.config.ping_ms {
                 link.ping();

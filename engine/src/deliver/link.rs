@@ -1,8 +1,9 @@
 //! Where a session and a connection's writer meet.
 
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU32, AtomicU64, Ordering};
+use std::task::Waker;
 
-use event_listener::Event as Signal;
+use futures_util::task::AtomicWaker;
 use parking_lot::Mutex;
 
 use super::answer::Question;
@@ -18,21 +19,32 @@ pub(crate) struct Link {
     pub(crate) number: u64,
     /// Whether a browser tab is at the other end, not a consumer.
     pub(crate) is_tab: bool,
-    pub(crate) outbox: Mutex<Outbox>,
-    ready: Signal,
     ping: AtomicBool,
-    aborted: AtomicBool,
-    abort: Signal,
+    /// By [`Aborted`]; 0 if it goes on.
+    aborted: AtomicU8,
+    /// Messages over the rate, less those within it.
+    strikes: AtomicU32,
+    pub(crate) outbox: Mutex<Outbox>,
+    writer: AtomicWaker,
     /// When the peer last showed that it lives, in ms.
     heard_ms: AtomicU64,
     /// Since when the socket has not taken the last frame, in ms plus 1; 0 if it has.
     writing_ms: AtomicU64,
-    /// Messages over the rate, less those within it.
-    strikes: AtomicU64,
-    /// Calls that run.
-    calls: Mutex<Vec<(RequestId, Request)>>,
-    /// Why it ended, for the event.
-    reason: Mutex<&'static str>,
+    /// Calls that run; absent if none does.
+    calls: Mutex<Option<Box<Calls>>>,
+}
+
+#[derive(Debug, Default)]
+struct Calls(Vec<(RequestId, Request)>);
+
+/// Why a peer is given up.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[repr(u8)]
+pub(crate) enum Aborted {
+    /// It did not show that it lives.
+    Silent = 1,
+    /// It took nothing of what it was given.
+    Slow,
 }
 
 /// What kind of request runs, and therefore how it is answered.
@@ -47,30 +59,29 @@ impl Link {
         Self {
             number,
             is_tab,
-            outbox: Mutex::new(outbox),
-            ready: Signal::new(),
             ping: AtomicBool::new(false),
-            aborted: AtomicBool::new(false),
-            abort: Signal::new(),
+            aborted: AtomicU8::new(0),
+            strikes: AtomicU32::new(0),
+            outbox: Mutex::new(outbox),
+            writer: AtomicWaker::new(),
             heard_ms: AtomicU64::new(now_ms),
             writing_ms: AtomicU64::new(0),
-            strikes: AtomicU64::new(0),
-            calls: Mutex::default(),
-            reason: Mutex::new("gone"),
+            calls: Mutex::new(None),
         }
     }
 
-    /// Wakes the writer. Wakes are never lost: the writer listens before it looks.
+    /// Wakes the writer. Wakes are never lost: the writer says that it waits before it looks.
     pub(crate) fn wake(&self) {
-        self.ready.notify(usize::MAX);
+        self.writer.wake();
     }
 
-    pub(crate) fn listen(&self) -> event_listener::EventListener {
-        self.ready.listen()
+    /// The writer is about to look, and wants to be woken by whatever comes then. There is one writer.
+    pub(crate) fn wait(&self, writer: &Waker) {
+        self.writer.register(writer);
     }
 
     /// A message came over the rate. Answers how many did, less those that did not.
-    pub(crate) fn strike(&self) -> u64 {
+    pub(crate) fn strike(&self) -> u32 {
         self.strikes.fetch_add(1, Ordering::Relaxed) + 1
     }
 
@@ -104,6 +115,7 @@ impl Link {
     /// Begins a call, if fewer than `max` run.
     pub(crate) fn begin_call(&self, id: &RequestId, kind: Request, max: usize) -> bool {
         let mut calls = self.calls.lock();
+        let calls = &mut calls.get_or_insert_default().0;
         if calls.len() >= max {
             return false;
         }
@@ -113,68 +125,64 @@ impl Link {
 
     /// Ends a call; false if it was answered by somebody else already.
     pub(crate) fn end_call(&self, id: &RequestId) -> bool {
-        let mut calls = self.calls.lock();
-        let at = calls.iter().position(|(known, _)| known == id);
-        at.map(|at| calls.swap_remove(at)).is_some()
+        let mut running = self.calls.lock();
+        let Some(Calls(calls)) = running.as_deref_mut() else { return false };
+        let ended = calls.iter().position(|(known, _)| known == id).map(|at| calls.swap_remove(at)).is_some();
+        if calls.is_empty() {
+            *running = None;
+        }
+        ended
     }
 
     /// Takes all calls that run, to be answered in their place.
     pub(crate) fn take_calls(&self) -> Vec<(RequestId, Request)> {
-        std::mem::take(&mut *self.calls.lock())
+        self.calls.lock().take().map(|calls| calls.0).unwrap_or_default()
     }
 
     pub(crate) fn has_calls(&self) -> bool {
-        !self.calls.lock().is_empty()
+        self.calls.lock().is_some()
     }
 
     pub(crate) fn reason(&self) -> &'static str {
-        *self.reason.lock()
-    }
-
-    /// The peer takes nothing any more: the socket shall be dropped, whatever it is doing.
-    pub(crate) fn abort(&self, why: &'static str) {
-        *self.reason.lock() = why;
-        self.aborted.store(true, Ordering::SeqCst);
-        self.abort.notify(usize::MAX);
-    }
-
-    pub(crate) async fn aborted(&self) {
-        loop {
-            let listener = self.abort.listen();
-            if self.aborted.load(Ordering::SeqCst) {
-                return;
-            }
-            listener.await;
+        match self.aborted.load(Ordering::SeqCst) {
+            0 => self.outbox.lock().why(),
+            silent if silent == Aborted::Silent as u8 => "silent",
+            _ => "slow",
         }
+    }
+
+    /// The peer is given up: the socket shall be dropped, whatever it is doing.
+    pub(crate) fn abort(&self, why: Aborted) {
+        self.aborted.store(why as u8, Ordering::SeqCst);
+        self.wake();
+    }
+
+    pub(crate) fn is_aborted(&self) -> bool {
+        self.aborted.load(Ordering::SeqCst) != 0
     }
 
     /// Orders the end of the connection: with a close code and a few words for the peer, and a word for the event.
     pub(crate) fn end(&self, code: u16, words: &'static str, why: &'static str) {
-        let mut outbox = self.outbox.lock();
-        if !outbox.is_ending() {
-            *self.reason.lock() = why;
-            outbox.end(code, words);
-        }
-        drop(outbox);
+        self.outbox.lock().end(code, words, why);
         self.wake();
     }
 
     /// Queues an answer and wakes the writer. A peer that lets too many wait is closed.
     pub(crate) fn reply(&self, text: String) {
-        let fits = self.outbox.lock().reply(text);
-        self.after_reply(fits);
+        self.outbox.lock().reply(text);
+        self.wake();
     }
 
     /// Queues an answer that must not overtake patches.
     pub(crate) fn reply_after_patches(&self, text: String, version: u64) {
-        let fits = self.outbox.lock().reply_after_patches(text, version);
-        self.after_reply(fits);
+        self.outbox.lock().reply_after_patches(text, version);
+        self.wake();
     }
 
     /// Queues a query, to be answered from the tree at its turn.
     pub(crate) fn ask(&self, question: Question) {
-        let fits = self.outbox.lock().ask(question);
-        self.after_reply(fits);
+        self.outbox.lock().ask(question);
+        self.wake();
     }
 
     /// A ping is due. It goes out before anything else: a peer that takes little must still be seen to live.
@@ -185,12 +193,5 @@ impl Link {
 
     pub(crate) fn take_ping(&self) -> bool {
         self.ping.swap(false, Ordering::SeqCst)
-    }
-
-    fn after_reply(&self, fits: bool) {
-        if !fits {
-            *self.reason.lock() = "slow";
-        }
-        self.wake();
     }
 }

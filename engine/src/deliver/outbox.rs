@@ -60,48 +60,62 @@ enum Reply {
 }
 
 /// How a connection is to end.
-#[derive(Debug, Clone)]
+#[derive(Debug)]
 struct Ending {
     code: u16,
-    reason: &'static str,
+    words: &'static str,
+    /// A word for the event.
+    why: &'static str,
+}
+
+/// The first frame, and when it goes.
+#[derive(Debug)]
+struct Greeting {
+    text: String,
+    /// How long after the writer's first look, in ms, and when that is.
+    delay_ms: u64,
+    at_ms: Option<u64>,
+}
+
+/// Answers that wait, in order.
+#[derive(Debug, Default)]
+struct Waiting {
+    replies: VecDeque<Reply>,
+    bytes: usize,
 }
 
 /// The state of one connection's way out. Told the time and the tree; answers what to write.
+///
+/// Nearly always a connection waits with nothing to say, and there are many: what it has only at times stands apart.
 #[derive(Debug)]
 pub(crate) struct Outbox {
-    /// The first frame.
-    greeting: Option<String>,
-    /// How long after the writer's first look it goes, in ms, and when that is.
-    greeting_delay_ms: u64,
-    greeting_at_ms: Option<u64>,
+    /// Absent once it was written.
+    greeting: Option<Box<Greeting>>,
     subscriptions: Vec<Subscription>,
-    replies: VecDeque<Reply>,
-    reply_bytes: usize,
+    /// Absent if nothing waits.
+    waiting: Option<Box<Waiting>>,
     max_reply_bytes: usize,
-    ending: Option<Ending>,
-    ended: bool,
+    ending: Option<Box<Ending>>,
     /// Where the search for a subscription that is behind starts, so that none starves.
-    turn: usize,
-    answers_in_row: u32,
+    turn: u32,
+    answers_in_row: u8,
+    ended: bool,
 }
 
 /// How many answers may go before a patch has its turn.
-const ANSWERS_IN_ROW: u32 = 16;
+const ANSWERS_IN_ROW: u8 = 16;
 
 impl Outbox {
-    pub(crate) const fn new(greeting: String, greeting_delay_ms: u64, max_reply_bytes: usize) -> Self {
+    pub(crate) fn new(greeting: String, delay_ms: u64, max_reply_bytes: usize) -> Self {
         Self {
-            greeting: Some(greeting),
-            greeting_delay_ms,
-            greeting_at_ms: None,
+            greeting: Some(Box::new(Greeting { text: greeting, delay_ms, at_ms: None })),
             subscriptions: Vec::new(),
-            replies: VecDeque::new(),
-            reply_bytes: 0,
+            waiting: None,
             max_reply_bytes,
             ending: None,
-            ended: false,
             turn: 0,
             answers_in_row: 0,
+            ended: false,
         }
     }
 
@@ -109,8 +123,8 @@ impl Outbox {
         self.subscriptions.len()
     }
 
-    pub(crate) const fn bytes(&self) -> usize {
-        self.reply_bytes
+    pub(crate) fn bytes(&self) -> usize {
+        self.waiting.as_ref().map_or(0, |waiting| waiting.bytes)
     }
 
     /// Whether an end was ordered. Then nothing more is taken.
@@ -121,7 +135,7 @@ impl Outbox {
     /// Replaces a subscription with the same id (contract 1.9). Its snapshot takes its place among the answers.
     pub(crate) fn subscribe(&mut self, subscription: Subscription) {
         self.unsubscribe(&subscription.id);
-        self.replies.push_back(Reply::Start(subscription.id.clone()));
+        self.waiting.get_or_insert_default().replies.push_back(Reply::Start(subscription.id.clone()));
         self.add(subscription);
     }
 
@@ -149,28 +163,40 @@ impl Outbox {
 
     pub(crate) fn unsubscribe(&mut self, id: &RequestId) {
         self.subscriptions.retain(|subscription| subscription.id != *id);
-        self.replies.retain(|reply| !matches!(reply, Reply::Start(starting) if starting == id));
+        self.retain(|reply| !matches!(reply, Reply::Start(starting) if starting == id));
+    }
+
+    fn retain(&mut self, keep: impl FnMut(&Reply) -> bool) {
+        if let Some(waiting) = &mut self.waiting {
+            waiting.replies.retain(keep);
+        }
     }
 
     /// Queues an answer. False if the peer takes too little: then the connection is ending.
     pub(crate) fn reply(&mut self, text: String) -> bool {
-        self.reply_bytes += text.len();
-        self.replies.push_back(Reply::Text(text));
-        self.within_bounds()
+        self.queue(text.len(), Reply::Text(text))
     }
 
     /// Queues an answer that must not overtake the patches up to a version.
     pub(crate) fn reply_after_patches(&mut self, text: String, version: u64) -> bool {
-        self.reply_bytes += text.len();
-        self.replies.push_back(Reply::AfterPatches(text, version));
-        self.within_bounds()
+        self.queue(text.len(), Reply::AfterPatches(text, version))
     }
 
     /// Queues a query.
     pub(crate) fn ask(&mut self, question: Question) -> bool {
-        self.reply_bytes += Question::COST;
-        self.replies.push_back(Reply::Question(question));
-        self.within_bounds()
+        self.queue(Question::COST, Reply::Question(question))
+    }
+
+    fn queue(&mut self, bytes: usize, reply: Reply) -> bool {
+        let waiting = self.waiting.get_or_insert_default();
+        waiting.bytes += bytes;
+        waiting.replies.push_back(reply);
+        if waiting.bytes <= self.max_reply_bytes {
+            return true;
+        }
+        self.waiting = None;
+        self.end(close::TRY_LATER, "too many answers are waiting", "slow");
+        false
     }
 
     /// Whether the first frame was taken.
@@ -178,19 +204,14 @@ impl Outbox {
         self.greeting.is_none()
     }
 
-    fn within_bounds(&mut self) -> bool {
-        if self.reply_bytes <= self.max_reply_bytes {
-            return true;
-        }
-        self.replies.clear();
-        self.reply_bytes = 0;
-        self.end(close::TRY_LATER, "too many answers are waiting");
-        false
+    /// Orders the end, with a word for the event. What was queued before still goes out; the first order counts.
+    pub(crate) fn end(&mut self, code: u16, words: &'static str, why: &'static str) {
+        self.ending.get_or_insert_with(|| Box::new(Ending { code, words, why }));
     }
 
-    /// Orders the end. What was queued before still goes out; the first order counts.
-    pub(crate) fn end(&mut self, code: u16, reason: &'static str) {
-        self.ending.get_or_insert(Ending { code, reason });
+    /// Why it ends, or that the peer is simply gone.
+    pub(crate) fn why(&self) -> &'static str {
+        self.ending.as_ref().map_or("gone", |ending| ending.why)
     }
 
     /// The next thing to write.
@@ -198,22 +219,22 @@ impl Outbox {
         if self.ended {
             return Next::Idle;
         }
-        if self.greeting.is_some() {
-            let at_ms = *self.greeting_at_ms.get_or_insert(now_ms.saturating_add(self.greeting_delay_ms));
+        if let Some(greeting) = &mut self.greeting {
+            let at_ms = *greeting.at_ms.get_or_insert(now_ms.saturating_add(greeting.delay_ms));
             if at_ms > now_ms {
                 return if self.ending.is_some() { self.finish() } else { Next::At(at_ms) };
             }
         }
-        if let Some(hello) = self.greeting.take() {
-            return Next::Write(Frame::Text(hello), Wrote::Other);
+        if let Some(greeting) = self.greeting.take() {
+            return Next::Write(Frame::Text(greeting.text), Wrote::Other);
         }
         if self.ending.is_some() && now.is_none() {
             // The session is closed: what waits for its tree waits in vain.
-            self.replies.retain(|reply| matches!(reply, Reply::Text(_) | Reply::AfterPatches(..)));
+            self.retain(|reply| matches!(reply, Reply::Text(_) | Reply::AfterPatches(..)));
         }
         let next = self.next_of_both(now_ms, now, delivery);
-        if self.replies.is_empty() && self.replies.capacity() > 0 {
-            self.replies = VecDeque::new();
+        if self.front().is_none() {
+            self.waiting = None;
         }
         match next {
             // Whatever still waits for a tree will not get one; whatever is only held may go unsent.
@@ -230,7 +251,7 @@ impl Outbox {
                 return step;
             }
         }
-        match self.replies.front() {
+        match self.front() {
             Some(_) => {
                 self.answers_in_row += 1;
                 self.next_reply(now_ms, now, delivery)
@@ -239,22 +260,32 @@ impl Outbox {
         }
     }
 
+    fn front(&self) -> Option<&Reply> {
+        self.waiting.as_ref()?.replies.front()
+    }
+
+    fn pop(&mut self) -> Option<Reply> {
+        self.waiting.as_mut()?.replies.pop_front()
+    }
+
     fn awaits_result(&self) -> bool {
-        self.replies.iter().any(|reply| matches!(reply, Reply::AfterPatches(..)))
+        let waiting = self.waiting.iter().flat_map(|waiting| &waiting.replies);
+        waiting.into_iter().any(|reply| matches!(reply, Reply::AfterPatches(..)))
     }
 
     fn finish(&mut self) -> Next {
-        let Some(Ending { code, reason }) = self.ending.clone() else { return Next::Idle };
+        let Some(ending) = &self.ending else { return Next::Idle };
+        let close = Frame::Close { code: ending.code, reason: ending.words.into() };
         self.ended = true;
-        self.replies.clear();
-        Next::Write(Frame::Close { code, reason: reason.into() }, Wrote::Other)
+        self.waiting = None;
+        Next::Write(close, Wrote::Other)
     }
 
     fn next_reply(&mut self, now_ms: u64, now: Option<&Versioned>, delivery: &Delivery) -> Next {
-        match self.replies.front() {
+        match self.front() {
             Some(Reply::Start(_)) => {
                 let Some(now) = now else { return Next::Idle };
-                let Some(Reply::Start(id)) = self.replies.pop_front() else { return Next::Idle };
+                let Some(Reply::Start(id)) = self.pop() else { return Next::Idle };
                 self.start(&id, now, now_ms, delivery)
             }
             Some(Reply::AfterPatches(_, version)) => {
@@ -266,8 +297,8 @@ impl Outbox {
             }
             Some(Reply::Question(_)) => {
                 let Some(now) = now else { return Next::Idle };
-                let Some(Reply::Question(question)) = self.replies.pop_front() else { return Next::Idle };
-                self.reply_bytes -= Question::COST;
+                let Some(Reply::Question(question)) = self.pop() else { return Next::Idle };
+                self.paid(Question::COST);
                 let answer = question.answer(now, delivery);
                 Next::Write(Frame::Text(answer.text), Wrote::Answer(answer.compacted))
             }
@@ -277,12 +308,19 @@ impl Outbox {
     }
 
     fn pop_text(&mut self) -> Next {
-        match self.replies.pop_front() {
+        match self.pop() {
             Some(Reply::Text(text) | Reply::AfterPatches(text, _)) => {
-                self.reply_bytes -= text.len();
+                self.paid(text.len());
                 Next::Write(Frame::Text(text), Wrote::Other)
             }
             Some(Reply::Start(_) | Reply::Question(_)) | None => Next::Idle,
+        }
+    }
+
+    /// An answer does not wait any more.
+    fn paid(&mut self, bytes: usize) {
+        if let Some(waiting) = &mut self.waiting {
+            waiting.bytes -= bytes;
         }
     }
 
@@ -307,7 +345,7 @@ impl Outbox {
         let count = self.subscriptions.len();
         let mut held = None;
         for offset in 0..count {
-            let at = (self.turn + offset) % count;
+            let at = (self.turn as usize + offset) % count;
             let subscription = &mut self.subscriptions[at];
             if !subscription.is_behind(now, before) {
                 continue;
@@ -318,7 +356,7 @@ impl Outbox {
                 continue;
             }
             if let Some(next) = written(subscription.step(now, now_ms, delivery)) {
-                self.turn = at + 1;
+                self.turn = at as u32 + 1;
                 return next;
             }
         }

@@ -44,17 +44,17 @@ pub(crate) enum Step {
 /// Where a subscription stood when its connection ended: enough to go on from there.
 #[derive(Debug, Clone)]
 pub(crate) struct Kept {
-    view: ViewOptions,
+    view: Arc<ViewOptions>,
     /// The version of the last message that was written for it.
     version: u64,
     sent: Versioned,
-    budget: Option<usize>,
+    budget: Option<u32>,
 }
 
 impl Kept {
     /// Whether a consumer with this wish and this copy can go on from here.
     pub(crate) fn serves(&self, view: &ViewOptions, version: u64) -> bool {
-        self.version == version && self.view == *view
+        self.version == version && *self.view == *view
     }
 }
 
@@ -62,7 +62,7 @@ impl Kept {
 #[derive(Debug)]
 pub(crate) struct Subscription {
     pub(crate) id: RequestId,
-    view: ViewOptions,
+    view: Arc<ViewOptions>,
     /// The number of the next patch; 0 while a snapshot is due.
     seq: u64,
     sent: Option<Versioned>,
@@ -71,14 +71,14 @@ pub(crate) struct Subscription {
     /// Until then it gets no patch, in ms.
     held_until: u64,
     /// A budget that the engine imposes so that frames stay within bounds.
-    budget: Option<usize>,
+    budget: Option<u32>,
     /// The last view had no such path, or fitted no frame; the consumer was told.
     silent: bool,
 }
 
 impl Subscription {
-    pub(crate) const fn new(id: RequestId, view: ViewOptions) -> Self {
-        Self { id, view, seq: 0, sent: None, told: 0, held_until: 0, budget: None, silent: false }
+    pub(crate) fn new(id: RequestId, view: ViewOptions) -> Self {
+        Self { id, view: view.shared(), seq: 0, sent: None, told: 0, held_until: 0, budget: None, silent: false }
     }
 
     /// A wish that goes on where another connection's ended: its copy shows what `kept` shows.
@@ -130,7 +130,11 @@ impl Subscription {
     /// Whether the tree came to need, or ceased to need, the budget that keeps it within the engine's bound.
     fn outgrew(&self, now: &Versioned, delivery: &Delivery) -> bool {
         let too_large = now.tree.nodes() > delivery.max_nodes;
-        if too_large { self.budget.is_none() } else { self.budget == Some(delivery.max_nodes) }
+        if too_large { self.budget.is_none() } else { self.budget() == Some(delivery.max_nodes) }
+    }
+
+    fn budget(&self) -> Option<usize> {
+        self.budget.map(|nodes| nodes as usize)
     }
 
     fn ops(&self, sent: &Tree, now: &Tree, delivery: &Delivery) -> Result<String, Rebase> {
@@ -139,7 +143,7 @@ impl Subscription {
     }
 
     fn view_of<'t>(&'t self, tree: &'t Tree) -> Option<View<'t>> {
-        Some(View::new(&self.view, tree.resolve(&self.view.path)?.node, None).within_bound(self.budget))
+        Some(View::new(&self.view, tree.resolve(&self.view.path)?.node, None).within_bound(self.budget()))
     }
 
     fn patch(&mut self, now: &Versioned, ops: &str) -> Step {
@@ -175,7 +179,7 @@ impl Subscription {
                 self.seq = 1;
                 self.told = now.version;
                 self.silent = false;
-                self.budget = fitted.budget;
+                self.budget = fitted.budget.map(|nodes| u32::try_from(nodes).unwrap_or(u32::MAX));
                 let frame = encode::snapshot(&self.id, now.version, Some(0), &fitted.tree);
                 Step::Snapshot(frame, fitted.compacted)
             }

@@ -2,6 +2,8 @@
 //!
 //! A view is read lazily: nothing is built for nodes that are shown as they are.
 
+use std::sync::{Arc, LazyLock};
+
 use serde::ser::SerializeMap;
 use serde::{Serialize, Serializer};
 
@@ -24,6 +26,14 @@ pub(crate) struct ViewOptions {
     pub(crate) filter: Filter,
     /// Offset and count of the requested node's children, over the whole list.
     pub(crate) window: Option<[u64; 2]>,
+}
+
+impl ViewOptions {
+    /// The same options, to be kept. Nearly everybody asks for the whole tree, so that wish is kept once.
+    pub(crate) fn shared(self) -> Arc<Self> {
+        static WHOLE: LazyLock<Arc<ViewOptions>> = LazyLock::new(Arc::default);
+        if self == **WHOLE { Arc::clone(&WHOLE) } else { Arc::new(self) }
+    }
 }
 
 /// Which children are shown. The requested node itself is never filtered.
