@@ -5,6 +5,7 @@ pub(crate) mod codec;
 pub mod descriptor;
 pub(crate) mod diff;
 pub(crate) mod evaluate;
+pub(crate) mod form;
 pub(crate) mod fragment;
 pub(crate) mod layout;
 pub(crate) mod memo;

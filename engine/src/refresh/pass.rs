@@ -193,14 +193,14 @@ impl Passes {
     }
 
     fn assemble(&self, pass: &Pass, job: &Job, base: &Base) -> Tree {
-        let fragment = |entry: &Entry| {
-            let known = base.tree.as_ref().and_then(|tree| tree.fragment_at(&entry.path));
+        let fragment = |(at, entry): (usize, &Entry)| {
+            let known = base.tree.as_ref().and_then(|tree| tree.fragment_of(&base.layout, at));
             match known {
                 Some(known) if !job.paths.touches(&entry.path) => known.clone(),
                 known => self.fragment(pass, job, base, entry, known),
             }
         };
-        let fragments = base.layout.entries().iter().map(|entry| Some(fragment(entry))).collect();
+        let fragments = base.layout.entries().iter().enumerate().map(|entry| Some(fragment(entry))).collect();
         Tree::new(Arc::clone(&base.layout), fragments)
     }
 
@@ -209,7 +209,7 @@ impl Passes {
         // What was awaited for other claims, or before a later pass, may be older than what the slot has.
         let awaited = awaited.filter(|(context, _)| !base.overtaken && Arc::ptr_eq(context, &base.context));
         let rendered = awaited.map(|(_, rendered)| rendered).unwrap_or_else(|| match entry.source.describe {
-            Describe::Blocking(_) => self.evaluate(pass, base, entry),
+            Describe::Blocking(_) => self.evaluate(pass, base, entry, known),
             // It was registered after this pass had looked which sources to await, or has to be asked again.
             Describe::Async(_) => {
                 self.runtime.block_on(self.evaluate_async(pass, &base.context, entry, base.overtaken))
@@ -223,8 +223,8 @@ impl Passes {
         }
     }
 
-    fn evaluate(&self, pass: &Pass, base: &Base, entry: &Entry) -> Rendered {
-        let run = || self.report(pass, entry, &base.context, self.renderer.evaluate(entry, &base.context));
+    fn evaluate(&self, pass: &Pass, base: &Base, entry: &Entry, known: Option<&Fragment>) -> Rendered {
+        let run = || self.report(pass, entry, &base.context, self.renderer.evaluate(entry, &base.context, known));
         if entry.source.sharing == Sharing::Never || base.overtaken {
             return run().rendered;
         }

@@ -1,5 +1,16 @@
 //! The bytes of a packed node: varints, texts that are either inline or a symbol, and values with a tag.
 //!
+//! ```text
+//! node     length body
+//! body     form id values? meta? offers? content? children?
+//! form     symbol*2+1, and then the form says what there is; or fields*2 kind
+//! values   length value*; without a known form: count length (key value)*
+//! meta     length packed, if the form does not hold it
+//! offers   link                                   a list of actions
+//! content  text                                   JSON
+//! children count node*; or count link*            in runs of their own
+//! ```
+//!
 //! Only [`pack`](super::pack) writes them and only [`node_ref`](super::node_ref) reads them.
 
 use super::symbols::Symbols;
@@ -54,6 +65,22 @@ pub(crate) enum ValueRef<'a> {
     Text(&'a str),
     /// The text of an array or object.
     Json(&'a str),
+}
+
+impl ValueRef<'_> {
+    /// Whether this is what an application gave.
+    pub(crate) fn says(&self, value: &Value) -> bool {
+        match (*self, value) {
+            (Self::Null, Value::Null) => true,
+            (Self::Bool(mine), Value::Bool(theirs)) => mine == *theirs,
+            (Self::Int(mine), Value::Int(theirs)) => mine == *theirs,
+            (Self::Uint(mine), Value::Uint(theirs)) => mine == *theirs,
+            (Self::Float(mine), Value::Float(theirs)) => mine.to_bits() == theirs.to_bits(),
+            (Self::Text(mine), Value::Text(theirs)) => mine == theirs,
+            (Self::Json(mine), Value::Json(theirs)) => mine == theirs.as_str(),
+            _ => false,
+        }
+    }
 }
 
 pub(crate) fn put_varint(out: &mut Vec<u8>, mut number: u64) {
@@ -135,6 +162,11 @@ impl<'a> Reader<'a> {
 
     pub(crate) const fn symbols(&self) -> &'a Symbols {
         self.symbols
+    }
+
+    /// What has not been read yet.
+    pub(crate) const fn rest(&self) -> &'a [u8] {
+        self.bytes
     }
 
     pub(crate) fn byte(&mut self) -> u8 {

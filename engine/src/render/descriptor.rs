@@ -233,6 +233,16 @@ impl Descriptor {
     }
 
     node_builder!();
+
+    /// Whether nothing stands below, and nothing about it has to be worked out or checked but its actions.
+    pub(crate) fn is_plain_leaf(&self) -> bool {
+        self.items.is_empty()
+            && self.children.is_empty()
+            && self.raw_meta.is_empty()
+            && self.window.is_none()
+            && self.content_ref.is_none()
+            && self.meta.salience.is_none_or(f64::is_finite)
+    }
 }
 
 impl Item {

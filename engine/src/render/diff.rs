@@ -68,6 +68,9 @@ pub(crate) struct Steps<'o, 'v> {
 /// # Errors
 /// [`Rebase`] if the subscription's root itself became another node.
 pub(crate) fn diff<'o, 'v>(old: ViewNode<'o>, new: ViewNode<'v>, at: &str) -> Result<Steps<'o, 'v>, Rebase> {
+    if let Some(fragments) = new.changed_leaves(&old) {
+        return Ok(Steps { ops: Vec::new(), fragments });
+    }
     let mut differ = Differ { ops: Vec::new(), fragments: Vec::new() };
     differ.node(at, old, new)?;
     Ok(Steps { ops: differ.ops, fragments: differ.fragments })
@@ -102,7 +105,8 @@ impl<'o, 'v> Differ<'o, 'v> {
         self.content(at, old, new);
         let field_changed = self.ops.len() > before;
         if new.form() == Form::Full {
-            self.children(at, &old.children(), &new.children())?;
+            let (before, old, new) = new.differing_children(&old);
+            self.children(at, before, &old, &new)?;
         }
         if field_changed && !at.is_empty() && is_small_leaf(new) {
             self.replace(at.to_owned(), OpValue::Node(new));
@@ -134,6 +138,7 @@ impl<'o, 'v> Differ<'o, 'v> {
                 }
                 self.push(OpKind::Remove, format!("{at}/properties"), None);
             }
+            (Some(old), Some(new)) if old.same(&new) => {}
             (Some(old), Some(new)) => self.keys(at, old, new),
         }
     }
@@ -160,6 +165,9 @@ impl<'o, 'v> Differ<'o, 'v> {
 
     fn offers(&mut self, at: &str, old: ViewNode<'_>, new: ViewNode<'v>) {
         let (old, new) = (old.offers(), new.offers());
+        if std::ptr::eq(old, new) {
+            return;
+        }
         let same =
             |(a, b): (&super::action::Action, &super::action::Action)| a.is(b) || a.affordance() == b.affordance();
         if old.len() == new.len() && old.iter().zip(new).all(same) {
@@ -170,6 +178,9 @@ impl<'o, 'v> Differ<'o, 'v> {
     }
 
     fn meta(&mut self, at: &str, old: ViewNode<'_>, new: ViewNode<'v>) {
+        if old.has_same_meta(&new) {
+            return;
+        }
         let (old, new) = (old.meta(), new.meta());
         if old != new {
             let value = (!new.is_empty()).then(|| OpValue::Meta(Box::new(new)));
@@ -195,7 +206,8 @@ impl<'o, 'v> Differ<'o, 'v> {
         }
     }
 
-    fn children(&mut self, at: &str, old: &[ViewNode<'o>], new: &[ViewNode<'v>]) -> Result<(), Rebase> {
+    /// `before` is how many children stand in front of those given, the same in both lists.
+    fn children(&mut self, at: &str, before: usize, old: &[ViewNode<'o>], new: &[ViewNode<'v>]) -> Result<(), Rebase> {
         if old.len() == new.len() && old.iter().zip(new).all(|(a, b)| a.is(b) || a.id() == b.id()) {
             for (old, new) in old.iter().zip(new) {
                 self.child(at, *old, *new)?;
@@ -208,7 +220,7 @@ impl<'o, 'v> Differ<'o, 'v> {
             self.push(OpKind::Remove, format!("{at}/{}", gone.id()), None);
         }
         let kept: Vec<usize> = old.iter().filter_map(|node| wanted.get(node.id()).copied()).collect();
-        self.order(at, kept, new)?;
+        self.order(at, before, kept, new)?;
         for node in new {
             if let Some(index) = known.get(node.id()) {
                 self.child(at, old[*index], *node)?;
@@ -231,7 +243,7 @@ impl<'o, 'v> Differ<'o, 'v> {
 
     /// Adds and moves children until the list reads `0, 1, 2, ...`, where a number is an index in `new`. What is part of a
     /// longest common subsequence stays where it is; everything else is put right behind its predecessor.
-    fn order(&mut self, at: &str, mut list: Vec<usize>, new: &[ViewNode<'v>]) -> Result<(), Rebase> {
+    fn order(&mut self, at: &str, before: usize, mut list: Vec<usize>, new: &[ViewNode<'v>]) -> Result<(), Rebase> {
         let stays = stable(&list, new.len());
         let movers = stays.iter().filter(|stays| !**stays).count();
         if movers.saturating_mul(new.len()) > ORDER_WORK {
@@ -247,13 +259,13 @@ impl<'o, 'v> Differ<'o, 'v> {
             if present[wanted] {
                 list.retain(|index| *index != wanted);
             }
-            let index = wanted.checked_sub(1).map_or(0, |before| {
-                list.iter().position(|index| *index == before).map_or(list.len(), |position| position + 1)
+            let index = wanted.checked_sub(1).map_or(0, |previous| {
+                list.iter().position(|index| *index == previous).map_or(list.len(), |position| position + 1)
             });
             list.insert(index, wanted);
             let (op, value) =
                 if present[wanted] { (OpKind::Move, None) } else { (OpKind::Add, Some(OpValue::Node(*node))) };
-            self.ops.push(PatchOp { op, path, index: Some(index), value });
+            self.ops.push(PatchOp { op, path, index: Some(before + index), value });
         }
         Ok(())
     }

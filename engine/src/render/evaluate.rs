@@ -47,16 +47,16 @@ pub(crate) struct Renderer {
 }
 
 impl Renderer {
-    /// Runs a source whose function may block.
+    /// Runs a source whose function may block. `prior` is what it gave before, of which whatever is still the same is kept.
     ///
     /// # Panics
     /// If the source is async; those are run by [`Renderer::evaluate_async`].
-    pub(crate) fn evaluate(&self, entry: &Entry, context: &Arc<Context>) -> Evaluation {
+    pub(crate) fn evaluate(&self, entry: &Entry, context: &Arc<Context>, prior: Option<&Fragment>) -> Evaluation {
         let Describe::Blocking(describe) = &entry.source.describe else { unreachable!("an async source is awaited") };
         entry.source.ran();
         let session = Session::tracked(Arc::clone(context));
         let shape = catch_unwind(AssertUnwindSafe(|| describe(&session)));
-        self.finish(entry, &session, shape)
+        self.finish(entry, &session, shape, prior)
     }
 
     /// Runs a source whose function awaits.
@@ -71,7 +71,7 @@ impl Renderer {
             Ok(future) => AssertUnwindSafe(future).catch_unwind().await,
             Err(panic) => Err(panic),
         };
-        self.finish(entry, &session, shape)
+        self.finish(entry, &session, shape, None)
     }
 
     fn finish(
@@ -79,21 +79,22 @@ impl Renderer {
         entry: &Entry,
         session: &Session,
         shape: Result<Result<Descriptor, String>, Box<dyn Any + Send>>,
+        prior: Option<&Fragment>,
     ) -> Evaluation {
         let reads = session.reads();
         match shape.map_err(|panic| panic_sentence(panic.as_ref())).and_then(|shape| shape) {
             Ok(shape) => {
-                let PackedResult { fragment, problems } = self.pack(&entry.path, shape);
+                let PackedResult { fragment, problems } = self.pack(&entry.path, shape, prior);
                 Evaluation { rendered: Rendered::Fragment(fragment), reads, problems }
             }
             Err(why) => Evaluation { rendered: Rendered::Failed(why.into()), reads, problems: Vec::new() },
         }
     }
 
-    fn pack(&self, at: &str, shape: Descriptor) -> PackedResult {
+    fn pack(&self, at: &str, shape: Descriptor, prior: Option<&Fragment>) -> PackedResult {
         match path::segments(at).last() {
-            Some(id) => pack::node(&self.store, self.limits, at, id, &shape),
-            None => pack::node(&self.store, self.limits, "", &self.root_id, &self.as_root(shape)),
+            Some(id) => pack::node(&self.store, self.limits, at, id, &shape, prior),
+            None => pack::node(&self.store, self.limits, "", &self.root_id, &self.as_root(shape), prior),
         }
     }
 
@@ -108,7 +109,7 @@ impl Renderer {
 
     /// What stands for a path that never rendered: the consumer learns that it is broken, and nothing about why.
     pub(crate) fn unavailable(&self, at: &str) -> Fragment {
-        self.pack(at, Descriptor::status().prop("error", "unavailable")).fragment
+        self.pack(at, Descriptor::status().prop("error", "unavailable"), None).fragment
     }
 }
 

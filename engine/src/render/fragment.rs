@@ -19,7 +19,7 @@ use super::symbols::Symbols;
 const SHARDS: usize = 16;
 
 /// Bytes of a block beside its packed nodes: counters, header, allocations, its place in the table.
-const BLOCK_BYTES: usize = size_of::<Block>() + 64;
+const BLOCK_BYTES: usize = size_of::<Block>() + 48;
 
 /// A shared handle on packed sibling nodes; most often on exactly one node.
 #[derive(Debug, Clone)]
@@ -38,8 +38,36 @@ pub(crate) struct Block {
     /// How many nodes there are in all, those in runs included.
     nodes: u32,
     bytes: Box<[u8]>,
-    links: Box<[Link]>,
+    links: Links,
     store: Arc<Store>,
+}
+
+/// Most blocks have one link, the actions that all their nodes offer; that one needs no allocation.
+#[derive(Debug)]
+enum Links {
+    None,
+    One(Link),
+    Many(Box<[Link]>),
+}
+
+impl Links {
+    fn as_slice(&self) -> &[Link] {
+        match self {
+            Self::None => &[],
+            Self::One(link) => std::slice::from_ref(link),
+            Self::Many(links) => links,
+        }
+    }
+}
+
+impl From<Vec<Link>> for Links {
+    fn from(mut links: Vec<Link>) -> Self {
+        match links.len() {
+            0 => Self::None,
+            1 => links.pop().map_or(Self::None, Self::One),
+            _ => Self::Many(links.into()),
+        }
+    }
 }
 
 /// What packed bytes point to by index.
@@ -152,6 +180,11 @@ impl Fragment {
         Arc::as_ptr(&self.0) as usize
     }
 
+    /// How many nodes stand side by side.
+    pub(crate) fn len(&self) -> usize {
+        self.0.top as usize
+    }
+
     /// How many nodes there are in all.
     pub(crate) fn nodes(&self) -> usize {
         self.0.nodes as usize
@@ -198,27 +231,30 @@ impl Block {
     }
 
     pub(super) fn run(&self, link: u64) -> &Fragment {
-        match &self.links[link as usize] {
+        match &self.links.as_slice()[link as usize] {
             Link::Run(run) => run,
             Link::Offers(_) => unreachable!("children point to a run"),
         }
     }
 
-    pub(super) fn offers(&self, link: u64) -> &[Action] {
-        match &self.links[link as usize] {
+    pub(super) fn offers(&self, link: u64) -> &Arc<[Action]> {
+        match &self.links.as_slice()[link as usize] {
             Link::Offers(offers) => offers,
             Link::Run(_) => unreachable!("offers point to actions"),
         }
     }
 
     fn own_bytes(&self) -> usize {
-        BLOCK_BYTES + self.bytes.len() + self.links.len() * size_of::<Link>()
+        let links = match &self.links {
+            Links::None | Links::One(_) => 0,
+            Links::Many(links) => links.len() * size_of::<Link>(),
+        };
+        BLOCK_BYTES + self.bytes.len() + links
     }
 
     fn same_bytes(&self, other: &Self) -> bool {
-        self.bytes == other.bytes
-            && self.links.len() == other.links.len()
-            && self.links.iter().zip(&other.links).all(same_link)
+        let (mine, theirs) = (self.links.as_slice(), other.links.as_slice());
+        self.bytes == other.bytes && mine.len() == theirs.len() && mine.iter().zip(theirs).all(same_link)
     }
 }
 

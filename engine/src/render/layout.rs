@@ -29,6 +29,8 @@ pub(crate) struct Place {
 #[derive(Debug)]
 pub(crate) struct Entry {
     pub(crate) path: Text,
+    /// Where it stands.
+    pub(crate) place: usize,
     pub(crate) source: Arc<Source>,
 }
 
@@ -41,7 +43,7 @@ impl Layout {
             let place = path::segments(path).fold(0, |at, id| layout.below_or_new(at, id));
             layout.places[place].entry = Some(layout.entries.len());
             layout.has_async |= matches!(source.describe, Describe::Async(_));
-            layout.entries.push(Entry { path: path.clone(), source: Arc::clone(source) });
+            layout.entries.push(Entry { path: path.clone(), place, source: Arc::clone(source) });
         }
         Arc::new(layout)
     }

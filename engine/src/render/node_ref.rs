@@ -1,12 +1,16 @@
 //! Reading packed nodes.
 
+use std::sync::Arc;
+
 use serde::ser::SerializeMap;
 use serde::{Serialize, Serializer};
 use serde_json::value::RawValue;
 
 use super::action::Action;
 use super::codec::{Reader, ValueRef, field, meta_field};
-use super::fragment::Block;
+use super::form::Form;
+use super::fragment::{Block, Fragment};
+use super::symbols::Symbols;
 use crate::model::Text;
 use crate::model::meta::{Meta, Urgency};
 
@@ -23,23 +27,43 @@ pub(crate) struct Fields<'a> {
     pub(crate) id: &'a str,
     pub(crate) kind: &'a str,
     pub(crate) props: Option<Props<'a>>,
-    pub(crate) meta: Option<Reader<'a>>,
+    /// Packed: the same `meta` is the same bytes.
+    pub(crate) meta: Option<&'a [u8]>,
     pub(crate) offers: &'a [Action],
     /// The text of a JSON object.
     pub(crate) content_ref: Option<&'a str>,
     pub(crate) children: Siblings<'a>,
+    /// The list of actions itself, and its number in this block.
+    pub(super) list: Option<&'a Arc<[Action]>>,
+    pub(super) offers_link: Option<u64>,
+    /// If what nodes like this one have in common is known.
+    pub(super) form: Option<&'a Form>,
+    symbols: &'a Symbols,
+}
+
+/// What a node is like, and what follows.
+struct Header<'a> {
+    form: Option<&'a Form>,
+    has: u8,
+    reader: Reader<'a>,
 }
 
 impl<'a> NodeRef<'a> {
     /// The node's id.
     pub(crate) fn id(&self) -> &'a str {
-        let mut reader = self.reader();
-        reader.byte();
-        reader.text()
+        self.header().reader.text()
     }
 
-    fn reader(&self) -> Reader<'a> {
-        Reader::new(self.body, self.block.symbols())
+    /// The packed bytes, without their length.
+    pub(super) const fn body(&self) -> &'a [u8] {
+        self.body
+    }
+
+    fn header(&self) -> Header<'a> {
+        let mut reader = Reader::new(self.body, self.block.symbols());
+        let header = reader.varint();
+        let form = (header & 1 == 1).then(|| reader.symbols().form(header >> 1));
+        Header { form, has: form.map_or((header >> 1) as u8, |form| form.has), reader }
     }
 
     /// Whether both are the same bytes in memory: then they are equal, at no cost.
@@ -54,18 +78,23 @@ impl<'a> NodeRef<'a> {
 
     /// Finds every field in one go.
     pub(crate) fn fields(&self) -> Fields<'a> {
-        let mut reader = self.reader();
-        let has = reader.byte();
-        let (id, kind) = (reader.text(), reader.text());
-        let props = (has & field::PROPS != 0).then(|| Props::skip(&mut reader));
+        let Header { form, has, mut reader } = self.header();
+        let id = reader.text();
+        let kind = form.map_or_else(|| reader.text(), |form| &form.kind);
+        let props = (has & field::PROPS != 0).then(|| Props::skip(&mut reader, form));
         let meta = (has & field::META != 0).then(|| {
-            let length = reader.varint() as usize;
-            Reader::new(reader.take(length), reader.symbols())
+            form.and_then(|form| form.meta.as_deref()).unwrap_or_else(|| {
+                let length = reader.varint() as usize;
+                reader.take(length)
+            })
         });
-        let offers = if has & field::OFFERS != 0 { self.block.offers(reader.varint()) } else { &[] };
+        let offers_link = (has & field::OFFERS != 0).then(|| reader.varint());
+        let list = offers_link.map(|link| self.block.offers(link));
+        let offers = list.map_or(&[] as &[Action], |list| list);
         let content_ref = (has & field::CONTENT != 0).then(|| reader.text());
+        let symbols = reader.symbols();
         let children = Siblings::after(self.block, has, reader);
-        Fields { id, kind, props, meta, offers, content_ref, children }
+        Fields { id, kind, props, meta, offers, content_ref, children, list, offers_link, form, symbols }
     }
 
     /// Whether both say the same, children and the identity of actions included.
@@ -85,22 +114,26 @@ impl Fields<'_> {
     fn same_own(&self, other: &Self) -> bool {
         self.kind == other.kind
             && self.content_ref == other.content_ref
-            && self.read_meta() == other.read_meta()
+            && self.meta == other.meta
             && match (self.props, other.props) {
-                (Some(mine), Some(theirs)) => mine.len() == theirs.len() && mine.iter().eq(theirs.iter()),
+                (Some(mine), Some(theirs)) => mine.same(&theirs),
                 (None, None) => true,
                 _ => false,
             }
     }
 
+    fn meta_reader(&self) -> Option<Reader<'_>> {
+        self.meta.map(|bytes| Reader::new(bytes, self.symbols))
+    }
+
     /// What the node says about itself.
     pub(crate) fn read_meta(&self) -> Meta {
-        self.meta.map(read_meta).unwrap_or_default()
+        self.meta_reader().map(read_meta).unwrap_or_default()
     }
 
     /// The salience, where peers read an absent one as 0.5 (contract 1.4).
     pub(crate) fn salience(&self) -> f64 {
-        self.meta.and_then(read_salience).unwrap_or(0.5)
+        self.meta_reader().and_then(read_salience).unwrap_or(0.5)
     }
 }
 
@@ -144,29 +177,40 @@ pub(super) const URGENCIES: [Urgency; 5] =
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Props<'a> {
     count: usize,
-    shape: Option<&'a [Text]>,
+    /// Absent if each value follows its key.
+    keys: Option<&'a [Text]>,
     entries: Reader<'a>,
 }
 
 impl<'a> Props<'a> {
-    fn skip(reader: &mut Reader<'a>) -> Self {
-        let header = reader.varint();
-        let shape = (header & 1 == 1).then(|| reader.symbols().shape(header >> 1));
-        let count = shape.map_or((header >> 1) as usize, <[Text]>::len);
+    fn skip(reader: &mut Reader<'a>, form: Option<&'a Form>) -> Self {
+        let keys = form.map(|form| &*form.keys);
+        let count = keys.map_or_else(|| reader.varint() as usize, <[Text]>::len);
         let length = reader.varint() as usize;
         let entries = Reader::new(reader.take(length), reader.symbols());
-        Self { count, shape, entries }
+        Self { count, keys, entries }
     }
 
-    pub(crate) const fn len(&self) -> usize {
+    /// Whether both say the same, in the same order. The same bytes under the same keys do, at nearly no cost.
+    pub(crate) fn same(&self, other: &Self) -> bool {
+        let same_keys = match (self.keys, other.keys) {
+            (Some(mine), Some(theirs)) => std::ptr::eq(mine, theirs),
+            (None, None) => true,
+            _ => false,
+        };
+        self.count == other.count
+            && (same_keys && self.entries.rest() == other.entries.rest() || self.iter().eq(other.iter()))
+    }
+
+    pub(super) const fn len(&self) -> usize {
         self.count
     }
 
     /// Keys and values in declaration order.
     pub(crate) fn iter(&self) -> impl Iterator<Item = (&'a str, ValueRef<'a>)> + use<'a> {
-        let (shape, mut entries) = (self.shape, self.entries);
+        let (keys, mut entries) = (self.keys, self.entries);
         (0..self.count).map(move |at| {
-            let key = shape.map_or_else(|| entries.text(), |shape| shape[at].as_str());
+            let key = keys.map_or_else(|| entries.text(), |keys| keys[at].as_str());
             (key, entries.value())
         })
     }
@@ -238,6 +282,12 @@ impl<'a> Siblings<'a> {
 
     pub(crate) const fn len(&self) -> usize {
         self.left
+    }
+
+    /// The runs in which all of them stand, if they do and none was taken yet.
+    pub(crate) fn whole_runs(self) -> impl Iterator<Item = &'a Fragment> + use<'a> {
+        let (owner, mut runs) = (self.owner, self.runs);
+        std::iter::from_fn(move || (!runs.rest().is_empty()).then(|| owner.run(runs.varint())))
     }
 }
 

@@ -4,14 +4,15 @@ use std::borrow::Cow;
 use std::hash::{BuildHasher, Hasher};
 use std::sync::Arc;
 
-use hashbrown::{DefaultHashBuilder, HashSet};
+use hashbrown::{DefaultHashBuilder, HashMap, HashSet};
 use serde_json::Value as Json;
 
 use super::action::Action;
 use super::codec::{field, meta_field, put_fraction, put_text, put_value, put_varint};
 use super::descriptor::{Descriptor, Item};
+use super::form::Wanted;
 use super::fragment::{Fragment, Link, Packed, Store};
-use super::node_ref::URGENCIES;
+use super::node_ref::{Fields, NodeRef, Props, Siblings, URGENCIES};
 use crate::model::Text;
 use crate::model::content_ref::ContentRef;
 use crate::model::id;
@@ -53,23 +54,32 @@ pub(crate) struct PackedResult {
     pub(crate) problems: Vec<Problem>,
 }
 
-/// Packs one node and all below it. `path` is where the node will stand, in the normal spelling.
-pub(crate) fn node(store: &Arc<Store>, limits: PackLimits, path: &str, id: &str, shape: &Descriptor) -> PackedResult {
-    let mut packer = Packer { store, left: limits.nodes.saturating_sub(1), problems: Vec::new() };
+/// Packs one node and all below it. `path` is where the node will stand, in the normal spelling; `prior` is what stood
+/// there before, of which whatever is still the same is taken over.
+pub(crate) fn node(
+    store: &Arc<Store>,
+    limits: PackLimits,
+    path: &str,
+    id: &str,
+    shape: &Descriptor,
+    prior: Option<&Fragment>,
+) -> PackedResult {
+    let mut packer = Packer::new(store, limits.nodes.saturating_sub(1));
     let mut run = Run::new(store);
     let kind = if shape.kind.is_empty() { "group" } else { &shape.kind };
-    packer.node(&mut run, &Place { name: path, above: None, depth: limits.depth }, id, kind, shape);
+    let place = Place { name: path, above: None, depth: limits.depth };
+    packer.node(&mut run, &place, Child { id, kind, shape }, prior.map(Fragment::root));
     PackedResult { fragment: run.keep(store), problems: packer.problems }
 }
 
 /// Packs items that stand side by side under `parent`.
 pub(crate) fn items(store: &Arc<Store>, limits: PackLimits, parent: &str, items: Vec<Item>) -> PackedResult {
     let holder = Descriptor { items, ..Descriptor::default() };
-    let mut packer = Packer { store, left: limits.nodes, problems: Vec::new() };
+    let mut packer = Packer::new(store, limits.nodes);
     let mut run = Run::new(store);
     let place = Place { name: parent, above: None, depth: limits.depth };
-    for child in packer.children(&place, &holder) {
-        packer.node(&mut run, &place.below(child.id), child.id, child.kind, child.shape);
+    for child in packer.children(&place, &holder, None) {
+        packer.node(&mut run, &place.below(child.id), child, None);
     }
     PackedResult { fragment: run.keep(store), problems: packer.problems }
 }
@@ -80,6 +90,10 @@ struct Packer<'s> {
     /// take their place.
     left: u32,
     problems: Vec<Problem>,
+    /// Lists of actions that were met, so that equal ones are kept once.
+    offers: Vec<Arc<[Action]>>,
+    /// For `meta` on its way into a node.
+    scratch: Vec<u8>,
 }
 
 /// Where a node stands, and how many levels may still follow. The path is spelled out only when somebody needs it.
@@ -149,11 +163,6 @@ impl Run {
         self.hasher.write_u8(0xff);
     }
 
-    fn text(&mut self, symbol: Option<u32>, text: &str) {
-        put_text(&mut self.bytes, symbol, text);
-        self.hash_text(text);
-    }
-
     /// Writes a section with its length in front.
     fn framed(&mut self, write: impl FnOnce(&mut Self)) {
         let start = self.bytes.len();
@@ -170,41 +179,55 @@ impl Run {
         self.bytes.splice(start..=start, prefix);
     }
 
-    fn offers(&mut self, actions: &[Action]) {
-        let same = |link: &Link| match link {
-            Link::Offers(known) => known.len() == actions.len() && known.iter().zip(actions).all(|(a, b)| a.is(b)),
-            Link::Run(_) => false,
-        };
+    /// The number of a list of actions in this block.
+    fn link_offers(&mut self, offers: Arc<[Action]>) -> u64 {
+        let same = |link: &Link| matches!(link, Link::Offers(known) if Arc::ptr_eq(known, &offers));
         let at = self.links.iter().position(same).unwrap_or_else(|| {
-            self.links.push(Link::Offers(actions.into()));
+            self.links.push(Link::Offers(offers));
             self.links.len() - 1
         });
-        put_varint(&mut self.bytes, at as u64);
-        for action in actions {
+        at as u64
+    }
+
+    /// What a node says of itself, whatever its bytes are: part of the hash by which equal content is found.
+    fn hash_own(&mut self, shape_hash: u64, meta: &[u8], child: Child<'_>, props: &[(Text, Value)], offers: &[Action]) {
+        self.hasher.write_u64(shape_hash);
+        self.hasher.write(meta);
+        self.hash_text(child.id);
+        for (_, value) in props {
+            hash_value(&mut self.hasher, value);
+        }
+        for action in offers {
             self.hasher.write_usize(action.address());
         }
     }
 }
 
-impl Packer<'_> {
+impl<'s> Packer<'s> {
+    const fn new(store: &'s Arc<Store>, left: u32) -> Self {
+        Self { store, left, problems: Vec::new(), offers: Vec::new(), scratch: Vec::new() }
+    }
+
     fn problem(&mut self, place: &Place<'_>, what: impl Into<String>) {
         self.problems.push(Problem { path: format!("/{}", place.path()), what: what.into() });
     }
 
-    fn node(&mut self, run: &mut Run, place: &Place<'_>, id: &str, kind: &str, shape: &Descriptor) {
+    fn node(&mut self, run: &mut Run, place: &Place<'_>, child: Child<'_>, prior: Option<NodeRef<'_>>) {
         run.top += 1;
-        run.framed(|run| self.body(run, place, id, kind, shape));
+        run.framed(|run| self.body(run, place, child, prior));
     }
 
-    fn body(&mut self, run: &mut Run, place: &Place<'_>, id: &str, kind: &str, shape: &Descriptor) {
+    fn body(&mut self, run: &mut Run, place: &Place<'_>, child: Child<'_>, prior: Option<NodeRef<'_>>) {
         run.nodes += 1;
-        let symbols = self.store.symbols();
-        let meta = self.meta(place, shape);
+        let shape = child.shape;
+        let prior = prior.map(|prior| prior.fields());
+        let meta = self.packed_meta(place, shape);
         let offers = self.offers(place, &shape.actions);
-        let children = self.children(place, shape);
+        let children = self.children(place, shape, prior.map(|prior| prior.children));
+        let props = shape.props.as_deref().map(last_of_each);
         let mut has = 0;
         for (present, bit) in [
-            (shape.props.is_some(), field::PROPS),
+            (props.is_some(), field::PROPS),
             (!meta.is_empty(), field::META),
             (!offers.is_empty(), field::OFFERS),
             (shape.content_ref.is_some(), field::CONTENT),
@@ -215,111 +238,203 @@ impl Packer<'_> {
                 has |= bit;
             }
         }
-        run.bytes.push(has);
-        run.hasher.write_u8(has);
-        run.text(symbols.notice(id), id);
-        run.text(symbols.intern(kind), kind);
-        if let Some(props) = &shape.props {
-            self.props(run, props);
-        }
-        if !meta.is_empty() {
-            run.framed(|run| self.put_meta(run, &meta));
-        }
+        let props = props.as_deref();
+        let wanted = Wanted { has, kind: child.kind, props: props.unwrap_or_default(), meta: Some(&*meta) };
+        let shape_hash = self.put_form(run, child.id, wanted, props.is_some());
+        run.hash_own(shape_hash, &meta, child, props.unwrap_or_default(), &offers);
+        self.scratch = meta;
         if !offers.is_empty() {
-            run.offers(&offers);
+            let offers = self.shared_offers(&offers, prior.and_then(|prior| prior.list));
+            let link = run.link_offers(offers);
+            put_varint(&mut run.bytes, link);
         }
         if let Some(content) = &shape.content_ref {
             put_content(run, content, place);
         }
         if !children.is_empty() {
-            self.put_children(run, place, &children);
+            self.put_children(run, place, &children, prior.map(|prior| prior.children));
         }
     }
 
-    fn props(&self, run: &mut Run, props: &[(Text, Value)]) {
-        let props = last_of_each(props);
+    /// Writes what the node has in common with others, its id, its values, and its `meta` if the form does not hold that.
+    /// Answers the hash of the form without `meta`.
+    fn put_form(&self, run: &mut Run, id: &str, wanted: Wanted<'_>, has_props: bool) -> u64 {
         let symbols = self.store.symbols();
-        let shape = symbols.intern_shape(props.iter().map(|(key, _)| key));
-        let header = shape.map_or((props.len() as u64) << 1, |shape| u64::from(shape) << 1 | 1);
-        put_varint(&mut run.bytes, header);
-        run.hasher.write_usize(props.len());
+        let shape_hash = wanted.shape_hash(&self.store.hasher);
+        let bare = Wanted { meta: None, ..wanted };
+        let meta = wanted.meta.filter(|meta| !meta.is_empty());
+        let whole = meta.and_then(|_| symbols.notice_form(&wanted, shape_hash));
+        let form = whole.or_else(|| symbols.notice_form(&bare, shape_hash));
+        put_varint(&mut run.bytes, form.map_or(u64::from(wanted.has) << 1, |form| u64::from(form) << 1 | 1));
+        put_text(&mut run.bytes, symbols.notice(id), id);
+        if form.is_none() {
+            put_text(&mut run.bytes, symbols.intern(wanted.kind), wanted.kind);
+        }
+        if has_props {
+            self.put_props(run, wanted.props, form.is_none());
+        }
+        if let Some(meta) = meta.filter(|_| whole.is_none()) {
+            put_varint(&mut run.bytes, meta.len() as u64);
+            run.bytes.extend_from_slice(meta);
+        }
+        shape_hash
+    }
+
+    fn put_props(&self, run: &mut Run, props: &[(Text, Value)], with_keys: bool) {
+        if with_keys {
+            put_varint(&mut run.bytes, props.len() as u64);
+        }
         run.framed(|run| {
-            for (key, value) in props.iter() {
-                if shape.is_none() {
+            for (key, value) in props {
+                if with_keys {
                     put_text(&mut run.bytes, None, key);
                 }
-                run.hash_text(key);
-                put_value(&mut run.bytes, symbols, value);
-                hash_value(&mut run.hasher, value);
+                put_value(&mut run.bytes, self.store.symbols(), value);
             }
         });
     }
 
-    fn put_meta(&self, run: &mut Run, meta: &Meta) {
-        let symbols = self.store.symbols();
-        let has = meta_bits(meta);
-        put_varint(&mut run.bytes, has);
-        run.hasher.write_u64(has);
-        if let Some(summary) = &meta.summary {
-            run.text(symbols.notice(summary), summary);
+    /// The same list as one that was met before, if there is one.
+    fn shared_offers(&mut self, offers: &[Action], prior: Option<&Arc<[Action]>>) -> Arc<[Action]> {
+        let same = |known: &&Arc<[Action]>| same_offers(known, offers);
+        if let Some(known) = self.offers.iter().find(same) {
+            return Arc::clone(known);
         }
-        if let Some(salience) = meta.salience {
-            put_fraction(&mut run.bytes, salience);
-            run.hasher.write_u64(salience.to_bits());
+        let list = prior.filter(same).map_or_else(|| Arc::from(offers), Arc::clone);
+        self.offers.push(Arc::clone(&list));
+        list
+    }
+
+    /// The packed `meta`, empty if there is none: its texts stand in it as they are, so the same `meta` is the same bytes.
+    fn packed_meta(&mut self, place: &Place<'_>, shape: &Descriptor) -> Vec<u8> {
+        let meta = self.meta(place, shape);
+        let mut bytes = std::mem::take(&mut self.scratch);
+        bytes.clear();
+        if !meta.is_empty() {
+            put_meta(&mut bytes, &meta);
         }
-        if let Some(urgency) = meta.urgency {
-            let at = URGENCIES.iter().position(|known| *known == urgency).unwrap_or_default();
-            run.bytes.push(at as u8);
-            run.hasher.write_u8(at as u8);
+        bytes
+    }
+
+    fn put_children(&mut self, run: &mut Run, place: &Place<'_>, children: &[Child<'_>], prior: Option<Siblings<'_>>) {
+        put_varint(&mut run.bytes, children.len() as u64);
+        run.hasher.write_usize(children.len());
+        if children.len() >= CUT_FROM {
+            self.put_runs(run, place, children, prior);
+            return;
         }
-        if let Some(reason) = &meta.reason {
-            run.text(symbols.notice(reason), reason);
-        }
-        for number in meta.total_children.into_iter().chain(meta.window.into_iter().flatten()) {
-            put_varint(&mut run.bytes, number);
-            run.hasher.write_u64(number);
-        }
-        if !meta.extra.is_empty() {
-            let text = serde_json::to_string(&meta.extra).unwrap_or_else(|_| "{}".to_owned());
-            run.text(symbols.notice(&text), &text);
+        let mut prior = Prior::new(prior);
+        for child in children {
+            let top = run.top;
+            self.child(run, place, *child, prior.of(child.id));
+            run.top = top;
         }
     }
 
-    fn put_children(&mut self, run: &mut Run, place: &Place<'_>, children: &[Child<'_>]) {
-        put_varint(&mut run.bytes, children.len() as u64);
-        run.hasher.write_usize(children.len());
-        if children.len() < CUT_FROM {
-            for child in children {
-                let top = run.top;
-                self.node(run, &place.below(child.id), child.id, child.kind, child.shape);
-                run.top = top;
-            }
-            return;
+    /// Writes a child: as it stands in what was before, if it has nothing below and is the same.
+    fn child(&mut self, run: &mut Run, place: &Place<'_>, child: Child<'_>, prior: Option<NodeRef<'_>>) {
+        let place = place.below(child.id);
+        match prior.filter(|prior| self.copy(run, *prior, child)) {
+            Some(_) => {}
+            None => self.node(run, &place, child, prior),
         }
+    }
+
+    /// Writes children in runs of their own. A run of which every node is the same as before is the run of before.
+    fn put_runs(&mut self, run: &mut Run, place: &Place<'_>, children: &[Child<'_>], prior: Option<Siblings<'_>>) {
+        let mut before: Vec<&Fragment> = prior.into_iter().flat_map(Siblings::whole_runs).collect();
         let mut rest = children;
-        while !rest.is_empty() {
-            let mut next = Run::new(self.store);
-            while let Some((child, after)) = rest.split_first() {
-                rest = after;
-                self.node(&mut next, &place.below(child.id), child.id, child.kind, child.shape);
-                if next.top >= RUN_MAX || (next.top >= RUN_MIN && self.ends_run(child.id)) {
-                    break;
+        while let Some(first) = rest.first() {
+            let starts = |run: &&Fragment| run.siblings().next().is_some_and(|node| node.id() == first.id);
+            let known = before.iter().position(starts).and_then(|at| before.drain(..=at).next_back());
+            let fragment = match known.filter(|known| self.is_same_run(known, rest)) {
+                Some(known) => {
+                    rest = &rest[known.len()..];
+                    known.clone()
                 }
-            }
-            run.nodes += next.nodes;
-            let fragment = next.keep(self.store);
+                None => self.run(place, &mut rest, known),
+            };
+            run.nodes += fragment.nodes() as u32;
             run.hasher.write_u64(fragment.hash());
             put_varint(&mut run.bytes, run.links.len() as u64);
             run.links.push(Link::Run(fragment));
         }
     }
 
-    fn ends_run(&self, id: &str) -> bool {
-        self.store.hasher.hash_one(id).is_multiple_of(RUN_CUT)
+    /// Packs the next run of children and takes them off the front.
+    fn run(&mut self, place: &Place<'_>, rest: &mut &[Child<'_>], known: Option<&Fragment>) -> Fragment {
+        let mut prior = Prior::new(known.map(Fragment::siblings));
+        let mut run = Run::new(self.store);
+        while let Some((child, after)) = rest.split_first() {
+            *rest = after;
+            self.child(&mut run, place, *child, prior.of(child.id));
+            if self.ends_run(run.top, child.id) {
+                break;
+            }
+        }
+        run.keep(self.store)
+    }
+
+    /// Whether a run of before is what the next children would be packed into.
+    fn is_same_run(&mut self, known: &Fragment, rest: &[Child<'_>]) -> bool {
+        let Some(last) = rest.get(known.len() - 1) else { return false };
+        (known.len() == rest.len() || self.ends_run(known.len() as u32, last.id))
+            && known.siblings().zip(rest).all(|(node, child)| self.is_same(&node.fields(), *child))
+    }
+
+    /// Where a run ends depends on ids alone, so that a change or an insertion leaves the other runs as they are.
+    fn ends_run(&self, length: u32, id: &str) -> bool {
+        length >= RUN_MAX || (length >= RUN_MIN && self.store.hasher.hash_one(id).is_multiple_of(RUN_CUT))
+    }
+
+    /// Whether a node that was packed before has nothing below, says what is wanted now, and needs no mending.
+    fn is_same(&mut self, known: &Fields<'_>, child: Child<'_>) -> bool {
+        let shape = child.shape;
+        shape.is_plain_leaf()
+            && known.children.len() == 0
+            && known.content_ref.is_none()
+            && known.id == child.id
+            && known.kind == child.kind
+            && same_props(known.props, shape.props.as_deref())
+            && same_offers(known.offers, &shape.actions)
+            && shape.actions.iter().all(|action| action.inner.mended.is_none())
+            && self.is_same_meta(known.meta, &shape.meta)
+    }
+
+    fn is_same_meta(&mut self, known: Option<&[u8]>, meta: &Meta) -> bool {
+        let Some(known) = known else { return meta.is_empty() };
+        self.scratch.clear();
+        put_meta(&mut self.scratch, meta);
+        known == &*self.scratch
+    }
+
+    /// Writes a node as it was packed before, if that is what is wanted now. False if it has to be packed.
+    fn copy(&mut self, run: &mut Run, prior: NodeRef<'_>, child: Child<'_>) -> bool {
+        let known = prior.fields();
+        let Some(form) = known.form.filter(|_| self.is_same(&known, child)) else { return false };
+        if let Some(link) = known.offers_link {
+            // The copied bytes name the list by its number, which has to mean the same list here.
+            let offers = self.shared_offers(known.offers, known.list);
+            if run.link_offers(offers) != link {
+                return false;
+            }
+        }
+        run.top += 1;
+        run.nodes += 1;
+        let props = child.shape.props.as_deref().unwrap_or_default();
+        run.hash_own(form.shape_hash, known.meta.unwrap_or_default(), child, props, known.offers);
+        put_varint(&mut run.bytes, prior.body().len() as u64);
+        run.bytes.extend_from_slice(prior.body());
+        true
     }
 
     /// The children that may go on the wire: legal ids, each once, not too deep and not too many.
-    fn children<'d>(&mut self, place: &Place<'_>, shape: &'d Descriptor) -> Vec<Child<'d>> {
+    fn children<'d>(
+        &mut self,
+        place: &Place<'_>,
+        shape: &'d Descriptor,
+        prior: Option<Siblings<'_>>,
+    ) -> Vec<Child<'d>> {
         let items = shape.items.iter().map(|item| Child { id: &item.id, kind: "item", shape: &item.body });
         let inline = shape.children.iter().map(|(id, child)| Child {
             id,
@@ -328,9 +443,19 @@ impl Packer<'_> {
         });
         let all = items.chain(inline);
         let given = shape.items.len() + shape.children.len();
-        if given > 0 && place.depth <= 1 {
+        if given == 0 {
+            return Vec::new();
+        }
+        if place.depth <= 1 {
             self.problem(place, format!("{given} children are too deep and were dropped"));
             return Vec::new();
+        }
+        if given <= self.left as usize
+            && prior.is_some_and(|prior| prior.map(|node| node.id()).eq(all.clone().map(|child| child.id)))
+        {
+            // The same ids as before: legal, and each once.
+            self.left -= given as u32;
+            return all.collect();
         }
         let mut seen = HashSet::with_capacity(given);
         let mut kept = Vec::with_capacity(given);
@@ -393,11 +518,84 @@ impl Packer<'_> {
     }
 }
 
+/// What stood side by side before, to be asked by id in about the same order.
+struct Prior<'a> {
+    all: Option<Siblings<'a>>,
+    next: Option<Siblings<'a>>,
+    /// Each node and what follows it; filled when the order differs.
+    by_id: Option<HashMap<&'a str, (NodeRef<'a>, Siblings<'a>)>>,
+}
+
+impl<'a> Prior<'a> {
+    const fn new(all: Option<Siblings<'a>>) -> Self {
+        Self { all, next: all, by_id: None }
+    }
+
+    fn of(&mut self, id: &str) -> Option<NodeRef<'a>> {
+        let mut after = self.next?;
+        if let Some(node) = after.next().filter(|node| node.id() == id) {
+            self.next = Some(after);
+            return Some(node);
+        }
+        let mut all = self.all?;
+        let by_id = self.by_id.get_or_insert_with(|| {
+            let mut by_id = HashMap::with_capacity(all.len());
+            while let Some(node) = all.next() {
+                by_id.insert(node.id(), (node, all));
+            }
+            by_id
+        });
+        let (node, after) = *by_id.get(id)?;
+        self.next = Some(after);
+        Some(node)
+    }
+}
+
+fn same_offers(mine: &[Action], theirs: &[Action]) -> bool {
+    mine.len() == theirs.len() && mine.iter().zip(theirs).all(|(a, b)| a.is(b))
+}
+
+fn same_props(known: Option<Props<'_>>, wanted: Option<&[(Text, Value)]>) -> bool {
+    match (known, wanted) {
+        (None, None) => true,
+        (Some(known), Some(wanted)) => {
+            known.len() == wanted.len()
+                && known.iter().zip(wanted).all(|((key, value), (name, wanted))| key == name && value.says(wanted))
+        }
+        _ => false,
+    }
+}
+
+fn put_meta(bytes: &mut Vec<u8>, meta: &Meta) {
+    put_varint(bytes, meta_bits(meta));
+    if let Some(summary) = &meta.summary {
+        put_text(bytes, None, summary);
+    }
+    if let Some(salience) = meta.salience {
+        put_fraction(bytes, salience);
+    }
+    if let Some(urgency) = meta.urgency {
+        let at = URGENCIES.iter().position(|known| *known == urgency).unwrap_or_default();
+        bytes.push(at as u8);
+    }
+    if let Some(reason) = &meta.reason {
+        put_text(bytes, None, reason);
+    }
+    for number in meta.total_children.into_iter().chain(meta.window.into_iter().flatten()) {
+        put_varint(bytes, number);
+    }
+    if !meta.extra.is_empty() {
+        let text = serde_json::to_string(&meta.extra).unwrap_or_else(|_| "{}".to_owned());
+        put_text(bytes, None, &text);
+    }
+}
+
 fn put_content(run: &mut Run, content: &ContentRef, place: &Place<'_>) {
     let uri = content.uri.clone().unwrap_or_else(|| format!("slop://content/{}", place.path()).into());
     let content = ContentRef { uri: Some(uri), ..content.clone() };
     let text = serde_json::to_string(&content).unwrap_or_default();
-    run.text(None, &text);
+    put_text(&mut run.bytes, None, &text);
+    run.hash_text(&text);
 }
 
 fn last_of_each(props: &[(Text, Value)]) -> Cow<'_, [(Text, Value)]> {

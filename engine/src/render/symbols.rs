@@ -1,14 +1,16 @@
-//! The dictionary of what repeats: property keys, types, ids and short values are kept once and named by a number.
+//! The dictionary of what repeats: forms of nodes, types, ids and short values are kept once and named by a number.
 //!
 //! Reading takes no lock at all; finding a known text takes a shared one.
 //! It only grows, up to a bound in bytes; past the bound texts are kept where they stand. Nothing depends on whether a
 //! text is in here; only memory does.
 
 use std::hash::BuildHasher;
+use std::sync::atomic::{AtomicU8, AtomicUsize, Ordering};
 
 use hashbrown::{DefaultHashBuilder, HashTable};
 use parking_lot::RwLock;
 
+use super::form::{Form, Wanted, find_hash};
 use crate::model::Text;
 
 /// Longer texts rarely repeat and are never kept here. It is also what a `Text` holds without an allocation.
@@ -23,36 +25,35 @@ const DOOR: usize = 1 << 15;
 /// Bytes that an entry costs beside its text: the value, the index, the slack of the vector.
 const ENTRY_BYTES: usize = 48;
 
-/// The keys of one set of properties, in order.
-pub(crate) type Shape = Box<[Text]>;
-
 /// The dictionary. Its lock is held for a look-up, never across a call.
 pub(crate) struct Symbols {
     texts: boxcar::Vec<Text>,
-    shapes: boxcar::Vec<Shape>,
+    forms: boxcar::Vec<Form>,
     index: RwLock<Index>,
+    /// How often what is not in here yet was seen, by hash.
+    door: Box<[AtomicU8]>,
+    /// Sightings since the counters were halved.
+    seen: AtomicUsize,
     hasher: DefaultHashBuilder,
     limit: usize,
 }
 
 struct Index {
     texts: HashTable<u32>,
-    shapes: HashTable<u32>,
-    door: Box<[u8]>,
-    /// Sightings since the counters were halved.
-    seen: usize,
+    forms: HashTable<u32>,
     bytes: usize,
 }
 
 impl Symbols {
     /// An empty dictionary that stops growing at about `limit` bytes.
     pub(crate) fn new(limit: usize) -> Self {
-        let index =
-            Index { texts: HashTable::new(), shapes: HashTable::new(), door: vec![0; DOOR].into(), seen: 0, bytes: 0 };
+        let index = Index { texts: HashTable::new(), forms: HashTable::new(), bytes: 0 };
         Self {
             texts: boxcar::Vec::new(),
-            shapes: boxcar::Vec::new(),
+            forms: boxcar::Vec::new(),
             index: RwLock::new(index),
+            door: (0..DOOR).map(|_| AtomicU8::new(0)).collect(),
+            seen: AtomicUsize::new(0),
             hasher: DefaultHashBuilder::default(),
             limit,
         }
@@ -63,9 +64,9 @@ impl Symbols {
         &self.texts[symbol as usize]
     }
 
-    /// The keys under a number.
-    pub(crate) fn shape(&self, symbol: u64) -> &[Text] {
-        &self.shapes[symbol as usize]
+    /// The form under a number.
+    pub(crate) fn form(&self, symbol: u64) -> &Form {
+        &self.forms[symbol as usize]
     }
 
     /// The number of a text that is sure to repeat, such as a type or a property key.
@@ -87,11 +88,14 @@ impl Symbols {
         if let Some(known) = find(&self.index.read()) {
             return Some(known);
         }
+        if !self.admits(hash, sightings) {
+            return None;
+        }
         let mut index = self.index.write();
         if let Some(known) = find(&index) {
             return Some(known);
         }
-        if index.bytes >= self.limit || !index.admits(hash, sightings) {
+        if index.bytes >= self.limit {
             return None;
         }
         let at = u32::try_from(self.texts.push(text.into())).ok()?;
@@ -100,55 +104,53 @@ impl Symbols {
         Some(at)
     }
 
-    /// The number of a list of keys.
-    pub(crate) fn intern_shape<'a>(&self, keys: impl Iterator<Item = &'a Text> + Clone) -> Option<u32> {
-        let hash = self.shape_hash(keys.clone());
-        let same = |at: &u32| self.shapes[*at as usize].iter().eq(keys.clone());
-        if let Some(known) = self.index.read().shapes.find(hash, same) {
+    /// The number of a form, whose shape has this hash: it enters when it was seen a few times.
+    pub(crate) fn notice_form(&self, wanted: &Wanted<'_>, shape_hash: u64) -> Option<u32> {
+        let hash = find_hash(&self.hasher, shape_hash, wanted.meta);
+        let same = |at: &u32| self.forms[*at as usize].is(wanted);
+        if let Some(known) = self.index.read().forms.find(hash, same) {
             return Some(*known);
         }
-        let mut index = self.index.write();
-        if let Some(known) = index.shapes.find(hash, same) {
-            return Some(*known);
-        }
-        if !index.admits(hash, SIGHTINGS) {
+        if !self.admits(hash, SIGHTINGS) {
             return None;
         }
-        let shape: Shape = keys.cloned().collect();
-        let bytes = ENTRY_BYTES + shape.iter().map(|key| size_of::<Text>() + key.len()).sum::<usize>();
+        let mut index = self.index.write();
+        if let Some(known) = index.forms.find(hash, same) {
+            return Some(*known);
+        }
+        let form = Form::of(*wanted, shape_hash);
+        let bytes = ENTRY_BYTES + form.bytes();
         if index.bytes + bytes > self.limit {
             return None;
         }
-        let at = u32::try_from(self.shapes.push(shape)).ok()?;
+        let at = u32::try_from(self.forms.push(form)).ok()?;
         index.bytes += bytes;
-        index.shapes.insert_unique(hash, at, |at| self.shape_hash(self.shapes[*at as usize].iter()));
+        index.forms.insert_unique(hash, at, |at| {
+            let form = &self.forms[*at as usize];
+            find_hash(&self.hasher, form.shape_hash, form.meta.as_deref())
+        });
         Some(at)
     }
 
-    fn shape_hash<'a>(&self, keys: impl Iterator<Item = &'a Text>) -> u64 {
-        keys.fold(0, |hash, key| self.hasher.hash_one((hash, key.as_str())))
+    /// Whether something was seen often enough to be let in. Counters that race lose a sighting, which costs a delay.
+    fn admits(&self, hash: u64, sightings: u8) -> bool {
+        if sightings <= 1 {
+            return true;
+        }
+        if self.seen.fetch_add(1, Ordering::Relaxed) > DOOR {
+            // Old sightings count less, so that rare texts do not all get in in the end.
+            self.seen.store(0, Ordering::Relaxed);
+            self.door.iter().for_each(|counter| counter.store(counter.load(Ordering::Relaxed) / 2, Ordering::Relaxed));
+        }
+        let counter = &self.door[(hash >> 20) as usize % DOOR];
+        let seen = counter.load(Ordering::Relaxed).saturating_add(1);
+        counter.store(seen, Ordering::Relaxed);
+        seen >= sightings
     }
 
     /// About how many bytes the dictionary holds.
     pub(crate) fn bytes(&self) -> usize {
         self.index.read().bytes
-    }
-}
-
-impl Index {
-    fn admits(&mut self, hash: u64, sightings: u8) -> bool {
-        if sightings <= 1 {
-            return true;
-        }
-        self.seen += 1;
-        if self.seen > DOOR {
-            // Old sightings count less, so that rare texts do not all get in in the end.
-            self.seen = 0;
-            self.door.iter_mut().for_each(|counter| *counter /= 2);
-        }
-        let counter = &mut self.door[(hash >> 20) as usize % DOOR];
-        *counter = counter.saturating_add(1);
-        *counter >= sightings
     }
 }
 
@@ -182,13 +184,16 @@ mod tests {
     }
 
     #[test]
-    fn equal_key_lists_have_one_number() {
+    fn equal_forms_have_one_number() {
         let symbols = Symbols::new(1 << 20);
-        let keys = [Text::from("title"), Text::from("done")];
-        assert_eq!(symbols.intern_shape(keys.iter()), None, "one sighting says nothing");
-        symbols.intern_shape(keys.iter());
-        let first = symbols.intern_shape(keys.iter()).unwrap();
-        assert_eq!(symbols.intern_shape(keys.iter()), Some(first));
-        assert_eq!(symbols.shape(first.into()), keys);
+        let props = [("title".into(), "a".into()), ("done".into(), true.into())];
+        let wanted = Wanted { has: 1, kind: "item", props: &props, meta: None };
+        assert_eq!(symbols.notice_form(&wanted, 7), None, "one sighting says nothing");
+        symbols.notice_form(&wanted, 7);
+        let first = symbols.notice_form(&wanted, 7).unwrap();
+        let others = [("title".into(), "b".into()), ("done".into(), false.into())];
+        assert_eq!(symbols.notice_form(&Wanted { props: &others, ..wanted }, 7), Some(first), "values do not count");
+        assert_eq!(symbols.notice_form(&Wanted { meta: Some(b"m"), ..wanted }, 7), None);
+        assert_eq!(*symbols.form(first.into()).keys, ["title", "done"]);
     }
 }

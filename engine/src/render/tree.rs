@@ -15,6 +15,9 @@ pub(crate) struct Tree {
     fragments: Box<[Option<Fragment>]>,
 }
 
+/// A path below which nothing is registered, and what two trees show there.
+pub(crate) type Changed<'a, 'b> = (&'a str, TreeNode<'a>, TreeNode<'b>);
+
 /// A node of a tree, where the fragments of registered paths are joined.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct TreeNode<'t> {
@@ -39,9 +42,11 @@ impl Tree {
         TreeNode { tree: self, place: Some(0), node: self.rendered(0) }
     }
 
-    /// The fragment that an earlier tree had for a path.
-    pub(crate) fn fragment_at(&self, path: &str) -> Option<&Fragment> {
-        self.fragments[self.layout.position(path)?].as_ref()
+    /// The fragment that this tree had for the entry at this position of a layout, which may be another one.
+    pub(crate) fn fragment_of(&self, layout: &Arc<Layout>, at: usize) -> Option<&Fragment> {
+        let same = Arc::ptr_eq(&self.layout, layout);
+        let at = if same { at } else { self.layout.position(&layout.entries()[at].path)? };
+        self.fragments[at].as_ref()
     }
 
     /// Whether every path shows the same. Pointers decide nearly always; the content decides what raced.
@@ -59,6 +64,31 @@ impl Tree {
     /// How many nodes the fragments hold in all.
     pub(crate) fn nodes(&self) -> usize {
         self.fragments.iter().flatten().map(Fragment::nodes).sum()
+    }
+
+    /// Where another tree of the same layout shows something else, if every such place is one below which nothing is
+    /// registered: the path and both nodes. `None` if that cannot be said so simply.
+    pub(crate) fn changed_leaves<'a, 'b>(&'a self, other: &'b Self) -> Option<Vec<Changed<'a, 'b>>> {
+        if !Arc::ptr_eq(&self.layout, &other.layout) {
+            return None;
+        }
+        let mut changed = Vec::new();
+        for (at, (mine, theirs)) in self.fragments.iter().zip(&other.fragments).enumerate() {
+            let (mine, theirs) = (mine.as_ref()?, theirs.as_ref()?);
+            if mine.is(theirs) {
+                continue;
+            }
+            let entry = &self.layout.entries()[at];
+            if !self.layout.place(entry.place).below.is_empty() || entry.path.is_empty() {
+                return None;
+            }
+            changed.push((entry.path.as_str(), self.leaf(entry.place, mine), other.leaf(entry.place, theirs)));
+        }
+        Some(changed)
+    }
+
+    fn leaf<'a>(&'a self, place: usize, fragment: &'a Fragment) -> TreeNode<'a> {
+        TreeNode { tree: self, place: Some(place), node: Some(fragment.root()) }
     }
 
     fn rendered(&self, place: usize) -> Option<NodeRef<'_>> {
@@ -95,6 +125,10 @@ pub(crate) struct Located<'t> {
 }
 
 impl<'t> TreeNode<'t> {
+    pub(crate) const fn tree(&self) -> &'t Tree {
+        self.tree
+    }
+
     pub(crate) fn id(&self) -> &'t str {
         match (self.node, self.place) {
             (Some(node), _) => node.id(),
@@ -176,6 +210,12 @@ impl<'t> TreeNode<'t> {
     pub(crate) fn listed(&self) -> Option<usize> {
         let window = self.fields()?.read_meta().window?;
         usize::try_from(window[1]).ok()
+    }
+
+    /// The runs in which the children stand, if they stand in runs and nothing is registered among them.
+    pub(crate) fn runs(&self) -> Option<Vec<&'t Fragment>> {
+        let runs: Vec<_> = self.node.filter(|_| self.nothing_below())?.children().whole_runs().collect();
+        (!runs.is_empty()).then_some(runs)
     }
 
     /// A node that stands here only for one view, such as an item that a query loaded.

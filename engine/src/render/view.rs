@@ -10,7 +10,7 @@ use serde::{Serialize, Serializer};
 use super::action::Action;
 use super::fragment::Fragment;
 use super::node_ref::{Fields, Props, raw};
-use super::tree::TreeNode;
+use super::tree::{Changed, TreeNode};
 use crate::model::Text;
 use crate::model::meta::Meta;
 
@@ -169,6 +169,13 @@ impl<'t> View<'t> {
         self.root().count()
     }
 
+    /// Whether it shows the whole tree as it is.
+    fn is_whole(&self) -> bool {
+        let options = self.options;
+        let unlimited = options.depth.is_none() && options.window.is_none() && options.filter == Filter::default();
+        unlimited && self.plan.is_none() && self.loaded.is_none() && self.root.is_tree_root()
+    }
+
     /// Where the inline children of the requested node start in the whole list.
     fn base(&self, meta: &Meta) -> u64 {
         self.loaded.map(|(offset, _)| offset).or(meta.window.map(|window| window[0])).unwrap_or(0)
@@ -244,6 +251,21 @@ impl<'v> ViewNode<'v> {
         if self.planned.is_some() || self.windowed() { None } else { self.node.whole_fragment() }
     }
 
+    /// The paths at which this view of a whole tree and another one differ, with the nodes there, if they differ only in
+    /// what single sources rendered. Looks at nothing else, so it costs next to nothing.
+    pub(crate) fn changed_leaves<'o>(&self, old: &ViewNode<'o>) -> Option<Vec<(String, ViewNode<'o>, Self)>> {
+        if self.level > 0 || !self.view.is_whole() || !old.view.is_whole() {
+            return None;
+        }
+        let changed = old.node.tree().changed_leaves(self.node.tree())?;
+        let pair = |(path, before, after): Changed<'o, 'v>| {
+            let level = path.split('/').count() as u32;
+            let old = ViewNode { view: old.view, node: before, level, planned: None };
+            (format!("/{path}"), old, Self { view: self.view, node: after, level, planned: None })
+        };
+        Some(changed.into_iter().map(pair).collect())
+    }
+
     /// Whether children of this node are rendered by sources of their own.
     pub(crate) fn joins_fragments(&self) -> bool {
         self.planned.is_none() && !self.windowed() && self.form() == Form::Full && self.node.joins_fragments()
@@ -285,6 +307,34 @@ impl<'v> ViewNode<'v> {
 
     fn kept_count(&self) -> u64 {
         self.view.kept(self.node, self.level).count() as u64
+    }
+
+    /// The children of both that do not stand in runs which both begin or end with, and how many are shown in the runs
+    /// that both begin with.
+    pub(crate) fn differing_children<'o>(&self, old: &ViewNode<'o>) -> (usize, Vec<ViewNode<'o>>, Vec<Self>) {
+        let runs = |node: &ViewNode<'_>| node.planned.is_none() && !node.windowed();
+        let both = runs(self) && runs(old);
+        let both = both.then(|| old.node.runs().zip(self.node.runs())).flatten();
+        let Some((before, after)) = both else { return (0, old.children(), self.children()) };
+        let same = |(mine, theirs): &(&&Fragment, &&Fragment)| mine.is(theirs);
+        let front = before.iter().zip(&after).take_while(same).count();
+        let (before, after) = (&before[front..], &after[front..]);
+        let back = before.iter().rev().zip(after.iter().rev()).take_while(same).count();
+        let skipped = self.node.runs().into_iter().flatten().take(front).map(|run| self.shown_of(run).count()).sum();
+        let of = |node: &ViewNode<'o>, runs: &[&'o Fragment]| -> Vec<ViewNode<'o>> {
+            runs.iter().flat_map(|run| node.shown_of(run)).collect()
+        };
+        let old = of(old, &before[..before.len() - back]);
+        let new = after[..after.len() - back].iter().flat_map(|run| self.shown_of(run)).collect();
+        (skipped, old, new)
+    }
+
+    /// What of a run of children is shown.
+    fn shown_of(&self, run: &'v Fragment) -> impl Iterator<Item = Self> + use<'v> {
+        let (view, node, level) = (self.view, self.node, self.level + 1);
+        let children = run.siblings().map(move |child| node.foreign(child));
+        let kept = children.filter(move |child| view.options.filter.keeps(child));
+        kept.map(move |node| Self { view, node, level, planned: None })
     }
 
     /// The children that are shown.
@@ -345,6 +395,13 @@ impl<'v> ViewNode<'v> {
     /// The text of a JSON object.
     pub(crate) fn content_ref(&self) -> Option<&'v str> {
         if matches!(self.form(), Form::Collapsed(_)) { None } else { self.shown()?.content_ref }
+    }
+
+    /// Whether both surely have the same `meta`, as far as that can be seen without reading it.
+    pub(crate) fn has_same_meta(&self, other: &ViewNode<'_>) -> bool {
+        let as_it_is = |node: &ViewNode<'_>| node.form() == Form::Full && !node.windowed();
+        let same = || self.node.fields().map(|fields| fields.meta) == other.node.fields().map(|fields| fields.meta);
+        as_it_is(self) && as_it_is(other) && same()
     }
 
     fn own_meta(&self) -> Meta {
