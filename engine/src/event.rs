@@ -53,6 +53,13 @@ pub enum Event {
         /// Why, in a few words.
         reason: &'static str,
     },
+    /// The engine began to shut down: no more connections are taken, and those that are there leave.
+    Draining {
+        /// How many connections have to leave.
+        connections: usize,
+        /// Over how long they are closed, in ms.
+        spread_ms: u64,
+    },
     /// A descriptor function ran.
     Evaluated {
         /// The registered path.

@@ -22,6 +22,8 @@ pub(crate) struct Link {
     ping: AtomicBool,
     /// By [`Aborted`]; 0 if it goes on.
     aborted: AtomicU8,
+    /// Set with the calls locked: its turn to leave has come, and no call begins any more.
+    leaving: AtomicBool,
     /// Messages over the rate, less those within it.
     strikes: AtomicU32,
     pub(crate) outbox: Mutex<Outbox>,
@@ -61,6 +63,7 @@ impl Link {
             is_tab,
             ping: AtomicBool::new(false),
             aborted: AtomicU8::new(0),
+            leaving: AtomicBool::new(false),
             strikes: AtomicU32::new(0),
             outbox: Mutex::new(outbox),
             writer: AtomicWaker::new(),
@@ -112,9 +115,12 @@ impl Link {
         self.writing_ms.load(Ordering::Relaxed).checked_sub(1)
     }
 
-    /// Begins a call, if fewer than `max` run.
+    /// Begins a call, if fewer than `max` run and its turn to leave has not come.
     pub(crate) fn begin_call(&self, id: &RequestId, kind: Request, max: usize) -> bool {
         let mut calls = self.calls.lock();
+        if self.is_leaving() {
+            return false;
+        }
         let calls = &mut calls.get_or_insert_default().0;
         if calls.len() >= max {
             return false;
@@ -141,6 +147,16 @@ impl Link {
 
     pub(crate) fn has_calls(&self) -> bool {
         self.calls.lock().is_some()
+    }
+
+    /// Its turn to leave has come: what runs is still answered, and nothing begins.
+    pub(crate) fn leave(&self) {
+        let _calls = self.calls.lock();
+        self.leaving.store(true, Ordering::SeqCst);
+    }
+
+    pub(crate) fn is_leaving(&self) -> bool {
+        self.leaving.load(Ordering::SeqCst)
     }
 
     pub(crate) fn reason(&self) -> &'static str {

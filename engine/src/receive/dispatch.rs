@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use crate::core::Core;
-use crate::deliver::link::Link;
+use crate::deliver::link::{self, Link};
 use crate::deliver::subscription::{Kept, Subscription};
 use crate::event::Event;
 use crate::protocol::code::error;
@@ -21,6 +21,20 @@ pub(crate) struct Peer {
     pub(crate) core: Arc<Core>,
     pub(crate) slot: Arc<Slot>,
     pub(crate) link: Arc<Link>,
+}
+
+impl Peer {
+    /// Begins a call; or says why it may not begin.
+    pub(crate) fn begin_call(&self, id: &RequestId, kind: link::Request) -> Result<(), &'static str> {
+        if self.link.begin_call(id, kind, self.core.config.max_calls) {
+            return Ok(());
+        }
+        if self.link.is_leaving() {
+            return Err("the provider is shutting down");
+        }
+        self.core.limit_reached("max_calls", &self.slot);
+        Err("too many requests of this connection are running")
+    }
 }
 
 /// Serves one frame. Of a batch, each message after the first is admitted by itself.

@@ -37,10 +37,8 @@ struct Found {
 
 /// Runs the call in the background; the connection goes on meanwhile.
 pub(crate) fn invoke(peer: &Peer, id: RequestId, path: String, action: String, params: Value) {
-    if !peer.link.begin_call(&id, Request::Invoke, peer.core.config.max_calls) {
-        peer.core.limit_reached("max_calls", &peer.slot);
-        let busy = ActionError::new(error::BUSY, "too many requests of this connection are running");
-        peer.link.reply(encode::result(&id, &Err(busy)));
+    if let Err(why) = peer.begin_call(&id, Request::Invoke) {
+        peer.link.reply(encode::result(&id, &Err(ActionError::new(error::BUSY, why))));
         return;
     }
     let peer = peer.clone();

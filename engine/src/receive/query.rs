@@ -21,10 +21,8 @@ pub(crate) fn query(peer: &Peer, id: RequestId, view: ViewOptions) {
         peer.link.ask(question);
         return;
     }
-    if !peer.link.begin_call(&question.id, Request::Query, peer.core.config.max_calls) {
-        peer.core.limit_reached("max_calls", &peer.slot);
-        let words = "too many requests of this connection are running";
-        peer.link.reply(encode::error(Some(&question.id), error::BUSY, words));
+    if let Err(why) = peer.begin_call(&question.id, Request::Query) {
+        peer.link.reply(encode::error(Some(&question.id), error::BUSY, why));
         return;
     }
     let peer = peer.clone();
