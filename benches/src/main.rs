@@ -7,6 +7,8 @@
 //! refresh   time per session from a change to the frame: private, shared, and one user among many
 //! connect   a storm of connections, each with its first snapshot
 //! live      real WebSocket consumers in this process, the server in its own
+//! slow      what readers that read nothing cost the others
+//! churn     what is left after consumers have come and gone
 //! smoke     all of it, small, within two minutes; exit code 1 if anything is wrong
 //! all       all of it, within a quarter of an hour
 //! ```

@@ -37,6 +37,10 @@ pub(crate) enum Command {
         #[arg(long, value_name = "PATH_OR_URL")]
         server: Option<String>,
     },
+    /// What readers that read nothing cost the others
+    Slow(Asked),
+    /// What is left after consumers have come and gone
+    Churn(Asked),
     /// Every question, small; exit code 1 if a mirror or a count is wrong
     Smoke(Shown),
     /// Every question

@@ -1,6 +1,7 @@
 //! What can be asked. Each question has a file: its cells, how one is measured, and what its plot shows.
 
 mod all;
+mod churn;
 mod connect;
 pub(crate) mod live;
 mod memory;
@@ -11,6 +12,7 @@ mod smoke;
 
 use serde::{Deserialize, Serialize};
 
+use self::live::slow;
 use self::plan::{Planned, planned};
 use crate::Failure;
 use crate::cell::Cell;
@@ -26,15 +28,23 @@ pub(crate) enum Question {
     Refresh,
     Connect,
     Live,
+    Slow,
+    Churn,
 }
 
 impl Question {
+    /// In the order in which answers are shown.
+    pub(crate) const EACH: [Self; 6] =
+        [Self::Memory, Self::Refresh, Self::Connect, Self::Live, Self::Slow, Self::Churn];
+
     pub(crate) const fn name(self) -> &'static str {
         match self {
             Self::Memory => "memory",
             Self::Refresh => "refresh",
             Self::Connect => "connect",
             Self::Live => "live",
+            Self::Slow => "slow",
+            Self::Churn => "churn",
         }
     }
 
@@ -45,6 +55,8 @@ impl Question {
             Self::Refresh => refresh::PROSE,
             Self::Connect => connect::PROSE,
             Self::Live => live::PROSE,
+            Self::Slow => slow::PROSE,
+            Self::Churn => churn::PROSE,
         }
     }
 
@@ -57,6 +69,8 @@ impl Question {
             (Self::Refresh, true) => refresh::measure_peer(cell),
             (Self::Connect, _) => connect::measure(cell).await,
             (Self::Live, _) => live::measure(cell).await,
+            (Self::Slow, _) => slow::measure(cell).await,
+            (Self::Churn, _) => churn::measure(cell).await,
         }
     }
 
@@ -71,6 +85,8 @@ impl Question {
             Self::Refresh => refresh::draw(rows),
             Self::Connect => connect::draw(rows),
             Self::Live => live::draw(rows),
+            Self::Slow => slow::draw(rows),
+            Self::Churn => churn::draw(rows),
         }
     }
 }
@@ -86,6 +102,8 @@ pub(crate) async fn answer(asked: Command) -> Result<bool, Failure> {
         Command::Live { asked, server } => {
             ("live", asked.shown, planned(&asked, &live::cells(&asked, server.as_deref())))
         }
+        Command::Slow(asked) => ("slow", asked.shown, planned(&asked, &slow::cells(&asked))),
+        Command::Churn(asked) => ("churn", asked.shown, planned(&asked, &churn::cells(&asked))),
         Command::Smoke(shown) => ("smoke", shown, smoke::plan()),
         Command::All(shown) => ("all", shown, all::plan()),
         Command::Cell { .. } | Command::Serve(_) => unreachable!("no question"),
