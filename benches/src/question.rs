@@ -106,7 +106,11 @@ pub(crate) async fn answer(asked: Command) -> Result<bool, Failure> {
         Command::Churn(asked) => ("churn", asked.shown, planned(&asked, &churn::cells(&asked))),
         Command::Smoke(shown) => ("smoke", shown, smoke::plan()),
         Command::All(shown) => ("all", shown, all::plan()),
-        Command::Cell { .. } | Command::Serve(_) => unreachable!("no question"),
+        Command::Cell { .. }
+        | Command::Serve(_)
+        | Command::Restart(_)
+        | Command::Soak(_)
+        | Command::SoakServer { .. } => unreachable!("no question"),
     };
     run(name, shown, plan).await
 }
