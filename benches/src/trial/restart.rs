@@ -34,6 +34,9 @@ const PATIENCE: Duration = Duration::from_secs(120);
 /// Nothing is on its way any more after a pause of this length.
 const REST: Duration = Duration::from_secs(1);
 
+/// How long everybody is in a rush before the server is ended.
+const HEADWAY: Duration = Duration::from_millis(300);
+
 /// Files that this process has open beside its consumers' sockets.
 const OTHER_FILES: u32 = 100;
 
@@ -60,10 +63,13 @@ async fn play(asked: &Restarting, folder: &std::path::Path) -> Result<bool, Fail
     let mut lives = Vec::new();
     for _ in 0..RESTARTS {
         sleep(Duration::from_secs(asked.seconds)).await;
+        order.send_replace(Phase::Rushing);
+        sleep(HEADWAY).await;
         let gone_for = Moment::now();
         let (next, took) = desk.restart().await?;
         desk = next;
         all_present(&stage, asked.consumers).await?;
+        order.send_replace(Phase::Acting);
         lives.push((took, gone_for.elapsed()));
     }
     sleep(Duration::from_secs(asked.seconds)).await;

@@ -12,11 +12,16 @@ use super::desk::Login;
 use super::ledger::{Asked, Ledger};
 use crate::trial::visitor::{Counts, Heard, Visitor};
 
+/// How many times as often everybody acts while the server is being ended.
+const RUSH: u32 = 20;
+
 /// What everybody is to do now.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Phase {
     Gathering,
     Acting,
+    /// The server is being ended: everybody acts many times as often, so that much is on its way.
+    Rushing,
     /// Nobody begins anything.
     Resting,
     /// Each compares its copy with a fresh query, and leaves.
@@ -48,7 +53,6 @@ pub(super) struct Worker {
     visitor: Visitor,
     ledger: Ledger,
     random: fastrand::Rng,
-    /// The average time between two actions.
     every: Duration,
     next_action: Instant,
     asked: Option<Asked>,
@@ -82,11 +86,16 @@ impl Worker {
             } else if now == Phase::Checking && self.present {
                 exact = self.visitor.shows_the_truth().await;
             } else {
-                let acts = now == Phase::Acting && self.present && self.login.writes && self.asked.is_none();
+                let acting = matches!(now, Phase::Acting | Phase::Rushing);
+                let acts = acting && self.present && self.login.writes && self.asked.is_none();
                 tokio::select! {
                     heard = self.visitor.next() => self.hear(heard, &stage),
-                    () = sleep_until(self.next_action), if acts => self.act(&stage).await,
-                    _ = phase.changed() => {}
+                    () = sleep_until(self.next_action), if acts => {
+                        self.act(&stage).await;
+                        self.next_action = soon(self.pause(now), &mut self.random);
+                    }
+                    // In a rush the next action does not wait for its time.
+                    _ = phase.changed() => self.next_action = soon(self.pause(*phase.borrow()), &mut self.random),
                 }
             }
         }
@@ -111,9 +120,13 @@ impl Worker {
         let _ = self.visitor.connect().await;
     }
 
+    /// The average time between two actions.
+    fn pause(&self, phase: Phase) -> Duration {
+        if phase == Phase::Rushing { self.every / RUSH } else { self.every }
+    }
+
     async fn act(&mut self, stage: &Stage) {
         self.actions += 1;
-        self.next_action = soon(self.every, &mut self.random);
         let tick = if self.random.bool() { self.ledger.pick(&mut self.random) } else { None };
         let (asked, path, action, params) = match tick {
             Some((at, id)) => (Asked::Tick(at), format!("/tasks/{id}"), "toggle", json!({})),
