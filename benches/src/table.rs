@@ -123,6 +123,7 @@ const CHURN: &[Column] = &[
     ("us/cycle", |row| fraction(row.us_per_session)),
     ("heap before", |row| bytes(row.heap_bytes_before)),
     ("heap after", |row| bytes(row.heap_bytes_after)),
+    ("symbols in all", |row| count(row.symbol_bytes)),
     ("ratio", |row| row.heap_ratio.map(|ratio| format!("{ratio:.4}"))),
 ];
 

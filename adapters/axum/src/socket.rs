@@ -112,7 +112,10 @@ async fn read(stream: &mut SplitStream<Socket>, connection: &Connection) -> End 
             Ok(Message::Text(text)) => connection.receive(&text),
             Ok(Message::Binary(bytes)) => connection.receive_binary(&bytes),
             Ok(Message::Ping(_) | Message::Pong(_)) if control.take() => connection.heard(),
-            Ok(Message::Ping(_) | Message::Pong(_)) => return End::closed(CloseCode::Policy, "too many pings"),
+            Ok(Message::Ping(_) | Message::Pong(_)) => {
+                connection.flooded();
+                return End::closed(CloseCode::Policy, "too many pings");
+            }
             Ok(Message::Close(_)) => return End::Answered,
             Ok(Message::Frame(_)) => debug_assert!(false, "raw frames are never read"),
             Err(error) => return End::after(&error, connection),

@@ -1,7 +1,7 @@
 //! Every question as it is without options, for both workloads, and the peer once for each of them.
 
-use super::plan::Planned;
 use super::live::slow;
+use super::plan::Planned;
 use super::{churn, connect, live, memory, refresh};
 use crate::cell::Cell;
 use crate::options::Asked;

@@ -1,7 +1,7 @@
 //! Small sizes of every question: what a machine without a person looks at after each change.
 
-use super::plan::{Planned, planned};
 use super::live::slow;
+use super::plan::{Planned, planned};
 use super::{churn, connect, live, memory, refresh};
 use crate::options::Asked;
 use crate::workload::{Likeness, Workload};

@@ -5,8 +5,8 @@
 //! server itself, ended and started again. Then all comes to rest: every copy that is left has to equal a fresh query,
 //! nobody may ever have received what is another's, and when everybody has left the server has to be empty.
 
-mod guest;
 mod growth;
+mod guest;
 pub(crate) mod server;
 mod tab;
 mod tally;

@@ -5,7 +5,6 @@ use std::sync::Arc;
 use crate::core::Core;
 use crate::deliver::link::{self, Link};
 use crate::deliver::subscription::{Kept, Subscription};
-use crate::event::Event;
 use crate::protocol::code::error;
 use crate::protocol::message::{Position, Refused, Request, RequestId};
 use crate::protocol::{decode, encode};
@@ -128,9 +127,5 @@ impl Core {
         let told: serde_json::Map<_, _> = told.collect();
         let told = (!told.is_empty()).then_some(serde_json::Value::Object(told));
         encode::hello(&self.id, &self.name, &self.epoch, told.as_ref())
-    }
-
-    pub(crate) fn limit_reached(&self, limit: &'static str, slot: &Slot) {
-        self.observers.warn(&Event::LimitReached { limit, session: slot.context().id().clone() });
     }
 }

@@ -2,7 +2,7 @@
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 
 use event_listener::Event as Signal;
 use futures_util::StreamExt;
@@ -39,6 +39,8 @@ pub(crate) struct Passes {
     ticket: AtomicU64,
     commits: AtomicU64,
     shared: AtomicU64,
+    /// That the dictionary is full has been told. It stays full.
+    told_full: AtomicBool,
 }
 
 /// What one pass did.
@@ -95,6 +97,7 @@ impl Passes {
             ticket: AtomicU64::new(0),
             commits: AtomicU64::new(0),
             shared: AtomicU64::new(0),
+            told_full: AtomicBool::new(false),
         }
     }
 
@@ -140,6 +143,9 @@ impl Passes {
             committed: pass.tally.committed.load(Ordering::Relaxed),
             took_us: self.clock.now_ms().saturating_sub(started_ms) * 1000,
         });
+        if self.renderer.store.symbols().is_full() && !self.told_full.swap(true, Ordering::Relaxed) {
+            self.observers.warn(&Event::LimitReached { limit: "symbol_bytes", session: Text::default() });
+        }
     }
 
     async fn run_on_workers(self: &Arc<Self>, pass: &Arc<Pass>, jobs: &Arc<[Job]>) -> Vec<Arc<Done>> {

@@ -4,7 +4,7 @@
 //! the fragment's content is freed when nobody else needs it.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 use lru::LruCache;
 use parking_lot::Mutex;
@@ -24,6 +24,9 @@ const ENTRY_BYTES: usize = 256;
 pub(crate) struct Memo {
     entries: Mutex<Entries>,
     limit: usize,
+    /// Something was pushed out, and whether that has been told.
+    full: AtomicBool,
+    told: AtomicBool,
     diffs: AtomicU64,
     encodes: AtomicU64,
 }
@@ -59,6 +62,8 @@ impl Memo {
         Self {
             entries: Mutex::new(Entries { texts: LruCache::unbounded(), bytes: 0 }),
             limit,
+            full: AtomicBool::new(false),
+            told: AtomicBool::new(false),
             diffs: AtomicU64::new(0),
             encodes: AtomicU64::new(0),
         }
@@ -90,10 +95,20 @@ impl Memo {
         }
         let (text, pins) = make()?;
         let text: Arc<str> = text.into();
-        let dropped = self.entries.lock().keep(key, Entry { text: Arc::clone(&text), _pins: pins }, self.limit);
+        let (dropped, full) = self.entries.lock().keep(key, Entry { text: Arc::clone(&text), _pins: pins }, self.limit);
+        if full {
+            self.full.store(true, Ordering::Relaxed);
+        }
         // Freed outside the lock: the last holder of a fragment does some work.
         drop(dropped);
         Ok(text)
+    }
+
+    /// Whether something was pushed out to make room, for the first time.
+    pub(crate) fn is_newly_full(&self) -> bool {
+        self.full.load(Ordering::Relaxed)
+            && !self.told.load(Ordering::Relaxed)
+            && !self.told.swap(true, Ordering::Relaxed)
     }
 
     /// Forgets everything, and with it the fragments that nobody else holds.
@@ -123,19 +138,21 @@ impl Memo {
 }
 
 impl Entries {
-    fn keep(&mut self, key: Key, entry: Entry, limit: usize) -> Vec<Entry> {
+    /// Keeps an entry. Answers what had to go, and whether that was for want of room.
+    fn keep(&mut self, key: Key, entry: Entry, limit: usize) -> (Vec<Entry>, bool) {
         let mut dropped = Vec::new();
         self.bytes += ENTRY_BYTES + entry.text.len();
         if let Some(raced) = self.texts.put(key, entry) {
             self.bytes -= ENTRY_BYTES + raced.text.len();
             dropped.push(raced);
         }
+        let full = self.bytes > limit;
         while self.bytes > limit {
             let Some((_, oldest)) = self.texts.pop_lru() else { break };
             self.bytes -= ENTRY_BYTES + oldest.text.len();
             dropped.push(oldest);
         }
-        dropped
+        (dropped, full)
     }
 }
 

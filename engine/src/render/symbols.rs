@@ -156,6 +156,11 @@ impl Symbols {
         seen.iter().all(|seen| *seen >= sightings)
     }
 
+    /// Whether texts and forms are turned away because there is no room.
+    pub(crate) fn is_full(&self) -> bool {
+        self.bytes() >= self.limit
+    }
+
     /// About how many bytes the dictionary holds.
     pub(crate) fn bytes(&self) -> usize {
         self.index.read().bytes

@@ -96,7 +96,7 @@ impl Tab {
                 self.ask_for_snapshot();
                 Ok(true)
             }
-            Err(TabFault::TooLarge) => Err(TabFault::TooLarge),
+            Err(too_large) => Err(too_large),
         }
     }
 

@@ -20,8 +20,8 @@ pub(crate) struct TabLimits {
 /// Why a tab's message cannot be taken.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum TabFault {
-    /// The tree is over a limit: the tab has to go.
-    TooLarge,
+    /// The tree is over a limit, named as in `Config`: the tab has to go.
+    TooLarge(&'static str),
     /// An operation does not fit the copy: a new snapshot is due.
     OutOfStep,
 }
@@ -67,7 +67,12 @@ impl TabTree {
         let mut nodes = 0;
         let fits = is_shallow(&self.root, JSON_DEPTH + 2 * limits.depth)
             && count(&self.root, limits.depth, limits.nodes, &mut nodes);
-        if fits && self.root.to_string().len() <= limits.bytes { Ok(()) } else { Err(TabFault::TooLarge) }
+        match fits {
+            _ if nodes > limits.nodes => Err(TabFault::TooLarge("max_tab_nodes")),
+            false => Err(TabFault::TooLarge("max_tab_depth")),
+            true if self.root.to_string().len() > limits.bytes => Err(TabFault::TooLarge("max_tab_bytes")),
+            true => Ok(()),
+        }
     }
 
     /// Whether the tab can be told to fetch again (contract 3.3).
@@ -290,11 +295,14 @@ mod tests {
     #[test]
     fn a_tree_over_a_limit_is_refused() {
         let wide: Vec<_> = (0..10).map(|n| json!({"id": n.to_string(), "type": "item"})).collect();
-        assert_eq!(TabTree::new(json!({"id": "ui", "children": wide}), LIMITS).err(), Some(TabFault::TooLarge));
+        assert_eq!(
+            TabTree::new(json!({"id": "ui", "children": wide}), LIMITS).err(),
+            Some(TabFault::TooLarge("max_tab_nodes"))
+        );
         let deep = (0..4).fold(json!({"id": "x"}), |below, _| json!({"id": "x", "children": [below]}));
-        assert_eq!(TabTree::new(deep, LIMITS).err(), Some(TabFault::TooLarge));
+        assert_eq!(TabTree::new(deep, LIMITS).err(), Some(TabFault::TooLarge("max_tab_depth")));
         let long = json!({"id": "ui", "properties": {"text": "x".repeat(20_000)}});
-        assert_eq!(TabTree::new(long, LIMITS).err(), Some(TabFault::TooLarge));
+        assert_eq!(TabTree::new(long, LIMITS).err(), Some(TabFault::TooLarge("max_tab_bytes")));
     }
 
     #[test]

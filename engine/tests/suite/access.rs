@@ -4,8 +4,10 @@ use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
 use grove_engine::testing::{ManualClock, TestConsumer};
-use grove_engine::{Clock, Config, ConnectError, Descriptor, Engine, Revocation, Session};
+use grove_engine::{Clock, Config, ConnectError, Descriptor, Engine, Event, Revocation, Session};
 use serde_json::json;
+
+use crate::apps::Log;
 
 fn engine() -> (Engine, Arc<ManualClock>) {
     let clock = ManualClock::new();
@@ -99,4 +101,29 @@ async fn a_revocation_closes_exactly_whom_it_means_and_keeps_them_out() {
         }
         assert!(engine.lift(&revocation));
     }
+}
+
+#[tokio::test]
+async fn what_an_auditor_asks_for_is_an_event_from_the_first_connection_to_the_revocation() {
+    let engine = Engine::builder("app", "App").config(Config::immediate()).build();
+    let log = Log::of(&engine);
+    let mut consumer = TestConsumer::connect(&engine, Session::new("s1").with_user("alice")).await;
+    let number = consumer.connection().number();
+    assert_eq!(engine.revoke(Revocation::user("alice")), 1);
+    assert_eq!(consumer.next().await["code"], 1008);
+    drop(consumer);
+    let audited = log.all().into_iter().filter(|event| !matches!(event, Event::Passed { .. }));
+    assert_eq!(
+        audited.collect::<Vec<_>>(),
+        [
+            Event::SessionOpened { session: "s1".into() },
+            Event::Connected { session: "s1".into(), connection: number },
+            Event::SessionClosed { session: "s1".into(), reason: "revoked" },
+            Event::Revoked { of: "user", whom: "alice".into(), sessions: 1 },
+            Event::Disconnected { session: "s1".into(), connection: number, reason: "revoked" },
+        ]
+    );
+    assert_eq!(engine.revoke(Revocation::attribute("token", "t7")), 0);
+    let barred = Event::Revoked { of: "attribute", whom: "token=t7".into(), sessions: 0 };
+    assert_eq!(log.all().last(), Some(&barred), "also of somebody who is not there");
 }

@@ -21,6 +21,7 @@ mod per_session;
 mod refreshing;
 mod resuming;
 mod sanitising;
+mod sharding;
 mod sharing;
 mod shutdown;
 mod subscriptions;

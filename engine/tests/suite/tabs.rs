@@ -4,6 +4,8 @@ use grove_engine::testing::{ManualClock, TestConsumer};
 use grove_engine::{Action, Config, Connection, Descriptor, Engine, Frame, Invocation, Item, Session};
 use serde_json::{Value, json};
 
+use crate::apps::Log;
+
 fn engine() -> Engine {
     let engine = Engine::builder("app", "App").config(Config::immediate()).build();
     let add = Action::new("add", |_: Invocation<()>| ());
@@ -198,6 +200,7 @@ async fn a_tab_whose_tree_is_too_large_is_closed_and_the_session_goes_on() {
     let mut config = Config::immediate();
     config.max_tab_nodes = 5;
     let engine = Engine::builder("app", "App").config(config).build();
+    let log = Log::of(&engine);
     let mut consumer = TestConsumer::connect(&engine, alice()).await;
     let tab = Tab::mounted(&engine, "/").await;
     let children: Vec<_> = (0..9).map(|n| json!({"id": format!("n{n}"), "type": "item"})).collect();
@@ -208,6 +211,7 @@ async fn a_tab_whose_tree_is_too_large_is_closed_and_the_session_goes_on() {
             Frame::Text(_) | Frame::Ping => {}
         }
     }
+    assert_eq!(log.limit("max_tab_nodes"), 1);
     assert_eq!(consumer.query("/").await["id"], "app");
 }
 

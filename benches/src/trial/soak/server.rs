@@ -90,9 +90,7 @@ fn register(engine: &Engine, data: &Arc<Data>) {
         Descriptor::context().prop("secret", Secrets::of_session(session.id())).prop("user", session.user())
     });
     let counted = Arc::clone(data);
-    engine.register("news", move |_: &Session| {
-        Descriptor::status().prop("count", counted.all.load(Ordering::SeqCst))
-    });
+    engine.register("news", move |_: &Session| Descriptor::status().prop("count", counted.all.load(Ordering::SeqCst)));
     let counted = Arc::clone(data);
     engine.register("group", move |session: &Session| {
         let group = session.attribute("group").unwrap_or_default().to_owned();

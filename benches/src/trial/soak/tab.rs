@@ -33,11 +33,7 @@ struct Tab {
 }
 
 /// Lives until it closes, vanishes, or is closed.
-pub(super) async fn live(
-    world: Arc<World>,
-    mut random: fastrand::Rng,
-    mut phase: watch::Receiver<Phase>,
-) -> Parting {
+pub(super) async fn live(world: Arc<World>, mut random: fastrand::Rng, mut phase: watch::Receiver<Phase>) -> Parting {
     let pass = world.pass(&mut random);
     let parting = Parting { is_tab: true, ..Parting::default() };
     let Ok(socket) = dial(&format!("{}&slop_role=provider", world.url(pass))).await else { return parting };
@@ -113,7 +109,8 @@ impl Tab {
     }
 
     fn tree(&self) -> Value {
-        let secret = format!("{} {}", Secrets::of_user(&self.pass.user_name()), Secrets::of_session(&self.pass.session()));
+        let secret =
+            format!("{} {}", Secrets::of_user(&self.pass.user_name()), Secrets::of_session(&self.pass.session()));
         let page = json!({
             "id": "page", "type": "status", "properties": {"presses": self.presses, "secret": secret},
             "affordances": [{"action": "press"}],

@@ -57,9 +57,14 @@ impl Tally {
     pub(super) fn tell(&self) {
         let Self { changes, revocations, restarts, guests, tabs, all, exact, .. } = self;
         let Counts { connects, resumed, snapshots, patches } = all.counts;
-        say(&format!("{guests} consumers and {tabs} tabs; {connects} connects, {} stalls, {} kills", all.stalls, all.kills));
+        say(&format!(
+            "{guests} consumers and {tabs} tabs; {connects} connects, {} stalls, {} kills",
+            all.stalls, all.kills
+        ));
         say(&format!("{changes} changes, {} calls, {} of them to tabs", all.calls, all.tab_calls));
         say(&format!("{revocations} revocations, {restarts} restarts; closed by the server: {:?}", all.closes));
-        say(&format!("{snapshots} snapshots, {resumed} resumed, {patches} patches; {exact} copies equal a fresh query"));
+        say(&format!(
+            "{snapshots} snapshots, {resumed} resumed, {patches} patches; {exact} copies equal a fresh query"
+        ));
     }
 }
