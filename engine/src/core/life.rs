@@ -125,7 +125,7 @@ impl Core {
     /// Ends all sessions that a revocation means, and keeps them out.
     pub(crate) fn revoke(&self, revocation: &Revocation) -> usize {
         // Barred before it looks who is there: whoever opens a session meanwhile looks again afterwards.
-        if self.revoked.bar(revocation.clone()) {
+        if self.revoked.bar(revocation) {
             self.observers.warn(&Event::LimitReached { limit: "max_revoked", session: Text::default() });
         }
         let slots = match revocation {

@@ -55,9 +55,9 @@ impl Revoked {
     }
 
     /// Bars whom it means. True if another had to be forgotten for it.
-    pub(crate) fn bar(&self, revocation: Revocation) -> bool {
+    pub(crate) fn bar(&self, revocation: &Revocation) -> bool {
         let before = self.0.lock().push(revocation.clone(), ());
-        before.is_some_and(|(before, ())| before != revocation)
+        before.is_some_and(|(before, ())| before != *revocation)
     }
 
     /// Lets whom it barred come back. False if it barred nobody.
