@@ -90,7 +90,7 @@ pub struct Config {
     /// stand.
     pub symbol_bytes: usize,
     /// How many encoded patches and snapshots of shared content are kept, in bytes. Default 4 MiB. The least recently
-    /// used goes first.
+    /// used goes first; whatever is not used for two seconds goes anyway.
     pub cache_bytes: usize,
 }
 

@@ -3,7 +3,7 @@
 use std::future::poll_fn;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
-use std::task::Poll;
+use std::task::{Context, Poll};
 use std::time::Duration;
 
 use governor::clock::Clock as GovernorClock;
@@ -138,18 +138,27 @@ impl Connection {
     /// Waits for the next thing to send. May be dropped and called again at any time: nothing is lost. One task at a time
     /// may wait.
     pub async fn next_frame(&self) -> Frame {
-        poll_fn(|context| {
-            self.peer.link.wait(context.waker());
-            self.try_next_frame().map_or(Poll::Pending, Poll::Ready)
-        })
-        .await
+        poll_fn(|context| self.poll_next_frame(context)).await
     }
 
-    /// The next thing to send, if there is one now.
+    /// The next thing to send; if there is none, the task is woken when that may have changed.
+    pub fn poll_next_frame(&self, context: &mut Context<'_>) -> Poll<Frame> {
+        // It waits before it looks, so that nothing is missed.
+        self.peer.link.wait(context.waker());
+        self.try_next_frame().map_or(Poll::Pending, Poll::Ready)
+    }
+
+    /// The next thing to send, if there is one now. To ask for it says that the socket has taken the one before.
     pub fn try_next_frame(&self) -> Option<Frame> {
+        self.peer.link.writing(None);
+        self.try_frame_behind()
+    }
+
+    /// The next thing to send together with the one before, if there is one now: whether the socket takes them is not known
+    /// yet.
+    pub fn try_frame_behind(&self) -> Option<Frame> {
         let Peer { core, slot, link } = &self.peer;
         let now_ms = core.now_ms();
-        link.writing(None);
         if link.take_ping() {
             link.writing(Some(now_ms));
             return Some(Frame::Ping);
@@ -176,6 +185,7 @@ impl Connection {
 
     fn tell(&self, frame: &Frame, wrote: Wrote) {
         let Frame::Text(text) = frame else { return };
+        self.peer.core.watch_texts();
         let (bytes, connection) = (text.len(), self.peer.link.number);
         let session = || self.peer.slot.context().id().clone();
         match wrote {
@@ -200,9 +210,15 @@ impl Connection {
     pub async fn aborted(&self) {
         poll_fn(|context| {
             self.peer.link.wait(context.waker());
-            if self.peer.link.is_aborted() { Poll::Ready(()) } else { Poll::Pending }
+            if self.is_aborted() { Poll::Ready(()) } else { Poll::Pending }
         })
         .await;
+    }
+
+    /// Whether the peer is dead or takes nothing: then the socket is to be dropped at once.
+    #[must_use]
+    pub fn is_aborted(&self) -> bool {
+        self.peer.link.is_aborted()
     }
 
     /// The number that events call this connection by.

@@ -2,7 +2,7 @@
 
 mod life;
 
-use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize};
+use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, OnceLock, Weak};
 
 use event_listener::Event as Signal;
@@ -32,6 +32,9 @@ use crate::sessions::table::{Idle, Table};
 /// Asked before every call, beside the handler's own check.
 pub(crate) type Authorize = Box<dyn Fn(&Session, &str, &Action) -> Result<(), ActionError> + Send + Sync>;
 
+/// How long a text that is kept for others may go unused, in ms; at most twice as long.
+const TEXTS_MS: u64 = 1_000;
+
 /// What waits on the wheel.
 #[derive(Debug)]
 pub(crate) enum Timer {
@@ -47,6 +50,8 @@ pub(crate) enum Timer {
     Expiry(Weak<Slot>),
     /// Where a session's lost subscriptions stood is forgotten.
     Kept(Weak<Slot>),
+    /// Kept texts that nobody needed for a while go.
+    Texts,
     /// The node of an ended task goes.
     TaskGone(Box<(Weak<Slot>, Text)>),
 }
@@ -64,6 +69,8 @@ pub(crate) struct Core {
     pub(crate) passes: Arc<Passes>,
     pub(crate) schedule: Schedule,
     pub(crate) wheel: Arc<Wheel<Timer>>,
+    /// Whether the wheel will look at kept texts.
+    pub(crate) texts_watched: AtomicBool,
     /// By [`Idle`]: whether the wheel will look at who has been idle for longest.
     pub(crate) idle_watched: [AtomicBool; 2],
     /// How many handlers and loaders that may block still may run.
@@ -193,11 +200,24 @@ impl Core {
                     self.wheel.at(at_ms, Timer::Kept(slot));
                 }
             }
+            Timer::Texts => {
+                self.texts_watched.store(false, Ordering::SeqCst);
+                if self.delivery.memo.forget_unused() {
+                    self.watch_texts();
+                }
+            }
             Timer::TaskGone(task) => {
                 if let Some(slot) = task.0.upgrade() {
                     self.forget_task(&slot, &task.1);
                 }
             }
+        }
+    }
+
+    /// Texts may have been kept: they are looked at in a while.
+    pub(crate) fn watch_texts(&self) {
+        if !self.texts_watched.load(Ordering::Relaxed) && !self.texts_watched.swap(true, Ordering::SeqCst) {
+            self.wheel.at(self.now_ms().saturating_add(TEXTS_MS), Timer::Texts);
         }
     }
 

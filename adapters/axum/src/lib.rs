@@ -77,6 +77,7 @@ mod authority;
 mod browser;
 mod discovery;
 mod drain;
+mod gate;
 mod health;
 #[cfg(feature = "jwt")]
 mod jwt;

@@ -143,6 +143,7 @@ impl EngineBuilder {
             passes,
             schedule: Schedule::new(config.debounce_ms),
             wheel: Arc::clone(&wheel),
+            texts_watched: AtomicBool::new(false),
             idle_watched: Default::default(),
             blocking: Arc::new(Semaphore::new(config.max_blocking.max(1))),
             driver: OnceLock::new(),

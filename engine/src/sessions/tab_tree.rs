@@ -197,7 +197,7 @@ fn describe(node: &Value, action: &mut dyn FnMut(&Value) -> Option<Action>) -> D
     }
     let offers = node["affordances"].as_array().into_iter().flatten();
     shape.actions = offers.filter_map(&mut *action).collect();
-    shape.content_ref = content_ref(&node["content_ref"]);
+    shape.content_ref = content_ref(&node["content_ref"]).map(Box::new);
     for child in node["children"].as_array().into_iter().flatten() {
         if let Some(id) = child["id"].as_str() {
             shape = shape.child(id, describe(child, &mut *action));

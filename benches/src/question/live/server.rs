@@ -35,6 +35,7 @@ pub(crate) async fn run(serving: Serving) -> Result<(), Failure> {
     // As an application would have it.
     let usual = grove_engine::Config::default();
     (config.hello_delay_ms, config.first_patch_ms) = (usual.hello_delay_ms, usual.first_patch_ms);
+    config.inbound_rate = usual.inbound_rate;
     let engine = Engine::builder("app", "App").config(config).build();
     serving.workload.register(&engine, &population);
     take_orders(&engine, serving.workload, &population)?;
