@@ -61,7 +61,13 @@ fn refresh(row: &Row) -> Vec<Goal> {
         Some(Change::Shared) => goal("us, shared change", 2.0, row.us_per_session),
         Some(Change::Scoped) | None => None,
     };
-    goal.into_iter().collect()
+    let call = goal_of_call(row);
+    goal.into_iter().chain(call).collect()
+}
+
+/// Only a pass over many is long enough to be in the way.
+fn goal_of_call(row: &Row) -> Option<Goal> {
+    goal("p99 ms, a call while a pass runs", 50.0, row.call_p99_ms)
 }
 
 fn live(row: &Row) -> Vec<Goal> {

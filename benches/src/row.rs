@@ -76,6 +76,10 @@ row! {
     deliver_us_per_session: f64,
     /// CPU time on all cores.
     cpu_us_per_session: f64,
+    /// Calls that were made while passes over everybody ran, and how long one took.
+    calls: u64,
+    call_p50_ms: f64,
+    call_p99_ms: f64,
     p50_ms: f64,
     p99_ms: f64,
     max_ms: f64,

@@ -66,6 +66,7 @@ const REFRESH: &[Column] = &[
     ("deliver", |row| fraction(row.deliver_us_per_session)),
     ("cpu us", |row| fraction(row.cpu_us_per_session)),
     ("p99 ms", |row| fraction(row.p99_ms)),
+    ("call p99 ms", |row| fraction(row.call_p99_ms)),
     ("evaluations", |row| count(row.evaluations)),
     ("commits", |row| count(row.commits)),
     ("diffs", |row| count(row.diffs)),

@@ -10,6 +10,7 @@ use futures_util::future::{BoxFuture, Either, select};
 use hashbrown::HashMap;
 use parking_lot::{Mutex, RwLock};
 
+use super::classes::Classes;
 use super::schedule::Job;
 use crate::clock::Clock;
 use crate::event::{Event, Observers};
@@ -60,6 +61,7 @@ struct Pass {
     traces: Mutex<HashMap<u64, Arc<SourceTrace>>>,
     /// Results of async sources, by slot (the pass holds it) and the source's number.
     awaited: Mutex<HashMap<(usize, u64), Awaited>>,
+    classes: Classes,
     tally: Tally,
 }
 
@@ -124,6 +126,7 @@ impl Passes {
             ticket: self.ticket.fetch_add(1, Ordering::SeqCst) + 1,
             traces: Mutex::default(),
             awaited: Mutex::default(),
+            classes: Classes::default(),
             tally: Tally::default(),
         });
         let jobs: Arc<[Job]> = jobs.into();
@@ -192,7 +195,7 @@ impl Passes {
         }
     }
 
-    fn assemble(&self, pass: &Pass, job: &Job, base: &Base) -> Tree {
+    fn assemble(&self, pass: &Pass, job: &Job, base: &Base) -> Arc<Tree> {
         let fragment = |(at, entry): (usize, &Entry)| {
             let known = base.tree.as_ref().and_then(|tree| tree.fragment_of(&base.layout, at));
             match known {
@@ -201,7 +204,7 @@ impl Passes {
             }
         };
         let fragments = base.layout.entries().iter().enumerate().map(|entry| Some(fragment(entry))).collect();
-        Tree::new(Arc::clone(&base.layout), fragments)
+        pass.classes.tree(Arc::clone(&base.layout), fragments)
     }
 
     fn fragment(&self, pass: &Pass, job: &Job, base: &Base, entry: &Entry, known: Option<&Fragment>) -> Fragment {
@@ -333,6 +336,9 @@ impl Pass {
 impl Tally {
     fn share(&self, rendered: Rendered) -> Rendered {
         self.shared.fetch_add(1, Ordering::Relaxed);
+        if let Rendered::Fragment(fragment) = &rendered {
+            fragment.share();
+        }
         rendered
     }
 }
@@ -378,12 +384,12 @@ struct TakenTurn<'a> {
 }
 
 impl TakenTurn<'_> {
-    fn commit(self, tree: Tree) {
+    fn commit(self, tree: Arc<Tree>) {
         self.give_back(Some(tree));
         std::mem::forget(self);
     }
 
-    fn give_back(&self, tree: Option<Tree>) {
+    fn give_back(&self, tree: Option<Arc<Tree>>) {
         let finished = self.slot.commit(tree, || self.passes.next_version());
         if let Some(version) = finished.version {
             self.pass.tally.committed.fetch_add(1, Ordering::Relaxed);

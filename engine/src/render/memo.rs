@@ -13,9 +13,6 @@ use super::fragment::{Fragment, WeakFragment};
 use super::view::{Filter, ViewNode};
 use crate::model::Text;
 
-/// A fragment with fewer holders is somebody's own; keeping its text would only push out what is shared.
-const SHARED_FROM: usize = 8;
-
 /// What an entry costs beside its text.
 const ENTRY_BYTES: usize = 256;
 
@@ -179,11 +176,11 @@ impl Entries {
     }
 }
 
-/// The fragment that a node shows, if many hold it. What a filter lets through is not remembered: filters are the
+/// The fragment that a node shows, if it is not somebody's own: then keeping its text would only push out what is shared. What a filter lets through is not remembered: filters are the
 /// consumer's free choice, and there is no end to them.
 fn shared<'v>(node: &ViewNode<'v>) -> Option<&'v Fragment> {
     let fragment = node.whole_fragment()?;
-    (fragment.holders() >= SHARED_FROM && node.options().filter == Filter::default()).then_some(fragment)
+    (fragment.is_shared() && node.options().filter == Filter::default()).then_some(fragment)
 }
 
 fn key(fragment: &Fragment, at: &str, node: &ViewNode<'_>) -> Key {

@@ -69,7 +69,12 @@ pub(crate) fn node(
     let kind = if shape.kind.is_empty() { "group" } else { &shape.kind };
     let place = Place { name: path, above: None, depth: limits.depth };
     packer.node(&mut run, &place, Child { id, kind, shape }, prior.map(Fragment::root));
-    PackedResult { fragment: run.keep(store), problems: packer.problems }
+    let fragment = run.keep(store);
+    // It was found, and not as what this session had before: somebody else has the same.
+    if fragment.holders() > 1 && !prior.is_some_and(|prior| prior.is(&fragment)) {
+        fragment.share();
+    }
+    PackedResult { fragment, problems: packer.problems }
 }
 
 /// Packs items that stand side by side under `parent`.

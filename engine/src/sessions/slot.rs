@@ -80,7 +80,7 @@ struct State {
     expected: u16,
     /// A pass is at it.
     taken: bool,
-    unmade: Unmade,
+    instance: Instance,
     /// The claims changed since the tree was rendered.
     outdated: bool,
     closed: bool,
@@ -122,11 +122,11 @@ impl Moment {
     }
 }
 
-/// Whether the session's instance has yet to be made (provider-per-session mode).
+/// What a session's factory makes (provider-per-session mode).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Unmade {
+enum Instance {
     Made,
-    Unmade,
+    Missing,
     /// It is not there, and somebody waits for a tree.
     WaitedFor,
 }
@@ -208,7 +208,7 @@ impl Slot {
             expiry: Moment::NONE,
             expected: 0,
             taken: false,
-            unmade: if unmade { Unmade::Unmade } else { Unmade::Made },
+            instance: if unmade { Instance::Missing } else { Instance::Made },
             outdated: false,
             closed: false,
         };
@@ -254,7 +254,7 @@ impl Slot {
             drop(state);
             return false;
         }
-        let waited_for = std::mem::replace(&mut state.unmade, Unmade::Made) == Unmade::WaitedFor;
+        let waited_for = std::mem::replace(&mut state.instance, Instance::Made) == Instance::WaitedFor;
         let before = state.edit_own(|own| std::mem::replace(&mut own.instance, sources.into_iter().collect()));
         drop(state);
         drop(before);
@@ -330,9 +330,9 @@ impl Slot {
             state.expected = state.expected.saturating_sub(1);
         }
         let wanted = first || state.wants_refresh();
-        if state.unmade != Unmade::Made {
+        if state.instance != Instance::Made {
             if first {
-                state.unmade = Unmade::WaitedFor;
+                state.instance = Instance::WaitedFor;
             }
             return Begin::Skip;
         }
@@ -360,11 +360,11 @@ impl Slot {
 
     /// Gives the turn back: the new tree becomes current, unless nothing changed. The one before lives on as long as a
     /// subscription was last sent it.
-    pub(crate) fn commit(&self, tree: Option<Tree>, next_version: impl FnOnce() -> u64) -> Finished {
+    pub(crate) fn commit(&self, tree: Option<Arc<Tree>>, next_version: impl FnOnce() -> u64) -> Finished {
         let mut state = self.state.lock();
         let (version, garbage) = match tree {
             Some(tree) if !state.closed => state.replace(tree, next_version),
-            garbage => (None, garbage.map(Arc::new)),
+            garbage => (None, garbage),
         };
         state.taken = false;
         let then = state.edit_rare(|rare| rare.then.take()).flatten();
@@ -613,10 +613,9 @@ impl State {
     }
 
     /// Answers the new version, if there is one, and the tree that is not needed here any more.
-    fn replace(&mut self, tree: Tree, next_version: impl FnOnce() -> u64) -> (Option<u64>, Option<Arc<Tree>>) {
-        let tree = Arc::new(tree);
+    fn replace(&mut self, tree: Arc<Tree>, next_version: impl FnOnce() -> u64) -> (Option<u64>, Option<Arc<Tree>>) {
         match &mut self.current {
-            Some(current) if current.tree.same(&tree) => {
+            Some(current) if Arc::ptr_eq(&current.tree, &tree) || current.tree.same(&tree) => {
                 if Arc::ptr_eq(current.tree.layout(), tree.layout()) {
                     return (None, Some(tree));
                 }
