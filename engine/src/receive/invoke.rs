@@ -58,12 +58,16 @@ fn refuse(peer: &Peer, call: &Call, refused: ActionError) {
     peer.core.observers.emit(|| Event::Invoked { session: session(), path, action, status, took_us: 0 });
 }
 
-/// When the authentication is over nothing is done any more, be the end of the connection on its way or not (SEC13).
+/// When the authentication is over nothing is begun any more, be the end of the connection on its way or not (SEC13).
 fn still_valid(peer: &Peer) -> Result<(), ActionError> {
-    match peer.core.is_over(peer.slot.context().expires_at()) {
-        true => Err(ActionError::unauthorized("the session has expired")),
-        false => Ok(()),
+    if peer.core.is_over(peer.slot.context().expires_at()) {
+        return Err(ActionError::unauthorized("the session has expired"));
     }
+    if peer.slot.is_closed() { Err(ended()) } else { Ok(()) }
+}
+
+fn ended() -> ActionError {
+    ActionError::internal("the session has ended")
 }
 
 async fn run(peer: Peer, call: Call, _working: Working) {
@@ -97,7 +101,6 @@ fn status(answer: &Result<Outcome, ActionError>) -> Text {
 
 /// Looks for the action where the caller can see it: what is not in this session's tree cannot be invoked.
 async fn find(peer: &Peer, call: &Call) -> Result<Found, ActionError> {
-    let ended = || ActionError::internal("the session has ended");
     // If the claims changed a moment ago, what may be done is decided by the tree that shows them.
     let now = peer.core.tree_of_now(&peer.slot).await.ok_or_else(ended)?;
     if let Some(located) = now.tree.resolve(&call.path) {

@@ -249,6 +249,11 @@ impl Slot {
         std::mem::replace(&mut state.context, context)
     }
 
+    /// Whether it was closed: expired, revoked or forgotten.
+    pub(crate) fn is_closed(&self) -> bool {
+        self.state.lock().closed
+    }
+
     /// Whether the tree still shows what earlier claims allowed.
     pub(crate) fn is_outdated(&self) -> bool {
         self.state.lock().claims != Claims::Shown

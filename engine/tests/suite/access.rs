@@ -139,21 +139,26 @@ async fn after_the_expiry_a_call_is_refused_then_the_connection_closes_and_no_pa
 }
 
 #[tokio::test]
-async fn a_call_that_waits_until_the_expiry_does_not_run_any_more() {
-    let (engine, clock) = clocked(|config| config.max_session_blocking = 1);
-    let gate = Gate::default();
-    let stand = gate.clone();
-    let wait = Action::new("wait", move |_: Invocation<()>| stand.pass());
-    engine.register("n", move |_: &Session| Descriptor::group().action(&wait));
-    let mut consumer = TestConsumer::connect(&engine, alice(in_minutes(&clock, 10))).await;
-    consumer.query("/").await;
-    consumer.start_invoke("/n", "wait", Value::Null);
-    gate.arrived(1).await;
-    consumer.start_invoke("/n", "wait", Value::Null);
-    clock.advance(10 * 60_000);
-    gate.open();
-    consumer.settled().await;
-    assert_eq!((consumer.closed(), gate.count()), (Some(4401), 1));
+async fn a_call_that_waits_until_the_expiry_or_a_revocation_does_not_run_any_more() {
+    for (revoked, code) in [(false, 4401), (true, 1008)] {
+        let (engine, clock) = clocked(|config| config.max_session_blocking = 1);
+        let gate = Gate::default();
+        let stand = gate.clone();
+        let wait = Action::new("wait", move |_: Invocation<()>| stand.pass());
+        engine.register("n", move |_: &Session| Descriptor::group().action(&wait));
+        let mut consumer = TestConsumer::connect(&engine, alice(in_minutes(&clock, 10))).await;
+        consumer.query("/").await;
+        consumer.start_invoke("/n", "wait", Value::Null);
+        gate.arrived(1).await;
+        consumer.start_invoke("/n", "wait", Value::Null);
+        match revoked {
+            true => drop(engine.revoke(Revocation::user("alice"))),
+            false => clock.advance(10 * 60_000),
+        }
+        gate.open();
+        consumer.settled().await;
+        assert_eq!((consumer.closed(), gate.count()), (Some(code), 1));
+    }
 }
 
 #[tokio::test]
