@@ -24,6 +24,7 @@ use crate::protocol::message::RequestId;
 use crate::receive::dispatch::{Peer, TOO_MANY, receive};
 use crate::receive::tab::TabPeer;
 use crate::sessions::slot::Slot;
+use crate::span;
 
 /// A consumer over any transport: hand in what it sends, ask for what to send. Dropping it ends it.
 ///
@@ -163,12 +164,16 @@ impl Connection {
             link.writing(Some(now_ms));
             return Some(Frame::Ping);
         }
-        let next = {
+        let (next, refused) = {
             // The tree is read with the outbox locked: an answer that is in here cannot overtake what was committed
             // before it.
             let mut outbox = link.outbox.lock();
-            outbox.next(now_ms, slot.tree().as_ref(), &core.delivery)
+            let (tree, expires_at) = slot.shown(outbox.starts_with_a_view());
+            let tree = tree.filter(|_| !core.is_over(expires_at));
+            let before = outbox.subscriptions();
+            (outbox.next(now_ms, tree.as_ref(), &core.delivery), before - outbox.subscriptions())
         };
+        core.subscriptions.give_back(refused);
         match next {
             Next::Write(frame, wrote) => {
                 link.writing(Some(now_ms));
@@ -221,6 +226,12 @@ impl Connection {
         self.peer.link.is_aborted()
     }
 
+    /// The `tracing` span to serve this connection in: `connection`, at level debug, with session, user and number.
+    #[must_use]
+    pub fn span(&self) -> tracing::Span {
+        span::connection(&self.peer.slot, self.peer.link.number)
+    }
+
     /// The number that events call this connection by.
     #[must_use]
     pub fn number(&self) -> u64 {
@@ -255,7 +266,12 @@ impl Drop for Connection {
             core.delivery.memo.clear();
         }
         core.connection_gone.notify(usize::MAX);
-        core.keep(slot, link.outbox.lock().keep());
+        let (subscriptions, kept) = {
+            let mut outbox = link.outbox.lock();
+            (outbox.subscriptions(), outbox.keep())
+        };
+        core.subscriptions.give_back(subscriptions);
+        core.keep(slot, kept);
         if slot.detach(link, core.now_ms()) {
             core.watch_idle(slot);
         }

@@ -1,6 +1,9 @@
 //! What every part of a running engine shares, and the one funnel through which every change of a tree goes.
 
+pub(crate) mod in_flight;
 mod life;
+mod renewal;
+pub(crate) mod room;
 
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, OnceLock, Weak};
@@ -9,6 +12,9 @@ use event_listener::Event as Signal;
 use serde_json::Value;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::task::AbortHandle;
+
+use in_flight::InFlight;
+use room::Total;
 
 use crate::busy::Busy;
 use crate::clock::wheel::Wheel;
@@ -87,6 +93,9 @@ pub(crate) struct Core {
     pub(crate) busy: Arc<Busy>,
     pub(crate) closing: AtomicBool,
     pub(crate) connections: AtomicUsize,
+    pub(crate) subscriptions: Total,
+    pub(crate) tabs: Total,
+    pub(crate) in_flight: InFlight,
     /// Told when a connection ends.
     pub(crate) connection_gone: Signal,
     pub(crate) next_number: AtomicU64,
@@ -155,6 +164,14 @@ impl Core {
         }
         self.want_tree(slot);
         slot.wait_for_tree().await
+    }
+
+    /// The same, but none that earlier claims allowed.
+    pub(crate) async fn tree_of_now(&self, slot: &Arc<Slot>) -> Option<Versioned> {
+        if slot.is_outdated() {
+            self.refresh_slot(slot).await;
+        }
+        self.tree(slot).await
     }
 
     fn arm(&self, when: When, kind: Kind) {

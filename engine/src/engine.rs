@@ -24,11 +24,12 @@ use crate::model::path;
 use crate::model::session::Session;
 use crate::protocol::code::{close, error};
 use crate::protocol::{CAPABILITIES, encode};
-use crate::provider::{Discovery, Provider, Role};
+use crate::provider::{Discovery, Provider, Renewed, Role};
 use crate::receive::tab::TabPeer;
 use crate::refresh::scope::Scope;
 use crate::render::registry::{IntoDescriptor, Source};
 use crate::sessions::revoked::Revocation;
+use crate::sessions::slot::Slot;
 use crate::stats::Stats;
 
 /// One provider for many users: sources and actions are registered once, each session sees its own tree.
@@ -237,10 +238,6 @@ impl Engine {
             return Err(ConnectError::Full("connections"));
         }
         let slot = core.open(session)?;
-        if slot.links().len() >= core.config.max_session_connections {
-            core.limit_reached("max_session_connections", &slot);
-            return Err(ConnectError::Full("connections of one session"));
-        }
         let number = core.next_number.fetch_add(1, Ordering::Relaxed);
         let (greeting, delay_ms) = match is_tab {
             true => (encode::TAB_CONNECT.to_owned(), 0),
@@ -253,21 +250,35 @@ impl Engine {
             drop(counted);
             return self.bind(session, is_tab);
         }
-        let tab = if is_tab { TabPeer::open(core, &slot, Arc::clone(&link)) } else { None };
-        if is_tab && tab.is_none() {
-            slot.detach(&link, core.now_ms());
-            core.limit_reached("max_tabs", &slot);
-            return Err(ConnectError::Full("tabs of one session"));
-        }
-        if core.closing.load(Ordering::SeqCst) {
-            slot.detach(&link, core.now_ms());
-            return Err(ConnectError::Closing);
-        }
+        let tab = self.admit(&slot, &link).inspect_err(|_| {
+            // Whoever looked meanwhile saw a session that is not idle.
+            if slot.detach(&link, core.now_ms()) {
+                core.watch_idle(&slot);
+            }
+        })?;
         core.pin(&slot);
+        if let Some(warning) = core.expiry_warning(session.context()).filter(|_| !is_tab) {
+            link.reply(warning);
+        }
         core.wheel.at(core.now_ms().saturating_add(core.config.ping_ms), Timer::Check(Arc::downgrade(&link)));
         core.observers.emit(|| Event::Connected { session: slot.context().id().clone(), connection: number });
         counted.keep();
         Ok(Connection::new(Arc::clone(core), slot, link, tab))
+    }
+
+    /// Whether a connection may stay that was just added to its session. A tab gets its place.
+    fn admit(&self, slot: &Arc<Slot>, link: &Arc<Link>) -> Result<Option<TabPeer>, ConnectError> {
+        let core = &self.core;
+        let tab = || link.is_tab.then(|| TabPeer::open(core, slot, link)).transpose();
+        let tab = core.room_for_connection(slot).and_then(|()| tab()).map_err(|full| {
+            core.limit_reached(full.limit, slot);
+            ConnectError::Full(full.words)
+        })?;
+        if core.closing.load(Ordering::SeqCst) {
+            tab.iter().for_each(TabPeer::close);
+            return Err(ConnectError::Closing);
+        }
+        Ok(tab)
     }
 
     /// How much there is of everything now.
@@ -388,6 +399,11 @@ impl Provider for Engine {
             Role::Tab { mount } if may_mount(&mount) => self.connect_tab(&session),
             Role::Tab { .. } => Err(ConnectError::Invalid("a tab may only be mounted under `ui`".to_owned())),
         }
+    }
+
+    fn renew(&self, session: Session) -> Result<Option<Renewed>, ConnectError> {
+        let renewed = self.core.renew(&session)?;
+        Ok(renewed.then(|| Renewed { expires_in: self.core.time_left(session.context()) }))
     }
 
     fn config(&self) -> &Config {

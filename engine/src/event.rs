@@ -46,7 +46,7 @@ pub enum Event {
         /// `gone`, `closing`, `slow`, `silent`, `abuse`, `revoked`, `expired` or `too_big`.
         reason: &'static str,
     },
-    /// An upgrade or a connection was refused.
+    /// An upgrade, a renewal or a connection was refused.
     Refused {
         /// The HTTP status.
         status: u16,

@@ -1,5 +1,6 @@
 //! What comes in: each message is decoded once and goes to one place.
 
+mod begin;
 pub(crate) mod dispatch;
 pub(crate) mod invoke;
 pub(crate) mod load;

@@ -7,7 +7,9 @@ use futures_util::task::AtomicWaker;
 use parking_lot::Mutex;
 
 use super::answer::Question;
+use super::calls::{Calls, Unbegun};
 use super::outbox::Outbox;
+use crate::config::Config;
 use crate::protocol::message::RequestId;
 
 /// The shared part of a connection. The session wakes it; its writer looks at the outbox; its reader adds answers.
@@ -30,12 +32,8 @@ pub(crate) struct Link {
     heard_ms: AtomicU64,
     /// Since when the socket has not taken the last frame, in ms plus 1; 0 if it has.
     writing_ms: AtomicU64,
-    /// Calls that run; absent if none does.
-    calls: Mutex<Option<Box<Calls>>>,
+    calls: Mutex<Calls>,
 }
-
-#[derive(Debug, Default)]
-struct Calls(Vec<(RequestId, Request)>);
 
 /// Why a peer is given up.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -66,7 +64,7 @@ impl Link {
             writer: AtomicWaker::new(),
             heard_ms: AtomicU64::new(now_ms),
             writing_ms: AtomicU64::new(0),
-            calls: Mutex::new(None),
+            calls: Mutex::default(),
         }
     }
 
@@ -112,35 +110,23 @@ impl Link {
         self.writing_ms.load(Ordering::Relaxed).checked_sub(1)
     }
 
-    /// Begins a call, if fewer than `max` run.
-    pub(crate) fn begin_call(&self, id: &RequestId, kind: Request, max: usize) -> bool {
-        let mut calls = self.calls.lock();
-        let calls = &mut calls.get_or_insert_default().0;
-        if calls.len() >= max {
-            return false;
-        }
-        calls.push((id.clone(), kind));
-        true
+    /// Begins a call, if it may run.
+    pub(crate) fn begin_call(&self, id: &RequestId, kind: Request, config: &Config) -> Result<(), Unbegun> {
+        self.calls.lock().begin(id, kind, config)
     }
 
     /// Ends a call; false if it was answered by somebody else already.
-    pub(crate) fn end_call(&self, id: &RequestId) -> bool {
-        let mut running = self.calls.lock();
-        let Some(Calls(calls)) = running.as_deref_mut() else { return false };
-        let ended = calls.iter().position(|(known, _)| known == id).map(|at| calls.swap_remove(at)).is_some();
-        if calls.is_empty() {
-            *running = None;
-        }
-        ended
+    pub(crate) fn end_call(&self, id: &RequestId, kind: Request) -> bool {
+        self.calls.lock().end(id, kind)
     }
 
     /// Takes all calls that run, to be answered in their place.
     pub(crate) fn take_calls(&self) -> Vec<(RequestId, Request)> {
-        self.calls.lock().take().map(|calls| calls.0).unwrap_or_default()
+        self.calls.lock().take()
     }
 
     pub(crate) fn has_calls(&self) -> bool {
-        self.calls.lock().is_some()
+        self.calls.lock().are_running()
     }
 
     pub(crate) fn reason(&self) -> &'static str {

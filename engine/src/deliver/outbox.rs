@@ -199,6 +199,11 @@ impl Outbox {
         false
     }
 
+    /// Whether what goes out next shows a tree for the first time: a first snapshot, or the answer to a query.
+    pub(crate) fn starts_with_a_view(&self) -> bool {
+        matches!(self.front(), Some(Reply::Start(_) | Reply::Question(_)))
+    }
+
     /// Whether the first frame was taken.
     pub(crate) const fn has_greeted(&self) -> bool {
         self.greeting.is_none()

@@ -15,6 +15,8 @@ use crate::clock::Clock;
 use crate::clock::system::SystemClock;
 use crate::clock::wheel::Wheel;
 use crate::config::Config;
+use crate::core::in_flight::InFlight;
+use crate::core::room::Total;
 use crate::core::{Authorize, Core, Timer};
 use crate::deliver::subscription::Delivery;
 use crate::error::ActionError;
@@ -139,7 +141,7 @@ impl EngineBuilder {
             epoch: epoch(),
             id: self.id,
             name: self.name,
-            table: Table::new(config.max_sessions),
+            table: Table::new(config.max_sessions, config.max_user_sessions),
             passes,
             schedule: Schedule::new(config.debounce_ms),
             wheel: Arc::clone(&wheel),
@@ -163,6 +165,9 @@ impl EngineBuilder {
             busy: Arc::new(Busy::default()),
             closing: AtomicBool::new(false),
             connections: AtomicUsize::new(0),
+            subscriptions: Total::default(),
+            tabs: Total::default(),
+            in_flight: InFlight::default(),
             connection_gone: Signal::new(),
             next_number: AtomicU64::new(1),
             config,

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use crate::core::Core;
+use crate::core::room::Full;
 use crate::deliver::link::Link;
 use crate::deliver::subscription::{Kept, Subscription};
 use crate::event::Event;
@@ -46,7 +47,7 @@ fn dispatch(peer: &Peer, request: Request) {
         Request::Connect if !peer.link.outbox.lock().has_greeted() => {}
         Request::Connect => peer.link.reply(peer.core.hello(&peer.slot)),
         Request::Subscribe { id, view, position } => subscribe(peer, id, view, position.as_ref()),
-        Request::Unsubscribe { id } => peer.link.outbox.lock().unsubscribe(&id),
+        Request::Unsubscribe { id } => unsubscribe(peer, &id),
         Request::Query { id, view } => super::query::query(peer, id, view),
         Request::Invoke { id, path, action, params } => super::invoke::invoke(peer, id, path, action, params),
     }
@@ -65,14 +66,24 @@ fn over_rate(message: Result<Request, Refused>) -> Refused {
     Refused { id, code: error::BUSY, message: TOO_MANY.to_owned(), as_result }
 }
 
-fn subscribe(peer: &Peer, id: RequestId, view: ViewOptions, position: Option<&Position>) {
-    let max = peer.core.config.max_subscriptions;
+fn unsubscribe(peer: &Peer, id: &RequestId) {
     let mut outbox = peer.link.outbox.lock();
-    if outbox.subscriptions() >= max && !outbox.has_subscription(&id) {
+    let before = outbox.subscriptions();
+    outbox.unsubscribe(id);
+    peer.core.subscriptions.give_back(before - outbox.subscriptions());
+}
+
+fn subscribe(peer: &Peer, id: RequestId, view: ViewOptions, position: Option<&Position>) {
+    let mut outbox = peer.link.outbox.lock();
+    // One under a known id takes that one's place.
+    if !outbox.has_subscription(&id) {
         drop(outbox);
-        peer.core.limit_reached("max_subscriptions", &peer.slot);
-        peer.link.reply(encode::error(Some(&id), error::BUSY, "this connection has too many subscriptions"));
-        return;
+        if let Err(full) = peer.take_subscription() {
+            peer.core.limit_reached(full.limit, &peer.slot);
+            peer.link.reply(encode::error(Some(&id), error::BUSY, full.words));
+            return;
+        }
+        outbox = peer.link.outbox.lock();
     }
     let fits = match peer.kept(&view, position) {
         Some(kept) => {
@@ -94,9 +105,16 @@ fn subscribe(peer: &Peer, id: RequestId, view: ViewOptions, position: Option<&Po
 }
 
 impl Peer {
+    fn take_subscription(&self) -> Result<(), Full> {
+        if self.link.outbox.lock().subscriptions() >= self.core.config.max_subscriptions {
+            return Err(Full { limit: "max_subscriptions", words: "this connection has too many subscriptions" });
+        }
+        self.core.take_subscription(&self.slot)
+    }
+
     /// Where a consumer's copy can go on, if that is still known.
     fn kept(&self, view: &ViewOptions, position: Option<&Position>) -> Option<Kept> {
-        let position = position.filter(|position| position.epoch == *self.core.epoch)?;
+        let position = position.filter(|position| position.epoch == *self.core.epoch && !self.slot.is_outdated())?;
         self.slot.kept(view, position.version)
     }
 }

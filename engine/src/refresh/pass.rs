@@ -9,6 +9,7 @@ use futures_util::StreamExt;
 use futures_util::future::{BoxFuture, Either, select};
 use hashbrown::HashMap;
 use parking_lot::{Mutex, RwLock};
+use tracing::{Instrument, Span};
 
 use super::classes::Classes;
 use super::schedule::Job;
@@ -23,6 +24,7 @@ use crate::render::read_trace::{Claim, ReadTrace};
 use crate::render::registry::{Describe, Registry, Runs, Sharing, Source};
 use crate::render::tree::Tree;
 use crate::sessions::slot::{Base, Begin, Done, Paths, Slot};
+use crate::span;
 
 /// What renders: the registry, the renderer and the counters that passes share.
 #[derive(Debug)]
@@ -131,28 +133,31 @@ impl Passes {
         });
         let jobs: Arc<[Job]> = jobs.into();
         jobs.iter().filter(|job| job.first).for_each(|job| job.slot.expect_tree());
-        self.await_async_sources(&pass, &jobs).await;
-        for done in self.run_on_workers(&pass, &jobs).await {
+        let span = span::pass(pass.ticket, jobs.len());
+        self.await_async_sources(&pass, &jobs).instrument(span.clone()).await;
+        for done in self.run_on_workers(&pass, &jobs, &span).await {
             done.wait().await;
         }
         self.shared.fetch_add(pass.tally.shared.load(Ordering::Relaxed) as u64, Ordering::Relaxed);
-        self.observers.emit(|| Event::Passed {
+        let passed = || Event::Passed {
             sessions: jobs.len(),
             evaluated: pass.tally.evaluated.load(Ordering::Relaxed),
             shared: pass.tally.shared.load(Ordering::Relaxed),
             committed: pass.tally.committed.load(Ordering::Relaxed),
             took_us: self.clock.now_ms().saturating_sub(started_ms) * 1000,
-        });
+        };
+        span.in_scope(|| self.observers.emit(passed));
     }
 
-    async fn run_on_workers(self: &Arc<Self>, pass: &Arc<Pass>, jobs: &Arc<[Job]>) -> Vec<Arc<Done>> {
+    async fn run_on_workers(self: &Arc<Self>, pass: &Arc<Pass>, jobs: &Arc<[Job]>, span: &Span) -> Vec<Arc<Done>> {
         let next = Arc::new(AtomicUsize::new(0));
         let workers = self.threads.clamp(1, jobs.len());
         let handles: Vec<_> = (0..workers)
             .map(|_| {
                 let (passes, pass, jobs, next) =
                     (Arc::clone(self), Arc::clone(pass), Arc::clone(jobs), Arc::clone(&next));
-                self.runtime.spawn_blocking(move || passes.work(&pass, &jobs, &next))
+                let span = span.clone();
+                self.runtime.spawn_blocking(move || span.in_scope(|| passes.work(&pass, &jobs, &next)))
             })
             .collect();
         let mut queued = Vec::new();
@@ -187,6 +192,7 @@ impl Passes {
             Begin::Skip => None,
             Begin::Queued(done) => Some(done),
             Begin::Go(base) => {
+                let _entered = span::render(&job.slot).entered();
                 let turn = TakenTurn { passes: self, slot: &job.slot, pass };
                 let tree = self.assemble(pass, job, &base);
                 turn.commit(tree);
@@ -308,7 +314,7 @@ impl Passes {
 
     async fn await_source(&self, pass: &Pass, job: &Job, entry: &Entry) {
         let context = job.slot.context();
-        let rendered = self.evaluate_async(pass, &context, entry, false).await;
+        let rendered = self.evaluate_async(pass, &context, entry, false).instrument(span::render(&job.slot)).await;
         pass.awaited.lock().insert((address(&job.slot), entry.source.number), (context, rendered));
     }
 

@@ -1,6 +1,7 @@
 //! One session's place in memory: who it is, its tree now and before, and who is connected.
 
 use std::sync::Arc;
+use std::time::SystemTime;
 
 use event_listener::Event as Signal;
 use parking_lot::Mutex;
@@ -81,8 +82,7 @@ struct State {
     /// A pass is at it.
     taken: bool,
     instance: Instance,
-    /// The claims changed since the tree was rendered.
-    outdated: bool,
+    claims: Claims,
     closed: bool,
 }
 
@@ -129,6 +129,17 @@ enum Instance {
     Missing,
     /// It is not there, and somebody waits for a tree.
     WaitedFor,
+}
+
+/// Whether the tree shows what the claims of now allow.
+#[derive(Debug, Default, Clone, Copy, PartialEq, Eq)]
+enum Claims {
+    #[default]
+    Shown,
+    /// They changed since the tree was rendered.
+    Changed,
+    /// They changed, and a pass renders all of the tree with them.
+    Rendering,
 }
 
 /// How many subscriptions of ended connections a slot remembers.
@@ -209,7 +220,7 @@ impl Slot {
             expected: 0,
             taken: false,
             instance: if unmade { Instance::Missing } else { Instance::Made },
-            outdated: false,
+            claims: Claims::Shown,
             closed: false,
         };
         Self { state: Mutex::new(state), changed: Signal::new(), place }
@@ -232,13 +243,20 @@ impl Slot {
     /// New claims for the same session. Answers the old ones.
     pub(crate) fn set_context(&self, context: Arc<Context>) -> Arc<Context> {
         let mut state = self.state.lock();
-        state.outdated |= state.current.is_some() && !state.context.same_claims(&context);
+        if !state.context.same_claims(&context) {
+            state.claims = Claims::Changed;
+        }
         std::mem::replace(&mut state.context, context)
+    }
+
+    /// Whether it was closed: expired, revoked or forgotten.
+    pub(crate) fn is_closed(&self) -> bool {
+        self.state.lock().closed
     }
 
     /// Whether the tree still shows what earlier claims allowed.
     pub(crate) fn is_outdated(&self) -> bool {
-        self.state.lock().outdated
+        self.state.lock().claims != Claims::Shown
     }
 
     /// Where everything stands in this session's tree.
@@ -255,6 +273,7 @@ impl Slot {
             return false;
         }
         let waited_for = std::mem::replace(&mut state.instance, Instance::Made) == Instance::WaitedFor;
+        state.claims = Claims::Changed;
         let before = state.edit_own(|own| std::mem::replace(&mut own.instance, sources.into_iter().collect()));
         drop(state);
         drop(before);
@@ -291,6 +310,14 @@ impl Slot {
 
     pub(crate) fn tree(&self) -> Option<Versioned> {
         self.state.lock().current.clone()
+    }
+
+    /// The tree for the next frame, and when the authentication ends. With `fresh`, none that earlier claims allowed.
+    pub(crate) fn shown(&self, fresh: bool) -> (Option<Versioned>, Option<SystemTime>) {
+        let state = self.state.lock();
+        let withheld = fresh && state.claims != Claims::Shown;
+        let tree = if withheld { None } else { state.current.clone() };
+        (tree, state.context.expires_at())
     }
 
     pub(crate) fn is_resident(&self) -> bool {
@@ -343,9 +370,9 @@ impl Slot {
             return Begin::Queued(state.then(paths));
         }
         state.taken = true;
-        let outdated = state.outdated;
-        if *paths == Paths::All {
-            state.outdated = false;
+        let outdated = state.claims != Claims::Shown;
+        if outdated && *paths == Paths::All {
+            state.claims = Claims::Rendering;
         }
         let overtaken = state.ticket > ticket;
         state.ticket = state.ticket.max(ticket);
@@ -362,13 +389,17 @@ impl Slot {
     /// subscription was last sent it.
     pub(crate) fn commit(&self, tree: Option<Arc<Tree>>, next_version: impl FnOnce() -> u64) -> Finished {
         let mut state = self.state.lock();
+        let renewed = state.claims == Claims::Rendering;
+        if renewed {
+            state.claims = if tree.is_some() { Claims::Shown } else { Claims::Changed };
+        }
         let (version, garbage) = match tree {
             Some(tree) if !state.closed => state.replace(tree, next_version),
             garbage => (None, garbage),
         };
         state.taken = false;
         let then = state.edit_rare(|rare| rare.then.take()).flatten();
-        let links = if version.is_some() { state.links.clone() } else { SmallVec::new() };
+        let links = if version.is_some() || renewed { state.links.clone() } else { SmallVec::new() };
         drop(state);
         // What an application put into closures may do anything when it is dropped.
         drop(garbage);
@@ -403,6 +434,10 @@ impl Slot {
 
     pub(crate) fn links(&self) -> SmallVec<[Arc<Link>; 1]> {
         self.state.lock().links.clone()
+    }
+
+    pub(crate) fn connections(&self) -> usize {
+        self.state.lock().links.len()
     }
 
     /// Remembers where the subscriptions of a connection that ended stood. The latest few are enough. True if somebody has

@@ -59,6 +59,10 @@ enum Command {
     },
 }
 
+/// What to do when the provider says that the login ends.
+const HOW_TO_STAY: &str =
+    "the login ends soon: open its page, then POST the token to /slop/renew; or connect with a new one";
+
 #[derive(clap::Args)]
 struct View {
     /// The node to start at
@@ -128,7 +132,10 @@ fn print_news(news: &[News]) -> Result<(), Failure> {
             print("the whole tree, anew:")?;
             print_tree(tree)
         }
-        News::Event { name, data } => print(&format!("event {name} {}", data.as_ref().unwrap_or(&Value::Null))),
+        News::Event { name, data } => {
+            print(&format!("event {name} {}", data.as_ref().unwrap_or(&Value::Null)))?;
+            if name == "session.expiring" { print(HOW_TO_STAY) } else { Ok(()) }
+        }
         News::Error { code, message } => print(&format!("error {code}: {message}")),
     })
 }
