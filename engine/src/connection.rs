@@ -255,7 +255,8 @@ impl Drop for Connection {
             core.delivery.memo.clear();
         }
         core.connection_gone.notify(usize::MAX);
-        core.keep(slot, link.outbox.lock().keep());
+        let kept = link.outbox.lock().keep();
+        core.keep(slot, kept);
         if slot.detach(link, core.now_ms()) {
             core.watch_idle(slot);
         }

@@ -15,14 +15,14 @@ use builder::EngineBuilder;
 use crate::config::Config;
 use crate::connection::Connection;
 use crate::core::{Core, Timer};
-use crate::deliver::link::{Link, Request};
+use crate::deliver::link::Link;
 use crate::deliver::outbox::Outbox;
-use crate::error::{ActionError, ConnectError, RegisterError};
+use crate::error::{ConnectError, RegisterError};
 use crate::event::Event;
 use crate::model::Text;
 use crate::model::path;
 use crate::model::session::Session;
-use crate::protocol::code::{close, error};
+use crate::protocol::code::close;
 use crate::protocol::{CAPABILITIES, encode};
 use crate::provider::{Discovery, Provider, Role};
 use crate::receive::tab::TabPeer;
@@ -244,7 +244,7 @@ impl Engine {
         let number = core.next_number.fetch_add(1, Ordering::Relaxed);
         let (greeting, delay_ms) = match is_tab {
             true => (encode::TAB_CONNECT.to_owned(), 0),
-            false => (core.hello(&slot), core.config.hello_delay_ms),
+            false => (core.hello(&slot, number), core.config.hello_delay_ms),
         };
         let outbox = Outbox::new(greeting, delay_ms, core.config.max_outbox_bytes);
         let link = Arc::new(Link::new(number, is_tab, core.now_ms(), outbox));
@@ -314,15 +314,10 @@ impl Engine {
         let until_ms = core.now_ms().saturating_add(u64::try_from(deadline.as_millis()).unwrap_or(u64::MAX));
         let links = || core.table.all().iter().flat_map(|slot| slot.links()).collect::<Vec<_>>();
         self.wait_until(until_ms, || links().iter().all(|link| !link.has_calls())).await;
+        let words = "the provider is shutting down";
         for link in links() {
-            for (id, kind) in link.take_calls() {
-                let words = "the provider is shutting down";
-                link.reply(match kind {
-                    Request::Query => encode::error(Some(&id), error::INTERNAL, words),
-                    Request::Invoke => encode::result(&id, &Err(ActionError::internal(words))),
-                });
-            }
-            link.end(close::GOING_AWAY, "the provider is shutting down", "closing");
+            link.settle(words);
+            link.end(close::GOING_AWAY, words, "closing");
         }
         self.wait_until(until_ms.saturating_add(1000), || core.connections.load(Ordering::SeqCst) == 0).await;
     }

@@ -43,8 +43,15 @@ pub enum Event {
         session: Text,
         /// The connection's number.
         connection: u64,
-        /// `gone`, `closing`, `slow`, `silent`, `abuse`, `revoked`, `expired` or `too_big`.
+        /// `gone`, `closing`, `slow`, `silent`, `abuse`, `revoked`, `expired`, `too_big` or `superseded`.
         reason: &'static str,
+    },
+    /// A subscription goes on from its consumer's copy instead of a snapshot.
+    Resumed {
+        /// The session's id.
+        session: Text,
+        /// The number of the new connection.
+        connection: u64,
     },
     /// An upgrade or a connection was refused.
     Refused {

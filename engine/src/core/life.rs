@@ -140,8 +140,12 @@ impl Core {
             return;
         }
         let until_ms = self.now_ms().saturating_add(self.config.resume_ms);
-        if slot.keep(kept, until_ms) {
+        let (first, over) = slot.keep(kept, self.config.max_resumable, until_ms);
+        if first {
             self.wheel.at(until_ms, Timer::Kept(Arc::downgrade(slot)));
+        }
+        if over {
+            self.limit_reached("max_resumable", slot);
         }
     }
 

@@ -57,6 +57,8 @@ enum Reply {
     Question(Question),
     /// The first snapshot of a subscription, made when it is its turn.
     Start(RequestId),
+    /// A subscription goes on from its consumer's copy.
+    Resume(RequestId),
 }
 
 /// How a connection is to end.
@@ -140,10 +142,10 @@ impl Outbox {
     }
 
     /// Adds a subscription that goes on where an earlier connection's ended.
-    pub(crate) fn resume(&mut self, subscription: Subscription, resumed: String) -> bool {
+    pub(crate) fn resume(&mut self, subscription: Subscription) {
         self.unsubscribe(&subscription.id);
+        self.waiting.get_or_insert_default().replies.push_back(Reply::Resume(subscription.id.clone()));
         self.add(subscription);
-        self.reply(resumed)
     }
 
     /// Most connections have one subscription, and there are many connections: no room is made for more.
@@ -163,7 +165,7 @@ impl Outbox {
 
     pub(crate) fn unsubscribe(&mut self, id: &RequestId) {
         self.subscriptions.retain(|subscription| subscription.id != *id);
-        self.retain(|reply| !matches!(reply, Reply::Start(starting) if starting == id));
+        self.retain(|reply| !matches!(reply, Reply::Start(begun) | Reply::Resume(begun) if begun == id));
     }
 
     fn retain(&mut self, keep: impl FnMut(&Reply) -> bool) {
@@ -302,6 +304,15 @@ impl Outbox {
                 let answer = question.answer(now, delivery);
                 Next::Write(Frame::Text(answer.text), Wrote::Answer(answer.compacted))
             }
+            Some(Reply::Resume(_)) => {
+                let Some(Reply::Resume(id)) = self.pop() else { return Next::Idle };
+                let resumed = self.subscriptions.iter_mut().find(|subscription| subscription.id == id);
+                match resumed.map(Subscription::resume) {
+                    Some(text) => Next::Write(Frame::Text(text), Wrote::Other),
+                    // Another connection went on from there meanwhile.
+                    None => self.next(now_ms, now, delivery),
+                }
+            }
             Some(Reply::Text(_)) => self.pop_text(),
             None => Next::Idle,
         }
@@ -313,7 +324,7 @@ impl Outbox {
                 self.paid(text.len());
                 Next::Write(Frame::Text(text), Wrote::Other)
             }
-            Some(Reply::Start(_) | Reply::Question(_)) | None => Next::Idle,
+            Some(Reply::Start(_) | Reply::Resume(_) | Reply::Question(_)) | None => Next::Idle,
         }
     }
 

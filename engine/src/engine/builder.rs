@@ -16,6 +16,7 @@ use crate::clock::system::SystemClock;
 use crate::clock::wheel::Wheel;
 use crate::config::Config;
 use crate::core::{Authorize, Core, Timer};
+use crate::deliver::connection_name::ConnectionNames;
 use crate::deliver::subscription::Delivery;
 use crate::error::ActionError;
 use crate::event::{Event, Observers};
@@ -137,6 +138,7 @@ impl EngineBuilder {
         let core = Arc::new_cyclic(|me| Core {
             me: Weak::clone(me),
             epoch: epoch(),
+            connection_names: ConnectionNames::default(),
             id: self.id,
             name: self.name,
             table: Table::new(config.max_sessions),

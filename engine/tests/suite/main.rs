@@ -24,6 +24,7 @@ mod sanitising;
 mod sharing;
 mod shutdown;
 mod subscriptions;
+mod superseding;
 mod tabs;
 mod tasks;
 mod tidy;

@@ -159,7 +159,11 @@ async fn after_the_time_for_it_a_snapshot_comes() {
 async fn a_position_that_is_not_one_is_refused_by_name() {
     let app = App::new();
     let mut consumer = TestConsumer::connect(&app.engine, Session::new("s1")).await;
-    consumer.send(&json!({"type": "subscribe", "id": "s", "resume": 7}));
-    let error = consumer.next().await;
-    assert_eq!(error["error"]["message"], "`resume` must be an object with `epoch` and `version`");
+    let named = |connection: Value| json!({"epoch": "e", "version": 1, "connection": connection});
+    for position in [json!(7), json!({"epoch": "e"}), named(json!(7)), named(json!({}))] {
+        consumer.send(&json!({"type": "subscribe", "id": "s", "resume": position}));
+        let error = consumer.next().await;
+        let words = "`resume` must be an object with `epoch`, `version` and perhaps `connection`, a text";
+        assert_eq!(error["error"]["message"], words);
+    }
 }
