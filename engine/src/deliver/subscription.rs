@@ -103,9 +103,10 @@ impl Subscription {
 
     /// Whether the tree now is not the one that was last sent, and that one is older than `before` if it matters.
     pub(crate) fn is_behind(&self, now: &Versioned, before: Option<u64>) -> bool {
-        !self.resuming && self.sent.as_ref().is_some_and(|sent| {
-            !Arc::ptr_eq(&sent.tree, &now.tree) && before.is_none_or(|version| sent.version < version)
-        })
+        !self.resuming
+            && self.sent.as_ref().is_some_and(|sent| {
+                !Arc::ptr_eq(&sent.tree, &now.tree) && before.is_none_or(|version| sent.version < version)
+            })
     }
 
     pub(crate) const fn held_until(&self) -> u64 {

@@ -31,7 +31,8 @@ pub(crate) fn hello(id: &str, name: &str, epoch: &str, connection: &str, session
         r#type: &'a str,
         provider: Provider<'a>,
     }
-    let provider = Provider { id, name, slop_version: SLOP_VERSION, capabilities: CAPABILITIES, epoch, connection, session };
+    let provider =
+        Provider { id, name, slop_version: SLOP_VERSION, capabilities: CAPABILITIES, epoch, connection, session };
     text(Hello { r#type: "hello", provider })
 }
 
