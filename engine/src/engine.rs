@@ -95,9 +95,10 @@ impl Engine {
     /// Registers a source under a path that may not be valid.
     ///
     /// # Errors
-    /// [`RegisterError::Path`] if a segment cannot be a node id (contract 2.5).
+    /// [`RegisterError::Path`] if a segment cannot be a node id (contract 2.5), [`RegisterError::OfTabs`] if it is
+    /// `ui/tab-N` or below it.
     pub fn try_register(&self, path: &str, mut source: Source) -> Result<(), RegisterError> {
-        let path = registrable(path)?;
+        let path = RegisterError::check(path)?;
         self.core.passes.runs.count(&path, &mut source);
         let before = self.core.passes.registry.write().insert(path.clone(), Arc::new(source));
         drop(before);
@@ -122,7 +123,7 @@ impl Engine {
     /// # Errors
     /// [`RegisterError`] if the path is not valid or no such session is open.
     pub fn register_for(&self, session: &str, path: &str, mut source: Source) -> Result<(), RegisterError> {
-        let path = registrable(path)?;
+        let path = RegisterError::check(path)?;
         self.core.passes.runs.count(&path, &mut source);
         self.set_own(session, &path, Some(Arc::new(source)))
     }
@@ -132,7 +133,7 @@ impl Engine {
     /// # Errors
     /// [`RegisterError`] if the path is not valid or no such session is open.
     pub fn unregister_for(&self, session: &str, path: &str) -> Result<(), RegisterError> {
-        let path = registrable(path)?;
+        let path = RegisterError::check(path)?;
         // The root is always there; hidden, it is bare.
         let instead = path.is_empty().then(|| Arc::new(Source::new(|_: &Session| crate::Descriptor::default())));
         self.set_own(session, &path, instead)
@@ -144,7 +145,7 @@ impl Engine {
     /// # Errors
     /// [`RegisterError`] if the path is not valid or no such session is open.
     pub fn restore_for(&self, session: &str, path: &str) -> Result<(), RegisterError> {
-        let path = registrable(path)?;
+        let path = RegisterError::check(path)?;
         let slot = self.core.table.get(session).ok_or(RegisterError::NoSession)?;
         slot.forget_own(&path);
         self.core.refresh_own(&slot, &path);
@@ -346,10 +347,6 @@ impl Engine {
 /// can take the place of server data or of another tab (contract 3.4).
 fn may_mount(mount: &str) -> bool {
     path::registrable(mount).is_ok_and(|mount| mount.is_empty() || path::covers("ui", &mount))
-}
-
-fn registrable(path: &str) -> Result<Text, RegisterError> {
-    path::registrable(path).map_err(|why| RegisterError::Path(path.to_owned(), why))
 }
 
 /// A connection that is counted before it exists; taken back if it comes to nothing.

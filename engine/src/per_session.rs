@@ -61,9 +61,9 @@ impl Instance {
     #[must_use]
     #[track_caller]
     pub fn register_source(mut self, path: &str, source: Source) -> Self {
-        match path::registrable(path) {
+        match RegisterError::check(path) {
             Ok(registered) => self.sources.push((registered, source)),
-            Err(why) => panic!("{}", RegisterError::Path(path.to_owned(), why)),
+            Err(why) => panic!("{why}"),
         }
         self
     }

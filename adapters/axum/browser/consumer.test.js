@@ -1,5 +1,6 @@
 // The module against a scripted server and a clock that stands still: `node --test`.
 import assert from "node:assert/strict";
+import { readFile } from "node:fs/promises";
 import { afterEach, beforeEach, test } from "node:test";
 
 import { ConsumerError, connect, patched } from "./consumer.js";
@@ -597,6 +598,36 @@ test("a consumer that was closed stays closed", async () => {
   pass(100_000);
   assert.deepEqual([sockets.length, timers.length, consumer.status], [1, 0, "ended"]);
   assert.deepEqual(heard, [["status", "ended"], ["end", { code: 1000, reason: "", why: "closed" }]]);
+});
+
+// ------------------------------------------------------------------------------------------------ the guide
+
+test("the example of the guide runs", async () => {
+  const guide = await readFile(new URL("../../../docs/guide/consumers.md", import.meta.url), "utf8");
+  const [, code] = guide.match(/```js\n(.*?)```/s);
+  globalThis.location = new URL("https://app.example/");
+  globalThis.WebSocket = FakeSocket;
+  const log = console.log;
+  const said = [];
+  console.log = (...words) => said.push(words);
+  try {
+    const here = code.replace("/slop/consumer.js", new URL("./consumer.js", import.meta.url));
+    const { archive } = await import(`data:text/javascript,${encodeURIComponent(here)}`);
+    const [socket] = sockets;
+    socket.greet();
+    assert.deepEqual(socket.take(), [{ type: "subscribe", id: "sub-1", path: "/inbox", depth: 2 }]);
+    socket.say({ type: "snapshot", id: "sub-1", version: 1, seq: 0, tree: TREE });
+    const archived = archive("a");
+    await new Promise((resolve) => setImmediate(resolve));
+    const [call] = socket.take();
+    assert.deepEqual([call.path, call.action], ["/inbox/a", "archive"]);
+    socket.say({ type: "result", id: call.id, status: "accepted", data: { path: "/tasks/t" } });
+    assert.equal(await archived, "/tasks/t");
+    assert.deepEqual(said, [["connection:", "open"], ["snapshot", 2]]);
+  } finally {
+    console.log = log;
+    delete globalThis.WebSocket;
+  }
 });
 
 // ------------------------------------------------------------------------------------------------ faults

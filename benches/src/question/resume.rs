@@ -17,10 +17,11 @@ use crate::workload::{Likeness, Workload};
 
 pub(crate) const PROSE: &str = "\
 Everybody is subscribed to the whole tree and loses the socket; then everybody's data changes, once or 20 times, each
-time with a refresh; then everybody comes back with the position of the copy. Every second loss is one that the engine
-has not noticed: the new connection names the old one and takes its place. Bytes are those of all messages from
-`hello` on until the copy is right again, on average, beside those of the snapshot that it would be otherwise. Time per
-session is from connect to the last of them, one after another. Every copy must go on, by one patch.";
+time with a refresh, and every second time together with something that all share; then everybody comes back with the
+position of the copy. Every second loss is one that the engine has not noticed: the new connection names the old one and
+takes its place. Bytes are those of all messages after `hello` until the copy is right again, on average, beside those
+of the snapshot that it would be otherwise. Time per session is from connect to the last of them, one after another.
+Every copy must go on, by one patch.";
 
 /// How many consumers have their mirrors checked.
 const RECORDED: u32 = 32;
@@ -81,8 +82,11 @@ pub(crate) async fn measure(cell: &Cell) -> Result<Row, Failure> {
         unnoticed.extend(connection);
         lost.push(consumer);
     }
-    for _ in 0..cell.gap.unwrap_or(1) {
+    for change in 1..=cell.gap.unwrap_or(1) {
         subject.change_everybody(cell).await;
+        if change % 2 == 0 {
+            subject.change_shared(cell).await;
+        }
     }
     let (mut bytes, mut resumed, mut patches) = (0, 0_u32, 0_u32);
     let mut consumers = Vec::with_capacity(lost.len());

@@ -167,3 +167,24 @@ async fn a_position_that_is_not_one_is_refused_by_name() {
         assert_eq!(error["error"]["message"], words);
     }
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn after_a_gap_in_which_almost_everything_changed_a_snapshot_follows() {
+    let mut config = Config::immediate();
+    config.rebase_bytes = 500;
+    let engine = Engine::builder("app", "App").config(config).build();
+    let content = crate::apps::Number::default();
+    let read = content.clone();
+    engine.register("list", move |_: &Session| {
+        let item = |n: i64| Item::new(format!("i{n}")).prop("text", format!("{} {}", read.get(), "x".repeat(40)));
+        Descriptor::collection().items((0..50).map(item))
+    });
+    let mut consumer = TestConsumer::connect(&engine, Session::new("s")).await;
+    consumer.subscribe("/").await;
+    content.set(1);
+    engine.refresh_now(Scope::all()).await;
+    consumer.reconnect().await;
+    let messages = consumer.settled().await;
+    assert_eq!((kinds(&messages), &messages[1]["seq"]), (vec!["resumed", "snapshot"], &json!(0)));
+    consumer.check_mirrors().await;
+}
