@@ -8,7 +8,6 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use crate::error::RegisterError;
 use crate::event::{Event, Observers};
 use crate::model::Text;
-use crate::model::path;
 use crate::model::session::Session;
 use crate::render::evaluate::panic_sentence;
 use crate::render::registry::{IntoDescriptor, Source};

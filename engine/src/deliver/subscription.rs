@@ -80,7 +80,17 @@ pub(crate) struct Subscription {
 
 impl Subscription {
     pub(crate) fn new(id: RequestId, view: ViewOptions) -> Self {
-        Self { id, view: view.shared(), seq: 0, sent: None, told: 0, held_until: 0, budget: None, resuming: false, silent: false }
+        Self {
+            id,
+            view: view.shared(),
+            seq: 0,
+            sent: None,
+            told: 0,
+            held_until: 0,
+            budget: None,
+            resuming: false,
+            silent: false,
+        }
     }
 
     /// A wish that goes on where another connection's ended: its copy shows what `kept` shows.
