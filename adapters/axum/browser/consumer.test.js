@@ -4,33 +4,17 @@ import { readFile } from "node:fs/promises";
 import { afterEach, beforeEach, test } from "node:test";
 
 import { ConsumerError, connect, patched } from "./consumer.js";
+import { ScriptedSocket } from "./scripted_socket.js";
 
 // ------------------------------------------------------------------------------------------------ the other side
 
 const real = { setTimeout, clearTimeout, random: Math.random, console: console.error };
 let sockets, timers, now, errors, page, heard;
 
-class FakeSocket {
-  readyState = 0;
-  sent = [];
-
+class FakeSocket extends ScriptedSocket {
   constructor(url) {
-    this.url = url;
+    super(url);
     sockets.push(this);
-  }
-
-  send(text) {
-    assert.equal(this.readyState, 1, "only an open socket is written to");
-    this.sent.push(JSON.parse(text));
-  }
-
-  close(code) {
-    this.readyState = 3;
-    this.closedWith = code;
-  }
-
-  say(message) {
-    this.onmessage?.({ data: JSON.stringify(message) });
   }
 
   greet(provider = {}) {
@@ -38,15 +22,6 @@ class FakeSocket {
     const [epoch, connection] = ["e1", `c${sockets.indexOf(this) + 1}`];
     const about = { id: "app", name: "App", slop_version: "0.1", capabilities: ["state", "resume"], epoch, connection };
     this.say({ type: "hello", provider: { ...about, ...provider } });
-  }
-
-  end(code = 1006, reason = "") {
-    this.readyState = 3;
-    this.onclose?.({ code, reason });
-  }
-
-  take() {
-    return this.sent.splice(0);
   }
 }
 

@@ -32,6 +32,7 @@ impl<T> Remembering<T> {
 }
 
 impl<T: ClientTransport> ClientTransport for Remembering<T> {
+    #[expect(clippy::disallowed_methods, reason = "the crate's transports are made of channels without a bound")]
     fn connect(&self) -> Connecting {
         let (connecting, memory) = (self.under.connect(), Arc::clone(&self.memory));
         Box::pin(async move {
