@@ -53,6 +53,13 @@ pub enum Event {
         /// The number of the new connection.
         connection: u64,
     },
+    /// A session lost more subscriptions than it remembers, so their consumers will get snapshots.
+    PositionsForgotten {
+        /// The session's id.
+        session: Text,
+        /// How many had to go.
+        subscriptions: usize,
+    },
     /// An upgrade or a connection was refused.
     Refused {
         /// The HTTP status.

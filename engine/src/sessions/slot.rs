@@ -403,11 +403,11 @@ impl Slot {
     }
 
     /// Remembers where the subscriptions of a connection that ended stood. The latest few are enough. Answers
-    /// whether somebody has to come back at that time and forget them, and whether older ones had to go.
-    pub(crate) fn keep(&self, kept: Vec<Kept>, max: usize, until_ms: u64) -> (bool, bool) {
+    /// whether somebody has to come back at that time and forget them, and how many older ones had to go.
+    pub(crate) fn keep(&self, kept: Vec<Kept>, max: usize, until_ms: u64) -> (bool, usize) {
         let mut state = self.state.lock();
         if state.closed || state.current.is_none() || kept.is_empty() {
-            return (false, false);
+            return (false, 0);
         }
         let rare = state.rare.get_or_insert_default();
         let first = rare.kept.is_empty();
@@ -416,7 +416,7 @@ impl Slot {
         let over = rare.kept.len().saturating_sub(max);
         let dropped: Vec<Kept> = rare.kept.drain(..over).collect();
         drop(state);
-        (first, !dropped.is_empty())
+        (first, dropped.len())
     }
 
     /// Takes where a consumer's copy stands, if it is still known.
