@@ -26,6 +26,7 @@ pub(crate) fn of(row: &Row) -> Vec<Goal> {
     match row.question.as_deref() {
         Some("memory") => memory(row),
         Some("refresh") => refresh(row),
+        Some("resume") => resume(row),
         Some("live") => live(row),
         _ => Vec::new(),
     }
@@ -68,6 +69,10 @@ fn refresh(row: &Row) -> Vec<Goal> {
 /// Only a pass over many is long enough to be in the way.
 fn goal_of_call(row: &Row) -> Option<Goal> {
     goal("p99 ms, a call while a pass runs", 50.0, row.call_p99_ms)
+}
+
+fn resume(row: &Row) -> Vec<Goal> {
+    goal("percent of a snapshot's bytes, resumed", 5.0, row.resume_percent).into_iter().collect()
 }
 
 fn live(row: &Row) -> Vec<Goal> {

@@ -28,6 +28,11 @@ impl Mirror {
                 self.seq = 0;
                 Ok(())
             }
+            Some("resumed") if message["version"] == self.version => {
+                self.seq = 0;
+                Ok(())
+            }
+            Some("resumed") => Err(format!("resumed from another version than {}", self.version)),
             Some("patch") => self.patch(&message),
             Some("error") => Err(format!("an error: {}", message["error"])),
             _ => Ok(()),

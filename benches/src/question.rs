@@ -6,6 +6,7 @@ pub(crate) mod live;
 mod memory;
 mod plan;
 mod refresh;
+mod resume;
 mod rounds;
 mod smoke;
 
@@ -25,6 +26,7 @@ pub(crate) enum Question {
     Memory,
     Refresh,
     Connect,
+    Resume,
     Live,
 }
 
@@ -34,6 +36,7 @@ impl Question {
             Self::Memory => "memory",
             Self::Refresh => "refresh",
             Self::Connect => "connect",
+            Self::Resume => "resume",
             Self::Live => "live",
         }
     }
@@ -44,6 +47,7 @@ impl Question {
             Self::Memory => memory::PROSE,
             Self::Refresh => refresh::PROSE,
             Self::Connect => connect::PROSE,
+            Self::Resume => resume::PROSE,
             Self::Live => live::PROSE,
         }
     }
@@ -56,6 +60,7 @@ impl Question {
             (Self::Refresh, false) => refresh::measure(cell).await,
             (Self::Refresh, true) => refresh::measure_peer(cell),
             (Self::Connect, _) => connect::measure(cell).await,
+            (Self::Resume, _) => resume::measure(cell).await,
             (Self::Live, _) => live::measure(cell).await,
         }
     }
@@ -70,6 +75,7 @@ impl Question {
             Self::Memory => memory::draw(rows),
             Self::Refresh => refresh::draw(rows),
             Self::Connect => connect::draw(rows),
+            Self::Resume => resume::draw(rows),
             Self::Live => live::draw(rows),
         }
     }
@@ -83,6 +89,7 @@ pub(crate) async fn answer(asked: Command) -> Result<bool, Failure> {
             ("refresh", asked.shown, planned(&asked, &refresh::cells(&asked, change)))
         }
         Command::Connect(asked) => ("connect", asked.shown, planned(&asked, &connect::cells(&asked))),
+        Command::Resume { asked, gap } => ("resume", asked.shown, planned(&asked, &resume::cells(&asked, gap))),
         Command::Live { asked, server } => {
             ("live", asked.shown, planned(&asked, &live::cells(&asked, server.as_deref())))
         }

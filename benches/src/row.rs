@@ -87,6 +87,14 @@ row! {
     private_p99_ms: f64,
     private_per_second: f64,
     snapshot_bytes: u64,
+    /// How many private changes everybody missed.
+    gap: u32,
+    /// What a consumer that comes back gets until its copy is right again, on average.
+    resume_bytes: f64,
+    /// The same as percent of its snapshot.
+    resume_percent: f64,
+    /// How many of a hundred went on from their copies.
+    resumed_percent: f64,
     peer_sessions: u32,
     peer_rss_bytes_per_active: f64,
     peer_heap_bytes_per_active: f64,
@@ -112,6 +120,7 @@ impl Row {
             workload: Some(cell.workload),
             likeness: Some(cell.likeness),
             change: cell.change,
+            gap: cell.gap,
             sessions: Some(cell.sessions),
             active: Some(cell.active),
             ..Self::default()

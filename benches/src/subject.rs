@@ -111,6 +111,12 @@ impl Subject {
         self.engine.refresh_now(Scope::all().paths([cell.workload.private_path()])).await;
     }
 
+    /// A change that all sessions show, its trees committed.
+    pub(crate) async fn change_shared(&self, cell: &Cell) {
+        self.population.change_shared();
+        self.engine.refresh_now(Scope::all().paths([cell.workload.shared_path()])).await;
+    }
+
     /// How many passes have ended.
     pub(crate) fn passes(&self) -> u64 {
         self.passes.load(Ordering::Relaxed)

@@ -39,6 +39,7 @@ const CONDITIONS: &[Column] = &[
     ("workload", |row| Some(row.workload?.name().to_owned())),
     ("likeness", |row| Some(row.likeness?.name().to_owned())),
     ("change", |row| Some(format!("{:?}", row.change?).to_lowercase())),
+    ("gap", |row| count(row.gap.map(u64::from))),
     ("sessions", |row| count(row.sessions.map(u64::from))),
     ("active", |row| Some(format!("{}%", row.active?))),
 ];
@@ -90,6 +91,14 @@ const CONNECT: &[Column] = &[
     ("snapshot", |row| count(row.snapshot_bytes)),
 ];
 
+const RESUME: &[Column] = &[
+    ("us/session", |row| fraction(row.us_per_session)),
+    ("snapshot", |row| count(row.snapshot_bytes)),
+    ("resume", |row| fraction(row.resume_bytes)),
+    ("of it", |row| row.resume_percent.map(|percent| format!("{percent:.2}%"))),
+    ("resumed", |row| row.resumed_percent.map(|percent| format!("{percent:.1}%"))),
+];
+
 const LIVE: &[Column] = &[
     ("connections", |row| count(row.connections.map(u64::from))),
     ("rss/conn", |row| bytes(row.rss_bytes_per_connection)),
@@ -111,6 +120,7 @@ pub(crate) fn of(question: Question, rows: &[Row]) -> String {
         Question::Memory => MEMORY,
         Question::Refresh => REFRESH,
         Question::Connect => CONNECT,
+        Question::Resume => RESUME,
         Question::Live => LIVE,
     };
     let mut columns: Vec<Vec<String>> = Vec::new();

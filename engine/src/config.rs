@@ -77,6 +77,9 @@ pub struct Config {
     /// How long a consumer that lost its socket may go on where it was, in ms. Default 60,000; 0 is never. Later it gets a
     /// snapshot.
     pub resume_ms: u64,
+    /// How many subscriptions of ended connections one session remembers, so that their consumers may go on. Default 16.
+    /// The oldest goes first; its consumer gets a snapshot.
+    pub max_resumable: usize,
     /// How long before its expiry a session's consumers are told `session.expiring`, in ms. Default 60,000.
     pub expiry_warning_ms: u64,
     /// How many revocations are remembered. Default 100,000. The one that was asked about least recently goes first.
@@ -162,6 +165,7 @@ impl Default for Config {
             idle_session_ms: 30 * 60_000,
             max_idle_trees: 10_000,
             resume_ms: 60_000,
+            max_resumable: 16,
             expiry_warning_ms: 60_000,
             max_revoked: 100_000,
             max_tabs: 16,

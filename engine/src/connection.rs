@@ -266,10 +266,7 @@ impl Drop for Connection {
             core.delivery.memo.clear();
         }
         core.connection_gone.notify(usize::MAX);
-        let (subscriptions, kept) = {
-            let mut outbox = link.outbox.lock();
-            (outbox.subscriptions(), outbox.keep())
-        };
+        let (subscriptions, kept) = link.outbox.lock().keep();
         core.subscriptions.give_back(subscriptions);
         core.keep(slot, kept);
         if slot.detach(link, core.now_ms()) {

@@ -19,6 +19,7 @@ use room::Total;
 use crate::busy::Busy;
 use crate::clock::wheel::Wheel;
 use crate::config::Config;
+use crate::deliver::connection_name::ConnectionNames;
 use crate::deliver::link::{Aborted, Link};
 use crate::deliver::subscription::{Delivery, Versioned};
 use crate::error::ActionError;
@@ -50,6 +51,8 @@ pub(crate) enum Timer {
     Wake(Weak<Link>),
     /// Time to see whether a peer lives and takes what it is given.
     Check(Weak<Link>),
+    /// A connection that was ended had time enough for it.
+    Drop(Weak<Link>),
     /// Whoever has been idle for longest may have to go.
     Idle(Idle),
     /// A session's authentication may have ended, or soon will.
@@ -67,6 +70,7 @@ pub(crate) struct Core {
     pub(crate) me: Weak<Self>,
     /// Tells the versions of this engine from those of another, or of an earlier one.
     pub(crate) epoch: String,
+    pub(crate) connection_names: ConnectionNames,
     pub(crate) id: Text,
     pub(crate) name: Text,
     pub(crate) config: Config,
@@ -202,6 +206,11 @@ impl Core {
             Timer::Check(link) => {
                 if let Some(link) = link.upgrade() {
                     self.check(&link);
+                }
+            }
+            Timer::Drop(link) => {
+                if let Some(link) = link.upgrade() {
+                    link.abort(Aborted::Ended);
                 }
             }
             Timer::Idle(what) => self.look_after_idle(what),

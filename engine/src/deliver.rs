@@ -2,6 +2,7 @@
 
 pub(crate) mod answer;
 pub(crate) mod calls;
+pub(crate) mod connection_name;
 mod fit;
 pub(crate) mod link;
 pub(crate) mod outbox;

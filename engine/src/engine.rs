@@ -15,14 +15,14 @@ use builder::EngineBuilder;
 use crate::config::Config;
 use crate::connection::Connection;
 use crate::core::{Core, Timer};
-use crate::deliver::link::{Link, Request};
+use crate::deliver::link::Link;
 use crate::deliver::outbox::Outbox;
-use crate::error::{ActionError, ConnectError, RegisterError};
+use crate::error::{ConnectError, RegisterError};
 use crate::event::Event;
 use crate::model::Text;
 use crate::model::path;
 use crate::model::session::Session;
-use crate::protocol::code::{close, error};
+use crate::protocol::code::close;
 use crate::protocol::{CAPABILITIES, encode};
 use crate::provider::{Discovery, Provider, Renewed, Role};
 use crate::receive::tab::TabPeer;
@@ -96,9 +96,10 @@ impl Engine {
     /// Registers a source under a path that may not be valid.
     ///
     /// # Errors
-    /// [`RegisterError::Path`] if a segment cannot be a node id (contract 2.5).
+    /// [`RegisterError::Path`] if a segment cannot be a node id (contract 2.5), [`RegisterError::OfTabs`] if it is
+    /// `ui/tab-N` or below it.
     pub fn try_register(&self, path: &str, mut source: Source) -> Result<(), RegisterError> {
-        let path = registrable(path)?;
+        let path = RegisterError::check(path)?;
         self.core.passes.runs.count(&path, &mut source);
         let before = self.core.passes.registry.write().insert(path.clone(), Arc::new(source));
         drop(before);
@@ -123,7 +124,7 @@ impl Engine {
     /// # Errors
     /// [`RegisterError`] if the path is not valid or no such session is open.
     pub fn register_for(&self, session: &str, path: &str, mut source: Source) -> Result<(), RegisterError> {
-        let path = registrable(path)?;
+        let path = RegisterError::check(path)?;
         self.core.passes.runs.count(&path, &mut source);
         self.set_own(session, &path, Some(Arc::new(source)))
     }
@@ -133,7 +134,7 @@ impl Engine {
     /// # Errors
     /// [`RegisterError`] if the path is not valid or no such session is open.
     pub fn unregister_for(&self, session: &str, path: &str) -> Result<(), RegisterError> {
-        let path = registrable(path)?;
+        let path = RegisterError::check(path)?;
         // The root is always there; hidden, it is bare.
         let instead = path.is_empty().then(|| Arc::new(Source::new(|_: &Session| crate::Descriptor::default())));
         self.set_own(session, &path, instead)
@@ -145,7 +146,7 @@ impl Engine {
     /// # Errors
     /// [`RegisterError`] if the path is not valid or no such session is open.
     pub fn restore_for(&self, session: &str, path: &str) -> Result<(), RegisterError> {
-        let path = registrable(path)?;
+        let path = RegisterError::check(path)?;
         let slot = self.core.table.get(session).ok_or(RegisterError::NoSession)?;
         slot.forget_own(&path);
         self.core.refresh_own(&slot, &path);
@@ -241,7 +242,7 @@ impl Engine {
         let number = core.next_number.fetch_add(1, Ordering::Relaxed);
         let (greeting, delay_ms) = match is_tab {
             true => (encode::TAB_CONNECT.to_owned(), 0),
-            false => (core.hello(&slot), core.config.hello_delay_ms),
+            false => (core.hello(&slot, number), core.config.hello_delay_ms),
         };
         let outbox = Outbox::new(greeting, delay_ms, core.config.max_outbox_bytes);
         let link = Arc::new(Link::new(number, is_tab, core.now_ms(), outbox));
@@ -325,15 +326,10 @@ impl Engine {
         let until_ms = core.now_ms().saturating_add(u64::try_from(deadline.as_millis()).unwrap_or(u64::MAX));
         let links = || core.table.all().iter().flat_map(|slot| slot.links()).collect::<Vec<_>>();
         self.wait_until(until_ms, || links().iter().all(|link| !link.has_calls())).await;
+        let words = "the provider is shutting down";
         for link in links() {
-            for (id, kind) in link.take_calls() {
-                let words = "the provider is shutting down";
-                link.reply(match kind {
-                    Request::Query => encode::error(Some(&id), error::INTERNAL, words),
-                    Request::Invoke => encode::result(&id, &Err(ActionError::internal(words))),
-                });
-            }
-            link.end(close::GOING_AWAY, "the provider is shutting down", "closing");
+            link.settle(words);
+            link.end(close::GOING_AWAY, words, "closing");
         }
         self.wait_until(until_ms.saturating_add(1000), || core.connections.load(Ordering::SeqCst) == 0).await;
     }
@@ -362,10 +358,6 @@ impl Engine {
 /// can take the place of server data or of another tab (contract 3.4).
 fn may_mount(mount: &str) -> bool {
     path::registrable(mount).is_ok_and(|mount| mount.is_empty() || path::covers("ui", &mount))
-}
-
-fn registrable(path: &str) -> Result<Text, RegisterError> {
-    path::registrable(path).map_err(|why| RegisterError::Path(path.to_owned(), why))
 }
 
 /// A connection that is counted before it exists; taken back if it comes to nothing.

@@ -131,6 +131,9 @@ mod guide {
     #[doc = include_str!("../../../docs/guide/tabs.md")]
     mod tabs {}
 
+    #[doc = include_str!("../../../docs/guide/consumers.md")]
+    mod consumers {}
+
     #[doc = include_str!("../../../docs/guide/choosing-a-mode.md")]
     mod choosing_a_mode {}
 

@@ -1,7 +1,7 @@
 //! Every question as it is without options, for both workloads, and the peer once for each of them.
 
 use super::plan::Planned;
-use super::{connect, live, memory, refresh};
+use super::{connect, live, memory, refresh, resume};
 use crate::cell::Cell;
 use crate::options::Asked;
 use crate::workload::{Likeness, Workload};
@@ -13,6 +13,7 @@ pub(super) fn plan() -> Vec<Planned> {
         cells.extend(memory::cells(&asked));
         cells.extend(refresh::cells(&asked, None));
         cells.extend(connect::cells(&asked));
+        cells.extend(resume::cells(&asked, None));
     }
     cells.extend(live::cells(&Asked::default(), None));
     let peer_sessions = |cell: &Cell| match (cell.workload, cell.likeness, cell.sessions, cell.active) {

@@ -77,8 +77,7 @@ async fn all_at_once(cell: &Cell, subject: &Subject, consumers: &mut [Consumer],
     for _ in 0..rounds(cell.sessions) {
         let (before, cpu_before, start) = (subject.work_so_far(), cpu_us(), Moment::now());
         if shared {
-            subject.population.change_shared();
-            subject.engine.refresh_now(Scope::all().paths([cell.workload.shared_path()])).await;
+            subject.change_shared(cell).await;
         } else {
             subject.change_everybody(cell).await;
         }

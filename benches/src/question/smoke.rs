@@ -1,7 +1,7 @@
 //! Small sizes of every question: what a machine without a person looks at after each change.
 
 use super::plan::{Planned, planned};
-use super::{connect, live, memory, refresh};
+use super::{connect, live, memory, refresh, resume};
 use crate::options::Asked;
 use crate::workload::{Likeness, Workload};
 
@@ -20,10 +20,12 @@ pub(super) fn plan() -> Vec<Planned> {
         plan.extend(planned(&inbox, &memory::cells(&inbox)));
         plan.extend(planned(&inbox, &refresh::cells(&inbox, None)));
         plan.extend(planned(&inbox, &connect::cells(&inbox)));
+        plan.extend(planned(&inbox, &resume::cells(&inbox, None)));
     }
     let mail = asked(Workload::Mail, Likeness::Distinct, 100);
     plan.extend(planned(&mail, &memory::cells(&mail)));
     plan.extend(planned(&mail, &refresh::cells(&mail, None)));
+    plan.extend(planned(&mail, &resume::cells(&mail, None)));
     let crowd = asked(Workload::Inbox, Likeness::One, 200);
     plan.extend(planned(&crowd, &live::cells(&crowd, None)));
     plan

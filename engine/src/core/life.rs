@@ -139,8 +139,13 @@ impl Core {
             return;
         }
         let until_ms = self.now_ms().saturating_add(self.config.resume_ms);
-        if slot.keep(kept, until_ms) {
+        let (first, forgotten) = slot.keep(kept, self.config.max_resumable, until_ms);
+        if first {
             self.wheel.at(until_ms, Timer::Kept(Arc::downgrade(slot)));
+        }
+        if forgotten > 0 {
+            let session = slot.context().id().clone();
+            self.observers.emit(|| Event::PositionsForgotten { session, subscriptions: forgotten });
         }
     }
 

@@ -9,7 +9,11 @@ use parking_lot::Mutex;
 use super::answer::Question;
 use super::calls::{Calls, Unbegun};
 use super::outbox::Outbox;
+use super::subscription::Kept;
 use crate::config::Config;
+use crate::error::ActionError;
+use crate::protocol::code::{close, error};
+use crate::protocol::encode;
 use crate::protocol::message::RequestId;
 
 /// The shared part of a connection. The session wakes it; its writer looks at the outbox; its reader adds answers.
@@ -43,6 +47,8 @@ pub(crate) enum Aborted {
     Silent = 1,
     /// It took nothing of what it was given.
     Slow,
+    /// It was ended, and had time enough to leave.
+    Ended,
 }
 
 /// What kind of request runs, and therefore how it is answered.
@@ -121,7 +127,7 @@ impl Link {
     }
 
     /// Takes all calls that run, to be answered in their place.
-    pub(crate) fn take_calls(&self) -> Vec<(RequestId, Request)> {
+    fn take_calls(&self) -> Vec<(RequestId, Request)> {
         self.calls.lock().take()
     }
 
@@ -132,6 +138,7 @@ impl Link {
     pub(crate) fn reason(&self) -> &'static str {
         match self.aborted.load(Ordering::SeqCst) {
             0 => self.outbox.lock().why(),
+            ended if ended == Aborted::Ended as u8 => self.outbox.lock().why(),
             silent if silent == Aborted::Silent as u8 => "silent",
             _ => "slow",
         }
@@ -151,6 +158,30 @@ impl Link {
     pub(crate) fn end(&self, code: u16, words: &'static str, why: &'static str) {
         self.outbox.lock().end(code, words, why);
         self.wake();
+    }
+
+    /// Another connection takes the place of this one: hands over where its subscriptions stand, and how many there
+    /// were, and ends with a last message for the peer, if it still listens.
+    pub(crate) fn hand_over(&self, notice: String, words: &'static str) -> (usize, Vec<Kept>) {
+        let mut outbox = self.outbox.lock();
+        let kept = outbox.keep();
+        if !outbox.is_ending() {
+            outbox.reply(notice);
+            outbox.end(close::REPLACED, words, "superseded");
+        }
+        drop(outbox);
+        self.wake();
+        kept
+    }
+
+    /// Answers whatever runs in its place, so that nobody waits for ever (contract T25).
+    pub(crate) fn settle(&self, words: &'static str) {
+        for (id, kind) in self.take_calls() {
+            self.reply(match kind {
+                Request::Query => encode::error(Some(&id), error::INTERNAL, words),
+                Request::Invoke => encode::result(&id, &Err(ActionError::internal(words))),
+            });
+        }
     }
 
     /// Queues an answer and wakes the writer. A peer that lets too many wait is closed.

@@ -18,6 +18,7 @@ use crate::config::Config;
 use crate::core::in_flight::InFlight;
 use crate::core::room::Total;
 use crate::core::{Authorize, Core, Timer};
+use crate::deliver::connection_name::ConnectionNames;
 use crate::deliver::subscription::Delivery;
 use crate::error::ActionError;
 use crate::event::{Event, Observers};
@@ -139,6 +140,7 @@ impl EngineBuilder {
         let core = Arc::new_cyclic(|me| Core {
             me: Weak::clone(me),
             epoch: epoch(),
+            connection_names: ConnectionNames::default(),
             id: self.id,
             name: self.name,
             table: Table::new(config.max_sessions, config.max_user_sessions),

@@ -45,7 +45,7 @@ fn dispatch(peer: &Peer, request: Request) {
     match request {
         // Before the greeting went out it is on its way anyway, and it must come once (contract 1.1).
         Request::Connect if !peer.link.outbox.lock().has_greeted() => {}
-        Request::Connect => peer.link.reply(peer.core.hello(&peer.slot)),
+        Request::Connect => peer.link.reply(peer.core.hello(&peer.slot, peer.link.number)),
         Request::Subscribe { id, view, position } => subscribe(peer, id, view, position.as_ref()),
         Request::Unsubscribe { id } => unsubscribe(peer, &id),
         Request::Query { id, view } => super::query::query(peer, id, view),
@@ -74,6 +74,11 @@ fn unsubscribe(peer: &Peer, id: &RequestId) {
 }
 
 fn subscribe(peer: &Peer, id: RequestId, view: ViewOptions, position: Option<&Position>) {
+    // A position by another engine's versions says nothing here.
+    let position = position.filter(|position| position.epoch == *peer.core.epoch);
+    if let Some(lost) = position.and_then(|position| position.connection.as_deref()) {
+        peer.supersede(lost);
+    }
     let mut outbox = peer.link.outbox.lock();
     // One under a known id takes that one's place.
     if !outbox.has_subscription(&id) {
@@ -85,20 +90,16 @@ fn subscribe(peer: &Peer, id: RequestId, view: ViewOptions, position: Option<&Po
         }
         outbox = peer.link.outbox.lock();
     }
-    let fits = match peer.kept(&view, position) {
-        Some(kept) => {
-            let resumed = encode::resumed(&id, position.map_or(0, |position| position.version));
-            outbox.resume(Subscription::resumed(id, kept), resumed)
-        }
-        None => {
-            outbox.subscribe(Subscription::new(id, view));
-            true
-        }
-    };
+    let kept = peer.kept(&view, position);
+    let resumes = kept.is_some();
+    match kept {
+        Some(kept) => outbox.resume(Subscription::resumed(id, kept)),
+        None => outbox.subscribe(Subscription::new(id, view)),
+    }
     drop(outbox);
-    if !fits {
-        peer.link.wake();
-        return;
+    if resumes {
+        let (session, connection) = (peer.slot.context().id().clone(), peer.link.number);
+        peer.core.observers.emit(|| Event::Resumed { session, connection });
     }
     peer.core.want_tree(&peer.slot);
     peer.link.wake();
@@ -114,14 +115,14 @@ impl Peer {
 
     /// Where a consumer's copy can go on, if that is still known.
     fn kept(&self, view: &ViewOptions, position: Option<&Position>) -> Option<Kept> {
-        let position = position.filter(|position| position.epoch == *self.core.epoch && !self.slot.is_outdated())?;
+        let position = position.filter(|_| !self.slot.is_outdated())?;
         self.slot.kept(view, position.version)
     }
 }
 
 impl Core {
     /// `hello`, with the fields of the session that the application lets out (contract 1.1).
-    pub(crate) fn hello(&self, slot: &Slot) -> String {
+    pub(crate) fn hello(&self, slot: &Slot, number: u64) -> String {
         let session = slot.session();
         let field = |name: &str| match name {
             "user" => session.user(),
@@ -131,7 +132,7 @@ impl Core {
         let told = self.hello_fields.iter().filter_map(|name| Some((name.to_string(), field(name)?.into())));
         let told: serde_json::Map<_, _> = told.collect();
         let told = (!told.is_empty()).then_some(serde_json::Value::Object(told));
-        encode::hello(&self.id, &self.name, &self.epoch, told.as_ref())
+        encode::hello(&self.id, &self.name, &self.epoch, &self.connection_names.of(number), told.as_ref())
     }
 
     pub(crate) fn limit_reached(&self, limit: &'static str, slot: &Slot) {

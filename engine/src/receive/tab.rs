@@ -98,8 +98,8 @@ impl TabPeer {
 
     fn refuse(&self, fault: TabFault) {
         match fault {
-            TabFault::TooLarge => {
-                self.core.limit_reached("max_tab_nodes, max_tab_depth or max_tab_bytes", &self.slot);
+            TabFault::Over(limit) => {
+                self.core.limit_reached(limit, &self.slot);
                 self.tab.link.end(close::POLICY, "the tab's tree is too large", "too_big");
             }
             TabFault::OutOfStep => {

@@ -142,9 +142,6 @@ enum Claims {
     Rendering,
 }
 
-/// How many subscriptions of ended connections a slot remembers.
-const KEPT: usize = 8;
-
 /// Told when a waiting pass has committed.
 #[derive(Debug, Default)]
 pub(crate) struct Done {
@@ -440,29 +437,28 @@ impl Slot {
         self.state.lock().links.len()
     }
 
-    /// Remembers where the subscriptions of a connection that ended stood. The latest few are enough. True if somebody has
-    /// to come back at that time and forget them.
-    pub(crate) fn keep(&self, kept: Vec<Kept>, until_ms: u64) -> bool {
+    /// Remembers where the subscriptions of a connection that ended stood. The latest few are enough. Answers
+    /// whether somebody has to come back at that time and forget them, and how many older ones had to go.
+    pub(crate) fn keep(&self, kept: Vec<Kept>, max: usize, until_ms: u64) -> (bool, usize) {
         let mut state = self.state.lock();
         if state.closed || state.current.is_none() || kept.is_empty() {
-            return false;
+            return (false, 0);
         }
         let rare = state.rare.get_or_insert_default();
         let first = rare.kept.is_empty();
         rare.kept.extend(kept);
         rare.kept_until_ms = until_ms;
-        let over = rare.kept.len().saturating_sub(KEPT);
+        let over = rare.kept.len().saturating_sub(max);
         let dropped: Vec<Kept> = rare.kept.drain(..over).collect();
         drop(state);
-        drop(dropped);
-        first
+        (first, dropped.len())
     }
 
     /// Takes where a consumer's copy stands, if it is still known.
     pub(crate) fn kept(&self, view: &ViewOptions, version: u64) -> Option<Kept> {
         let take = |rare: &mut Rare| {
             let at = rare.kept.iter().position(|kept| kept.serves(view, version))?;
-            Some(rare.kept.swap_remove(at))
+            Some(rare.kept.remove(at))
         };
         self.state.lock().edit_rare(take).flatten()
     }

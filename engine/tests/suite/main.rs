@@ -26,6 +26,7 @@ mod sharing;
 mod shutdown;
 mod spans;
 mod subscriptions;
+mod superseding;
 mod tabs;
 mod tasks;
 mod tidy;
