@@ -12,8 +12,10 @@ import os
 import signal
 import socket
 import subprocess
+import struct
 import sys
 import tempfile
+import threading
 import time
 from contextlib import ExitStack
 from pathlib import Path
@@ -102,6 +104,80 @@ class Server:
         self.process = None
 
 
+class Wire:
+    """What lies between a browser and a server. It can be cut, and it can go dead without a word to either side."""
+
+    def __init__(self, server: Server) -> None:
+        self.server = server
+        self.listener = socket.create_server(("127.0.0.1", 0))
+        self.address = "127.0.0.1:%d" % self.listener.getsockname()[1]
+        self.lines: list[Line] = []
+        threading.Thread(target=self.accept, daemon=True).start()
+
+    def accept(self) -> None:
+        host, port = self.server.address.split(":")
+        while True:
+            try:
+                near, _ = self.listener.accept()
+            except OSError:
+                return
+            try:
+                self.lines.append(Line(near, socket.create_connection((host, int(port)))))
+            except OSError:
+                reset(near)
+
+    def cut(self) -> None:
+        """Ends all connections there are; new ones are let through."""
+        for line in self.lines:
+            line.cut()
+        self.lines = []
+
+    def go_dead(self) -> None:
+        """All connections there are stay open, and nothing comes through any more; new ones are let through."""
+        for line in self.lines:
+            line.dead = True
+
+    def close(self) -> None:
+        self.listener.close()
+        self.cut()
+
+
+class Line:
+    """One connection through a wire."""
+
+    def __init__(self, near: socket.socket, far: socket.socket) -> None:
+        self.ends = [near, far]
+        self.dead = False
+        for source, sink in [(near, far), (far, near)]:
+            threading.Thread(target=self.pump, args=(source, sink), daemon=True).start()
+
+    def pump(self, source: socket.socket, sink: socket.socket) -> None:
+        try:
+            while data := source.recv(1 << 16):
+                if self.dead:
+                    return
+                sink.sendall(data)
+        except OSError:
+            pass
+        if not self.dead:
+            self.cut()
+
+    def cut(self) -> None:
+        for end in self.ends:
+            reset(end)
+
+
+def reset(end: socket.socket) -> None:
+    """Ends a connection at once, as a router does that forgot it."""
+    try:
+        end.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+        # Whoever waits in it is woken.
+        end.shutdown(socket.SHUT_RD)
+    except OSError:
+        pass
+    end.close()
+
+
 class Agent:
     """A consumer of the whole tree."""
 
@@ -120,9 +196,17 @@ class Agent:
 
     def ask(self, kind: str, **fields: Any) -> tuple[dict[str, Any], list[dict[str, Any]]]:
         """The answer, and the operations that came before it."""
+        return self.answer(self.send(kind, **fields))
+
+    def send(self, kind: str, **fields: Any) -> str:
+        """Asks, and answers by which name the answer will come."""
         self.last_id += 1
         name = f"{kind}-{self.last_id}"
         self.socket.send(json.dumps({"type": kind, "id": name, **fields}))
+        return name
+
+    def answer(self, name: str) -> tuple[dict[str, Any], list[dict[str, Any]]]:
+        """The answer of that name, and the operations that came before it."""
         ops: list[dict[str, Any]] = []
         while True:
             message = self.hear()
@@ -200,6 +284,11 @@ class Stage:
         self.stack.callback(server.kill)
         server.start()
         return server
+
+    def wire(self, server: Server) -> Wire:
+        wire = Wire(server)
+        self.stack.callback(wire.close)
+        return wire
 
     def browser(self, address: str) -> Browser:
         browser = Browser(self.arguments, self.folder(), address)

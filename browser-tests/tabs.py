@@ -1,7 +1,7 @@
 """Two tabs of the example `tabs` in a real headless Chromium, and an AI that looks at them and acts in them.
 
 What the AI sees of the pages must be what is in the pages, after everything that happens to them: its own actions, a
-person's, a tab that closes, a reload, a walk to another page and back, a server that dies.
+person's, a tab that closes, a reload, a walk to another page and back, a network that is lost, a server that dies.
 
     python tabs.py --server target/release/tabs
 """
@@ -44,7 +44,8 @@ def draft_of(tab: dict[str, Any]) -> str:
 
 def run(set_up: Stage) -> None:
     server = set_up.server()
-    browser = set_up.browser(server.address)
+    wire = set_up.wire(server)
+    browser = set_up.browser(wire.address)
     agent = Agent(server.address)
 
     def text(page: str, element: str) -> str:
@@ -114,6 +115,23 @@ def run(set_up: Stage) -> None:
     check(agent.routes() == {mount: "/compose"}, "the other tab stays")
     gone, _ = agent.invoke("/ui/tab-1/route", "navigate", to="/inbox")
     check(gone.get("error", {}).get("code") == "not_found", f"a closed tab answered {gone}")
+
+    say("a network that is lost takes the tab away, and brings it back as it is then")
+    wire.cut()
+    browser.to(two).find_element(By.ID, "draft").send_keys(" and Dave,")
+    until("the tab is back", lambda: [agent.draft(mount) for mount in agent.routes()] == ["Dear Carol, and Dave,"])
+    (mount,) = agent.routes()
+    agent.invoke(f"{mount}/compose/draft", "fill", text="Dear Carol,")
+    check(typed(two) == "Dear Carol,", "the page that came back must be the one that is called")
+
+    say("a call to a tab whose network is lost fails clearly")
+    wire.go_dead()
+    call = agent.send("invoke", path=f"{mount}/route", action="navigate", params={"to": "/inbox"})
+    agent.drain()
+    wire.cut()
+    lost, _ = agent.answer(call)
+    check(lost.get("error", {}).get("code") == "internal", f"the call was answered {lost}")
+    until("the tab is back", lambda: len(agent.routes()) == 1)
 
     say("a server that dies is found again, by the page that lived on")
     browser.check_faults()

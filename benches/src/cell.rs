@@ -23,6 +23,8 @@ pub(crate) struct Cell {
     /// How many of a hundred have a subscribed consumer.
     pub(crate) active: u32,
     pub(crate) change: Option<Change>,
+    /// How many changes happen while consumers of `resume` are away.
+    pub(crate) gap: Option<u32>,
     /// The server of `live`: a binary or a URL.
     pub(crate) server: Option<String>,
     /// Whether the peer is measured and not Grove.
@@ -51,8 +53,9 @@ impl Cell {
     pub(crate) fn title(&self) -> String {
         let who = if self.of_peer { "slop-ai " } else { "" };
         let change = self.change.map_or(String::new(), |change| format!(" {change:?}").to_lowercase());
+        let gap = self.gap.map_or(String::new(), |gap| format!(" after {gap}"));
         format!(
-            "{who}{}{change} {} {} {}@{}%",
+            "{who}{}{change}{gap} {} {} {}@{}%",
             self.question.name(),
             self.workload.name(),
             self.likeness.name(),

@@ -53,14 +53,18 @@ impl Consumer {
 
     /// Waits for a message of this type; takes what comes before it. Answers its bytes.
     pub(crate) async fn wait_for(&mut self, kind: &str) -> Result<u64, Failure> {
+        Ok(self.hear(kind).await?.len() as u64)
+    }
+
+    /// Waits for a message of this type; takes what comes before it. Answers its text.
+    pub(crate) async fn hear(&mut self, kind: &str) -> Result<String, Failure> {
         let start = format!(r#"{{"type":"{kind}""#);
         loop {
             match self.connection.next_frame().await {
                 Frame::Text(text) => {
-                    let (bytes, wanted) = (text.len() as u64, text.starts_with(&start));
-                    self.record(text);
-                    if wanted {
-                        return Ok(bytes);
+                    self.record(&text);
+                    if text.starts_with(&start) {
+                        return Ok(text);
                     }
                 }
                 Frame::Ping => {}
@@ -71,21 +75,32 @@ impl Consumer {
 
     /// Takes whatever is ready.
     pub(crate) fn take_ready(&mut self) -> Taken {
+        self.take_each(|_| {})
+    }
+
+    /// Takes whatever is ready, with a look at each message.
+    pub(crate) fn take_each(&mut self, mut look: impl FnMut(&str)) -> Taken {
         let mut taken = Taken::default();
         while let Some(frame) = self.connection.try_next_frame() {
             if let Frame::Text(text) = frame {
                 taken.frames += 1;
                 taken.bytes += text.len() as u64;
-                self.record(text);
+                look(&text);
+                self.record(&text);
             }
         }
         taken
     }
 
-    fn record(&mut self, text: String) {
+    fn record(&mut self, text: &str) {
         if let Some(tape) = &mut self.tape {
-            tape.push(text);
+            tape.push(text.to_owned());
         }
+    }
+
+    /// Loses the socket. The engine notices at once, or takes the connection that is handed back for alive.
+    pub(crate) fn lose(self, noticed: bool) -> (Lost, Option<Connection>) {
+        (Lost { tape: self.tape }, (!noticed).then_some(self.connection))
     }
 
     /// Bytes that the bench itself keeps here.
@@ -103,7 +118,7 @@ impl Consumer {
                     let mut answer: Value = serde_json::from_str(&text)?;
                     return Ok(answer["tree"].take());
                 }
-                Frame::Text(text) => self.record(text),
+                Frame::Text(text) => self.record(&text),
                 Frame::Ping => {}
                 Frame::Close { code, reason } => return Err(format!("closed: {code} {reason}").into()),
             }
@@ -157,6 +172,19 @@ pub(crate) async fn check_all(consumers: &mut [Consumer]) -> Result<Verdict, Fai
 /// The size of a tree.
 pub(crate) fn size_of_tree(tree: &Value) -> Size {
     Size { nodes: count_nodes(tree), json_bytes: tree.to_string().len() as u64 }
+}
+
+/// What a consumer keeps when its socket is lost.
+pub(crate) struct Lost {
+    tape: Option<Vec<String>>,
+}
+
+impl Lost {
+    /// Connects again.
+    pub(crate) fn come_back(self, engine: &Engine, session: &Session) -> Result<Consumer, Failure> {
+        let connection = engine.connect(session).map_err(|error| error.to_string())?;
+        Ok(Consumer { connection, tape: self.tape })
+    }
 }
 
 impl Taken {

@@ -26,6 +26,7 @@ pub(crate) fn of(row: &Row) -> Vec<Goal> {
     match row.question.as_deref() {
         Some("memory") => memory(row),
         Some("refresh") => refresh(row),
+        Some("resume") => resume(row),
         Some("live") => live(row),
         Some("slow") => slow(row),
         Some("churn") => churn(row),
@@ -63,7 +64,17 @@ fn refresh(row: &Row) -> Vec<Goal> {
         Some(Change::Shared) => goal("us, shared change", 2.0, row.us_per_session),
         Some(Change::Scoped) | None => None,
     };
-    goal.into_iter().collect()
+    let call = goal_of_call(row);
+    goal.into_iter().chain(call).collect()
+}
+
+/// Only a pass over many is long enough to be in the way.
+fn goal_of_call(row: &Row) -> Option<Goal> {
+    goal("p99 ms, a call while a pass runs", 50.0, row.call_p99_ms)
+}
+
+fn resume(row: &Row) -> Vec<Goal> {
+    goal("percent of a snapshot's bytes, resumed", 5.0, row.resume_percent).into_iter().collect()
 }
 
 fn live(row: &Row) -> Vec<Goal> {

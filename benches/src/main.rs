@@ -6,6 +6,7 @@
 //! memory    bytes per session: known, connected, subscribed, changed, and after everybody has left
 //! refresh   time per session from a change to the frame: private, shared, and one user among many
 //! connect   a storm of connections, each with its first snapshot
+//! resume    consumers that lost their sockets: bytes until their copies are right again
 //! live      real WebSocket consumers in this process, the server in its own
 //! slow      what readers that read nothing cost the others
 //! churn     what is left after consumers have come and gone

@@ -69,7 +69,7 @@ impl Mirror {
     }
 
     fn resume(&mut self, message: &Value) -> Result<(), String> {
-        if !self.lost || message["version"] != self.version || message["seq"] != 0 {
+        if message["version"] != self.version || message["seq"] != 0 {
             return Err(format!("resumed at {} and not at {}", message["version"], self.version));
         }
         (self.seq, self.lost) = (0, false);

@@ -30,6 +30,14 @@ pub(crate) enum Command {
     },
     /// A storm of connections, each with its first snapshot
     Connect(Asked),
+    /// Everybody's socket is lost, things change, everybody comes back
+    Resume {
+        #[command(flatten)]
+        asked: Asked,
+        /// How many private changes everybody misses; 1 and 20 if it is left out
+        #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=1_000))]
+        gap: Option<u32>,
+    },
     /// Real WebSocket consumers in this process, the server in its own
     Live {
         #[command(flatten)]

@@ -32,7 +32,8 @@ pub(crate) fn conditions(row: &Row) -> String {
 pub(crate) fn kind(row: &Row) -> String {
     let workload = row.workload.map_or("", |workload| workload.name().split('-').next().unwrap_or_default());
     let change = row.change.map_or(String::new(), |change| format!(" {change:?}").to_lowercase());
-    format!("{workload} {}{change}", row.likeness.map_or("", |likeness| likeness.name()))
+    let gap = row.gap.map_or(String::new(), |gap| format!(" after {gap}"));
+    format!("{workload} {}{change}{gap}", row.likeness.map_or("", |likeness| likeness.name()))
 }
 
 /// Bars that lie side by side, the first on top.

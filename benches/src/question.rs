@@ -7,6 +7,7 @@ pub(crate) mod live;
 mod memory;
 mod plan;
 mod refresh;
+mod resume;
 mod rounds;
 mod smoke;
 
@@ -27,6 +28,7 @@ pub(crate) enum Question {
     Memory,
     Refresh,
     Connect,
+    Resume,
     Live,
     Slow,
     Churn,
@@ -34,14 +36,15 @@ pub(crate) enum Question {
 
 impl Question {
     /// In the order in which answers are shown.
-    pub(crate) const EACH: [Self; 6] =
-        [Self::Memory, Self::Refresh, Self::Connect, Self::Live, Self::Slow, Self::Churn];
+    pub(crate) const EACH: [Self; 7] =
+        [Self::Memory, Self::Refresh, Self::Connect, Self::Resume, Self::Live, Self::Slow, Self::Churn];
 
     pub(crate) const fn name(self) -> &'static str {
         match self {
             Self::Memory => "memory",
             Self::Refresh => "refresh",
             Self::Connect => "connect",
+            Self::Resume => "resume",
             Self::Live => "live",
             Self::Slow => "slow",
             Self::Churn => "churn",
@@ -54,6 +57,7 @@ impl Question {
             Self::Memory => memory::PROSE,
             Self::Refresh => refresh::PROSE,
             Self::Connect => connect::PROSE,
+            Self::Resume => resume::PROSE,
             Self::Live => live::PROSE,
             Self::Slow => slow::PROSE,
             Self::Churn => churn::PROSE,
@@ -68,6 +72,7 @@ impl Question {
             (Self::Refresh, false) => refresh::measure(cell).await,
             (Self::Refresh, true) => refresh::measure_peer(cell),
             (Self::Connect, _) => connect::measure(cell).await,
+            (Self::Resume, _) => resume::measure(cell).await,
             (Self::Live, _) => live::measure(cell).await,
             (Self::Slow, _) => slow::measure(cell).await,
             (Self::Churn, _) => churn::measure(cell).await,
@@ -84,6 +89,7 @@ impl Question {
             Self::Memory => memory::draw(rows),
             Self::Refresh => refresh::draw(rows),
             Self::Connect => connect::draw(rows),
+            Self::Resume => resume::draw(rows),
             Self::Live => live::draw(rows),
             Self::Slow => slow::draw(rows),
             Self::Churn => churn::draw(rows),
@@ -99,6 +105,7 @@ pub(crate) async fn answer(asked: Command) -> Result<bool, Failure> {
             ("refresh", asked.shown, planned(&asked, &refresh::cells(&asked, change)))
         }
         Command::Connect(asked) => ("connect", asked.shown, planned(&asked, &connect::cells(&asked))),
+        Command::Resume { asked, gap } => ("resume", asked.shown, planned(&asked, &resume::cells(&asked, gap))),
         Command::Live { asked, server } => {
             ("live", asked.shown, planned(&asked, &live::cells(&asked, server.as_deref())))
         }

@@ -76,6 +76,10 @@ row! {
     deliver_us_per_session: f64,
     /// CPU time on all cores.
     cpu_us_per_session: f64,
+    /// Calls that were made while passes over everybody ran, and how long one took.
+    calls: u64,
+    call_p50_ms: f64,
+    call_p99_ms: f64,
     p50_ms: f64,
     p99_ms: f64,
     max_ms: f64,
@@ -83,6 +87,14 @@ row! {
     private_p99_ms: f64,
     private_per_second: f64,
     snapshot_bytes: u64,
+    /// How many private changes everybody missed.
+    gap: u32,
+    /// What a consumer that comes back gets until its copy is right again, on average.
+    resume_bytes: f64,
+    /// The same as percent of its snapshot.
+    resume_percent: f64,
+    /// How many of a hundred went on from their copies.
+    resumed_percent: f64,
     peer_sessions: u32,
     peer_rss_bytes_per_active: f64,
     peer_heap_bytes_per_active: f64,
@@ -123,6 +135,7 @@ impl Row {
             workload: Some(cell.workload),
             likeness: Some(cell.likeness),
             change: cell.change,
+            gap: cell.gap,
             sessions: Some(cell.sessions),
             active: Some(cell.active),
             ..Self::default()

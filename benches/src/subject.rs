@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
 
 use grove_engine::{Clock, Config, Engine, Event, Scope, Stats};
 
@@ -14,6 +15,9 @@ use crate::workload::population::Population;
 
 /// How long changes and first trees gather, in ms, where time is held still.
 pub(crate) const DEBOUNCE_MS: u64 = 50;
+
+/// How long nothing happens before bytes are counted, in seconds.
+const REST_S: u32 = 4;
 
 /// How many mirrors are checked when there are too many to check all.
 const CHECKED: u32 = 32;
@@ -92,10 +96,25 @@ impl Subject {
         Ok(bytes)
     }
 
+    /// Lets a few seconds pass in which nothing happens: what is kept only for a storm goes.
+    pub(crate) async fn rest(&self) {
+        for _ in 0..REST_S {
+            self.clock.advance(1_000);
+            // So that whatever is due then happens before the next second.
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+    }
+
     /// A private change in every session, its trees committed; nobody has taken a frame yet.
     pub(crate) async fn change_everybody(&self, cell: &Cell) {
         self.population.change_everybody();
         self.engine.refresh_now(Scope::all().paths([cell.workload.private_path()])).await;
+    }
+
+    /// A change that all sessions show, its trees committed.
+    pub(crate) async fn change_shared(&self, cell: &Cell) {
+        self.population.change_shared();
+        self.engine.refresh_now(Scope::all().paths([cell.workload.shared_path()])).await;
     }
 
     /// How many passes have ended.

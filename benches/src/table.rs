@@ -39,6 +39,7 @@ const CONDITIONS: &[Column] = &[
     ("workload", |row| Some(row.workload?.name().to_owned())),
     ("likeness", |row| Some(row.likeness?.name().to_owned())),
     ("change", |row| Some(format!("{:?}", row.change?).to_lowercase())),
+    ("gap", |row| count(row.gap.map(u64::from))),
     ("sessions", |row| count(row.sessions.map(u64::from))),
     ("active", |row| Some(format!("{}%", row.active?))),
 ];
@@ -66,6 +67,7 @@ const REFRESH: &[Column] = &[
     ("deliver", |row| fraction(row.deliver_us_per_session)),
     ("cpu us", |row| fraction(row.cpu_us_per_session)),
     ("p99 ms", |row| fraction(row.p99_ms)),
+    ("call p99 ms", |row| fraction(row.call_p99_ms)),
     ("evaluations", |row| count(row.evaluations)),
     ("commits", |row| count(row.commits)),
     ("diffs", |row| count(row.diffs)),
@@ -87,6 +89,14 @@ const CONNECT: &[Column] = &[
     ("evaluations", |row| count(row.evaluations)),
     ("encodes", |row| count(row.encodes)),
     ("snapshot", |row| count(row.snapshot_bytes)),
+];
+
+const RESUME: &[Column] = &[
+    ("us/session", |row| fraction(row.us_per_session)),
+    ("snapshot", |row| count(row.snapshot_bytes)),
+    ("resume", |row| fraction(row.resume_bytes)),
+    ("of it", |row| row.resume_percent.map(|percent| format!("{percent:.2}%"))),
+    ("resumed", |row| row.resumed_percent.map(|percent| format!("{percent:.1}%"))),
 ];
 
 const LIVE: &[Column] = &[
@@ -135,6 +145,7 @@ pub(crate) fn of(question: Question, rows: &[Row]) -> String {
         Question::Memory => MEMORY,
         Question::Refresh => REFRESH,
         Question::Connect => CONNECT,
+        Question::Resume => RESUME,
         Question::Live => LIVE,
         Question::Slow => SLOW,
         Question::Churn => CHURN,

@@ -80,6 +80,17 @@ impl Workload {
     }
 }
 
+impl Workload {
+    /// A call of an action that everybody's tree offers; it changes nothing.
+    pub(crate) fn call(self, number: u64) -> String {
+        let (path, action) = match self {
+            Self::Inbox => ("/todos/todo-1", "toggle"),
+            Self::Mail => ("/mail/t-1", "archive"),
+        };
+        format!(r#"{{"type":"invoke","id":"call-{number}","path":"{path}","action":"{action}"}}"#)
+    }
+}
+
 impl Likeness {
     pub(crate) const fn name(self) -> &'static str {
         match self {

@@ -29,14 +29,36 @@ pub struct Config {
     pub max_depth: u32,
     /// How many sessions may be open. Default 200,000. One more is refused.
     pub max_sessions: usize,
+    /// How many sessions of one user may be open. Default 256. For one more, the user's own session that has been without
+    /// a connection for longest is forgotten; if all have one, it is refused.
+    pub max_user_sessions: usize,
     /// How many connections there may be in all. Default 50,000. One more is refused.
     pub max_connections: usize,
     /// How many connections one session may have. Default 256. One more is refused.
     pub max_session_connections: usize,
+    /// How many connections one user may have. Default 1,024. One more is refused.
+    pub max_user_connections: usize,
     /// How many subscriptions one connection may have. Default 64. One more is answered with `busy`.
     pub max_subscriptions: usize,
-    /// How many calls of one connection may run at once. Default 64. One more is answered with `busy`.
+    /// How many subscriptions the connections of one session may have. Default 1,024. One more is answered with `busy`.
+    pub max_session_subscriptions: usize,
+    /// How many subscriptions the connections of one user may have. Default 4,096. One more is answered with `busy`.
+    pub max_user_subscriptions: usize,
+    /// How many subscriptions there may be in all. Default 200,000. One more is answered with `busy`.
+    pub max_total_subscriptions: usize,
+    /// How many calls of one connection may run at once, and queries that wait for something to be rendered or loaded.
+    /// Default 64. One more is answered with `busy`.
     pub max_calls: usize,
+    /// How many calls of one session may run at once. Default 256. One more is answered with `busy`. Calls of connections
+    /// that ended count as long as they run.
+    pub max_session_calls: usize,
+    /// How many calls of one user may run at once. Default 512. One more is answered with `busy`.
+    pub max_user_calls: usize,
+    /// How many calls may run at once in all. Default 10,000. One more is answered with `busy`.
+    pub max_total_calls: usize,
+    /// How many ids of invokes one connection's memory holds, so that a frame that is sent twice does not act twice.
+    /// Default 1,024, of 8 bytes each. The oldest goes first, and would run again.
+    pub max_call_ids: usize,
     /// How many bytes of answers may wait for one socket. Default 4 MiB. Over it the connection is closed (1013). Patches
     /// do not count: they are made when the socket has room.
     pub max_outbox_bytes: usize,
@@ -55,12 +77,19 @@ pub struct Config {
     /// How long a consumer that lost its socket may go on where it was, in ms. Default 60,000; 0 is never. Later it gets a
     /// snapshot.
     pub resume_ms: u64,
+    /// How many subscriptions of ended connections one session remembers, so that their consumers may go on. Default 16.
+    /// The oldest goes first; its consumer gets a snapshot.
+    pub max_resumable: usize,
     /// How long before its expiry a session's consumers are told `session.expiring`, in ms. Default 60,000.
     pub expiry_warning_ms: u64,
     /// How many revocations are remembered. Default 100,000. The one that was asked about least recently goes first.
     pub max_revoked: usize,
     /// How many browser tabs one session may have. Default 16. One more is refused.
     pub max_tabs: usize,
+    /// How many browser tabs one user may have. Default 64. One more is refused.
+    pub max_user_tabs: usize,
+    /// How many browser tabs there may be in all. Default 20,000. One more is refused.
+    pub max_total_tabs: usize,
     /// How many nodes a tab's tree may have. Default 2,000. A tab over it is closed (1008).
     pub max_tab_nodes: usize,
     /// How many levels a tab's tree may have. Default 16. A tab over it is closed (1008).
@@ -90,7 +119,7 @@ pub struct Config {
     /// stand.
     pub symbol_bytes: usize,
     /// How many encoded patches and snapshots of shared content are kept, in bytes. Default 4 MiB. The least recently
-    /// used goes first.
+    /// used goes first; whatever is not used for two seconds goes anyway.
     pub cache_bytes: usize,
 }
 
@@ -115,10 +144,19 @@ impl Default for Config {
             max_nodes: 10_000,
             max_depth: 64,
             max_sessions: 200_000,
+            max_user_sessions: 256,
             max_connections: 50_000,
             max_session_connections: 256,
+            max_user_connections: 1_024,
             max_subscriptions: 64,
+            max_session_subscriptions: 1_024,
+            max_user_subscriptions: 4_096,
+            max_total_subscriptions: 200_000,
             max_calls: 64,
+            max_session_calls: 256,
+            max_user_calls: 512,
+            max_total_calls: 10_000,
+            max_call_ids: 1_024,
             max_outbox_bytes: 4 << 20,
             authenticate_ms: 10_000,
             ping_ms: 20_000,
@@ -127,9 +165,12 @@ impl Default for Config {
             idle_session_ms: 30 * 60_000,
             max_idle_trees: 10_000,
             resume_ms: 60_000,
+            max_resumable: 16,
             expiry_warning_ms: 60_000,
             max_revoked: 100_000,
             max_tabs: 16,
+            max_user_tabs: 64,
+            max_total_tabs: 20_000,
             max_tab_nodes: 2_000,
             max_tab_depth: 16,
             max_tab_bytes: 256 << 10,

@@ -3,7 +3,7 @@
 use std::future::poll_fn;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
-use std::task::Poll;
+use std::task::{Context, Poll};
 use std::time::Duration;
 
 use governor::clock::Clock as GovernorClock;
@@ -24,6 +24,7 @@ use crate::protocol::message::RequestId;
 use crate::receive::dispatch::{Peer, TOO_MANY, receive};
 use crate::receive::tab::TabPeer;
 use crate::sessions::slot::Slot;
+use crate::span;
 
 /// A consumer over any transport: hand in what it sends, ask for what to send. Dropping it ends it.
 ///
@@ -143,28 +144,41 @@ impl Connection {
     /// Waits for the next thing to send. May be dropped and called again at any time: nothing is lost. One task at a time
     /// may wait.
     pub async fn next_frame(&self) -> Frame {
-        poll_fn(|context| {
-            self.peer.link.wait(context.waker());
-            self.try_next_frame().map_or(Poll::Pending, Poll::Ready)
-        })
-        .await
+        poll_fn(|context| self.poll_next_frame(context)).await
     }
 
-    /// The next thing to send, if there is one now.
+    /// The next thing to send; if there is none, the task is woken when that may have changed.
+    pub fn poll_next_frame(&self, context: &mut Context<'_>) -> Poll<Frame> {
+        // It waits before it looks, so that nothing is missed.
+        self.peer.link.wait(context.waker());
+        self.try_next_frame().map_or(Poll::Pending, Poll::Ready)
+    }
+
+    /// The next thing to send, if there is one now. To ask for it says that the socket has taken the one before.
     pub fn try_next_frame(&self) -> Option<Frame> {
+        self.peer.link.writing(None);
+        self.try_frame_behind()
+    }
+
+    /// The next thing to send together with the one before, if there is one now: whether the socket takes them is not known
+    /// yet.
+    pub fn try_frame_behind(&self) -> Option<Frame> {
         let Peer { core, slot, link } = &self.peer;
         let now_ms = core.now_ms();
-        link.writing(None);
         if link.take_ping() {
             link.writing(Some(now_ms));
             return Some(Frame::Ping);
         }
-        let next = {
+        let (next, refused) = {
             // The tree is read with the outbox locked: an answer that is in here cannot overtake what was committed
             // before it.
             let mut outbox = link.outbox.lock();
-            outbox.next(now_ms, slot.tree().as_ref(), &core.delivery)
+            let (tree, expires_at) = slot.shown(outbox.starts_with_a_view());
+            let tree = tree.filter(|_| !core.is_over(expires_at));
+            let before = outbox.subscriptions();
+            (outbox.next(now_ms, tree.as_ref(), &core.delivery), before - outbox.subscriptions())
         };
+        core.subscriptions.give_back(refused);
         match next {
             Next::Write(frame, wrote) => {
                 link.writing(Some(now_ms));
@@ -184,6 +198,7 @@ impl Connection {
 
     fn tell(&self, frame: &Frame, wrote: Wrote) {
         let Frame::Text(text) = frame else { return };
+        self.peer.core.watch_texts();
         let (bytes, connection) = (text.len(), self.peer.link.number);
         let session = || self.peer.slot.context().id().clone();
         match wrote {
@@ -209,9 +224,21 @@ impl Connection {
     pub async fn aborted(&self) {
         poll_fn(|context| {
             self.peer.link.wait(context.waker());
-            if self.peer.link.is_aborted() { Poll::Ready(()) } else { Poll::Pending }
+            if self.is_aborted() { Poll::Ready(()) } else { Poll::Pending }
         })
         .await;
+    }
+
+    /// Whether the peer is dead or takes nothing: then the socket is to be dropped at once.
+    #[must_use]
+    pub fn is_aborted(&self) -> bool {
+        self.peer.link.is_aborted()
+    }
+
+    /// The `tracing` span to serve this connection in: `connection`, at level debug, with session, user and number.
+    #[must_use]
+    pub fn span(&self) -> tracing::Span {
+        span::connection(&self.peer.slot, self.peer.link.number)
     }
 
     /// The number that events call this connection by.
@@ -248,7 +275,9 @@ impl Drop for Connection {
             core.delivery.memo.clear();
         }
         core.connection_gone.notify(usize::MAX);
-        core.keep(slot, link.outbox.lock().keep());
+        let (subscriptions, kept) = link.outbox.lock().keep();
+        core.subscriptions.give_back(subscriptions);
+        core.keep(slot, kept);
         if slot.detach(link, core.now_ms()) {
             core.watch_idle(slot);
         }

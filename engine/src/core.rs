@@ -1,8 +1,11 @@
 //! What every part of a running engine shares, and the one funnel through which every change of a tree goes.
 
+pub(crate) mod in_flight;
 mod life;
+mod renewal;
+pub(crate) mod room;
 
-use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize};
+use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, OnceLock, Weak};
 
 use event_listener::Event as Signal;
@@ -10,9 +13,13 @@ use serde_json::Value;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::task::AbortHandle;
 
+use in_flight::InFlight;
+use room::Total;
+
 use crate::busy::Busy;
 use crate::clock::wheel::Wheel;
 use crate::config::Config;
+use crate::deliver::connection_name::ConnectionNames;
 use crate::deliver::link::{Aborted, Link};
 use crate::deliver::subscription::{Delivery, Versioned};
 use crate::error::ActionError;
@@ -32,6 +39,9 @@ use crate::sessions::table::{Idle, Table};
 /// Asked before every call, beside the handler's own check.
 pub(crate) type Authorize = Box<dyn Fn(&Session, &str, &Action) -> Result<(), ActionError> + Send + Sync>;
 
+/// How long a text that is kept for others may go unused, in ms; at most twice as long.
+const TEXTS_MS: u64 = 1_000;
+
 /// What waits on the wheel.
 #[derive(Debug)]
 pub(crate) enum Timer {
@@ -41,12 +51,16 @@ pub(crate) enum Timer {
     Wake(Weak<Link>),
     /// Time to see whether a peer lives and takes what it is given.
     Check(Weak<Link>),
+    /// A connection that was ended had time enough for it.
+    Drop(Weak<Link>),
     /// Whoever has been idle for longest may have to go.
     Idle(Idle),
     /// A session's authentication may have ended, or soon will.
     Expiry(Weak<Slot>),
     /// Where a session's lost subscriptions stood is forgotten.
     Kept(Weak<Slot>),
+    /// Kept texts that nobody needed for a while go.
+    Texts,
     /// The node of an ended task goes.
     TaskGone(Box<(Weak<Slot>, Text)>),
 }
@@ -56,6 +70,7 @@ pub(crate) struct Core {
     pub(crate) me: Weak<Self>,
     /// Tells the versions of this engine from those of another, or of an earlier one.
     pub(crate) epoch: String,
+    pub(crate) connection_names: ConnectionNames,
     pub(crate) id: Text,
     pub(crate) name: Text,
     pub(crate) config: Config,
@@ -64,6 +79,8 @@ pub(crate) struct Core {
     pub(crate) passes: Arc<Passes>,
     pub(crate) schedule: Schedule,
     pub(crate) wheel: Arc<Wheel<Timer>>,
+    /// Whether the wheel will look at kept texts.
+    pub(crate) texts_watched: AtomicBool,
     /// By [`Idle`]: whether the wheel will look at who has been idle for longest.
     pub(crate) idle_watched: [AtomicBool; 2],
     /// How many handlers and loaders that may block still may run.
@@ -80,6 +97,9 @@ pub(crate) struct Core {
     pub(crate) busy: Arc<Busy>,
     pub(crate) closing: AtomicBool,
     pub(crate) connections: AtomicUsize,
+    pub(crate) subscriptions: Total,
+    pub(crate) tabs: Total,
+    pub(crate) in_flight: InFlight,
     /// Told when a connection ends.
     pub(crate) connection_gone: Signal,
     pub(crate) next_number: AtomicU64,
@@ -150,6 +170,14 @@ impl Core {
         slot.wait_for_tree().await
     }
 
+    /// The same, but none that earlier claims allowed.
+    pub(crate) async fn tree_of_now(&self, slot: &Arc<Slot>) -> Option<Versioned> {
+        if slot.is_outdated() {
+            self.refresh_slot(slot).await;
+        }
+        self.tree(slot).await
+    }
+
     fn arm(&self, when: When, kind: Kind) {
         match when {
             When::Now => self.start_pass(kind),
@@ -180,6 +208,11 @@ impl Core {
                     self.check(&link);
                 }
             }
+            Timer::Drop(link) => {
+                if let Some(link) = link.upgrade() {
+                    link.abort(Aborted::Ended);
+                }
+            }
             Timer::Idle(what) => self.look_after_idle(what),
             Timer::Expiry(slot) => {
                 if let Some(slot) = slot.upgrade()
@@ -193,11 +226,24 @@ impl Core {
                     self.wheel.at(at_ms, Timer::Kept(slot));
                 }
             }
+            Timer::Texts => {
+                self.texts_watched.store(false, Ordering::SeqCst);
+                if self.delivery.memo.forget_unused() {
+                    self.watch_texts();
+                }
+            }
             Timer::TaskGone(task) => {
                 if let Some(slot) = task.0.upgrade() {
                     self.forget_task(&slot, &task.1);
                 }
             }
+        }
+    }
+
+    /// Texts may have been kept: they are looked at in a while.
+    pub(crate) fn watch_texts(&self) {
+        if !self.texts_watched.load(Ordering::Relaxed) && !self.texts_watched.swap(true, Ordering::SeqCst) {
+            self.wheel.at(self.now_ms().saturating_add(TEXTS_MS), Timer::Texts);
         }
     }
 

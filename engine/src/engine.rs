@@ -22,11 +22,12 @@ use crate::model::path;
 use crate::model::session::Session;
 use crate::protocol::code::close;
 use crate::protocol::{CAPABILITIES, encode};
-use crate::provider::{Discovery, Provider, Role};
+use crate::provider::{Discovery, Provider, Renewed, Role};
 use crate::receive::tab::TabPeer;
 use crate::refresh::scope::Scope;
 use crate::render::registry::{IntoDescriptor, Source};
 use crate::sessions::revoked::Revocation;
+use crate::sessions::slot::Slot;
 use crate::stats::Stats;
 
 /// One provider for many users: sources and actions are registered once, each session sees its own tree.
@@ -93,9 +94,10 @@ impl Engine {
     /// Registers a source under a path that may not be valid.
     ///
     /// # Errors
-    /// [`RegisterError::Path`] if a segment cannot be a node id (contract 2.5).
+    /// [`RegisterError::Path`] if a segment cannot be a node id (contract 2.5), [`RegisterError::OfTabs`] if it is
+    /// `ui/tab-N` or below it.
     pub fn try_register(&self, path: &str, mut source: Source) -> Result<(), RegisterError> {
-        let path = registrable(path)?;
+        let path = RegisterError::check(path)?;
         self.core.passes.runs.count(&path, &mut source);
         let before = self.core.passes.registry.write().insert(path.clone(), Arc::new(source));
         drop(before);
@@ -120,7 +122,7 @@ impl Engine {
     /// # Errors
     /// [`RegisterError`] if the path is not valid or no such session is open.
     pub fn register_for(&self, session: &str, path: &str, mut source: Source) -> Result<(), RegisterError> {
-        let path = registrable(path)?;
+        let path = RegisterError::check(path)?;
         self.core.passes.runs.count(&path, &mut source);
         self.set_own(session, &path, Some(Arc::new(source)))
     }
@@ -130,7 +132,7 @@ impl Engine {
     /// # Errors
     /// [`RegisterError`] if the path is not valid or no such session is open.
     pub fn unregister_for(&self, session: &str, path: &str) -> Result<(), RegisterError> {
-        let path = registrable(path)?;
+        let path = RegisterError::check(path)?;
         // The root is always there; hidden, it is bare.
         let instead = path.is_empty().then(|| Arc::new(Source::new(|_: &Session| crate::Descriptor::default())));
         self.set_own(session, &path, instead)
@@ -142,7 +144,7 @@ impl Engine {
     /// # Errors
     /// [`RegisterError`] if the path is not valid or no such session is open.
     pub fn restore_for(&self, session: &str, path: &str) -> Result<(), RegisterError> {
-        let path = registrable(path)?;
+        let path = RegisterError::check(path)?;
         let slot = self.core.table.get(session).ok_or(RegisterError::NoSession)?;
         slot.forget_own(&path);
         self.core.refresh_own(&slot, &path);
@@ -235,14 +237,10 @@ impl Engine {
             return Err(ConnectError::Full("connections"));
         }
         let slot = core.open(session)?;
-        if slot.links().len() >= core.config.max_session_connections {
-            core.limit_reached("max_session_connections", &slot);
-            return Err(ConnectError::Full("connections of one session"));
-        }
         let number = core.next_number.fetch_add(1, Ordering::Relaxed);
         let (greeting, delay_ms) = match is_tab {
             true => (encode::TAB_CONNECT.to_owned(), 0),
-            false => (core.hello(&slot), core.config.hello_delay_ms),
+            false => (core.hello(&slot, number), core.config.hello_delay_ms),
         };
         let outbox = Outbox::new(greeting, delay_ms, core.config.max_outbox_bytes);
         let link = Arc::new(Link::new(number, is_tab, core.now_ms(), outbox));
@@ -251,21 +249,35 @@ impl Engine {
             drop(counted);
             return self.bind(session, is_tab);
         }
-        let tab = if is_tab { TabPeer::open(core, &slot, Arc::clone(&link)) } else { None };
-        if is_tab && tab.is_none() {
-            slot.detach(&link, core.now_ms());
-            core.limit_reached("max_tabs", &slot);
-            return Err(ConnectError::Full("tabs of one session"));
-        }
-        if core.closing.load(Ordering::SeqCst) {
-            slot.detach(&link, core.now_ms());
-            return Err(ConnectError::Closing);
-        }
+        let tab = self.admit(&slot, &link).inspect_err(|_| {
+            // Whoever looked meanwhile saw a session that is not idle.
+            if slot.detach(&link, core.now_ms()) {
+                core.watch_idle(&slot);
+            }
+        })?;
         core.pin(&slot);
+        if let Some(warning) = core.expiry_warning(session.context()).filter(|_| !is_tab) {
+            link.reply(warning);
+        }
         core.wheel.at(core.now_ms().saturating_add(core.config.ping_ms), Timer::Check(Arc::downgrade(&link)));
         core.observers.emit(|| Event::Connected { session: slot.context().id().clone(), connection: number });
         counted.keep();
         Ok(Connection::new(Arc::clone(core), slot, link, tab))
+    }
+
+    /// Whether a connection may stay that was just added to its session. A tab gets its place.
+    fn admit(&self, slot: &Arc<Slot>, link: &Arc<Link>) -> Result<Option<TabPeer>, ConnectError> {
+        let core = &self.core;
+        let tab = || link.is_tab.then(|| TabPeer::open(core, slot, link)).transpose();
+        let tab = core.room_for_connection(slot).and_then(|()| tab()).map_err(|full| {
+            core.limit_reached(full.limit, slot);
+            ConnectError::Full(full.words)
+        })?;
+        if core.closing.load(Ordering::SeqCst) {
+            tab.iter().for_each(TabPeer::close);
+            return Err(ConnectError::Closing);
+        }
+        Ok(tab)
     }
 
     /// How much there is of everything now.
@@ -315,10 +327,6 @@ fn may_mount(mount: &str) -> bool {
     path::registrable(mount).is_ok_and(|mount| mount.is_empty() || path::covers("ui", &mount))
 }
 
-fn registrable(path: &str) -> Result<Text, RegisterError> {
-    path::registrable(path).map_err(|why| RegisterError::Path(path.to_owned(), why))
-}
-
 /// A connection that is counted before it exists; taken back if it comes to nothing.
 struct Counted<'a> {
     core: &'a Core,
@@ -350,6 +358,11 @@ impl Provider for Engine {
             Role::Tab { mount } if may_mount(&mount) => self.connect_tab(&session),
             Role::Tab { .. } => Err(ConnectError::Invalid("a tab may only be mounted under `ui`".to_owned())),
         }
+    }
+
+    fn renew(&self, session: Session) -> Result<Option<Renewed>, ConnectError> {
+        let renewed = self.core.renew(&session)?;
+        Ok(renewed.then(|| Renewed { expires_in: self.core.time_left(session.context()) }))
     }
 
     fn config(&self) -> &Config {

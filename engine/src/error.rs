@@ -4,6 +4,7 @@ use std::fmt;
 
 use crate::model::Text;
 use crate::model::id::IdError;
+use crate::model::path;
 
 /// Why a handler did not do what it was asked; goes to the consumer as the result's error.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -102,14 +103,25 @@ impl std::error::Error for ConnectError {}
 pub enum RegisterError {
     /// The path holds a segment that cannot be a node id.
     Path(String, IdError),
+    /// The path is one of those under which browser tabs stand.
+    OfTabs(String),
     /// No session with that id is open.
     NoSession,
+}
+
+impl RegisterError {
+    /// The normal spelling of a path under which an application may register.
+    pub(crate) fn check(path: &str) -> Result<Text, Self> {
+        let normal = path::registrable(path).map_err(|why| Self::Path(path.to_owned(), why))?;
+        if path::is_of_a_tab(&normal) { Err(Self::OfTabs(path.to_owned())) } else { Ok(normal) }
+    }
 }
 
 impl fmt::Display for RegisterError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Path(path, why) => write!(f, "cannot register `{path}`: {why}"),
+            Self::OfTabs(path) => write!(f, "cannot register `{path}`: `ui/tab-N` is where browser tabs stand"),
             Self::NoSession => f.write_str("no session with that id is open"),
         }
     }

@@ -52,10 +52,24 @@ pub enum Event {
         session: Text,
         /// The connection's number.
         connection: u64,
-        /// `gone`, `closing`, `slow`, `silent`, `abuse`, `revoked`, `expired` or `too_big`.
+        /// `gone`, `closing`, `slow`, `silent`, `abuse`, `revoked`, `expired`, `too_big` or `superseded`.
         reason: &'static str,
     },
-    /// An upgrade or a connection was refused.
+    /// A subscription goes on from its consumer's copy instead of a snapshot.
+    Resumed {
+        /// The session's id.
+        session: Text,
+        /// The number of the new connection.
+        connection: u64,
+    },
+    /// A session lost more subscriptions than it remembers, so their consumers will get snapshots.
+    PositionsForgotten {
+        /// The session's id.
+        session: Text,
+        /// How many had to go.
+        subscriptions: usize,
+    },
+    /// An upgrade, a renewal or a connection was refused.
     Refused {
         /// The HTTP status.
         status: u16,

@@ -73,6 +73,8 @@ mod deliver;
 
 pub mod sessions;
 
+mod span;
+
 pub mod refresh;
 
 mod core;
@@ -106,7 +108,7 @@ pub use model::session::Session;
 pub use model::value::Value;
 pub use per_session::Instance;
 pub use protocol::{CAPABILITIES, SLOP_VERSION};
-pub use provider::{Discovery, Provider, Role};
+pub use provider::{Discovery, Provider, Renewed, Role};
 pub use refresh::scope::Scope;
 pub use render::action::{Action, IntoOutcome, Invocation, Outcome};
 pub use render::descriptor::{Descriptor, Item};

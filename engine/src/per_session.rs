@@ -8,7 +8,6 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use crate::error::RegisterError;
 use crate::event::{Event, Observers};
 use crate::model::Text;
-use crate::model::path;
 use crate::model::session::Session;
 use crate::render::evaluate::panic_sentence;
 use crate::render::registry::{IntoDescriptor, Source};
@@ -61,9 +60,9 @@ impl Instance {
     #[must_use]
     #[track_caller]
     pub fn register_source(mut self, path: &str, source: Source) -> Self {
-        match path::registrable(path) {
+        match RegisterError::check(path) {
             Ok(registered) => self.sources.push((registered, source)),
-            Err(why) => panic!("{}", RegisterError::Path(path.to_owned(), why)),
+            Err(why) => panic!("{why}"),
         }
         self
     }

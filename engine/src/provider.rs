@@ -1,6 +1,7 @@
 //! What an adapter serves, whichever way sessions are kept apart.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use crate::config::Config;
 use crate::connection::Connection;
@@ -31,6 +32,13 @@ pub enum Role {
     },
 }
 
+/// What a renewal leads to.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Renewed {
+    /// How long the authentication holds from now on; `None` is for good.
+    pub expires_in: Option<Duration>,
+}
+
 /// A provider as adapters see it.
 pub trait Provider: Send + Sync + 'static {
     /// What discovery says.
@@ -41,6 +49,14 @@ pub trait Provider: Send + Sync + 'static {
     /// # Errors
     /// See [`ConnectError`].
     fn connect(&self, session: Session, role: Role) -> Result<Connection, ConnectError>;
+
+    /// Takes over what a new credential says of an open session, its claims and its expiry, while its connections stay.
+    /// `None` if no session with its id is open, or if that is another user's or project's: who was anonymous may have
+    /// logged in, but nobody becomes somebody else.
+    ///
+    /// # Errors
+    /// See [`ConnectError`].
+    fn renew(&self, session: Session) -> Result<Option<Renewed>, ConnectError>;
 
     /// The bounds that an adapter has to keep.
     fn config(&self) -> &Config;
@@ -59,6 +75,10 @@ impl<P: Provider + ?Sized> Provider for Arc<P> {
 
     fn connect(&self, session: Session, role: Role) -> Result<Connection, ConnectError> {
         (**self).connect(session, role)
+    }
+
+    fn renew(&self, session: Session) -> Result<Option<Renewed>, ConnectError> {
+        (**self).renew(session)
     }
 
     fn config(&self) -> &Config {

@@ -3,6 +3,7 @@
 import assert from "node:assert/strict";
 import { afterEach, beforeEach, test } from "node:test";
 
+import { ScriptedSocket } from "./scripted_socket.js";
 import { publish } from "./tab.js";
 
 // ------------------------------------------------------------------------------------------------ the other side
@@ -10,41 +11,15 @@ import { publish } from "./tab.js";
 const real = { setTimeout, clearTimeout, console: console.error };
 let sockets, timers, errors, page;
 
-class FakeSocket {
-  readyState = 0;
-  sent = [];
-
+class FakeSocket extends ScriptedSocket {
   constructor(url) {
-    this.url = url;
+    super(url);
     sockets.push(this);
-  }
-
-  send(text) {
-    assert.equal(this.readyState, 1, "only an open socket is written to");
-    this.sent.push(JSON.parse(text));
-  }
-
-  close(code) {
-    this.readyState = 3;
-    this.closedWith = code;
   }
 
   open() {
     this.readyState = 1;
     this.onopen?.({});
-  }
-
-  say(message) {
-    this.onmessage?.({ data: JSON.stringify(message) });
-  }
-
-  end(code = 1006, reason = "") {
-    this.readyState = 3;
-    this.onclose?.({ code, reason });
-  }
-
-  take() {
-    return this.sent.splice(0);
   }
 }
 

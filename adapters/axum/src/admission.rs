@@ -10,6 +10,7 @@ use axum::response::{IntoResponse, Response};
 use grove_engine::{Connection, Role};
 use hyper::upgrade::OnUpgrade;
 use tokio_tungstenite::tungstenite::handshake::server::create_response_with_body;
+use tracing::Instrument;
 
 use crate::authenticate;
 use crate::refusal::Refusal;
@@ -34,6 +35,19 @@ pub(crate) async fn upgrade(State(slop): State<Arc<Slop>>, request: Request) -> 
 /// The checks. Only when all have passed does a [`Connection`] exist.
 async fn admit(slop: &Slop, mut request: Request) -> Result<(Handshake, Connection), Refusal> {
     let handshake = Handshake::of(&mut request)?;
+    let asked = receive(slop, request).await?;
+    let role = role(&asked);
+    let session = authenticate::run(&*slop.authenticator, asked, slop.authenticate_timeout).await?;
+    let connection = slop.provider.connect(session, role)?;
+    Ok((handshake, connection))
+}
+
+/// The request as an authenticator sees it, if it may be asked about it.
+///
+/// # Errors
+///
+/// 503 while shutting down, 403 for a page of a foreign origin.
+pub(crate) async fn receive(slop: &Slop, mut request: Request) -> Result<UpgradeRequest, Refusal> {
     if slop.provider.is_closing() {
         return Err(Refusal::unavailable().because("the provider is shutting down"));
     }
@@ -41,11 +55,7 @@ async fn admit(slop: &Slop, mut request: Request) -> Result<(Handshake, Connecti
     let asked = UpgradeRequest::new(request.into_parts().0, peer);
     let address = slop.public_address(&asked.headers, &asked.uri);
     slop.origins.check(&asked.headers, address.as_ref())?;
-
-    let role = role(&asked);
-    let session = authenticate::run(&*slop.authenticator, asked, slop.authenticate_timeout).await?;
-    let connection = slop.provider.connect(session, role)?;
-    Ok((handshake, connection))
+    Ok(asked)
 }
 
 /// What the URL asks to be: `?slop_role=provider&mount=ui` is a browser tab, all else consumes.
@@ -74,13 +84,18 @@ impl Handshake {
 
     /// The 101. The connection is served by one task of its own; if the peer is gone by then, it just ends.
     fn accept(self, connection: Connection) -> Response {
-        let max_message_bytes = connection.max_message_bytes();
+        let (max_message_bytes, span) = (connection.max_message_bytes(), connection.span());
         let Self { switching, upgrade } = self;
-        tokio::spawn(async move {
+        let served = async move {
             if let Ok(upgraded) = upgrade.await {
                 socket::serve(socket::open(upgraded, max_message_bytes).await, connection).await;
             }
-        });
+        };
+        // A span that nobody listens to would be memory of every connection.
+        match span.is_disabled() {
+            true => tokio::spawn(served),
+            false => tokio::spawn(served.instrument(span)),
+        };
         switching
     }
 }

@@ -1,38 +1,49 @@
-//! The module by which a page becomes a tab (wire contract 3). It is a file of this crate, `browser/tab.js`, so that
-//! the page and the server that it talks to are always of one version.
+//! The modules by which a page becomes a tab (wire contract 3) or a consumer. They are files of this crate, below
+//! `browser/`, so that the page and the server that it talks to are always of one version.
 
 use std::hash::{DefaultHasher, Hash, Hasher};
-use std::sync::LazyLock;
+use std::sync::Arc;
 
+use axum::Router;
 use axum::http::header::{CACHE_CONTROL, CONTENT_TYPE, ETAG, IF_NONE_MATCH};
 use axum::http::{HeaderMap, StatusCode};
 use axum::response::{IntoResponse, Response};
+use axum::routing::get;
 
-const MODULE: &str = include_str!("../browser/tab.js");
+const MODULES: [(&str, &str); 2] =
+    [("tab.js", include_str!("../browser/tab.js")), ("consumer.js", include_str!("../browser/consumer.js"))];
 
-static TAG: LazyLock<String> = LazyLock::new(|| {
-    let mut hasher = DefaultHasher::new();
-    MODULE.hash(&mut hasher);
-    format!("\"{:016x}\"", hasher.finish())
-});
-
-/// Where the module is when the endpoint is at `path`.
-pub(crate) fn path(path: &str) -> String {
-    format!("{}/tab.js", path.trim_end_matches('/'))
+/// Routes to the modules, below the endpoint at `path`: the same for everybody.
+pub(crate) fn modules<S>(path: &str) -> Router<S>
+where
+    S: Clone + Send + Sync + 'static,
+{
+    let below = path.trim_end_matches('/');
+    MODULES.into_iter().fold(Router::new(), |routes, (name, text)| {
+        let tag: Arc<str> = tag(text).into();
+        let module = move |headers: HeaderMap| async move { module(text, &tag, &headers) };
+        routes.route(&format!("{below}/{name}"), get(module))
+    })
 }
 
-/// Answers `GET /slop/tab.js`: the same for everybody. Browsers may keep it but have to ask whether it is still the
-/// one, so that a deployment is seen at once.
-pub(crate) async fn module(headers: HeaderMap) -> Response {
-    let about = [(ETAG, TAG.as_str()), (CACHE_CONTROL, "public, no-cache")];
-    if is_known(&headers) {
+fn tag(text: &str) -> String {
+    let mut hasher = DefaultHasher::new();
+    text.hash(&mut hasher);
+    format!("\"{:016x}\"", hasher.finish())
+}
+
+/// Answers `GET /slop/tab.js` and its like. Browsers may keep it but have to ask whether it is still the one, so that a
+/// deployment is seen at once.
+fn module(text: &'static str, tag: &str, headers: &HeaderMap) -> Response {
+    let about = [(ETAG, tag), (CACHE_CONTROL, "public, no-cache")];
+    if is_known(tag, headers) {
         return (StatusCode::NOT_MODIFIED, about).into_response();
     }
-    (about, [(CONTENT_TYPE, "text/javascript; charset=utf-8")], MODULE).into_response()
+    (about, [(CONTENT_TYPE, "text/javascript; charset=utf-8")], text).into_response()
 }
 
-fn is_known(headers: &HeaderMap) -> bool {
+fn is_known(tag: &str, headers: &HeaderMap) -> bool {
     let lists = headers.get_all(IF_NONE_MATCH).iter().filter_map(|list| list.to_str().ok());
     let mut tags = lists.flat_map(|list| list.split(',')).map(str::trim);
-    tags.any(|tag| tag == "*" || tag.trim_start_matches("W/") == TAG.as_str())
+    tags.any(|known| known == "*" || known.trim_start_matches("W/") == tag)
 }

@@ -59,6 +59,13 @@
 //! Nothing of the protocol, not even `hello`, is written before the last step (wire contract 1.0). Every refusal is
 //! also reported to the engine's observers.
 //!
+//! # What happens at a renewal
+//!
+//! A connection lives no longer than the authentication behind it. `POST /slop/renew` with a new credential asks the
+//! same [`Authenticator`] under the same Origin rule, and the session goes on with the claims and the expiry that it
+//! answers, while the sockets stay: 200 and `{"expires_in_ms": N}`, or `{}` if it has no end. 409 says that no such
+//! session is open, or that it is somebody else's; the other refusals are those of an upgrade.
+//!
 //! # Serving it well
 //!
 //! - [`anonymous`] and [`UpgradeRequest::peer`] need the peer's address: serve the router with
@@ -77,6 +84,7 @@ mod authority;
 mod browser;
 mod discovery;
 mod drain;
+mod gate;
 mod health;
 #[cfg(feature = "jwt")]
 mod jwt;
@@ -88,6 +96,7 @@ mod opaque;
 mod origin;
 mod public_address;
 mod refusal;
+mod renewal;
 mod router;
 mod socket;
 mod upgrade_request;
@@ -121,6 +130,9 @@ mod guide {
 
     #[doc = include_str!("../../../docs/guide/tabs.md")]
     mod tabs {}
+
+    #[doc = include_str!("../../../docs/guide/consumers.md")]
+    mod consumers {}
 
     #[doc = include_str!("../../../docs/guide/choosing-a-mode.md")]
     mod choosing_a_mode {}

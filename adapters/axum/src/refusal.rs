@@ -10,7 +10,7 @@ use axum::response::{IntoResponse, Response};
 use grove_engine::{ConnectError, Event};
 use serde_json::json;
 
-/// An upgrade that is refused, with the status and the message that the peer gets.
+/// An upgrade or a renewal that is refused, with the status and the message that the peer gets.
 ///
 /// It answers `{"error": {"code": ..., "message": ...}}` and is never cached.
 #[derive(Clone, Debug)]
@@ -43,6 +43,11 @@ impl Refusal {
     /// 400: the request itself is wrong.
     pub(crate) fn bad_request(message: impl Into<Cow<'static, str>>) -> Self {
         Self::new(StatusCode::BAD_REQUEST, "bad_request", "the request is malformed").with_message(message)
+    }
+
+    /// 409: the credential is good, and no session is open that it could be for.
+    pub(crate) fn conflict() -> Self {
+        Self::new(StatusCode::CONFLICT, "conflict", "no session is open that this credential is for")
     }
 
     /// 426: the request does not ask for a WebSocket over HTTP/1.1.

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use axum::Router;
 use axum::http::{HeaderMap, Uri};
-use axum::routing::get;
+use axum::routing::{get, post};
 use grove_engine::Provider;
 
 use crate::admission;
@@ -15,11 +15,13 @@ use crate::browser;
 use crate::discovery;
 use crate::origin::Origins;
 use crate::public_address::PublicAddress;
+use crate::renewal;
 
 /// Where the endpoint is unless [`Slop::path`] says otherwise (wire contract 1.0).
 pub(crate) const DEFAULT_PATH: &str = "/slop";
 
-/// `GET /slop`, `GET /slop/tab.js` and `GET /.well-known/slop` with the default options; merge it into any application.
+/// `GET /slop`, `POST /slop/renew`, its pages' modules `/slop/tab.js` and `/slop/consumer.js`, and
+/// `GET /.well-known/slop` with the default options; merge it into any application.
 ///
 /// The options are those of [`Slop`].
 pub fn router<S>(provider: impl Provider, authenticator: impl Authenticator) -> Router<S>
@@ -72,8 +74,8 @@ impl Slop {
         }
     }
 
-    /// Serves the WebSocket endpoint at `path` instead of `/slop`, and the pages' module at `{path}/tab.js`. The
-    /// discovery document stays where it is.
+    /// Serves the WebSocket endpoint at `path` instead of `/slop`, renewals at `{path}/renew`, and the pages' modules at
+    /// `{path}/tab.js` and `{path}/consumer.js`. The discovery document stays where it is.
     ///
     /// # Panics
     ///
@@ -153,9 +155,10 @@ impl Slop {
         let path = self.path.clone();
         Router::new()
             .route(&path, get(admission::upgrade))
-            .route(&browser::path(&path), get(browser::module))
+            .route(&renewal::path(&path), post(renewal::renew))
             .route(discovery::PATH, get(discovery::describe))
             .with_state(Arc::new(self))
+            .merge(browser::modules(&path))
     }
 
     /// Under which scheme and host the sender of a request sees this server.

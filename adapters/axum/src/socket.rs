@@ -1,15 +1,14 @@
 //! One connection over one socket: frames out, frames in, and a clean end. One task serves it all.
 //!
-//! The socket is the upgraded stream itself rather than axum's `WebSocket`, for the sake of its end: a peer that is in
+//! The socket is the upgraded stream itself rather than axum's `WebSocket`. For the sake of its end: a peer that is in
 //! the middle of a message too large would be reset before it could read why, unless what it still sends is read and
-//! thrown away. That takes the raw stream.
+//! thrown away. And for the sake of memory: see [`gate`](crate::gate).
 
-use std::ops::ControlFlow;
+use std::future::poll_fn;
+use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
-use bytes::Bytes;
-use futures_util::stream::{SplitSink, SplitStream};
-use futures_util::{FutureExt, SinkExt, StreamExt};
+use futures_util::{SinkExt, StreamExt};
 use grove_engine::{Connection, Frame};
 use hyper::upgrade::Upgraded;
 use hyper_util::rt::TokioIo;
@@ -21,11 +20,10 @@ use tokio_tungstenite::tungstenite::protocol::frame::coding::CloseCode;
 use tokio_tungstenite::tungstenite::protocol::{CloseFrame, Role, WebSocketConfig};
 use tokio_tungstenite::tungstenite::{Error, Message};
 
-/// Bytes read at once, and held by every connection; the library's default is 32 times as much.
-const READ_BUFFER_BYTES: usize = 4 * 1024;
+use crate::gate::{Batch, Gate};
 
-/// Bytes gathered into one write, so that a patch and the result behind it share a packet.
-const WRITE_BUFFER_BYTES: usize = 4 * 1024;
+/// Bytes read at once, and held by every connection; the library's default is 64 times as much.
+const READ_BUFFER_BYTES: usize = 2 * 1024;
 
 /// How long the close frame may take to be sent, and then how long the peer may take to answer.
 const CLOSE_PATIENCE: Duration = Duration::from_secs(2);
@@ -38,30 +36,23 @@ const CONTROL_FRAMES: u64 = 60;
 const REASON_BYTES: usize = 123;
 
 /// An upgraded stream that speaks WebSocket.
-pub(crate) type Socket = WebSocketStream<TokioIo<Upgraded>>;
+pub(crate) type Socket = WebSocketStream<Gate<TokioIo<Upgraded>>>;
 
 /// Speaks WebSocket on a stream whose upgrade is done, with messages up to `max_message_bytes`.
 pub(crate) async fn open(upgraded: Upgraded, max_message_bytes: usize) -> Socket {
     let config = WebSocketConfig::default()
         .read_buffer_size(READ_BUFFER_BYTES)
-        .write_buffer_size(WRITE_BUFFER_BYTES)
+        .write_buffer_size(0)
         .max_message_size(Some(max_message_bytes))
         .max_frame_size(Some(max_message_bytes));
-    WebSocketStream::from_raw_socket(TokioIo::new(upgraded), Role::Server, Some(config)).await
+    WebSocketStream::from_raw_socket(Gate::new(TokioIo::new(upgraded)), Role::Server, Some(config)).await
 }
 
 /// Serves `connection` on `socket` until either ends it.
-///
-/// Reading goes on while a write is blocked (peers ping and expect an answer), and a peer that reads nothing at all is
-/// dropped when the connection says so.
 pub(crate) async fn serve(socket: Socket, connection: Connection) {
-    let (mut sink, mut stream) = socket.split();
-    let end = tokio::select! {
-        end = read(&mut stream, &connection) => end,
-        end = write(&mut sink, &connection) => end,
-        () = connection.aborted() => End::Dropped,
-    };
-    let Ok(mut socket) = stream.reunite(sink) else { return };
+    let mut duplex = Duplex { socket, writing: Writing::Nothing, control: ControlBudget::full() };
+    let end = poll_fn(|context| duplex.poll(context, &connection)).await;
+    let mut socket = duplex.socket;
     let parted = tokio::select! {
         parted = part(&mut socket, end) => parted,
         () = connection.aborted() => false,
@@ -71,6 +62,111 @@ pub(crate) async fn serve(socket: Socket, connection: Connection) {
     if parted {
         linger(socket).await;
     }
+}
+
+/// Both directions of a socket.
+///
+/// Reading goes on while a write is blocked (peers ping and expect an answer), and a peer that reads nothing at all is
+/// dropped when the connection says so.
+struct Duplex {
+    socket: Socket,
+    writing: Writing,
+    control: ControlBudget,
+}
+
+/// How far a batch has come.
+enum Writing {
+    Nothing,
+    /// It waits until the library has nothing half written; with the end of the connection, if that follows.
+    Ready(Batch, Option<End>),
+    /// It is on its way.
+    Going(Option<End>),
+}
+
+impl Duplex {
+    /// Goes on with whatever can, until the connection ends.
+    fn poll(&mut self, context: &mut Context<'_>, connection: &Connection) -> Poll<End> {
+        loop {
+            if connection.is_aborted() {
+                return Poll::Ready(End::Dropped);
+            }
+            if let Poll::Ready(end) = self.poll_write(context, connection) {
+                return Poll::Ready(end);
+            }
+            // What was read may be answered at once.
+            if let Some(end) = ready!(self.poll_read(context, connection)) {
+                return Poll::Ready(end);
+            }
+        }
+    }
+
+    /// Sends what the connection has to say, whenever the socket has room, until it ends.
+    fn poll_write(&mut self, context: &mut Context<'_>, connection: &Connection) -> Poll<End> {
+        loop {
+            self.writing = match std::mem::replace(&mut self.writing, Writing::Nothing) {
+                Writing::Nothing => {
+                    let (batch, end) = ready!(gather(context, connection));
+                    Writing::Ready(batch, end)
+                }
+                Writing::Ready(batch, end) => match self.socket.poll_flush_unpin(context) {
+                    Poll::Ready(Ok(())) => {
+                        self.socket.get_mut().put(batch);
+                        Writing::Going(end)
+                    }
+                    Poll::Ready(Err(_)) => return Poll::Ready(End::Dropped),
+                    Poll::Pending => {
+                        self.writing = Writing::Ready(batch, end);
+                        return Poll::Pending;
+                    }
+                },
+                // The library's flush takes the batch along, and what it has to say itself behind it.
+                Writing::Going(end) => match (self.socket.poll_flush_unpin(context), end) {
+                    (Poll::Ready(Ok(())), Some(end)) => return Poll::Ready(end),
+                    (Poll::Ready(Ok(())), None) => Writing::Nothing,
+                    (Poll::Ready(Err(_)), _) => return Poll::Ready(End::Dropped),
+                    (Poll::Pending, end) => {
+                        self.writing = Writing::Going(end);
+                        return Poll::Pending;
+                    }
+                },
+            };
+        }
+    }
+
+    /// Takes one message of what the peer sends. Answers the end, if that was it.
+    fn poll_read(&mut self, context: &mut Context<'_>, connection: &Connection) -> Poll<Option<End>> {
+        let Some(message) = ready!(self.socket.poll_next_unpin(context)) else {
+            return Poll::Ready(Some(End::Dropped));
+        };
+        match message {
+            Ok(Message::Text(text)) => connection.receive(&text),
+            Ok(Message::Binary(bytes)) => connection.receive_binary(&bytes),
+            Ok(Message::Ping(_) | Message::Pong(_)) if self.control.take() => connection.heard(),
+            Ok(Message::Ping(_) | Message::Pong(_)) => {
+                connection.flooded();
+                return Poll::Ready(Some(End::closed(CloseCode::Policy, "too many pings")));
+            }
+            Ok(Message::Close(_)) => return Poll::Ready(Some(End::Answered)),
+            Ok(Message::Frame(_)) => debug_assert!(false, "raw frames are never read"),
+            Err(error) => return Poll::Ready(Some(End::after(&error, connection))),
+        }
+        Poll::Ready(None)
+    }
+}
+
+/// The next thing to say, and the small ones that are ready behind it.
+fn gather(context: &mut Context<'_>, connection: &Connection) -> Poll<(Batch, Option<End>)> {
+    let mut batch = Batch::default();
+    let mut next = Some(ready!(connection.poll_next_frame(context)));
+    while let Some(frame) = next {
+        match frame {
+            Frame::Text(text) => batch.text(text),
+            Frame::Ping => batch.ping(),
+            Frame::Close { code, reason } => return Poll::Ready((batch, Some(End::closed(code, &reason)))),
+        }
+        next = if batch.has_room() { connection.try_frame_behind() } else { None };
+    }
+    Poll::Ready((batch, None))
 }
 
 /// How it ends.
@@ -101,65 +197,6 @@ impl End {
             Error::Protocol(_) => Self::closed(CloseCode::Protocol, "this is not WebSocket"),
             _ => Self::Dropped,
         }
-    }
-}
-
-/// Takes what the peer sends, until it ends.
-async fn read(stream: &mut SplitStream<Socket>, connection: &Connection) -> End {
-    let mut control = ControlBudget::full();
-    while let Some(message) = stream.next().await {
-        match message {
-            Ok(Message::Text(text)) => connection.receive(&text),
-            Ok(Message::Binary(bytes)) => connection.receive_binary(&bytes),
-            Ok(Message::Ping(_) | Message::Pong(_)) if control.take() => connection.heard(),
-            Ok(Message::Ping(_) | Message::Pong(_)) => {
-                connection.flooded();
-                return End::closed(CloseCode::Policy, "too many pings");
-            }
-            Ok(Message::Close(_)) => return End::Answered,
-            Ok(Message::Frame(_)) => debug_assert!(false, "raw frames are never read"),
-            Err(error) => return End::after(&error, connection),
-        }
-    }
-    End::Dropped
-}
-
-/// Sends what the connection has to say, whenever the socket has room, until it ends.
-async fn write(sink: &mut SplitSink<Socket, Message>, connection: &Connection) -> End {
-    loop {
-        let frame = connection.next_frame().await;
-        if let ControlFlow::Break(end) = send(sink, connection, frame).await {
-            return end;
-        }
-    }
-}
-
-/// Sends `frame`, and in the same write the small ones that are ready behind it.
-async fn send(sink: &mut SplitSink<Socket, Message>, connection: &Connection, frame: Frame) -> ControlFlow<End> {
-    let mut gathered = 0;
-    let mut next = Some(frame);
-    let mut end = None;
-    while let Some(frame) = next.take() {
-        let message = match frame {
-            Frame::Text(text) => Message::Text(text.into()),
-            Frame::Ping => Message::Ping(Bytes::new()),
-            Frame::Close { code, reason } => {
-                end = Some(End::closed(code, &reason));
-                break;
-            }
-        };
-        gathered += message.len();
-        if sink.feed(message).await.is_err() {
-            return ControlFlow::Break(End::Dropped);
-        }
-        if gathered < WRITE_BUFFER_BYTES {
-            next = connection.next_frame().now_or_never();
-        }
-    }
-    match (sink.flush().await, end) {
-        (Err(_), _) => ControlFlow::Break(End::Dropped),
-        (Ok(()), Some(end)) => ControlFlow::Break(end),
-        (Ok(()), None) => ControlFlow::Continue(()),
     }
 }
 

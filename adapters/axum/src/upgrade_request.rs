@@ -8,14 +8,14 @@ use axum::http::request::Parts;
 use axum::http::{Extensions, HeaderMap, Method, Uri};
 use cookie::Cookie;
 
-/// The request that asks to become a connection, as an [`Authenticator`](crate::Authenticator) sees it.
+/// The request that asks to become a connection, or to renew the session of one, as an [`Authenticator`](crate::Authenticator) sees it.
 ///
 /// Consumers cannot set headers, so a credential may be in the query, in `Authorization` or in a cookie (wire contract
 /// 1.0); [`UpgradeRequest::credential`] looks in all three. `Debug` prints names only, never values.
 #[derive(Clone)]
 #[non_exhaustive]
 pub struct UpgradeRequest {
-    /// The method; always `GET`.
+    /// The method: `GET` at an upgrade, `POST` at a renewal.
     pub method: Method,
     /// The target, with its query as sent. It may hold a token: do not log it.
     pub uri: Uri,

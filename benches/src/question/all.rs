@@ -2,7 +2,7 @@
 
 use super::live::slow;
 use super::plan::Planned;
-use super::{churn, connect, live, memory, refresh};
+use super::{churn, connect, live, memory, refresh, resume};
 use crate::cell::Cell;
 use crate::options::Asked;
 use crate::workload::{Likeness, Workload};
@@ -14,6 +14,7 @@ pub(super) fn plan() -> Vec<Planned> {
         cells.extend(memory::cells(&asked));
         cells.extend(refresh::cells(&asked, None));
         cells.extend(connect::cells(&asked));
+        cells.extend(resume::cells(&asked, None));
     }
     cells.extend(live::cells(&Asked::default(), None));
     cells.extend(slow::cells(&Asked::default()));

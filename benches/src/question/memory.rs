@@ -68,6 +68,7 @@ pub(crate) async fn measure(cell: &Cell) -> Result<Row, Failure> {
     row.snapshot_bytes = Some(subject.subscribe(&mut consumers).await?);
     let subscribed = without_tapes(&consumers).await?;
     change(&subject, cell, &mut consumers, &mut row).await;
+    subject.rest().await;
     let changed = without_tapes(&consumers).await?;
     let stats = subject.engine.stats();
     for _ in 0..MORE_CHANGES {

@@ -43,6 +43,7 @@ pub(super) fn cells_of(question: Question, asked: &Asked, in_store: impl FnOnce(
         sessions,
         active,
         change: None,
+        gap: None,
         server: None,
         of_peer: false,
     };

@@ -1,5 +1,7 @@
 //! How long does a change take to become frames?
 
+mod calls;
+
 use std::collections::BTreeMap;
 
 use grove_engine::Scope;
@@ -25,7 +27,9 @@ Time per session from a change until every subscribed consumer has taken its enc
 JSON text included, sockets not. `private`: something of every session's own changes and one refresh names the path.
 `shared`: something that all show alike changes. `scoped`: one user among all changes, one at a time; this must not
 depend on how many there are. Evaluations, commits, diffs and encodes are counted, and the frames. Baseline: one
-`slop-ai` 0.2.0 server per session on as many threads; it knows no paths and refreshes everything it has.";
+`slop-ai` 0.2.0 server per session on as many threads; it knows no paths and refreshes everything it has. After the
+private changes, one consumer calls an action again and again while passes over everybody run: how long does a call
+take then?";
 
 /// How many rounds there are; the middle one counts. Large ones are long enough to be few.
 const fn rounds(sessions: u32) -> u32 {
@@ -58,6 +62,10 @@ pub(crate) async fn measure(cell: &Cell) -> Result<Row, Failure> {
         Some(Change::Scoped) => scoped(cell, &subject, &mut consumers, &mut row).await?,
         Some(Change::Private | Change::Shared) | None => all_at_once(cell, &subject, &mut consumers, &mut row).await?,
     }
+    if cell.change == Some(Change::Private) {
+        calls::meanwhile(cell, &subject, &mut consumers, &mut row).await?;
+        take_all(&mut consumers);
+    }
     row.set_verdict(check_all(&mut consumers).await?);
     Ok(row)
 }
@@ -69,8 +77,7 @@ async fn all_at_once(cell: &Cell, subject: &Subject, consumers: &mut [Consumer],
     for _ in 0..rounds(cell.sessions) {
         let (before, cpu_before, start) = (subject.work_so_far(), cpu_us(), Moment::now());
         if shared {
-            subject.population.change_shared();
-            subject.engine.refresh_now(Scope::all().paths([cell.workload.shared_path()])).await;
+            subject.change_shared(cell).await;
         } else {
             subject.change_everybody(cell).await;
         }

@@ -2,7 +2,7 @@
 
 use super::live::slow;
 use super::plan::{Planned, planned};
-use super::{churn, connect, live, memory, refresh};
+use super::{churn, connect, live, memory, refresh, resume};
 use crate::options::Asked;
 use crate::workload::{Likeness, Workload};
 
@@ -21,10 +21,12 @@ pub(super) fn plan() -> Vec<Planned> {
         plan.extend(planned(&inbox, &memory::cells(&inbox)));
         plan.extend(planned(&inbox, &refresh::cells(&inbox, None)));
         plan.extend(planned(&inbox, &connect::cells(&inbox)));
+        plan.extend(planned(&inbox, &resume::cells(&inbox, None)));
     }
     let mail = asked(Workload::Mail, Likeness::Distinct, 100);
     plan.extend(planned(&mail, &memory::cells(&mail)));
     plan.extend(planned(&mail, &refresh::cells(&mail, None)));
+    plan.extend(planned(&mail, &resume::cells(&mail, None)));
     let crowd = asked(Workload::Inbox, Likeness::One, 200);
     plan.extend(planned(&crowd, &live::cells(&crowd, None)));
     let readers = Asked { peer: false, ..asked(Workload::Inbox, Likeness::Distinct, 110) };

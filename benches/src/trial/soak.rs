@@ -137,7 +137,7 @@ impl Soak {
         self.collect();
         match self.random.u32(..100) {
             0..40 if self.guests.len() < GUESTS => {
-                let guest = Guest::new(Arc::clone(&self.world), self.random.fork());
+                let guest = Guest::new(&self.world, self.random.fork());
                 self.guests.spawn(guest.live(phase.clone()));
             }
             40..50 if self.tabs.len() < TABS => {

@@ -59,6 +59,8 @@ pub(super) struct Visitor {
     socket: Option<Socket>,
     mirror: Mirror,
     epoch: String,
+    /// Which connection it was, so that the next one takes its place.
+    connection: String,
     pub(super) backoff: Backoff,
     pub(super) counts: Counts,
     /// What must not be received, if anything.
@@ -84,6 +86,7 @@ impl Visitor {
             socket: None,
             mirror: Mirror::default(),
             epoch: String::new(),
+            connection: String::new(),
             backoff: Backoff::default(),
             counts: Counts::default(),
             secrets,
@@ -122,8 +125,10 @@ impl Visitor {
             message["resume"] = json!({
                 "epoch": self.epoch,
                 "version": version,
+                "connection": self.connection,
             });
         }
+        hello["provider"]["connection"].as_str().unwrap_or_default().clone_into(&mut self.connection);
         let epoch = hello["provider"]["epoch"].as_str().unwrap_or_default();
         if epoch != self.epoch {
             epoch.clone_into(&mut self.epoch);

@@ -15,7 +15,7 @@ use crate::protocol::code::close;
 use crate::refresh::scope::Scope;
 use crate::sessions::revoked::Revocation;
 use crate::sessions::slot::Slot;
-use crate::sessions::table::{Idle, Opened};
+use crate::sessions::table::{self, Idle, Opened};
 
 /// How far ahead an expiry is put on the wheel. A longer life is looked at again then: none is too long, and a session
 /// that ended early leaves its entry behind for no longer than this.
@@ -28,12 +28,7 @@ impl Core {
     /// Finds or makes the place of a session, with the claims that hold from now on.
     pub(crate) fn open(&self, session: &Session) -> Result<Arc<Slot>, ConnectError> {
         let context = session.context();
-        if context.expires_at().is_some_and(|at| at <= self.wheel.clock().wall()) {
-            return Err(ConnectError::Expired);
-        }
-        if self.revoked.bars(context) {
-            return Err(ConnectError::Revoked);
-        }
+        self.may_enter(context)?;
         let opened = self.find_or_make(context)?;
         if self.revoked.bars(context) {
             self.close_slot(&opened.slot, close::POLICY, "the session was revoked", "revoked");
@@ -55,6 +50,10 @@ impl Core {
             self.refresh(&Scope::session(context.id().clone()));
         }
         self.watch_expiry(&opened.slot, context);
+        if opened.before.is_some_and(|before| before.expires_at() != context.expires_at()) {
+            // A short extension may end within the time of the warning.
+            self.warn_of_expiry(&opened.slot);
+        }
         Ok(opened.slot)
     }
 
@@ -62,14 +61,24 @@ impl Core {
     fn find_or_make(&self, context: &Arc<Context>) -> Result<Opened, ConnectError> {
         loop {
             let opened = self.table.open(context, self.now_ms(), self.factory.is_some());
-            let Err(ConnectError::Full(_)) = &opened else { return opened };
-            let Some((oldest, _)) = self.longest_idle(Idle::Session) else {
-                let session = context.id().clone();
-                self.observers.warn(&Event::LimitReached { limit: "max_sessions", session });
+            let Err(ConnectError::Full(what)) = &opened else { return opened };
+            let (limit, oldest) = match *what {
+                table::OF_USER => ("max_user_sessions", self.longest_idle_of(context)),
+                _ => ("max_sessions", self.longest_idle(Idle::Session).map(|(slot, _)| slot)),
+            };
+            let Some(oldest) = oldest else {
+                self.observers.warn(&Event::LimitReached { limit, session: context.id().clone() });
                 return opened;
             };
             self.close_idle(&oldest, "least_recent");
         }
+    }
+
+    /// Of a user's sessions, the one that has been without a connection for longest.
+    fn longest_idle_of(&self, context: &Context) -> Option<Arc<Slot>> {
+        let sessions = context.user().map(|user| self.table.of_user(user)).unwrap_or_default();
+        let idle = sessions.into_iter().filter_map(|slot| Some((slot.idle_since_ms()?, slot)));
+        idle.min_by_key(|(since_ms, _)| *since_ms).map(|(_, slot)| slot)
     }
 
     /// In provider-per-session mode, makes what this session registers. A session for which that fails is forgotten.
@@ -91,8 +100,7 @@ impl Core {
     }
 
     fn watch_expiry(&self, slot: &Arc<Slot>, context: &Context) {
-        let Some(at) = context.expires_at() else { return };
-        let left = at.duration_since(self.wheel.clock().wall()).unwrap_or_default();
+        let Some(left) = self.time_left(context) else { return };
         // First to warn, then to end.
         let left = if left > self.warning() { left - self.warning() } else { left };
         let left_ms = u64::try_from(left.min(LOOK_AHEAD).as_millis()).unwrap_or(u64::MAX);
@@ -105,21 +113,12 @@ impl Core {
     /// Ends a session whose authentication ended; tells the consumers of one that soon will (SEC13).
     pub(super) fn expire(&self, slot: &Arc<Slot>) {
         let context = slot.context();
-        let Some(at) = context.expires_at() else { return };
-        let left = at.duration_since(self.wheel.clock().wall()).unwrap_or_default();
-        if left.is_zero() {
+        if self.is_over(context.expires_at()) {
             self.close_slot(slot, close::EXPIRED, "the session has expired", "expired");
             return;
         }
-        if left <= self.warning() {
-            let data = serde_json::json!({ "expires_in_ms": u64::try_from(left.as_millis()).unwrap_or(u64::MAX) });
-            self.emit(&Scope::session(context.id().clone()), "session.expiring", Some(&data));
-        }
+        self.warn_of_expiry(slot);
         self.watch_expiry(slot, &context);
-    }
-
-    fn warning(&self) -> Duration {
-        Duration::from_millis(self.config.expiry_warning_ms)
     }
 
     /// Ends all sessions that a revocation means, and keeps them out.
@@ -146,8 +145,13 @@ impl Core {
             return;
         }
         let until_ms = self.now_ms().saturating_add(self.config.resume_ms);
-        if slot.keep(kept, until_ms) {
+        let (first, forgotten) = slot.keep(kept, self.config.max_resumable, until_ms);
+        if first {
             self.wheel.at(until_ms, Timer::Kept(Arc::downgrade(slot)));
+        }
+        if forgotten > 0 {
+            let session = slot.context().id().clone();
+            self.observers.emit(|| Event::PositionsForgotten { session, subscriptions: forgotten });
         }
     }
 

@@ -7,7 +7,13 @@ use futures_util::task::AtomicWaker;
 use parking_lot::Mutex;
 
 use super::answer::Question;
+use super::calls::{Calls, Unbegun};
 use super::outbox::Outbox;
+use super::subscription::Kept;
+use crate::config::Config;
+use crate::error::ActionError;
+use crate::protocol::code::{close, error};
+use crate::protocol::encode;
 use crate::protocol::message::RequestId;
 
 /// The shared part of a connection. The session wakes it; its writer looks at the outbox; its reader adds answers.
@@ -32,12 +38,8 @@ pub(crate) struct Link {
     heard_ms: AtomicU64,
     /// Since when the socket has not taken the last frame, in ms plus 1; 0 if it has.
     writing_ms: AtomicU64,
-    /// Calls that run; absent if none does.
-    calls: Mutex<Option<Box<Calls>>>,
+    calls: Mutex<Calls>,
 }
-
-#[derive(Debug, Default)]
-struct Calls(Vec<(RequestId, Request)>);
 
 /// Why a peer is given up.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -47,6 +49,8 @@ pub(crate) enum Aborted {
     Silent = 1,
     /// It took nothing of what it was given.
     Slow,
+    /// It was ended, and had time enough to leave.
+    Ended,
 }
 
 /// What kind of request runs, and therefore how it is answered.
@@ -69,7 +73,7 @@ impl Link {
             writer: AtomicWaker::new(),
             heard_ms: AtomicU64::new(now_ms),
             writing_ms: AtomicU64::new(0),
-            calls: Mutex::new(None),
+            calls: Mutex::default(),
         }
     }
 
@@ -115,38 +119,24 @@ impl Link {
         self.writing_ms.load(Ordering::Relaxed).checked_sub(1)
     }
 
-    /// Begins a call, if fewer than `max` run and its turn to leave has not come.
-    pub(crate) fn begin_call(&self, id: &RequestId, kind: Request, max: usize) -> bool {
+    /// Begins a call, if it may run and the turn to leave has not come.
+    pub(crate) fn begin_call(&self, id: &RequestId, kind: Request, config: &Config) -> Result<(), Unbegun> {
         let mut calls = self.calls.lock();
-        if self.is_leaving() {
-            return false;
-        }
-        let calls = &mut calls.get_or_insert_default().0;
-        if calls.len() >= max {
-            return false;
-        }
-        calls.push((id.clone(), kind));
-        true
+        if self.is_leaving() { Err(Unbegun::Leaving) } else { calls.begin(id, kind, config) }
     }
 
     /// Ends a call; false if it was answered by somebody else already.
-    pub(crate) fn end_call(&self, id: &RequestId) -> bool {
-        let mut running = self.calls.lock();
-        let Some(Calls(calls)) = running.as_deref_mut() else { return false };
-        let ended = calls.iter().position(|(known, _)| known == id).map(|at| calls.swap_remove(at)).is_some();
-        if calls.is_empty() {
-            *running = None;
-        }
-        ended
+    pub(crate) fn end_call(&self, id: &RequestId, kind: Request) -> bool {
+        self.calls.lock().end(id, kind)
     }
 
     /// Takes all calls that run, to be answered in their place.
-    pub(crate) fn take_calls(&self) -> Vec<(RequestId, Request)> {
-        self.calls.lock().take().map(|calls| calls.0).unwrap_or_default()
+    fn take_calls(&self) -> Vec<(RequestId, Request)> {
+        self.calls.lock().take()
     }
 
     pub(crate) fn has_calls(&self) -> bool {
-        self.calls.lock().is_some()
+        self.calls.lock().are_running()
     }
 
     /// Its turn to leave has come: what runs is still answered, and nothing begins.
@@ -162,6 +152,7 @@ impl Link {
     pub(crate) fn reason(&self) -> &'static str {
         match self.aborted.load(Ordering::SeqCst) {
             0 => self.outbox.lock().why(),
+            ended if ended == Aborted::Ended as u8 => self.outbox.lock().why(),
             silent if silent == Aborted::Silent as u8 => "silent",
             _ => "slow",
         }
@@ -181,6 +172,30 @@ impl Link {
     pub(crate) fn end(&self, code: u16, words: &'static str, why: &'static str) {
         self.outbox.lock().end(code, words, why);
         self.wake();
+    }
+
+    /// Another connection takes the place of this one: hands over where its subscriptions stand, and how many there
+    /// were, and ends with a last message for the peer, if it still listens.
+    pub(crate) fn hand_over(&self, notice: String, words: &'static str) -> (usize, Vec<Kept>) {
+        let mut outbox = self.outbox.lock();
+        let kept = outbox.keep();
+        if !outbox.is_ending() {
+            outbox.reply(notice);
+            outbox.end(close::REPLACED, words, "superseded");
+        }
+        drop(outbox);
+        self.wake();
+        kept
+    }
+
+    /// Answers whatever runs in its place, so that nobody waits for ever (contract T25).
+    pub(crate) fn settle(&self, words: &'static str) {
+        for (id, kind) in self.take_calls() {
+            self.reply(match kind {
+                Request::Query => encode::error(Some(&id), error::INTERNAL, words),
+                Request::Invoke => encode::result(&id, &Err(ActionError::internal(words))),
+            });
+        }
     }
 
     /// Queues an answer and wakes the writer. A peer that lets too many wait is closed.

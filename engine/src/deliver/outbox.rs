@@ -59,6 +59,8 @@ enum Reply {
     Question(Question),
     /// The first snapshot of a subscription, made when it is its turn.
     Start(RequestId),
+    /// A subscription goes on from its consumer's copy.
+    Resume(RequestId),
 }
 
 /// How a connection is to end.
@@ -142,10 +144,10 @@ impl Outbox {
     }
 
     /// Adds a subscription that goes on where an earlier connection's ended.
-    pub(crate) fn resume(&mut self, subscription: Subscription, resumed: String) -> bool {
+    pub(crate) fn resume(&mut self, subscription: Subscription) {
         self.unsubscribe(&subscription.id);
+        self.waiting.get_or_insert_default().replies.push_back(Reply::Resume(subscription.id.clone()));
         self.add(subscription);
-        self.reply(resumed)
     }
 
     /// Most connections have one subscription, and there are many connections: no room is made for more.
@@ -154,9 +156,10 @@ impl Outbox {
         self.subscriptions.push(subscription);
     }
 
-    /// Where the subscriptions stand, for a later connection.
-    pub(crate) fn keep(&mut self) -> Vec<Kept> {
-        std::mem::take(&mut self.subscriptions).into_iter().filter_map(Subscription::keep).collect()
+    /// Takes all subscriptions: how many there were, and where they stand, for a later connection.
+    pub(crate) fn keep(&mut self) -> (usize, Vec<Kept>) {
+        let subscriptions = std::mem::take(&mut self.subscriptions);
+        (subscriptions.len(), subscriptions.into_iter().filter_map(Subscription::keep).collect())
     }
 
     pub(crate) fn has_subscription(&self, id: &RequestId) -> bool {
@@ -165,7 +168,7 @@ impl Outbox {
 
     pub(crate) fn unsubscribe(&mut self, id: &RequestId) {
         self.subscriptions.retain(|subscription| subscription.id != *id);
-        self.retain(|reply| !matches!(reply, Reply::Start(starting) if starting == id));
+        self.retain(|reply| !matches!(reply, Reply::Start(begun) | Reply::Resume(begun) if begun == id));
     }
 
     fn retain(&mut self, keep: impl FnMut(&Reply) -> bool) {
@@ -199,6 +202,11 @@ impl Outbox {
         self.waiting = None;
         self.end(close::TRY_LATER, "too many answers are waiting", "slow");
         false
+    }
+
+    /// Whether what goes out next shows a tree for the first time: a first snapshot, or the answer to a query.
+    pub(crate) fn starts_with_a_view(&self) -> bool {
+        matches!(self.front(), Some(Reply::Start(_) | Reply::Question(_)))
     }
 
     /// Whether the first frame was taken.
@@ -305,6 +313,15 @@ impl Outbox {
                 let wrote = if answer.too_large { Wrote::TooLarge } else { Wrote::Answer(answer.compacted) };
                 Next::Write(Frame::Text(answer.text), wrote)
             }
+            Some(Reply::Resume(_)) => {
+                let Some(Reply::Resume(id)) = self.pop() else { return Next::Idle };
+                let resumed = self.subscriptions.iter_mut().find(|subscription| subscription.id == id);
+                match resumed.map(Subscription::resume) {
+                    Some(text) => Next::Write(Frame::Text(text), Wrote::Other),
+                    // Another connection went on from there meanwhile.
+                    None => self.next(now_ms, now, delivery),
+                }
+            }
             Some(Reply::Text(_)) => self.pop_text(),
             None => Next::Idle,
         }
@@ -316,7 +333,7 @@ impl Outbox {
                 self.paid(text.len());
                 Next::Write(Frame::Text(text), Wrote::Other)
             }
-            Some(Reply::Start(_) | Reply::Question(_)) | None => Next::Idle,
+            Some(Reply::Start(_) | Reply::Resume(_) | Reply::Question(_)) | None => Next::Idle,
         }
     }
 

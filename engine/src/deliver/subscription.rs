@@ -74,19 +74,37 @@ pub(crate) struct Subscription {
     held_until: u64,
     /// A budget that the engine imposes so that frames stay within bounds.
     budget: Option<u32>,
+    /// Its consumer is yet to be told that it goes on from its copy.
+    resuming: bool,
     /// The last view had no such path, or fitted no frame; the consumer was told.
     silent: bool,
 }
 
 impl Subscription {
     pub(crate) fn new(id: RequestId, view: ViewOptions) -> Self {
-        Self { id, view: view.shared(), seq: 0, sent: None, told: 0, held_until: 0, budget: None, silent: false }
+        Self {
+            id,
+            view: view.shared(),
+            seq: 0,
+            sent: None,
+            told: 0,
+            held_until: 0,
+            budget: None,
+            resuming: false,
+            silent: false,
+        }
     }
 
     /// A wish that goes on where another connection's ended: its copy shows what `kept` shows.
     pub(crate) fn resumed(id: RequestId, kept: Kept) -> Self {
         let Kept { view, version, sent, budget } = kept;
-        Self { id, view, seq: 1, sent: Some(sent), told: version, held_until: 0, budget, silent: false }
+        Self { id, view, seq: 1, sent: Some(sent), told: version, held_until: 0, budget, resuming: true, silent: false }
+    }
+
+    /// The word to the consumer that its copy stands; patches may follow.
+    pub(crate) fn resume(&mut self) -> String {
+        self.resuming = false;
+        encode::resumed(&self.id, self.told)
     }
 
     /// What a later connection needs to go on from here; nothing if the consumer has no copy.
@@ -97,9 +115,10 @@ impl Subscription {
 
     /// Whether the tree now is not the one that was last sent, and that one is older than `before` if it matters.
     pub(crate) fn is_behind(&self, now: &Versioned, before: Option<u64>) -> bool {
-        self.sent.as_ref().is_some_and(|sent| {
-            !Arc::ptr_eq(&sent.tree, &now.tree) && before.is_none_or(|version| sent.version < version)
-        })
+        !self.resuming
+            && self.sent.as_ref().is_some_and(|sent| {
+                !Arc::ptr_eq(&sent.tree, &now.tree) && before.is_none_or(|version| sent.version < version)
+            })
     }
 
     pub(crate) const fn held_until(&self) -> u64 {

@@ -15,7 +15,10 @@ use crate::clock::Clock;
 use crate::clock::system::SystemClock;
 use crate::clock::wheel::Wheel;
 use crate::config::Config;
+use crate::core::in_flight::InFlight;
+use crate::core::room::Total;
 use crate::core::{Authorize, Core, Timer};
+use crate::deliver::connection_name::ConnectionNames;
 use crate::deliver::subscription::Delivery;
 use crate::error::ActionError;
 use crate::event::{Event, Observers};
@@ -137,12 +140,14 @@ impl EngineBuilder {
         let core = Arc::new_cyclic(|me| Core {
             me: Weak::clone(me),
             epoch: epoch(),
+            connection_names: ConnectionNames::default(),
             id: self.id,
             name: self.name,
-            table: Table::new(config.max_sessions),
+            table: Table::new(config.max_sessions, config.max_user_sessions),
             passes,
             schedule: Schedule::new(config.debounce_ms),
             wheel: Arc::clone(&wheel),
+            texts_watched: AtomicBool::new(false),
             idle_watched: Default::default(),
             blocking: Arc::new(Semaphore::new(config.max_blocking.max(1))),
             driver: OnceLock::new(),
@@ -162,6 +167,9 @@ impl EngineBuilder {
             busy: Arc::new(Busy::default()),
             closing: AtomicBool::new(false),
             connections: AtomicUsize::new(0),
+            subscriptions: Total::default(),
+            tabs: Total::default(),
+            in_flight: InFlight::default(),
             connection_gone: Signal::new(),
             next_number: AtomicU64::new(1),
             config,

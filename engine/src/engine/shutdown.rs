@@ -10,10 +10,9 @@ use futures_util::future::{Either, select};
 
 use super::Engine;
 use crate::core::Core;
-use crate::deliver::link::{Link, Request};
-use crate::error::ActionError;
+use crate::deliver::link::Link;
 use crate::event::Event;
-use crate::protocol::code::{close, error};
+use crate::protocol::code::close;
 use crate::protocol::encode;
 
 /// The name of the event by which consumers learn that their connection will be closed.
@@ -156,12 +155,7 @@ impl Leaving {
     fn cut_off(self) {
         for link in self.turns.into_iter().map(|(_, link)| link).chain(self.calling) {
             link.leave();
-            for (id, kind) in link.take_calls() {
-                link.reply(match kind {
-                    Request::Query => encode::error(Some(&id), error::INTERNAL, WORDS),
-                    Request::Invoke => encode::result(&id, &Err(ActionError::internal(WORDS))),
-                });
-            }
+            link.settle(WORDS);
             link.end(close::GOING_AWAY, WORDS, "closing");
         }
     }

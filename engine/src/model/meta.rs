@@ -63,7 +63,7 @@ pub struct Meta {
     /// Which slice of the children is inline: offset and count.
     pub window: Option<[u64; 2]>,
     /// Fields that the protocol does not name.
-    pub extra: serde_json::Map<String, serde_json::Value>,
+    pub extra: Option<Box<serde_json::Map<String, serde_json::Value>>>,
 }
 
 impl Meta {
@@ -101,7 +101,7 @@ impl Serialize for Meta {
         if let Some(window) = self.window {
             map.serialize_entry("window", &window)?;
         }
-        for (key, value) in &self.extra {
+        for (key, value) in self.extra.iter().flat_map(|extra| extra.iter()) {
             map.serialize_entry(key, value)?;
         }
         map.end()

@@ -36,6 +36,13 @@ pub fn registrable(path: &str) -> Result<Text, IdError> {
     Ok(normal(path))
 }
 
+/// Whether a path in the normal spelling is where a browser tab stands, `ui/tab-N`, or lies below it.
+#[must_use]
+pub fn is_of_a_tab(path: &str) -> bool {
+    let number = path.strip_prefix("ui/tab-").and_then(|rest| rest.split('/').next());
+    number.is_some_and(|number| !number.is_empty() && number.bytes().all(|digit| digit.is_ascii_digit()))
+}
+
 /// Whether `inner` is `outer` or lies below it; both in the normal spelling.
 #[must_use]
 pub fn covers(outer: &str, inner: &str) -> bool {
@@ -61,6 +68,16 @@ mod tests {
         }
         assert_eq!(normal("/"), "");
         assert_eq!(absolute(""), "/");
+    }
+
+    #[test]
+    fn a_tab_stands_under_a_number() {
+        for path in ["ui/tab-1", "ui/tab-42/route"] {
+            assert!(is_of_a_tab(path), "{path}");
+        }
+        for path in ["", "ui", "ui/tab-", "ui/tab-1x", "ui/tabs", "tab-1", "a/ui/tab-1"] {
+            assert!(!is_of_a_tab(path), "{path}");
+        }
     }
 
     #[test]

@@ -255,7 +255,7 @@ impl Context {
         self.user.as_ref()
     }
 
-    fn project(&self) -> Option<&Text> {
+    pub(crate) fn project(&self) -> Option<&Text> {
         self.rare.as_ref()?.project.as_ref()
     }
 

@@ -36,4 +36,6 @@ pub mod close {
     pub const TRY_LATER: u16 = 1013;
     /// The session's authentication ended. Authenticate again, then reconnect.
     pub const EXPIRED: u16 = 4401;
+    /// Another connection resumed in place of this one. Do not reconnect: it is the one now.
+    pub const REPLACED: u16 = 4409;
 }

@@ -127,9 +127,13 @@ fn view(keys: &Keys) -> Result<ViewOptions, String> {
 }
 
 fn position(keys: &Keys) -> Result<Option<Position>, String> {
-    given(keys, "resume", "an object with `epoch` and `version`", |value| {
-        let epoch = value.get("epoch")?.as_str()?.to_owned();
-        Some(Position { epoch, version: value.get("version")?.as_u64()? })
+    given(keys, "resume", "an object with `epoch`, `version` and perhaps `connection`, a text", |value| {
+        let text = |value: &Value| value.as_str().map(str::to_owned);
+        let connection = match value.get("connection") {
+            None | Some(Value::Null) => None,
+            Some(name) => Some(text(name)?),
+        };
+        Some(Position { epoch: text(value.get("epoch")?)?, version: value.get("version")?.as_u64()?, connection })
     })
 }
 

@@ -14,7 +14,7 @@ fn text(message: impl Serialize) -> String {
 }
 
 /// `hello`, with what the application lets out about the session (contract 1.1).
-pub(crate) fn hello(id: &str, name: &str, epoch: &str, session: Option<&Value>) -> String {
+pub(crate) fn hello(id: &str, name: &str, epoch: &str, connection: &str, session: Option<&Value>) -> String {
     #[derive(Serialize)]
     struct Provider<'a> {
         id: &'a str,
@@ -22,6 +22,7 @@ pub(crate) fn hello(id: &str, name: &str, epoch: &str, session: Option<&Value>) 
         slop_version: &'a str,
         capabilities: &'a [&'a str],
         epoch: &'a str,
+        connection: &'a str,
         #[serde(skip_serializing_if = "Option::is_none")]
         session: Option<&'a Value>,
     }
@@ -30,7 +31,8 @@ pub(crate) fn hello(id: &str, name: &str, epoch: &str, session: Option<&Value>) 
         r#type: &'a str,
         provider: Provider<'a>,
     }
-    let provider = Provider { id, name, slop_version: SLOP_VERSION, capabilities: CAPABILITIES, epoch, session };
+    let provider =
+        Provider { id, name, slop_version: SLOP_VERSION, capabilities: CAPABILITIES, epoch, connection, session };
     text(Hello { r#type: "hello", provider })
 }
 

@@ -42,6 +42,8 @@ pub(crate) struct Position {
     /// Which engine's versions these are.
     pub(crate) epoch: String,
     pub(crate) version: u64,
+    /// The connection that the consumer lost, in case the engine has not noticed.
+    pub(crate) connection: Option<String>,
 }
 
 /// What a consumer sends.

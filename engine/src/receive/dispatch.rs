@@ -3,8 +3,10 @@
 use std::sync::Arc;
 
 use crate::core::Core;
-use crate::deliver::link::{self, Link};
+use crate::core::room::Full;
+use crate::deliver::link::Link;
 use crate::deliver::subscription::{Kept, Subscription};
+use crate::event::Event;
 use crate::protocol::code::error;
 use crate::protocol::message::{Position, Refused, Request, RequestId};
 use crate::protocol::{decode, encode};
@@ -20,20 +22,6 @@ pub(crate) struct Peer {
     pub(crate) core: Arc<Core>,
     pub(crate) slot: Arc<Slot>,
     pub(crate) link: Arc<Link>,
-}
-
-impl Peer {
-    /// Begins a call; or says why it may not begin.
-    pub(crate) fn begin_call(&self, id: &RequestId, kind: link::Request) -> Result<(), &'static str> {
-        if self.link.begin_call(id, kind, self.core.config.max_calls) {
-            return Ok(());
-        }
-        if self.link.is_leaving() {
-            return Err("the provider is shutting down");
-        }
-        self.core.limit_reached("max_calls", &self.slot);
-        Err("too many requests of this connection are running")
-    }
 }
 
 /// Serves one frame. Of a batch, each message after the first is admitted by itself.
@@ -57,9 +45,9 @@ fn dispatch(peer: &Peer, request: Request) {
     match request {
         // Before the greeting went out it is on its way anyway, and it must come once (contract 1.1).
         Request::Connect if !peer.link.outbox.lock().has_greeted() => {}
-        Request::Connect => peer.link.reply(peer.core.hello(&peer.slot)),
+        Request::Connect => peer.link.reply(peer.core.hello(&peer.slot, peer.link.number)),
         Request::Subscribe { id, view, position } => subscribe(peer, id, view, position.as_ref()),
-        Request::Unsubscribe { id } => peer.link.outbox.lock().unsubscribe(&id),
+        Request::Unsubscribe { id } => unsubscribe(peer, &id),
         Request::Query { id, view } => super::query::query(peer, id, view),
         Request::Invoke { id, path, action, params } => super::invoke::invoke(peer, id, path, action, params),
     }
@@ -78,45 +66,63 @@ fn over_rate(message: Result<Request, Refused>) -> Refused {
     Refused { id, code: error::BUSY, message: TOO_MANY.to_owned(), as_result }
 }
 
-fn subscribe(peer: &Peer, id: RequestId, view: ViewOptions, position: Option<&Position>) {
-    let max = peer.core.config.max_subscriptions;
+fn unsubscribe(peer: &Peer, id: &RequestId) {
     let mut outbox = peer.link.outbox.lock();
-    if outbox.subscriptions() >= max && !outbox.has_subscription(&id) {
-        drop(outbox);
-        peer.core.limit_reached("max_subscriptions", &peer.slot);
-        peer.link.reply(encode::error(Some(&id), error::BUSY, "this connection has too many subscriptions"));
-        return;
+    let before = outbox.subscriptions();
+    outbox.unsubscribe(id);
+    peer.core.subscriptions.give_back(before - outbox.subscriptions());
+}
+
+fn subscribe(peer: &Peer, id: RequestId, view: ViewOptions, position: Option<&Position>) {
+    // A position by another engine's versions says nothing here.
+    let position = position.filter(|position| position.epoch == *peer.core.epoch);
+    if let Some(lost) = position.and_then(|position| position.connection.as_deref()) {
+        peer.supersede(lost);
     }
-    let fits = match peer.kept(&view, position) {
-        Some(kept) => {
-            let resumed = encode::resumed(&id, position.map_or(0, |position| position.version));
-            outbox.resume(Subscription::resumed(id, kept), resumed)
+    let mut outbox = peer.link.outbox.lock();
+    // One under a known id takes that one's place.
+    if !outbox.has_subscription(&id) {
+        drop(outbox);
+        if let Err(full) = peer.take_subscription() {
+            peer.core.limit_reached(full.limit, &peer.slot);
+            peer.link.reply(encode::error(Some(&id), error::BUSY, full.words));
+            return;
         }
-        None => {
-            outbox.subscribe(Subscription::new(id, view));
-            true
-        }
-    };
+        outbox = peer.link.outbox.lock();
+    }
+    let kept = peer.kept(&view, position);
+    let resumes = kept.is_some();
+    match kept {
+        Some(kept) => outbox.resume(Subscription::resumed(id, kept)),
+        None => outbox.subscribe(Subscription::new(id, view)),
+    }
     drop(outbox);
-    if !fits {
-        peer.link.wake();
-        return;
+    if resumes {
+        let (session, connection) = (peer.slot.context().id().clone(), peer.link.number);
+        peer.core.observers.emit(|| Event::Resumed { session, connection });
     }
     peer.core.want_tree(&peer.slot);
     peer.link.wake();
 }
 
 impl Peer {
+    fn take_subscription(&self) -> Result<(), Full> {
+        if self.link.outbox.lock().subscriptions() >= self.core.config.max_subscriptions {
+            return Err(Full { limit: "max_subscriptions", words: "this connection has too many subscriptions" });
+        }
+        self.core.take_subscription(&self.slot)
+    }
+
     /// Where a consumer's copy can go on, if that is still known.
     fn kept(&self, view: &ViewOptions, position: Option<&Position>) -> Option<Kept> {
-        let position = position.filter(|position| position.epoch == *self.core.epoch)?;
+        let position = position.filter(|_| !self.slot.is_outdated())?;
         self.slot.kept(view, position.version)
     }
 }
 
 impl Core {
     /// `hello`, with the fields of the session that the application lets out (contract 1.1).
-    pub(crate) fn hello(&self, slot: &Slot) -> String {
+    pub(crate) fn hello(&self, slot: &Slot, number: u64) -> String {
         let session = slot.session();
         let field = |name: &str| match name {
             "user" => session.user(),
@@ -126,6 +132,6 @@ impl Core {
         let told = self.hello_fields.iter().filter_map(|name| Some((name.to_string(), field(name)?.into())));
         let told: serde_json::Map<_, _> = told.collect();
         let told = (!told.is_empty()).then_some(serde_json::Value::Object(told));
-        encode::hello(&self.id, &self.name, &self.epoch, told.as_ref())
+        encode::hello(&self.id, &self.name, &self.epoch, &self.connection_names.of(number), told.as_ref())
     }
 }

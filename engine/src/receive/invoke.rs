@@ -5,9 +5,12 @@ use std::sync::Arc;
 
 use futures_util::FutureExt;
 use serde_json::Value;
+use tracing::{Instrument, Span};
 
+use super::begin::begin;
 use super::dispatch::Peer;
 use super::load::missing_item;
+use crate::core::in_flight::Working;
 use crate::deliver::answer::Loaded;
 use crate::deliver::link::Request;
 use crate::deliver::subscription::Versioned;
@@ -15,11 +18,11 @@ use crate::error::ActionError;
 use crate::event::Event;
 use crate::model::Text;
 use crate::model::path;
-use crate::protocol::code::error;
 use crate::protocol::encode;
 use crate::protocol::message::RequestId;
 use crate::render::action::{Action, Handler, Invocation, Outcome};
 use crate::render::evaluate::panic_sentence;
+use crate::span;
 
 /// One call on its way.
 struct Call {
@@ -37,24 +40,45 @@ struct Found {
 
 /// Runs the call in the background; the connection goes on meanwhile.
 pub(crate) fn invoke(peer: &Peer, id: RequestId, path: String, action: String, params: Value) {
-    if let Err(why) = peer.begin_call(&id, Request::Invoke) {
-        peer.link.reply(encode::result(&id, &Err(ActionError::new(error::BUSY, why))));
-        return;
-    }
-    let peer = peer.clone();
     let call = Call { id, path, action, params };
-    peer.core.clone().spawn(async move { run(&peer, call).await });
+    match still_valid(peer).and_then(|()| begin(peer, &call.id, Request::Invoke)) {
+        Ok(working) => {
+            let span = span::invoke(&peer.slot, peer.link.number, &call.path, &call.action);
+            peer.core.spawn(run(peer.clone(), call, working).instrument(span));
+        }
+        Err(refused) => refuse(peer, &call, refused),
+    }
 }
 
-async fn run(peer: &Peer, call: Call) {
+/// Answers a call that does not run.
+fn refuse(peer: &Peer, call: &Call, refused: ActionError) {
+    let (path, action, status) = (path::normal(&call.path), Text::from(call.action.as_str()), refused.code().into());
+    peer.link.reply(encode::result(&call.id, &Err(refused)));
+    let session = || peer.slot.context().id().clone();
+    peer.core.observers.emit(|| Event::Invoked { session: session(), path, action, status, took_us: 0 });
+}
+
+/// When the authentication is over nothing is begun any more, be the end of the connection on its way or not (SEC13).
+fn still_valid(peer: &Peer) -> Result<(), ActionError> {
+    if peer.core.is_over(peer.slot.context().expires_at()) {
+        return Err(ActionError::unauthorized("the session has expired"));
+    }
+    if peer.slot.is_closed() { Err(ended()) } else { Ok(()) }
+}
+
+fn ended() -> ActionError {
+    ActionError::internal("the session has ended")
+}
+
+async fn run(peer: Peer, call: Call, _working: Working) {
     let started = peer.core.now_ms();
     let (id, name, at) = (call.id.clone(), Text::from(call.action.as_str()), path::normal(&call.path));
-    let answer = match find(peer, &call).await {
-        Ok(found) => perform(peer, found, call.params).await,
+    let answer = match find(&peer, &call).await {
+        Ok(found) => perform(&peer, found, call.params).await,
         Err(error) => Err(error),
     };
     let status = status(&answer);
-    if peer.link.end_call(&id) {
+    if peer.link.end_call(&id, Request::Invoke) {
         let version = peer.slot.tree().map_or(0, |now| now.version);
         peer.link.reply_after_patches(encode::result(&id, &answer), version);
     }
@@ -77,12 +101,8 @@ fn status(answer: &Result<Outcome, ActionError>) -> Text {
 
 /// Looks for the action where the caller can see it: what is not in this session's tree cannot be invoked.
 async fn find(peer: &Peer, call: &Call) -> Result<Found, ActionError> {
-    let ended = || ActionError::internal("the session has ended");
-    if peer.slot.is_outdated() {
-        // The claims changed a moment ago: what may be done is decided by the tree that shows them.
-        peer.core.refresh_slot(&peer.slot).await;
-    }
-    let now = peer.core.tree(&peer.slot).await.ok_or_else(ended)?;
+    // If the claims changed a moment ago, what may be done is decided by the tree that shows them.
+    let now = peer.core.tree_of_now(&peer.slot).await.ok_or_else(ended)?;
     if let Some(located) = now.tree.resolve(&call.path) {
         let offers = located.node.fields().map_or(&[][..], |fields| fields.offers);
         return offered(offers, call).map(|action| Found { action, path: located.path.clone() });
@@ -112,6 +132,8 @@ fn offered(offers: &[Action], call: &Call) -> Result<Action, ActionError> {
 /// Checks, runs, and refreshes the caller's session whatever came of it: a handler may fail after it changed something.
 async fn perform(peer: &Peer, found: Found, params: Value) -> Result<Outcome, ActionError> {
     let core = &peer.core;
+    still_valid(peer)?;
+    // The claims of now: what changes while the handler runs holds for the next call (SEC14).
     let session = peer.slot.session();
     if let Some(schema) = &found.action.inner.params {
         schema.check(&params).map_err(ActionError::invalid_params)?;
@@ -135,11 +157,14 @@ async fn perform(peer: &Peer, found: Found, params: Value) -> Result<Outcome, Ac
 async fn handle(peer: &Peer, action: Action, invocation: Invocation) -> Result<Outcome, ActionError> {
     let caught = match &action.inner.handler {
         Handler::Blocking(_) => {
+            let span = Span::current();
             let run = move || match &action.inner.handler {
-                Handler::Blocking(handler) => catch_unwind(AssertUnwindSafe(|| handler(invocation))),
+                Handler::Blocking(handler) => span.in_scope(|| catch_unwind(AssertUnwindSafe(|| handler(invocation)))),
                 Handler::Async(_) => unreachable!("an action keeps its handler"),
             };
             let _permits = peer.core.may_block(&peer.slot).await;
+            // It may have waited for long.
+            still_valid(peer)?;
             match peer.core.runtime.spawn_blocking(run).await {
                 Ok(caught) => caught,
                 Err(error) => return Err(peer.core.panicked("handler", error.to_string())),

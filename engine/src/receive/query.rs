@@ -2,8 +2,10 @@
 
 use std::sync::Arc;
 
+use super::begin::begin;
 use super::dispatch::Peer;
 use super::load::missing;
+use crate::core::in_flight::Working;
 use crate::deliver::answer::{Loaded, Question};
 use crate::deliver::link::Request;
 use crate::protocol::code::error;
@@ -15,27 +17,30 @@ use crate::render::view::ViewOptions;
 pub(crate) fn query(peer: &Peer, id: RequestId, view: ViewOptions) {
     let question = Question { id, view: Arc::new(view), loaded: Loaded::Nothing };
     let max_nodes = peer.core.config.max_nodes;
-    if let Some(now) = peer.slot.tree()
+    if !peer.slot.is_outdated()
+        && let Some(now) = peer.slot.tree()
         && missing(&now.tree, &question.view, max_nodes).is_none()
     {
         peer.link.ask(question);
         return;
     }
-    if let Err(why) = peer.begin_call(&question.id, Request::Query) {
-        peer.link.reply(encode::error(Some(&question.id), error::BUSY, why));
-        return;
-    }
-    let peer = peer.clone();
-    peer.core.clone().spawn(async move { ask_later(&peer, question).await });
+    let working = match begin(peer, &question.id, Request::Query) {
+        Ok(working) => working,
+        Err(refused) => {
+            peer.link.reply(encode::error(Some(&question.id), refused.code(), refused.message()));
+            return;
+        }
+    };
+    peer.core.spawn(ask_later(peer.clone(), question, working));
 }
 
-async fn ask_later(peer: &Peer, mut question: Question) {
-    let now = peer.core.tree(&peer.slot).await;
+async fn ask_later(peer: Peer, mut question: Question, _working: Working) {
+    let now = peer.core.tree_of_now(&peer.slot).await;
     let missing = now.as_ref().and_then(|now| missing(&now.tree, &question.view, peer.core.config.max_nodes));
     if let Some(missing) = missing {
         question.loaded = peer.core.load(&peer.slot, missing).await;
     }
-    if !peer.link.end_call(&question.id) {
+    if !peer.link.end_call(&question.id, Request::Query) {
         return;
     }
     match now {

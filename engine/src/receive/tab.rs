@@ -7,6 +7,7 @@ use futures_util::future::{Either, select};
 use serde_json::Value;
 
 use crate::core::Core;
+use crate::core::room::Full;
 use crate::deliver::link::Link;
 use crate::error::ActionError;
 use crate::event::Event;
@@ -31,13 +32,15 @@ pub(crate) struct TabPeer {
 
 impl TabPeer {
     /// A tab that just connected. Where it will be mounted is the engine's choice: the first number that is free.
-    pub(crate) fn open(core: &Arc<Core>, slot: &Arc<Slot>, link: Arc<Link>) -> Option<Self> {
+    pub(crate) fn open(core: &Arc<Core>, slot: &Arc<Slot>, link: &Arc<Link>) -> Result<Self, Full> {
         let config = &core.config;
         let limits =
             TabLimits { nodes: config.max_tab_nodes, depth: config.max_tab_depth, bytes: config.max_tab_bytes };
-        let make = |number| Arc::new(Tab::new(format!("ui/tab-{number}").into(), link, limits));
-        let tab = slot.add_tab(config.max_tabs, make)?;
-        Some(Self { core: Arc::clone(core), slot: Arc::clone(slot), tab })
+        let make = |number| Arc::new(Tab::new(format!("ui/tab-{number}").into(), Arc::clone(link), limits));
+        let full = Full { limit: "max_tabs", words: "tabs of one session" };
+        let tab = slot.add_tab(config.max_tabs, make).ok_or(full)?;
+        core.take_tab(slot).inspect_err(|_| slot.remove_tab(&tab))?;
+        Ok(Self { core: Arc::clone(core), slot: Arc::clone(slot), tab })
     }
 
     /// Serves one frame.
@@ -83,6 +86,7 @@ impl TabPeer {
     /// Takes the tab's tree away.
     pub(crate) fn close(&self) {
         self.tab.leave();
+        self.core.tabs.give_back(1);
         self.slot.remove_tab(&self.tab);
         if self.tab.is_mounted() {
             self.slot.forget_own(&self.tab.path);
@@ -94,7 +98,7 @@ impl TabPeer {
 
     fn refuse(&self, fault: TabFault) {
         match fault {
-            TabFault::TooLarge(limit) => {
+            TabFault::Over(limit) => {
                 self.core.limit_reached(limit, &self.slot);
                 self.tab.link.end(close::POLICY, "the tab's tree is too large", "too_big");
             }

@@ -9,7 +9,9 @@ use futures_util::StreamExt;
 use futures_util::future::{BoxFuture, Either, select};
 use hashbrown::HashMap;
 use parking_lot::{Mutex, RwLock};
+use tracing::{Instrument, Span};
 
+use super::classes::Classes;
 use super::schedule::Job;
 use crate::clock::Clock;
 use crate::event::{Event, Observers};
@@ -22,6 +24,7 @@ use crate::render::read_trace::{Claim, ReadTrace};
 use crate::render::registry::{Describe, Registry, Runs, Sharing, Source};
 use crate::render::tree::Tree;
 use crate::sessions::slot::{Base, Begin, Done, Paths, Slot};
+use crate::span;
 
 /// What renders: the registry, the renderer and the counters that passes share.
 #[derive(Debug)]
@@ -62,6 +65,7 @@ struct Pass {
     traces: Mutex<HashMap<u64, Arc<SourceTrace>>>,
     /// Results of async sources, by slot (the pass holds it) and the source's number.
     awaited: Mutex<HashMap<(usize, u64), Awaited>>,
+    classes: Classes,
     tally: Tally,
 }
 
@@ -127,35 +131,39 @@ impl Passes {
             ticket: self.ticket.fetch_add(1, Ordering::SeqCst) + 1,
             traces: Mutex::default(),
             awaited: Mutex::default(),
+            classes: Classes::default(),
             tally: Tally::default(),
         });
         let jobs: Arc<[Job]> = jobs.into();
         jobs.iter().filter(|job| job.first).for_each(|job| job.slot.expect_tree());
-        self.await_async_sources(&pass, &jobs).await;
-        for done in self.run_on_workers(&pass, &jobs).await {
+        let span = span::pass(pass.ticket, jobs.len());
+        self.await_async_sources(&pass, &jobs).instrument(span.clone()).await;
+        for done in self.run_on_workers(&pass, &jobs, &span).await {
             done.wait().await;
         }
         self.shared.fetch_add(pass.tally.shared.load(Ordering::Relaxed) as u64, Ordering::Relaxed);
-        self.observers.emit(|| Event::Passed {
+        let passed = || Event::Passed {
             sessions: jobs.len(),
             evaluated: pass.tally.evaluated.load(Ordering::Relaxed),
             shared: pass.tally.shared.load(Ordering::Relaxed),
             committed: pass.tally.committed.load(Ordering::Relaxed),
             took_us: self.clock.now_ms().saturating_sub(started_ms) * 1000,
-        });
+        };
+        span.in_scope(|| self.observers.emit(passed));
         if self.renderer.store.symbols().is_full() && !self.told_full.swap(true, Ordering::Relaxed) {
             self.observers.warn(&Event::LimitReached { limit: "symbol_bytes", session: Text::default() });
         }
     }
 
-    async fn run_on_workers(self: &Arc<Self>, pass: &Arc<Pass>, jobs: &Arc<[Job]>) -> Vec<Arc<Done>> {
+    async fn run_on_workers(self: &Arc<Self>, pass: &Arc<Pass>, jobs: &Arc<[Job]>, span: &Span) -> Vec<Arc<Done>> {
         let next = Arc::new(AtomicUsize::new(0));
         let workers = self.threads.clamp(1, jobs.len());
         let handles: Vec<_> = (0..workers)
             .map(|_| {
                 let (passes, pass, jobs, next) =
                     (Arc::clone(self), Arc::clone(pass), Arc::clone(jobs), Arc::clone(&next));
-                self.runtime.spawn_blocking(move || passes.work(&pass, &jobs, &next))
+                let span = span.clone();
+                self.runtime.spawn_blocking(move || span.in_scope(|| passes.work(&pass, &jobs, &next)))
             })
             .collect();
         let mut queued = Vec::new();
@@ -190,6 +198,7 @@ impl Passes {
             Begin::Skip => None,
             Begin::Queued(done) => Some(done),
             Begin::Go(base) => {
+                let _entered = span::render(&job.slot).entered();
                 let turn = TakenTurn { passes: self, slot: &job.slot, pass };
                 let tree = self.assemble(pass, job, &base);
                 turn.commit(tree);
@@ -198,7 +207,7 @@ impl Passes {
         }
     }
 
-    fn assemble(&self, pass: &Pass, job: &Job, base: &Base) -> Tree {
+    fn assemble(&self, pass: &Pass, job: &Job, base: &Base) -> Arc<Tree> {
         let fragment = |(at, entry): (usize, &Entry)| {
             let known = base.tree.as_ref().and_then(|tree| tree.fragment_of(&base.layout, at));
             match known {
@@ -207,7 +216,7 @@ impl Passes {
             }
         };
         let fragments = base.layout.entries().iter().enumerate().map(|entry| Some(fragment(entry))).collect();
-        Tree::new(Arc::clone(&base.layout), fragments)
+        pass.classes.tree(Arc::clone(&base.layout), fragments)
     }
 
     fn fragment(&self, pass: &Pass, job: &Job, base: &Base, entry: &Entry, known: Option<&Fragment>) -> Fragment {
@@ -311,7 +320,7 @@ impl Passes {
 
     async fn await_source(&self, pass: &Pass, job: &Job, entry: &Entry) {
         let context = job.slot.context();
-        let rendered = self.evaluate_async(pass, &context, entry, false).await;
+        let rendered = self.evaluate_async(pass, &context, entry, false).instrument(span::render(&job.slot)).await;
         pass.awaited.lock().insert((address(&job.slot), entry.source.number), (context, rendered));
     }
 
@@ -339,6 +348,9 @@ impl Pass {
 impl Tally {
     fn share(&self, rendered: Rendered) -> Rendered {
         self.shared.fetch_add(1, Ordering::Relaxed);
+        if let Rendered::Fragment(fragment) = &rendered {
+            fragment.share();
+        }
         rendered
     }
 }
@@ -384,12 +396,12 @@ struct TakenTurn<'a> {
 }
 
 impl TakenTurn<'_> {
-    fn commit(self, tree: Tree) {
+    fn commit(self, tree: Arc<Tree>) {
         self.give_back(Some(tree));
         std::mem::forget(self);
     }
 
-    fn give_back(&self, tree: Option<Tree>) {
+    fn give_back(&self, tree: Option<Arc<Tree>>) {
         let finished = self.slot.commit(tree, || self.passes.next_version());
         if let Some(version) = finished.version {
             self.pass.tally.committed.fetch_add(1, Ordering::Relaxed);

@@ -25,7 +25,7 @@ pub struct Descriptor {
     pub(crate) meta: Meta,
     pub(crate) raw_meta: Vec<(Text, serde_json::Value)>,
     pub(crate) actions: Vec<Action>,
-    pub(crate) content_ref: Option<ContentRef>,
+    pub(crate) content_ref: Option<Box<ContentRef>>,
     pub(crate) items: Vec<Item>,
     pub(crate) children: Vec<(Text, Self)>,
     pub(crate) window: Option<Window>,
@@ -137,7 +137,7 @@ macro_rules! node_builder {
         /// Points to content that is too large to be inline.
         #[must_use]
         pub fn content_ref(mut self, content: ContentRef) -> Self {
-            self$(.$body)?.content_ref = Some(content);
+            self$(.$body)?.content_ref = Some(Box::new(content));
             self
         }
 

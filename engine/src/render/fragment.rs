@@ -5,7 +5,7 @@
 //! Equal content is one fragment: the store finds it by hash *and* compares it.
 
 use std::hash::BuildHasher;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Weak};
 
 use hashbrown::{DefaultHashBuilder, HashTable};
@@ -37,6 +37,8 @@ pub(crate) struct Block {
     top: u32,
     /// How many nodes there are in all, those in runs included.
     nodes: u32,
+    /// More than one session has it.
+    shared: AtomicBool,
     bytes: Box<[u8]>,
     links: Links,
     store: Arc<Store>,
@@ -138,6 +140,7 @@ impl Store {
             hash,
             top: packed.top,
             nodes: packed.nodes,
+            shared: AtomicBool::new(false),
             bytes: packed.bytes.into(),
             links: packed.links.into(),
             store: Arc::clone(self),
@@ -170,9 +173,22 @@ impl Fragment {
         WeakFragment(Arc::downgrade(&self.0))
     }
 
-    /// How many trees, caches and subscriptions hold this fragment.
+    /// How many trees, caches and passes hold it.
     pub(crate) fn holders(&self) -> usize {
         Arc::strong_count(&self.0)
+    }
+
+    /// A second session takes it.
+    pub(crate) fn share(&self) {
+        // Looked at first, so that ten thousand sessions do not write to one place.
+        if !self.is_shared() {
+            self.0.shared.store(true, Ordering::Relaxed);
+        }
+    }
+
+    /// Whether it is, or was, more than one session's.
+    pub(crate) fn is_shared(&self) -> bool {
+        self.0.shared.load(Ordering::Relaxed)
     }
 
     /// Where the fragment lives: a key as long as somebody holds it.

@@ -13,13 +13,11 @@ use super::fragment::{Fragment, WeakFragment};
 use super::view::{Filter, ViewNode};
 use crate::model::Text;
 
-/// A fragment with fewer holders is somebody's own; keeping its text would only push out what is shared.
-const SHARED_FROM: usize = 8;
-
 /// What an entry costs beside its text.
 const ENTRY_BYTES: usize = 256;
 
-/// The texts, bounded in bytes; the least recently used goes first.
+/// The texts, bounded in bytes; the least recently used goes first, and so does what nobody needs any more: texts are made
+/// for many at once, and then seldom again.
 #[derive(Debug)]
 pub(crate) struct Memo {
     entries: Mutex<Entries>,
@@ -35,6 +33,8 @@ pub(crate) struct Memo {
 struct Entries {
     texts: LruCache<Key, Entry>,
     bytes: usize,
+    /// How often they were looked through.
+    age: u32,
 }
 
 #[derive(Debug, PartialEq, Eq, Hash)]
@@ -51,6 +51,8 @@ struct Key {
 #[derive(Debug)]
 struct Entry {
     text: Arc<str>,
+    /// The age of the entries when it was last used.
+    used: u32,
     _pins: Pins,
 }
 
@@ -60,7 +62,7 @@ type Pins = (Option<WeakFragment>, WeakFragment);
 impl Memo {
     pub(crate) fn new(limit: usize) -> Self {
         Self {
-            entries: Mutex::new(Entries { texts: LruCache::unbounded(), bytes: 0 }),
+            entries: Mutex::new(Entries { texts: LruCache::unbounded(), bytes: 0, age: 0 }),
             limit,
             full: AtomicBool::new(false),
             told: AtomicBool::new(false),
@@ -90,12 +92,12 @@ impl Memo {
     }
 
     fn find_or<E>(&self, key: Key, make: impl FnOnce() -> Result<(String, Pins), E>) -> Result<Arc<str>, E> {
-        if let Some(entry) = self.entries.lock().texts.get(&key) {
-            return Ok(Arc::clone(&entry.text));
+        if let Some(text) = self.entries.lock().find(&key) {
+            return Ok(text);
         }
         let (text, pins) = make()?;
         let text: Arc<str> = text.into();
-        let (dropped, full) = self.entries.lock().keep(key, Entry { text: Arc::clone(&text), _pins: pins }, self.limit);
+        let (dropped, full) = self.entries.lock().keep(key, Arc::clone(&text), pins, self.limit);
         if full {
             self.full.store(true, Ordering::Relaxed);
         }
@@ -109,6 +111,16 @@ impl Memo {
         self.full.load(Ordering::Relaxed)
             && !self.told.load(Ordering::Relaxed)
             && !self.told.swap(true, Ordering::Relaxed)
+    }
+
+    /// Forgets what was not used since it was asked this the last time. False if nothing is left.
+    pub(crate) fn forget_unused(&self) -> bool {
+        let mut entries = self.entries.lock();
+        let dropped = entries.grow_older();
+        let left = !entries.texts.is_empty();
+        drop(entries);
+        drop(dropped);
+        left
     }
 
     /// Forgets everything, and with it the fragments that nobody else holds.
@@ -138,29 +150,54 @@ impl Memo {
 }
 
 impl Entries {
+    fn find(&mut self, key: &Key) -> Option<Arc<str>> {
+        let age = self.age;
+        let entry = self.texts.get_mut(key)?;
+        entry.used = age;
+        Some(Arc::clone(&entry.text))
+    }
+
     /// Keeps an entry. Answers what had to go, and whether that was for want of room.
-    fn keep(&mut self, key: Key, entry: Entry, limit: usize) -> (Vec<Entry>, bool) {
+    fn keep(&mut self, key: Key, text: Arc<str>, pins: Pins, limit: usize) -> (Vec<Entry>, bool) {
         let mut dropped = Vec::new();
-        self.bytes += ENTRY_BYTES + entry.text.len();
-        if let Some(raced) = self.texts.put(key, entry) {
+        self.bytes += ENTRY_BYTES + text.len();
+        if let Some(raced) = self.texts.put(key, Entry { text, used: self.age, _pins: pins }) {
             self.bytes -= ENTRY_BYTES + raced.text.len();
             dropped.push(raced);
         }
         let full = self.bytes > limit;
         while self.bytes > limit {
-            let Some((_, oldest)) = self.texts.pop_lru() else { break };
-            self.bytes -= ENTRY_BYTES + oldest.text.len();
+            let Some(oldest) = self.pop() else { break };
             dropped.push(oldest);
         }
         (dropped, full)
     }
+
+    fn pop(&mut self) -> Option<Entry> {
+        let (_, oldest) = self.texts.pop_lru()?;
+        self.bytes -= ENTRY_BYTES + oldest.text.len();
+        Some(oldest)
+    }
+
+    /// They stand in the order of their last use, so only those that go are looked at.
+    fn grow_older(&mut self) -> Vec<Entry> {
+        let mut dropped = Vec::new();
+        while self.texts.peek_lru().is_some_and(|(_, oldest)| oldest.used < self.age) {
+            dropped.extend(self.pop());
+        }
+        self.age = self.age.wrapping_add(1);
+        if self.texts.is_empty() {
+            self.texts = LruCache::unbounded();
+        }
+        dropped
+    }
 }
 
-/// The fragment that a node shows, if many hold it. What a filter lets through is not remembered: filters are the
+/// The fragment that a node shows, if it is not somebody's own: then keeping its text would only push out what is shared. What a filter lets through is not remembered: filters are the
 /// consumer's free choice, and there is no end to them.
 fn shared<'v>(node: &ViewNode<'v>) -> Option<&'v Fragment> {
     let fragment = node.whole_fragment()?;
-    (fragment.holders() >= SHARED_FROM && node.options().filter == Filter::default()).then_some(fragment)
+    (fragment.is_shared() && node.options().filter == Filter::default()).then_some(fragment)
 }
 
 fn key(fragment: &Fragment, at: &str, node: &ViewNode<'_>) -> Key {

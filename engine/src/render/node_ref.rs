@@ -161,11 +161,7 @@ fn read_meta(mut reader: Reader<'_>) -> Meta {
         reason: (has & meta_field::REASON != 0).then(|| reader.text().into()),
         total_children: (has & meta_field::TOTAL != 0).then(|| reader.varint()),
         window: (has & meta_field::WINDOW != 0).then(|| [reader.varint(), reader.varint()]),
-        extra: if has & meta_field::EXTRA != 0 {
-            serde_json::from_str(reader.text()).unwrap_or_default()
-        } else {
-            serde_json::Map::new()
-        },
+        extra: (has & meta_field::EXTRA != 0).then(|| serde_json::from_str(reader.text()).unwrap_or_default()),
     }
 }
 

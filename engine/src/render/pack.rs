@@ -69,7 +69,12 @@ pub(crate) fn node(
     let kind = if shape.kind.is_empty() { "group" } else { &shape.kind };
     let place = Place { name: path, above: None, depth: limits.depth };
     packer.node(&mut run, &place, Child { id, kind, shape }, prior.map(Fragment::root));
-    PackedResult { fragment: run.keep(store), problems: packer.problems }
+    let fragment = run.keep(store);
+    // It was found, and not as what this session had before: somebody else has the same.
+    if fragment.holders() > 1 && !prior.is_some_and(|prior| prior.is(&fragment)) {
+        fragment.share();
+    }
+    PackedResult { fragment, problems: packer.problems }
 }
 
 /// Packs items that stand side by side under `parent`.
@@ -584,8 +589,8 @@ fn put_meta(bytes: &mut Vec<u8>, meta: &Meta) {
     for number in meta.total_children.into_iter().chain(meta.window.into_iter().flatten()) {
         put_varint(bytes, number);
     }
-    if !meta.extra.is_empty() {
-        let text = serde_json::to_string(&meta.extra).unwrap_or_else(|_| "{}".to_owned());
+    if let Some(extra) = &meta.extra {
+        let text = serde_json::to_string(extra).unwrap_or_else(|_| "{}".to_owned());
         put_text(bytes, None, &text);
     }
 }
@@ -648,7 +653,7 @@ fn meta_bits(meta: &Meta) -> u64 {
         | field(meta.reason.is_some(), meta_field::REASON)
         | field(meta.total_children.is_some(), meta_field::TOTAL)
         | field(meta.window.is_some(), meta_field::WINDOW)
-        | field(!meta.extra.is_empty(), meta_field::EXTRA)
+        | field(meta.extra.is_some(), meta_field::EXTRA)
 }
 
 /// Sets a meta field by its wire name, if peers can digest the value (contract 1.10).
@@ -674,7 +679,7 @@ fn set_meta(meta: &mut Meta, name: &str, value: &Json) -> Result<(), &'static st
         }
         _ if !is_shallow(value, META_DEPTH) => return Err("it is nested too deeply"),
         _ => {
-            meta.extra.insert(name.to_owned(), value.clone());
+            meta.extra.get_or_insert_default().insert(name.to_owned(), value.clone());
         }
     }
     Ok(())

@@ -1,5 +1,7 @@
 //! Parameter schemas: normalised once (contract 2.2), compiled once, checked before every call (contract 1.7).
 
+use std::sync::OnceLock;
+
 use jsonschema::error::{TypeKind, ValidationErrorKind};
 use jsonschema::{PatternOptions, ValidationError, Validator};
 use serde_json::{Map, Value, json};
@@ -13,11 +15,18 @@ const QUOTES: [&str; 4] = ["const", "enum", "default", "examples"];
 /// The words of a schema whose values are schemas by name.
 const NAMED: [&str; 5] = ["properties", "patternProperties", "$defs", "definitions", "dependentSchemas"];
 
-/// A JSON Schema for parameters, ready to check with.
+/// How large a pattern of a browser tab may become when it is compiled, in bytes. A common one takes a tenth of that.
+const UNTRUSTED_PATTERN_BYTES: usize = 256 << 10;
+
+/// How many patterns a schema of a browser tab may hold.
+const UNTRUSTED_PATTERNS: usize = 8;
+
+/// A JSON Schema for parameters, to check with.
 #[derive(Debug)]
 pub(crate) struct Params {
     schema: Value,
-    validator: Validator,
+    /// Absent inside if it checks nothing; made at the first check if it comes from a browser tab.
+    validator: OnceLock<Option<Validator>>,
 }
 
 impl Params {
@@ -25,14 +34,25 @@ impl Params {
     /// unless its value says `"optional": true`.
     pub(crate) fn compile(given: &Value) -> Result<Self, String> {
         let schema = normalise(given);
-        let mut checked = schema.clone();
-        drop_unknown_types(&mut checked);
-        let validator = jsonschema::options()
-            // A pattern from outside must not be able to take exponential time.
-            .with_pattern_options(PatternOptions::regex())
-            .build(&checked)
+        // A pattern must not be able to take exponential time: what is matched comes from outside.
+        let validator = validator(&schema, PatternOptions::regex())
             .map_err(|error| format!("the parameter schema cannot be used: {error}"))?;
-        Ok(Self { schema, validator })
+        Ok(Self { schema, validator: OnceLock::from(Some(validator)) })
+    }
+
+    /// Takes the schema of a browser tab. It is compiled when it is first needed, so that a tree full of schemas costs
+    /// nothing; one that cannot be compiled, or could be costly to check with, checks nothing: the tab does it for itself.
+    pub(crate) fn untrusted(given: &Value) -> Self {
+        Self { schema: normalise(given), validator: OnceLock::new() }
+    }
+
+    fn validator(&self) -> Option<&Validator> {
+        let compile = || {
+            let patterns = PatternOptions::regex().size_limit(UNTRUSTED_PATTERN_BYTES);
+            let affordable = is_affordable(&self.schema, &mut { UNTRUSTED_PATTERNS });
+            affordable.then(|| validator(&self.schema, patterns).ok()).flatten()
+        };
+        self.validator.get_or_init(compile).as_ref()
     }
 
     /// The schema as it goes on the wire.
@@ -42,7 +62,36 @@ impl Params {
 
     /// Checks parameters and says, in the words that all peers use, what is wrong first.
     pub(crate) fn check(&self, params: &Value) -> Result<(), String> {
-        self.validator.validate(params).map_err(|error| sentence(&error))
+        let Some(validator) = self.validator() else { return Ok(()) };
+        validator.validate(params).map_err(|error| sentence(&error))
+    }
+}
+
+fn validator(
+    schema: &Value,
+    patterns: PatternOptions<jsonschema::Regex>,
+) -> Result<Validator, ValidationError<'static>> {
+    let mut checked = schema.clone();
+    drop_unknown_types(&mut checked);
+    jsonschema::options().with_pattern_options(patterns).build(&checked)
+}
+
+/// Whether checking against a schema takes no longer than its length suggests: references can be chained, and patterns
+/// take time for each letter. `patterns` says how many of them there may be.
+fn is_affordable(schema: &Value, patterns: &mut usize) -> bool {
+    match schema {
+        Value::Object(keys) => keys.iter().all(|(key, value)| {
+            let spent = match (key.as_str(), value) {
+                ("pattern", _) => 1,
+                ("patternProperties", Value::Object(named)) => named.len(),
+                _ => 0,
+            };
+            let fits = *patterns >= spent;
+            *patterns = patterns.saturating_sub(spent);
+            fits && !key.starts_with('$') && is_affordable(value, patterns)
+        }),
+        Value::Array(list) => list.iter().all(|one| is_affordable(one, patterns)),
+        Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) => true,
     }
 }
 
@@ -176,6 +225,28 @@ mod tests {
             refusal(&json!({"x": {"type": "string", "enum": ["a", "b"]}}), &json!({"x": "c"})),
             r#"params.x must be one of ["a","b"]"#
         );
+    }
+
+    #[test]
+    fn a_tabs_schema_checks_as_any_other_and_a_costly_one_checks_nothing() {
+        let text = |patterns: usize| {
+            let all: Vec<_> = (0..patterns).map(|_| json!({"type": "string", "pattern": "^(a+)+$"})).collect();
+            Params::untrusted(&json!({"type": "object", "properties": {"text": {"allOf": all}}, "required": ["text"]}))
+        };
+        assert_eq!(text(8).check(&json!({})), Err("params.text is required".to_owned()));
+        assert!(text(8).check(&json!({"text": format!("{}!", "a".repeat(60_000))})).is_err());
+        assert_eq!(text(9).check(&json!({})), Ok(()), "too many patterns");
+        for (word, value) in [
+            ("pattern", json!("((a{100}){100}){100}")),
+            ("pattern", json!("(?<=x)y")),
+            ("patternProperties", (0..9).map(|n| (n.to_string(), json!({}))).collect()),
+            ("$ref", json!("#")),
+            ("$defs", json!({})),
+            ("minLength", json!("many")),
+        ] {
+            let schema = json!({"type": "object", "properties": {"text": {word: value}}, "required": ["text"]});
+            assert_eq!(Params::untrusted(&schema).check(&json!({})), Ok(()), "{word}");
+        }
     }
 
     #[test]

@@ -34,6 +34,20 @@ impl Tree {
         Self { layout, fragments: fragments.into() }
     }
 
+    /// Whether it is what these fragments in this layout would make.
+    pub(crate) fn is_made_of(&self, layout: &Arc<Layout>, fragments: &[Option<Fragment>]) -> bool {
+        let same = |(mine, theirs): (&Option<Fragment>, &Option<Fragment>)| match (mine, theirs) {
+            (Some(mine), Some(theirs)) => mine.is(theirs),
+            (None, None) => true,
+            _ => false,
+        };
+        Arc::ptr_eq(&self.layout, layout) && self.fragments.iter().zip(fragments).all(same)
+    }
+
+    pub(crate) fn fragments(&self) -> &[Option<Fragment>] {
+        &self.fragments
+    }
+
     pub(crate) const fn layout(&self) -> &Arc<Layout> {
         &self.layout
     }

@@ -42,6 +42,20 @@ impl Places {
         }
     }
 
+    pub(super) fn len(&self) -> usize {
+        match self {
+            Self::One(_) => 1,
+            Self::Many(places) => places.len(),
+        }
+    }
+
+    pub(super) fn contains(&self, place: u32) -> bool {
+        match self {
+            Self::One(known) => *known == place,
+            Self::Many(places) => places.contains(&place),
+        }
+    }
+
     pub(super) fn iter(&self) -> impl Iterator<Item = u32> + '_ {
         let (one, many) = match self {
             Self::One(place) => (Some(*place), None),

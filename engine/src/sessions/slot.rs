@@ -1,6 +1,7 @@
 //! One session's place in memory: who it is, its tree now and before, and who is connected.
 
 use std::sync::Arc;
+use std::time::SystemTime;
 
 use event_listener::Event as Signal;
 use parking_lot::Mutex;
@@ -80,9 +81,8 @@ struct State {
     expected: u16,
     /// A pass is at it.
     taken: bool,
-    unmade: Unmade,
-    /// The claims changed since the tree was rendered.
-    outdated: bool,
+    instance: Instance,
+    claims: Claims,
     closed: bool,
 }
 
@@ -122,17 +122,25 @@ impl Moment {
     }
 }
 
-/// Whether the session's instance has yet to be made (provider-per-session mode).
+/// What a session's factory makes (provider-per-session mode).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Unmade {
+enum Instance {
     Made,
-    Unmade,
+    Missing,
     /// It is not there, and somebody waits for a tree.
     WaitedFor,
 }
 
-/// How many subscriptions of ended connections a slot remembers.
-const KEPT: usize = 8;
+/// Whether the tree shows what the claims of now allow.
+#[derive(Debug, Default, Clone, Copy, PartialEq, Eq)]
+enum Claims {
+    #[default]
+    Shown,
+    /// They changed since the tree was rendered.
+    Changed,
+    /// They changed, and a pass renders all of the tree with them.
+    Rendering,
+}
 
 /// Told when a waiting pass has committed.
 #[derive(Debug, Default)]
@@ -208,8 +216,8 @@ impl Slot {
             expiry: Moment::NONE,
             expected: 0,
             taken: false,
-            unmade: if unmade { Unmade::Unmade } else { Unmade::Made },
-            outdated: false,
+            instance: if unmade { Instance::Missing } else { Instance::Made },
+            claims: Claims::Shown,
             closed: false,
         };
         Self { state: Mutex::new(state), changed: Signal::new(), place }
@@ -232,13 +240,20 @@ impl Slot {
     /// New claims for the same session. Answers the old ones.
     pub(crate) fn set_context(&self, context: Arc<Context>) -> Arc<Context> {
         let mut state = self.state.lock();
-        state.outdated |= state.current.is_some() && !state.context.same_claims(&context);
+        if !state.context.same_claims(&context) {
+            state.claims = Claims::Changed;
+        }
         std::mem::replace(&mut state.context, context)
+    }
+
+    /// Whether it was closed: expired, revoked or forgotten.
+    pub(crate) fn is_closed(&self) -> bool {
+        self.state.lock().closed
     }
 
     /// Whether the tree still shows what earlier claims allowed.
     pub(crate) fn is_outdated(&self) -> bool {
-        self.state.lock().outdated
+        self.state.lock().claims != Claims::Shown
     }
 
     /// Where everything stands in this session's tree.
@@ -254,7 +269,8 @@ impl Slot {
             drop(state);
             return false;
         }
-        let waited_for = std::mem::replace(&mut state.unmade, Unmade::Made) == Unmade::WaitedFor;
+        let waited_for = std::mem::replace(&mut state.instance, Instance::Made) == Instance::WaitedFor;
+        state.claims = Claims::Changed;
         let before = state.edit_own(|own| std::mem::replace(&mut own.instance, sources.into_iter().collect()));
         drop(state);
         drop(before);
@@ -291,6 +307,14 @@ impl Slot {
 
     pub(crate) fn tree(&self) -> Option<Versioned> {
         self.state.lock().current.clone()
+    }
+
+    /// The tree for the next frame, and when the authentication ends. With `fresh`, none that earlier claims allowed.
+    pub(crate) fn shown(&self, fresh: bool) -> (Option<Versioned>, Option<SystemTime>) {
+        let state = self.state.lock();
+        let withheld = fresh && state.claims != Claims::Shown;
+        let tree = if withheld { None } else { state.current.clone() };
+        (tree, state.context.expires_at())
     }
 
     pub(crate) fn is_resident(&self) -> bool {
@@ -330,9 +354,9 @@ impl Slot {
             state.expected = state.expected.saturating_sub(1);
         }
         let wanted = first || state.wants_refresh();
-        if state.unmade != Unmade::Made {
+        if state.instance != Instance::Made {
             if first {
-                state.unmade = Unmade::WaitedFor;
+                state.instance = Instance::WaitedFor;
             }
             return Begin::Skip;
         }
@@ -343,9 +367,9 @@ impl Slot {
             return Begin::Queued(state.then(paths));
         }
         state.taken = true;
-        let outdated = state.outdated;
-        if *paths == Paths::All {
-            state.outdated = false;
+        let outdated = state.claims != Claims::Shown;
+        if outdated && *paths == Paths::All {
+            state.claims = Claims::Rendering;
         }
         let overtaken = state.ticket > ticket;
         state.ticket = state.ticket.max(ticket);
@@ -360,15 +384,19 @@ impl Slot {
 
     /// Gives the turn back: the new tree becomes current, unless nothing changed. The one before lives on as long as a
     /// subscription was last sent it.
-    pub(crate) fn commit(&self, tree: Option<Tree>, next_version: impl FnOnce() -> u64) -> Finished {
+    pub(crate) fn commit(&self, tree: Option<Arc<Tree>>, next_version: impl FnOnce() -> u64) -> Finished {
         let mut state = self.state.lock();
+        let renewed = state.claims == Claims::Rendering;
+        if renewed {
+            state.claims = if tree.is_some() { Claims::Shown } else { Claims::Changed };
+        }
         let (version, garbage) = match tree {
             Some(tree) if !state.closed => state.replace(tree, next_version),
-            garbage => (None, garbage.map(Arc::new)),
+            garbage => (None, garbage),
         };
         state.taken = false;
         let then = state.edit_rare(|rare| rare.then.take()).flatten();
-        let links = if version.is_some() { state.links.clone() } else { SmallVec::new() };
+        let links = if version.is_some() || renewed { state.links.clone() } else { SmallVec::new() };
         drop(state);
         // What an application put into closures may do anything when it is dropped.
         drop(garbage);
@@ -405,29 +433,32 @@ impl Slot {
         self.state.lock().links.clone()
     }
 
-    /// Remembers where the subscriptions of a connection that ended stood. The latest few are enough. True if somebody has
-    /// to come back at that time and forget them.
-    pub(crate) fn keep(&self, kept: Vec<Kept>, until_ms: u64) -> bool {
+    pub(crate) fn connections(&self) -> usize {
+        self.state.lock().links.len()
+    }
+
+    /// Remembers where the subscriptions of a connection that ended stood. The latest few are enough. Answers
+    /// whether somebody has to come back at that time and forget them, and how many older ones had to go.
+    pub(crate) fn keep(&self, kept: Vec<Kept>, max: usize, until_ms: u64) -> (bool, usize) {
         let mut state = self.state.lock();
         if state.closed || state.current.is_none() || kept.is_empty() {
-            return false;
+            return (false, 0);
         }
         let rare = state.rare.get_or_insert_default();
         let first = rare.kept.is_empty();
         rare.kept.extend(kept);
         rare.kept_until_ms = until_ms;
-        let over = rare.kept.len().saturating_sub(KEPT);
+        let over = rare.kept.len().saturating_sub(max);
         let dropped: Vec<Kept> = rare.kept.drain(..over).collect();
         drop(state);
-        drop(dropped);
-        first
+        (first, dropped.len())
     }
 
     /// Takes where a consumer's copy stands, if it is still known.
     pub(crate) fn kept(&self, view: &ViewOptions, version: u64) -> Option<Kept> {
         let take = |rare: &mut Rare| {
             let at = rare.kept.iter().position(|kept| kept.serves(view, version))?;
-            Some(rare.kept.swap_remove(at))
+            Some(rare.kept.remove(at))
         };
         self.state.lock().edit_rare(take).flatten()
     }
@@ -613,10 +644,9 @@ impl State {
     }
 
     /// Answers the new version, if there is one, and the tree that is not needed here any more.
-    fn replace(&mut self, tree: Tree, next_version: impl FnOnce() -> u64) -> (Option<u64>, Option<Arc<Tree>>) {
-        let tree = Arc::new(tree);
+    fn replace(&mut self, tree: Arc<Tree>, next_version: impl FnOnce() -> u64) -> (Option<u64>, Option<Arc<Tree>>) {
         match &mut self.current {
-            Some(current) if current.tree.same(&tree) => {
+            Some(current) if Arc::ptr_eq(&current.tree, &tree) || current.tree.same(&tree) => {
                 if Arc::ptr_eq(current.tree.layout(), tree.layout()) {
                     return (None, Some(tree));
                 }

@@ -20,8 +20,8 @@ pub(crate) struct TabLimits {
 /// Why a tab's message cannot be taken.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum TabFault {
-    /// The tree is over a limit, named as in `Config`: the tab has to go.
-    TooLarge(&'static str),
+    /// The tree is over this bound of the configuration: the tab has to go.
+    Over(&'static str),
     /// An operation does not fit the copy: a new snapshot is due.
     OutOfStep,
 }
@@ -65,14 +65,11 @@ impl TabTree {
 
     fn check(&self, limits: TabLimits) -> Result<(), TabFault> {
         let mut nodes = 0;
-        let fits = is_shallow(&self.root, JSON_DEPTH + 2 * limits.depth)
-            && count(&self.root, limits.depth, limits.nodes, &mut nodes);
-        match fits {
-            _ if nodes > limits.nodes => Err(TabFault::TooLarge("max_tab_nodes")),
-            false => Err(TabFault::TooLarge("max_tab_depth")),
-            true if self.root.to_string().len() > limits.bytes => Err(TabFault::TooLarge("max_tab_bytes")),
-            true => Ok(()),
+        if !is_shallow(&self.root, JSON_DEPTH + 2 * limits.depth) {
+            return Err(TabFault::Over("max_tab_depth"));
         }
+        count(&self.root, limits.depth, limits.nodes, &mut nodes)?;
+        if self.root.to_string().len() <= limits.bytes { Ok(()) } else { Err(TabFault::Over("max_tab_bytes")) }
     }
 
     /// Whether the tab can be told to fetch again (contract 3.3).
@@ -98,12 +95,16 @@ impl TabTree {
     }
 }
 
-fn count(node: &Value, depth: usize, max: usize, nodes: &mut usize) -> bool {
+fn count(node: &Value, depth: usize, max: usize, nodes: &mut usize) -> Result<(), TabFault> {
     *nodes += 1;
-    let children = node["children"].as_array();
-    *nodes <= max
-        && children.is_none_or(|list| list.is_empty() || depth > 1)
-        && children.into_iter().flatten().all(|child| count(child, depth - 1, max, nodes))
+    if *nodes > max {
+        return Err(TabFault::Over("max_tab_nodes"));
+    }
+    let children = node["children"].as_array().map(Vec::as_slice).unwrap_or_default();
+    if depth <= 1 && !children.is_empty() {
+        return Err(TabFault::Over("max_tab_depth"));
+    }
+    children.iter().try_for_each(|child| count(child, depth - 1, max, nodes))
 }
 
 /// Applies one operation, as tolerantly as real tabs need it (contract 3.2). `None` if it does not fit.
@@ -202,7 +203,7 @@ fn describe(node: &Value, action: &mut dyn FnMut(&Value) -> Option<Action>) -> D
     }
     let offers = node["affordances"].as_array().into_iter().flatten();
     shape.actions = offers.filter_map(&mut *action).collect();
-    shape.content_ref = content_ref(&node["content_ref"]);
+    shape.content_ref = content_ref(&node["content_ref"]).map(Box::new);
     for child in node["children"].as_array().into_iter().flatten() {
         if let Some(id) = child["id"].as_str() {
             shape = shape.child(id, describe(child, &mut *action));
@@ -297,12 +298,12 @@ mod tests {
         let wide: Vec<_> = (0..10).map(|n| json!({"id": n.to_string(), "type": "item"})).collect();
         assert_eq!(
             TabTree::new(json!({"id": "ui", "children": wide}), LIMITS).err(),
-            Some(TabFault::TooLarge("max_tab_nodes"))
+            Some(TabFault::Over("max_tab_nodes"))
         );
         let deep = (0..4).fold(json!({"id": "x"}), |below, _| json!({"id": "x", "children": [below]}));
-        assert_eq!(TabTree::new(deep, LIMITS).err(), Some(TabFault::TooLarge("max_tab_depth")));
+        assert_eq!(TabTree::new(deep, LIMITS).err(), Some(TabFault::Over("max_tab_depth")));
         let long = json!({"id": "ui", "properties": {"text": "x".repeat(20_000)}});
-        assert_eq!(TabTree::new(long, LIMITS).err(), Some(TabFault::TooLarge("max_tab_bytes")));
+        assert_eq!(TabTree::new(long, LIMITS).err(), Some(TabFault::Over("max_tab_bytes")));
     }
 
     #[test]

@@ -23,6 +23,7 @@ use crate::model::session::Context;
 pub(crate) struct Table {
     inner: RwLock<Inner>,
     max: usize,
+    max_of_user: usize,
 }
 
 #[derive(Debug)]
@@ -58,7 +59,7 @@ pub(crate) enum Idle {
 }
 
 impl Table {
-    pub(crate) fn new(max: usize) -> Self {
+    pub(crate) fn new(max: usize, max_of_user: usize) -> Self {
         let inner = Inner {
             slots: Slab::new(),
             by_id: HashTable::new(),
@@ -69,7 +70,7 @@ impl Table {
             idle_trees: Order::new(),
             peak: 0,
         };
-        Self { inner: RwLock::new(inner), max }
+        Self { inner: RwLock::new(inner), max, max_of_user }
     }
 
     pub(crate) fn get(&self, id: &str) -> Option<Arc<Slot>> {
@@ -81,7 +82,11 @@ impl Table {
     /// A new one whose instance has yet to be made (`unmade`) is not rendered before.
     pub(crate) fn open(&self, context: &Arc<Context>, now_ms: u64, unmade: bool) -> Result<Opened, ConnectError> {
         let mut inner = self.inner.write();
-        if let Some(place) = inner.find(context.id()) {
+        let place = inner.find(context.id());
+        if inner.is_full_for(context, place, self.max_of_user) {
+            return Err(ConnectError::Full(OF_USER));
+        }
+        if let Some(place) = place {
             let slot = Arc::clone(&inner.slots[place as usize]);
             // Out of the indexes with the old claims: they compare with what stands there.
             inner.unindex(place, &slot.context());
@@ -168,7 +173,16 @@ impl Table {
     }
 }
 
+/// The bound on the sessions of one user, as it is told.
+pub(crate) const OF_USER: &str = "sessions of one user";
+
 impl Inner {
+    /// Whether a session's user has as many sessions as may be, and the one at this place is not among them.
+    fn is_full_for(&self, context: &Context, place: Option<u32>, max: usize) -> bool {
+        let places = context.user().and_then(|user| self.of_user(user));
+        places.is_some_and(|places| places.len() >= max && !place.is_some_and(|place| places.contains(place)))
+    }
+
     /// Whether a slot still is at its place.
     fn holds(&self, slot: &Arc<Slot>) -> bool {
         self.slots.get(slot.place() as usize).is_some_and(|known| Arc::ptr_eq(known, slot))

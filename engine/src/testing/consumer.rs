@@ -22,6 +22,8 @@ pub struct TestConsumer {
     mirrors: BTreeMap<String, (Value, Mirror)>,
     session: Session,
     epoch: String,
+    /// What the provider calls the connection.
+    name: String,
     next_id: u64,
     closed: Option<u16>,
 }
@@ -40,7 +42,8 @@ impl TestConsumer {
 
     fn greeted(&mut self, hello: &Value) {
         assert_eq!(hello["type"], "hello", "hello is first: {hello}");
-        self.epoch = hello["provider"]["epoch"].as_str().unwrap_or_default().to_owned();
+        let field = |name: &str| hello["provider"][name].as_str().unwrap_or_default().to_owned();
+        (self.epoch, self.name) = (field("epoch"), field("connection"));
     }
 
     /// Loses the socket and comes back: every subscription goes on from its copy, or starts anew if the engine does not
@@ -49,14 +52,63 @@ impl TestConsumer {
     /// # Panics
     /// If the session is refused.
     pub async fn reconnect(&mut self) {
-        self.connection = self.engine.connect(&self.session).unwrap_or_else(|error| panic!("refused: {error}"));
-        self.closed = None;
         let epoch = std::mem::take(&mut self.epoch);
+        drop(self.dial().await);
+        self.resume(&epoch, None);
+    }
+
+    /// Comes back while the engine still takes the old connection for alive, and names it as the one that is replaced.
+    /// Answers the old connection.
+    ///
+    /// # Panics
+    /// If the session is refused.
+    pub async fn supersede(&mut self) -> Connection {
+        let name = std::mem::take(&mut self.name);
+        self.come_back_for(Some(&name)).await
+    }
+
+    /// Comes back while the engine still takes the old connection for alive, and names `lost` as the one that is
+    /// replaced, or none. Answers the old connection.
+    ///
+    /// # Panics
+    /// If the session is refused.
+    pub async fn come_back_for(&mut self, lost: Option<&str>) -> Connection {
+        let epoch = std::mem::take(&mut self.epoch);
+        let old = self.dial().await;
+        self.resume(&epoch, lost);
+        old
+    }
+
+    /// Which provider's versions this consumer knows.
+    #[must_use]
+    pub fn epoch(&self) -> &str {
+        &self.epoch
+    }
+
+    /// What the provider calls this connection.
+    #[must_use]
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// A new connection; answers the one before.
+    async fn dial(&mut self) -> Connection {
+        let new = self.engine.connect(&self.session).unwrap_or_else(|error| panic!("refused: {error}"));
+        let old = std::mem::replace(&mut self.connection, new);
+        self.closed = None;
         let hello = self.next().await;
         self.greeted(&hello);
+        old
+    }
+
+    /// Subscribes again to everything, with where each copy stands.
+    fn resume(&mut self, epoch: &str, lost: Option<&str>) {
         for (id, (options, copy)) in &mut self.mirrors {
             copy.reconnect();
-            let position = json!({"epoch": epoch, "version": copy.version()});
+            let mut position = json!({"epoch": epoch, "version": copy.version()});
+            if let Some(lost) = lost {
+                position["connection"] = lost.into();
+            }
             let message = with(options.clone(), json!({"type": "subscribe", "id": id, "resume": position}));
             self.connection.receive(&message.to_string());
         }
@@ -75,6 +127,7 @@ impl TestConsumer {
             mirrors: BTreeMap::new(),
             session,
             epoch: String::new(),
+            name: String::new(),
             next_id: 0,
             closed: None,
         }
@@ -122,6 +175,14 @@ impl TestConsumer {
     /// If a message breaks a rule.
     pub async fn settled(&mut self) -> Vec<Value> {
         self.engine.settle().await;
+        self.ready()
+    }
+
+    /// Everything that can be read now, whatever the engine is at.
+    ///
+    /// # Panics
+    /// If a message breaks a rule.
+    pub fn ready(&mut self) -> Vec<Value> {
         let mut messages = Vec::new();
         while let Some(frame) = self.connection.try_next_frame() {
             messages.extend(self.take(frame));

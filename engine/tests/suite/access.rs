@@ -4,10 +4,13 @@ use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
 use grove_engine::testing::{ManualClock, TestConsumer};
-use grove_engine::{Clock, Config, ConnectError, Descriptor, Engine, Event, Revocation, Session};
-use serde_json::json;
+use grove_engine::{
+    Action, Clock, Config, ConnectError, Descriptor, Engine, Event, Invocation, Provider, Renewed, Revocation, Scope,
+    Session,
+};
+use serde_json::{Value, json};
 
-use crate::apps::Log;
+use crate::apps::{Gate, Log, Number, at, clocked, code, kinds, offers, person, watching};
 
 fn engine() -> (Engine, Arc<ManualClock>) {
     let clock = ManualClock::new();
@@ -126,4 +129,240 @@ async fn what_an_auditor_asks_for_is_an_event_from_the_first_connection_to_the_r
     assert_eq!(engine.revoke(Revocation::attribute("token", "t7")), 0);
     let barred = Event::Revoked { of: "attribute", whom: "token=t7".into(), sessions: 0 };
     assert_eq!(log.all().last(), Some(&barred), "also of somebody who is not there");
+}
+
+/// What a consumer is told `ms` before its session expires.
+fn expiring(ms: u64) -> Value {
+    json!({"type": "event", "name": "session.expiring", "data": {"expires_in_ms": ms}})
+}
+
+#[tokio::test]
+async fn after_the_expiry_a_call_is_refused_then_the_connection_closes_and_no_patch_goes_out() {
+    let (engine, clock) = engine();
+    let number = Number::at(&engine, "n");
+    let runs = Number::default();
+    let counted = runs.clone();
+    let act = Action::new("act", move |_: Invocation<()>| counted.set(1));
+    engine.register("do", move |_: &Session| Descriptor::group().action(&act));
+    let mut consumer = TestConsumer::connect(&engine, alice(in_minutes(&clock, 10))).await;
+    consumer.subscribe("/").await;
+    clock.advance(9 * 60_000);
+    consumer.settled().await;
+    // A change that is committed, and not sent yet.
+    number.set(1);
+    engine.refresh_now(Scope::all()).await;
+    // The timer has not run when all this is asked for: nothing here awaits.
+    clock.advance(60_000);
+    assert_eq!(consumer.connection().try_next_frame(), None, "neither a patch");
+    consumer.send(&json!({"type": "query", "id": "q", "path": "/n"}));
+    assert_eq!(consumer.connection().try_next_frame(), None, "nor an answer");
+    consumer.start_invoke("/do", "act", Value::Null);
+    let rest = consumer.settled().await;
+    assert_eq!(kinds(&rest), ["result", "closed"], "{rest:?}");
+    assert_eq!((code(&rest[0]), &rest[1]["code"], runs.get()), ("unauthorized", &json!(4401), 0));
+    let stats = engine.stats();
+    assert_eq!((stats.sessions, stats.trees), (0, 0));
+}
+
+#[tokio::test]
+async fn a_call_that_waits_until_the_expiry_or_a_revocation_does_not_run_any_more() {
+    for (revoked, code) in [(false, 4401), (true, 1008)] {
+        let (engine, clock) = clocked(|config| config.max_session_blocking = 1);
+        let gate = Gate::default();
+        let stand = gate.clone();
+        let wait = Action::new("wait", move |_: Invocation<()>| stand.pass());
+        engine.register("n", move |_: &Session| Descriptor::group().action(&wait));
+        let mut consumer = TestConsumer::connect(&engine, alice(in_minutes(&clock, 10))).await;
+        consumer.query("/").await;
+        consumer.start_invoke("/n", "wait", Value::Null);
+        gate.arrived(1).await;
+        consumer.start_invoke("/n", "wait", Value::Null);
+        match revoked {
+            true => drop(engine.revoke(Revocation::user("alice"))),
+            false => clock.advance(10 * 60_000),
+        }
+        gate.open();
+        consumer.settled().await;
+        assert_eq!((consumer.closed(), gate.count()), (Some(code), 1));
+    }
+}
+
+#[tokio::test]
+async fn a_renewal_puts_the_warning_and_the_end_off() {
+    let (engine, clock) = engine();
+    let mut consumer = TestConsumer::connect(&engine, alice(in_minutes(&clock, 10))).await;
+    clock.advance(9 * 60_000);
+    assert_eq!(consumer.settled().await, [expiring(60_000)]);
+    let renewed = engine.renew(alice(in_minutes(&clock, 10))).unwrap();
+    assert_eq!(renewed, Some(Renewed { expires_in: Some(Duration::from_secs(600)) }));
+    clock.advance(9 * 60_000 - 1);
+    assert_eq!(consumer.settled().await, [] as [Value; 0]);
+    clock.advance(1);
+    assert_eq!(consumer.settled().await, [expiring(60_000)], "warned again");
+    clock.advance(60_000);
+    consumer.settled().await;
+    assert_eq!(consumer.closed(), Some(4401));
+    assert_eq!(engine.renew(alice(in_minutes(&clock, 10))).unwrap(), None, "a session that is closed is not renewed");
+}
+
+#[tokio::test]
+async fn who_has_less_than_a_minute_left_is_warned_at_once() {
+    let (engine, clock) = engine();
+    let in_s = |s: u64| clock.wall() + Duration::from_secs(s);
+    let mut consumer = TestConsumer::connect(&engine, alice(in_s(40))).await;
+    assert_eq!(consumer.settled().await, [expiring(40_000)]);
+    let renewed = engine.renew(alice(in_s(50))).unwrap();
+    assert_eq!(renewed.unwrap().expires_in, Some(Duration::from_secs(50)));
+    assert_eq!(consumer.settled().await, [expiring(50_000)]);
+    clock.advance(50_000);
+    consumer.settled().await;
+    assert_eq!(consumer.closed(), Some(4401));
+}
+
+#[tokio::test]
+async fn a_renewal_is_of_an_open_session_by_whom_it_belongs_to_or_it_is_none() {
+    let (engine, clock) = engine();
+    let fresh = || alice(in_minutes(&clock, 30));
+    assert_eq!(engine.renew(fresh()).unwrap(), None, "nothing is opened by it");
+    assert_eq!(engine.stats().sessions, 0);
+    let mut consumer = TestConsumer::connect(&engine, alice(in_minutes(&clock, 10)).with_project("desk")).await;
+    for other in [
+        Session::new("s2").with_user("alice").with_project("desk"),
+        Session::new("s1").with_user("bob").with_project("desk"),
+        Session::new("s1").with_user("alice").with_project("shop"),
+        Session::new("s1"),
+    ] {
+        assert_eq!(engine.renew(other).unwrap(), None);
+    }
+    let old = fresh().with_project("desk").with_expiry(clock.wall());
+    assert_eq!(engine.renew(old).unwrap_err(), ConnectError::Expired);
+    assert_eq!(
+        engine.renew(Session::new("s1").with_user("alice").with_project("desk")).unwrap(),
+        Some(Renewed { expires_in: None })
+    );
+    clock.advance(60 * 60_000);
+    assert_eq!(consumer.settled().await, [] as [Value; 0], "it has no end any more");
+    engine.revoke(Revocation::user("alice"));
+    assert_eq!(
+        engine.renew(fresh().with_project("desk").with_expiry(in_minutes(&clock, 1))).unwrap_err(),
+        ConnectError::Revoked
+    );
+    drop(consumer);
+    engine.shutdown(Duration::ZERO).await;
+    assert_eq!(engine.renew(Session::new("s1")).unwrap_err(), ConnectError::Closing);
+}
+
+#[tokio::test]
+async fn who_was_anonymous_and_logs_in_keeps_the_socket_and_gets_the_rights_of_the_login() {
+    let (engine, _) = engine();
+    let write = Action::new("write", |call: Invocation<()>| json!({"by": call.session.user()}));
+    engine.register("desk", move |session: &Session| {
+        let shape = Descriptor::group().prop("of", session.user().unwrap_or("nobody"));
+        if session.can("write") { shape.action(&write) } else { shape }
+    });
+    let (mut visitor, id) = watching(&engine, Session::new("visit")).await;
+    assert_eq!(visitor.invoke("/desk", "write", Value::Null).await["error"]["code"], "not_found");
+    let login = person("visit", "alice").with_permission("write");
+    assert!(engine.renew(login).unwrap().is_some());
+    visitor.settled().await;
+    let desk = at(visitor.tree(&id), "desk");
+    assert_eq!((&desk["properties"]["of"], offers(desk)), (&json!("alice"), vec!["write"]));
+    assert_eq!(visitor.invoke("/desk", "write", Value::Null).await["data"], json!({"by": "alice"}));
+    assert_eq!(engine.refresh(Scope::user("alice")), 1, "and is found by the name");
+}
+
+#[tokio::test]
+async fn a_handler_that_runs_keeps_the_claims_with_which_it_began() {
+    let (engine, _) = engine();
+    let gate = Gate::default();
+    let stand = gate.clone();
+    let look = Action::new("look", move |call: Invocation<()>| {
+        stand.pass();
+        json!(call.session.can("write"))
+    });
+    engine.register("n", move |_: &Session| Descriptor::group().action(&look));
+    let (mut consumer, _) = watching(&engine, person("s", "alice").with_permission("write")).await;
+    let running = consumer.start_invoke("/n", "look", Value::Null);
+    gate.arrived(1).await;
+    assert!(engine.update_session(&person("s", "alice")));
+    gate.open();
+    assert_eq!(consumer.answer(&running).await["data"], true);
+    assert_eq!(consumer.invoke("/n", "look", Value::Null).await["data"], false, "the next call has the new ones");
+}
+
+/// A session whose claims have just changed, and whose tree still shows the old ones; nothing is rendered before 50 ms.
+async fn just_changed() -> (Engine, Arc<ManualClock>, Session, TestConsumer) {
+    let (engine, clock) = clocked(|config| config.debounce_ms = 50);
+    engine.register("board", |session: &Session| Descriptor::group().prop("org", session.attribute("org")));
+    let (sibling, _) = watching(&engine, person("s", "alice").with_attribute("org", "acme")).await;
+    clock.advance(1_000);
+    engine.settle().await;
+    let now = person("s", "alice").with_attribute("org", "globex");
+    assert!(engine.update_session(&now));
+    (engine, clock, now, sibling)
+}
+
+#[tokio::test]
+async fn a_first_snapshot_waits_for_the_tree_of_the_new_claims() {
+    let (engine, clock, now, mut sibling) = just_changed().await;
+    let mut consumer = TestConsumer::connect(&engine, now).await;
+    let first = consumer.start_subscription(json!({"path": "/", "depth": -1}));
+    let second = sibling.start_subscription(json!({"path": "/board"}));
+    assert_eq!((consumer.settled().await, sibling.settled().await), (vec![], vec![]));
+    clock.advance(50);
+    consumer.settled().await;
+    sibling.settled().await;
+    assert_eq!(at(consumer.tree(&first), "board")["properties"]["org"], "globex");
+    assert_eq!(sibling.tree(&second)["properties"]["org"], "globex");
+}
+
+#[tokio::test]
+async fn a_query_renders_the_tree_of_the_new_claims_at_once() {
+    let (_engine, _clock, _, mut sibling) = just_changed().await;
+    assert_eq!(sibling.query("/board").await["properties"]["org"], "globex");
+}
+
+#[tokio::test]
+async fn who_resumes_after_the_claims_changed_starts_anew_with_the_tree_of_the_new_ones() {
+    let (engine, clock, now, _sibling) = just_changed().await;
+    let mut consumer = TestConsumer::connect(&engine, now).await;
+    consumer.start_subscription(json!({"path": "/"}));
+    for org in ["globex", "acme"] {
+        engine.update_session(&person("s", "alice").with_attribute("org", org));
+        clock.advance(50);
+        assert!(format!("{:?}", consumer.settled().await).contains(org));
+    }
+    // It comes back with the claims that it brought at first.
+    consumer.reconnect().await;
+    assert_eq!(consumer.settled().await, [] as [Value; 0]);
+    clock.advance(50);
+    let messages = consumer.settled().await;
+    assert_eq!(kinds(&messages), ["snapshot"]);
+    assert!(!format!("{messages:?}").contains("acme"), "{messages:?}");
+}
+
+#[tokio::test]
+async fn a_snapshot_that_waited_comes_also_if_the_new_claims_show_the_same() {
+    let (engine, clock) = clocked(|config| config.debounce_ms = 50);
+    Number::at(&engine, "n");
+    let (_sibling, _) = watching(&engine, person("s", "alice")).await;
+    clock.advance(1_000);
+    engine.settle().await;
+    let now = person("s", "alice").with_permission("that nobody reads");
+    assert!(engine.update_session(&now));
+    let mut consumer = TestConsumer::connect(&engine, now).await;
+    consumer.start_subscription(json!({"path": "/"}));
+    assert_eq!(consumer.settled().await, [] as [Value; 0]);
+    clock.advance(50);
+    assert_eq!(kinds(&consumer.settled().await), ["snapshot"]);
+}
+
+#[tokio::test]
+async fn the_latest_expiry_that_a_clock_can_name_fits() {
+    let (engine, clock) = engine();
+    let latest = clock.wall().checked_add(Duration::from_secs(i64::MAX as u64 / 2)).unwrap();
+    let mut consumer = TestConsumer::connect(&engine, alice(latest)).await;
+    clock.advance(60 * 60_000);
+    assert_eq!(consumer.settled().await, [] as [Value; 0]);
+    assert!(engine.renew(alice(latest)).unwrap().unwrap().expires_in > Some(Duration::from_secs(1 << 40)));
 }

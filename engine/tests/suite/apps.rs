@@ -287,6 +287,11 @@ impl Gate {
         assert!(!timed_out, "nobody opened the gate");
     }
 
+    /// How many have come to the gate.
+    pub(crate) fn count(&self) -> usize {
+        self.0.0.lock().arrived
+    }
+
     pub(crate) fn open(&self) {
         let (state, changed) = &*self.0;
         state.lock().open = true;

@@ -233,7 +233,10 @@ async fn who_never_stops_sending_too_often_is_closed() {
 
 #[tokio::test]
 async fn ten_thousand_hostile_frames_harm_nobody() {
-    let engine = engine_with(|config| config.max_outbox_bytes = 64 << 20);
+    let engine = engine_with(|config| {
+        config.max_outbox_bytes = 64 << 20;
+        config.max_call_ids = 0;
+    });
     let number = crate::apps::Number::at(&engine, "n");
     let (mut witness, _) = watching(&engine, person("w", "witness")).await;
     let hostile = TestConsumer::connect(&engine, person("h", "hostile")).await;

@@ -29,10 +29,11 @@ async fn hello_names_the_provider_and_comes_once() {
     let mut consumer = TestConsumer::silent(&engine, Session::new("s"));
     let mut messages = consumer.settled().await;
     assert_eq!(kinds(&messages), ["hello"]);
-    // Besides what the protocol names there is the epoch, with which a copy may be resumed.
-    assert!(
-        messages[0]["provider"].as_object_mut().unwrap().shift_remove("epoch").is_some_and(|epoch| epoch.is_string())
-    );
+    // Besides what the protocol names there is what a copy may be resumed with.
+    for name in ["epoch", "connection"] {
+        let provider = messages[0]["provider"].as_object_mut().unwrap();
+        assert!(provider.shift_remove(name).is_some_and(|value| value.is_string()), "{name}");
+    }
     let expected = json!({
         "type": "hello",
         "provider": {"id": "app", "name": "App", "slop_version": "0.1", "capabilities": CAPABILITIES},

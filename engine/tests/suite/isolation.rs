@@ -129,7 +129,8 @@ impl Random {
             0 => json!({"type": "query", "id": "q", "path": path, "depth": depth}),
             1 => json!({"type": "query", "id": "q", "path": path, "window": [self.below(9), self.below(9)]}),
             2 => {
-                json!({"type": "invoke", "id": "i", "path": path, "action": "act", "params": {"as": marker(self.below(SESSIONS)).len()}})
+                let (id, length) = (format!("i{}", self.0), marker(self.below(SESSIONS)).len());
+                json!({"type": "invoke", "id": id, "path": path, "action": "act", "params": {"as": length}})
             }
             3 => json!({"type": "unsubscribe", "id": format!("sub-{}", self.below(6))}),
             _ => {

@@ -4,7 +4,9 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use grove_engine::testing::TestConsumer;
-use grove_engine::{Action, ConnectError, Descriptor, Event, Invocation, Revocation, Scope, Session, Sharing, Source};
+use grove_engine::{
+    Action, ConnectError, Descriptor, Event, Invocation, Provider, Revocation, Scope, Session, Sharing, Source,
+};
 use serde_json::{Value, json};
 
 use crate::apps::{Gate, Log, Number, at, clocked, code, engine_with, person, watching};
@@ -257,4 +259,136 @@ async fn the_revocation_that_gives_way_to_another_is_an_event() {
     assert_eq!(log.limit("max_revoked"), 1);
     assert_eq!(engine.connect(&Session::new("b")).map(drop), Err(ConnectError::Revoked));
     assert!(engine.connect(&Session::new("a")).is_ok(), "the oldest is forgotten");
+}
+
+#[tokio::test]
+async fn for_one_session_of_a_user_too_many_the_users_own_idle_one_makes_room() {
+    let (engine, clock) = clocked(|config| config.max_user_sessions = 2);
+    let log = Log::of(&engine);
+    let (mut other, _) = watching(&engine, person("b1", "bob")).await;
+    for id in ["a1", "a2"] {
+        drop(watching(&engine, person(id, "alice")).await);
+        clock.advance(1_000);
+    }
+    let (_third, _) = watching(&engine, person("a3", "alice")).await;
+    assert_eq!(log.count(|event| matches!(event, Event::SessionClosed { session, .. } if session == "a1")), 1);
+    let (_second, _) = watching(&engine, person("a2", "alice")).await;
+    // Both have a consumer now.
+    let full = Err(ConnectError::Full("sessions of one user"));
+    assert_eq!(engine.connect(&person("a4", "alice")).map(drop), full);
+    // Nor is the bound passed by a login in a session that was anonymous.
+    let (_visitor, _) = watching(&engine, Session::new("visit")).await;
+    assert_eq!(engine.renew(person("visit", "alice")).map(drop), full);
+    assert_eq!((log.limit("max_user_sessions"), engine.stats().sessions), (2, 4));
+    watching(&engine, person("b2", "bob")).await;
+    assert_eq!(other.query("/").await["id"], "app");
+}
+
+#[tokio::test]
+async fn one_connection_of_a_user_too_many_is_refused() {
+    let engine = engine_with(|config| config.max_user_connections = 2);
+    let log = Log::of(&engine);
+    let first = TestConsumer::connect(&engine, person("a1", "alice")).await;
+    let _second = TestConsumer::connect(&engine, person("a2", "alice")).await;
+    let full = Err(ConnectError::Full("connections of one user"));
+    assert_eq!(engine.connect(&person("a2", "alice")).map(drop), full);
+    assert_eq!(engine.connect_tab(&person("a3", "alice")).map(drop), full);
+    assert_eq!((log.limit("max_user_connections"), engine.stats().connections), (2, 2));
+    TestConsumer::connect(&engine, person("b1", "bob")).await;
+    drop(first);
+    TestConsumer::connect(&engine, person("a3", "alice")).await;
+}
+
+#[tokio::test]
+async fn one_subscription_of_a_session_a_user_or_all_too_many_is_busy_until_one_ends() {
+    for (limit, busy_for) in [
+        ("max_session_subscriptions", [true, false, false]),
+        ("max_user_subscriptions", [true, true, false]),
+        ("max_total_subscriptions", [true, true, true]),
+    ] {
+        let engine = engine_with(|config| match limit {
+            "max_session_subscriptions" => config.max_session_subscriptions = 1,
+            "max_user_subscriptions" => config.max_user_subscriptions = 1,
+            _ => config.max_total_subscriptions = 1,
+        });
+        let log = Log::of(&engine);
+        let (mut first, id) = watching(&engine, person("a1", "alice")).await;
+        let others = [person("a1", "alice"), person("a2", "alice"), person("b1", "bob")];
+        for (session, busy) in others.into_iter().zip(busy_for) {
+            let mut other = TestConsumer::connect(&engine, session).await;
+            let wish = other.start_subscription(json!({"path": "/"}));
+            let answer = other.answer(&wish).await;
+            assert_eq!(code(&answer) == "busy", busy, "{limit}: {answer}");
+        }
+        assert_eq!(log.limit(limit), busy_for.iter().filter(|busy| **busy).count(), "{limit}");
+        // A known id takes its own place; a place is free again after an end of any kind.
+        first.send(&json!({"type": "subscribe", "id": id, "path": "/", "depth": -1}));
+        assert_eq!(first.next().await["type"], "snapshot", "{limit}");
+        first.unsubscribe(&id);
+        let nowhere = first.start_subscription(json!({"path": "/nowhere"}));
+        assert_eq!(code(&first.answer(&nowhere).await), "not_found", "{limit}");
+        first.subscribe("/").await;
+        drop(first);
+        let (_again, _) = watching(&engine, person("a1", "alice")).await;
+    }
+}
+
+#[tokio::test]
+async fn one_call_of_a_session_a_user_or_all_too_many_is_busy_while_the_others_run() {
+    for (limit, busy_for) in [
+        ("max_session_calls", [true, false, false]),
+        ("max_user_calls", [true, true, false]),
+        ("max_total_calls", [true, true, true]),
+    ] {
+        let engine = engine_with(|config| match limit {
+            "max_session_calls" => config.max_session_calls = 1,
+            "max_user_calls" => config.max_user_calls = 1,
+            _ => config.max_total_calls = 1,
+        });
+        let (gate, log) = (Gate::default(), Log::of(&engine));
+        let stand = gate.clone();
+        let wait = Action::new("wait", move |_: Invocation<()>| stand.pass());
+        let quick = Action::new("quick", |_: Invocation<()>| ());
+        engine.register("n", move |_: &Session| Descriptor::group().action(&wait).action(&quick));
+        let (mut first, _) = watching(&engine, person("a1", "alice")).await;
+        first.start_invoke("/n", "wait", Value::Null);
+        gate.arrived(1).await;
+        // Who leaves a call behind and comes again gets no other for it.
+        drop(first);
+        let others = [person("a1", "alice"), person("a2", "alice"), person("b1", "bob")];
+        for (session, busy) in others.clone().into_iter().zip(busy_for) {
+            let mut other = TestConsumer::connect(&engine, session).await;
+            let answer = other.invoke("/n", "quick", Value::Null).await;
+            assert_eq!(code(&answer) == "busy", busy, "{limit}: {answer}");
+        }
+        assert_eq!(log.limit(limit), busy_for.iter().filter(|busy| **busy).count(), "{limit}");
+        gate.open();
+        engine.settle().await;
+        for session in others {
+            let (mut other, _) = watching(&engine, session).await;
+            assert_eq!(other.invoke("/n", "quick", Value::Null).await["status"], "ok", "{limit}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn one_tab_of_a_user_or_of_all_too_many_is_refused() {
+    for (limit, words) in [("max_user_tabs", "tabs of one user"), ("max_total_tabs", "tabs")] {
+        let engine = engine_with(|config| match limit {
+            "max_user_tabs" => config.max_user_tabs = 1,
+            _ => config.max_total_tabs = 1,
+        });
+        let log = Log::of(&engine);
+        let first = engine.connect_tab(&person("a1", "alice")).unwrap();
+        for _ in 0..2 {
+            assert_eq!(engine.connect_tab(&person("a2", "alice")).map(drop), Err(ConnectError::Full(words)));
+        }
+        let bob = engine.connect_tab(&person("b1", "bob"));
+        assert_eq!(bob.is_ok(), limit == "max_user_tabs", "{limit}");
+        drop((first, bob));
+        engine.settle().await;
+        assert!(engine.connect_tab(&person("a2", "alice")).is_ok());
+        assert_eq!(log.limit(limit), if limit == "max_user_tabs" { 2 } else { 3 });
+        assert_eq!(engine.stats().connections, 0);
+    }
 }

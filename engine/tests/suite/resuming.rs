@@ -159,7 +159,32 @@ async fn after_the_time_for_it_a_snapshot_comes() {
 async fn a_position_that_is_not_one_is_refused_by_name() {
     let app = App::new();
     let mut consumer = TestConsumer::connect(&app.engine, Session::new("s1")).await;
-    consumer.send(&json!({"type": "subscribe", "id": "s", "resume": 7}));
-    let error = consumer.next().await;
-    assert_eq!(error["error"]["message"], "`resume` must be an object with `epoch` and `version`");
+    let named = |connection: Value| json!({"epoch": "e", "version": 1, "connection": connection});
+    for position in [json!(7), json!({"epoch": "e"}), named(json!(7)), named(json!({}))] {
+        consumer.send(&json!({"type": "subscribe", "id": "s", "resume": position}));
+        let error = consumer.next().await;
+        let words = "`resume` must be an object with `epoch`, `version` and perhaps `connection`, a text";
+        assert_eq!(error["error"]["message"], words);
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn after_a_gap_in_which_almost_everything_changed_a_snapshot_follows() {
+    let mut config = Config::immediate();
+    config.rebase_bytes = 500;
+    let engine = Engine::builder("app", "App").config(config).build();
+    let content = crate::apps::Number::default();
+    let read = content.clone();
+    engine.register("list", move |_: &Session| {
+        let item = |n: i64| Item::new(format!("i{n}")).prop("text", format!("{} {}", read.get(), "x".repeat(40)));
+        Descriptor::collection().items((0..50).map(item))
+    });
+    let mut consumer = TestConsumer::connect(&engine, Session::new("s")).await;
+    consumer.subscribe("/").await;
+    content.set(1);
+    engine.refresh_now(Scope::all()).await;
+    consumer.reconnect().await;
+    let messages = consumer.settled().await;
+    assert_eq!((kinds(&messages), &messages[1]["seq"]), (vec!["resumed", "snapshot"], &json!(0)));
+    consumer.check_mirrors().await;
 }

@@ -189,6 +189,27 @@ async fn who_does_not_read_costs_a_pointer_and_gets_one_step_to_the_newest_state
 }
 
 #[tokio::test]
+async fn who_missed_most_of_a_tree_gets_one_snapshot_out_of_the_blue_and_patches_go_on() {
+    let engine = engine_with(|config| config.rebase_bytes = 500);
+    let list = |revision: u32| {
+        let item = move |n: u32| Item::new(format!("i{n}")).prop("text", format!("{revision} {}", "x".repeat(40)));
+        Descriptor::collection().items((0..50).map(item))
+    };
+    let content = Shown::at(&engine, "n", list(0));
+    let (mut slow, _) = watching(&engine, person("s", "alice")).await;
+    for revision in 1..=100 {
+        content.change(&engine, list(revision)).await;
+    }
+    assert_eq!(engine.stats().outbox_bytes, 0, "nothing is queued");
+    let messages = slow.settled().await;
+    assert_eq!((kinds(&messages), &messages[0]["seq"]), (vec!["snapshot"], &json!(0)));
+    content.change(&engine, list(100).prop("more", true)).await;
+    let messages = slow.settled().await;
+    assert_eq!((kinds(&messages), &messages[0]["seq"]), (vec!["patch"], &json!(1)));
+    slow.check_mirrors().await;
+}
+
+#[tokio::test]
 async fn who_asks_and_does_not_read_is_closed_when_too_many_answers_wait() {
     let engine = engine_with(|config| config.max_outbox_bytes = 20_000);
     engine.register("n", |_: &Session| Descriptor::document().prop("text", "x".repeat(1_000)));

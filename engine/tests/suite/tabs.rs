@@ -1,10 +1,10 @@
 //! Browser tabs that provide their own subtree (contract 3), driven by a scripted tab.
 
 use grove_engine::testing::{ManualClock, TestConsumer};
-use grove_engine::{Action, Config, Connection, Descriptor, Engine, Frame, Invocation, Item, Session};
+use grove_engine::{Action, Config, Connection, Descriptor, Engine, Frame, Invocation, Item, Session, Source};
 use serde_json::{Value, json};
 
-use crate::apps::Log;
+use crate::apps::{Log, engine_with};
 
 fn engine() -> Engine {
     let engine = Engine::builder("app", "App").config(Config::immediate()).build();
@@ -125,6 +125,8 @@ async fn two_tabs_stand_side_by_side_and_one_leaves_alone() {
     assert_eq!(messages.len(), 1);
     assert_eq!(messages[0]["ops"], json!([{"op": "remove", "path": "/ui/tab-1"}]));
     consumer.check_mirrors().await;
+    assert_eq!(consumer.query("/ui/tab-2/route").await["properties"]["path"], "/settings");
+    assert_eq!(consumer.invoke("/todos", "add", json!({})).await["status"], "ok", "the AI goes on");
     let _third = Tab::mounted(&engine, "/back").await;
     assert_eq!(consumer.query("/ui/tab-1/route").await["properties"]["path"], "/back");
 }
@@ -197,21 +199,13 @@ async fn a_peer_that_never_says_hello_changes_nothing() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_tab_whose_tree_is_too_large_is_closed_and_the_session_goes_on() {
-    let mut config = Config::immediate();
-    config.max_tab_nodes = 5;
-    let engine = Engine::builder("app", "App").config(config).build();
+    let engine = engine_with(|config| config.max_tab_nodes = 5);
     let log = Log::of(&engine);
     let mut consumer = TestConsumer::connect(&engine, alice()).await;
     let tab = Tab::mounted(&engine, "/").await;
-    let children: Vec<_> = (0..9).map(|n| json!({"id": format!("n{n}"), "type": "item"})).collect();
-    tab.send(&json!({"type": "snapshot", "id": "ui-mount", "version": 2, "tree": {"id": "ui", "type": "root", "children": children}}));
-    loop {
-        match tab.connection.next_frame().await {
-            Frame::Close { code, .. } => break assert_eq!(code, 1008),
-            Frame::Text(_) | Frame::Ping => {}
-        }
-    }
-    assert_eq!(log.limit("max_tab_nodes"), 1);
+    let children: Vec<_> = (0..9).map(|n| leaf(&format!("n{n}"), "")).collect();
+    tab.send(&snapshot(&children));
+    assert_eq!((closed(&tab).await, log.limit("max_tab_nodes")), (1008, 1));
     assert_eq!(consumer.query("/").await["id"], "app");
 }
 
@@ -254,4 +248,168 @@ async fn a_tab_that_does_not_answer_in_time_fails_the_call() {
     assert_eq!(result["error"], json!({"code": "internal", "message": "the browser tab did not answer in time"}));
     tab.send(&json!({"type": "result", "id": call["id"], "status": "ok"}));
     assert!(consumer.settled().await.is_empty(), "a late answer is nobody's");
+}
+
+/// The code with which a tab is closed, after whatever else it is told.
+async fn closed(tab: &Tab) -> u16 {
+    loop {
+        if let Frame::Close { code, .. } = tab.connection.next_frame().await {
+            return code;
+        }
+    }
+}
+
+fn snapshot(children: &[Value]) -> Value {
+    json!({"type": "snapshot", "id": "ui-mount", "version": 2, "tree": {"id": "ui", "type": "root", "children": children}})
+}
+
+fn leaf(id: &str, text: &str) -> Value {
+    json!({"id": id, "type": "item", "properties": {"text": text}})
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_tab_whose_tree_is_too_deep_is_closed_and_the_session_goes_on() {
+    let engine = engine_with(|config| config.max_tab_depth = 3);
+    let log = Log::of(&engine);
+    let mut consumer = TestConsumer::connect(&engine, alice()).await;
+    let tab = Tab::mounted(&engine, "/").await;
+    let nested = |depth: usize| {
+        (1..depth).fold(leaf("x", ""), |below, _| json!({"id": "x", "type": "view", "children": [below]}))
+    };
+    tab.send(&snapshot(&[nested(2)]));
+    engine.settle().await;
+    assert_eq!(consumer.query("/ui/tab-1/x/x").await["id"], "x");
+    tab.send(&snapshot(&[nested(3)]));
+    assert_eq!((closed(&tab).await, log.limit("max_tab_depth")), (1008, 1));
+    assert_eq!(consumer.query("/").await["id"], "app");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_tab_whose_tree_is_too_long_is_closed_and_the_session_goes_on() {
+    let engine = engine_with(|config| config.max_tab_bytes = 2_000);
+    let log = Log::of(&engine);
+    let mut consumer = TestConsumer::connect(&engine, alice()).await;
+    for by_patch in [false, true] {
+        let tab = Tab::mounted(&engine, "/").await;
+        // Each message is short; what they add up to is not.
+        tab.send(&snapshot(&[leaf("a", &"x".repeat(900))]));
+        engine.settle().await;
+        assert_eq!(consumer.query("/ui/tab-1/a").await["id"], "a");
+        if by_patch {
+            let more = json!({"op": "add", "path": "/b", "value": leaf("b", &"x".repeat(1_200))});
+            tab.send(&json!({"type": "patch", "subscription": "ui-mount", "version": 3, "ops": [more]}));
+        } else {
+            tab.send(&snapshot(&[leaf("a", &"x".repeat(2_000))]));
+        }
+        assert_eq!(closed(&tab).await, 1008);
+        drop(tab);
+        engine.settle().await;
+        assert_eq!(consumer.query("/ui").await, Value::Null);
+    }
+    assert_eq!(log.limit("max_tab_bytes"), 2);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_tab_that_sends_without_end_is_closed_and_the_session_goes_on() {
+    let engine = engine_with(|config| config.inbound_rate = std::num::NonZeroU32::new(10));
+    let mut consumer = TestConsumer::connect(&engine, alice()).await;
+    let tab = Tab::mounted(&engine, "/").await;
+    let patch = json!({"type": "patch", "subscription": "ui-mount", "version": 2, "ops": [
+        {"op": "replace", "path": "/route/properties/path", "value": "/x"}]});
+    for _ in 0..3_000 {
+        tab.send(&patch);
+    }
+    assert_eq!(closed(&tab).await, 1008);
+    drop(tab);
+    assert_eq!(consumer.query("/").await["id"], "app");
+    assert_eq!(consumer.invoke("/nobody", "x", json!({})).await["error"]["code"], "not_found");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_tabs_pattern_that_would_take_for_ever_holds_up_nobody() {
+    let engine = engine();
+    let mut consumer = TestConsumer::connect(&engine, alice()).await;
+    let tab = Tab::mounted(&engine, "/").await;
+    let action = |name: &str, pattern: &str| {
+        let text = json!({"type": "string", "pattern": pattern});
+        json!({"action": name, "params": {"type": "object", "properties": {"text": text}, "required": ["text"]}})
+    };
+    let offers = [action("explode", "^(a+)+$"), action("grow", "((a{100}){100}){100}"), action("look", "(?<=x)y")];
+    tab.send(&snapshot(&[json!({"id": "x", "type": "view", "affordances": offers})]));
+    engine.settle().await;
+    let shown = consumer.query("/ui/tab-1/x").await;
+    assert_eq!(shown["affordances"][0]["params"]["properties"]["text"]["pattern"], "^(a+)+$", "it passes as it is");
+    let text = format!("{}!", "a".repeat(50_000));
+    let refused = consumer.invoke("/ui/tab-1/x", "explode", json!({"text": text})).await;
+    assert_eq!(refused["error"]["code"], "invalid_params");
+    // What cannot be checked here is the tab's to check.
+    for name in ["grow", "look"] {
+        let id = consumer.start_invoke("/ui/tab-1/x", name, json!({"text": "b"}));
+        let call = tab.next().await;
+        assert_eq!(call["action"], name);
+        tab.send(&json!({"type": "result", "id": call["id"], "status": "ok"}));
+        assert_eq!(consumer.answer(&id).await["status"], "ok");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn whatever_a_tab_calls_its_nodes_they_stand_below_its_own_place() {
+    let engine = engine();
+    let mut consumer = TestConsumer::connect(&engine, alice()).await;
+    let (all, before) = consumer.subscribe("/").await;
+    let tab = Tab::mounted(&engine, "/").await;
+    let odd = ["todos", "ui", "app", "tab-2", "..", "%2e%2e", "a/b", "a~b", "properties", ""];
+    let children: Vec<Value> = odd.iter().map(|id| leaf(id, "mine")).collect();
+    tab.send(&snapshot(&children));
+    tab.send(&json!({"type": "patch", "subscription": "ui-mount", "version": 3, "ops": [
+        {"op": "replace", "path": "/../todos", "value": leaf("todos", "mine")}]}));
+    consumer.check_mirrors().await;
+    let tree = consumer.tree(&all);
+    let ids = |node: &Value| -> Vec<Value> {
+        node["children"].as_array().into_iter().flatten().map(|child| child["id"].clone()).collect()
+    };
+    assert_eq!(ids(tree), ["todos", "ui"]);
+    assert_eq!(tree["children"][0], before["children"][0], "server data is what it was");
+    let ui = &tree["children"][1];
+    assert_eq!(ids(ui), ["tab-1"]);
+    assert_eq!(ids(&ui["children"][0]), ["todos", "ui", "app", "tab-2", "..", "%2e%2e"], "the others cannot be ids");
+}
+
+#[tokio::test]
+async fn an_application_cannot_register_where_tabs_stand() {
+    let engine = engine();
+    let shape = || Source::new(|_: &Session| Descriptor::group());
+    for path in ["ui/tab-1", "/ui/tab-7/", "ui/tab-1/route"] {
+        let refused = engine.try_register(path, shape()).unwrap_err();
+        assert_eq!(refused.to_string(), format!("cannot register `{path}`: `ui/tab-N` is where browser tabs stand"));
+    }
+    for path in ["ui", "ui/tabs", "ui/help"] {
+        engine.try_register(path, shape()).unwrap();
+    }
+    let mut consumer = TestConsumer::connect(&engine, alice()).await;
+    let _tab = Tab::mounted(&engine, "/").await;
+    assert_eq!(consumer.query("/ui").await["children"].as_array().unwrap().len(), 3, "they stand beside it");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn who_connects_after_a_tab_left_still_calls_the_servers_actions() {
+    let engine = engine();
+    drop(Tab::mounted(&engine, "/").await);
+    let mut late = TestConsumer::connect(&engine, alice()).await;
+    let (_, tree) = late.subscribe("/").await;
+    assert_eq!(tree["children"].as_array().unwrap().len(), 1);
+    assert_eq!(late.invoke("/todos", "add", json!({})).await["status"], "ok");
+    assert_eq!(late.invoke("/ui/tab-1/route", "navigate", json!({"to": "/x"})).await["error"]["code"], "not_found");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn server_data_and_tabs_are_one_tree_in_one_snapshot() {
+    let engine = engine();
+    engine.register("settings", |_: &Session| Descriptor::view().prop("theme", "dark"));
+    let _tab = Tab::mounted(&engine, "/inbox").await;
+    let mut consumer = TestConsumer::connect(&engine, alice()).await;
+    let (_, tree) = consumer.subscribe("/").await;
+    let ids: Vec<_> = tree["children"].as_array().unwrap().iter().map(|child| child["id"].clone()).collect();
+    assert_eq!(ids, ["settings", "todos", "ui"]);
+    assert_eq!(tree["children"][2]["children"][0]["id"], "tab-1");
 }

@@ -98,7 +98,7 @@ fn list_of() -> (Actions, impl Fn(&Actions) -> Descriptor + Send + Sync + 'stati
     ([add, which], shape)
 }
 
-/// Versions say only which is later, and an epoch only which engine it is.
+/// Versions say only which is later, an epoch only which engine it is, and a name only which connection.
 fn comparable(mut messages: Vec<Value>) -> Vec<Value> {
     let mut versions = BTreeMap::new();
     for message in &mut messages {
@@ -108,6 +108,7 @@ fn comparable(mut messages: Vec<Value>) -> Vec<Value> {
         }
         if let Some(provider) = message.get_mut("provider").and_then(Value::as_object_mut) {
             provider.shift_remove("epoch");
+            provider.shift_remove("connection");
         }
     }
     messages

@@ -20,10 +20,21 @@ pub(crate) enum Failure {
     Provider { code: String, message: String },
     /// An action failed.
     Action { code: String, message: String },
-    /// A patch went missing, and this consumer does not recover from that.
+    /// A patch went missing; only a new connection recovers from that.
     LostTrack,
     /// Our own output cannot be written.
     Output(io::Error),
+}
+
+impl Failure {
+    /// Whether trying again later may help.
+    pub(crate) const fn is_passing(&self) -> bool {
+        match self {
+            Self::Refused(status) => *status >= 500,
+            Self::Unreachable(_) | Self::Closed | Self::Timeout(_) | Self::LostTrack => true,
+            Self::NotSlop | Self::Provider { .. } | Self::Action { .. } | Self::Output(_) => false,
+        }
+    }
 }
 
 impl fmt::Display for Failure {

@@ -12,6 +12,7 @@ use tokio::sync::{Notify, watch};
 use tokio::time;
 
 use crate::failure::Failure;
+use crate::remembering::Remembering;
 use crate::url;
 
 /// How often to look for a tree that was replaced without a word.
@@ -28,6 +29,16 @@ pub(crate) enum News {
     Event { name: String, data: Option<Value> },
     /// An error message, such as `not_found` when the node followed went away.
     Error { code: String, message: String },
+}
+
+impl News {
+    /// After how many ms a server that goes away wants to be tried again.
+    pub(crate) fn retry_in_ms(&self) -> Option<u64> {
+        match self {
+            Self::Event { name, data: Some(data) } if name == "server.draining" => data["retry_in_ms"].as_u64(),
+            Self::Event { .. } | Self::Changed(_) | Self::Renewed(_) | Self::Error { .. } => None,
+        }
+    }
 }
 
 /// What the callbacks leave for us.
@@ -55,6 +66,21 @@ impl Inbox {
     }
 }
 
+/// Where a provider is, and what is remembered of it from one connection to the next.
+pub(crate) struct Address {
+    url: String,
+    full_url: String,
+    transport: Remembering<WsClientTransport>,
+}
+
+impl Address {
+    pub(crate) fn new(url: &str, token: Option<&str>) -> Self {
+        let full_url = url::with_token(url, token);
+        let transport = Remembering::over(WsClientTransport::new(&full_url));
+        Self { url: url.to_owned(), full_url, transport }
+    }
+}
+
 pub(crate) struct Link {
     consumer: SlopConsumer,
     inbox: Arc<Inbox>,
@@ -74,18 +100,16 @@ struct Followed {
 
 impl Link {
     /// Connects and waits for the hello.
-    pub(crate) async fn connect(url: &str, token: Option<&str>, patience: Duration) -> Result<Self, Failure> {
+    pub(crate) async fn connect(address: &Address, patience: Duration) -> Result<Self, Failure> {
         let (close, closed) = watch::channel(false);
         let link = Self { consumer: SlopConsumer::new(), inbox: Arc::default(), closed, patience, followed: None };
         link.consumer.on_disconnect(move || _ = close.send(true)).await;
         link.collect_news().await;
 
-        let full_url = url::with_token(url, token);
-        let transport = WsClientTransport::new(&full_url);
-        let connecting = time::timeout(patience, link.consumer.connect(&transport));
+        let connecting = time::timeout(patience, link.consumer.connect(&address.transport));
         let hello = connecting.await.map_err(|_| Failure::Timeout(patience))?;
         // The crate's message names the address, token and all.
-        let hello = hello.map_err(|error| refusal(&error.to_string().replace(&full_url, url)))?;
+        let hello = hello.map_err(|error| refusal(&error.to_string().replace(&address.full_url, &address.url)))?;
         if hello["type"] != "hello" {
             return Err(Failure::NotSlop);
         }
@@ -144,6 +168,11 @@ impl Link {
                 () = time::sleep(LOOK_AGAIN) => {}
             }
         }
+    }
+
+    /// The tree that is followed, with all that there was news of.
+    pub(crate) fn shown(&self) -> Option<&SlopNode> {
+        self.followed.as_ref().map(|followed| followed.told.tree())
     }
 
     /// What has come since the last time.
@@ -221,7 +250,8 @@ mod tests {
 
     #[tokio::test]
     async fn a_dead_address_is_named_without_the_token() {
-        let dead = Link::connect("ws://127.0.0.1:1/slop", Some("secret"), Duration::from_secs(5)).await;
+        let address = Address::new("ws://127.0.0.1:1/slop", Some("secret"));
+        let dead = Link::connect(&address, Duration::from_secs(5)).await;
         let Err(Failure::Unreachable(why)) = dead else { panic!("connected to nothing") };
         assert!(why.contains("ws://127.0.0.1:1/slop") && !why.contains("secret"), "{why}");
     }

@@ -11,6 +11,8 @@
 
 mod failure;
 mod link;
+mod remembering;
+mod retry;
 mod text;
 mod url;
 
@@ -23,7 +25,8 @@ use serde_json::{Map, Value};
 use slop_ai::{SlopNode, format_tree};
 
 use crate::failure::Failure;
-use crate::link::{Link, News};
+use crate::link::{Address, Link, News};
+use crate::retry::Retry;
 
 /// Connects to a SLOP provider as a user: prints the tree, follows it, invokes actions.
 #[derive(Parser)]
@@ -46,7 +49,7 @@ struct Args {
 enum Command {
     /// Print the tree once
     Tree(View),
-    /// Print the tree, then every change, until Ctrl-C
+    /// Print the tree, then every change, until Ctrl-C; goes on after a lost connection
     Watch(View),
     /// Invoke an action; print the patches it caused, then its result
     Invoke {
@@ -58,6 +61,10 @@ enum Command {
         params: Option<Value>,
     },
 }
+
+/// What to do when the provider says that the login ends.
+const HOW_TO_STAY: &str =
+    "the login ends soon: open its page, then POST the token to /slop/renew; or connect with a new one";
 
 #[derive(clap::Args)]
 struct View {
@@ -78,32 +85,79 @@ async fn main() -> ExitCode {
         // Whoever read our output has seen enough.
         Err(Failure::Output(error)) if error.kind() == io::ErrorKind::BrokenPipe => ExitCode::SUCCESS,
         Err(failure) => {
-            // There is nobody left to tell when this fails too.
-            let _ = writeln!(io::stderr(), "agent: {}", text::printable(&failure.to_string()));
+            remark(&failure.to_string());
             ExitCode::FAILURE
         }
     }
 }
 
 async fn run(args: Args) -> Result<(), Failure> {
-    let mut link = Link::connect(&args.url, args.token.as_deref(), Duration::from_secs(args.timeout)).await?;
+    let address = Address::new(&args.url, args.token.as_deref());
+    let patience = Duration::from_secs(args.timeout);
+    let mut link = Link::connect(&address, patience).await?;
     let outcome = match args.command {
         Command::Tree(view) => link.query(&view.path, view.depth).await.and_then(|tree| print_tree(&tree)),
-        Command::Watch(view) => watch(&mut link, &view).await,
+        Command::Watch(view) => return watch(link, &view, &address, patience).await,
         Command::Invoke { path, action, params } => invoke(&mut link, &path, &action, params).await,
     };
     link.close().await;
     outcome
 }
 
-async fn watch(link: &mut Link, view: &View) -> Result<(), Failure> {
-    print_tree(&link.subscribe(&view.path, view.depth).await?)?;
+/// Follows until Ctrl-C. A connection that is lost is made again, for as long as it takes, and goes on where it was.
+async fn watch(first: Link, view: &View, address: &Address, patience: Duration) -> Result<(), Failure> {
+    let (mut retry, mut shown, mut link) = (Retry::new(), None, Some(first));
     loop {
+        let had = link.is_some();
+        let failure = match link.take() {
+            Some(mut link) => {
+                retry.connected();
+                let ended = follow(&mut link, view, &mut shown, &mut retry).await;
+                link.close().await;
+                let Err(failure) = ended else { return Ok(()) };
+                failure
+            }
+            None => match Link::connect(address, patience).await {
+                Ok(again) => {
+                    link = Some(again);
+                    continue;
+                }
+                Err(failure) => failure,
+            },
+        };
+        if !failure.is_passing() {
+            return Err(failure);
+        }
+        let wait = retry.next(had);
+        remark(&format!("{failure}; trying again in {:.1} s", wait.as_secs_f32()));
         tokio::select! {
-            news = link.news() => print_news(&news?)?,
+            () = tokio::time::sleep(wait) => {}
             interrupted = tokio::signal::ctrl_c() => return interrupted.map_err(Failure::Output),
         }
     }
+}
+
+/// Prints the tree, unless it is what was shown last, then every change, until Ctrl-C.
+async fn follow(link: &mut Link, view: &View, shown: &mut Option<SlopNode>, retry: &mut Retry) -> Result<(), Failure> {
+    let tree = link.subscribe(&view.path, view.depth).await?;
+    if shown.as_ref() != Some(&tree) {
+        print_tree(&tree)?;
+    }
+    let failure = loop {
+        let news = tokio::select! {
+            news = link.news() => news,
+            interrupted = tokio::signal::ctrl_c() => return interrupted.map_err(Failure::Output),
+        };
+        match news {
+            Ok(news) => {
+                print_news(&news)?;
+                news.iter().filter_map(News::retry_in_ms).for_each(|ms| retry.hint(ms));
+            }
+            Err(failure) => break failure,
+        }
+    };
+    *shown = link.shown().cloned();
+    Err(failure)
 }
 
 async fn invoke(link: &mut Link, path: &str, action: &str, params: Option<Value>) -> Result<(), Failure> {
@@ -117,6 +171,12 @@ async fn invoke(link: &mut Link, path: &str, action: &str, params: Option<Value>
     print(&format!("{status}{data}"))
 }
 
+/// Says something to the person beside the output.
+fn remark(words: &str) {
+    // There is nobody left to tell when this fails.
+    let _ = writeln!(io::stderr(), "agent: {}", text::printable(words));
+}
+
 fn print_tree(tree: &SlopNode) -> Result<(), Failure> {
     print(format_tree(tree, 0).trim_end())
 }
@@ -128,7 +188,10 @@ fn print_news(news: &[News]) -> Result<(), Failure> {
             print("the whole tree, anew:")?;
             print_tree(tree)
         }
-        News::Event { name, data } => print(&format!("event {name} {}", data.as_ref().unwrap_or(&Value::Null))),
+        News::Event { name, data } => {
+            print(&format!("event {name} {}", data.as_ref().unwrap_or(&Value::Null)))?;
+            if name == "session.expiring" { print(HOW_TO_STAY) } else { Ok(()) }
+        }
         News::Error { code, message } => print(&format!("error {code}: {message}")),
     })
 }

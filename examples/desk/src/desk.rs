@@ -32,6 +32,9 @@ const CHANGES_KEPT: usize = 256;
 /// How long a browser stays logged in.
 const LOGIN_SECONDS: i64 = 30 * 24 * 3600;
 
+/// How old a login is at least before its use puts its end off.
+const PROLONG_SECONDS: i64 = 24 * 3600;
+
 /// The desk: its data, its engine, and the pages that watch. Cheap to clone.
 ///
 /// The engine's sources hold a clone, so a desk lives until the process ends.
@@ -142,6 +145,19 @@ impl Desk {
         Ok((token, expires))
     }
 
+    /// Puts the end of a login that is used off, once a day, and answers with the new one. Tabs and AIs that are connected
+    /// with it stay so; an AI that comes later, or asks `/slop/renew`, has it from the store.
+    pub(crate) fn prolong(&self, login: &Login) -> Result<Option<Moment>> {
+        let expires = Moment::now().plus(LOGIN_SECONDS);
+        let is_due = login.expires.is_some_and(|before| before.plus(PROLONG_SECONDS) <= expires);
+        if !is_due || !self.store().prolong_login(&login.id, expires)? {
+            return Ok(None);
+        }
+        let login = Login { expires: Some(expires), ..login.clone() };
+        self.engine().update_session(&tree::session_of(&login));
+        Ok(Some(expires))
+    }
+
     /// The secret that a login's page shows for the person's AI. It leads to the same engine session as the cookie, so
     /// that the AI sees the page's tabs, and yet opens nothing but the tree: the cookie stays out of reach of scripts.
     /// It is made when a page first shows it, so there is none where no page does.
@@ -181,4 +197,40 @@ impl fmt::Debug for Desk {
 /// The first question of every write.
 fn may_write(person: &Person) -> Result<()> {
     if person.role.may_write() { Ok(()) } else { Err(DeskError::ViewOnly) }
+}
+
+#[cfg(test)]
+mod tests {
+    use grove_engine::testing::TestConsumer;
+    use grove_engine::{Descriptor, Session, Source};
+
+    use super::*;
+
+    #[tokio::test(flavor = "multi_thread")]
+    async fn a_login_that_is_used_lasts_longer_also_for_what_is_connected_with_it() {
+        let desk = Desk::in_memory().expect("a desk");
+        let soon = Moment::now().plus(3600);
+        desk.store().add_login("token", "login", "alice", soon).expect("a login");
+        let login = desk.store().login("token").expect("an answer").expect("the login");
+        let mut agent = TestConsumer::connect(desk.engine(), tree::session_of(&login)).await;
+        let end = |session: &Session| Descriptor::status().prop("end", format!("{:?}", session.expires_at()));
+        desk.engine().register_for("login", "end", Source::new(end)).expect("the session is open");
+        let shown = |moment: Moment| format!("{:?}", Some(moment.to_system_time()));
+        assert_eq!(agent.query("/end").await["properties"]["end"], shown(soon));
+
+        let later = desk.prolong(&login).expect("an answer").expect("it is due");
+        assert_eq!(agent.query("/end").await["properties"]["end"], shown(later));
+        let login = desk.store().login("token").expect("an answer").expect("the login");
+        assert_eq!(login.expires, Some(later));
+        assert_eq!(desk.prolong(&login).expect("an answer"), None, "not at every look");
+    }
+
+    #[tokio::test]
+    async fn a_login_that_has_ended_is_not_prolonged() {
+        let desk = Desk::in_memory().expect("a desk");
+        desk.store().add_login("token", "login", "alice", Moment::now().plus(3600)).expect("a login");
+        let login = desk.store().login("token").expect("an answer").expect("the login");
+        desk.log_out(&login).expect("a logout");
+        assert_eq!(desk.prolong(&login).expect("an answer"), None);
+    }
 }

@@ -60,7 +60,7 @@ pub(crate) struct Site {
     pub(crate) sign_in: SignIn,
 }
 
-/// The whole application: the page, the login, `/slop` for AIs and tabs, `/healthz` and `/readyz`.
+/// The whole application: the page, the login, `/slop` for AIs and tabs, `/slop/renew` for AIs whose login was prolonged, `/healthz` and `/readyz`.
 pub fn app(desk: Desk, sign_in: SignIn) -> Router {
     let slop: Router = grove_axum::router(desk.engine().clone(), login::authenticator(&desk));
     let health: Router = grove_axum::health(desk.engine().clone());

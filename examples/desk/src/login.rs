@@ -107,6 +107,13 @@ pub(crate) fn asks_for_loopback(headers: &HeaderMap) -> bool {
     name == "localhost" || address.is_ok_and(|address| address.is_loopback())
 }
 
+/// Puts the end of a login off when it is time, and gives the cookie that says so.
+pub(crate) async fn prolong(desk: &Desk, login: &Login, headers: &HeaderMap) -> Result<Option<String>> {
+    let login = login.clone();
+    let expires = desk.run(move |desk| desk.prolong(&login)).await?;
+    Ok(expires.zip(token_in(headers)).map(|(expires, token)| session_cookie(token, expires)))
+}
+
 fn session_cookie(token: String, expires: Moment) -> String {
     cookie(token).expires(OffsetDateTime::from(expires.to_system_time())).build().to_string()
 }

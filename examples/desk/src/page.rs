@@ -11,9 +11,9 @@ mod tasks;
 
 use axum::Router;
 use axum::extract::{Path, Query, State};
-use axum::http::header::{CONTENT_TYPE, HOST};
+use axum::http::header::{CONTENT_TYPE, HOST, SET_COOKIE};
 use axum::http::{HeaderMap, StatusCode};
-use axum::response::{Html, IntoResponse, Redirect, Response};
+use axum::response::{AppendHeaders, Html, IntoResponse, Redirect, Response};
 use axum::routing::get;
 use serde::Deserialize;
 
@@ -22,7 +22,7 @@ use crate::change::Area;
 use crate::desk::Desk;
 use crate::error::Result;
 use crate::html::{Escaped, fill};
-use crate::login::{NotSignedIn, SignIn, SignedIn, asks_for_loopback};
+use crate::login::{NotSignedIn, SignIn, SignedIn, asks_for_loopback, prolong};
 use crate::people::Person;
 use crate::store::Login;
 
@@ -65,7 +65,12 @@ async fn whole(
     };
     let host = headers.get(HOST).and_then(|host| host.to_str().ok()).unwrap_or("127.0.0.1:3000").to_owned();
     let shows_token = site.sign_in == SignIn::ByName && asks_for_loopback(&headers);
-    site.desk.run(move |desk| show(desk, &login, place, &host, shows_token)).await.map(Html).into_response()
+    let cookie = match prolong(&site.desk, &login, &headers).await {
+        Ok(cookie) => cookie.map(|cookie| AppendHeaders([(SET_COOKIE, cookie)])),
+        Err(error) => return error.into_response(),
+    };
+    let page = site.desk.run(move |desk| show(desk, &login, place, &host, shows_token)).await.map(Html);
+    (cookie, page).into_response()
 }
 
 async fn section(

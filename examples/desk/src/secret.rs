@@ -7,9 +7,9 @@ pub(crate) fn token() -> String {
     hexadecimal(&random::<24>())
 }
 
-/// 64 random bits: enough for a name that must be unique and need not be secret.
+/// 128 random bits: a name that must be unique, and opens nothing.
 pub(crate) fn name() -> String {
-    hexadecimal(&random::<8>())
+    hexadecimal(&random::<16>())
 }
 
 fn random<const BYTES: usize>() -> [u8; BYTES] {

@@ -9,6 +9,8 @@
 //! cargo run -p agent -- invoke /notice say '{"text":"Lunch at noon"}'
 //! ```
 //!
+//! `/watch` is a page at the other end: a consumer in the browser, by `/slop/consumer.js`, that shows the whole tree.
+//!
 //! The server knows nothing of routes and drafts. `src/page/page.js` publishes them with `/slop/tab.js`, which the
 //! adapter serves; each tab stands under `/ui` until it is closed. The server's own data, here the notice, is a
 //! descriptor as always, and the page is told to fetch it again when it has changed.
@@ -42,10 +44,12 @@ async fn main() -> std::io::Result<()> {
 
 fn app() -> Router {
     let notice = Arc::new(Mutex::new(String::from("Nothing new")));
-    let script = include_str!("page/page.js");
+    let script = |text: &'static str| get(async move || ([(CONTENT_TYPE, "text/javascript; charset=utf-8")], text));
     Router::new()
         .route("/", get(async || Html(include_str!("page/page.html"))))
-        .route("/page.js", get(async move || ([(CONTENT_TYPE, "text/javascript; charset=utf-8")], script)))
+        .route("/page.js", script(include_str!("page/page.js")))
+        .route("/watch", get(async || Html(include_str!("page/watch.html"))))
+        .route("/watch.js", script(include_str!("page/watch.js")))
         .route(
             "/notice",
             get({

@@ -43,6 +43,7 @@ pub(super) struct Tally {
     evictions: By<&'static str>,
     connects: Counter,
     disconnects: By<&'static str>,
+    resumes: Counter,
     refusals: By<u16>,
     pass_seconds: Histogram,
     pass_sessions: Histogram,
@@ -82,6 +83,7 @@ impl Tally {
             evictions: add(registry, "evictions", "Trees that were dropped, their sessions kept", By::default()),
             connects: add(registry, "connects", "Connections that were opened", Counter::default()),
             disconnects: add(registry, "disconnects", "Connections that ended", By::default()),
+            resumes: add(registry, "resumes", "Subscriptions that went on from copies", Counter::default()),
             refusals: add(registry, "refusals", "Upgrades that were refused", By::default()),
             pass_seconds: add(registry, "pass_seconds", "Time of a refresh pass", seconds(&PASS_SECONDS)),
             pass_sessions: add(registry, "pass_sessions", "Sessions of a refresh pass", seconds(&PASS_SESSIONS)),
@@ -105,6 +107,7 @@ impl Tally {
             Event::TreeEvicted { reason, .. } => one_by(&self.evictions, "reason", *reason),
             Event::Connected { .. } => one(&self.connects),
             Event::Disconnected { reason, .. } => one_by(&self.disconnects, "reason", *reason),
+            Event::Resumed { .. } => one(&self.resumes),
             Event::Refused { status, .. } => one_by(&self.refusals, "status", *status),
             Event::Passed { sessions, took_us, .. } => {
                 self.pass_seconds.observe(seconds(*took_us));

@@ -1,4 +1,4 @@
-//! The module that makes a page a tab, as a browser fetches it.
+//! The modules that make a page a tab or a consumer, as a browser fetches them.
 
 use grove_axum::Slop;
 
@@ -15,13 +15,16 @@ fn tag(answer: &str) -> &str {
 #[tokio::test]
 async fn it_is_served_beside_the_endpoint_to_everybody() {
     let server = Server::for_known_users().await;
-    let (status, answer) = fetch(&server, "/slop/tab.js", "").await;
-    assert_eq!(status, 200);
-    assert!(answer.contains("content-type: text/javascript; charset=utf-8\r\n"), "{answer}");
-    assert!(answer.contains("cache-control: public, no-cache\r\n"), "{answer}");
-    assert!(answer.contains("export function publish("), "{answer}");
+    for (path, export) in [("/slop/tab.js", "publish"), ("/slop/consumer.js", "connect")] {
+        let (status, answer) = fetch(&server, path, "").await;
+        assert_eq!(status, 200);
+        assert!(answer.contains("content-type: text/javascript; charset=utf-8\r\n"), "{answer}");
+        assert!(answer.contains("cache-control: public, no-cache\r\n"), "{answer}");
+        assert!(answer.contains(&format!("export function {export}(")), "{answer}");
+    }
     let elsewhere = Server::start(|engine| Slop::new(engine, known_users()).path("/api/agents/")).await;
     assert_eq!(fetch(&elsewhere, "/api/agents/tab.js", "").await.0, 200);
+    assert_eq!(fetch(&elsewhere, "/api/agents/consumer.js", "").await.0, 200);
     assert_eq!(fetch(&elsewhere, "/slop/tab.js", "").await.0, 404);
 }
 
@@ -36,4 +39,6 @@ async fn who_has_it_is_not_sent_it_again() {
         assert!(answer.ends_with("\r\n\r\n"), "{answer}");
     }
     assert_eq!(fetch(&server, "/slop/tab.js", "if-none-match: \"other\"\r\n").await.0, 200);
+    let known = format!("if-none-match: {known}\r\n");
+    assert_eq!(fetch(&server, "/slop/consumer.js", &known).await.0, 200, "each has a tag of its own");
 }

@@ -292,8 +292,10 @@ async fn the_connection_ends_with_the_token() {
     let keys = JwtKeySet::new().key("rsa", rsa_key());
     let jwt = jwt(keys, [Algorithm::RS256]).leeway(Duration::from_secs(1));
     let server = Server::start(|engine| Slop::new(engine, jwt)).await;
-    let mut peer = server.dial(&format!("/slop?token={}", issued(json!({"exp": now() + 1}))), &[]).await.unwrap();
+    let target = format!("/slop?token={}", issued(json!({"exp": now() + 1})));
+    let mut peer = server.dial(&target, &[]).await.unwrap();
     assert_eq!(u16::from(peer.hear_close().await.code), 4401);
+    assert_eq!(server.dial(&target, &[]).await.unwrap_err().status, 401, "and does not let anybody in again");
 }
 
 #[tokio::test]

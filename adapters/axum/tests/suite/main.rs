@@ -12,6 +12,8 @@ mod local_descriptor;
 mod metrics;
 mod opaque;
 mod origins;
+mod renewal;
 mod server;
 mod serving;
+mod spans;
 mod who_is_it;

@@ -5,10 +5,10 @@ use std::time::Duration;
 
 use axum::Extension;
 use grove_axum::{Refusal, Slop, UpgradeRequest, anonymous, authenticate_with};
-use grove_engine::{Config, ConnectError, Connection, Discovery, Engine, Event, Provider, Role, Session};
+use grove_engine::{Config, ConnectError, Connection, Discovery, Engine, Event, Provider, Renewed, Role, Session};
 use tokio::sync::{Notify, mpsc};
 
-use crate::server::{PeerAddresses, Server, known_users, soon};
+use crate::server::{PeerAddresses, Server, known_users, soon, user_in};
 
 /// An engine that takes whoever comes for a consumer, and remembers what they asked to be.
 struct Roles {
@@ -24,6 +24,10 @@ impl Provider for Roles {
     fn connect(&self, session: Session, role: Role) -> Result<Connection, ConnectError> {
         self.seen.lock().unwrap().push(role);
         Provider::connect(&self.engine, session, Role::Consumer)
+    }
+
+    fn renew(&self, session: Session) -> Result<Option<Renewed>, ConnectError> {
+        self.engine.renew(session)
     }
 
     fn config(&self) -> &Config {
@@ -74,6 +78,28 @@ async fn a_token_may_be_in_the_query_in_the_header_or_in_the_cookie() {
     assert_eq!(server.dial("/slop?x=1&token=alice", &[]).await.unwrap().user().await, "alice");
     assert_eq!(server.dial("/slop", &[("authorization", "Bearer bob")]).await.unwrap().user().await, "bob");
     assert_eq!(server.dial("/slop", &[("cookie", "session=alice")]).await.unwrap().user().await, "alice");
+}
+
+#[tokio::test]
+async fn the_id_of_a_session_opens_nothing() {
+    let server = Server::for_known_users().await;
+    let _alice = server.alice().await;
+    let id = "session%20of%20alice";
+    for (target, headers) in [
+        (format!("/slop?token={id}"), vec![]),
+        (format!("/slop?session={id}&id={id}"), vec![]),
+        ("/slop".to_owned(), vec![("authorization", "Bearer session of alice")]),
+        ("/slop".to_owned(), vec![("cookie", "session=session%20of%20alice")]),
+        (format!("/slop/{id}"), vec![]),
+    ] {
+        let status = server.dial(&target, &headers).await.unwrap_err().status;
+        assert!([401, 404].contains(&status), "{target} {headers:?}: {status}");
+    }
+    // Nor does it lead anybody else into it.
+    let mut bob = server.dial(&format!("/slop?token=bob&session={id}"), &[]).await.unwrap();
+    assert_eq!(bob.user().await, "bob");
+    bob.say(r#"{"type":"query","id":"q","path":"/","depth":-1,"session":"session of alice"}"#).await;
+    assert_eq!(user_in(&bob.hear().await), "bob");
 }
 
 #[tokio::test]

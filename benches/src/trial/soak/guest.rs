@@ -1,6 +1,5 @@
 //! A consumer that does at random what consumers do, and what happens to them.
 
-use std::sync::Arc;
 use std::time::Duration;
 
 use serde_json::json;
@@ -42,7 +41,7 @@ enum Deed {
 }
 
 impl Guest {
-    pub(super) fn new(world: Arc<World>, mut random: fastrand::Rng) -> Self {
+    pub(super) fn new(world: &World, mut random: fastrand::Rng) -> Self {
         let pass = world.pass(&mut random);
         let visitor = Visitor::new(world.url(pass), Some(pass.secrets()));
         Self { visitor, random, parting: Parting::default(), calls: 0 }

@@ -66,6 +66,14 @@ impl Store {
         })
     }
 
+    /// Puts the end of a login off; false when there is no such login any more.
+    pub(crate) fn prolong_login(&self, id: &str, expires: Moment) -> Result<bool> {
+        let connection = self.lock();
+        let mut write =
+            connection.prepare_cached("UPDATE logins SET expires = ?2 WHERE id = ?1 AND NOT development")?;
+        Ok(write.execute(params![id, expires])? > 0)
+    }
+
     /// Forgets a browser's login. A development token stays: it is the door key of the file, not of a browser.
     pub(crate) fn end_login(&self, id: &str) -> Result<bool> {
         let connection = self.lock();

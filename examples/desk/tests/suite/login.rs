@@ -75,6 +75,23 @@ async fn a_logout_ends_the_connections_of_its_cookie_and_no_other() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn an_agent_renews_what_its_page_prolonged_until_the_logout() {
+    let running = Running::start().await;
+    let here = running.browser("alice").await;
+    let token = here.agent_token().await;
+    let renew = format!("/slop/renew?token={token}");
+    assert_eq!(here.post(&renew, "").await.0, StatusCode::CONFLICT, "nothing is connected yet");
+    let agent = Agent::connect(&running.url_with(&token)).await;
+    let (status, answer) = here.post(&renew, "").await;
+    assert_eq!(status, StatusCode::OK);
+    let answer: serde_json::Value = serde_json::from_str(&answer).expect("JSON");
+    assert!(answer["expires_in_ms"].as_u64() > Some(29 * 24 * 3_600_000), "{answer}");
+    agent.mirror_is_exact().await;
+    here.submit("/logout", "").await;
+    assert_eq!(here.post(&renew, "").await.0, StatusCode::UNAUTHORIZED);
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn the_cookie_is_kept_from_scripts_and_other_sites() {
     let running = Running::start().await;
     let nobody = Browser::with_cookie(running.app.clone(), "");
