@@ -11,6 +11,9 @@ use parking_lot::Mutex;
 
 use super::Clock;
 
+/// Room for so many entries is never given back.
+const SMALLEST: usize = 256;
+
 /// Things of type `T` that are due at a time in milliseconds. Entries are never cancelled; whoever gets one looks whether
 /// it still matters.
 #[derive(Debug)]
@@ -86,7 +89,13 @@ impl<T> Wheel<T> {
         match heap.peek() {
             Some(Reverse(first)) if first.at_ms <= now => {
                 self.firing.fetch_add(1, Ordering::SeqCst);
-                heap.pop().map(|Reverse(due)| due.what).ok_or(None)
+                let due = heap.pop().map(|Reverse(due)| due.what);
+                // After a storm its room is given back, a half at a time.
+                if heap.capacity() > SMALLEST && heap.len() < heap.capacity() / 4 {
+                    let room = heap.capacity() / 2;
+                    heap.shrink_to(room);
+                }
+                due.ok_or(None)
             }
             Some(Reverse(first)) => Err(Some(first.at_ms)),
             None => Err(None),
