@@ -1,5 +1,6 @@
 //! What every part of a running engine shares, and the one funnel through which every change of a tree goes.
 
+mod idle;
 pub(crate) mod in_flight;
 mod life;
 mod renewal;
