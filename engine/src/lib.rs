@@ -57,6 +57,8 @@ pub mod error;
 
 pub mod config;
 
+mod sync;
+
 pub mod render;
 
 pub mod protocol;
@@ -91,6 +93,9 @@ pub mod engine;
 
 #[cfg(feature = "testing")]
 pub mod testing;
+
+#[cfg(all(test, feature = "shuttle"))]
+mod ordering;
 
 pub use clock::Clock;
 pub use config::Config;

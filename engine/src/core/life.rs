@@ -99,11 +99,13 @@ impl Core {
     }
 
     fn watch_expiry(&self, slot: &Arc<Slot>, context: &Context) {
+        // Read before the time of day: if time moves on between the two, it is looked at too early, and never too late.
+        let now_ms = self.now_ms();
         let Some(left) = self.time_left(context) else { return };
         // First to warn, then to end.
         let left = if left > self.warning() { left - self.warning() } else { left };
         let left_ms = u64::try_from(left.min(LOOK_AHEAD).as_millis()).unwrap_or(u64::MAX);
-        let at_ms = self.now_ms().saturating_add(left_ms);
+        let at_ms = now_ms.saturating_add(left_ms);
         if slot.watch_expiry(at_ms) {
             self.wheel.at(at_ms, Timer::Expiry(Arc::downgrade(slot)));
         }

@@ -3,10 +3,8 @@
 use std::fmt;
 use std::hash::{BuildHasher, RandomState};
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, OnceLock, Weak};
 
-use event_listener::Event as Signal;
 use tokio::sync::Semaphore;
 
 use super::Engine;
@@ -34,6 +32,7 @@ use crate::render::memo::Memo;
 use crate::render::pack::PackLimits;
 use crate::sessions::revoked::Revoked;
 use crate::sessions::table::Table;
+use crate::sync::{AtomicBool, AtomicU64, AtomicUsize, Ordering, Runtime, Signal};
 
 /// An engine in the making.
 pub struct EngineBuilder {
@@ -117,7 +116,7 @@ impl EngineBuilder {
     #[must_use]
     #[track_caller]
     pub fn build(self) -> Engine {
-        let runtime = tokio::runtime::Handle::current();
+        let runtime = Runtime::current();
         let config = self.config;
         let observers = Arc::new(self.observers);
         let nodes = u32::try_from(config.max_nodes).unwrap_or(u32::MAX);
@@ -182,7 +181,7 @@ impl EngineBuilder {
 
 /// A text that no other engine has: the hasher's seeds are random for each process, the counter differs within one.
 fn epoch() -> String {
-    static ENGINES: AtomicU64 = AtomicU64::new(0);
+    static ENGINES: std::sync::atomic::AtomicU64 = std::sync::atomic::AtomicU64::new(0);
     let number = ENGINES.fetch_add(1, Ordering::Relaxed);
     let seeds = [RandomState::new(), RandomState::new()];
     seeds.map(|seed| format!("{:016x}", seed.hash_one(number))).concat()
