@@ -90,6 +90,11 @@ impl App {
         now
     }
 
+    /// The same, for a thread that has nothing to say about it.
+    fn raise_beside(&self) {
+        self.raise();
+    }
+
     /// A change of the data whose pass is only started.
     fn raise_soon(&self) {
         self.number.fetch_add(1, Ordering::SeqCst);

@@ -3,5 +3,5 @@
 mod classes;
 pub(crate) mod pass;
 pub(crate) mod schedule;
-pub(crate) mod source_trace;
 pub mod scope;
+pub(crate) mod source_trace;

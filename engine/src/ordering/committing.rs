@@ -87,7 +87,7 @@ fn a_refresh_that_is_given_up_keeps_nobody_waiting() {
         let mut consumer = app.watching(&alice());
         let engine = app.engine.clone();
         let given_up = shuttle::future::spawn(async move { engine.refresh_now(crate::Scope::all()).await });
-        let change = app.meanwhile(|app| drop(app.raise()));
+        let change = app.meanwhile(App::raise_beside);
         given_up.abort();
         consumer.until(|consumer| consumer.shown() == Some(1));
         join([change]);

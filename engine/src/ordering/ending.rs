@@ -16,7 +16,7 @@ fn an_eviction_and_a_return_at_once_leave_no_consumer_without_its_tree() {
         let app = App::with(|config| config.idle_tree_ms = 10);
         drop(app.watching(&alice()));
         let evicting = app.meanwhile(|app| app.clock.advance(10));
-        let changing = app.meanwhile(|app| drop(app.raise()));
+        let changing = app.meanwhile(App::raise_beside);
         let mut consumer = app.consumer(&alice());
         consumer.subscribe();
         consumer.until(|consumer| consumer.shown() == Some(1));
@@ -24,6 +24,7 @@ fn an_eviction_and_a_return_at_once_leave_no_consumer_without_its_tree() {
         join([evicting, changing]);
         consumer.check_copy();
         drop(consumer);
+        block_on(app.engine.settle());
         app.clock.advance(20_000);
         block_on(app.engine.settle());
         assert_eq!(app.engine.stats().trees, 0, "nobody looks, and the tree is still there");
@@ -52,10 +53,7 @@ fn a_close_ends_whoever_is_there_and_whoever_comes_after_it_begins_anew() {
         let old = app.slot("s");
         let mut asking = app.consumer(&alice());
         asking.mouth().query("q");
-        let threads = [
-            app.meanwhile(|app| assert!(app.engine.close_session("s"))),
-            app.meanwhile(|app| drop(app.raise())),
-        ];
+        let threads = [app.meanwhile(|app| assert!(app.engine.close_session("s"))), app.meanwhile(App::raise_beside)];
         let mut after = app.consumer(&alice());
         after.subscribe();
         assert_eq!(before.until_closed(), close::NORMAL);
