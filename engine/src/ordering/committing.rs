@@ -1,6 +1,12 @@
 //! Commits against subscribing, asking, calling, and other commits.
 
+use std::sync::atomic::Ordering;
+
+use shuttle::future::block_on;
+
 use super::{App, alice, check, join};
+use crate::model::session::Session;
+use crate::refresh::scope::Scope;
 
 #[test]
 fn a_subscription_that_starts_among_commits_ends_with_the_last_tree() {
@@ -81,12 +87,31 @@ fn when_a_refresh_returns_its_change_is_committed_whoever_else_was_at_the_slot()
 }
 
 #[test]
+fn a_pass_that_was_overtaken_brings_nothing_older_back() {
+    check(|| {
+        let app = App::new();
+        let (mut consumer, _other) = (app.watching(&alice()), app.watching(&Session::new("t")));
+        // Evaluated once for both, and perhaps before the session's own refresh.
+        let all = app.meanwhile(App::raise_beside);
+        let own = app.meanwhile(|app| {
+            let mine = app.number.fetch_add(1, Ordering::SeqCst) + 1;
+            block_on(app.engine.refresh_now(Scope::session("s")));
+            assert!(app.committed(&alice()) >= mine, "something older came back");
+        });
+        consumer.until(|consumer| consumer.shown() == Some(2));
+        join([all, own]);
+        consumer.check_copy();
+        assert_eq!(consumer.shown(), Some(2));
+    });
+}
+
+#[test]
 fn a_refresh_that_is_given_up_keeps_nobody_waiting() {
     check(|| {
         let app = App::new();
         let mut consumer = app.watching(&alice());
         let engine = app.engine.clone();
-        let given_up = shuttle::future::spawn(async move { engine.refresh_now(crate::Scope::all()).await });
+        let given_up = shuttle::future::spawn(async move { engine.refresh_now(Scope::all()).await });
         let change = app.meanwhile(App::raise_beside);
         given_up.abort();
         consumer.until(|consumer| consumer.shown() == Some(1));

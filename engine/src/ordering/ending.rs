@@ -7,6 +7,7 @@ use shuttle::future::block_on;
 use super::consumer::Consumer;
 use super::{App, alice, check, join};
 use crate::clock::Clock;
+use crate::model::session::Session;
 use crate::protocol::code::close;
 use crate::sessions::revoked::Revocation;
 
@@ -83,7 +84,7 @@ fn a_revocation_ends_or_refuses_every_connection_that_is_made_at_the_same_time()
         let app = App::new();
         let connecting = ["s", "t"].map(|id| {
             app.meanwhile(move |app| {
-                let session = crate::Session::new(id).with_user("alice");
+                let session = Session::new(id).with_user("alice");
                 if let Ok(mut consumer) = Consumer::connect(&app.engine, &session) {
                     consumer.subscribe();
                     assert_eq!(consumer.until_closed(), close::POLICY);

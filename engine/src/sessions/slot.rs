@@ -512,14 +512,6 @@ impl Slot {
         current.is_some()
     }
 
-    /// Lets nobody in any more, if nobody is connected and no task runs.
-    pub(crate) fn shut_if_idle(&self) -> bool {
-        let mut state = self.state.lock();
-        let idle = state.idle_since_ms.is_some() && state.own.as_ref().is_none_or(|own| own.tasks.is_empty());
-        state.closed |= idle;
-        idle
-    }
-
     /// Closes the slot for good and hands over whoever has to learn of it.
     pub(crate) fn close(&self) -> Closed {
         let mut state = self.state.lock();
