@@ -348,7 +348,6 @@ impl Engine {
         }
     }
 
-    #[cfg(feature = "testing")]
     pub(crate) const fn core(&self) -> &Arc<Core> {
         &self.core
     }

@@ -8,8 +8,8 @@ use super::{Core, Timer};
 use crate::deliver::subscription::Kept;
 use crate::error::ConnectError;
 use crate::event::Event;
+use crate::instance;
 use crate::model::session::{Context, Session};
-use crate::per_session;
 use crate::protocol::code::close;
 use crate::refresh::scope::Scope;
 use crate::sessions::revoked::Revocation;
@@ -84,7 +84,7 @@ impl Core {
     fn make_instance(&self, slot: &Arc<Slot>, session: &Session) -> Result<(), ConnectError> {
         let Some(factory) = &self.factory else { return Ok(()) };
         let untracked = Session::untracked(Arc::clone(session.context()));
-        let Some(mut sources) = per_session::make(factory, &untracked, &self.observers) else {
+        let Some(mut sources) = instance::make(factory, &untracked, &self.observers) else {
             self.close_slot(slot, close::TRY_LATER, "the provider failed", "broken");
             return Err(ConnectError::Broken);
         };
@@ -96,6 +96,14 @@ impl Core {
             self.want_tree(slot);
         }
         Ok(())
+    }
+
+    /// Makes a session's instance anew. False if no session has that id.
+    pub(crate) fn remake_instance(&self, id: &str) -> Result<bool, ConnectError> {
+        let Some(slot) = self.table.get(id) else { return Ok(false) };
+        self.make_instance(&slot, &slot.session())?;
+        self.refresh(&Scope::session(slot.context().id().clone()));
+        Ok(true)
     }
 
     fn watch_expiry(&self, slot: &Arc<Slot>, context: &Context) {
@@ -243,7 +251,7 @@ impl Core {
         }
     }
 
-    fn close_slot(&self, slot: &Arc<Slot>, code: u16, words: &'static str, reason: &'static str) -> bool {
+    pub(crate) fn close_slot(&self, slot: &Arc<Slot>, code: u16, words: &'static str, reason: &'static str) -> bool {
         let removed = self.table.remove(slot, |_| true);
         if removed {
             self.end_slot(slot, code, words, reason);

@@ -20,9 +20,9 @@ use crate::deliver::connection_name::ConnectionNames;
 use crate::deliver::subscription::Delivery;
 use crate::error::ActionError;
 use crate::event::{Event, Observers};
+use crate::instance::{Factory, Instance};
 use crate::model::Text;
 use crate::model::session::Session;
-use crate::per_session::{Factory, Instance};
 use crate::refresh::pass::Passes;
 use crate::refresh::schedule::Schedule;
 use crate::render::action::Action;
@@ -101,7 +101,7 @@ impl EngineBuilder {
     }
 
     /// Provider-per-session mode: each session gets what the factory registers for it, and nothing that it registers for
-    /// another. The factory runs when a session is opened and again when its claims change; if it panics, only that
+    /// another. [`PerSession`](crate::PerSession) is the whole mode under one name. The factory runs when a session is opened and again when its claims change; if it panics, only that
     /// session is refused.
     #[must_use]
     pub fn per_session(mut self, factory: impl Fn(&Session) -> Instance + Send + Sync + 'static) -> Self {
