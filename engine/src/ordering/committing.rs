@@ -12,16 +12,22 @@ use crate::refresh::scope::Scope;
 fn a_subscription_that_starts_among_commits_ends_with_the_last_tree() {
     check(|| {
         let app = App::new();
-        let mut consumer = app.consumer(&alice());
+        let mut first = app.consumer(&alice());
         let changes = app.meanwhile(|app| {
             app.raise();
             app.raise_soon();
             app.raise();
         });
-        consumer.subscribe();
-        consumer.until(|consumer| consumer.shown() == Some(3));
-        join([changes]);
-        consumer.check_copy();
+        let late = app.meanwhile(|app| {
+            let mut late = app.consumer(&alice());
+            late.subscribe();
+            late.until(|consumer| consumer.shown() == Some(3));
+            late.check_copy();
+        });
+        first.subscribe();
+        first.until(|consumer| consumer.shown() == Some(3));
+        join([changes, late]);
+        first.check_copy();
     });
 }
 

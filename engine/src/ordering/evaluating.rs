@@ -3,10 +3,13 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
+use shuttle::future::block_on;
+
 use super::{App, alice, check, join};
 use crate::model::session::Session;
 use crate::refresh::source_trace::{Claimed, SourceTrace};
 use crate::render::descriptor::Descriptor;
+use crate::sessions::slot::Done;
 use crate::sync;
 
 #[test]
@@ -21,11 +24,9 @@ fn a_lead_that_gives_up_passes_on_and_nobody_waits_for_ever() {
                 loop {
                     match trace.claim(session.context()) {
                         Claimed::Hit(result) => return assert_eq!(result, 7),
-                        // The first one gives up.
-                        Claimed::Lead(lead) => match runs.fetch_add(1, Ordering::SeqCst) {
-                            0 => drop(lead),
-                            _ => drop(lead.settle(&[], 7)),
-                        },
+                        // The first one gives up, and is gone.
+                        Claimed::Lead(lead) if runs.fetch_add(1, Ordering::SeqCst) == 0 => return drop(lead),
+                        Claimed::Lead(lead) => drop(lead.settle(&[], 7)),
                         Claimed::Wait(released) => sync::wait(released),
                     }
                 }
@@ -33,6 +34,19 @@ fn a_lead_that_gives_up_passes_on_and_nobody_waits_for_ever() {
         });
         join(threads);
         assert_eq!(runs.load(Ordering::SeqCst), 2, "it ran once, and once more since the first gave up");
+    });
+}
+
+#[test]
+fn whoever_waits_for_a_queued_pass_is_told() {
+    check(|| {
+        let done = Arc::new(Done::default());
+        let telling = {
+            let done = Arc::clone(&done);
+            shuttle::thread::spawn(move || done.tell())
+        };
+        block_on(done.wait());
+        join([telling]);
     });
 }
 
