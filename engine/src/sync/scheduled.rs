@@ -105,7 +105,7 @@ pub(crate) fn wait(signal: Listening) {
 }
 
 /// In place of tokio's handle: tasks and threads that may block are both the scheduler's.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone)]
 pub(crate) struct Runtime;
 
 impl Runtime {
