@@ -32,6 +32,19 @@ fn a_subscription_that_starts_among_commits_ends_with_the_last_tree() {
 }
 
 #[test]
+fn a_connection_that_is_made_during_a_commit_is_told_of_it() {
+    check(|| {
+        let app = App::new();
+        let _first = app.watching(&alice());
+        let change = app.meanwhile(App::raise_beside);
+        let mut late = app.consumer(&alice());
+        late.subscribe();
+        late.until(|consumer| consumer.shown() == Some(1));
+        join([change]);
+    });
+}
+
+#[test]
 fn an_answer_shows_what_was_committed_before_it_was_asked_for_and_versions_never_go_back() {
     check(|| {
         let app = App::new();
