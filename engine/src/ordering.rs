@@ -11,7 +11,6 @@ mod ending;
 mod evaluating;
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
 
 use serde_json::json;
 use shuttle::future::block_on;
@@ -27,6 +26,7 @@ use crate::refresh::scope::Scope;
 use crate::render::action::{Action, Invocation};
 use crate::render::descriptor::Descriptor;
 use crate::sessions::slot::Slot;
+use crate::sync::{AtomicU64, Ordering};
 use crate::testing::ManualClock;
 
 /// How many orders a test tries if nothing else is said.
@@ -76,8 +76,6 @@ impl App {
         let add = Action::new("add", move |_: Invocation<()>| json!(raise.fetch_add(1, Ordering::SeqCst) + 1));
         engine.register("n", move |_: &Session| {
             let shown = read.load(Ordering::SeqCst);
-            // What was read may be old by the time it is shown.
-            shuttle::thread::yield_now();
             Descriptor::status().prop("n", shown).action(&add)
         });
         Self { engine, clock, number }

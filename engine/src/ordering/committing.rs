@@ -36,11 +36,15 @@ fn a_connection_that_is_made_during_a_commit_is_told_of_it() {
     check(|| {
         let app = App::new();
         let _first = app.watching(&alice());
-        let change = app.meanwhile(App::raise_beside);
-        let mut late = app.consumer(&alice());
-        late.subscribe();
-        late.until(|consumer| consumer.shown() == Some(1));
-        join([change]);
+        // The moment is short: several changes are several moments.
+        for round in 1..=6 {
+            let change = app.meanwhile(App::raise_beside);
+            let mut late = app.consumer(&alice());
+            let mouth = late.mouth();
+            let reading = app.meanwhile(move |_| mouth.subscribe());
+            late.until(|consumer| consumer.shown() == Some(round));
+            join([change, reading]);
+        }
     });
 }
 

@@ -33,6 +33,10 @@ impl Mouth {
         self.0.receive(&message.to_string());
     }
 
+    pub(super) fn subscribe(&self) {
+        self.say(&json!({"type": "subscribe", "id": "sub", "path": "/n"}));
+    }
+
     pub(super) fn query(&self, id: &str) {
         self.say(&json!({"type": "query", "id": id, "path": "/n"}));
     }
@@ -53,7 +57,7 @@ impl Consumer {
     }
 
     pub(super) fn subscribe(&self) {
-        self.mouth().say(&json!({"type": "subscribe", "id": "sub", "path": "/n"}));
+        self.mouth().subscribe();
     }
 
     /// Takes frames until something holds; an end of the connection is an end of waiting.
