@@ -52,6 +52,28 @@ impl Consumer {
         Ok(Self { connection, copy: Mirror::default(), version: 0, answers: BTreeMap::new(), closed: None })
     }
 
+    /// What this consumer brings along when its socket is lost and the engine has not noticed.
+    pub(super) fn position(&self, engine: &Engine) -> (Mirror, Value) {
+        let mut copy = self.copy.clone();
+        copy.reconnect();
+        let core = engine.core();
+        let name = core.connection_names.of(self.connection.number());
+        let position = json!({"epoch": core.epoch, "version": copy.version(), "connection": name});
+        (copy, position)
+    }
+
+    /// Takes the place of the connection that a position names.
+    pub(super) fn come_back(
+        engine: &Engine,
+        session: &Session,
+        position: (Mirror, Value),
+    ) -> Result<Self, ConnectError> {
+        let (copy, resume) = position;
+        let consumer = Self { version: copy.version(), copy, ..Self::connect(engine, session)? };
+        consumer.mouth().say(&json!({"type": "subscribe", "id": "sub", "path": "/n", "resume": resume}));
+        Ok(consumer)
+    }
+
     pub(super) fn mouth(&self) -> Mouth {
         Mouth(std::sync::Arc::clone(&self.connection))
     }
@@ -99,6 +121,7 @@ impl Consumer {
         let id = message["id"].as_str().unwrap_or_default();
         match message["type"].as_str() {
             Some("snapshot") if id == "sub" => self.copy.snapshot(message),
+            Some("resumed") => self.copy.resumed(message),
             Some("patch") => self.copy.patch(message),
             Some("snapshot" | "result" | "error") => {
                 let seen = self.shown();

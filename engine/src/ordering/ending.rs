@@ -66,6 +66,22 @@ fn a_close_ends_whoever_is_there_and_whoever_comes_after_it_begins_anew() {
 }
 
 #[test]
+fn a_consumer_that_takes_the_place_of_its_lost_connection_misses_no_change() {
+    check(|| {
+        let app = App::new();
+        let mut old = app.watching(&alice());
+        let position = old.position(&app.engine);
+        // It is not dead at all, and takes what it is given for as long as it may.
+        let threads =
+            [app.meanwhile(move |_| assert_eq!(old.until_closed(), close::REPLACED)), app.meanwhile(App::raise_beside)];
+        let mut new = Consumer::come_back(&app.engine, &alice(), position).unwrap();
+        new.until(|consumer| consumer.shown() == Some(1));
+        join(threads);
+        app.check_attached([&mut new]);
+    });
+}
+
+#[test]
 fn a_question_that_waits_for_a_first_tree_is_answered_or_ended_by_a_close() {
     check(|| {
         let app = App::new();
