@@ -2,7 +2,6 @@
 
 use std::future::poll_fn;
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
 use std::task::{Context, Poll};
 use std::time::Duration;
 
@@ -25,6 +24,7 @@ use crate::receive::dispatch::{Peer, TOO_MANY, receive};
 use crate::receive::tab::TabPeer;
 use crate::sessions::slot::Slot;
 use crate::span;
+use crate::sync::Ordering;
 
 /// A consumer over any transport: hand in what it sends, ask for what to send. Dropping it ends it.
 ///

@@ -6,13 +6,10 @@ mod life;
 mod renewal;
 pub(crate) mod room;
 
-use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, OnceLock, Weak};
 
-use event_listener::Event as Signal;
 use serde_json::Value;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
-use tokio::task::AbortHandle;
 
 use in_flight::InFlight;
 use room::Total;
@@ -25,9 +22,9 @@ use crate::deliver::link::{Aborted, Link};
 use crate::deliver::subscription::{Delivery, Versioned};
 use crate::error::ActionError;
 use crate::event::Observers;
+use crate::instance::Factory;
 use crate::model::Text;
 use crate::model::session::Session;
-use crate::per_session::Factory;
 use crate::protocol::encode;
 use crate::refresh::pass::Passes;
 use crate::refresh::schedule::{Job, Kind, Schedule, When};
@@ -36,6 +33,7 @@ use crate::render::action::Action;
 use crate::sessions::revoked::Revoked;
 use crate::sessions::slot::{Paths, Slot};
 use crate::sessions::table::{Idle, Table};
+use crate::sync::{AbortHandle, AtomicBool, AtomicU64, AtomicUsize, Ordering, Runtime, Signal};
 
 /// Asked before every call, beside the handler's own check.
 pub(crate) type Authorize = Box<dyn Fn(&Session, &str, &Action) -> Result<(), ActionError> + Send + Sync>;
@@ -94,7 +92,7 @@ pub(crate) struct Core {
     /// Set in provider-per-session mode.
     pub(crate) factory: Option<Factory>,
     pub(crate) hello_fields: Vec<Text>,
-    pub(crate) runtime: tokio::runtime::Handle,
+    pub(crate) runtime: Runtime,
     pub(crate) busy: Arc<Busy>,
     pub(crate) closing: AtomicBool,
     pub(crate) connections: AtomicUsize,

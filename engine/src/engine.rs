@@ -5,7 +5,6 @@ pub mod builder;
 use std::collections::BTreeMap;
 use std::fmt;
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use futures_util::future::{Either, select};
@@ -31,6 +30,7 @@ use crate::render::registry::{IntoDescriptor, Source};
 use crate::sessions::revoked::Revocation;
 use crate::sessions::slot::Slot;
 use crate::stats::Stats;
+use crate::sync::Ordering;
 
 /// One provider for many users: sources and actions are registered once, each session sees its own tree.
 ///
@@ -348,7 +348,6 @@ impl Engine {
         }
     }
 
-    #[cfg(feature = "testing")]
     pub(crate) const fn core(&self) -> &Arc<Core> {
         &self.core
     }
@@ -376,6 +375,7 @@ impl Drop for Counted<'_> {
     fn drop(&mut self) {
         if !self.kept {
             self.core.connections.fetch_sub(1, Ordering::SeqCst);
+            self.core.connection_gone.notify(usize::MAX);
         }
     }
 }

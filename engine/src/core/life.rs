@@ -7,8 +7,8 @@ use super::{Core, Timer};
 use crate::deliver::subscription::Kept;
 use crate::error::ConnectError;
 use crate::event::Event;
+use crate::instance;
 use crate::model::session::{Context, Session};
-use crate::per_session;
 use crate::protocol::code::close;
 use crate::refresh::scope::Scope;
 use crate::sessions::revoked::Revocation;
@@ -56,7 +56,7 @@ impl Core {
     fn make_instance(&self, slot: &Arc<Slot>, session: &Session) -> Result<(), ConnectError> {
         let Some(factory) = &self.factory else { return Ok(()) };
         let untracked = Session::untracked(Arc::clone(session.context()));
-        let Some(mut sources) = per_session::make(factory, &untracked, &self.observers) else {
+        let Some(mut sources) = instance::make(factory, &untracked, &self.observers) else {
             self.close_slot(slot, close::TRY_LATER, "the provider failed", "broken");
             return Err(ConnectError::Broken);
         };
@@ -70,12 +70,22 @@ impl Core {
         Ok(())
     }
 
+    /// Makes a session's instance anew. False if no session has that id.
+    pub(crate) fn remake_instance(&self, id: &str) -> Result<bool, ConnectError> {
+        let Some(slot) = self.table.get(id) else { return Ok(false) };
+        self.make_instance(&slot, &slot.session())?;
+        self.refresh(&Scope::session(slot.context().id().clone()));
+        Ok(true)
+    }
+
     fn watch_expiry(&self, slot: &Arc<Slot>, context: &Context) {
+        // Read before the time of day: if time moves on between the two, it is looked at too early, and never too late.
+        let now_ms = self.now_ms();
         let Some(left) = self.time_left(context) else { return };
         // First to warn, then to end.
         let left = if left > self.warning() { left - self.warning() } else { left };
         let left_ms = u64::try_from(left.min(LOOK_AHEAD).as_millis()).unwrap_or(u64::MAX);
-        let at_ms = self.now_ms().saturating_add(left_ms);
+        let at_ms = now_ms.saturating_add(left_ms);
         if slot.watch_expiry(at_ms) {
             self.wheel.at(at_ms, Timer::Expiry(Arc::downgrade(slot)));
         }
@@ -126,7 +136,7 @@ impl Core {
         self.table.get(id).is_some_and(|slot| self.close_slot(&slot, code, words, reason))
     }
 
-    pub(super) fn close_slot(&self, slot: &Arc<Slot>, code: u16, words: &'static str, reason: &'static str) -> bool {
+    pub(crate) fn close_slot(&self, slot: &Arc<Slot>, code: u16, words: &'static str, reason: &'static str) -> bool {
         let removed = self.table.remove(slot, |_| true);
         if removed {
             self.end_slot(slot, code, words, reason);
