@@ -73,7 +73,7 @@ impl Cell {
 
     /// Measures in a process of its own.
     pub(crate) async fn measure(&self) -> Result<Row, Failure> {
-        let settings = if self.question == Question::Memory { heap::EXACT } else { "" };
+        let settings = if matches!(self.question, Question::Memory | Question::Churn) { heap::EXACT } else { "" };
         let output = Command::new(std::env::current_exe()?)
             .arg("cell")
             .arg(serde_json::to_string(self)?)

@@ -28,6 +28,8 @@ pub(crate) fn of(row: &Row) -> Vec<Goal> {
         Some("refresh") => refresh(row),
         Some("resume") => resume(row),
         Some("live") => live(row),
+        Some("slow") => slow(row),
+        Some("churn") => churn(row),
         _ => Vec::new(),
     }
 }
@@ -91,4 +93,21 @@ fn live(row: &Row) -> Vec<Goal> {
         goal("p99 ms, shared change, live", 250.0, row.p99_ms),
     ];
     goals.into_iter().flatten().collect()
+}
+
+/// Over fewer consumers a p99 is the latency of one or two.
+fn slow(row: &Row) -> Vec<Goal> {
+    if row.connections.unwrap_or_default() < 1_000 {
+        return Vec::new();
+    }
+    let goals = [
+        goal("times the p99 of others beside stalled readers, shared change", 1.1, row.shared_p99_ratio),
+        goal("times the p99 of others beside stalled readers, private change", 1.1, row.private_p99_ratio),
+        goal("heap bytes, stalled reader", 200_000.0, row.heap_bytes_per_stalled),
+    ];
+    goals.into_iter().flatten().collect()
+}
+
+fn churn(row: &Row) -> Vec<Goal> {
+    goal("times the live heap after everybody came and left", 1.01, row.heap_ratio).into_iter().collect()
 }

@@ -8,8 +8,12 @@
 //! connect   a storm of connections, each with its first snapshot
 //! resume    consumers that lost their sockets: bytes until their copies are right again
 //! live      real WebSocket consumers in this process, the server in its own
-//! smoke     all of it, small, within two minutes; exit code 1 if anything is wrong
-//! all       all of it, within a quarter of an hour
+//! slow      what readers that read nothing cost the others
+//! churn     what is left after consumers have come and gone
+//! restart   does a rolling restart of the real desk lose anything that was acknowledged?
+//! soak      is every copy exact after minutes of connects, stalls, kills, expiries and restarts?
+//! smoke     every figure, small, within two minutes; exit code 1 if anything is wrong
+//! all       every figure, within a quarter of an hour
 //! ```
 //!
 //! Machines differ, so a time means little alone: `--peer` runs `slop-ai` 0.2.0 on the same workload in the same run
@@ -20,7 +24,7 @@
 //! `question` has one file per question: which cells it has, how one is measured, what its plot shows. `workload` says
 //! what the application shows. `subject` is the engine under test, `peer` the published crate in its place. `consumer`
 //! takes frames and `mirror` checks them. `row` is a cell's result, `goals` what it ought to be, `report` how it is
-//! shown.
+//! shown. `trial` has what gives no figure and a verdict: `restart` and `soak`.
 
 mod cell;
 mod clock;
@@ -38,6 +42,7 @@ mod row;
 mod stopwatch;
 mod subject;
 mod table;
+mod trial;
 mod workload;
 
 use std::process::ExitCode;
@@ -59,6 +64,9 @@ async fn main() -> ExitCode {
     let outcome = match Options::parse().command {
         Command::Cell { cell } => cell::measure_here(&cell).await.map(|()| true),
         Command::Serve(serving) => server::run(serving).await.map(|()| true),
+        Command::Restart(asked) => trial::restart::run(asked).await,
+        Command::Soak(asked) => trial::soak::run(asked).await,
+        Command::SoakServer { listen } => trial::soak::server::run(&listen).await.map(|()| true),
         asked => question::answer(asked).await,
     };
     match outcome {

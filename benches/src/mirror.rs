@@ -10,6 +10,8 @@ pub(crate) struct Mirror {
     tree: Option<Value>,
     version: u64,
     seq: u64,
+    /// The socket was lost: until it is said where the copy stands, no patch fits it.
+    lost: bool,
 }
 
 const FIELDS: [&str; 4] = ["properties", "affordances", "meta", "content_ref"];
@@ -20,20 +22,23 @@ impl Mirror {
     /// # Errors
     /// What is wrong with it.
     pub(crate) fn take(&mut self, frame: &str) -> Result<(), String> {
-        let mut message: Value = serde_json::from_str(frame).map_err(|error| error.to_string())?;
+        self.follow(&mut serde_json::from_str(frame).map_err(|error| error.to_string())?)
+    }
+
+    /// Takes one message, as [`Mirror::take`] does, and the tree out of a snapshot.
+    ///
+    /// # Errors
+    /// What is wrong with it.
+    pub(crate) fn follow(&mut self, message: &mut Value) -> Result<(), String> {
         match message["type"].as_str() {
             Some("snapshot") if message["seq"] == 0 => {
-                self.advance_version(&message)?;
+                self.advance_version(message)?;
                 self.tree = Some(message["tree"].take());
-                self.seq = 0;
+                (self.seq, self.lost) = (0, false);
                 Ok(())
             }
-            Some("resumed") if message["version"] == self.version => {
-                self.seq = 0;
-                Ok(())
-            }
-            Some("resumed") => Err(format!("resumed from another version than {}", self.version)),
-            Some("patch") => self.patch(&message),
+            Some("resumed") => self.resume(message),
+            Some("patch") => self.patch(message),
             Some("error") => Err(format!("an error: {}", message["error"])),
             _ => Ok(()),
         }
@@ -48,6 +53,29 @@ impl Mirror {
         mine.is_object() && mine == fresh
     }
 
+    /// The version that the copy shows, if there is a copy.
+    pub(crate) fn version(&self) -> Option<u64> {
+        self.tree.is_some().then_some(self.version)
+    }
+
+    /// The socket is lost; the copy stays.
+    pub(crate) fn lose(&mut self) {
+        self.lost = true;
+    }
+
+    /// What comes now is from an engine that knows nothing of the versions so far.
+    pub(crate) fn begin_epoch(&mut self) {
+        self.version = 0;
+    }
+
+    fn resume(&mut self, message: &Value) -> Result<(), String> {
+        if message["version"] != self.version || message["seq"] != 0 {
+            return Err(format!("resumed at {} and not at {}", message["version"], self.version));
+        }
+        (self.seq, self.lost) = (0, false);
+        Ok(())
+    }
+
     fn advance_version(&mut self, message: &Value) -> Result<(), String> {
         let version = message["version"].as_u64().ok_or("no version")?;
         if version < self.version {
@@ -58,6 +86,9 @@ impl Mirror {
     }
 
     fn patch(&mut self, message: &Value) -> Result<(), String> {
+        if self.lost {
+            return Err("a patch before it is known where the copy stands".into());
+        }
         self.advance_version(message)?;
         let seq = message["seq"].as_u64().ok_or("no seq")?;
         if seq != self.seq + 1 {

@@ -1,5 +1,7 @@
 //! The command line.
 
+use std::path::PathBuf;
+
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use serde::{Deserialize, Serialize};
 
@@ -51,10 +53,18 @@ pub(crate) enum Command {
         #[arg(long, value_name = "PATH_OR_URL")]
         server: Option<String>,
     },
+    /// What readers that read nothing cost the others
+    Slow(Asked),
+    /// What is left after consumers have come and gone
+    Churn(Asked),
     /// Every question, small; exit code 1 if a mirror or a count is wrong
     Smoke(Shown),
     /// Every question
     All(Shown),
+    /// Restarts the real `desk` under its consumers, twice; exit code 1 if anything acknowledged is lost
+    Restart(Restarting),
+    /// Random connects, stalls, kills, changes, tabs, expiries, revocations and restarts; exit code 1 if any copy is wrong
+    Soak(Soaking),
     /// One measurement, in this process
     #[command(hide = true)]
     Cell {
@@ -64,6 +74,12 @@ pub(crate) enum Command {
     /// The server of `live`
     #[command(hide = true)]
     Serve(Serving),
+    /// The server of `soak`
+    #[command(hide = true)]
+    SoakServer {
+        #[arg(long)]
+        listen: String,
+    },
 }
 
 /// What every question takes. Where nothing is said, a question goes through what it has in store.
@@ -110,6 +126,46 @@ pub(crate) struct Serving {
     pub(crate) likeness: Likeness,
     #[arg(long)]
     pub(crate) sessions: u32,
+}
+
+/// What `restart` takes.
+#[derive(Args, Clone)]
+pub(crate) struct Restarting {
+    /// The `desk` binary; the one beside this binary if it is left out
+    #[arg(long, value_name = "PATH")]
+    server: Option<PathBuf>,
+    #[arg(long, default_value_t = 1_000, value_parser = clap::value_parser!(u32).range(1..=5_000))]
+    pub(crate) consumers: u32,
+    /// How many logins each person has
+    #[arg(long, default_value_t = 4, value_parser = clap::value_parser!(u32).range(1..=50))]
+    pub(crate) logins: u32,
+    /// Actions per second, of all consumers together
+    #[arg(long, default_value_t = 60, value_parser = clap::value_parser!(u32).range(1..=1_000))]
+    pub(crate) rate: u32,
+    /// How long each process is used before it is ended
+    #[arg(long, default_value_t = 15, value_parser = clap::value_parser!(u64).range(1..=600))]
+    pub(crate) seconds: u64,
+    #[arg(long, default_value_t = 1)]
+    pub(crate) seed: u64,
+}
+
+impl Restarting {
+    /// The binary to be restarted.
+    pub(crate) fn server(&self) -> std::io::Result<PathBuf> {
+        match &self.server {
+            Some(path) => Ok(path.clone()),
+            None => Ok(std::env::current_exe()?.with_file_name("desk")),
+        }
+    }
+}
+
+/// What `soak` takes.
+#[derive(Args, Clone, Copy)]
+pub(crate) struct Soaking {
+    #[arg(long, default_value_t = 20, value_parser = clap::value_parser!(u64).range(1..=240))]
+    pub(crate) minutes: u64,
+    #[arg(long, default_value_t = 1)]
+    pub(crate) seed: u64,
 }
 
 /// Whose data changes.

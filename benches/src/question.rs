@@ -1,6 +1,7 @@
 //! What can be asked. Each question has a file: its cells, how one is measured, and what its plot shows.
 
 mod all;
+mod churn;
 mod connect;
 pub(crate) mod live;
 mod memory;
@@ -12,6 +13,7 @@ mod smoke;
 
 use serde::{Deserialize, Serialize};
 
+use self::live::slow;
 use self::plan::{Planned, planned};
 use crate::Failure;
 use crate::cell::Cell;
@@ -28,9 +30,15 @@ pub(crate) enum Question {
     Connect,
     Resume,
     Live,
+    Slow,
+    Churn,
 }
 
 impl Question {
+    /// In the order in which answers are shown.
+    pub(crate) const EACH: [Self; 7] =
+        [Self::Memory, Self::Refresh, Self::Connect, Self::Resume, Self::Live, Self::Slow, Self::Churn];
+
     pub(crate) const fn name(self) -> &'static str {
         match self {
             Self::Memory => "memory",
@@ -38,6 +46,8 @@ impl Question {
             Self::Connect => "connect",
             Self::Resume => "resume",
             Self::Live => "live",
+            Self::Slow => "slow",
+            Self::Churn => "churn",
         }
     }
 
@@ -49,6 +59,8 @@ impl Question {
             Self::Connect => connect::PROSE,
             Self::Resume => resume::PROSE,
             Self::Live => live::PROSE,
+            Self::Slow => slow::PROSE,
+            Self::Churn => churn::PROSE,
         }
     }
 
@@ -62,6 +74,8 @@ impl Question {
             (Self::Connect, _) => connect::measure(cell).await,
             (Self::Resume, _) => resume::measure(cell).await,
             (Self::Live, _) => live::measure(cell).await,
+            (Self::Slow, _) => slow::measure(cell).await,
+            (Self::Churn, _) => churn::measure(cell).await,
         }
     }
 
@@ -77,6 +91,8 @@ impl Question {
             Self::Connect => connect::draw(rows),
             Self::Resume => resume::draw(rows),
             Self::Live => live::draw(rows),
+            Self::Slow => slow::draw(rows),
+            Self::Churn => churn::draw(rows),
         }
     }
 }
@@ -96,9 +112,15 @@ pub(crate) async fn answer(asked: Command) -> Result<bool, Failure> {
         Command::Live { asked, server } => {
             ("live", asked.shown, planned(&asked, &live::cells(&asked, server.as_deref())))
         }
+        Command::Slow(asked) => ("slow", asked.shown, planned(&asked, &slow::cells(&asked))),
+        Command::Churn(asked) => ("churn", asked.shown, planned(&asked, &churn::cells(&asked))),
         Command::Smoke(shown) => ("smoke", shown, smoke::plan()),
         Command::All(shown) => ("all", shown, all::plan()),
-        Command::Cell { .. } | Command::Serve(_) => unreachable!("no question"),
+        Command::Cell { .. }
+        | Command::Serve(_)
+        | Command::Restart(_)
+        | Command::Soak(_)
+        | Command::SoakServer { .. } => unreachable!("no question"),
     };
     run(name, shown, plan).await
 }

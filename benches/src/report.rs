@@ -46,7 +46,7 @@ impl Report {
     pub(crate) fn end(self) -> Result<bool, Failure> {
         self.bar.finish_and_clear();
         let mut text = String::new();
-        for question in [Question::Memory, Question::Refresh, Question::Connect, Question::Resume, Question::Live] {
+        for question in Question::EACH {
             let rows: Vec<Row> =
                 self.rows.iter().filter(|(of, _)| *of == question).map(|(_, row)| row.clone()).collect();
             if rows.is_empty() {

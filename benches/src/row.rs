@@ -110,6 +110,21 @@ row! {
     cpu_ratio: f64,
     mirrors_checked: u64,
     mirrors_wrong: u64,
+    /// Live heap before and after everybody came and left, and how many times it became.
+    heap_bytes_before: f64,
+    heap_bytes_after: f64,
+    heap_ratio: f64,
+    /// Readers that read nothing, and what the others' latencies were beside them.
+    stalled: u32,
+    stalled_p50_ms: f64,
+    stalled_p99_ms: f64,
+    stalled_private_p50_ms: f64,
+    stalled_private_p99_ms: f64,
+    shared_p99_ratio: f64,
+    private_p99_ratio: f64,
+    rss_bytes_per_stalled: f64,
+    heap_bytes_per_stalled: f64,
+    stalled_latencies: Vec<(f64, f64)>,
     /// The latencies of `live`, as pairs of percentile and ms, for the plot.
     latencies: Vec<(f64, f64)>,
 }

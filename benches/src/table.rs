@@ -113,6 +113,31 @@ const LIVE: &[Column] = &[
     ("p99 ms", |row| fraction(row.private_p99_ms)),
 ];
 
+const SLOW: &[Column] = &[
+    ("readers", |row| count(row.connections.map(u64::from))),
+    ("stalled", |row| count(row.stalled.map(u64::from))),
+    ("shared p50 ms", |row| fraction(row.p50_ms)),
+    ("beside", |row| fraction(row.stalled_p50_ms)),
+    ("p99 ms", |row| fraction(row.p99_ms)),
+    ("beside", |row| fraction(row.stalled_p99_ms)),
+    ("ratio", |row| fraction(row.shared_p99_ratio)),
+    ("private p50 ms", |row| fraction(row.private_p50_ms)),
+    ("beside", |row| fraction(row.stalled_private_p50_ms)),
+    ("p99 ms", |row| fraction(row.private_p99_ms)),
+    ("beside", |row| fraction(row.stalled_private_p99_ms)),
+    ("ratio", |row| fraction(row.private_p99_ratio)),
+    ("rss/stalled", |row| bytes(row.rss_bytes_per_stalled)),
+    ("heap/stalled", |row| bytes(row.heap_bytes_per_stalled)),
+];
+
+const CHURN: &[Column] = &[
+    ("us/cycle", |row| fraction(row.us_per_session)),
+    ("heap before", |row| bytes(row.heap_bytes_before)),
+    ("heap after", |row| bytes(row.heap_bytes_after)),
+    ("symbols in all", |row| count(row.symbol_bytes)),
+    ("ratio", |row| row.heap_ratio.map(|ratio| format!("{ratio:.4}"))),
+];
+
 const CHECKS: &[Column] = &[("mirrors", |row| count(row.mirrors_checked)), ("wrong", |row| count(row.mirrors_wrong))];
 
 /// The table of a question's rows. Columns that no row fills are left out.
@@ -123,6 +148,8 @@ pub(crate) fn of(question: Question, rows: &[Row]) -> String {
         Question::Connect => CONNECT,
         Question::Resume => RESUME,
         Question::Live => LIVE,
+        Question::Slow => SLOW,
+        Question::Churn => CHURN,
     };
     let mut columns: Vec<Vec<String>> = Vec::new();
     for (heading, show) in CONDITIONS.iter().chain(own).chain(CHECKS) {

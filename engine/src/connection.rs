@@ -108,6 +108,11 @@ impl Connection {
         self.peer.link.end(close::TOO_BIG, "the message is too large", "too_big");
     }
 
+    /// The peer sends control frames faster than the transport allows. The connection ends.
+    pub fn flooded(&self) {
+        self.peer.link.end(close::POLICY, "too many control frames", "abuse");
+    }
+
     /// Something arrived, if only an answer to a ping: the peer lives.
     pub fn heard(&self) {
         self.peer.link.heard(self.peer.core.now_ms());
@@ -178,6 +183,9 @@ impl Connection {
             Next::Write(frame, wrote) => {
                 link.writing(Some(now_ms));
                 self.tell(&frame, wrote);
+                if core.delivery.memo.is_newly_full() {
+                    core.limit_reached("cache_bytes", slot);
+                }
                 Some(frame)
             }
             Next::At(at_ms) => {
@@ -206,6 +214,7 @@ impl Connection {
             Wrote::Answer(Some(nodes)) => {
                 self.peer.core.observers.warn(&Event::Compacted { session: session(), nodes });
             }
+            Wrote::TooLarge => self.peer.core.limit_reached("max_frame_bytes", &self.peer.slot),
             Wrote::Answer(None) | Wrote::Other => {}
         }
     }

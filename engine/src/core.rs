@@ -21,7 +21,7 @@ use crate::deliver::connection_name::ConnectionNames;
 use crate::deliver::link::{Aborted, Link};
 use crate::deliver::subscription::{Delivery, Versioned};
 use crate::error::ActionError;
-use crate::event::Observers;
+use crate::event::{Event, Observers};
 use crate::instance::Factory;
 use crate::model::Text;
 use crate::model::session::Session;
@@ -266,8 +266,27 @@ impl Core {
     /// not take those of all.
     pub(crate) async fn may_block(&self, slot: &Slot) -> [Option<OwnedSemaphorePermit>; 2] {
         let own = slot.blocking(self.config.max_session_blocking);
-        // Neither is ever closed, so each gives a permit in the end.
-        [own.acquire_owned().await.ok(), Arc::clone(&self.blocking).acquire_owned().await.ok()]
+        let own = self.wait_for_room(slot, own, "max_session_blocking").await;
+        [own, self.wait_for_room(slot, Arc::clone(&self.blocking), "max_blocking").await]
+    }
+
+    async fn wait_for_room(
+        &self,
+        slot: &Slot,
+        room: Arc<Semaphore>,
+        limit: &'static str,
+    ) -> Option<OwnedSemaphorePermit> {
+        if let Ok(permit) = Arc::clone(&room).try_acquire_owned() {
+            return Some(permit);
+        }
+        self.limit_reached(limit, slot);
+        // It is never closed, so it gives a permit in the end.
+        room.acquire_owned().await.ok()
+    }
+
+    /// Tells that a session ran into a bound.
+    pub(crate) fn limit_reached(&self, limit: &'static str, slot: &Slot) {
+        self.observers.warn(&Event::LimitReached { limit, session: slot.context().id().clone() });
     }
 
     /// Sends an event to every connection of the sessions that the scope means.

@@ -1,13 +1,11 @@
 //! The engine as an application holds it.
 
 pub mod builder;
+pub mod shutdown;
 
 use std::collections::BTreeMap;
 use std::fmt;
 use std::sync::Arc;
-use std::time::Duration;
-
-use futures_util::future::{Either, select};
 
 use builder::EngineBuilder;
 
@@ -315,37 +313,6 @@ impl Engine {
     fn evaluations(&self) -> BTreeMap<String, u64> {
         let runs = self.core.passes.runs.all();
         runs.into_iter().map(|(path, runs)| (path::absolute(&path), runs)).collect()
-    }
-
-    /// Stops: new connections are refused, calls in flight get until the deadline to be answered and `internal` after
-    /// it, then every connection is closed with 1001. Returns when all connections are gone, or at the deadline plus a
-    /// second.
-    pub async fn shutdown(&self, deadline: Duration) {
-        let core = &self.core;
-        core.closing.store(true, Ordering::SeqCst);
-        let until_ms = core.now_ms().saturating_add(u64::try_from(deadline.as_millis()).unwrap_or(u64::MAX));
-        let links = || core.table.all().iter().flat_map(|slot| slot.links()).collect::<Vec<_>>();
-        self.wait_until(until_ms, || links().iter().all(|link| !link.has_calls())).await;
-        let words = "the provider is shutting down";
-        for link in links() {
-            link.settle(words);
-            link.end(close::GOING_AWAY, words, "closing");
-        }
-        self.wait_until(until_ms.saturating_add(1000), || core.connections.load(Ordering::SeqCst) == 0).await;
-    }
-
-    /// Waits until a condition holds that work or a leaving connection may bring about, or the time is up.
-    async fn wait_until(&self, until_ms: u64, holds: impl Fn() -> bool) {
-        loop {
-            let (work, gone) = (self.core.busy.listen(), self.core.connection_gone.listen());
-            if holds() || self.core.now_ms() >= until_ms {
-                return;
-            }
-            // Looked at now and then besides: a call may be answered without being the last work.
-            let soon = until_ms.min(self.core.now_ms() + 20);
-            let sleep = self.core.wheel.clock().sleep_until(soon);
-            if let Either::Left(_) = select(select(work, gone), sleep).await {}
-        }
     }
 
     pub(crate) const fn core(&self) -> &Arc<Core> {

@@ -20,8 +20,17 @@ pub enum Event {
     SessionClosed {
         /// The session's id.
         session: Text,
-        /// `idle`, `expired`, `revoked` or `closed`.
+        /// `idle`, `least_recent`, `expired`, `revoked`, `broken` or `closed`.
         reason: &'static str,
+    },
+    /// Somebody's access was ended for good; those who were there are closed.
+    Revoked {
+        /// `session`, `user` or `attribute`.
+        of: &'static str,
+        /// The session's id, the user, or the attribute as `name=value`.
+        whom: Text,
+        /// How many sessions were open.
+        sessions: usize,
     },
     /// The tree of a session without a connection was dropped; the session stays.
     TreeEvicted {
@@ -66,6 +75,13 @@ pub enum Event {
         status: u16,
         /// Why, in a few words.
         reason: &'static str,
+    },
+    /// The engine began to shut down: no more connections are taken, and those that are there leave.
+    Draining {
+        /// How many connections have to leave.
+        connections: usize,
+        /// Over how long they are closed, in ms.
+        spread_ms: u64,
     },
     /// A descriptor function ran.
     Evaluated {
@@ -173,7 +189,7 @@ pub enum Event {
     LimitReached {
         /// The name of the field in `Config`.
         limit: &'static str,
-        /// The session that ran into it.
+        /// The session that ran into it; empty if the bound is nobody's own.
         session: Text,
     },
 }
@@ -233,6 +249,7 @@ fn log(event: &Event) {
         Event::Mended { .. } | Event::LimitReached { .. } | Event::Compacted { .. } | Event::Refused { .. } => {
             tracing::warn!(target: "grove", ?event);
         }
+        Event::Draining { .. } | Event::Revoked { .. } => tracing::info!(target: "grove", ?event),
         _ => tracing::debug!(target: "grove", ?event),
     }
 }

@@ -106,6 +106,7 @@ pub use connection::Connection;
 pub use deliver::outbox::Frame;
 pub use engine::Engine;
 pub use engine::builder::EngineBuilder;
+pub use engine::shutdown::Shutdown;
 pub use error::{ActionError, ConnectError, RegisterError};
 pub use event::Event;
 pub use instance::Instance;

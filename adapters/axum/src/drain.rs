@@ -4,12 +4,15 @@ use std::io;
 use std::pin::{Pin, pin};
 use std::time::Duration;
 
-use grove_engine::Engine;
+use grove_engine::{Engine, Shutdown};
 use tokio::sync::oneshot;
 use tokio::time::{sleep, timeout};
 
 /// How long a drain may take unless [`Drain::deadline`] says otherwise.
 const DEADLINE: Duration = Duration::from_secs(10);
+
+/// How long the leaving takes unless [`Drain::spread`] says otherwise.
+const SPREAD: Duration = Duration::from_secs(1);
 
 /// What is kept of the deadline for closing connections and finishing HTTP requests once the calls are answered.
 const CLOSING: Duration = Duration::from_secs(2);
@@ -48,8 +51,9 @@ pub type Stop = Pin<Box<dyn Future<Output = ()> + Send>>;
 ///
 /// ```text
 /// signal    -> /readyz answers 503, and so does /slop: no new consumers
-///           -> calls in flight are answered, for as long as the deadline allows
-///           -> every connection is closed with 1001, so that consumers reconnect elsewhere
+///           -> consumers are told `server.draining`, each with a time after which to come back
+///           -> batch by batch, over the spread, connections are closed with 1001: each when its own calls are
+///              answered, for as long as the deadline allows
 ///           -> at the earliest after the notice: the listener closes, HTTP requests in flight are finished
 /// deadline  -> it returns, whatever is left
 /// ```
@@ -71,12 +75,16 @@ pub struct Drain {
     engine: Engine,
     deadline: Duration,
     notice: Duration,
+    spread: Duration,
+    batch: usize,
 }
 
 impl Drain {
-    /// A drain of this engine that takes at most 10 seconds and gives no notice.
+    /// A drain of this engine that takes at most 10 seconds, gives no notice, and closes 100 connections at a time over
+    /// one second.
     pub fn new(engine: Engine) -> Self {
-        Self { engine, deadline: DEADLINE, notice: Duration::ZERO }
+        let Shutdown { batch, .. } = Shutdown::within(DEADLINE);
+        Self { engine, deadline: DEADLINE, notice: Duration::ZERO, spread: SPREAD, batch }
     }
 
     /// How long it may take from the signal to the return. Calls in flight get all of it but the last two seconds (half
@@ -90,6 +98,20 @@ impl Drain {
     /// should send nobody here any more. A little more than the interval in which it asks.
     pub fn notice(mut self, notice: Duration) -> Self {
         self.notice = notice;
+        self
+    }
+
+    /// Over how long connections are closed, so that their consumers do not all come back at once, and over how long
+    /// after their close consumers are told to come back. At most the time that calls in flight get. Zero closes all at
+    /// once and tells nobody before.
+    pub fn spread(mut self, spread: Duration) -> Self {
+        self.spread = spread;
+        self
+    }
+
+    /// How many connections are closed at once.
+    pub fn batch(mut self, batch: usize) -> Self {
+        self.batch = batch;
         self
     }
 
@@ -121,8 +143,9 @@ impl Drain {
 
     /// Refuses consumers from now on and returns when the last is gone, but not before the notice is over.
     async fn empty(&self) {
-        let calls = self.deadline - CLOSING.min(self.deadline / 2);
-        tokio::join!(self.engine.shutdown(calls), sleep(self.notice));
+        let deadline = self.deadline - CLOSING.min(self.deadline / 2);
+        let how = Shutdown { deadline, spread: self.spread, batch: self.batch };
+        tokio::join!(self.engine.shutdown(how), sleep(self.notice));
     }
 }
 

@@ -143,6 +143,7 @@ impl Duplex {
             Ok(Message::Binary(bytes)) => connection.receive_binary(&bytes),
             Ok(Message::Ping(_) | Message::Pong(_)) if self.control.take() => connection.heard(),
             Ok(Message::Ping(_) | Message::Pong(_)) => {
+                connection.flooded();
                 return Poll::Ready(Some(End::closed(CloseCode::Policy, "too many pings")));
             }
             Ok(Message::Close(_)) => return Poll::Ready(Some(End::Answered)),

@@ -1,7 +1,8 @@
 //! Every question as it is without options, for both workloads, and the peer once for each of them.
 
+use super::live::slow;
 use super::plan::Planned;
-use super::{connect, live, memory, refresh, resume};
+use super::{churn, connect, live, memory, refresh, resume};
 use crate::cell::Cell;
 use crate::options::Asked;
 use crate::workload::{Likeness, Workload};
@@ -16,6 +17,8 @@ pub(super) fn plan() -> Vec<Planned> {
         cells.extend(resume::cells(&asked, None));
     }
     cells.extend(live::cells(&Asked::default(), None));
+    cells.extend(slow::cells(&Asked::default()));
+    cells.extend(churn::cells(&Asked::default()));
     let peer_sessions = |cell: &Cell| match (cell.workload, cell.likeness, cell.sessions, cell.active) {
         (Workload::Inbox, Likeness::Distinct, 10_000, 100) => Some(2_000),
         (Workload::Mail, Likeness::Distinct, 1_000, 100) => Some(200),

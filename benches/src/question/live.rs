@@ -3,6 +3,7 @@
 mod crowd;
 mod remote;
 pub(crate) mod server;
+pub(super) mod slow;
 
 use std::time::Duration;
 

@@ -1,7 +1,8 @@
 //! Small sizes of every question: what a machine without a person looks at after each change.
 
+use super::live::slow;
 use super::plan::{Planned, planned};
-use super::{connect, live, memory, refresh, resume};
+use super::{churn, connect, live, memory, refresh, resume};
 use crate::cell::Cell;
 use crate::options::Asked;
 use crate::workload::{Likeness, Workload};
@@ -32,5 +33,9 @@ pub(super) fn plan() -> Vec<Planned> {
     plan.extend(planned(&own, &each));
     let crowd = asked(Workload::Inbox, Likeness::One, 200);
     plan.extend(planned(&crowd, &live::cells(&crowd, None)));
+    let readers = Asked { peer: false, ..asked(Workload::Inbox, Likeness::Distinct, 110) };
+    plan.extend(planned(&readers, &slow::cells(&readers)));
+    let cycles = Asked { peer: false, ..asked(Workload::Inbox, Likeness::Distinct, 5_000) };
+    plan.extend(planned(&cycles, &churn::cells(&cycles)));
     plan
 }

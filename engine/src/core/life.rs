@@ -8,6 +8,7 @@ use crate::deliver::subscription::Kept;
 use crate::error::ConnectError;
 use crate::event::Event;
 use crate::instance;
+use crate::model::Text;
 use crate::model::session::{Context, Session};
 use crate::protocol::code::close;
 use crate::refresh::scope::Scope;
@@ -105,14 +106,19 @@ impl Core {
     /// Ends all sessions that a revocation means, and keeps them out.
     pub(crate) fn revoke(&self, revocation: &Revocation) -> usize {
         // Barred before it looks who is there: whoever opens a session meanwhile looks again afterwards.
-        self.revoked.bar(revocation.clone());
+        if self.revoked.bar(revocation) {
+            self.observers.warn(&Event::LimitReached { limit: "max_revoked", session: Text::default() });
+        }
         let slots = match revocation {
             Revocation::Session(id) => self.table.get(id).into_iter().collect(),
             Revocation::User(user) => self.table.of_user(user),
             Revocation::Attribute(name, value) => self.table.with_attribute(name, value),
         };
         let close = |slot: &Arc<Slot>| self.close_slot(slot, close::POLICY, "the session was revoked", "revoked");
-        slots.iter().filter(|slot| close(slot)).count()
+        let sessions = slots.iter().filter(|slot| close(slot)).count();
+        let (of, whom) = revocation.described();
+        self.observers.warn(&Event::Revoked { of, whom, sessions });
+        sessions
     }
 
     /// A connection ended: for a while its subscriptions may go on where they stood.

@@ -31,10 +31,13 @@ pub(crate) struct Question {
     pub(crate) loaded: Loaded,
 }
 
-/// An answer's text, and how many nodes the view had if it had to be compacted.
+/// An answer's text, and what has to be told of it.
 pub(crate) struct Answer {
     pub(crate) text: String,
+    /// How many nodes the view had if it had to be compacted.
     pub(crate) compacted: Option<usize>,
+    /// The view fits no frame.
+    pub(crate) too_large: bool,
 }
 
 impl Question {
@@ -54,16 +57,16 @@ impl Question {
         match fit(&self.view, node, children, now.tree.nodes(), delivery) {
             Some(fitted) => {
                 let text = encode::snapshot(&self.id, now.version, None, &fitted.tree);
-                Answer { text, compacted: fitted.compacted }
+                Answer { text, compacted: fitted.compacted, too_large: false }
             }
             None => {
                 let words = "the answer does not fit a frame: ask for a deeper path, a depth or a window";
-                self.refused(error::TOO_LARGE, words)
+                Answer { too_large: true, ..self.refused(error::TOO_LARGE, words) }
             }
         }
     }
 
     fn refused(&self, code: &str, words: &str) -> Answer {
-        Answer { text: encode::error(Some(&self.id), code, words), compacted: None }
+        Answer { text: encode::error(Some(&self.id), code, words), compacted: None, too_large: false }
     }
 }

@@ -26,6 +26,8 @@ struct Made {
 pub(crate) enum Unbegun {
     /// As many run as may.
     TooMany,
+    /// The provider shuts down, and the turn of this connection has come.
+    Leaving,
     /// An invoke with this id was made before: a frame that is sent twice must not act twice (SEC32).
     Repeated,
 }

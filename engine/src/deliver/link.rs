@@ -25,6 +25,8 @@ pub(crate) struct Link {
     ping: AtomicBool,
     /// By [`Aborted`]; 0 if it goes on.
     aborted: AtomicU8,
+    /// Set with the calls locked: its turn to leave has come, and no call begins any more.
+    leaving: AtomicBool,
     /// Messages over the rate, less those within it.
     strikes: AtomicU32,
     pub(crate) outbox: Mutex<Outbox>,
@@ -62,6 +64,7 @@ impl Link {
             is_tab,
             ping: AtomicBool::new(false),
             aborted: AtomicU8::new(0),
+            leaving: AtomicBool::new(false),
             strikes: AtomicU32::new(0),
             outbox: Mutex::new(outbox),
             writer: AtomicWaker::new(),
@@ -113,9 +116,10 @@ impl Link {
         self.writing_ms.load(Ordering::Relaxed).checked_sub(1)
     }
 
-    /// Begins a call, if it may run.
+    /// Begins a call, if it may run and the turn to leave has not come.
     pub(crate) fn begin_call(&self, id: &RequestId, kind: Request, config: &Config) -> Result<(), Unbegun> {
-        self.calls.lock().begin(id, kind, config)
+        let mut calls = self.calls.lock();
+        if self.is_leaving() { Err(Unbegun::Leaving) } else { calls.begin(id, kind, config) }
     }
 
     /// Ends a call; false if it was answered by somebody else already.
@@ -130,6 +134,16 @@ impl Link {
 
     pub(crate) fn has_calls(&self) -> bool {
         self.calls.lock().are_running()
+    }
+
+    /// Its turn to leave has come: what runs is still answered, and nothing begins.
+    pub(crate) fn leave(&self) {
+        let _calls = self.calls.lock();
+        self.leaving.store(true, Ordering::SeqCst);
+    }
+
+    pub(crate) fn is_leaving(&self) -> bool {
+        self.leaving.load(Ordering::SeqCst)
     }
 
     pub(crate) fn reason(&self) -> &'static str {

@@ -43,6 +43,8 @@ pub(crate) enum Wrote {
     Patch,
     /// The answer to a query, and how many nodes the view had if it had to be compacted.
     Answer(Option<usize>),
+    /// An error in place of a view that fits no frame.
+    TooLarge,
     Other,
 }
 
@@ -308,7 +310,8 @@ impl Outbox {
                 let Some(Reply::Question(question)) = self.pop() else { return Next::Idle };
                 self.paid(Question::COST);
                 let answer = question.answer(now, delivery);
-                Next::Write(Frame::Text(answer.text), Wrote::Answer(answer.compacted))
+                let wrote = if answer.too_large { Wrote::TooLarge } else { Wrote::Answer(answer.compacted) };
+                Next::Write(Frame::Text(answer.text), wrote)
             }
             Some(Reply::Resume(_)) => {
                 let Some(Reply::Resume(id)) = self.pop() else { return Next::Idle };
@@ -387,6 +390,7 @@ fn written(step: Step) -> Option<Next> {
         Step::Snapshot(text, compacted) => (text, Wrote::Snapshot(compacted)),
         Step::Patch(text) => (text, Wrote::Patch),
         Step::Error(text) => (text, Wrote::Other),
+        Step::TooLarge(text) => (text, Wrote::TooLarge),
     };
     Some(Next::Write(Frame::Text(text), wrote))
 }

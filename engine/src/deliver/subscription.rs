@@ -37,8 +37,10 @@ pub(crate) enum Step {
     /// The frame, and how many nodes the view had if it had to be compacted.
     Snapshot(String, Option<usize>),
     Patch(String),
-    /// The path is gone, or the view fits no frame.
+    /// The path is gone.
     Error(String),
+    /// The view fits no frame.
+    TooLarge(String),
 }
 
 /// Where a subscription stood when its connection ended: enough to go on from there.
@@ -210,7 +212,7 @@ impl Subscription {
         if std::mem::replace(&mut self.silent, true) {
             return Step::Nothing;
         }
-        Step::Error(encode::error(
+        Step::TooLarge(encode::error(
             Some(&self.id),
             error::TOO_LARGE,
             "the view does not fit a frame: ask for a deeper path, a depth or a budget",

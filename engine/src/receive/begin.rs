@@ -14,6 +14,7 @@ pub(super) fn begin(peer: &Peer, id: &RequestId, kind: Request) -> Result<Workin
     match peer.link.begin_call(id, kind, &peer.core.config) {
         Ok(()) => Ok(working),
         Err(Unbegun::TooMany) => Err(busy(peer, "max_calls", "too many requests of this connection are running")),
+        Err(Unbegun::Leaving) => Err(ActionError::new(error::BUSY, "the provider is shutting down")),
         Err(Unbegun::Repeated) => Err(ActionError::conflict("a call with this id was made already: use each id once")),
     }
 }

@@ -134,8 +134,4 @@ impl Core {
         let told = (!told.is_empty()).then_some(serde_json::Value::Object(told));
         encode::hello(&self.id, &self.name, &self.epoch, &self.connection_names.of(number), told.as_ref())
     }
-
-    pub(crate) fn limit_reached(&self, limit: &'static str, slot: &Slot) {
-        self.observers.warn(&Event::LimitReached { limit, session: slot.context().id().clone() });
-    }
 }

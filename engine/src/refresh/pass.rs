@@ -22,7 +22,7 @@ use crate::render::registry::{Describe, Registry, Runs, Sharing, Source};
 use crate::render::tree::Tree;
 use crate::sessions::slot::{Base, Begin, Done, Paths, Slot};
 use crate::span;
-use crate::sync::{self, AtomicU64, AtomicUsize, Mutex, Ordering, Runtime, RwLock};
+use crate::sync::{self, AtomicBool, AtomicU64, AtomicUsize, Mutex, Ordering, Runtime, RwLock};
 
 /// What renders: the registry, the renderer and the counters that passes share.
 #[derive(Debug)]
@@ -40,6 +40,8 @@ pub(crate) struct Passes {
     ticket: AtomicU64,
     commits: AtomicU64,
     shared: AtomicU64,
+    /// That the dictionary is full has been told. It stays full.
+    told_full: AtomicBool,
 }
 
 /// What one pass did.
@@ -89,6 +91,7 @@ impl Passes {
             ticket: AtomicU64::new(0),
             commits: AtomicU64::new(0),
             shared: AtomicU64::new(0),
+            told_full: AtomicBool::new(false),
         }
     }
 
@@ -137,6 +140,9 @@ impl Passes {
             took_us: self.clock.now_ms().saturating_sub(started_ms) * 1000,
         };
         span.in_scope(|| self.observers.emit(passed));
+        if self.renderer.store.symbols().is_full() && !self.told_full.swap(true, Ordering::Relaxed) {
+            self.observers.warn(&Event::LimitReached { limit: "symbol_bytes", session: Text::default() });
+        }
     }
 
     async fn run_on_workers(self: &Arc<Self>, pass: &Arc<Pass>, jobs: &Arc<[Job]>, span: &Span) -> Vec<Arc<Done>> {

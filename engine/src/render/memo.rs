@@ -4,7 +4,7 @@
 //! the fragment's content is freed when nobody else needs it.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 use lru::LruCache;
 use parking_lot::Mutex;
@@ -22,6 +22,9 @@ const ENTRY_BYTES: usize = 256;
 pub(crate) struct Memo {
     entries: Mutex<Entries>,
     limit: usize,
+    /// Something was pushed out, and whether that has been told.
+    full: AtomicBool,
+    told: AtomicBool,
     diffs: AtomicU64,
     encodes: AtomicU64,
 }
@@ -61,6 +64,8 @@ impl Memo {
         Self {
             entries: Mutex::new(Entries { texts: LruCache::unbounded(), bytes: 0, age: 0 }),
             limit,
+            full: AtomicBool::new(false),
+            told: AtomicBool::new(false),
             diffs: AtomicU64::new(0),
             encodes: AtomicU64::new(0),
         }
@@ -92,10 +97,20 @@ impl Memo {
         }
         let (text, pins) = make()?;
         let text: Arc<str> = text.into();
-        let dropped = self.entries.lock().keep(key, Arc::clone(&text), pins, self.limit);
+        let (dropped, full) = self.entries.lock().keep(key, Arc::clone(&text), pins, self.limit);
+        if full {
+            self.full.store(true, Ordering::Relaxed);
+        }
         // Freed outside the lock: the last holder of a fragment does some work.
         drop(dropped);
         Ok(text)
+    }
+
+    /// Whether something was pushed out to make room, for the first time.
+    pub(crate) fn is_newly_full(&self) -> bool {
+        self.full.load(Ordering::Relaxed)
+            && !self.told.load(Ordering::Relaxed)
+            && !self.told.swap(true, Ordering::Relaxed)
     }
 
     /// Forgets what was not used since it was asked this the last time. False if nothing is left.
@@ -142,18 +157,20 @@ impl Entries {
         Some(Arc::clone(&entry.text))
     }
 
-    fn keep(&mut self, key: Key, text: Arc<str>, pins: Pins, limit: usize) -> Vec<Entry> {
+    /// Keeps an entry. Answers what had to go, and whether that was for want of room.
+    fn keep(&mut self, key: Key, text: Arc<str>, pins: Pins, limit: usize) -> (Vec<Entry>, bool) {
         let mut dropped = Vec::new();
         self.bytes += ENTRY_BYTES + text.len();
         if let Some(raced) = self.texts.put(key, Entry { text, used: self.age, _pins: pins }) {
             self.bytes -= ENTRY_BYTES + raced.text.len();
             dropped.push(raced);
         }
+        let full = self.bytes > limit;
         while self.bytes > limit {
             let Some(oldest) = self.pop() else { break };
             dropped.push(oldest);
         }
-        dropped
+        (dropped, full)
     }
 
     fn pop(&mut self) -> Option<Entry> {

@@ -22,6 +22,10 @@ const SIGHTINGS: u8 = 3;
 /// How many counters the door has; a collision only lets a text in early.
 const DOOR: usize = 1 << 15;
 
+/// After how many sightings the counters are halved. So few that most counters stay at zero whatever passes: otherwise
+/// texts of people who came once would collect in here until it is full of them.
+const FORGETTING: usize = DOOR / 8;
+
 /// Bytes that an entry costs beside its text: the value, the index, the slack of the vector.
 const ENTRY_BYTES: usize = 48;
 
@@ -137,15 +141,24 @@ impl Symbols {
         if sightings <= 1 {
             return true;
         }
-        if self.seen.fetch_add(1, Ordering::Relaxed) > DOOR {
+        if self.seen.fetch_add(1, Ordering::Relaxed) > FORGETTING {
             // Old sightings count less, so that rare texts do not all get in in the end.
             self.seen.store(0, Ordering::Relaxed);
             self.door.iter().for_each(|counter| counter.store(counter.load(Ordering::Relaxed) / 2, Ordering::Relaxed));
         }
-        let counter = &self.door[(hash >> 20) as usize % DOOR];
-        let seen = counter.load(Ordering::Relaxed).saturating_add(1);
-        counter.store(seen, Ordering::Relaxed);
-        seen >= sightings
+        // Two counters each, so that something is let in early only if both are others' too.
+        let seen = [hash >> 20, hash >> 40].map(|bits| {
+            let counter = &self.door[bits as usize % DOOR];
+            let seen = counter.load(Ordering::Relaxed).saturating_add(1);
+            counter.store(seen, Ordering::Relaxed);
+            seen
+        });
+        seen.iter().all(|seen| *seen >= sightings)
+    }
+
+    /// Whether texts and forms are turned away because there is no room.
+    pub(crate) fn is_full(&self) -> bool {
+        self.bytes() >= self.limit
     }
 
     /// About how many bytes the dictionary holds.

@@ -30,6 +30,15 @@ impl Revocation {
         Self::User(user.into())
     }
 
+    /// What it goes by, and whom it means, for the event.
+    pub(crate) fn described(&self) -> (&'static str, Text) {
+        match self {
+            Self::Session(id) => ("session", id.clone()),
+            Self::User(user) => ("user", user.clone()),
+            Self::Attribute(name, value) => ("attribute", format!("{name}={value}").into()),
+        }
+    }
+
     /// All sessions with an attribute.
     pub fn attribute(name: impl Into<Text>, value: impl Into<Text>) -> Self {
         Self::Attribute(name.into(), value.into())
@@ -45,8 +54,10 @@ impl Revoked {
         Self(Mutex::new(LruCache::new(NonZeroUsize::new(max).unwrap_or(NonZeroUsize::MIN))))
     }
 
-    pub(crate) fn bar(&self, revocation: Revocation) {
-        self.0.lock().put(revocation, ());
+    /// Bars whom it means. True if another had to be forgotten for it.
+    pub(crate) fn bar(&self, revocation: &Revocation) -> bool {
+        let before = self.0.lock().push(revocation.clone(), ());
+        before.is_some_and(|(before, ())| before != *revocation)
     }
 
     /// Lets whom it barred come back. False if it barred nobody.

@@ -5,11 +5,12 @@ use std::time::{Duration, SystemTime};
 
 use grove_engine::testing::{ManualClock, TestConsumer};
 use grove_engine::{
-    Action, Clock, Config, ConnectError, Descriptor, Engine, Invocation, Provider, Renewed, Revocation, Scope, Session,
+    Action, Clock, Config, ConnectError, Descriptor, Engine, Event, Invocation, Provider, Renewed, Revocation, Scope,
+    Session,
 };
 use serde_json::{Value, json};
 
-use crate::apps::{Gate, Number, at, clocked, code, kinds, offers, person, watching};
+use crate::apps::{Gate, Log, Number, at, clocked, code, kinds, offers, person, watching};
 
 fn engine() -> (Engine, Arc<ManualClock>) {
     let clock = ManualClock::new();
@@ -103,6 +104,31 @@ async fn a_revocation_closes_exactly_whom_it_means_and_keeps_them_out() {
         }
         assert!(engine.lift(&revocation));
     }
+}
+
+#[tokio::test]
+async fn what_an_auditor_asks_for_is_an_event_from_the_first_connection_to_the_revocation() {
+    let engine = Engine::builder("app", "App").config(Config::immediate()).build();
+    let log = Log::of(&engine);
+    let mut consumer = TestConsumer::connect(&engine, Session::new("s1").with_user("alice")).await;
+    let number = consumer.connection().number();
+    assert_eq!(engine.revoke(Revocation::user("alice")), 1);
+    assert_eq!(consumer.next().await["code"], 1008);
+    drop(consumer);
+    let audited = log.all().into_iter().filter(|event| !matches!(event, Event::Passed { .. }));
+    assert_eq!(
+        audited.collect::<Vec<_>>(),
+        [
+            Event::SessionOpened { session: "s1".into() },
+            Event::Connected { session: "s1".into(), connection: number },
+            Event::SessionClosed { session: "s1".into(), reason: "revoked" },
+            Event::Revoked { of: "user", whom: "alice".into(), sessions: 1 },
+            Event::Disconnected { session: "s1".into(), connection: number, reason: "revoked" },
+        ]
+    );
+    assert_eq!(engine.revoke(Revocation::attribute("token", "t7")), 0);
+    let barred = Event::Revoked { of: "attribute", whom: "token=t7".into(), sessions: 0 };
+    assert_eq!(log.all().last(), Some(&barred), "also of somebody who is not there");
 }
 
 /// What a consumer is told `ms` before its session expires.

@@ -187,8 +187,14 @@ pub(crate) struct Todos {
 impl Todos {
     pub(crate) fn serve(engine: &Engine) -> Self {
         let todos = Self::default();
+        todos.serve_in(engine);
+        todos
+    }
+
+    /// Serves these lists in one more engine.
+    pub(crate) fn serve_in(&self, engine: &Engine) {
         engine.register("context", |session: &Session| Descriptor::context_of(session));
-        let (add, toggle, read) = (todos.add_action(), todos.toggle_action(), todos.clone());
+        let (add, toggle, read) = (self.add_action(), self.toggle_action(), self.clone());
         engine.register("todos", move |session: &Session| {
             let list = read.of(session.user().unwrap_or_default());
             let items = list.into_iter().map(|todo| {
@@ -198,7 +204,6 @@ impl Todos {
             let shape = Descriptor::collection().prop("owner", session.user()).items(items);
             if session.can("write") { shape.action(&add) } else { shape }
         });
-        todos
     }
 
     fn add_action(&self) -> Action {

@@ -4,7 +4,9 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use grove_engine::testing::TestConsumer;
-use grove_engine::{Action, ConnectError, Descriptor, Event, Invocation, Provider, Scope, Session, Sharing, Source};
+use grove_engine::{
+    Action, ConnectError, Descriptor, Event, Invocation, Provider, Revocation, Scope, Session, Sharing, Source,
+};
 use serde_json::{Value, json};
 
 use crate::apps::{Gate, Log, Number, at, clocked, code, engine_with, person, watching};
@@ -168,6 +170,7 @@ async fn one_sessions_handlers_do_not_take_the_threads_of_all() {
     let stand = gate.clone();
     let wait = Action::new("wait", move |_: Invocation<()>| stand.pass());
     let quick = Action::new("quick", |_: Invocation<()>| ());
+    let log = Log::of(&engine);
     engine.register("n", move |_: &Session| Descriptor::group().action(&wait).action(&quick));
     let mut greedy = TestConsumer::connect(&engine, Session::new("greedy")).await;
     let (mut other, _) = watching(&engine, Session::new("other")).await;
@@ -176,6 +179,8 @@ async fn one_sessions_handlers_do_not_take_the_threads_of_all() {
     }
     gate.arrived(2).await;
     assert_eq!(other.invoke("/n", "quick", Value::Null).await["status"], "ok");
+    assert!(log.limit("max_session_blocking") > 0, "that they wait is an event");
+    assert_eq!(log.limit("max_blocking"), 0);
     engine.refresh_now(Scope::all()).await;
     gate.open();
     let answers = greedy.settled().await;
@@ -188,7 +193,7 @@ async fn a_full_dictionary_and_no_cache_cost_memory_and_never_truth() {
         config.symbol_bytes = 0;
         config.cache_bytes = 0;
     });
-    let number = Number::at(&engine, "n");
+    let (number, log) = (Number::at(&engine, "n"), Log::of(&engine));
     let mut consumers = Vec::new();
     for id in 0..20 {
         consumers.push(watching(&engine, person(&format!("s{id}"), "alice")).await);
@@ -199,6 +204,61 @@ async fn a_full_dictionary_and_no_cache_cost_memory_and_never_truth() {
         consumer.check_mirrors().await;
         assert_eq!(at(consumer.tree(subscription), "n")["properties"]["n"], 5);
     }
+    assert_eq!(log.limit("symbol_bytes"), 1, "the dictionary stays full and says so once");
+    assert_eq!(log.limit("cache_bytes"), 1);
+}
+
+#[tokio::test]
+async fn all_sessions_together_wait_for_a_thread_and_that_is_an_event() {
+    let engine = engine_with(|config| config.max_blocking = 1);
+    let (gate, log) = (Gate::default(), Log::of(&engine));
+    let stand = gate.clone();
+    let wait = Action::new("wait", move |_: Invocation<()>| stand.pass());
+    engine.register("n", move |_: &Session| Descriptor::group().action(&wait));
+    let mut consumers = Vec::new();
+    for id in ["a", "b"] {
+        consumers.push(watching(&engine, Session::new(id)).await.0);
+    }
+    for consumer in &mut consumers {
+        consumer.start_invoke("/n", "wait", Value::Null);
+    }
+    gate.arrived(1).await;
+    // The other has come as far as it can without a thread.
+    for _ in 0..100 {
+        tokio::task::yield_now().await;
+    }
+    assert_eq!(log.limit("max_blocking"), 1);
+    gate.open();
+    for consumer in &mut consumers {
+        let answers = consumer.settled().await;
+        assert!(answers.iter().any(|answer| answer["status"] == "ok"), "{answers:?}");
+    }
+}
+
+#[tokio::test]
+async fn a_view_that_fits_no_frame_is_an_error_and_an_event() {
+    let engine = engine_with(|config| config.max_frame_bytes = 1_000);
+    let log = Log::of(&engine);
+    engine.register("n", |_: &Session| Descriptor::status().prop("text", "x".repeat(2_000)));
+    let mut consumer = TestConsumer::connect(&engine, Session::new("a")).await;
+    let subscription = consumer.start_subscription(json!({"path": "/n"}));
+    assert_eq!(code(&consumer.answer(&subscription).await), "too_large");
+    assert_eq!(code(&consumer.query_with(json!({"path": "/n"})).await), "too_large");
+    assert_eq!(log.limit("max_frame_bytes"), 2);
+}
+
+#[tokio::test]
+async fn the_revocation_that_gives_way_to_another_is_an_event() {
+    let engine = engine_with(|config| config.max_revoked = 2);
+    let log = Log::of(&engine);
+    for session in ["a", "b", "b"] {
+        engine.revoke(Revocation::session(session));
+    }
+    assert_eq!(log.limit("max_revoked"), 0);
+    engine.revoke(Revocation::user("carl"));
+    assert_eq!(log.limit("max_revoked"), 1);
+    assert_eq!(engine.connect(&Session::new("b")).map(drop), Err(ConnectError::Revoked));
+    assert!(engine.connect(&Session::new("a")).is_ok(), "the oldest is forgotten");
 }
 
 #[tokio::test]

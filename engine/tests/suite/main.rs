@@ -23,6 +23,7 @@ mod refreshing;
 mod replay;
 mod resuming;
 mod sanitising;
+mod sharding;
 mod sharing;
 mod shutdown;
 mod spans;

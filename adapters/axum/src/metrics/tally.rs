@@ -39,6 +39,7 @@ type By<V> = Family<[(&'static str, V); 1], Counter>;
 pub(super) struct Tally {
     sessions_opened: Counter,
     sessions_closed: By<&'static str>,
+    revocations: By<&'static str>,
     evictions: By<&'static str>,
     connects: Counter,
     disconnects: By<&'static str>,
@@ -78,6 +79,7 @@ impl Tally {
         Self {
             sessions_opened: add(registry, "sessions_opened", "Sessions that were opened", Counter::default()),
             sessions_closed: add(registry, "sessions_closed", "Sessions that were forgotten", By::default()),
+            revocations: add(registry, "revocations", "Revocations", By::default()),
             evictions: add(registry, "evictions", "Trees that were dropped, their sessions kept", By::default()),
             connects: add(registry, "connects", "Connections that were opened", Counter::default()),
             disconnects: add(registry, "disconnects", "Connections that ended", By::default()),
@@ -101,6 +103,7 @@ impl Tally {
         match event {
             Event::SessionOpened { .. } => one(&self.sessions_opened),
             Event::SessionClosed { reason, .. } => one_by(&self.sessions_closed, "reason", *reason),
+            Event::Revoked { of, .. } => one_by(&self.revocations, "of", *of),
             Event::TreeEvicted { reason, .. } => one_by(&self.evictions, "reason", *reason),
             Event::Connected { .. } => one(&self.connects),
             Event::Disconnected { reason, .. } => one_by(&self.disconnects, "reason", *reason),

@@ -10,7 +10,7 @@ use axum::routing::get;
 use futures_util::{SinkExt, StreamExt};
 use grove_axum::{Drain, health, shutdown_signal};
 use grove_engine::{Action, Descriptor, Engine, Invocation, Session};
-use serde_json::json;
+use serde_json::{Value, json};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::Notify;
 use tokio::task::JoinHandle;
@@ -128,10 +128,42 @@ async fn a_call_in_flight_is_answered_while_newcomers_are_turned_away_and_then_a
     assert!(refused.to_string().contains("503"), "{refused}");
     assert!(!app.running.is_finished());
     app.release.notify_one();
+    assert!(hear(&mut socket).await.contains("server.draining"));
     assert!(hear(&mut socket).await.contains(r#""status":"ok""#));
     assert_eq!(close_code(&mut socket).await, 1001);
     soon(app.running).await.unwrap().unwrap();
     assert!(TcpStream::connect(app.address).await.is_err());
+}
+
+#[tokio::test]
+async fn consumers_are_told_when_to_come_back_and_all_are_closed_within_the_deadline() {
+    let spread = Duration::from_millis(300);
+    let app = Drained::start(|drain| drain.spread(spread).batch(1).deadline(Duration::from_secs(8))).await;
+    let mut consumers = [app.consumer().await, app.consumer().await, app.consumer().await];
+    let url = format!("ws://{}/slop?token=alice&slop_role=provider", app.address);
+    let mut tab = tokio_tungstenite::connect_async(url).await.unwrap().0;
+    assert!(hear(&mut tab).await.contains("connect"));
+    app.stop().await;
+    for consumer in &mut consumers {
+        let told: Value = serde_json::from_str(&hear(consumer).await).unwrap();
+        assert_eq!(told["name"], "server.draining");
+        assert!(told["data"]["retry_in_ms"].as_u64().unwrap() < 300, "{told}");
+        assert_eq!(close_code(consumer).await, 1001);
+    }
+    assert_eq!(close_code(&mut tab).await, 1001);
+    soon(app.running).await.unwrap().unwrap();
+}
+
+#[tokio::test]
+async fn without_a_spread_all_are_closed_at_once_and_told_nothing_before() {
+    let app = Drained::start(|drain| drain.spread(Duration::ZERO).batch(1)).await;
+    let mut consumers = [app.consumer().await, app.consumer().await];
+    app.stop().await;
+    for consumer in &mut consumers {
+        let first = soon(consumer.next()).await.unwrap().unwrap();
+        assert!(matches!(&first, Message::Close(Some(frame)) if u16::from(frame.code) == 1001), "{first}");
+    }
+    soon(app.running).await.unwrap().unwrap();
 }
 
 #[tokio::test]
@@ -169,6 +201,7 @@ async fn it_is_over_by_the_deadline_whatever_hangs() {
     let (slow, ()) = tokio::join!(tokio::time::timeout(Duration::from_secs(2), app.status("/slow")), async {
         soon(app.begun.notified()).await;
         app.signal.notify_one();
+        assert!(hear(&mut calling).await.contains("server.draining"));
         assert!(hear(&mut calling).await.contains("internal"), "a call that is cut off is told so");
         assert_eq!(close_code(&mut calling).await, 1001);
     });

@@ -40,6 +40,7 @@ fn one_of_each() -> Vec<Event> {
     vec![
         Event::SessionOpened { session: session() },
         Event::SessionClosed { session: session(), reason: "idle" },
+        Event::Revoked { of: "user", whom: SECRET.into(), sessions: 1 },
         Event::TreeEvicted { session: session(), reason: "least_recent" },
         Event::Connected { session: session(), connection: 1 },
         Event::Disconnected { session: session(), connection: 1, reason: "slow" },

@@ -7,6 +7,8 @@ use axum::extract::State;
 use axum::routing::get;
 use futures_util::{SinkExt, StreamExt};
 use grove_axum::Slop;
+use grove_engine::Event;
+use tokio::sync::watch;
 use tokio_tungstenite::tungstenite::Message;
 use tokio_tungstenite::tungstenite::protocol::frame::Frame as RawFrame;
 use tokio_tungstenite::tungstenite::protocol::frame::coding::{CloseCode, Data, OpCode};
@@ -133,12 +135,19 @@ async fn a_ping_is_answered() {
 #[tokio::test]
 async fn a_peer_that_only_pings_is_closed() {
     let server = Server::for_known_users().await;
+    let (reasons, mut reason) = watch::channel("");
+    server.engine.observe(move |event: &Event| {
+        if let Event::Disconnected { reason, .. } = event {
+            reasons.send_replace(reason);
+        }
+    });
     let mut peer = server.alice().await;
     for _ in 0..200 {
         peer.socket.feed(Message::Ping("x".into())).await.unwrap();
     }
     soon(peer.socket.flush()).await.unwrap();
     assert_eq!(peer.hear_close().await.code, CloseCode::Policy);
+    soon(reason.wait_for(|reason| *reason == "abuse")).await.unwrap();
 }
 
 #[tokio::test]

@@ -6,6 +6,7 @@ mod browser;
 mod export;
 mod inbox;
 mod login;
+mod metrics;
 mod page;
 mod running;
 mod tasks;

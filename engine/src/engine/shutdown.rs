@@ -1,0 +1,177 @@
+//! How an engine ends: consumers are told, and leave batch by batch, each when its own calls are answered.
+
+use std::collections::VecDeque;
+use std::hash::{BuildHasher, BuildHasherDefault, DefaultHasher};
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::time::Duration;
+
+use futures_util::future::{Either, select};
+
+use super::Engine;
+use crate::core::Core;
+use crate::deliver::link::Link;
+use crate::event::Event;
+use crate::protocol::code::close;
+use crate::protocol::encode;
+
+/// The name of the event by which consumers learn that their connection will be closed.
+const TOLD: &str = "server.draining";
+
+const WORDS: &str = "the provider is shutting down";
+
+/// How long peers get after the deadline to take the close.
+const FAREWELL_MS: u64 = 1_000;
+
+/// How often it is looked whether a call has been answered, in ms: it need not have been the last work.
+const LOOK_MS: u64 = 20;
+
+/// How an engine is to end. A [`Duration`] alone is a deadline without a spread.
+///
+/// ```
+/// use std::time::Duration;
+///
+/// use grove_engine::Shutdown;
+///
+/// let gentle = Shutdown { spread: Duration::from_secs(2), ..Shutdown::within(Duration::from_secs(8)) };
+/// assert_eq!(gentle.batch, 100);
+/// ```
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Shutdown {
+    /// How long calls in flight may take. What is not answered by then is answered with `internal`.
+    pub deadline: Duration,
+    /// Over how long connections are closed, and over how long after that their consumers come back. At most the
+    /// deadline. Zero closes all at once and tells nobody before.
+    pub spread: Duration,
+    /// How many connections are closed at once.
+    pub batch: usize,
+}
+
+impl Shutdown {
+    /// All at once, as soon as their calls are answered.
+    #[must_use]
+    pub const fn within(deadline: Duration) -> Self {
+        Self { deadline, spread: Duration::ZERO, batch: 100 }
+    }
+}
+
+impl From<Duration> for Shutdown {
+    fn from(deadline: Duration) -> Self {
+        Self::within(deadline)
+    }
+}
+
+impl Engine {
+    /// Stops: new connections are refused, consumers are told `server.draining`, and every connection is closed with
+    /// 1001 when its turn has come and its own calls are answered. At the deadline calls that still run are answered
+    /// with `internal`, and whoever is left is closed. Returns when all connections are gone, or at the deadline plus a
+    /// second.
+    ///
+    /// The event's data is `{"retry_in_ms": N}`: how long the consumer should wait after the close before it connects
+    /// again, different for each. Without a spread there is no event.
+    pub async fn shutdown(&self, how: impl Into<Shutdown>) {
+        let (core, how) = (&self.core, how.into());
+        core.closing.store(true, Ordering::SeqCst);
+        let until_ms = core.now_ms().saturating_add(millis(how.deadline));
+        let mut leaving = Leaving::begin(core, how);
+        loop {
+            let (work, gone) = (core.busy.listen(), core.connection_gone.listen());
+            let now_ms = core.now_ms();
+            leaving.go_on(now_ms);
+            if leaving.is_over() || now_ms >= until_ms || core.connections.load(Ordering::SeqCst) == 0 {
+                break;
+            }
+            let sleep = core.wheel.clock().sleep_until(leaving.look_again_ms(now_ms).min(until_ms));
+            if let Either::Left(_) = select(select(work, gone), sleep).await {}
+        }
+        leaving.cut_off();
+        self.say_farewell(until_ms.saturating_add(FAREWELL_MS)).await;
+    }
+
+    /// Waits until all connections are gone, or the time is up.
+    async fn say_farewell(&self, until_ms: u64) {
+        let core = &self.core;
+        loop {
+            let gone = core.connection_gone.listen();
+            if core.connections.load(Ordering::SeqCst) == 0 || core.now_ms() >= until_ms {
+                return;
+            }
+            if let Either::Left(_) = select(gone, core.wheel.clock().sleep_until(until_ms)).await {}
+        }
+    }
+}
+
+/// The connections that have still to be closed.
+struct Leaving {
+    /// Whose turn has not come, and when it will, in ms.
+    turns: VecDeque<(u64, Arc<Link>)>,
+    /// Whose turn has come while calls of theirs run.
+    calling: Vec<Arc<Link>>,
+}
+
+impl Leaving {
+    /// Tells all consumers, and gives every connection its turn.
+    fn begin(core: &Core, how: Shutdown) -> Self {
+        let spread_ms = millis(how.spread.min(how.deadline));
+        let mut links: Vec<_> = core.table.all().iter().flat_map(|slot| slot.links()).collect();
+        // In an order that has nothing to do with that in which they came.
+        links.sort_unstable_by_key(|link| scattered(link.number));
+        core.observers.warn(&Event::Draining { connections: links.len(), spread_ms });
+        if spread_ms > 0 {
+            links.iter().filter(|link| !link.is_tab).for_each(|link| tell(link, spread_ms));
+        }
+        let (batch, now_ms) = (how.batch.max(1), core.now_ms());
+        let batches = links.len().div_ceil(batch) as u64;
+        let turn = |at: usize| now_ms.saturating_add(spread_ms.saturating_mul((at / batch) as u64) / batches);
+        let turns = links.into_iter().enumerate().map(|(at, link)| (turn(at), link)).collect();
+        Self { turns, calling: Vec::new() }
+    }
+
+    /// Closes every connection whose turn has come and whose calls are answered.
+    fn go_on(&mut self, now_ms: u64) {
+        while let Some((_, link)) = self.turns.pop_front_if(|(at_ms, _)| *at_ms <= now_ms) {
+            link.leave();
+            self.calling.push(link);
+        }
+        self.calling.retain(|link| {
+            let calling = link.has_calls();
+            if !calling {
+                link.end(close::GOING_AWAY, WORDS, "closing");
+            }
+            calling
+        });
+    }
+
+    fn is_over(&self) -> bool {
+        self.turns.is_empty() && self.calling.is_empty()
+    }
+
+    fn look_again_ms(&self, now_ms: u64) -> u64 {
+        let turn = self.turns.front().map_or(u64::MAX, |(at_ms, _)| *at_ms);
+        if self.calling.is_empty() { turn } else { turn.min(now_ms.saturating_add(LOOK_MS)) }
+    }
+
+    /// Answers in their place what still runs, and closes whoever is left.
+    fn cut_off(self) {
+        for link in self.turns.into_iter().map(|(_, link)| link).chain(self.calling) {
+            link.leave();
+            link.settle(WORDS);
+            link.end(close::GOING_AWAY, WORDS, "closing");
+        }
+    }
+}
+
+fn tell(link: &Link, spread_ms: u64) {
+    // Turned round, so that it has nothing to do with the order in which they are closed.
+    let retry_in_ms = scattered(link.number).rotate_left(32) % spread_ms;
+    link.reply(encode::event(TOLD, Some(&serde_json::json!({ "retry_in_ms": retry_in_ms }))));
+}
+
+/// The same for the same number at all times, and like chance from one number to the next.
+fn scattered(number: u64) -> u64 {
+    BuildHasherDefault::<DefaultHasher>::default().hash_one(number)
+}
+
+fn millis(duration: Duration) -> u64 {
+    u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
+}
