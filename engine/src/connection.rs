@@ -270,17 +270,18 @@ impl Drop for Connection {
         if let Some(tab) = &self.tab {
             tab.close();
         }
-        if core.connections.fetch_sub(1, Ordering::SeqCst) == 1 {
-            // Nobody is left to whom a kept text could be sent.
-            core.delivery.memo.clear();
-        }
-        core.connection_gone.notify(usize::MAX);
         let (subscriptions, kept) = link.outbox.lock().keep();
         core.subscriptions.give_back(subscriptions);
         core.keep(slot, kept);
         if slot.detach(link, core.now_ms()) {
             core.watch_idle(slot);
         }
+        // Counted last: whoever waits until it is gone finds nothing of it.
+        if core.connections.fetch_sub(1, Ordering::SeqCst) == 1 {
+            // Nobody is left to whom a kept text could be sent.
+            core.delivery.memo.clear();
+        }
+        core.connection_gone.notify(usize::MAX);
         let (session, connection, reason) = (slot.context().id().clone(), link.number, link.reason());
         core.observers.emit(|| Event::Disconnected { session, connection, reason });
     }
