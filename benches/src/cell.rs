@@ -27,6 +27,8 @@ pub(crate) struct Cell {
     pub(crate) gap: Option<u32>,
     /// The server of `live`: a binary or a URL.
     pub(crate) server: Option<String>,
+    /// Whether each session has a provider of its own.
+    pub(crate) per_session: bool,
     /// Whether the peer is measured and not Grove.
     pub(crate) of_peer: bool,
 }
@@ -46,12 +48,17 @@ impl Cell {
 
     /// The same conditions for the peer, with as many sessions as it can be given, all active.
     pub(crate) fn of_peer(&self, at_most: u32) -> Self {
-        Self { sessions: self.active_sessions().min(at_most), active: 100, of_peer: true, ..self.clone() }
+        let sessions = self.active_sessions().min(at_most);
+        Self { sessions, active: 100, per_session: false, of_peer: true, ..self.clone() }
     }
 
     /// In a few words, for the progress bar.
     pub(crate) fn title(&self) -> String {
-        let who = if self.of_peer { "slop-ai " } else { "" };
+        let who = match (self.of_peer, self.per_session) {
+            (true, _) => "slop-ai ",
+            (false, true) => "per session ",
+            (false, false) => "",
+        };
         let change = self.change.map_or(String::new(), |change| format!(" {change:?}").to_lowercase());
         let gap = self.gap.map_or(String::new(), |gap| format!(" after {gap}"));
         format!(

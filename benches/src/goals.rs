@@ -40,6 +40,11 @@ fn goal(what: &'static str, at_most: f64, measured: Option<f64>) -> Option<Goal>
 
 fn memory(row: &Row) -> Vec<Goal> {
     let (sessions, active) = (f64::from(row.sessions.unwrap_or(0)), f64::from(row.active.unwrap_or(0)) / 100.0);
+    if row.per_session == Some(true) {
+        let counts = sessions >= 1_000.0 && row.likeness == Some(Likeness::Distinct);
+        let bytes = row.rss_bytes_per_active.filter(|_| counts);
+        return goal("resident bytes, active, distinct, a provider per session", 16_000.0, bytes).into_iter().collect();
+    }
     let per_active = match row.likeness {
         _ if sessions < 10_000.0 => None,
         Some(Likeness::Distinct) => goal("resident bytes, active, distinct", 9_000.0, row.rss_bytes_per_active),

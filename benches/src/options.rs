@@ -19,7 +19,13 @@ pub(crate) struct Options {
 #[derive(Subcommand)]
 pub(crate) enum Command {
     /// Bytes per session, resident and live on the heap
-    Memory(Asked),
+    Memory {
+        #[command(flatten)]
+        asked: Asked,
+        /// A provider for each session, made by a factory, instead of one for all
+        #[arg(long)]
+        per_session: bool,
+    },
     /// Time per session from a change to the encoded frame, and how often anything ran
     Refresh {
         #[command(flatten)]

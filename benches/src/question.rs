@@ -100,7 +100,10 @@ impl Question {
 /// Measures what was asked and shows it. True if everything happened as it had to.
 pub(crate) async fn answer(asked: Command) -> Result<bool, Failure> {
     let (name, shown, plan) = match asked {
-        Command::Memory(asked) => ("memory", asked.shown, planned(&asked, &memory::cells(&asked))),
+        Command::Memory { asked, per_session } => {
+            let cells: Vec<Cell> = memory::cells(&asked).into_iter().map(|cell| Cell { per_session, ..cell }).collect();
+            ("memory", asked.shown, planned(&asked, &cells))
+        }
         Command::Refresh { asked, change } => {
             ("refresh", asked.shown, planned(&asked, &refresh::cells(&asked, change)))
         }

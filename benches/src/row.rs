@@ -29,6 +29,8 @@ row! {
     question: String,
     workload: Workload,
     likeness: Likeness,
+    /// Set if each session has a provider of its own.
+    per_session: bool,
     change: Change,
     /// Known sessions.
     sessions: u32,
@@ -134,6 +136,7 @@ impl Row {
             question: Some(cell.question.name().to_owned()),
             workload: Some(cell.workload),
             likeness: Some(cell.likeness),
+            per_session: cell.per_session.then_some(true),
             change: cell.change,
             gap: cell.gap,
             sessions: Some(cell.sessions),

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
-use grove_engine::{Clock, Config, Engine, Event, Scope, Stats};
+use grove_engine::{Clock, Config, Engine, Event, PerSession, Scope, Stats};
 
 use crate::Failure;
 use crate::cell::Cell;
@@ -64,8 +64,13 @@ impl Subject {
             Some(clock) => builder.clock(clock),
             None => builder,
         };
-        let engine = builder.build();
-        cell.workload.register(&engine, &population);
+        let engine = if cell.per_session {
+            PerSession::with_options(builder, cell.workload.factory(&population)).engine().clone()
+        } else {
+            let engine = builder.build();
+            cell.workload.register(&engine, &population);
+            engine
+        };
         Self { engine, clock: held, population, passes }
     }
 

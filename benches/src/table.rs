@@ -38,6 +38,7 @@ fn grouped(number: i64) -> String {
 const CONDITIONS: &[Column] = &[
     ("workload", |row| Some(row.workload?.name().to_owned())),
     ("likeness", |row| Some(row.likeness?.name().to_owned())),
+    ("providers", |row| row.per_session.map(|_| "per session".to_owned())),
     ("change", |row| Some(format!("{:?}", row.change?).to_lowercase())),
     ("gap", |row| count(row.gap.map(u64::from))),
     ("sessions", |row| count(row.sessions.map(u64::from))),

@@ -8,7 +8,7 @@ pub(crate) mod population;
 use std::sync::Arc;
 
 use clap::ValueEnum;
-use grove_engine::Engine;
+use grove_engine::{Engine, Instance, Session};
 use serde::{Deserialize, Serialize};
 use slop_ai::SlopServer;
 
@@ -52,6 +52,14 @@ impl Workload {
         match self {
             Self::Inbox => inbox::register(engine, population),
             Self::Mail => mail::register(engine, population),
+        }
+    }
+
+    /// Makes the application for one session, whose closures know whose they are.
+    pub(crate) fn factory(self, population: &Arc<Population>) -> Box<dyn Fn(&Session) -> Instance + Send + Sync> {
+        match self {
+            Self::Inbox => Box::new(inbox::factory(population)),
+            Self::Mail => Box::new(mail::factory(population)),
         }
     }
 

@@ -1,9 +1,8 @@
 //! How much the engine is doing right now; shutting down and tests wait until it is nothing.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
 
-use event_listener::Event as Signal;
+use crate::sync::{AtomicUsize, Listening, Ordering, Signal};
 
 /// Counts work that was started and has not ended.
 #[derive(Debug, Default)]
@@ -33,7 +32,7 @@ impl Busy {
     }
 
     /// Told each time the last piece of work ends.
-    pub(crate) fn listen(&self) -> event_listener::EventListener {
+    pub(crate) fn listen(&self) -> Listening {
         self.idle.listen()
     }
 }

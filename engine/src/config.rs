@@ -74,6 +74,9 @@ pub struct Config {
     pub idle_session_ms: u64,
     /// How many trees of sessions without a connection are kept. Default 10,000. The least recently used goes first.
     pub max_idle_trees: usize,
+    /// How many bytes all trees may take, what they share counted once. Default 2 GiB. Over it trees of sessions without a
+    /// connection go, the least recently used first; if that is not enough, sessions that are not known yet are refused.
+    pub max_tree_bytes: usize,
     /// How long a consumer that lost its socket may go on where it was, in ms. Default 60,000; 0 is never. Later it gets a
     /// snapshot.
     pub resume_ms: u64,
@@ -164,6 +167,7 @@ impl Default for Config {
             idle_tree_ms: 60_000,
             idle_session_ms: 30 * 60_000,
             max_idle_trees: 10_000,
+            max_tree_bytes: 2 << 30,
             resume_ms: 60_000,
             max_resumable: 16,
             expiry_warning_ms: 60_000,

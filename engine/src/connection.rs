@@ -2,7 +2,6 @@
 
 use std::future::poll_fn;
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
 use std::task::{Context, Poll};
 use std::time::Duration;
 
@@ -25,6 +24,7 @@ use crate::receive::dispatch::{Peer, TOO_MANY, receive};
 use crate::receive::tab::TabPeer;
 use crate::sessions::slot::Slot;
 use crate::span;
+use crate::sync::Ordering;
 
 /// A consumer over any transport: hand in what it sends, ask for what to send. Dropping it ends it.
 ///
@@ -270,17 +270,18 @@ impl Drop for Connection {
         if let Some(tab) = &self.tab {
             tab.close();
         }
-        if core.connections.fetch_sub(1, Ordering::SeqCst) == 1 {
-            // Nobody is left to whom a kept text could be sent.
-            core.delivery.memo.clear();
-        }
-        core.connection_gone.notify(usize::MAX);
         let (subscriptions, kept) = link.outbox.lock().keep();
         core.subscriptions.give_back(subscriptions);
         core.keep(slot, kept);
         if slot.detach(link, core.now_ms()) {
             core.watch_idle(slot);
         }
+        // Counted last: whoever waits until it is gone finds nothing of it.
+        if core.connections.fetch_sub(1, Ordering::SeqCst) == 1 {
+            // Nobody is left to whom a kept text could be sent.
+            core.delivery.memo.clear();
+        }
+        core.connection_gone.notify(usize::MAX);
         let (session, connection, reason) = (slot.context().id().clone(), link.number, link.reason());
         core.observers.emit(|| Event::Disconnected { session, connection, reason });
     }

@@ -1,17 +1,15 @@
 //! What every part of a running engine shares, and the one funnel through which every change of a tree goes.
 
+mod idle;
 pub(crate) mod in_flight;
 mod life;
 mod renewal;
 pub(crate) mod room;
 
-use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, OnceLock, Weak};
 
-use event_listener::Event as Signal;
 use serde_json::Value;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
-use tokio::task::AbortHandle;
 
 use in_flight::InFlight;
 use room::Total;
@@ -24,9 +22,9 @@ use crate::deliver::link::{Aborted, Link};
 use crate::deliver::subscription::{Delivery, Versioned};
 use crate::error::ActionError;
 use crate::event::{Event, Observers};
+use crate::instance::Factory;
 use crate::model::Text;
 use crate::model::session::Session;
-use crate::per_session::Factory;
 use crate::protocol::encode;
 use crate::refresh::pass::Passes;
 use crate::refresh::schedule::{Job, Kind, Schedule, When};
@@ -35,6 +33,7 @@ use crate::render::action::Action;
 use crate::sessions::revoked::Revoked;
 use crate::sessions::slot::{Paths, Slot};
 use crate::sessions::table::{Idle, Table};
+use crate::sync::{AbortHandle, AtomicBool, AtomicU64, AtomicUsize, Ordering, Runtime, Signal};
 
 /// Asked before every call, beside the handler's own check.
 pub(crate) type Authorize = Box<dyn Fn(&Session, &str, &Action) -> Result<(), ActionError> + Send + Sync>;
@@ -93,7 +92,7 @@ pub(crate) struct Core {
     /// Set in provider-per-session mode.
     pub(crate) factory: Option<Factory>,
     pub(crate) hello_fields: Vec<Text>,
-    pub(crate) runtime: tokio::runtime::Handle,
+    pub(crate) runtime: Runtime,
     pub(crate) busy: Arc<Busy>,
     pub(crate) closing: AtomicBool,
     pub(crate) connections: AtomicUsize,

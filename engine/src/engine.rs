@@ -6,7 +6,6 @@ pub mod shutdown;
 use std::collections::BTreeMap;
 use std::fmt;
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
 
 use builder::EngineBuilder;
 
@@ -29,6 +28,7 @@ use crate::render::registry::{IntoDescriptor, Source};
 use crate::sessions::revoked::Revocation;
 use crate::sessions::slot::Slot;
 use crate::stats::Stats;
+use crate::sync::Ordering;
 
 /// One provider for many users: sources and actions are registered once, each session sees its own tree.
 ///
@@ -315,7 +315,6 @@ impl Engine {
         runs.into_iter().map(|(path, runs)| (path::absolute(&path), runs)).collect()
     }
 
-    #[cfg(feature = "testing")]
     pub(crate) const fn core(&self) -> &Arc<Core> {
         &self.core
     }
@@ -343,6 +342,7 @@ impl Drop for Counted<'_> {
     fn drop(&mut self) {
         if !self.kept {
             self.core.connections.fetch_sub(1, Ordering::SeqCst);
+            self.core.connection_gone.notify(usize::MAX);
         }
     }
 }

@@ -36,7 +36,7 @@ pub enum Event {
     TreeEvicted {
         /// The session's id.
         session: Text,
-        /// `idle` or `least_recent`.
+        /// `idle`, `least_recent` or `bytes`.
         reason: &'static str,
     },
     /// A connection was opened.

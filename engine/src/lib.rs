@@ -40,6 +40,7 @@
 //! | type | what | made by | ends |
 //! |---|---|---|---|
 //! | [`Engine`] | one provider for many users | [`Engine::builder`] | with its last clone and connection |
+//! | [`PerSession`] | a provider for each session, by a factory | [`PerSession::new`] | as an engine; each with its session |
 //! | [`Session`] | for whom a tree is rendered | the application's authenticator | expiry, revocation, idleness |
 //! | [`Source`] | a descriptor function under a path | [`Engine::register`] | [`Engine::unregister`] |
 //! | [`Descriptor`] | the wanted shape of one path | a descriptor function | when it is packed |
@@ -57,6 +58,8 @@ pub mod error;
 
 pub mod config;
 
+mod sync;
+
 pub mod render;
 
 pub mod protocol;
@@ -65,7 +68,7 @@ pub mod event;
 
 pub mod clock;
 
-pub mod per_session;
+pub mod instance;
 
 mod busy;
 
@@ -89,8 +92,13 @@ pub mod stats;
 
 pub mod engine;
 
+pub mod per_session;
+
 #[cfg(feature = "testing")]
 pub mod testing;
+
+#[cfg(all(test, feature = "shuttle"))]
+mod ordering;
 
 pub use clock::Clock;
 pub use config::Config;
@@ -101,12 +109,13 @@ pub use engine::builder::EngineBuilder;
 pub use engine::shutdown::Shutdown;
 pub use error::{ActionError, ConnectError, RegisterError};
 pub use event::Event;
+pub use instance::Instance;
 pub use model::affordance::Estimate;
 pub use model::content_ref::ContentRef;
 pub use model::meta::Urgency;
 pub use model::session::Session;
 pub use model::value::Value;
-pub use per_session::Instance;
+pub use per_session::PerSession;
 pub use protocol::{CAPABILITIES, SLOP_VERSION};
 pub use provider::{Discovery, Provider, Renewed, Role};
 pub use refresh::scope::Scope;

@@ -4,3 +4,4 @@ mod classes;
 pub(crate) mod pass;
 pub(crate) mod schedule;
 pub mod scope;
+pub(crate) mod source_trace;

@@ -10,6 +10,7 @@ pub use consumer::TestConsumer;
 pub use mirror::Mirror;
 
 use crate::config::Config;
+use crate::connection::Connection;
 use crate::engine::Engine;
 
 impl Config {
@@ -21,6 +22,13 @@ impl Config {
 }
 
 impl Engine {
+    /// The name by which a consumer that comes back may call a connection. A consumer learns its own from `hello`; a tab is
+    /// told none.
+    #[must_use]
+    pub fn connection_name(&self, connection: &Connection) -> String {
+        self.core().connection_names.of(connection.number())
+    }
+
     /// Waits until the engine has nothing to do: no pass, no call, nothing on the wheel that is due.
     pub async fn settle(&self) {
         let core = self.core();

@@ -45,6 +45,7 @@ pub(super) fn cells_of(question: Question, asked: &Asked, in_store: impl FnOnce(
         change: None,
         gap: None,
         server: None,
+        per_session: false,
         of_peer: false,
     };
     likenesses.into_iter().flat_map(|likeness| sizes.iter().map(move |size| cell(likeness, *size))).collect()

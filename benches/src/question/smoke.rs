@@ -3,6 +3,7 @@
 use super::live::slow;
 use super::plan::{Planned, planned};
 use super::{churn, connect, live, memory, refresh, resume};
+use crate::cell::Cell;
 use crate::options::Asked;
 use crate::workload::{Likeness, Workload};
 
@@ -27,6 +28,9 @@ pub(super) fn plan() -> Vec<Planned> {
     plan.extend(planned(&mail, &memory::cells(&mail)));
     plan.extend(planned(&mail, &refresh::cells(&mail, None)));
     plan.extend(planned(&mail, &resume::cells(&mail, None)));
+    let own = Asked { peer: false, ..asked(Workload::Inbox, Likeness::Distinct, 200) };
+    let each = memory::cells(&own).into_iter().map(|cell| Cell { per_session: true, ..cell }).collect::<Vec<_>>();
+    plan.extend(planned(&own, &each));
     let crowd = asked(Workload::Inbox, Likeness::One, 200);
     plan.extend(planned(&crowd, &live::cells(&crowd, None)));
     let readers = Asked { peer: false, ..asked(Workload::Inbox, Likeness::Distinct, 110) };

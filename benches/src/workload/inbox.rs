@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use grove_engine::{Action, Descriptor, Engine, Invocation, Item, Session};
+use grove_engine::{Action, Descriptor, Engine, Instance, Invocation, Item, Session};
 use serde_json::{Value, json};
 use slop_ai::SlopServer;
 
@@ -39,16 +39,35 @@ pub(crate) fn register(engine: &Engine, population: &Arc<Population>) {
     let people = Arc::clone(population);
     engine.register("todos", move |session: &Session| todos(people.face(session), &actions));
     let people = Arc::clone(population);
-    engine.register("context", move |session: &Session| {
-        Descriptor::context()
-            .prop("user", user(people.face(session).k))
-            .prop("role", "member")
-            .prop("permissions", ["read", "write"])
-            .prop("locale", "en")
-    });
+    engine.register("context", move |session: &Session| context(people.face(session).k));
     let people = Arc::clone(population);
     engine.register("announcements", move |_: &Session| announcements(people.shared()));
-    engine.register("settings", |_: &Session| Descriptor::view().summary(SETTINGS));
+    engine.register("settings", |_: &Session| settings());
+}
+
+pub(crate) fn factory(population: &Arc<Population>) -> impl Fn(&Session) -> Instance + use<> {
+    let (actions, people) = (Arc::new(Actions::declare()), Arc::clone(population));
+    move |session| {
+        let (actions, shared) = (Arc::clone(&actions), Arc::clone(&people));
+        let (todos_of, context_of) = (people.faces(session), people.faces(session));
+        Instance::new()
+            .register("todos", move || todos(todos_of(), &actions))
+            .register("context", move || context(context_of().k))
+            .register("announcements", move || announcements(shared.shared()))
+            .register("settings", settings)
+    }
+}
+
+fn context(k: u32) -> Descriptor {
+    Descriptor::context()
+        .prop("user", user(k))
+        .prop("role", "member")
+        .prop("permissions", ["read", "write"])
+        .prop("locale", "en")
+}
+
+fn settings() -> Descriptor {
+    Descriptor::view().summary(SETTINGS)
 }
 
 fn todos(face: Face, actions: &Actions) -> Descriptor {

@@ -3,7 +3,7 @@
 
 use std::sync::Arc;
 
-use grove_engine::{Action, ContentRef, Descriptor, Engine, Invocation, Item, Session};
+use grove_engine::{Action, ContentRef, Descriptor, Engine, Instance, Invocation, Item, Session};
 use serde_json::{Value, json};
 use slop_ai::SlopServer;
 
@@ -77,10 +77,29 @@ pub(crate) fn register(engine: &Engine, population: &Arc<Population>) {
     let people = Arc::clone(population);
     engine.register("mail", move |session: &Session| mail(people.face(session), &actions));
     let people = Arc::clone(population);
-    engine
-        .register("profile", move |session: &Session| Descriptor::context().prop("user", user(people.face(session).k)));
+    engine.register("profile", move |session: &Session| profile(people.face(session).k));
     let people = Arc::clone(population);
-    engine.register("banner", move |_: &Session| Descriptor::status().prop("message", banner(people.shared())));
+    engine.register("banner", move |_: &Session| status(people.shared()));
+}
+
+pub(crate) fn factory(population: &Arc<Population>) -> impl Fn(&Session) -> Instance + use<> {
+    let (actions, people) = (Arc::new(Actions::declare()), Arc::clone(population));
+    move |session| {
+        let (actions, shared) = (Arc::clone(&actions), Arc::clone(&people));
+        let (mail_of, profile_of) = (people.faces(session), people.faces(session));
+        Instance::new()
+            .register("mail", move || mail(mail_of(), &actions))
+            .register("profile", move || profile(profile_of().k))
+            .register("banner", move || status(shared.shared()))
+    }
+}
+
+fn profile(k: u32) -> Descriptor {
+    Descriptor::context().prop("user", user(k))
+}
+
+fn status(shared: u32) -> Descriptor {
+    Descriptor::status().prop("message", banner(shared))
 }
 
 fn mail(face: Face, actions: &Actions) -> Descriptor {

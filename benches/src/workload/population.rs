@@ -1,5 +1,6 @@
 //! Who uses the application, how alike they are, and what has changed so far.
 
+use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 
 use grove_engine::Session;
@@ -54,6 +55,12 @@ impl Population {
             Likeness::Distinct | Likeness::Tenth => session.user().and_then(|user| user.strip_prefix("user-")),
         };
         self.face_of(named.and_then(|number| number.parse().ok()).unwrap_or(0))
+    }
+
+    /// The same for a closure that is one session's.
+    pub(crate) fn faces(self: &Arc<Self>, session: &Session) -> impl Fn() -> Face + Send + Sync + use<> {
+        let (people, session) = (Arc::clone(self), session.clone());
+        move || people.face(&session)
     }
 
     /// What member `u` is shown.

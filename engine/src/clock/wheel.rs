@@ -3,13 +3,11 @@
 use std::cmp::Reverse;
 use std::collections::BinaryHeap;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
 
-use event_listener::Event as Signal;
 use futures_util::future::{Either, select};
-use parking_lot::Mutex;
 
 use super::Clock;
+use crate::sync::{AtomicUsize, Mutex, Ordering, Signal};
 
 /// Room for so many entries is never given back.
 const SMALLEST: usize = 256;

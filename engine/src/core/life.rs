@@ -1,28 +1,24 @@
 //! The life of a session: opened, renewed, idle, expired, revoked, forgotten.
 
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use super::{Core, Timer};
 use crate::deliver::subscription::Kept;
 use crate::error::ConnectError;
 use crate::event::Event;
+use crate::instance;
 use crate::model::Text;
 use crate::model::session::{Context, Session};
-use crate::per_session;
 use crate::protocol::code::close;
 use crate::refresh::scope::Scope;
 use crate::sessions::revoked::Revocation;
 use crate::sessions::slot::Slot;
-use crate::sessions::table::{self, Idle, Opened};
+use crate::sessions::table::Idle;
 
 /// How far ahead an expiry is put on the wheel. A longer life is looked at again then: none is too long, and a session
 /// that ended early leaves its entry behind for no longer than this.
 const LOOK_AHEAD: Duration = Duration::from_secs(600);
-
-/// How soon a tree that could not be dropped, because a pass was at it, is looked at again, in ms.
-const SOON_MS: u64 = 1_000;
 
 impl Core {
     /// Finds or makes the place of a session, with the claims that hold from now on.
@@ -57,35 +53,11 @@ impl Core {
         Ok(opened.slot)
     }
 
-    /// If there is no room, the session that has been without a connection for longest makes it.
-    fn find_or_make(&self, context: &Arc<Context>) -> Result<Opened, ConnectError> {
-        loop {
-            let opened = self.table.open(context, self.now_ms(), self.factory.is_some());
-            let Err(ConnectError::Full(what)) = &opened else { return opened };
-            let (limit, oldest) = match *what {
-                table::OF_USER => ("max_user_sessions", self.longest_idle_of(context)),
-                _ => ("max_sessions", self.longest_idle(Idle::Session).map(|(slot, _)| slot)),
-            };
-            let Some(oldest) = oldest else {
-                self.observers.warn(&Event::LimitReached { limit, session: context.id().clone() });
-                return opened;
-            };
-            self.close_idle(&oldest, "least_recent");
-        }
-    }
-
-    /// Of a user's sessions, the one that has been without a connection for longest.
-    fn longest_idle_of(&self, context: &Context) -> Option<Arc<Slot>> {
-        let sessions = context.user().map(|user| self.table.of_user(user)).unwrap_or_default();
-        let idle = sessions.into_iter().filter_map(|slot| Some((slot.idle_since_ms()?, slot)));
-        idle.min_by_key(|(since_ms, _)| *since_ms).map(|(_, slot)| slot)
-    }
-
     /// In provider-per-session mode, makes what this session registers. A session for which that fails is forgotten.
     fn make_instance(&self, slot: &Arc<Slot>, session: &Session) -> Result<(), ConnectError> {
         let Some(factory) = &self.factory else { return Ok(()) };
         let untracked = Session::untracked(Arc::clone(session.context()));
-        let Some(mut sources) = per_session::make(factory, &untracked, &self.observers) else {
+        let Some(mut sources) = instance::make(factory, &untracked, &self.observers) else {
             self.close_slot(slot, close::TRY_LATER, "the provider failed", "broken");
             return Err(ConnectError::Broken);
         };
@@ -99,12 +71,22 @@ impl Core {
         Ok(())
     }
 
+    /// Makes a session's instance anew. False if no session has that id.
+    pub(crate) fn remake_instance(&self, id: &str) -> Result<bool, ConnectError> {
+        let Some(slot) = self.table.get(id) else { return Ok(false) };
+        self.make_instance(&slot, &slot.session())?;
+        self.refresh(&Scope::session(slot.context().id().clone()));
+        Ok(true)
+    }
+
     fn watch_expiry(&self, slot: &Arc<Slot>, context: &Context) {
+        // Read before the time of day: if time moves on between the two, it is looked at too early, and never too late.
+        let now_ms = self.now_ms();
         let Some(left) = self.time_left(context) else { return };
         // First to warn, then to end.
         let left = if left > self.warning() { left - self.warning() } else { left };
         let left_ms = u64::try_from(left.min(LOOK_AHEAD).as_millis()).unwrap_or(u64::MAX);
-        let at_ms = self.now_ms().saturating_add(left_ms);
+        let at_ms = now_ms.saturating_add(left_ms);
         if slot.watch_expiry(at_ms) {
             self.wheel.at(at_ms, Timer::Expiry(Arc::downgrade(slot)));
         }
@@ -155,99 +137,12 @@ impl Core {
         }
     }
 
-    /// Somebody connected: neither the tree nor the session may be dropped to make room.
-    pub(crate) fn pin(&self, slot: &Arc<Slot>) {
-        self.table.not_idle(slot, Idle::Tree);
-        self.table.not_idle(slot, Idle::Session);
-    }
-
-    /// The last connection left: the tree may go after a while, and later the session.
-    pub(crate) fn watch_idle(&self, slot: &Arc<Slot>) {
-        self.table.idle(slot, Idle::Session);
-        self.watch(Idle::Session, self.config.idle_session_ms);
-        if slot.wants_refresh() {
-            self.table.idle(slot, Idle::Tree);
-            self.watch(Idle::Tree, self.config.idle_tree_ms);
-            self.make_room_for_trees();
-        }
-    }
-
-    /// The least recently used trees of sessions without a connection go, as long as there are too many.
-    fn make_room_for_trees(&self) {
-        while self.table.idle_trees() > self.config.max_idle_trees
-            && let Some((oldest, _)) = self.longest_idle(Idle::Tree)
-        {
-            self.table.not_idle(&oldest, Idle::Tree);
-            self.evict(&oldest, "least_recent");
-        }
-    }
-
-    /// One entry on the wheel for all that are idle: it looks at whoever has been for longest.
-    fn watch(&self, what: Idle, after_ms: u64) {
-        if !self.idle_watched[what as usize].swap(true, Ordering::SeqCst) {
-            self.wheel.at(self.now_ms().saturating_add(after_ms), Timer::Idle(what));
-        }
-    }
-
-    /// Whoever has been idle for longest, and since when, in ms. Whoever is found not to be idle is taken out on the way.
-    fn longest_idle(&self, what: Idle) -> Option<(Arc<Slot>, u64)> {
-        self.table.longest_idle(what, Slot::idle_since_ms)
-    }
-
-    /// Lets go whose time is up, and comes back for the next.
-    pub(super) fn look_after_idle(&self, what: Idle) {
-        self.idle_watched[what as usize].store(false, Ordering::SeqCst);
-        let now_ms = self.now_ms();
-        let after_ms = match what {
-            Idle::Session => self.config.idle_session_ms,
-            Idle::Tree => self.config.idle_tree_ms,
-        };
-        while let Some((slot, since_ms)) = self.longest_idle(what) {
-            let until_ms = since_ms.saturating_add(after_ms);
-            if until_ms > now_ms {
-                return self.watch(what, until_ms - now_ms);
-            }
-            if !self.let_go(&slot, what) {
-                self.table.idle(&slot, what);
-                return self.watch(what, SOON_MS);
-            }
-        }
-    }
-
-    /// The time of an idle session, or of its tree, is up. False if a pass is at the tree.
-    fn let_go(&self, slot: &Arc<Slot>, what: Idle) -> bool {
-        match what {
-            Idle::Session => {
-                self.close_idle(slot, "idle");
-                true
-            }
-            Idle::Tree => {
-                self.table.not_idle(slot, Idle::Tree);
-                self.evict(slot, "idle");
-                !slot.wants_refresh()
-            }
-        }
-    }
-
-    fn evict(&self, slot: &Arc<Slot>, reason: &'static str) {
-        if slot.drop_tree() {
-            self.observers.emit(|| Event::TreeEvicted { session: slot.context().id().clone(), reason });
-        }
-    }
-
     /// Forgets a session and ends its connections. False if it is not open.
     pub(crate) fn close_session(&self, id: &str, code: u16, words: &'static str, reason: &'static str) -> bool {
         self.table.get(id).is_some_and(|slot| self.close_slot(&slot, code, words, reason))
     }
 
-    /// Forgets a session, unless somebody has connected meanwhile.
-    fn close_idle(&self, slot: &Arc<Slot>, reason: &'static str) {
-        if self.table.remove(slot, Slot::shut_if_idle) {
-            self.end_slot(slot, close::NORMAL, "idle", reason);
-        }
-    }
-
-    fn close_slot(&self, slot: &Arc<Slot>, code: u16, words: &'static str, reason: &'static str) -> bool {
+    pub(crate) fn close_slot(&self, slot: &Arc<Slot>, code: u16, words: &'static str, reason: &'static str) -> bool {
         let removed = self.table.remove(slot, |_| true);
         if removed {
             self.end_slot(slot, code, words, reason);
@@ -256,7 +151,7 @@ impl Core {
     }
 
     /// Ends whatever a session had that the table does not know any more.
-    fn end_slot(&self, slot: &Arc<Slot>, code: u16, words: &'static str, reason: &'static str) {
+    pub(super) fn end_slot(&self, slot: &Arc<Slot>, code: u16, words: &'static str, reason: &'static str) {
         let closed = slot.close();
         closed.tasks.iter().for_each(|task| task.cancel());
         for link in closed.links {

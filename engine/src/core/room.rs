@@ -2,10 +2,9 @@
 //!
 //! What a user has is counted over the user's sessions, which are few, when it is asked for: nothing is kept for that.
 
-use std::sync::atomic::{AtomicUsize, Ordering};
-
 use super::Core;
 use crate::sessions::slot::Slot;
+use crate::sync::{AtomicUsize, Ordering};
 
 /// A bound that is reached.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -1,10 +1,6 @@
 //! Where a session and a connection's writer meet.
 
-use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU32, AtomicU64, Ordering};
 use std::task::Waker;
-
-use futures_util::task::AtomicWaker;
-use parking_lot::Mutex;
 
 use super::answer::Question;
 use super::calls::{Calls, Unbegun};
@@ -15,6 +11,7 @@ use crate::error::ActionError;
 use crate::protocol::code::{close, error};
 use crate::protocol::encode;
 use crate::protocol::message::RequestId;
+use crate::sync::{AtomicBool, AtomicU8, AtomicU32, AtomicU64, AtomicWaker, Mutex, Ordering};
 
 /// The shared part of a connection. The session wakes it; its writer looks at the outbox; its reader adds answers.
 ///

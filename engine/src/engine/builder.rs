@@ -3,10 +3,8 @@
 use std::fmt;
 use std::hash::{BuildHasher, RandomState};
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, OnceLock, Weak};
 
-use event_listener::Event as Signal;
 use tokio::sync::Semaphore;
 
 use super::Engine;
@@ -22,9 +20,9 @@ use crate::deliver::connection_name::ConnectionNames;
 use crate::deliver::subscription::Delivery;
 use crate::error::ActionError;
 use crate::event::{Event, Observers};
+use crate::instance::{Factory, Instance};
 use crate::model::Text;
 use crate::model::session::Session;
-use crate::per_session::{Factory, Instance};
 use crate::refresh::pass::Passes;
 use crate::refresh::schedule::Schedule;
 use crate::render::action::Action;
@@ -34,6 +32,7 @@ use crate::render::memo::Memo;
 use crate::render::pack::PackLimits;
 use crate::sessions::revoked::Revoked;
 use crate::sessions::table::Table;
+use crate::sync::{AtomicBool, AtomicU64, AtomicUsize, Ordering, Runtime, Signal};
 
 /// An engine in the making.
 pub struct EngineBuilder {
@@ -102,7 +101,7 @@ impl EngineBuilder {
     }
 
     /// Provider-per-session mode: each session gets what the factory registers for it, and nothing that it registers for
-    /// another. The factory runs when a session is opened and again when its claims change; if it panics, only that
+    /// another. [`PerSession`](crate::PerSession) is the whole mode under one name. The factory runs when a session is opened and again when its claims change; if it panics, only that
     /// session is refused.
     #[must_use]
     pub fn per_session(mut self, factory: impl Fn(&Session) -> Instance + Send + Sync + 'static) -> Self {
@@ -117,7 +116,7 @@ impl EngineBuilder {
     #[must_use]
     #[track_caller]
     pub fn build(self) -> Engine {
-        let runtime = tokio::runtime::Handle::current();
+        let runtime = Runtime::current();
         let config = self.config;
         let observers = Arc::new(self.observers);
         let nodes = u32::try_from(config.max_nodes).unwrap_or(u32::MAX);
@@ -182,7 +181,7 @@ impl EngineBuilder {
 
 /// A text that no other engine has: the hasher's seeds are random for each process, the counter differs within one.
 fn epoch() -> String {
-    static ENGINES: AtomicU64 = AtomicU64::new(0);
+    static ENGINES: std::sync::atomic::AtomicU64 = std::sync::atomic::AtomicU64::new(0);
     let number = ENGINES.fetch_add(1, Ordering::Relaxed);
     let seeds = [RandomState::new(), RandomState::new()];
     seeds.map(|seed| format!("{:016x}", seed.hash_one(number))).concat()

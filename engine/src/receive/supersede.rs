@@ -39,24 +39,3 @@ impl Core {
         self.wheel.at(self.now_ms().saturating_add(LAST_WORDS_MS), Timer::Drop(Arc::downgrade(link)));
     }
 }
-
-#[cfg(all(test, feature = "testing"))]
-mod tests {
-    use serde_json::json;
-
-    use crate::{Config, Engine, Session};
-
-    #[tokio::test]
-    async fn a_tab_is_never_replaced_not_even_by_its_name() {
-        let engine = Engine::builder("app", "App").config(Config::immediate()).build();
-        let tab = engine.connect_tab(&Session::new("s")).unwrap();
-        assert!(tab.try_next_frame().is_some(), "`connect`");
-        let consumer = engine.connect(&Session::new("s")).unwrap();
-        let name = engine.core().connection_names.of(tab.number());
-        let resume = json!({"epoch": engine.core().epoch, "version": 1, "connection": name});
-        consumer.receive(&json!({"type": "subscribe", "id": "s", "resume": resume}).to_string());
-        engine.settle().await;
-        assert_eq!(tab.try_next_frame(), None);
-        assert!(consumer.try_next_frame().is_some());
-    }
-}

@@ -2,17 +2,15 @@
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 
-use event_listener::Event as Signal;
 use futures_util::StreamExt;
 use futures_util::future::{BoxFuture, Either, select};
 use hashbrown::HashMap;
-use parking_lot::{Mutex, RwLock};
 use tracing::{Instrument, Span};
 
 use super::classes::Classes;
 use super::schedule::Job;
+use super::source_trace::{Claimed, SourceTrace};
 use crate::clock::Clock;
 use crate::event::{Event, Observers};
 use crate::model::Text;
@@ -20,11 +18,11 @@ use crate::model::session::Context;
 use crate::render::evaluate::{Evaluation, Rendered, Renderer, panic_sentence};
 use crate::render::fragment::Fragment;
 use crate::render::layout::{Entry, Layout};
-use crate::render::read_trace::{Claim, ReadTrace};
 use crate::render::registry::{Describe, Registry, Runs, Sharing, Source};
 use crate::render::tree::Tree;
 use crate::sessions::slot::{Base, Begin, Done, Paths, Slot};
 use crate::span;
+use crate::sync::{self, AtomicBool, AtomicU64, AtomicUsize, Mutex, Ordering, Runtime, RwLock};
 
 /// What renders: the registry, the renderer and the counters that passes share.
 #[derive(Debug)]
@@ -37,7 +35,7 @@ pub(crate) struct Passes {
     pub(crate) threads: usize,
     pub(crate) async_evaluations: usize,
     pub(crate) evaluate_ms: u64,
-    pub(crate) runtime: tokio::runtime::Handle,
+    pub(crate) runtime: Runtime,
     version: AtomicU64,
     ticket: AtomicU64,
     commits: AtomicU64,
@@ -62,19 +60,11 @@ type Awaited = (Arc<Context>, Rendered);
 struct Pass {
     ticket: u64,
     /// By the source's number.
-    traces: Mutex<HashMap<u64, Arc<SourceTrace>>>,
+    traces: Mutex<HashMap<u64, Arc<SourceTrace<Rendered>>>>,
     /// Results of async sources, by slot (the pass holds it) and the source's number.
     awaited: Mutex<HashMap<(usize, u64), Awaited>>,
     classes: Classes,
     tally: Tally,
-}
-
-/// Who shares the evaluations of one source.
-#[derive(Debug, Default)]
-struct SourceTrace {
-    trace: Mutex<ReadTrace<Rendered>>,
-    /// Told when a leader has settled or given up.
-    released: Signal,
 }
 
 impl Passes {
@@ -85,7 +75,7 @@ impl Passes {
         threads: usize,
         async_evaluations: usize,
         evaluate_ms: u64,
-        runtime: tokio::runtime::Handle,
+        runtime: Runtime,
     ) -> Self {
         Self {
             registry: RwLock::new(Registry::new()),
@@ -245,17 +235,13 @@ impl Passes {
         }
         let trace = pass.trace(&entry.source);
         loop {
-            let claim = trace.trace.lock().claim(&base.context);
-            match claim {
-                Claim::Hit(rendered) => return pass.tally.share(rendered),
-                Claim::Lead => return trace.lead(&base.context, run),
-                Claim::Wait => {
-                    let released = trace.released.listen();
-                    // Looked at again after listening began, so that no release is missed.
-                    if matches!(trace.trace.lock().peek(&base.context), ReadTrace::Busy) {
-                        event_listener::Listener::wait(released);
-                    }
+            match trace.claim(&base.context) {
+                Claimed::Hit(rendered) => return pass.tally.share(rendered),
+                Claimed::Lead(lead) => {
+                    let evaluation = run();
+                    return lead.settle(&evaluation.reads, evaluation.rendered);
                 }
+                Claimed::Wait(released) => sync::wait(released),
             }
         }
     }
@@ -275,21 +261,13 @@ impl Passes {
         }
         let trace = pass.trace(&entry.source);
         loop {
-            let claim = trace.trace.lock().claim(context);
-            match claim {
-                Claim::Hit(rendered) => return pass.tally.share(rendered),
-                Claim::Lead => {
-                    let lead = Lead { trace: &trace, context, settled: false };
+            match trace.claim(context) {
+                Claimed::Hit(rendered) => return pass.tally.share(rendered),
+                Claimed::Lead(lead) => {
                     let evaluation = run().await;
-                    return lead.settle(evaluation);
+                    return lead.settle(&evaluation.reads, evaluation.rendered);
                 }
-                Claim::Wait => {
-                    let released = trace.released.listen();
-                    let busy = matches!(trace.trace.lock().peek(context), ReadTrace::Busy);
-                    if busy {
-                        released.await;
-                    }
-                }
+                Claimed::Wait(released) => released.await,
             }
         }
     }
@@ -340,7 +318,7 @@ impl Passes {
 }
 
 impl Pass {
-    fn trace(&self, source: &Arc<Source>) -> Arc<SourceTrace> {
+    fn trace(&self, source: &Arc<Source>) -> Arc<SourceTrace<Rendered>> {
         Arc::clone(self.traces.lock().entry(source.number).or_default())
     }
 }
@@ -352,39 +330,6 @@ impl Tally {
             fragment.share();
         }
         rendered
-    }
-}
-
-impl SourceTrace {
-    fn lead(&self, context: &Context, run: impl FnOnce() -> Evaluation) -> Rendered {
-        let lead = Lead { trace: self, context, settled: false };
-        let evaluation = run();
-        lead.settle(evaluation)
-    }
-}
-
-/// Holds the lead of a read class; gives it up if it is dropped before it settled.
-struct Lead<'a> {
-    trace: &'a SourceTrace,
-    context: &'a Context,
-    settled: bool,
-}
-
-impl Lead<'_> {
-    fn settle(mut self, evaluation: Evaluation) -> Rendered {
-        self.settled = true;
-        self.trace.trace.lock().settle(self.context, &evaluation.reads, evaluation.rendered.clone());
-        self.trace.released.notify(usize::MAX);
-        evaluation.rendered
-    }
-}
-
-impl Drop for Lead<'_> {
-    fn drop(&mut self) {
-        if !self.settled {
-            self.trace.trace.lock().abandon(self.context);
-            self.trace.released.notify(usize::MAX);
-        }
     }
 }
 

@@ -4,9 +4,9 @@ use std::sync::Arc;
 
 use hashbrown::HashMap;
 use hashbrown::hash_map::Entry;
-use parking_lot::Mutex;
 
 use crate::sessions::slot::{Paths, Slot};
+use crate::sync::Mutex;
 
 /// One slot's share of a pass.
 #[derive(Debug, Clone)]

@@ -3,10 +3,10 @@
 use std::num::NonZeroUsize;
 
 use lru::LruCache;
-use parking_lot::Mutex;
 
 use crate::model::Text;
 use crate::model::session::Context;
+use crate::sync::Mutex;
 
 /// Whose access ends now, for good.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]

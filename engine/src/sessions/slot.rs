@@ -3,8 +3,6 @@
 use std::sync::Arc;
 use std::time::SystemTime;
 
-use event_listener::Event as Signal;
-use parking_lot::Mutex;
 use smallvec::SmallVec;
 use tokio::sync::Semaphore;
 
@@ -20,6 +18,7 @@ use crate::render::registry::{Registry, Source};
 use crate::render::task::TaskState;
 use crate::render::tree::Tree;
 use crate::render::view::ViewOptions;
+use crate::sync::{AtomicBool, Mutex, Ordering, Signal};
 
 /// Which registered paths shall be rendered again.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -145,20 +144,20 @@ enum Claims {
 /// Told when a waiting pass has committed.
 #[derive(Debug, Default)]
 pub(crate) struct Done {
-    done: std::sync::atomic::AtomicBool,
+    done: AtomicBool,
     signal: Signal,
 }
 
 impl Done {
     pub(crate) fn tell(&self) {
-        self.done.store(true, std::sync::atomic::Ordering::SeqCst);
+        self.done.store(true, Ordering::SeqCst);
         self.signal.notify(usize::MAX);
     }
 
     pub(crate) async fn wait(&self) {
         loop {
             let listener = self.signal.listen();
-            if self.done.load(std::sync::atomic::Ordering::SeqCst) {
+            if self.done.load(Ordering::SeqCst) {
                 return;
             }
             listener.await;

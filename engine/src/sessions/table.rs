@@ -5,7 +5,6 @@ use std::sync::Arc;
 
 use hashbrown::hash_table::Entry;
 use hashbrown::{DefaultHashBuilder, HashMap, HashTable};
-use parking_lot::RwLock;
 use slab::Slab;
 
 use super::order::Order;
@@ -14,6 +13,7 @@ use super::slot::Slot;
 use crate::error::ConnectError;
 use crate::model::Text;
 use crate::model::session::Context;
+use crate::sync::RwLock;
 
 /// The table. Its lock is held for look-ups only.
 ///

@@ -1,11 +1,9 @@
 //! Time that stands still until the test moves it.
 
-use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, SystemTime};
 
-use event_listener::Event as Signal;
-
 use crate::clock::{Clock, Sleep};
+use crate::sync::{AtomicU64, Ordering, Signal};
 
 /// A clock that a test advances.
 #[derive(Debug)]

@@ -253,6 +253,45 @@ async fn of_too_many_idle_trees_the_least_recently_used_goes() {
     assert_eq!((stats.trees, stats.sessions), (4, 6), "three idle ones and the connected one; every session is known");
 }
 
+/// Each session's tree holds a text of its own of 4,000 bytes.
+fn with_large_trees(max_tree_bytes: usize) -> (Engine, Log) {
+    let (engine, _clock) = clocked(|config| config.max_tree_bytes = max_tree_bytes);
+    engine.register("own", |session: &Session| Descriptor::group().prop("text", session.id().repeat(2_000)));
+    let log = Log::of(&engine);
+    (engine, log)
+}
+
+#[tokio::test]
+async fn trees_that_take_too_many_bytes_make_room_and_who_is_looked_at_stays() {
+    let (engine, log) = with_large_trees(20_000);
+    let (mut pinned, _) = watching(&engine, Session::new("p0")).await;
+    for id in ["a1", "b2", "c3", "d4", "e5", "f6"] {
+        drop(watching(&engine, Session::new(id)).await);
+    }
+    let evicted = evictions(&log);
+    assert_eq!(evicted.first(), Some(&("a1".to_owned(), "bytes")), "the least recently used goes first");
+    assert!(evicted.iter().all(|(session, reason)| session != "p0" && *reason == "bytes"));
+    let stats = engine.stats();
+    assert!(stats.tree_bytes <= 20_000 && stats.sessions == 7, "{stats:?}");
+    assert_eq!(pinned.query("/own").await["properties"]["text"].as_str().map(str::len), Some(4_000));
+}
+
+#[tokio::test]
+async fn when_all_trees_are_looked_at_and_too_large_a_new_session_is_refused() {
+    let (engine, log) = with_large_trees(10_000);
+    let mut watchers = Vec::new();
+    for id in ["a1", "b2", "c3"] {
+        watchers.push(watching(&engine, Session::new(id)).await);
+    }
+    assert!(engine.stats().tree_bytes > 10_000);
+    assert_eq!(engine.connect(&Session::new("d4")).map(drop), Err(ConnectError::Full("trees")));
+    let reached = |event: &Event| matches!(event, Event::LimitReached { limit: "max_tree_bytes", .. });
+    assert!(log.all().iter().any(reached));
+    assert!(engine.connect(&Session::new("a1")).is_ok(), "who is known may come again");
+    watchers.clear();
+    assert!(engine.connect(&Session::new("d4")).is_ok(), "there is room again");
+}
+
 #[tokio::test]
 async fn when_no_more_sessions_fit_the_least_recently_used_idle_one_makes_room() {
     let (engine, clock) = clocked(|config| config.max_sessions = 3);

@@ -18,6 +18,7 @@ mod many_users;
 mod patches;
 mod paths;
 mod per_session;
+mod reference;
 mod refreshing;
 mod replay;
 mod resuming;

@@ -1,11 +1,19 @@
 //! Provider-per-session mode: each session has a registry of its own.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::time::Duration;
 
 use grove_engine::testing::{ManualClock, TestConsumer};
-use grove_engine::{Config, ConnectError, Descriptor, Engine, Instance, Scope, Session, Source};
-use serde_json::Value;
+use grove_engine::{
+    Clock, Config, ConnectError, Descriptor, Engine, Event, Instance, Item, PerSession, Provider, Role, Scope, Session,
+    Source,
+};
+use parking_lot::Mutex;
+use serde_json::{Value, json};
+
+use crate::apps::{Log, ids, kinds};
 
 fn session(user: &str) -> Session {
     Session::new(format!("session-of-{user}")).with_user(user)
@@ -144,4 +152,274 @@ async fn new_claims_make_a_new_instance() {
     consumer.settled().await;
     assert_eq!(consumer.query("/notes").await["properties"]["owner"], "alina");
     consumer.check_mirrors().await;
+}
+
+/// A provider for each session whose time stands still until the test moves it.
+fn clocked(
+    change: impl FnOnce(&mut Config),
+    factory: impl Fn(&Session) -> Instance + Send + Sync + 'static,
+) -> (PerSession, Arc<ManualClock>) {
+    let mut config = Config::immediate();
+    change(&mut config);
+    let clock = ManualClock::new();
+    let options = Engine::builder("app", "App").config(config).clock(Arc::clone(&clock) as Arc<dyn Clock>);
+    (PerSession::with_options(options, factory), clock)
+}
+
+/// The same for tests in which time does not matter.
+fn providers(factory: impl Fn(&Session) -> Instance + Send + Sync + 'static) -> PerSession {
+    PerSession::with_options(Engine::builder("app", "App").config(Config::immediate()), factory)
+}
+
+async fn watching(providers: &PerSession, user: &str) -> TestConsumer {
+    let mut consumer = TestConsumer::connect(providers.engine(), session(user)).await;
+    consumer.subscribe("/").await;
+    consumer
+}
+
+/// Some kilobytes that no other session shows.
+fn bulky(user: &str) -> Instance {
+    let user = user.to_owned();
+    Instance::new().register("notes", move || {
+        let item = |at| {
+            Item::new(format!("n{at}")).prop("text", format!("note {at} of {user}, and what else there is to say"))
+        };
+        Descriptor::collection().items((0..100).map(item))
+    })
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_front_door_is_one_call() {
+    let providers = PerSession::new("desk", "Desk", |session: &Session| {
+        let user = session.user().unwrap_or_default().to_owned();
+        Instance::new().register("notes", move || notes(&user))
+    });
+    assert_eq!((providers.discovery().id, providers.discovery().name), ("desk".to_owned(), "Desk".to_owned()));
+    let mut alice = watching(&providers, "alice").await;
+    assert_eq!(alice.query("/notes").await["properties"]["owner"], "alice");
+    assert_eq!(providers.stats().sessions, 1);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_broken_instance_says_so_and_is_restarted_and_others_go_on() {
+    let broken = Arc::new(AtomicBool::new(false));
+    let (seen, count) = (Arc::clone(&broken), Arc::new(Mutex::new(0)));
+    let read = Arc::clone(&count);
+    let providers = providers(move |session: &Session| {
+        // Broken for good: whoever was made while it was.
+        let fails = session.user() == Some("alice") && seen.load(Ordering::SeqCst);
+        let count = Arc::clone(&read);
+        Instance::new().register("notes", move || {
+            assert!(!fails, "alice's notes are broken");
+            Descriptor::collection().prop("count", *count.lock())
+        })
+    });
+    let log = Log::of(providers.engine());
+    broken.store(true, Ordering::SeqCst);
+    let (mut alice, mut bob) = (watching(&providers, "alice").await, watching(&providers, "bob").await);
+    assert_eq!(alice.query("/notes").await["properties"]["error"], "unavailable");
+    let failed = |event: &Event| matches!(event, Event::SourceFailed { session, .. } if session == "session-of-alice");
+    assert_eq!(log.count(failed), 1);
+    for n in 1..=2 {
+        *count.lock() = n;
+        providers.refresh_now(Scope::all()).await;
+        assert_eq!(kinds(&bob.settled().await), ["patch"]);
+        assert_eq!(bob.query("/notes").await["properties"]["count"], n);
+    }
+    broken.store(false, Ordering::SeqCst);
+    assert_eq!(providers.restart("session-of-alice"), Ok(true));
+    assert_eq!(kinds(&alice.settled().await), ["patch"], "the socket stays");
+    assert_eq!(alice.query("/notes").await["properties"]["count"], 2);
+    assert!(bob.settled().await.is_empty());
+    assert_eq!(providers.restart("session-of-nobody"), Ok(false));
+    alice.check_mirrors().await;
+    bob.check_mirrors().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_restart_that_fails_ends_that_session_alone() {
+    let broken = Arc::new(AtomicBool::new(false));
+    let seen = Arc::clone(&broken);
+    let providers = providers(move |session: &Session| {
+        assert!(session.user() != Some("alice") || !seen.load(Ordering::SeqCst), "no provider for alice");
+        bulky(session.user().unwrap_or_default())
+    });
+    let (mut alice, mut bob) = (watching(&providers, "alice").await, watching(&providers, "bob").await);
+    broken.store(true, Ordering::SeqCst);
+    assert_eq!(providers.restart("session-of-alice"), Err(ConnectError::Broken));
+    assert_eq!(alice.next().await["code"], 1013);
+    providers.refresh_now(Scope::all()).await;
+    bob.check_mirrors().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn closing_an_instance_gives_its_memory_back_and_leaves_others_untouched() {
+    let providers = providers(|session: &Session| bulky(session.user().unwrap_or_default()));
+    let mut bob = watching(&providers, "bob").await;
+    let before = providers.stats();
+    let mut alice = watching(&providers, "alice").await;
+    let with_alice = providers.stats();
+    assert!(with_alice.tree_bytes > before.tree_bytes + 4_000, "{with_alice:?}");
+    assert!(providers.close("session-of-alice"));
+    assert_eq!(alice.next().await["type"], "closed");
+    drop(alice);
+    let after = providers.stats();
+    let counts = |stats: &grove_engine::Stats| {
+        (stats.sessions, stats.trees, stats.tree_bytes, stats.connections, stats.subscriptions)
+    };
+    assert_eq!(counts(&after), counts(&before));
+    assert!(!providers.close("session-of-alice"), "it is gone");
+    assert!(bob.settled().await.is_empty());
+    bob.check_mirrors().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn one_call_stops_all_instances_and_drops_what_they_held() {
+    let held = Arc::new(());
+    let data = Arc::clone(&held);
+    let providers = providers(move |_: &Session| {
+        let data = Arc::clone(&data);
+        Instance::new().register("notes", move || Descriptor::collection().prop("holders", Arc::strong_count(&data)))
+    });
+    let consumers = [watching(&providers, "alice").await, watching(&providers, "bob").await];
+    let leaving = consumers.map(|mut consumer| tokio::spawn(async move { consumer.next().await["code"].clone() }));
+    providers.stop(Duration::from_secs(5)).await;
+    for code in leaving {
+        assert_eq!(code.await.unwrap(), 1001);
+    }
+    assert!(providers.is_closing());
+    assert_eq!(providers.connect(session("alice"), Role::Consumer).unwrap_err(), ConnectError::Closing);
+    let stats = providers.stats();
+    assert_eq!((stats.sessions, stats.trees, stats.tree_bytes, stats.connections), (0, 0, 0, 0));
+    assert_eq!(Arc::strong_count(&held), 2, "the test and the factory");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_instance_outlives_its_tab_and_goes_some_time_after_its_consumer() {
+    let made = Arc::new(AtomicUsize::new(0));
+    let count = Arc::clone(&made);
+    let (providers, clock) = clocked(
+        |config| (config.idle_tree_ms, config.idle_session_ms) = (1_000, 5_000),
+        move |session: &Session| {
+            count.fetch_add(1, Ordering::SeqCst);
+            bulky(session.user().unwrap_or_default())
+        },
+    );
+    let mut alice = watching(&providers, "alice").await;
+    let tab = providers.connect(session("alice"), Role::Tab { mount: "ui".to_owned() }).unwrap();
+    drop(tab);
+    for _ in 0..3 {
+        clock.advance(5_000);
+        providers.engine().settle().await;
+    }
+    alice.check_mirrors().await;
+    assert_eq!((providers.stats().sessions, made.load(Ordering::SeqCst)), (1, 1), "a consumer is there");
+    drop(alice);
+    clock.advance(1_000);
+    providers.engine().settle().await;
+    let stats = providers.stats();
+    assert_eq!((stats.sessions, stats.trees, stats.tree_bytes), (1, 0, 0), "first the tree goes");
+    clock.advance(4_000);
+    providers.engine().settle().await;
+    assert_eq!(providers.stats().sessions, 0, "then the instance");
+    watching(&providers, "alice").await;
+    assert_eq!(made.load(Ordering::SeqCst), 2);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_session_without_a_consumer_has_no_tree_and_a_return_evaluates_again_and_gets_a_snapshot_first() {
+    let (providers, clock) =
+        clocked(|config| config.idle_tree_ms = 1_000, |session: &Session| bulky(session.user().unwrap_or_default()));
+    drop(watching(&providers, "alice").await);
+    clock.advance(1_000);
+    providers.engine().settle().await;
+    let stats = providers.stats();
+    assert_eq!((stats.sessions, stats.trees, stats.tree_bytes), (1, 0, 0));
+    let runs = stats.evaluations["/notes"];
+    let mut alice = TestConsumer::connect(providers.engine(), session("alice")).await;
+    alice.start_subscription(json!({"path": "/", "depth": -1}));
+    assert_eq!(alice.next().await["type"], "snapshot");
+    assert_eq!(providers.stats().evaluations["/notes"], runs + 1);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_expired_session_takes_its_instance_along() {
+    let (providers, clock) = clocked(|_| {}, |session: &Session| bulky(session.user().unwrap_or_default()));
+    let until = clock.wall() + Duration::from_secs(600);
+    let mut alice = TestConsumer::connect(providers.engine(), session("alice").with_expiry(until)).await;
+    alice.subscribe("/").await;
+    // Looked at a minute before, and again at the end.
+    for _ in 0..2 {
+        clock.advance(300_000);
+        providers.engine().settle().await;
+    }
+    let closed = alice.settled().await;
+    assert_eq!(closed.last().unwrap()["code"], 4401);
+    drop(alice);
+    let stats = providers.stats();
+    assert_eq!((stats.sessions, stats.tree_bytes), (0, 0));
+}
+
+/// A board that two of three people share; an item that is deleted is gone for those two.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_deleted_shared_resource_is_a_patch_for_exactly_the_sessions_of_its_users() {
+    let items = Arc::new(Mutex::new(BTreeMap::from([("plan", ["alice", "bob"].as_slice()), ("own", &["zoe"])])));
+    let shared = Arc::clone(&items);
+    let providers = providers(move |session: &Session| {
+        let (user, items) = (session.user().unwrap_or_default().to_owned(), Arc::clone(&shared));
+        Instance::new().register("board", move || {
+            let items = items.lock();
+            let mine = items.iter().filter(|(_, users)| users.contains(&user.as_str()));
+            Descriptor::collection().items(mine.map(|(id, _)| Item::new(*id)))
+        })
+    });
+    let mut people = Vec::new();
+    for user in ["alice", "bob", "zoe"] {
+        people.push(watching(&providers, user).await);
+    }
+    let users = items.lock().remove("plan").unwrap();
+    let affected = providers
+        .refresh_now(Scope::matching(move |session: &Session| session.user().is_some_and(|user| users.contains(&user))))
+        .await;
+    assert_eq!(affected, 2);
+    let mut frames = Vec::new();
+    for consumer in &mut people {
+        frames.push(kinds(&consumer.settled().await).len());
+        consumer.check_mirrors().await;
+    }
+    assert_eq!(frames, [1, 1, 0]);
+    assert_eq!(ids(&people[2].query("/board").await), ["own"]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_same_refresh_means_the_same_sessions_in_both_modes() {
+    let one = crate::apps::engine();
+    one.register("notes", |session: &Session| notes(session.user().unwrap_or_default()));
+    let each = engine();
+    let people = || {
+        let person = |(id, user, org)| Session::new(id).with_user(user).with_attribute("org", org);
+        [("a1", "alice", "acme"), ("a2", "alice", "acme"), ("b1", "bob", "acme"), ("z1", "zoe", "globex")].map(person)
+    };
+    let scopes: [fn() -> Scope; 6] = [
+        Scope::all,
+        || Scope::session("a1"),
+        || Scope::user("alice"),
+        || Scope::attribute("org", "acme"),
+        || Scope::matching(|session: &Session| session.id().ends_with('1')),
+        || Scope::user("nobody"),
+    ];
+    let mut counts = Vec::new();
+    for engine in [&one, &each] {
+        let mut consumers = Vec::new();
+        for session in people() {
+            consumers.push(crate::apps::watching(engine, session).await);
+        }
+        let mut matched = Vec::new();
+        for scope in scopes {
+            matched.push((engine.refresh(scope()), engine.refresh_now(scope()).await));
+        }
+        counts.push(matched);
+    }
+    assert_eq!(counts[0], counts[1]);
+    assert_eq!(counts[0], [4, 1, 2, 3, 3, 0].map(|count| (count, count)));
 }

@@ -287,3 +287,17 @@ async fn a_session_remembers_so_many_lost_subscriptions_and_the_oldest_goes_firs
     assert_eq!(log.count(|event| matches!(event, Event::PositionsForgotten { subscriptions: 1, .. })), 1);
     consumer.check_mirrors().await;
 }
+
+#[tokio::test]
+async fn a_tab_is_never_replaced_not_even_by_its_name() {
+    let (engine, _) = app();
+    let tab = engine.connect_tab(&Session::new("s")).unwrap();
+    assert_eq!(taken(&tab).len(), 1, "`connect`");
+    let consumer = TestConsumer::connect(&engine, Session::new("s")).await;
+    let other = engine.connect(&Session::new("s")).unwrap();
+    let resume = json!({"epoch": consumer.epoch(), "version": 1, "connection": engine.connection_name(&tab)});
+    other.receive(&json!({"type": "subscribe", "id": "s", "resume": resume}).to_string());
+    engine.settle().await;
+    assert_eq!(taken(&tab), Vec::<Value>::new());
+    assert_eq!(kinds(&taken(&other)), ["hello", "snapshot"]);
+}

@@ -174,9 +174,11 @@ fn every_test_that_the_requirements_name_exists() {
     let named: Vec<_> = tables.flat_map(named_tests).collect();
     assert!(named.len() > 100, "{} tests are named", named.len());
     for (file, test) in named {
-        let path = match file.strip_prefix("axum/") {
-            Some(file) => root().join(format!("../adapters/axum/tests/suite/{file}.rs")),
-            None => root().join(format!("tests/suite/{file}.rs")),
+        let path = match file.split_once('/') {
+            Some(("axum", file)) => root().join(format!("../adapters/axum/tests/suite/{file}.rs")),
+            Some(("ordering", file)) => root().join(format!("src/ordering/{file}.rs")),
+            Some(("isolation", file)) => root().join(format!("tests/isolation/{file}.rs")),
+            _ => root().join(format!("tests/suite/{file}.rs")),
         };
         let text = fs::read_to_string(&path).unwrap_or_else(|error| panic!("{}: {error}", path.display()));
         assert!(text.contains(&format!("fn {test}(")), "{} has no test `{test}`", path.display());

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use grove_engine::{Engine, Session};
+use grove_engine::{Engine, PerSession, Session};
 
 use crate::catalog::Catalog;
 use crate::options::Options;
@@ -13,6 +13,8 @@ use crate::tree::Tree;
 #[derive(Debug)]
 pub(crate) struct App {
     pub(crate) engine: Engine,
+    /// Set in provider-per-session mode; its engine is the one above.
+    pub(crate) providers: Option<PerSession>,
     pub(crate) state: Arc<State>,
     pub(crate) tree: Arc<Tree>,
     /// How long a change may take to be shown, in ms.
@@ -29,21 +31,22 @@ impl App {
             let state = Arc::new(State::new());
             let catalog = Catalog::new(&state, app);
             let tree = Arc::new(Tree::new(Arc::clone(&state), catalog));
-            let engine = engine(options, &tree);
-            Self { engine, state, tree, debounce_ms: options.debounce_ms }
+            let (engine, providers) = engine(options, &tree);
+            Self { engine, providers, state, tree, debounce_ms: options.debounce_ms }
         })
     }
 }
 
 /// The engine with everything registered: once for all, or anew for each session.
-fn engine(options: &Options, tree: &Arc<Tree>) -> Engine {
+fn engine(options: &Options, tree: &Arc<Tree>) -> (Engine, Option<PerSession>) {
     let builder = Engine::builder("app", "Conf App").config(options.config());
     if options.per_session {
         let tree = Arc::clone(tree);
-        builder.per_session(move |_: &Session| tree.instance()).build()
+        let providers = PerSession::with_options(builder, move |_: &Session| tree.instance());
+        (providers.engine().clone(), Some(providers))
     } else {
         let engine = builder.build();
         tree.register(&engine);
-        engine
+        (engine, None)
     }
 }

@@ -45,7 +45,11 @@ pub async fn start(options: &Options) -> io::Result<Running> {
     let listener = TcpListener::bind(&options.listen).await?;
     let address = listener.local_addr()?;
     let app = App::new(options);
-    let routes = slop(options, app.engine.clone()).merge(control::routes(Arc::clone(&app)));
+    let endpoint = match app.providers.clone() {
+        Some(providers) => slop(options, providers),
+        None => slop(options, app.engine.clone()),
+    };
+    let routes = endpoint.merge(control::routes(Arc::clone(&app)));
     // A patch must not wait for the acknowledgement of the one before it. Where that cannot be had, it is only slower.
     let listener = listener.tap_io(|stream| drop(stream.set_nodelay(true)));
     let (stop, stopped) = oneshot::channel::<()>();

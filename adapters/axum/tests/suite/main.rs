@@ -12,6 +12,7 @@ mod local_descriptor;
 mod metrics;
 mod opaque;
 mod origins;
+mod per_session;
 mod renewal;
 mod server;
 mod serving;

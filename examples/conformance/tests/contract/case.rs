@@ -20,6 +20,9 @@ pub(crate) struct Case {
     /// Only for one provider for all sessions.
     #[serde(default)]
     pub(crate) shared_only: bool,
+    /// Only without a socket: on one, what is said within the first moments arrives when the machine pleases.
+    #[serde(default)]
+    pub(crate) memory_only: bool,
     /// Who connects; `a` alone if nothing is said.
     #[serde(default = "one_peer")]
     pub(crate) peers: BTreeMap<String, Who>,

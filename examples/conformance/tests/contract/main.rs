@@ -22,7 +22,8 @@ mod web;
 const AT_ONCE: usize = 12;
 
 async fn play_all(way: Way, arguments: &[&str]) {
-    let cases: Vec<Case> = all().into_iter().filter(|case| !case.shared_only || arguments.is_empty()).collect();
+    let fits = |case: &Case| (!case.shared_only || arguments.is_empty()) && (!case.memory_only || way == Way::Memory);
+    let cases: Vec<Case> = all().into_iter().filter(fits).collect();
     let failures: Vec<String> = futures_util::stream::iter(cases)
         .map(|case| async move {
             let played = std::panic::AssertUnwindSafe(play::play(&case, way, arguments)).catch_unwind().await;

@@ -1,0 +1,159 @@
+//! A consumer on a thread of its own, with a mirror that shares no code with the engine's diff.
+
+use std::collections::BTreeMap;
+
+use serde_json::{Value, json};
+use shuttle::future::block_on;
+
+use crate::connection::Connection;
+use crate::deliver::outbox::Frame;
+use crate::engine::Engine;
+use crate::error::ConnectError;
+use crate::model::session::Session;
+use crate::testing::Mirror;
+
+/// One consumer: the writer of its socket asks by `until`, the reader says by `say`; both may be at it at once.
+pub(super) struct Consumer {
+    connection: std::sync::Arc<Connection>,
+    copy: Mirror,
+    /// The latest version that anything on this connection carried.
+    version: u64,
+    /// Answers by the request's id, each with what the copy showed when it came.
+    answers: BTreeMap<String, (Value, Option<u64>)>,
+    /// The close code.
+    pub(super) closed: Option<u16>,
+}
+
+/// The reading half of a consumer's socket.
+#[derive(Clone)]
+pub(super) struct Mouth(std::sync::Arc<Connection>);
+
+impl Mouth {
+    pub(super) fn say(&self, message: &Value) {
+        self.0.receive(&message.to_string());
+    }
+
+    pub(super) fn subscribe(&self) {
+        self.say(&json!({"type": "subscribe", "id": "sub", "path": "/n"}));
+    }
+
+    pub(super) fn query(&self, id: &str) {
+        self.say(&json!({"type": "query", "id": id, "path": "/n"}));
+    }
+
+    pub(super) fn add(&self, id: &str) {
+        self.say(&json!({"type": "invoke", "id": id, "path": "/n", "action": "add"}));
+    }
+}
+
+impl Consumer {
+    pub(super) fn connect(engine: &Engine, session: &Session) -> Result<Self, ConnectError> {
+        let connection = std::sync::Arc::new(engine.connect(session)?);
+        Ok(Self { connection, copy: Mirror::default(), version: 0, answers: BTreeMap::new(), closed: None })
+    }
+
+    /// What this consumer brings along when its socket is lost and the engine has not noticed.
+    pub(super) fn position(&self, engine: &Engine) -> (Mirror, Value) {
+        let mut copy = self.copy.clone();
+        copy.reconnect();
+        let core = engine.core();
+        let name = core.connection_names.of(self.connection.number());
+        let position = json!({"epoch": core.epoch, "version": copy.version(), "connection": name});
+        (copy, position)
+    }
+
+    /// Takes the place of the connection that a position names.
+    pub(super) fn come_back(
+        engine: &Engine,
+        session: &Session,
+        position: (Mirror, Value),
+    ) -> Result<Self, ConnectError> {
+        let (copy, resume) = position;
+        let consumer = Self { version: copy.version(), copy, ..Self::connect(engine, session)? };
+        consumer.mouth().say(&json!({"type": "subscribe", "id": "sub", "path": "/n", "resume": resume}));
+        Ok(consumer)
+    }
+
+    pub(super) fn mouth(&self) -> Mouth {
+        Mouth(std::sync::Arc::clone(&self.connection))
+    }
+
+    pub(super) fn subscribe(&self) {
+        self.mouth().subscribe();
+    }
+
+    /// Takes frames until something holds; an end of the connection is an end of waiting.
+    pub(super) fn until(&mut self, holds: impl Fn(&Self) -> bool) {
+        while self.closed.is_none() && !holds(self) {
+            let frame = block_on(self.connection.next_frame());
+            self.take(frame);
+        }
+    }
+
+    /// Takes what there is.
+    pub(super) fn take_all(&mut self) {
+        while let Some(frame) = self.connection.try_next_frame() {
+            self.take(frame);
+        }
+    }
+
+    pub(super) fn until_closed(&mut self) -> u16 {
+        self.until(|_| false);
+        self.closed.unwrap_or_default()
+    }
+
+    fn take(&mut self, frame: Frame) {
+        match frame {
+            Frame::Text(text) => {
+                let message: Value = serde_json::from_str(&text).unwrap_or_else(|error| panic!("{error}: {text}"));
+                self.take_message(&message);
+            }
+            Frame::Ping => self.connection.heard(),
+            Frame::Close { code, .. } => self.closed = Some(code),
+        }
+    }
+
+    fn take_message(&mut self, message: &Value) {
+        if let Some(version) = message["version"].as_u64() {
+            assert!(version >= self.version, "a version goes back on a connection: {message}");
+            self.version = version;
+        }
+        let id = message["id"].as_str().unwrap_or_default();
+        match message["type"].as_str() {
+            Some("snapshot") if id == "sub" => self.copy.snapshot(message),
+            Some("resumed") => self.copy.resumed(message),
+            Some("patch") => self.copy.patch(message),
+            Some("snapshot" | "result" | "error") => {
+                let seen = self.shown();
+                self.answers.insert(id.to_owned(), (message.clone(), seen));
+            }
+            _ => {}
+        }
+    }
+
+    /// The number that the copy shows; `None` before there is one.
+    pub(super) fn shown(&self) -> Option<u64> {
+        self.copy.tree()["properties"]["n"].as_u64()
+    }
+
+    pub(super) fn answer(&self, id: &str) -> Option<&Value> {
+        self.answers.get(id).map(|(message, _)| message)
+    }
+
+    pub(super) fn answers(&self) -> impl Iterator<Item = (&str, &Value)> {
+        self.answers.iter().map(|(id, (message, _))| (id.as_str(), message))
+    }
+
+    /// What the copy showed when this answer came.
+    pub(super) fn shown_at(&self, id: &str) -> Option<u64> {
+        self.answers.get(id).and_then(|(_, seen)| *seen)
+    }
+
+    /// Asks for the number and compares the copy with it.
+    pub(super) fn check_copy(&mut self) {
+        self.mouth().query("check");
+        self.until(|consumer| consumer.answer("check").is_some());
+        let fresh = self.answer("check").map(|answer| answer["tree"].clone());
+        assert_eq!(Some(self.copy.tree()), fresh.as_ref(), "the copy differs from a fresh query");
+    }
+}

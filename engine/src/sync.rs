@@ -1,0 +1,31 @@
+//! Locks, atomics, signals and tasks by the names under which the engine uses them where their order matters.
+//!
+//! They are those of `parking_lot`, the standard library, `event-listener` and tokio. In the crate's own tests with the
+//! feature `shuttle` they are stand-ins whose every step is put in order by a scheduler, which `ordering.rs` lets try
+//! thousands of orders. What an application links is never changed.
+
+#[cfg(all(test, feature = "shuttle"))]
+mod scheduled;
+
+#[cfg(all(test, feature = "shuttle"))]
+pub(crate) use scheduled::*;
+
+#[cfg(not(all(test, feature = "shuttle")))]
+pub(crate) use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU32, AtomicU64, AtomicUsize, Ordering};
+
+#[cfg(not(all(test, feature = "shuttle")))]
+pub(crate) use event_listener::{Event as Signal, EventListener as Listening};
+#[cfg(not(all(test, feature = "shuttle")))]
+pub(crate) use futures_util::task::AtomicWaker;
+#[cfg(not(all(test, feature = "shuttle")))]
+pub(crate) use parking_lot::{Mutex, RwLock};
+#[cfg(not(all(test, feature = "shuttle")))]
+pub(crate) use tokio::runtime::Handle as Runtime;
+#[cfg(not(all(test, feature = "shuttle")))]
+pub(crate) use tokio::task::AbortHandle;
+
+/// Blocks the thread until the signal is given.
+#[cfg(not(all(test, feature = "shuttle")))]
+pub(crate) fn wait(signal: Listening) {
+    event_listener::Listener::wait(signal);
+}

@@ -1,0 +1,90 @@
+//! For whom a tree is rendered, as the test knows it, and whose a marker is.
+
+use std::collections::BTreeSet;
+
+use grove_engine::Session;
+
+use crate::random::Random;
+
+/// The claims of one session. Small numbers, so that many are alike in part.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) struct Claims {
+    pub(crate) user: Option<u8>,
+    pub(crate) project: Option<u8>,
+    pub(crate) org: Option<u8>,
+    pub(crate) team: Option<u8>,
+    pub(crate) parent: Option<u8>,
+    pub(crate) permissions: BTreeSet<u8>,
+    pub(crate) has_data: bool,
+}
+
+/// A text that says whose it is: a session's own (`s`), a user's (`u`), and so on.
+pub(crate) fn marker(kind: char, number: impl Into<usize>) -> String {
+    format!("<{kind}{}>", number.into())
+}
+
+/// All markers in a text.
+pub(crate) fn markers(text: &str) -> impl Iterator<Item = &str> {
+    text.match_indices('<').filter_map(|(at, _)| {
+        let rest = &text[at..];
+        let end = rest.find('>')?;
+        let inner = &rest[1..end];
+        let is_marker = inner.len() > 1 && inner.starts_with(|c: char| c.is_ascii_lowercase());
+        (is_marker && inner[1..].bytes().all(|byte| byte.is_ascii_digit())).then_some(&rest[..=end])
+    })
+}
+
+impl Claims {
+    pub(crate) fn random(random: &mut Random) -> Self {
+        let few = |random: &mut Random| random.maybe(80, |random| random.below(3) as u8);
+        Self {
+            user: few(random),
+            project: few(random),
+            org: few(random),
+            team: few(random),
+            parent: few(random),
+            permissions: (0..3).filter(|_| random.percent(40)).collect(),
+            has_data: random.percent(30),
+        }
+    }
+
+    /// The session with these claims; `number` tells it from all others.
+    pub(crate) fn session(&self, number: usize) -> Session {
+        let mut session = Session::new(id(number)).with_attribute("secret", marker('s', number));
+        if let Some(user) = self.user {
+            session = session.with_user(marker('u', user));
+        }
+        if let Some(project) = self.project {
+            session = session.with_project(marker('p', project));
+        }
+        if let Some(parent) = self.parent {
+            session = session.with_parent(marker('q', parent));
+        }
+        if let Some(org) = self.org {
+            session = session.with_attribute("org", marker('o', org));
+        }
+        if let Some(team) = self.team {
+            session = session.with_attribute("team", marker('t', team));
+        }
+        session = session.with_permissions(self.permissions.iter().map(|name| marker('c', *name)));
+        if self.has_data { session.with_data(data(number)) } else { session }
+    }
+
+    /// What this session may be sent.
+    pub(crate) fn markers(&self, number: usize) -> impl Iterator<Item = String> {
+        let named = [('u', self.user), ('p', self.project), ('q', self.parent), ('o', self.org), ('t', self.team)];
+        let named = named.into_iter().filter_map(|(kind, number)| Some(marker(kind, number?)));
+        let permissions: Vec<_> = self.permissions.iter().map(|name| marker('c', *name)).collect();
+        std::iter::once(marker('s', number)).chain(named).chain(permissions)
+    }
+}
+
+/// The session's id, which is also a secret.
+pub(crate) fn id(number: usize) -> String {
+    format!("session {}", marker('s', number))
+}
+
+/// What the application keeps beside the claims.
+pub(crate) fn data(number: usize) -> String {
+    format!("data of {}", marker('s', number))
+}
