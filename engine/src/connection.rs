@@ -222,11 +222,14 @@ impl Connection {
     /// Ends when the peer is dead or takes nothing: then the socket is to be dropped at once. To be awaited by the task that
     /// awaits [`Connection::next_frame`], and no other.
     pub async fn aborted(&self) {
-        poll_fn(|context| {
-            self.peer.link.wait(context.waker());
-            if self.is_aborted() { Poll::Ready(()) } else { Poll::Pending }
-        })
-        .await;
+        poll_fn(|context| self.poll_aborted(context)).await;
+    }
+
+    /// Whether the peer is dead or takes nothing; if not, the task is woken when that may have changed. A task that
+    /// waits for its socket, and so does not ask for the next frame, learns of it by this alone.
+    pub fn poll_aborted(&self, context: &mut Context<'_>) -> Poll<()> {
+        self.peer.link.wait(context.waker());
+        if self.is_aborted() { Poll::Ready(()) } else { Poll::Pending }
     }
 
     /// Whether the peer is dead or takes nothing: then the socket is to be dropped at once.

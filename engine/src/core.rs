@@ -187,10 +187,17 @@ impl Core {
 
     fn start_pass(&self, kind: Kind) {
         let jobs = self.schedule.take(kind, self.now_ms());
-        if !jobs.is_empty() {
-            let passes = Arc::clone(&self.passes);
-            self.spawn(async move { passes.run(jobs).await });
+        if jobs.is_empty() {
+            return;
         }
+        let (passes, core) = (Arc::clone(&self.passes), self.me.clone());
+        let firsts: Vec<_> = jobs.iter().filter(|job| job.first).map(|job| Arc::clone(&job.slot)).collect();
+        self.spawn(async move {
+            passes.run(jobs).await;
+            if let Some(core) = core.upgrade() {
+                firsts.iter().for_each(|slot| core.watch_idle_tree(slot));
+            }
+        });
     }
 
     /// Deals with something that became due.

@@ -87,7 +87,8 @@ impl Duplex {
     /// Goes on with whatever can, until the connection ends.
     fn poll(&mut self, context: &mut Context<'_>, connection: &Connection) -> Poll<End> {
         loop {
-            if connection.is_aborted() {
+            // Asked each time, though it is seldom so: while the socket is full, nothing else waits for it.
+            if connection.poll_aborted(context).is_ready() {
                 return Poll::Ready(End::Dropped);
             }
             if let Poll::Ready(end) = self.poll_write(context, connection) {

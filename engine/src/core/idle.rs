@@ -89,7 +89,12 @@ impl Core {
     pub(crate) fn watch_idle(&self, slot: &Arc<Slot>) {
         self.table.idle(slot, Idle::Session);
         self.watch(Idle::Session, self.config.idle_session_ms);
-        if slot.wants_refresh() {
+        self.watch_idle_tree(slot);
+    }
+
+    /// If nobody is connected, the tree may go after a while. A first tree may come when whoever wanted it has left.
+    pub(super) fn watch_idle_tree(&self, slot: &Arc<Slot>) {
+        if slot.wants_refresh() && slot.idle_since_ms().is_some() {
             self.table.idle(slot, Idle::Tree);
             self.watch(Idle::Tree, self.config.idle_tree_ms);
             self.make_room_for_trees();

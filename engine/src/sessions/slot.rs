@@ -423,7 +423,8 @@ impl Slot {
         if last {
             state.links.shrink_to_fit();
             state.idle_since = Moment::at(now_ms);
-            state.edit_rare(|rare| rare.blocking = None);
+            // What still runs counts for whoever comes next.
+            state.edit_rare(|rare| rare.blocking.take_if(|blocking| Arc::strong_count(blocking) == 1));
         }
         last
     }

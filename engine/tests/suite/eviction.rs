@@ -1,13 +1,14 @@
 //! What is forgotten, when, and that nothing is lost by it.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use grove_engine::testing::{ManualClock, TestConsumer};
 use grove_engine::{Clock, ConnectError, Descriptor, Engine, Event, Scope, Session};
 use serde_json::Value;
 
-use crate::apps::{Log, Number, Todos, at, clocked, code, ids, kinds, person, runs, watching};
+use crate::apps::{Gate, Log, Number, Todos, at, clocked, code, ids, kinds, person, runs, watching};
 
 /// Trees go after 60 s, sessions after 30 minutes, which are the defaults.
 fn idle() -> (Engine, Arc<ManualClock>, Log) {
@@ -328,4 +329,40 @@ async fn a_closed_session_may_come_back() {
     engine.settle().await;
     assert_eq!((engine.stats().sessions, ids(again.tree(&id)).len()), (1, 0));
     assert_eq!(code(&again.invoke("/x", "y", Value::Null).await), "not_found");
+}
+
+#[tokio::test]
+async fn a_tree_that_comes_when_its_consumer_has_left_goes_as_soon_as_any_other() {
+    let (engine, clock, log) = idle();
+    let mut hasty = TestConsumer::silent(&engine, Session::new("s"));
+    hasty.start_subscription(serde_json::json!({"path": "/"}));
+    drop(hasty);
+    engine.settle().await;
+    assert_eq!(engine.stats().trees, 1, "it was on its way");
+    pass(&engine, &clock, 60_000).await;
+    assert_eq!((engine.stats().trees, evictions(&log)), (0, vec![("s".to_owned(), "idle")]));
+}
+
+#[tokio::test]
+async fn a_tree_that_cannot_go_because_a_pass_is_at_it_goes_later() {
+    let (engine, clock) = clocked(|config| config.max_idle_trees = 1);
+    let (gate, held) = (Gate::default(), Arc::new(AtomicBool::new(false)));
+    let (stand, holds) = (gate.clone(), Arc::clone(&held));
+    engine.register("n", move |session: &Session| {
+        if session.id() == "a" && holds.load(Ordering::SeqCst) {
+            stand.pass();
+        }
+        Descriptor::group()
+    });
+    drop(watching(&engine, Session::new("a")).await);
+    let (other, _) = watching(&engine, Session::new("b")).await;
+    held.store(true, Ordering::SeqCst);
+    engine.refresh(Scope::session("a"));
+    gate.arrived(1).await;
+    // There is one tree too many now, and `a`'s is the oldest.
+    drop(other);
+    gate.open();
+    engine.settle().await;
+    pass(&engine, &clock, 60_000).await;
+    assert_eq!(engine.stats().trees, 0, "no tree was lost sight of");
 }

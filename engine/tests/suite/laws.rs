@@ -342,6 +342,58 @@ impl App {
     }
 }
 
+/// Enough ids for lists that are kept in several parts.
+static MANY_IDS: LazyLock<Vec<String>> = LazyLock::new(|| (0..120).map(|at| format!("n{at}")).collect());
+
+/// A change of one place in a long list.
+#[derive(Debug, Clone)]
+enum ListEdit {
+    Put(usize, usize, Shape),
+    Replace(usize, Shape),
+    Remove(usize),
+    Move(usize, usize),
+}
+
+fn list_edit() -> impl Strategy<Value = ListEdit> {
+    let at = || 0..120_usize;
+    prop_oneof![
+        2 => (at(), at(), shape(1)).prop_map(|(at, id, shape)| ListEdit::Put(at, id, shape)),
+        3 => (at(), shape(0)).prop_map(|(at, shape)| ListEdit::Replace(at, shape)),
+        2 => at().prop_map(ListEdit::Remove),
+        2 => (at(), at()).prop_map(|(from, to)| ListEdit::Move(from, to)),
+    ]
+}
+
+fn edit_list(list: &mut Vec<(&'static str, Shape)>, edit: &ListEdit) {
+    let len = list.len();
+    match edit {
+        ListEdit::Put(at, id, shape) => {
+            let id = MANY_IDS[*id].as_str();
+            list.retain(|(known, _)| *known != id);
+            list.insert(at % (list.len() + 1), (id, shape.clone()));
+        }
+        _ if len == 0 => {}
+        ListEdit::Replace(at, shape) => list[at % len].1 = shape.clone(),
+        ListEdit::Remove(at) => drop(list.remove(at % len)),
+        ListEdit::Move(from, to) => {
+            let moved = list.remove(from % len);
+            list.insert(to % len, moved);
+        }
+    }
+}
+
+/// A list at `/a`, and perhaps something that is registered below it.
+fn long_list() -> impl Strategy<Value = Vec<(usize, Shape)>> {
+    let items = prop::collection::vec(shape(0), 15..110);
+    let below = prop::collection::vec((select(vec![2_usize, 3, 8]), shape(1)), 0..2);
+    (shape(0), items, any::<bool>(), below).prop_map(|(mut list, items, inline, mut all)| {
+        let items = MANY_IDS.iter().map(String::as_str).zip(items).collect();
+        *(if inline { &mut list.inline } else { &mut list.items }) = items;
+        all.push((1, list));
+        all
+    })
+}
+
 fn first() -> impl Strategy<Value = Vec<(usize, Shape)>> {
     prop::collection::vec((0..PATHS.len(), shape(3)), 0..5)
 }
@@ -443,6 +495,38 @@ proptest! {
             for (edits, reads) in &steps {
                 app.apply(edits).await;
                 // A consumer may read after each change, or only after some: then it gets one step for all of them.
+                if *reads {
+                    consumer.settled().await;
+                }
+            }
+            consumer.check_mirrors().await;
+            let tree = app.tree();
+            for (id, view) in &subscribed {
+                expect_equal(consumer.tree(id), &view.of(&tree), &format!("the copy of {view:?}"));
+            }
+        });
+    }
+
+    #[test]
+    fn patches_lead_every_copy_of_a_long_list_to_the_list_as_it_is_now(
+        app in long_list(),
+        views in prop::collection::vec((view(), select(vec!["/", "/a"]), 0_i64..120), 1..6),
+        steps in prop::collection::vec((prop::collection::vec(list_edit(), 0..5), any::<bool>()), 1..6),
+    ) {
+        let views: Vec<View> = views
+            .into_iter()
+            .map(|(view, path, nodes)| View { path, max_nodes: view.max_nodes.map(|_| nodes), ..view })
+            .collect();
+        run(async {
+            let app = App::new(&app);
+            let mut consumer = TestConsumer::connect(&app.engine, Session::new("s")).await;
+            let subscribed = subscribe_all(&mut consumer, &views, &app.tree()).await;
+            for (edits, reads) in &steps {
+                if let Some(list) = app.content.lock().get_mut(&vec!["a"]) {
+                    let list = if list.items.is_empty() { &mut list.inline } else { &mut list.items };
+                    edits.iter().for_each(|edit| edit_list(list, edit));
+                }
+                app.apply(&[]).await;
                 if *reads {
                     consumer.settled().await;
                 }

@@ -188,6 +188,30 @@ async fn one_sessions_handlers_do_not_take_the_threads_of_all() {
 }
 
 #[tokio::test]
+async fn a_session_that_comes_back_has_no_more_threads_than_before() {
+    let engine = engine_with(|config| {
+        config.max_session_blocking = 1;
+        config.max_blocking = 4;
+    });
+    let gate = Gate::default();
+    let stand = gate.clone();
+    let wait = Action::new("wait", move |_: Invocation<()>| stand.pass());
+    let quick = Action::new("quick", |_: Invocation<()>| ());
+    engine.register("n", move |_: &Session| Descriptor::group().action(&wait).action(&quick));
+    let (mut other, _) = watching(&engine, Session::new("other")).await;
+    let (mut greedy, _) = watching(&engine, Session::new("greedy")).await;
+    greedy.start_invoke("/n", "wait", Value::Null);
+    gate.arrived(1).await;
+    drop(greedy);
+    let mut greedy = TestConsumer::connect(&engine, Session::new("greedy")).await;
+    let late = greedy.start_invoke("/n", "quick", Value::Null);
+    assert_eq!(other.invoke("/n", "quick", Value::Null).await["status"], "ok");
+    assert_eq!(greedy.ready(), Vec::<Value>::new(), "its one thread is taken");
+    gate.open();
+    assert_eq!(greedy.answer(&late).await["status"], "ok");
+}
+
+#[tokio::test]
 async fn a_full_dictionary_and_no_cache_cost_memory_and_never_truth() {
     let engine = engine_with(|config| {
         config.symbol_bytes = 0;

@@ -72,6 +72,14 @@ impl Server {
         Self { address, engine, refused }
     }
 
+    /// Serves an application that was made of an engine.
+    pub(crate) async fn of(engine: Engine, app: Router) -> Self {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let address = listener.local_addr().unwrap();
+        tokio::spawn(axum::serve(listener, app).into_future());
+        Self { address, engine, refused: Arc::default() }
+    }
+
     /// With the default options, for [`known_users`].
     pub(crate) async fn for_known_users() -> Self {
         Self::start(|engine| Slop::new(engine, known_users())).await

@@ -1,5 +1,6 @@
 //! One connection over one socket, from `hello` to its end.
 
+use std::net::SocketAddr;
 use std::time::Duration;
 
 use axum::Router;
@@ -7,11 +8,15 @@ use axum::extract::State;
 use axum::routing::get;
 use futures_util::{SinkExt, StreamExt};
 use grove_axum::Slop;
-use grove_engine::Event;
+use grove_engine::testing::ManualClock;
+use grove_engine::{Engine, Event, Scope};
+use serde_json::{Value, json};
+use tokio::net::{TcpSocket, TcpStream};
 use tokio::sync::watch;
 use tokio_tungstenite::tungstenite::Message;
 use tokio_tungstenite::tungstenite::protocol::frame::Frame as RawFrame;
 use tokio_tungstenite::tungstenite::protocol::frame::coding::{CloseCode, Data, OpCode};
+use tokio_tungstenite::{WebSocketStream, client_async};
 
 use crate::server::{PeerAddresses, Server, known_users, soon, subscribe, user_in};
 
@@ -130,6 +135,94 @@ async fn a_ping_is_answered() {
     assert_eq!(peer.hear().await["type"], "hello");
     peer.say(Message::Ping("are you there".into())).await;
     assert_eq!(soon(peer.socket.next()).await.unwrap().unwrap(), Message::Pong("are you there".into()));
+}
+
+/// An event whose message is this long.
+fn announce(engine: &Engine, length: usize) {
+    let around = json!({"type": "event", "name": "e", "data": ""}).to_string().len();
+    engine.emit(Scope::all(), "e", Some(&json!("x".repeat(length - around))));
+}
+
+/// Connects as alice with a socket that holds little: the rest waits in the server, in the middle of a message.
+async fn narrow(address: SocketAddr) -> WebSocketStream<TcpStream> {
+    let socket = TcpSocket::new_v4().unwrap();
+    socket.set_recv_buffer_size(4096).unwrap();
+    let stream = soon(socket.connect(address)).await.unwrap();
+    soon(client_async(format!("ws://{address}/slop?token=alice"), stream)).await.unwrap().0
+}
+
+#[tokio::test]
+async fn a_message_of_every_length_arrives_as_it_is() {
+    let server = Server::for_known_users().await;
+    let mut peer = server.alice().await;
+    assert_eq!(peer.hear().await["type"], "hello");
+    let lengths = [60, 125, 126, 127, 128, 255, 256, 4095, 4096, 4097, 65_535, 65_536, 65_537, 300_000];
+    for length in lengths {
+        announce(&server.engine, length);
+    }
+    for length in lengths {
+        let Message::Text(text) = soon(peer.socket.next()).await.unwrap().unwrap() else { panic!("not a text") };
+        let event: Value = serde_json::from_str(&text).unwrap();
+        assert_eq!((text.len(), &event["type"]), (length, &json!("event")));
+    }
+}
+
+#[tokio::test]
+async fn a_peer_that_reads_late_gets_whole_messages_with_its_pongs_between_them_and_its_close_answered() {
+    const EVENTS: usize = 20;
+    const LENGTH: usize = 200_000;
+    let server = Server::for_known_users().await;
+    let mut socket = narrow(server.address).await;
+    assert!(soon(socket.next()).await.unwrap().unwrap().is_text());
+    for _ in 0..EVENTS {
+        announce(&server.engine, LENGTH);
+    }
+    for number in 0..40_u8 {
+        soon(socket.send(Message::Ping(vec![number].into()))).await.unwrap();
+    }
+    let (mut events, mut pongs) = (0, Vec::new());
+    while events < EVENTS || pongs.last() != Some(&39) {
+        match soon(socket.next()).await.unwrap().unwrap() {
+            Message::Text(text) => {
+                assert_eq!((text.len(), &serde_json::from_str::<Value>(&text).unwrap()["name"]), (LENGTH, &json!("e")));
+                events += 1;
+            }
+            Message::Pong(number) => pongs.push(number[0]),
+            other => panic!("neither an event nor a pong: {other:?}"),
+        }
+    }
+    assert!(pongs.is_sorted(), "{pongs:?}");
+    for _ in 0..EVENTS {
+        announce(&server.engine, LENGTH);
+    }
+    soon(socket.send(Message::Close(None))).await.unwrap();
+    while let Some(message) = soon(socket.next()).await {
+        let message = message.unwrap();
+        assert!(message.len() == LENGTH || message.is_close(), "nothing is cut off: {message:?}");
+    }
+    server.until_connections_are(0).await;
+}
+
+#[tokio::test]
+async fn a_peer_that_takes_nothing_is_dropped_in_the_middle_of_a_message() {
+    let clock = ManualClock::new();
+    let engine = Engine::builder("desk", "Desk").clock(clock.clone()).build();
+    let server = Server::of(engine.clone(), grove_axum::router(engine, known_users())).await;
+    let mut socket = narrow(server.address).await;
+    server.until_connections_are(1).await;
+    // `hello` waits a moment.
+    let (hello, ()) = tokio::join!(soon(socket.next()), async { clock.advance(1_000) });
+    assert!(hello.unwrap().unwrap().is_text());
+    for _ in 0..20 {
+        announce(&server.engine, 200_000);
+    }
+    // There is more to say all the time, and no room for it.
+    for _ in 0..200 {
+        announce(&server.engine, 100);
+        tokio::task::yield_now().await;
+    }
+    clock.advance(60_000);
+    server.until_connections_are(0).await;
 }
 
 #[tokio::test]
