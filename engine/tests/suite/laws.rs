@@ -515,7 +515,7 @@ proptest! {
     ) {
         let views: Vec<View> = views
             .into_iter()
-            .map(|(view, path, nodes)| View { path, max_nodes: view.max_nodes.map(|_| nodes), ..view })
+            .map(|(view, path, nodes)| View { path: path.to_owned(), max_nodes: view.max_nodes.map(|_| nodes), ..view })
             .collect();
         run(async {
             let app = App::new(&app);
