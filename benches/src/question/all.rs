@@ -16,6 +16,9 @@ pub(super) fn plan() -> Vec<Planned> {
         cells.extend(connect::cells(&asked));
         cells.extend(resume::cells(&asked, None));
     }
+    // The other mode, where it is dearest.
+    let own = Asked { likeness: Some(Likeness::Distinct), sessions: Some(10_000), ..Asked::default() };
+    cells.extend(memory::cells(&own).into_iter().map(|cell| Cell { per_session: true, ..cell }));
     cells.extend(live::cells(&Asked::default(), None));
     cells.extend(slow::cells(&Asked::default()));
     cells.extend(churn::cells(&Asked::default()));
