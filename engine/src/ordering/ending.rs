@@ -33,6 +33,20 @@ fn an_eviction_and_a_return_at_once_leave_no_consumer_without_its_tree() {
 }
 
 #[test]
+fn a_consumer_that_leaves_while_its_first_tree_is_made_leaves_no_tree_behind() {
+    check(|| {
+        let app = App::with(|config| config.idle_tree_ms = 10);
+        let consumer = app.consumer(&alice());
+        consumer.subscribe();
+        join([app.meanwhile(move |_| drop(consumer))]);
+        block_on(app.engine.settle());
+        app.clock.advance(20_000);
+        block_on(app.engine.settle());
+        assert_eq!(app.engine.stats().trees, 0);
+    });
+}
+
+#[test]
 fn the_end_of_an_idle_session_and_a_return_at_once_leave_nobody_at_a_closed_slot() {
     check(|| {
         let app = App::with(|config| config.idle_session_ms = 10);

@@ -448,6 +448,13 @@ async fn subscribe_all(consumer: &mut TestConsumer, views: &[View], tree: &Value
     subscribed
 }
 
+/// Each copy is the view of the tree as it is now.
+fn expect_copies(consumer: &TestConsumer, subscribed: &[(String, View)], tree: &Value) {
+    for (id, view) in subscribed {
+        expect_equal(consumer.tree(id), &view.of(tree), &format!("the copy of {view:?}"));
+    }
+}
+
 proptest! {
     #![proptest_config(tries(64))]
 
@@ -500,10 +507,7 @@ proptest! {
                 }
             }
             consumer.check_mirrors().await;
-            let tree = app.tree();
-            for (id, view) in &subscribed {
-                expect_equal(consumer.tree(id), &view.of(&tree), &format!("the copy of {view:?}"));
-            }
+            expect_copies(&consumer, &subscribed, &app.tree());
         });
     }
 
@@ -532,10 +536,7 @@ proptest! {
                 }
             }
             consumer.check_mirrors().await;
-            let tree = app.tree();
-            for (id, view) in &subscribed {
-                expect_equal(consumer.tree(id), &view.of(&tree), &format!("the copy of {view:?}"));
-            }
+            expect_copies(&consumer, &subscribed, &app.tree());
         });
     }
 
@@ -662,9 +663,7 @@ proptest! {
             let tree = app.tree();
             for (consumer, subscribed) in &mut consumers {
                 consumer.settled().await;
-                for (id, view) in subscribed {
-                    expect_equal(consumer.tree(id), &view.of(&tree), &format!("the copy of {view:?}"));
-                }
+                expect_copies(consumer, subscribed, &tree);
             }
         });
     }
