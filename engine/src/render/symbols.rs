@@ -99,7 +99,7 @@ impl Symbols {
         if let Some(known) = find(&index) {
             return Some(known);
         }
-        if index.bytes >= self.limit {
+        if index.bytes >= self.room(sightings <= 1) {
             return None;
         }
         let at = u32::try_from(self.texts.push(text.into())).ok()?;
@@ -124,7 +124,7 @@ impl Symbols {
         }
         let form = Form::of(*wanted, shape_hash);
         let bytes = ENTRY_BYTES + form.bytes();
-        if index.bytes + bytes > self.limit {
+        if index.bytes >= self.room(wanted.meta.is_none()) {
             return None;
         }
         let at = u32::try_from(self.forms.push(form)).ok()?;
@@ -156,9 +156,15 @@ impl Symbols {
         seen.iter().all(|seen| *seen >= sightings)
     }
 
-    /// Whether texts and forms are turned away because there is no room.
+    /// How large it may grow for something. The last eighth is for what is sure to repeat: without the form of its kind a
+    /// node is never taken over as it is.
+    const fn room(&self, sure: bool) -> usize {
+        if sure { self.limit } else { self.limit / 8 * 7 }
+    }
+
+    /// Whether what may or may not repeat is turned away because there is no room.
     pub(crate) fn is_full(&self) -> bool {
-        self.bytes() >= self.limit
+        self.bytes() >= self.room(false)
     }
 
     /// About how many bytes the dictionary holds.
@@ -194,6 +200,15 @@ mod tests {
         assert!(symbols.intern("b").is_some());
         assert_eq!(symbols.intern("c"), None);
         assert!(symbols.intern("a").is_some());
+    }
+
+    #[test]
+    fn the_last_of_the_room_is_for_what_is_sure_to_repeat() {
+        let symbols = Symbols::new(ENTRY_BYTES * 8);
+        (0..7).for_each(|n| assert!(symbols.intern(&n.to_string()).is_some()));
+        assert!(symbols.is_full());
+        assert_eq!([(); 4].map(|()| symbols.notice("once")), [None; 4]);
+        assert!(symbols.intern("kind").is_some());
     }
 
     #[test]

@@ -91,6 +91,8 @@ struct Rare {
     /// Where subscriptions of connections that ended stood, and until when that is kept, in ms.
     kept: Vec<Kept>,
     kept_until_ms: u64,
+    /// When somebody comes back to forget it, in ms; earlier entries on the wheel find that they do not count any more.
+    kept_watch_ms: u64,
     /// What only this session has.
     own: Option<Own>,
     /// What a pass shall render after the one that is at it.
@@ -448,6 +450,9 @@ impl Slot {
         let first = rare.kept.is_empty();
         rare.kept.extend(kept);
         rare.kept_until_ms = until_ms;
+        if first {
+            rare.kept_watch_ms = until_ms;
+        }
         let over = rare.kept.len().saturating_sub(max);
         let dropped: Vec<Kept> = rare.kept.drain(..over).collect();
         drop(state);
@@ -466,9 +471,10 @@ impl Slot {
     /// Forgets where subscriptions stood, if their time is up; otherwise answers when to come back.
     pub(crate) fn forget_kept(&self, now_ms: u64) -> Option<u64> {
         let mut state = self.state.lock();
-        let until_ms = state.rare.as_ref().filter(|rare| !rare.kept.is_empty())?.kept_until_ms;
-        if until_ms > now_ms {
-            return Some(until_ms);
+        let rare = state.rare.as_mut().filter(|rare| !rare.kept.is_empty() && rare.kept_watch_ms <= now_ms)?;
+        if rare.kept_until_ms > now_ms {
+            rare.kept_watch_ms = rare.kept_until_ms;
+            return Some(rare.kept_until_ms);
         }
         let kept = state.edit_rare(|rare| std::mem::take(&mut rare.kept));
         drop(state);
