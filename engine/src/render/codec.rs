@@ -50,6 +50,9 @@ mod tag {
     pub(super) const FLOAT: u8 = 5;
     pub(super) const TEXT: u8 = 6;
     pub(super) const JSON: u8 = 7;
+    /// From here on, four each: a symbol whose number is the two low bits of the tag and the byte behind it.
+    pub(super) const SHORT_TEXT: u8 = 8;
+    pub(super) const SHORT_JSON: u8 = 12;
     /// From here on the tag itself is a small integer.
     pub(super) const SMALL: u8 = 16;
 }
@@ -141,14 +144,18 @@ pub(crate) fn put_value(out: &mut Vec<u8>, symbols: &Symbols, value: &Value) {
             out.push(tag::FLOAT);
             out.extend_from_slice(&number.to_bits().to_le_bytes());
         }
-        Value::Text(text) => {
-            out.push(tag::TEXT);
-            put_text(out, symbols.notice(text), text);
-        }
-        Value::Json(json) => {
-            let text = json.as_str();
-            out.push(tag::JSON);
-            put_text(out, symbols.notice(text), text);
+        Value::Text(text) => put_tagged(out, symbols, tag::TEXT, tag::SHORT_TEXT, text),
+        Value::Json(json) => put_tagged(out, symbols, tag::JSON, tag::SHORT_JSON, json.as_str()),
+    }
+}
+
+/// The first thousand symbols, which are the most frequent values, take two bytes with their tag.
+fn put_tagged(out: &mut Vec<u8>, symbols: &Symbols, long: u8, short: u8, text: &str) {
+    match symbols.notice(text) {
+        Some(symbol) if symbol >> 8 < 4 => out.extend([short + (symbol >> 8) as u8, symbol as u8]),
+        symbol => {
+            out.push(long);
+            put_text(out, symbol, text);
         }
     }
 }
@@ -218,6 +225,11 @@ impl<'a> Reader<'a> {
         }
     }
 
+    fn short_symbol(&mut self, high: u8) -> &'a str {
+        let low = self.byte();
+        self.symbols.text(u64::from(high) << 8 | u64::from(low))
+    }
+
     fn float(&mut self) -> f64 {
         let bytes = self.take(8).try_into().expect("eight bytes were taken");
         f64::from_bits(u64::from_le_bytes(bytes))
@@ -241,6 +253,8 @@ impl<'a> Reader<'a> {
             tag::FLOAT => ValueRef::Float(self.float()),
             tag::TEXT => ValueRef::Text(self.text()),
             tag::JSON => ValueRef::Json(self.text()),
+            short @ tag::SHORT_TEXT..tag::SHORT_JSON => ValueRef::Text(self.short_symbol(short - tag::SHORT_TEXT)),
+            short @ tag::SHORT_JSON..tag::SMALL => ValueRef::Json(self.short_symbol(short - tag::SHORT_JSON)),
             small => ValueRef::Int(i64::from(small - tag::SMALL)),
         }
     }
@@ -276,6 +290,21 @@ mod tests {
                 put_fraction(&mut out, number);
                 prop_assert_eq!(Reader::new(&out, &symbols).fraction().to_bits(), number.to_bits());
             }
+        }
+    }
+
+    #[test]
+    fn a_text_reads_back_whatever_its_symbol_is() {
+        let symbols = Symbols::new(1 << 20);
+        assert!((0..2_000).all(|n| symbols.intern(&n.to_string()).is_some()));
+        for n in [0, 255, 256, 1_023, 1_024, 1_999] {
+            let mut out = Vec::new();
+            put_value(&mut out, &symbols, &Value::Text(n.to_string().into()));
+            put_value(&mut out, &symbols, &Value::of([n]));
+            assert!(out.len() <= 3 + 2 + "[1999]".len(), "{out:?}");
+            let mut reader = Reader::new(&out, &symbols);
+            assert_eq!(reader.value(), ValueRef::Text(&n.to_string()));
+            assert_eq!(reader.value(), ValueRef::Json(&format!("[{n}]")));
         }
     }
 

@@ -5,7 +5,7 @@
 //! Equal content is one fragment: the store finds it by hash *and* compares it.
 
 use std::hash::BuildHasher;
-use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicU32, AtomicUsize, Ordering};
 use std::sync::{Arc, Weak};
 
 use hashbrown::{DefaultHashBuilder, HashTable};
@@ -21,6 +21,9 @@ const SHARDS: usize = 16;
 /// Bytes of a block beside its packed nodes: counters, header, allocations, its place in the table.
 const BLOCK_BYTES: usize = size_of::<Block>() + 48;
 
+/// More than one session has the block.
+const SHARED: u32 = 1 << 31;
+
 /// A shared handle on packed sibling nodes; most often on exactly one node.
 #[derive(Debug, Clone)]
 pub(crate) struct Fragment(Arc<Block>);
@@ -35,10 +38,9 @@ pub(crate) struct Block {
     hash: u64,
     /// How many nodes stand side by side.
     top: u32,
-    /// How many nodes there are in all, those in runs included.
-    nodes: u32,
-    /// More than one session has it.
-    shared: AtomicBool,
+    /// How many nodes there are in all, those in runs included; and [`SHARED`], in the same word because there are so many
+    /// blocks.
+    nodes: AtomicU32,
     bytes: Box<[u8]>,
     links: Links,
     store: Arc<Store>,
@@ -139,8 +141,7 @@ impl Store {
         let fresh = Fragment(Arc::new(Block {
             hash,
             top: packed.top,
-            nodes: packed.nodes,
-            shared: AtomicBool::new(false),
+            nodes: AtomicU32::new(packed.nodes & !SHARED),
             bytes: packed.bytes.into(),
             links: packed.links.into(),
             store: Arc::clone(self),
@@ -182,13 +183,13 @@ impl Fragment {
     pub(crate) fn share(&self) {
         // Looked at first, so that ten thousand sessions do not write to one place.
         if !self.is_shared() {
-            self.0.shared.store(true, Ordering::Relaxed);
+            self.0.nodes.fetch_or(SHARED, Ordering::Relaxed);
         }
     }
 
     /// Whether it is, or was, more than one session's.
     pub(crate) fn is_shared(&self) -> bool {
-        self.0.shared.load(Ordering::Relaxed)
+        self.0.nodes.load(Ordering::Relaxed) & SHARED != 0
     }
 
     /// Where the fragment lives: a key as long as somebody holds it.
@@ -203,7 +204,7 @@ impl Fragment {
 
     /// How many nodes there are in all.
     pub(crate) fn nodes(&self) -> usize {
-        self.0.nodes as usize
+        self.0.count() as usize
     }
 
     pub(crate) fn hash(&self) -> u64 {
@@ -228,12 +229,17 @@ impl Fragment {
     fn same_content(&self, other: &Self) -> bool {
         let (mine, theirs) = (&self.0, &other.0);
         mine.top == theirs.top
-            && mine.nodes == theirs.nodes
+            && mine.count() == theirs.count()
             && (mine.same_bytes(theirs) || self.siblings().zip(other.siblings()).all(|(a, b)| a.same_content(&b)))
     }
 }
 
 impl Block {
+    /// How many nodes there are in all.
+    fn count(&self) -> u32 {
+        self.nodes.load(Ordering::Relaxed) & !SHARED
+    }
+
     pub(super) fn bytes(&self) -> &[u8] {
         &self.bytes
     }

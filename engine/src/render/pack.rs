@@ -27,7 +27,7 @@ const RUN_MIN: u32 = 6;
 /// The longest run.
 const RUN_MAX: u32 = 32;
 /// One id in this many ends a run.
-const RUN_CUT: u64 = 12;
+const RUN_CUT: u32 = 12;
 
 /// How deep a meta field of an application's own may be nested.
 const META_DEPTH: usize = 32;
@@ -389,7 +389,7 @@ impl<'s> Packer<'s> {
 
     /// Where a run ends depends on ids alone, so that a change or an insertion leaves the other runs as they are.
     fn ends_run(&self, length: u32, id: &str) -> bool {
-        length >= RUN_MAX || (length >= RUN_MIN && self.store.hasher.hash_one(id).is_multiple_of(RUN_CUT))
+        length >= RUN_MAX || (length >= RUN_MIN && cut_hash(id).is_multiple_of(RUN_CUT))
     }
 
     /// Whether a node that was packed before has nothing below, says what is wanted now, and needs no mending.
@@ -521,6 +521,13 @@ impl<'s> Packer<'s> {
         }
         Cow::Owned(meta)
     }
+}
+
+/// FNV-1a, folded. Without a seed, so that a list is cut alike in every process and its size does not depend on chance; who
+/// chooses ids may choose where it is cut, between the shortest run and the longest.
+fn cut_hash(id: &str) -> u32 {
+    let hash = id.bytes().fold(0x811c_9dc5_u32, |hash, byte| (hash ^ u32::from(byte)).wrapping_mul(0x0100_0193));
+    hash ^ hash >> 15
 }
 
 /// What stood side by side before, to be asked by id in about the same order.
