@@ -39,7 +39,10 @@ impl Mirror {
             }
             Some("resumed") => self.resume(message),
             Some("patch") => self.patch(message),
-            Some("error") => Err(format!("an error: {}", message["error"])),
+            // What another request was answered is not about this copy.
+            Some("error") if message["id"].is_null() || message["id"] == "all" => {
+                Err(format!("an error: {}", message["error"]))
+            }
             _ => Ok(()),
         }
     }

@@ -83,7 +83,8 @@ impl Guest {
     fn is_over(&mut self, heard: Heard) -> bool {
         match heard {
             Heard::Message(message) => {
-                if message["type"] == "result" && message["status"] != "ok" {
+                let refused = message["type"] == "error" || message["type"] == "result" && message["status"] != "ok";
+                if refused {
                     self.judge(&message["error"]["code"]);
                 }
                 false
@@ -97,10 +98,11 @@ impl Guest {
         }
     }
 
-    /// A call may fail because its tab has gone, or the server goes; for nothing else here.
+    /// A call may fail because its tab has gone, and a call or a question because the session or the server goes; for
+    /// nothing else here.
     fn judge(&mut self, code: &serde_json::Value) {
         if !matches!(code.as_str(), Some("not_found" | "internal" | "busy")) {
-            self.visitor.problems.push(format!("a call was answered {code}"));
+            self.visitor.problems.push(format!("a request was answered {code}"));
         }
     }
 
