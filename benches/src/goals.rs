@@ -46,7 +46,8 @@ fn memory(row: &Row) -> Vec<Goal> {
         return goal("resident bytes, active, distinct, a provider per session", 16_000.0, bytes).into_iter().collect();
     }
     let per_active = match row.likeness {
-        _ if sessions < 10_000.0 => None,
+        // Below, what the process takes anyway weighs on each.
+        _ if sessions * active < 10_000.0 => None,
         Some(Likeness::Distinct) => goal("resident bytes, active, distinct", 9_000.0, row.rss_bytes_per_active),
         Some(Likeness::Tenth) => goal("resident bytes, active, tenth", 2_000.0, row.rss_bytes_per_active),
         Some(Likeness::One) => goal("resident bytes, active, one view", 1_000.0, row.rss_bytes_per_active),
