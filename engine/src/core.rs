@@ -30,8 +30,9 @@ use crate::refresh::pass::Passes;
 use crate::refresh::schedule::{Job, Kind, Schedule, When};
 use crate::refresh::scope::Scope;
 use crate::render::action::Action;
+use crate::sessions::paths::Paths;
 use crate::sessions::revoked::Revoked;
-use crate::sessions::slot::{Paths, Slot};
+use crate::sessions::slot::Slot;
 use crate::sessions::table::{Idle, Table};
 use crate::sync::{AbortHandle, AtomicBool, AtomicU64, AtomicUsize, Ordering, Runtime, Signal};
 

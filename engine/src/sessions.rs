@@ -6,6 +6,10 @@ pub(crate) mod tab;
 
 mod own;
 
+pub(crate) mod done;
+
+pub(crate) mod paths;
+
 pub(crate) mod slot;
 
 mod order;

@@ -9,7 +9,7 @@ use super::{App, alice, check, join};
 use crate::model::session::Session;
 use crate::refresh::source_trace::{Claimed, SourceTrace};
 use crate::render::descriptor::Descriptor;
-use crate::sessions::slot::Done;
+use crate::sessions::done::Done;
 use crate::sync;
 
 #[test]

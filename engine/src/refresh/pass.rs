@@ -20,7 +20,9 @@ use crate::render::fragment::Fragment;
 use crate::render::layout::{Entry, Layout};
 use crate::render::registry::{Describe, Registry, Runs, Sharing, Source};
 use crate::render::tree::Tree;
-use crate::sessions::slot::{Base, Begin, Done, Paths, Slot};
+use crate::sessions::done::Done;
+use crate::sessions::paths::Paths;
+use crate::sessions::slot::{Base, Begin, Slot};
 use crate::span;
 use crate::sync::{self, AtomicBool, AtomicU64, AtomicUsize, Mutex, Ordering, Runtime, RwLock};
 

@@ -5,7 +5,8 @@ use std::sync::Arc;
 use hashbrown::HashMap;
 use hashbrown::hash_map::Entry;
 
-use crate::sessions::slot::{Paths, Slot};
+use crate::sessions::paths::Paths;
+use crate::sessions::slot::Slot;
 use crate::sync::Mutex;
 
 /// One slot's share of a pass.

@@ -11,7 +11,8 @@ use crate::model::Text;
 use crate::model::path;
 use crate::model::session::Session;
 use crate::render::evaluate::panic_sentence;
-use crate::sessions::slot::{Paths, Slot};
+use crate::sessions::paths::Paths;
+use crate::sessions::slot::Slot;
 use crate::sessions::table::Table;
 
 /// Whose trees a refresh touches, and which of their paths.

@@ -6,52 +6,20 @@ use std::time::SystemTime;
 use smallvec::SmallVec;
 use tokio::sync::Semaphore;
 
+use super::done::Done;
 use super::own::{Overlay, Own};
+use super::paths::Paths;
 use super::tab::Tab;
 use crate::deliver::link::Link;
 use crate::deliver::subscription::{Kept, Versioned};
 use crate::model::Text;
-use crate::model::path;
 use crate::model::session::{Context, Session};
 use crate::render::layout::Layout;
 use crate::render::registry::{Registry, Source};
 use crate::render::task::TaskState;
 use crate::render::tree::Tree;
 use crate::render::view::ViewOptions;
-use crate::sync::{AtomicBool, Mutex, Ordering, Signal};
-
-/// Which registered paths shall be rendered again.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) enum Paths {
-    All,
-    /// These, what is above and what is below them; in the normal spelling.
-    Only(SmallVec<[Text; 1]>),
-}
-
-impl Paths {
-    pub(crate) fn touches(&self, registered: &str) -> bool {
-        match self {
-            Self::All => true,
-            Self::Only(paths) => {
-                paths.iter().any(|wanted| path::covers(registered, wanted) || path::covers(wanted, registered))
-            }
-        }
-    }
-
-    pub(crate) fn merge(&mut self, other: Self) {
-        match (&mut *self, other) {
-            (Self::All, _) => {}
-            (_, Self::All) => *self = Self::All,
-            (Self::Only(mine), Self::Only(theirs)) => {
-                for path in theirs {
-                    if !mine.contains(&path) {
-                        mine.push(path);
-                    }
-                }
-            }
-        }
-    }
-}
+use crate::sync::{Mutex, Signal};
 
 /// A session's place. One lock, held for a look or a swap, never while application code runs or anything is awaited.
 #[derive(Debug)]
@@ -141,30 +109,6 @@ enum Claims {
     Changed,
     /// They changed, and a pass renders all of the tree with them.
     Rendering,
-}
-
-/// Told when a waiting pass has committed.
-#[derive(Debug, Default)]
-pub(crate) struct Done {
-    done: AtomicBool,
-    signal: Signal,
-}
-
-impl Done {
-    pub(crate) fn tell(&self) {
-        self.done.store(true, Ordering::SeqCst);
-        self.signal.notify(usize::MAX);
-    }
-
-    pub(crate) async fn wait(&self) {
-        loop {
-            let listener = self.signal.listen();
-            if self.done.load(Ordering::SeqCst) {
-                return;
-            }
-            listener.await;
-        }
-    }
 }
 
 /// What a pass works with.
