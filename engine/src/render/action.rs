@@ -299,6 +299,11 @@ impl Action {
         &self.inner.affordance
     }
 
+    /// Whether two lists hold handles of the same declarations in the same order.
+    pub(crate) fn are_same(mine: &[Self], theirs: &[Self]) -> bool {
+        mine.len() == theirs.len() && mine.iter().zip(theirs).all(|(a, b)| a.is(b))
+    }
+
     /// Two handles of one declaration are the same action; two declarations never are, whatever they look like:
     /// their handlers may act for different people.
     pub(crate) fn is(&self, other: &Self) -> bool {

@@ -283,9 +283,7 @@ impl Block {
 fn same_link((mine, theirs): (&Link, &Link)) -> bool {
     match (mine, theirs) {
         (Link::Run(mine), Link::Run(theirs)) => mine.is(theirs),
-        (Link::Offers(mine), Link::Offers(theirs)) => {
-            mine.len() == theirs.len() && mine.iter().zip(theirs.iter()).all(|(a, b)| a.is(b))
-        }
+        (Link::Offers(mine), Link::Offers(theirs)) => Action::are_same(mine, theirs),
         _ => false,
     }
 }

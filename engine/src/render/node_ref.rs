@@ -102,8 +102,7 @@ impl<'a> NodeRef<'a> {
         let (mine, theirs) = (self.fields(), other.fields());
         mine.id == theirs.id
             && mine.same_own(&theirs)
-            && mine.offers.len() == theirs.offers.len()
-            && mine.offers.iter().zip(theirs.offers).all(|(a, b)| a.is(b))
+            && Action::are_same(mine.offers, theirs.offers)
             && mine.children.len() == theirs.children.len()
             && mine.children.zip(theirs.children).all(|(a, b)| a.is(&b) || a.same_content(&b))
     }

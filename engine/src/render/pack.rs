@@ -301,7 +301,7 @@ impl<'s> Packer<'s> {
 
     /// The same list as one that was met before, if there is one.
     fn shared_offers(&mut self, offers: &[Action], prior: Option<&Arc<[Action]>>) -> Arc<[Action]> {
-        let same = |known: &&Arc<[Action]>| same_offers(known, offers);
+        let same = |known: &&Arc<[Action]>| Action::are_same(known, offers);
         if let Some(known) = self.offers.iter().find(same) {
             return Arc::clone(known);
         }
@@ -401,7 +401,7 @@ impl<'s> Packer<'s> {
             && known.id == child.id
             && known.kind == child.kind
             && same_props(known.props, shape.props.as_deref())
-            && same_offers(known.offers, &shape.actions)
+            && Action::are_same(known.offers, &shape.actions)
             && shape.actions.iter().all(|action| action.inner.mended.is_none())
             && self.is_same_meta(known.meta, &shape.meta)
     }
@@ -561,10 +561,6 @@ impl<'a> Prior<'a> {
         self.next = Some(after);
         Some(node)
     }
-}
-
-fn same_offers(mine: &[Action], theirs: &[Action]) -> bool {
-    mine.len() == theirs.len() && mine.iter().zip(theirs).all(|(a, b)| a.is(b))
 }
 
 fn same_props(known: Option<Props<'_>>, wanted: Option<&[(Text, Value)]>) -> bool {
