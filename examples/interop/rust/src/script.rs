@@ -1,4 +1,4 @@
-//! The script of actions, as `interop/steps.json` has it.
+//! The script of actions, as `examples/interop/steps.json` has it.
 
 use std::collections::HashMap;
 use std::error::Error;

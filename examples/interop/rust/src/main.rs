@@ -1,6 +1,6 @@
 //! Drives a SLOP server with the published Rust crate `slop-ai` 0.2.0, unmodified.
 //!
-//! The script of actions is `interop/steps.json`; `interop/python` runs the same one on the published Python
+//! The script of actions is `examples/interop/steps.json`; `examples/interop/python` runs the same one on the published Python
 //! package. After every action each mirror must equal a fresh query of the same path and depth. The first
 //! difference is printed and ends the run with exit code 1.
 //!

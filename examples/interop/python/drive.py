@@ -1,6 +1,6 @@
 """Drives a SLOP server with the published Python package `slop-ai` 0.2.0, unmodified.
 
-The script of actions is `interop/steps.json`; `interop/rust` runs the same one on the published Rust crate.
+The script of actions is `examples/interop/steps.json`; `examples/interop/rust` runs the same one on the published Rust crate.
 After every action each mirror must equal a fresh query of the same path and depth. The first difference is
 printed and ends the run with exit code 1.
 
