@@ -182,7 +182,7 @@ impl fmt::Debug for Source {
 }
 
 /// What is registered for every session. A session's own registrations are laid over it.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(crate) struct Registry {
     sources: BTreeMap<Text, Arc<Source>>,
     layout: Arc<Layout>,

@@ -1,23 +1,24 @@
-//! How an engine ends: consumers are told, and leave batch by batch, each when its own calls are answered.
+//! How an engine ends: consumers are warned, and closed batch by batch, each when its own calls are answered.
 
 use std::collections::VecDeque;
 use std::hash::{BuildHasher, BuildHasherDefault, DefaultHasher};
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use futures_util::future::{Either, select};
 
-use super::Engine;
-use crate::clock::millis;
-use crate::core::Core;
+use crate::clock::{Clock, millis};
+use crate::connection::connector::Connector;
 use crate::deliver::link::Link;
-use crate::event::Event;
+use crate::event::{Event, Observers};
+use crate::in_flight::InFlight;
 use crate::protocol::close_reason::CloseReason;
 use crate::protocol::encode;
+use crate::sessions::quota::Quota;
+use crate::sessions::table::Table;
 
-/// The name of the event by which consumers learn that their connection will be closed.
-const TOLD: &str = "server.draining";
+/// The name of the event by which consumers are warned that their connection will be closed.
+const DRAINING: &str = "server.draining";
 
 /// How long peers get after the deadline to take the close.
 const CLOSE_GRACE_MS: u64 = 1_000;
@@ -60,42 +61,62 @@ impl From<Duration> for Shutdown {
     }
 }
 
-impl Engine {
-    /// Stops: new connections are refused, consumers are told `server.draining`, and every connection is closed with
-    /// 1001 when its turn has come and its own calls are answered. At the deadline calls that still run are answered
-    /// with `internal`, and whoever is left is closed. Returns when all connections are gone, or at the deadline plus a
-    /// second.
-    ///
-    /// The event's data is `{"retry_in_ms": N}`: how long the consumer should wait after the close before it connects
-    /// again, different for each. Without a spread there is no event.
-    pub async fn shutdown(&self, how: impl Into<Shutdown>) {
-        let (core, how) = (&self.core, how.into());
-        core.closing.store(true, Ordering::SeqCst);
-        let until_ms = core.now_ms().saturating_add(millis(how.deadline));
-        let mut leaving = Leaving::begin(core, how);
+/// Ends all connections.
+#[derive(Debug)]
+pub(crate) struct Drain {
+    pub(crate) table: Arc<Table>,
+    pub(crate) quota: Arc<Quota>,
+    pub(crate) connector: Arc<Connector>,
+    pub(crate) in_flight: Arc<InFlight>,
+    pub(crate) clock: Arc<dyn Clock>,
+    pub(crate) observers: Arc<Observers>,
+}
+
+impl Drain {
+    /// See [`Engine::shutdown`](crate::Engine::shutdown).
+    pub(crate) async fn run(&self, how: Shutdown) {
+        self.connector.close();
+        let until_ms = self.clock.now_ms().saturating_add(millis(how.deadline));
+        let mut leaving = self.begin(how);
         loop {
-            let (work, gone) = (core.in_flight.listen(), core.connection_gone.listen());
-            let now_ms = core.now_ms();
-            leaving.go_on(now_ms);
-            if leaving.is_over() || now_ms >= until_ms || core.connections.load(Ordering::SeqCst) == 0 {
+            let (work, gone) = (self.in_flight.listen(), self.quota.listen());
+            let now_ms = self.clock.now_ms();
+            leaving.close_due(now_ms);
+            if leaving.is_over() || now_ms >= until_ms || self.quota.connections() == 0 {
                 break;
             }
-            let sleep = core.timers.clock().sleep_until(leaving.look_again_ms(now_ms).min(until_ms));
+            let sleep = self.clock.sleep_until(leaving.look_again_ms(now_ms).min(until_ms));
             if let Either::Left(_) = select(select(work, gone), sleep).await {}
         }
         leaving.cut_off();
         self.await_disconnects(until_ms.saturating_add(CLOSE_GRACE_MS)).await;
     }
 
+    /// Warns all consumers, and gives every connection its turn.
+    fn begin(&self, how: Shutdown) -> Leaving {
+        let spread_ms = millis(how.spread.min(how.deadline));
+        let mut links: Vec<_> = self.table.all().iter().flat_map(|slot| slot.links()).collect();
+        // In an order that has nothing to do with that in which they came.
+        links.sort_unstable_by_key(|link| scattered(link.number));
+        self.observers.warn(&Event::Draining { connections: links.len(), spread_ms });
+        if spread_ms > 0 {
+            links.iter().filter(|link| !link.is_tab).for_each(|link| warn(link, spread_ms));
+        }
+        let (batch, now_ms) = (how.batch.max(1), self.clock.now_ms());
+        let batches = links.len().div_ceil(batch) as u64;
+        let turn = |at: usize| now_ms.saturating_add(spread_ms.saturating_mul((at / batch) as u64) / batches);
+        let turns = links.into_iter().enumerate().map(|(at, link)| (turn(at), link)).collect();
+        Leaving { turns, calling: Vec::new() }
+    }
+
     /// Waits until all connections are gone, or the time is up.
     async fn await_disconnects(&self, until_ms: u64) {
-        let core = &self.core;
         loop {
-            let gone = core.connection_gone.listen();
-            if core.connections.load(Ordering::SeqCst) == 0 || core.now_ms() >= until_ms {
+            let gone = self.quota.listen();
+            if self.quota.connections() == 0 || self.clock.now_ms() >= until_ms {
                 return;
             }
-            if let Either::Left(_) = select(gone, core.timers.clock().sleep_until(until_ms)).await {}
+            if let Either::Left(_) = select(gone, self.clock.sleep_until(until_ms)).await {}
         }
     }
 }
@@ -109,27 +130,10 @@ struct Leaving {
 }
 
 impl Leaving {
-    /// Tells all consumers, and gives every connection its turn.
-    fn begin(core: &Core, how: Shutdown) -> Self {
-        let spread_ms = millis(how.spread.min(how.deadline));
-        let mut links: Vec<_> = core.table.all().iter().flat_map(|slot| slot.links()).collect();
-        // In an order that has nothing to do with that in which they came.
-        links.sort_unstable_by_key(|link| scattered(link.number));
-        core.observers.warn(&Event::Draining { connections: links.len(), spread_ms });
-        if spread_ms > 0 {
-            links.iter().filter(|link| !link.is_tab).for_each(|link| tell(link, spread_ms));
-        }
-        let (batch, now_ms) = (how.batch.max(1), core.now_ms());
-        let batches = links.len().div_ceil(batch) as u64;
-        let turn = |at: usize| now_ms.saturating_add(spread_ms.saturating_mul((at / batch) as u64) / batches);
-        let turns = links.into_iter().enumerate().map(|(at, link)| (turn(at), link)).collect();
-        Self { turns, calling: Vec::new() }
-    }
-
     /// Closes every connection whose turn has come and whose calls are answered.
-    fn go_on(&mut self, now_ms: u64) {
+    fn close_due(&mut self, now_ms: u64) {
         while let Some((_, link)) = self.turns.pop_front_if(|(at_ms, _)| *at_ms <= now_ms) {
-            link.leave();
+            link.refuse_calls(CloseReason::ShuttingDown);
             self.calling.push(link);
         }
         self.calling.retain(|link| {
@@ -153,17 +157,15 @@ impl Leaving {
     /// Answers in their place what still runs, and closes whoever is left.
     fn cut_off(self) {
         for link in self.turns.into_iter().map(|(_, link)| link).chain(self.calling) {
-            link.leave();
-            link.settle(CloseReason::ShuttingDown.message());
             link.end(CloseReason::ShuttingDown);
         }
     }
 }
 
-fn tell(link: &Link, spread_ms: u64) {
+fn warn(link: &Link, spread_ms: u64) {
     // Turned round, so that it has nothing to do with the order in which they are closed.
     let retry_in_ms = scattered(link.number).rotate_left(32) % spread_ms;
-    link.reply(encode::event(TOLD, Some(&serde_json::json!({ "retry_in_ms": retry_in_ms }))));
+    link.reply(encode::event(DRAINING, Some(&serde_json::json!({ "retry_in_ms": retry_in_ms }))));
 }
 
 /// The same for the same number at all times, and like chance from one number to the next.

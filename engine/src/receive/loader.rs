@@ -3,19 +3,21 @@
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 
-use crate::core::Core;
+use crate::background::Background;
 use crate::deliver::query::Loaded;
-use crate::event::{Event, PanicSite};
+use crate::event::{Event, Observers, PanicSite};
 use crate::model::Text;
 use crate::model::path;
+use crate::model::session::Session;
 use crate::render::descriptor::{Descriptor, Item};
-use crate::render::evaluate::panic_sentence;
+use crate::render::evaluate::{Renderer, panic_sentence};
 use crate::render::fragment::Fragment;
 use crate::render::layout::Entry;
 use crate::render::pack::{self, PackedResult};
 use crate::render::registry::{Source, WindowRequest};
 use crate::render::tree::{Tree, TreeNode};
 use crate::render::view::ViewOptions;
+use crate::sessions::blocking::BlockingPermits;
 use crate::sessions::slot::Slot;
 
 /// What has to be loaded before a query can be answered.
@@ -84,19 +86,46 @@ fn missing_window(tree: &Tree, at: &Text, node: TreeNode<'_>, view: &ViewOptions
     Some(Missing { source: Arc::clone(&entry.source), what: What::Window(request), at: at.clone() })
 }
 
-impl Core {
+/// Runs the functions by which sources load what the tree does not hold.
+#[derive(Debug)]
+pub(crate) struct Loader {
+    renderer: Arc<Renderer>,
+    permits: Arc<BlockingPermits>,
+    background: Arc<Background>,
+    observers: Arc<Observers>,
+}
+
+impl Loader {
+    pub(crate) fn new(
+        renderer: Arc<Renderer>,
+        permits: Arc<BlockingPermits>,
+        background: Arc<Background>,
+        observers: Arc<Observers>,
+    ) -> Arc<Self> {
+        Arc::new(Self { renderer, permits, background, observers })
+    }
+
     /// Loads what is missing, for one session, on a thread where application code may block.
     pub(crate) async fn load(self: &Arc<Self>, slot: &Arc<Slot>, missing: Missing) -> Loaded {
-        let (core, session) = (Arc::clone(self), slot.session());
-        let _permits = self.may_block(slot).await;
-        let load = self.runtime.spawn_blocking(move || {
-            let loaded = catch_unwind(AssertUnwindSafe(|| missing.load(&core, &session)));
+        let (loader, session) = (Arc::clone(self), slot.session());
+        let _permits = self.permits.acquire(slot).await;
+        let load = self.background.runtime.spawn_blocking(move || {
+            let loaded = catch_unwind(AssertUnwindSafe(|| missing.load(&loader, &session)));
             loaded.unwrap_or_else(|panic| Err(panic_sentence(panic.as_ref()))).unwrap_or_else(|why| {
-                core.observers.warn(&Event::Panicked { what: PanicSite::Window, why });
+                loader.observers.warn(&Event::Panicked { what: PanicSite::Window, why });
                 Loaded::Failed
             })
         });
         load.await.unwrap_or(Loaded::Failed)
+    }
+
+    fn pack(&self, parent: &str, items: Vec<Item>) -> Fragment {
+        let PackedResult { fragment, problems } =
+            pack::items(&self.renderer.store, self.renderer.limits, parent, items);
+        for problem in problems {
+            self.observers.warn(&Event::Sanitised { path: problem.path, what: problem.what });
+        }
+        fragment
     }
 }
 
@@ -106,7 +135,7 @@ impl Missing {
         &self.at
     }
 
-    fn load(&self, core: &Core, session: &crate::Session) -> Result<Loaded, String> {
+    fn load(&self, loader: &Loader, session: &Session) -> Result<Loaded, String> {
         match &self.what {
             What::Window(request) => {
                 let Some(load) = &self.source.window else { return Ok(Loaded::Nothing) };
@@ -115,35 +144,24 @@ impl Missing {
                     // Nobody could find these items again, so nothing can be done with them.
                     items.iter_mut().for_each(|item| drop_actions(&mut item.body));
                 }
-                let packed = pack::items(&core.passes.renderer.store, core.passes.renderer.limits, &self.at, items);
-                Ok(Loaded::Window(request.offset, core.mended(packed)))
+                Ok(Loaded::Window(request.offset, loader.pack(&self.at, items)))
             }
             What::Item(below) => {
                 let Some(load) = &self.source.item else { return Ok(Loaded::Nothing) };
                 let Some(item) = load(session, below)? else { return Ok(Loaded::Nothing) };
-                Ok(self.one(core, item))
+                Ok(self.one(loader, item))
             }
         }
     }
 
-    fn one(&self, core: &Core, item: Item) -> Loaded {
+    fn one(&self, loader: &Loader, item: Item) -> Loaded {
         let parent = self.at.rsplit_once('/').map_or("", |(parent, _)| parent);
-        let renderer = &core.passes.renderer;
-        let fragment = core.mended(pack::items(&renderer.store, renderer.limits, parent, vec![item]));
+        let fragment = loader.pack(parent, vec![item]);
         let asked = self.at.rsplit('/').next();
         match fragment.siblings().next() {
             Some(node) if Some(node.id()) == asked => Loaded::Item(fragment),
             _ => Loaded::Nothing,
         }
-    }
-}
-
-impl Core {
-    fn mended(&self, packed: PackedResult) -> Fragment {
-        for problem in packed.problems {
-            self.observers.warn(&Event::Sanitised { path: problem.path, what: problem.what });
-        }
-        packed.fragment
     }
 }
 
