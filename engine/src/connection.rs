@@ -13,11 +13,13 @@ use serde::Deserialize;
 use serde_json::Value;
 
 use crate::clock::Clock;
+use crate::config::Limit;
 use crate::core::{Core, Timer};
 use crate::deliver::link::Link;
 use crate::deliver::outbox::{Frame, Next, Wrote};
 use crate::event::Event;
-use crate::protocol::code::{close, error};
+use crate::protocol::close_reason::CloseReason;
+use crate::protocol::code::ErrorCode;
 use crate::protocol::encode;
 use crate::protocol::message::RequestId;
 use crate::receive::dispatch::{Peer, TOO_MANY, receive};
@@ -63,8 +65,8 @@ const PEEK_BYTES: usize = 4 << 10;
 
 impl Connection {
     pub(crate) fn new(core: Arc<Core>, slot: Arc<Slot>, link: Arc<Link>, tab: Option<TabPeer>) -> Self {
-        let clock = RateClock(Arc::clone(core.wheel.clock()));
-        let quota = core.config.inbound_rate.map(Quota::per_second);
+        let clock = RateClock(Arc::clone(core.timers.clock()));
+        let quota = core.config.limits.messages_per_second.map(Quota::per_second);
         let rate = quota.map(|quota| Box::new(Rate(RateLimiter::direct_with_clock(quota, clock))));
         Self { peer: Peer { core, slot, link }, tab: tab.map(Box::new), rate }
     }
@@ -96,7 +98,7 @@ impl Connection {
                 self.heard();
                 if self.within_rate("") {
                     let words = "a binary frame must hold UTF-8 text";
-                    self.peer.link.reply(encode::error(None, error::BAD_REQUEST, words));
+                    self.peer.link.reply(encode::error(None, ErrorCode::BadRequest, words));
                 }
             }
         }
@@ -104,13 +106,13 @@ impl Connection {
 
     /// The peer sent a frame over the limit. The connection ends.
     pub fn oversized(&self) {
-        self.peer.core.limit_reached("max_message_bytes", &self.peer.slot);
-        self.peer.link.end(close::TOO_BIG, "the message is too large", "too_big");
+        self.peer.core.limit_reached(Limit::MessageBytes, &self.peer.slot);
+        self.peer.link.end(CloseReason::MessageTooLarge);
     }
 
     /// The peer sends control frames faster than the transport allows. The connection ends.
     pub fn flooded(&self) {
-        self.peer.link.end(close::POLICY, "too many control frames", "abuse");
+        self.peer.link.end(CloseReason::ControlFlood);
     }
 
     /// Something arrived, if only an answer to a ping: the peer lives.
@@ -134,8 +136,8 @@ impl Connection {
             return true;
         }
         match link.strike() {
-            1 => self.peer.core.limit_reached("inbound_rate", &self.peer.slot),
-            STRIKES => link.end(close::POLICY, "too many messages", "abuse"),
+            1 => self.peer.core.limit_reached(Limit::MessagesPerSecond, &self.peer.slot),
+            STRIKES => link.end(CloseReason::Abuse),
             _ => {}
         }
         false
@@ -174,7 +176,7 @@ impl Connection {
             // before it.
             let mut outbox = link.outbox.lock();
             let (tree, expires_at) = slot.shown(outbox.starts_with_a_view());
-            let tree = tree.filter(|_| !core.is_over(expires_at));
+            let tree = tree.filter(|_| !core.is_expired(expires_at));
             let before = outbox.subscriptions();
             (outbox.next(now_ms, tree.as_ref(), &core.delivery), before - outbox.subscriptions())
         };
@@ -184,12 +186,12 @@ impl Connection {
                 link.writing(Some(now_ms));
                 self.tell(&frame, wrote);
                 if core.delivery.memo.is_newly_full() {
-                    core.limit_reached("cache_bytes", slot);
+                    core.limit_reached(Limit::CacheBytes, slot);
                 }
                 Some(frame)
             }
             Next::At(at_ms) => {
-                core.wheel.at(at_ms, Timer::Wake(Arc::downgrade(link)));
+                core.timers.at(at_ms, Timer::Wake(Arc::downgrade(link)));
                 None
             }
             Next::Idle => None,
@@ -214,7 +216,7 @@ impl Connection {
             Wrote::Answer(Some(nodes)) => {
                 self.peer.core.observers.warn(&Event::Compacted { session: session(), nodes });
             }
-            Wrote::TooLarge => self.peer.core.limit_reached("max_frame_bytes", &self.peer.slot),
+            Wrote::TooLarge => self.peer.core.limit_reached(Limit::FrameBytes, &self.peer.slot),
             Wrote::Answer(None) | Wrote::Other => {}
         }
     }
@@ -259,11 +261,11 @@ fn over_rate(text: &str) -> String {
         r#type: Option<Value>,
     }
     let peek = (text.len() <= PEEK_BYTES).then(|| serde_json::from_str::<Peek>(text).ok()).flatten();
-    let Some(Peek { id, r#type: kind }) = peek else { return encode::error(None, error::BUSY, TOO_MANY) };
+    let Some(Peek { id, r#type: kind }) = peek else { return encode::error(None, ErrorCode::Busy, TOO_MANY) };
     let id = id.as_ref().and_then(RequestId::from_value);
     match (&id, kind.as_ref().and_then(Value::as_str)) {
-        (Some(id), Some("invoke")) => encode::result(id, &Err(crate::ActionError::new(error::BUSY, TOO_MANY))),
-        (id, _) => encode::error(id.as_ref(), error::BUSY, TOO_MANY),
+        (Some(id), Some("invoke")) => encode::result(id, &Err(crate::ActionError::new(ErrorCode::Busy, TOO_MANY))),
+        (id, _) => encode::error(id.as_ref(), ErrorCode::Busy, TOO_MANY),
     }
 }
 
@@ -285,7 +287,7 @@ impl Drop for Connection {
             core.delivery.memo.clear();
         }
         core.connection_gone.notify(usize::MAX);
-        let (session, connection, reason) = (slot.context().id().clone(), link.number, link.reason());
+        let (session, connection, reason) = (slot.context().id().clone(), link.number, link.close_reason());
         core.observers.emit(|| Event::Disconnected { session, connection, reason });
     }
 }

@@ -1,28 +1,29 @@
 //! What every part of a running engine shares, and the one funnel through which every change of a tree goes.
 
+pub(crate) mod call_quota;
 mod idle;
-pub(crate) mod in_flight;
 mod life;
+pub(crate) mod quota;
 mod renewal;
-pub(crate) mod room;
 
 use std::sync::{Arc, OnceLock, Weak};
 
 use serde_json::Value;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
-use in_flight::InFlight;
-use room::Total;
+use call_quota::CallQuota;
+use quota::Total;
 
-use crate::busy::Busy;
-use crate::clock::wheel::Wheel;
+use crate::clock::millis;
+use crate::clock::timer_queue::TimerQueue;
 use crate::config::Config;
+use crate::config::Limit;
 use crate::deliver::connection_name::ConnectionNames;
 use crate::deliver::link::{Aborted, Link};
 use crate::deliver::subscription::{Delivery, Versioned};
 use crate::error::ActionError;
 use crate::event::{Event, Observers};
-use crate::instance::Factory;
+use crate::in_flight::InFlight;
 use crate::model::Text;
 use crate::model::session::Session;
 use crate::protocol::encode;
@@ -30,8 +31,9 @@ use crate::refresh::pass::Passes;
 use crate::refresh::schedule::{Job, Kind, Schedule, When};
 use crate::refresh::scope::Scope;
 use crate::render::action::Action;
+use crate::session_provider::Factory;
 use crate::sessions::paths::Paths;
-use crate::sessions::revoked::Revoked;
+use crate::sessions::revocations::Revocations;
 use crate::sessions::slot::Slot;
 use crate::sessions::table::{Idle, Table};
 use crate::sync::{AbortHandle, AtomicBool, AtomicU64, AtomicUsize, Ordering, Runtime, Signal};
@@ -42,7 +44,7 @@ pub(crate) type Authorize = Box<dyn Fn(&Session, &str, &Action) -> Result<(), Ac
 /// How long a text that is kept for others may go unused, in ms; at most twice as long.
 const TEXTS_MS: u64 = 1_000;
 
-/// What waits on the wheel.
+/// What waits on the timers.
 #[derive(Debug)]
 pub(crate) enum Timer {
     /// A pass is due.
@@ -58,8 +60,8 @@ pub(crate) enum Timer {
     /// A session's authentication may have ended, or soon will.
     Expiry(Weak<Slot>),
     /// Where a session's lost subscriptions stood is forgotten.
-    Kept(Weak<Slot>),
-    /// Kept texts that nobody needed for a while go.
+    ResumePoint(Weak<Slot>),
+    /// ResumePoint texts that nobody needed for a while go.
     Texts,
     /// The node of an ended task goes.
     TaskGone(Box<(Weak<Slot>, Text)>),
@@ -78,28 +80,28 @@ pub(crate) struct Core {
     pub(crate) table: Table,
     pub(crate) passes: Arc<Passes>,
     pub(crate) schedule: Schedule,
-    pub(crate) wheel: Arc<Wheel<Timer>>,
+    pub(crate) timers: Arc<TimerQueue<Timer>>,
     /// Whether the wheel will look at kept texts.
     pub(crate) texts_watched: AtomicBool,
     /// By [`Idle`]: whether the wheel will look at who has been idle for longest.
     pub(crate) idle_watched: [AtomicBool; 2],
     /// How many handlers and loaders that may block still may run.
     pub(crate) blocking: Arc<Semaphore>,
-    /// Ends the task that waits on the wheel.
+    /// Ends the task that waits on the timers.
     pub(crate) driver: OnceLock<AbortHandle>,
-    pub(crate) revoked: Revoked,
+    pub(crate) revocations: Revocations,
     pub(crate) delivery: Delivery,
     pub(crate) authorize: Option<Authorize>,
     /// Set in provider-per-session mode.
     pub(crate) factory: Option<Factory>,
     pub(crate) hello_fields: Vec<Text>,
     pub(crate) runtime: Runtime,
-    pub(crate) busy: Arc<Busy>,
+    pub(crate) in_flight: Arc<InFlight>,
     pub(crate) closing: AtomicBool,
     pub(crate) connections: AtomicUsize,
     pub(crate) subscriptions: Total,
     pub(crate) tabs: Total,
-    pub(crate) in_flight: InFlight,
+    pub(crate) call_quota: CallQuota,
     /// Told when a connection ends.
     pub(crate) connection_gone: Signal,
     pub(crate) next_number: AtomicU64,
@@ -107,15 +109,15 @@ pub(crate) struct Core {
 
 impl Core {
     pub(crate) fn now_ms(&self) -> u64 {
-        self.wheel.now_ms()
+        self.timers.now_ms()
     }
 
     /// Runs in the background and counts as work until it ends.
     pub(crate) fn spawn(&self, work: impl Future<Output = ()> + Send + 'static) {
-        let busy = self.busy.begin();
+        let token = self.in_flight.begin();
         self.runtime.spawn(async move {
             work.await;
-            drop(busy);
+            drop(token);
         });
     }
 
@@ -133,7 +135,7 @@ impl Core {
     /// Tells a session's tabs that server data may have changed (contract 3.3). Never waited for.
     pub(crate) fn tell_tabs(&self, slot: &Slot) {
         for tab in slot.tabs() {
-            tab.fetch(self.now_ms(), self.config.tab_call_ms);
+            tab.fetch(self.now_ms(), millis(self.config.times.tab_call_timeout));
         }
     }
 
@@ -181,7 +183,7 @@ impl Core {
     fn arm(&self, when: When, kind: Kind) {
         match when {
             When::Now => self.start_pass(kind),
-            When::At(at_ms) => self.wheel.at(at_ms, Timer::Pass(kind)),
+            When::At(at_ms) => self.timers.at(at_ms, Timer::Pass(kind)),
             When::Armed => {}
         }
     }
@@ -220,7 +222,7 @@ impl Core {
                     link.abort(Aborted::Ended);
                 }
             }
-            Timer::Idle(what) => self.look_after_idle(what),
+            Timer::Idle(what) => self.sweep_idle(what),
             Timer::Expiry(slot) => {
                 if let Some(slot) = slot.upgrade()
                     && slot.expiry_is_due(self.now_ms())
@@ -228,9 +230,9 @@ impl Core {
                     self.expire(&slot);
                 }
             }
-            Timer::Kept(slot) => {
+            Timer::ResumePoint(slot) => {
                 if let Some(at_ms) = slot.upgrade().and_then(|slot| slot.forget_kept(self.now_ms())) {
-                    self.wheel.at(at_ms, Timer::Kept(slot));
+                    self.timers.at(at_ms, Timer::ResumePoint(slot));
                 }
             }
             Timer::Texts => {
@@ -250,7 +252,7 @@ impl Core {
     /// Texts may have been kept: they are looked at in a while.
     pub(crate) fn watch_texts(&self) {
         if !self.texts_watched.load(Ordering::Relaxed) && !self.texts_watched.swap(true, Ordering::SeqCst) {
-            self.wheel.at(self.now_ms().saturating_add(TEXTS_MS), Timer::Texts);
+            self.timers.at(self.now_ms().saturating_add(TEXTS_MS), Timer::Texts);
         }
     }
 
@@ -258,32 +260,28 @@ impl Core {
         let now_ms = self.now_ms();
         let silent = now_ms.saturating_sub(link.heard_ms());
         let stalled = link.writing_since().map_or(0, |since| now_ms.saturating_sub(since));
-        if silent >= self.config.silence_ms {
+        if silent >= millis(self.config.times.silence_timeout) {
             link.abort(Aborted::Silent);
-        } else if stalled >= self.config.silence_ms {
+        } else if stalled >= millis(self.config.times.silence_timeout) {
             link.abort(Aborted::Slow);
         } else {
-            if silent >= self.config.ping_ms {
+            if silent >= millis(self.config.times.ping_interval) {
                 link.ping();
             }
-            self.wheel.at(now_ms.saturating_add(self.config.ping_ms), Timer::Check(Arc::downgrade(link)));
+            self.timers
+                .at(now_ms.saturating_add(millis(self.config.times.ping_interval)), Timer::Check(Arc::downgrade(link)));
         }
     }
 
     /// Waits until a handler or loader of this session may block a thread. Passes need threads too, and one session must
     /// not take those of all.
     pub(crate) async fn may_block(&self, slot: &Slot) -> [Option<OwnedSemaphorePermit>; 2] {
-        let own = slot.blocking(self.config.max_session_blocking);
-        let own = self.wait_for_room(slot, own, "max_session_blocking").await;
-        [own, self.wait_for_room(slot, Arc::clone(&self.blocking), "max_blocking").await]
+        let own = slot.blocking(self.config.execution.blocking_calls_per_session);
+        let own = self.wait_for_room(slot, own, Limit::BlockingCallsPerSession).await;
+        [own, self.wait_for_room(slot, Arc::clone(&self.blocking), Limit::BlockingCalls).await]
     }
 
-    async fn wait_for_room(
-        &self,
-        slot: &Slot,
-        room: Arc<Semaphore>,
-        limit: &'static str,
-    ) -> Option<OwnedSemaphorePermit> {
+    async fn wait_for_room(&self, slot: &Slot, room: Arc<Semaphore>, limit: Limit) -> Option<OwnedSemaphorePermit> {
         if let Ok(permit) = Arc::clone(&room).try_acquire_owned() {
             return Some(permit);
         }
@@ -293,7 +291,7 @@ impl Core {
     }
 
     /// Tells that a session ran into a bound.
-    pub(crate) fn limit_reached(&self, limit: &'static str, slot: &Slot) {
+    pub(crate) fn limit_reached(&self, limit: Limit, slot: &Slot) {
         self.observers.warn(&Event::LimitReached { limit, session: slot.context().id().clone() });
     }
 

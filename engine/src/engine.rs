@@ -9,7 +9,9 @@ use std::sync::Arc;
 
 use builder::EngineBuilder;
 
+use crate::clock::millis;
 use crate::config::Config;
+use crate::config::Limit;
 use crate::connection::Connection;
 use crate::core::{Core, Timer};
 use crate::deliver::link::Link;
@@ -19,13 +21,13 @@ use crate::event::Event;
 use crate::model::Text;
 use crate::model::path;
 use crate::model::session::Session;
-use crate::protocol::code::close;
+use crate::protocol::close_reason::CloseReason;
 use crate::protocol::{CAPABILITIES, encode};
 use crate::provider::{Discovery, Provider, Renewed, Role};
 use crate::receive::tab::TabPeer;
 use crate::refresh::scope::Scope;
 use crate::render::registry::{IntoDescriptor, Source};
-use crate::sessions::revoked::Revocation;
+use crate::sessions::revocations::Revocation;
 use crate::sessions::slot::Slot;
 use crate::stats::Stats;
 use crate::sync::Ordering;
@@ -94,7 +96,7 @@ impl Engine {
     /// Registers a source under a path that may not be valid.
     ///
     /// # Errors
-    /// [`RegisterError::Path`] if a segment cannot be a node id (contract 2.5), [`RegisterError::OfTabs`] if it is
+    /// [`RegisterError::Path`] if a segment cannot be a node id (contract 2.5), [`RegisterError::ReservedForTabs`] if it is
     /// `ui/tab-N` or below it.
     pub fn try_register(&self, path: &str, mut source: Source) -> Result<(), RegisterError> {
         let path = RegisterError::check(path)?;
@@ -167,7 +169,7 @@ impl Engine {
 
     /// Renders the sessions of a scope at once. When it returns, their trees are committed.
     pub async fn refresh_now(&self, scope: Scope) -> usize {
-        let _work = self.core.busy.begin();
+        let _work = self.core.in_flight.begin();
         self.core.refresh_now(&scope).await
     }
 
@@ -194,7 +196,7 @@ impl Engine {
 
     /// Forgets a session and closes its connections (1000). It may come back. False if no session has that id.
     pub fn close_session(&self, id: &str) -> bool {
-        self.core.close_session(id, close::NORMAL, "the session was closed", "closed")
+        self.core.close_session(id, CloseReason::Closed)
     }
 
     /// Ends sessions at once (1008), and keeps them out from now on. Answers how many were open.
@@ -204,8 +206,8 @@ impl Engine {
     }
 
     /// Lets whom a revocation barred come back. False if it barred nobody.
-    pub fn lift(&self, revocation: &Revocation) -> bool {
-        self.core.revoked.lift(revocation)
+    pub fn unrevoke(&self, revocation: &Revocation) -> bool {
+        self.core.revocations.remove(revocation)
     }
 
     /// Binds a consumer to a session, opening the session if need be.
@@ -231,18 +233,18 @@ impl Engine {
         }
         let count = core.connections.fetch_add(1, Ordering::SeqCst);
         let counted = Counted { core, kept: false };
-        if count >= core.config.max_connections {
+        if count >= core.config.limits.connections {
             let session = session.context().id().clone();
-            core.observers.warn(&Event::LimitReached { limit: "max_connections", session });
-            return Err(ConnectError::Full("connections"));
+            core.observers.warn(&Event::LimitReached { limit: Limit::Connections, session });
+            return Err(ConnectError::LimitReached(Limit::Connections));
         }
         let slot = core.open(session)?;
         let number = core.next_number.fetch_add(1, Ordering::Relaxed);
         let (greeting, delay_ms) = match is_tab {
             true => (encode::TAB_CONNECT.to_owned(), 0),
-            false => (core.hello(&slot, number), core.config.hello_delay_ms),
+            false => (core.hello(&slot, number), millis(core.config.times.hello_delay)),
         };
-        let outbox = Outbox::new(greeting, delay_ms, core.config.max_outbox_bytes);
+        let outbox = Outbox::new(greeting, delay_ms, core.config.sizes.outbox_bytes);
         let link = Arc::new(Link::new(number, is_tab, core.now_ms(), outbox));
         if !slot.attach(Arc::clone(&link)) {
             // It was closed since it was found: idle, expired or revoked. Looked for anew, it is made again or refused.
@@ -259,7 +261,10 @@ impl Engine {
         if let Some(warning) = core.expiry_warning(session.context()).filter(|_| !is_tab) {
             link.reply(warning);
         }
-        core.wheel.at(core.now_ms().saturating_add(core.config.ping_ms), Timer::Check(Arc::downgrade(&link)));
+        core.timers.at(
+            core.now_ms().saturating_add(millis(core.config.times.ping_interval)),
+            Timer::Check(Arc::downgrade(&link)),
+        );
         core.observers.emit(|| Event::Connected { session: slot.context().id().clone(), connection: number });
         counted.keep();
         Ok(Connection::new(Arc::clone(core), slot, link, tab))
@@ -269,9 +274,9 @@ impl Engine {
     fn admit(&self, slot: &Arc<Slot>, link: &Arc<Link>) -> Result<Option<TabPeer>, ConnectError> {
         let core = &self.core;
         let tab = || link.is_tab.then(|| TabPeer::open(core, slot, link)).transpose();
-        let tab = core.room_for_connection(slot).and_then(|()| tab()).map_err(|full| {
+        let tab = core.check_connection_quota(slot).and_then(|()| tab()).map_err(|full| {
             core.limit_reached(full.limit, slot);
-            ConnectError::Full(full.words)
+            ConnectError::LimitReached(full.limit)
         })?;
         if core.closing.load(Ordering::SeqCst) {
             tab.iter().for_each(TabPeer::close);

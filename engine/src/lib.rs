@@ -54,9 +54,9 @@
 
 pub mod model;
 
-pub mod error;
-
 pub mod config;
+
+pub mod error;
 
 mod sync;
 
@@ -68,9 +68,9 @@ pub mod event;
 
 pub mod clock;
 
-pub mod instance;
+pub mod session_provider;
 
-mod busy;
+mod in_flight;
 
 mod deliver;
 
@@ -98,24 +98,26 @@ pub mod per_session;
 pub mod testing;
 
 #[cfg(all(test, feature = "shuttle"))]
-mod ordering;
+mod concurrency;
 
 pub use clock::Clock;
-pub use config::Config;
+pub use config::{Config, ConfigError, Limit};
 pub use connection::Connection;
 pub use deliver::outbox::Frame;
 pub use engine::Engine;
 pub use engine::builder::EngineBuilder;
 pub use engine::shutdown::Shutdown;
 pub use error::{ActionError, ConnectError, RegisterError};
-pub use event::Event;
-pub use instance::Instance;
+pub use event::{CallStatus, Event, EvictionReason, PanicSite};
 pub use model::affordance::Estimate;
 pub use model::content_ref::ContentRef;
 pub use model::meta::Urgency;
+pub use model::selector::Selector;
 pub use model::session::Session;
 pub use model::value::Value;
 pub use per_session::PerSession;
+pub use protocol::close_reason::CloseReason;
+pub use protocol::code::{CloseCode, ErrorCode};
 pub use protocol::{CAPABILITIES, SLOP_VERSION};
 pub use provider::{Discovery, Provider, Renewed, Role};
 pub use refresh::scope::Scope;
@@ -123,5 +125,6 @@ pub use render::action::{Action, IntoOutcome, Invocation, Outcome};
 pub use render::descriptor::{Descriptor, Item};
 pub use render::registry::{IntoDescriptor, IntoLoaded, Sharing, Source, WindowRequest};
 pub use render::task::Task;
-pub use sessions::revoked::Revocation;
+pub use session_provider::SessionProvider;
+pub use sessions::revocations::Revocation;
 pub use stats::Stats;

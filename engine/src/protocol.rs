@@ -1,5 +1,6 @@
 //! JSON text in and out: the only place that knows how messages are spelled.
 
+pub mod close_reason;
 pub mod code;
 pub(crate) mod decode;
 pub(crate) mod encode;

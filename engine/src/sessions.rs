@@ -4,18 +4,18 @@ pub(crate) mod tab_tree;
 
 pub(crate) mod tab;
 
-mod own;
+mod overlay;
 
-pub(crate) mod done;
+pub(crate) mod latch;
 
 pub(crate) mod paths;
 
 pub(crate) mod slot;
 
-mod order;
+mod idle_list;
 
-mod places;
+mod slot_set;
 
 pub(crate) mod table;
 
-pub mod revoked;
+pub mod revocations;

@@ -9,6 +9,8 @@ pub use clock::ManualClock;
 pub use consumer::TestConsumer;
 pub use mirror::Mirror;
 
+use std::time::Duration;
+
 use crate::config::Config;
 use crate::connection::Connection;
 use crate::engine::Engine;
@@ -17,7 +19,12 @@ impl Config {
     /// Bounds for tests: nothing is delayed, gathered or limited in rate.
     #[must_use]
     pub fn immediate() -> Self {
-        Self { debounce_ms: 0, hello_delay_ms: 0, first_patch_ms: 0, inbound_rate: None, ..Self::default() }
+        let mut config = Self::default();
+        config.times.debounce = Duration::ZERO;
+        config.times.hello_delay = Duration::ZERO;
+        config.times.first_patch_delay = Duration::ZERO;
+        config.limits.messages_per_second = None;
+        config
     }
 }
 
@@ -33,8 +40,8 @@ impl Engine {
     pub async fn settle(&self) {
         let core = self.core();
         loop {
-            let listener = core.busy.listen();
-            if core.busy.is_idle() && !core.wheel.is_due() {
+            let listener = core.in_flight.listen();
+            if core.in_flight.is_idle() && !core.timers.is_due() {
                 return;
             }
             listener.await;

@@ -83,11 +83,12 @@ impl From<ConnectError> for Refusal {
     fn from(error: ConnectError) -> Self {
         match error {
             ConnectError::Closing => Self::unavailable().because("the provider is shutting down"),
-            ConnectError::Full(limit) => Self::unavailable().because(limit),
+            ConnectError::LimitReached(limit) => Self::unavailable().because(limit.as_str()),
             ConnectError::Revoked => Self::unauthorized().because("the session was revoked"),
             ConnectError::Expired => Self::unauthorized().because("the session has expired"),
-            ConnectError::Broken => Self::unavailable().because("the provider of this session cannot be made"),
+            ConnectError::ProviderFailed => Self::unavailable().because("the provider of this session cannot be made"),
             ConnectError::Invalid(message) => Self::bad_request(message),
+            _ => Self::unavailable(),
         }
     }
 }

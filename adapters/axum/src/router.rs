@@ -62,7 +62,7 @@ impl Slop {
     /// The endpoint of `provider` for whom `authenticator` lets in, at `/slop`, for non-browsers and pages of the same
     /// origin, with the authentication time of the provider's configuration.
     pub fn new(provider: impl Provider, authenticator: impl Authenticator) -> Self {
-        let authenticate_timeout = Duration::from_millis(provider.config().authenticate_ms);
+        let authenticate_timeout = provider.config().times.authentication_timeout;
         Self {
             provider: Arc::new(provider),
             authenticator: Arc::new(authenticator),

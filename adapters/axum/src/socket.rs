@@ -163,7 +163,7 @@ fn gather(context: &mut Context<'_>, connection: &Connection) -> Poll<(Batch, Op
         match frame {
             Frame::Text(text) => batch.text(text),
             Frame::Ping => batch.ping(),
-            Frame::Close { code, reason } => return Poll::Ready((batch, Some(End::closed(code, &reason)))),
+            Frame::Close { code, reason } => return Poll::Ready((batch, Some(End::closed(code.as_u16(), reason)))),
         }
         next = if batch.has_room() { connection.try_frame_behind() } else { None };
     }

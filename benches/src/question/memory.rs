@@ -124,8 +124,8 @@ async fn change(subject: &Subject, cell: &Cell, consumers: &mut [Consumer], row:
 /// Lets the time of trees, then that of sessions pass.
 async fn forget_everybody(subject: &Subject, row: &mut Row) -> Result<(), Failure> {
     let config = subject.engine.config();
-    for (ms, what) in [(config.idle_tree_ms, "trees"), (config.idle_session_ms, "sessions")] {
-        subject.clock.advance(ms);
+    for (time, what) in [(config.times.idle_tree, "trees"), (config.times.idle_session, "sessions")] {
+        subject.clock.advance(time.as_millis() as u64);
         let stats = || subject.engine.stats();
         let remaining = || if what == "trees" { stats().trees } else { stats().sessions };
         let mut waited_ms = 0;

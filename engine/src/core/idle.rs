@@ -4,12 +4,14 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
 use super::{Core, Timer};
+use crate::clock::millis;
+use crate::config::Limit;
 use crate::error::ConnectError;
-use crate::event::Event;
+use crate::event::{Event, EvictionReason};
 use crate::model::session::Context;
-use crate::protocol::code::close;
+use crate::protocol::close_reason::CloseReason;
 use crate::sessions::slot::Slot;
-use crate::sessions::table::{self, Idle, Opened};
+use crate::sessions::table::{Idle, Opened};
 
 /// How soon a tree that could not be dropped, because a pass was at it, is looked at again, in ms.
 const SOON_MS: u64 = 1_000;
@@ -18,48 +20,48 @@ impl Core {
     /// The place of a session. If there is none left, the session that has been without a connection for longest makes
     /// room; if its tree would be one too many, idle trees do.
     pub(super) fn find_or_make(&self, context: &Arc<Context>) -> Result<Opened, ConnectError> {
-        self.room_for_trees(context)?;
+        self.free_tree_space(context)?;
         loop {
             let opened = self.table.open(context, self.now_ms(), self.factory.is_some());
-            let Err(ConnectError::Full(what)) = &opened else { return opened };
-            let (limit, oldest) = match *what {
-                table::OF_USER => ("max_user_sessions", self.longest_idle_of(context)),
-                _ => ("max_sessions", self.longest_idle(Idle::Session).map(|(slot, _)| slot)),
+            let Err(ConnectError::LimitReached(limit)) = opened else { return opened };
+            let oldest = match limit {
+                Limit::SessionsPerUser => self.longest_idle_of(context),
+                _ => self.longest_idle(Idle::Session).map(|(slot, _)| slot),
             };
             let Some(oldest) = oldest else {
                 self.observers.warn(&Event::LimitReached { limit, session: context.id().clone() });
                 return opened;
             };
-            self.close_idle(&oldest, "least_recent");
+            self.close_idle(&oldest, CloseReason::LeastRecent);
         }
     }
 
     /// A session that is not known yet is refused if all trees that somebody looks at take all the room there is.
-    fn room_for_trees(&self, context: &Context) -> Result<(), ConnectError> {
+    fn free_tree_space(&self, context: &Context) -> Result<(), ConnectError> {
         if !self.trees_are_too_large() || self.table.get(context.id()).is_some() {
             return Ok(());
         }
-        self.make_room_for_trees();
+        self.make_free_tree_space();
         if !self.trees_are_too_large() {
             return Ok(());
         }
         let session = context.id().clone();
-        self.observers.warn(&Event::LimitReached { limit: "max_tree_bytes", session });
-        Err(ConnectError::Full("trees"))
+        self.observers.warn(&Event::LimitReached { limit: Limit::TreeBytes, session });
+        Err(ConnectError::LimitReached(Limit::TreeBytes))
     }
 
     fn trees_are_too_large(&self) -> bool {
-        self.passes.renderer.store.fragment_bytes() > self.config.max_tree_bytes
+        self.passes.renderer.store.fragment_bytes() > self.config.memory.tree_bytes
     }
 
     /// The least recently used trees of sessions without a connection go, as long as there are too many or all trees are
     /// too large.
-    fn make_room_for_trees(&self) {
+    fn make_free_tree_space(&self) {
         // Each is tried once: one at which a pass is stays for now.
         for _ in 0..self.table.idle_trees() {
-            let reason = match (self.table.idle_trees() > self.config.max_idle_trees, self.trees_are_too_large()) {
-                (true, _) => "least_recent",
-                (false, true) => "bytes",
+            let reason = match (self.table.idle_trees() > self.config.memory.idle_trees, self.trees_are_too_large()) {
+                (true, _) => EvictionReason::LeastRecent,
+                (false, true) => EvictionReason::Bytes,
                 (false, false) => return,
             };
             let Some((oldest, _)) = self.longest_idle(Idle::Tree) else { return };
@@ -88,7 +90,7 @@ impl Core {
     /// The last connection left: the tree may go after a while, and later the session.
     pub(crate) fn watch_idle(&self, slot: &Arc<Slot>) {
         self.table.idle(slot, Idle::Session);
-        self.watch(Idle::Session, self.config.idle_session_ms);
+        self.watch(Idle::Session, millis(self.config.times.idle_session));
         self.watch_idle_tree(slot);
     }
 
@@ -96,25 +98,25 @@ impl Core {
     pub(super) fn watch_idle_tree(&self, slot: &Arc<Slot>) {
         if slot.wants_refresh() && slot.idle_since_ms().is_some() {
             self.table.idle(slot, Idle::Tree);
-            self.watch(Idle::Tree, self.config.idle_tree_ms);
-            self.make_room_for_trees();
+            self.watch(Idle::Tree, millis(self.config.times.idle_tree));
+            self.make_free_tree_space();
         }
     }
 
     /// One entry on the wheel for all that are idle: it looks at whoever has been for longest.
     fn watch(&self, what: Idle, after_ms: u64) {
         if !self.idle_watched[what as usize].swap(true, Ordering::SeqCst) {
-            self.wheel.at(self.now_ms().saturating_add(after_ms), Timer::Idle(what));
+            self.timers.at(self.now_ms().saturating_add(after_ms), Timer::Idle(what));
         }
     }
 
     /// Lets go whose time is up, and comes back for the next.
-    pub(super) fn look_after_idle(&self, what: Idle) {
+    pub(super) fn sweep_idle(&self, what: Idle) {
         self.idle_watched[what as usize].store(false, Ordering::SeqCst);
         let now_ms = self.now_ms();
         let after_ms = match what {
-            Idle::Session => self.config.idle_session_ms,
-            Idle::Tree => self.config.idle_tree_ms,
+            Idle::Session => millis(self.config.times.idle_session),
+            Idle::Tree => millis(self.config.times.idle_tree),
         };
         while let Some((slot, since_ms)) = self.longest_idle(what) {
             let until_ms = since_ms.saturating_add(after_ms);
@@ -122,15 +124,15 @@ impl Core {
                 return self.watch(what, until_ms - now_ms);
             }
             match what {
-                Idle::Session => self.close_idle(&slot, "idle"),
-                Idle::Tree if !self.drop_idle_tree(&slot, "idle") => return self.watch(what, SOON_MS),
+                Idle::Session => self.close_idle(&slot, CloseReason::Idle),
+                Idle::Tree if !self.drop_idle_tree(&slot, EvictionReason::Idle) => return self.watch(what, SOON_MS),
                 Idle::Tree => {}
             }
         }
     }
 
     /// Drops the tree of an idle session. False if a pass is at it: then it comes last among those that are idle.
-    fn drop_idle_tree(&self, slot: &Arc<Slot>, reason: &'static str) -> bool {
+    fn drop_idle_tree(&self, slot: &Arc<Slot>, reason: EvictionReason) -> bool {
         self.table.not_idle(slot, Idle::Tree);
         if slot.drop_tree() {
             self.observers.emit(|| Event::TreeEvicted { session: slot.context().id().clone(), reason });
@@ -143,9 +145,9 @@ impl Core {
     }
 
     /// Forgets a session, unless somebody has connected meanwhile.
-    fn close_idle(&self, slot: &Arc<Slot>, reason: &'static str) {
+    fn close_idle(&self, slot: &Arc<Slot>, reason: CloseReason) {
         if self.table.remove(slot, Slot::shut_if_idle) {
-            self.end_slot(slot, close::NORMAL, "idle", reason);
+            self.end_slot(slot, reason);
         }
     }
 }

@@ -4,19 +4,21 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::{Core, Timer};
-use crate::deliver::subscription::Kept;
+use crate::clock::millis;
+use crate::config::Limit;
+use crate::deliver::subscription::ResumePoint;
 use crate::error::ConnectError;
 use crate::event::Event;
-use crate::instance;
 use crate::model::Text;
 use crate::model::session::{Context, Session};
-use crate::protocol::code::close;
+use crate::protocol::close_reason::CloseReason;
 use crate::refresh::scope::Scope;
-use crate::sessions::revoked::Revocation;
+use crate::session_provider;
+use crate::sessions::revocations::Revocation;
 use crate::sessions::slot::Slot;
 use crate::sessions::table::Idle;
 
-/// How far ahead an expiry is put on the wheel. A longer life is looked at again then: none is too long, and a session
+/// How far ahead an expiry is put on the timers. A longer life is looked at again then: none is too long, and a session
 /// that ended early leaves its entry behind for no longer than this.
 const LOOK_AHEAD: Duration = Duration::from_secs(600);
 
@@ -24,10 +26,10 @@ impl Core {
     /// Finds or makes the place of a session, with the claims that hold from now on.
     pub(crate) fn open(&self, session: &Session) -> Result<Arc<Slot>, ConnectError> {
         let context = session.context();
-        self.may_enter(context)?;
+        self.check_access(context)?;
         let opened = self.find_or_make(context)?;
-        if self.revoked.bars(context) {
-            self.close_slot(&opened.slot, close::POLICY, "the session was revoked", "revoked");
+        if self.revocations.contains(context) {
+            self.close_slot(&opened.slot, CloseReason::Revoked);
             return Err(ConnectError::Revoked);
         }
         let changed = opened.before.as_ref().is_some_and(|before| !before.same_claims(context));
@@ -57,9 +59,9 @@ impl Core {
     fn make_instance(&self, slot: &Arc<Slot>, session: &Session) -> Result<(), ConnectError> {
         let Some(factory) = &self.factory else { return Ok(()) };
         let untracked = Session::untracked(Arc::clone(session.context()));
-        let Some(mut sources) = instance::make(factory, &untracked, &self.observers) else {
-            self.close_slot(slot, close::TRY_LATER, "the provider failed", "broken");
-            return Err(ConnectError::Broken);
+        let Some(mut sources) = session_provider::make(factory, &untracked, &self.observers) else {
+            self.close_slot(slot, CloseReason::ProviderFailed);
+            return Err(ConnectError::ProviderFailed);
         };
         for (path, source) in &mut sources {
             self.passes.runs.count(path, source);
@@ -88,15 +90,15 @@ impl Core {
         let left_ms = u64::try_from(left.min(LOOK_AHEAD).as_millis()).unwrap_or(u64::MAX);
         let at_ms = now_ms.saturating_add(left_ms);
         if slot.watch_expiry(at_ms) {
-            self.wheel.at(at_ms, Timer::Expiry(Arc::downgrade(slot)));
+            self.timers.at(at_ms, Timer::Expiry(Arc::downgrade(slot)));
         }
     }
 
     /// Ends a session whose authentication ended; tells the consumers of one that soon will (SEC13).
     pub(super) fn expire(&self, slot: &Arc<Slot>) {
         let context = slot.context();
-        if self.is_over(context.expires_at()) {
-            self.close_slot(slot, close::EXPIRED, "the session has expired", "expired");
+        if self.is_expired(context.expires_at()) {
+            self.close_slot(slot, CloseReason::Expired);
             return;
         }
         self.warn_of_expiry(slot);
@@ -106,56 +108,51 @@ impl Core {
     /// Ends all sessions that a revocation means, and keeps them out.
     pub(crate) fn revoke(&self, revocation: &Revocation) -> usize {
         // Barred before it looks who is there: whoever opens a session meanwhile looks again afterwards.
-        if self.revoked.bar(revocation) {
-            self.observers.warn(&Event::LimitReached { limit: "max_revoked", session: Text::default() });
+        if self.revocations.add(revocation) {
+            self.observers.warn(&Event::LimitReached { limit: Limit::Revocations, session: Text::default() });
         }
-        let slots = match revocation {
-            Revocation::Session(id) => self.table.get(id).into_iter().collect(),
-            Revocation::User(user) => self.table.of_user(user),
-            Revocation::Attribute(name, value) => self.table.with_attribute(name, value),
-        };
-        let close = |slot: &Arc<Slot>| self.close_slot(slot, close::POLICY, "the session was revoked", "revoked");
+        let slots = self.table.select(revocation.selector());
+        let close = |slot: &Arc<Slot>| self.close_slot(slot, CloseReason::Revoked);
         let sessions = slots.iter().filter(|slot| close(slot)).count();
-        let (of, whom) = revocation.described();
-        self.observers.warn(&Event::Revoked { of, whom, sessions });
+        self.observers.warn(&Event::Revoked { whom: revocation.selector().clone(), sessions });
         sessions
     }
 
     /// A connection ended: for a while its subscriptions may go on where they stood.
-    pub(crate) fn keep(&self, slot: &Arc<Slot>, kept: Vec<Kept>) {
-        if kept.is_empty() || self.config.resume_ms == 0 {
+    pub(crate) fn keep(&self, slot: &Arc<Slot>, kept: Vec<ResumePoint>) {
+        if kept.is_empty() || millis(self.config.times.resume_window) == 0 {
             return;
         }
-        let until_ms = self.now_ms().saturating_add(self.config.resume_ms);
-        let (first, forgotten) = slot.keep(kept, self.config.max_resumable, until_ms);
+        let until_ms = self.now_ms().saturating_add(millis(self.config.times.resume_window));
+        let (first, forgotten) = slot.keep(kept, self.config.limits.resume_points_per_session, until_ms);
         if first {
-            self.wheel.at(until_ms, Timer::Kept(Arc::downgrade(slot)));
+            self.timers.at(until_ms, Timer::ResumePoint(Arc::downgrade(slot)));
         }
         if forgotten > 0 {
             let session = slot.context().id().clone();
-            self.observers.emit(|| Event::PositionsForgotten { session, subscriptions: forgotten });
+            self.observers.emit(|| Event::ResumePointsEvicted { session, subscriptions: forgotten });
         }
     }
 
     /// Forgets a session and ends its connections. False if it is not open.
-    pub(crate) fn close_session(&self, id: &str, code: u16, words: &'static str, reason: &'static str) -> bool {
-        self.table.get(id).is_some_and(|slot| self.close_slot(&slot, code, words, reason))
+    pub(crate) fn close_session(&self, id: &str, reason: CloseReason) -> bool {
+        self.table.get(id).is_some_and(|slot| self.close_slot(&slot, reason))
     }
 
-    pub(crate) fn close_slot(&self, slot: &Arc<Slot>, code: u16, words: &'static str, reason: &'static str) -> bool {
+    pub(crate) fn close_slot(&self, slot: &Arc<Slot>, reason: CloseReason) -> bool {
         let removed = self.table.remove(slot, |_| true);
         if removed {
-            self.end_slot(slot, code, words, reason);
+            self.end_slot(slot, reason);
         }
         removed
     }
 
     /// Ends whatever a session had that the table does not know any more.
-    pub(super) fn end_slot(&self, slot: &Arc<Slot>, code: u16, words: &'static str, reason: &'static str) {
+    pub(super) fn end_slot(&self, slot: &Arc<Slot>, reason: CloseReason) {
         let closed = slot.close();
         closed.tasks.iter().for_each(|task| task.cancel());
         for link in closed.links {
-            link.end(code, words, reason);
+            link.end(reason);
         }
         self.observers.emit(|| Event::SessionClosed { session: slot.context().id().clone(), reason });
     }

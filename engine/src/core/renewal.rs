@@ -4,6 +4,7 @@ use std::sync::atomic::Ordering;
 use std::time::{Duration, SystemTime};
 
 use super::Core;
+use crate::clock::millis;
 use crate::error::ConnectError;
 use crate::model::Text;
 use crate::model::session::{Context, Session};
@@ -17,29 +18,29 @@ impl Core {
             return Err(ConnectError::Closing);
         }
         let context = session.context();
-        self.may_enter(context)?;
+        self.check_access(context)?;
         let open = self.table.get(context.id()).is_some_and(|slot| continues(&slot.context(), context));
         if open { self.open(session).map(|_| true) } else { Ok(false) }
     }
 
     /// # Errors
     /// That the authentication is over, or was revoked.
-    pub(crate) fn may_enter(&self, context: &Context) -> Result<(), ConnectError> {
-        if self.is_over(context.expires_at()) {
+    pub(crate) fn check_access(&self, context: &Context) -> Result<(), ConnectError> {
+        if self.is_expired(context.expires_at()) {
             return Err(ConnectError::Expired);
         }
-        if self.revoked.bars(context) { Err(ConnectError::Revoked) } else { Ok(()) }
+        if self.revocations.contains(context) { Err(ConnectError::Revoked) } else { Ok(()) }
     }
 
     /// Whether an authentication that ends then is over, be the timer that closes the session late or not.
-    pub(crate) fn is_over(&self, expires_at: Option<SystemTime>) -> bool {
-        expires_at.is_some_and(|at| at <= self.wheel.clock().wall())
+    pub(crate) fn is_expired(&self, expires_at: Option<SystemTime>) -> bool {
+        expires_at.is_some_and(|at| at <= self.timers.clock().wall())
     }
 
     /// How long the authentication still holds; `None` is for good.
     pub(crate) fn time_left(&self, context: &Context) -> Option<Duration> {
         let at = context.expires_at()?;
-        Some(at.duration_since(self.wheel.clock().wall()).unwrap_or_default())
+        Some(at.duration_since(self.timers.clock().wall()).unwrap_or_default())
     }
 
     /// What consumers are told of an authentication that is about to end.
@@ -56,7 +57,7 @@ impl Core {
     }
 
     pub(crate) fn warning(&self) -> Duration {
-        Duration::from_millis(self.config.expiry_warning_ms)
+        Duration::from_millis(millis(self.config.times.expiry_warning))
     }
 }
 

@@ -2,13 +2,14 @@
 
 use std::task::Waker;
 
-use super::answer::Question;
-use super::calls::{Calls, Unbegun};
+use super::call_log::{CallLog, CallRejected};
 use super::outbox::Outbox;
-use super::subscription::Kept;
+use super::query::PendingQuery;
+use super::subscription::ResumePoint;
 use crate::config::Config;
 use crate::error::ActionError;
-use crate::protocol::code::{close, error};
+use crate::protocol::close_reason::CloseReason;
+use crate::protocol::code::ErrorCode;
 use crate::protocol::encode;
 use crate::protocol::message::RequestId;
 use crate::sync::{AtomicBool, AtomicU8, AtomicU32, AtomicU64, AtomicWaker, Mutex, Ordering};
@@ -35,7 +36,7 @@ pub(crate) struct Link {
     heard_ms: AtomicU64,
     /// Since when the socket has not taken the last frame, in ms plus 1; 0 if it has.
     writing_ms: AtomicU64,
-    calls: Mutex<Calls>,
+    calls: Mutex<CallLog>,
 }
 
 /// Why a peer is given up.
@@ -52,7 +53,7 @@ pub(crate) enum Aborted {
 
 /// What kind of request runs, and therefore how it is answered.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Request {
+pub(crate) enum CallKind {
     Query,
     Invoke,
 }
@@ -117,18 +118,18 @@ impl Link {
     }
 
     /// Begins a call, if it may run and the turn to leave has not come.
-    pub(crate) fn begin_call(&self, id: &RequestId, kind: Request, config: &Config) -> Result<(), Unbegun> {
+    pub(crate) fn begin_call(&self, id: &RequestId, kind: CallKind, config: &Config) -> Result<(), CallRejected> {
         let mut calls = self.calls.lock();
-        if self.is_leaving() { Err(Unbegun::Leaving) } else { calls.begin(id, kind, config) }
+        if self.is_leaving() { Err(CallRejected::Leaving) } else { calls.begin(id, kind, config) }
     }
 
     /// Ends a call; false if it was answered by somebody else already.
-    pub(crate) fn end_call(&self, id: &RequestId, kind: Request) -> bool {
+    pub(crate) fn end_call(&self, id: &RequestId, kind: CallKind) -> bool {
         self.calls.lock().end(id, kind)
     }
 
     /// Takes all calls that run, to be answered in their place.
-    fn take_calls(&self) -> Vec<(RequestId, Request)> {
+    fn take_calls(&self) -> Vec<(RequestId, CallKind)> {
         self.calls.lock().take()
     }
 
@@ -146,12 +147,12 @@ impl Link {
         self.leaving.load(Ordering::SeqCst)
     }
 
-    pub(crate) fn reason(&self) -> &'static str {
+    pub(crate) fn close_reason(&self) -> CloseReason {
         match self.aborted.load(Ordering::SeqCst) {
-            0 => self.outbox.lock().why(),
-            ended if ended == Aborted::Ended as u8 => self.outbox.lock().why(),
-            silent if silent == Aborted::Silent as u8 => "silent",
-            _ => "slow",
+            0 => self.outbox.lock().close_reason(),
+            ended if ended == Aborted::Ended as u8 => self.outbox.lock().close_reason(),
+            silent if silent == Aborted::Silent as u8 => CloseReason::Silent,
+            _ => CloseReason::Slow,
         }
     }
 
@@ -165,20 +166,20 @@ impl Link {
         self.aborted.load(Ordering::SeqCst) != 0
     }
 
-    /// Orders the end of the connection: with a close code and a few words for the peer, and a word for the event.
-    pub(crate) fn end(&self, code: u16, words: &'static str, why: &'static str) {
-        self.outbox.lock().end(code, words, why);
+    /// Orders the end of the connection.
+    pub(crate) fn end(&self, reason: CloseReason) {
+        self.outbox.lock().end(reason);
         self.wake();
     }
 
     /// Another connection takes the place of this one: hands over where its subscriptions stand, and how many there
     /// were, and ends with a last message for the peer, if it still listens.
-    pub(crate) fn hand_over(&self, notice: String, words: &'static str) -> (usize, Vec<Kept>) {
+    pub(crate) fn hand_over(&self, notice: String) -> (usize, Vec<ResumePoint>) {
         let mut outbox = self.outbox.lock();
         let kept = outbox.keep();
         if !outbox.is_ending() {
             outbox.reply(notice);
-            outbox.end(close::REPLACED, words, "superseded");
+            outbox.end(CloseReason::Superseded);
         }
         drop(outbox);
         self.wake();
@@ -189,8 +190,8 @@ impl Link {
     pub(crate) fn settle(&self, words: &'static str) {
         for (id, kind) in self.take_calls() {
             self.reply(match kind {
-                Request::Query => encode::error(Some(&id), error::INTERNAL, words),
-                Request::Invoke => encode::result(&id, &Err(ActionError::internal(words))),
+                CallKind::Query => encode::error(Some(&id), ErrorCode::Internal, words),
+                CallKind::Invoke => encode::result(&id, &Err(ActionError::internal(words))),
             });
         }
     }
@@ -208,7 +209,7 @@ impl Link {
     }
 
     /// Queues a query, to be answered from the tree at its turn.
-    pub(crate) fn ask(&self, question: Question) {
+    pub(crate) fn ask(&self, question: PendingQuery) {
         self.outbox.lock().ask(question);
         self.wake();
     }

@@ -1,11 +1,11 @@
 //! What waits for one socket: answers in order, and subscriptions that are behind. Never a queue of patches.
 
-use std::borrow::Cow;
 use std::collections::VecDeque;
 
-use super::answer::Question;
-use super::subscription::{Delivery, Kept, Step, Subscription, Versioned};
-use crate::protocol::code::{close, error};
+use super::query::PendingQuery;
+use super::subscription::{Delivery, ResumePoint, Step, Subscription, Versioned};
+use crate::protocol::close_reason::CloseReason;
+use crate::protocol::code::{CloseCode, ErrorCode};
 use crate::protocol::encode;
 use crate::protocol::message::RequestId;
 
@@ -18,10 +18,10 @@ pub enum Frame {
     Ping,
     /// The end: nothing follows.
     Close {
-        /// The WebSocket close code; see [`close`](crate::protocol::code::close).
-        code: u16,
-        /// A few words.
-        reason: Cow<'static, str>,
+        /// The close code.
+        code: CloseCode,
+        /// A sentence for the peer.
+        reason: &'static str,
     },
 }
 
@@ -56,20 +56,11 @@ enum Reply {
     /// committed later does not hold it up.
     AfterPatches(String, u64),
     /// A query, answered from the tree at its turn.
-    Question(Question),
+    PendingQuery(PendingQuery),
     /// The first snapshot of a subscription, made when it is its turn.
     Start(RequestId),
     /// A subscription goes on from its consumer's copy.
     Resume(RequestId),
-}
-
-/// How a connection is to end.
-#[derive(Debug)]
-struct Ending {
-    code: u16,
-    words: &'static str,
-    /// A word for the event.
-    why: &'static str,
 }
 
 /// The first frame, and when it goes.
@@ -99,7 +90,7 @@ pub(crate) struct Outbox {
     /// Absent if nothing waits.
     waiting: Option<Box<Waiting>>,
     max_reply_bytes: usize,
-    ending: Option<Box<Ending>>,
+    ending: Option<CloseReason>,
     /// Where the search for a subscription that is behind starts, so that none starves.
     turn: u32,
     answers_in_row: u8,
@@ -157,7 +148,7 @@ impl Outbox {
     }
 
     /// Takes all subscriptions: how many there were, and where they stand, for a later connection.
-    pub(crate) fn keep(&mut self) -> (usize, Vec<Kept>) {
+    pub(crate) fn keep(&mut self) -> (usize, Vec<ResumePoint>) {
         let subscriptions = std::mem::take(&mut self.subscriptions);
         (subscriptions.len(), subscriptions.into_iter().filter_map(Subscription::keep).collect())
     }
@@ -188,8 +179,8 @@ impl Outbox {
     }
 
     /// Queues a query.
-    pub(crate) fn ask(&mut self, question: Question) -> bool {
-        self.queue(Question::COST, Reply::Question(question))
+    pub(crate) fn ask(&mut self, question: PendingQuery) -> bool {
+        self.queue(PendingQuery::COST, Reply::PendingQuery(question))
     }
 
     fn queue(&mut self, bytes: usize, reply: Reply) -> bool {
@@ -200,13 +191,13 @@ impl Outbox {
             return true;
         }
         self.waiting = None;
-        self.end(close::TRY_LATER, "too many answers are waiting", "slow");
+        self.end(CloseReason::Slow);
         false
     }
 
     /// Whether what goes out next shows a tree for the first time: a first snapshot, or the answer to a query.
     pub(crate) fn starts_with_a_view(&self) -> bool {
-        matches!(self.front(), Some(Reply::Start(_) | Reply::Question(_)))
+        matches!(self.front(), Some(Reply::Start(_) | Reply::PendingQuery(_)))
     }
 
     /// Whether the first frame was taken.
@@ -214,14 +205,14 @@ impl Outbox {
         self.greeting.is_none()
     }
 
-    /// Orders the end, with a word for the event. What was queued before still goes out; the first order counts.
-    pub(crate) fn end(&mut self, code: u16, words: &'static str, why: &'static str) {
-        self.ending.get_or_insert_with(|| Box::new(Ending { code, words, why }));
+    /// Orders the end. What was queued before still goes out; the first order counts.
+    pub(crate) fn end(&mut self, reason: CloseReason) {
+        self.ending.get_or_insert(reason);
     }
 
     /// Why it ends, or that the peer is simply gone.
-    pub(crate) fn why(&self) -> &'static str {
-        self.ending.as_ref().map_or("gone", |ending| ending.why)
+    pub(crate) fn close_reason(&self) -> CloseReason {
+        self.ending.unwrap_or(CloseReason::Gone)
     }
 
     /// The next thing to write.
@@ -284,8 +275,8 @@ impl Outbox {
     }
 
     fn finish(&mut self) -> Next {
-        let Some(ending) = &self.ending else { return Next::Idle };
-        let close = Frame::Close { code: ending.code, reason: ending.words.into() };
+        let Some(reason) = self.ending else { return Next::Idle };
+        let close = Frame::Close { code: reason.code(), reason: reason.message() };
         self.ended = true;
         self.waiting = None;
         Next::Write(close, Wrote::Other)
@@ -305,10 +296,10 @@ impl Outbox {
                     first => first,
                 }
             }
-            Some(Reply::Question(_)) => {
+            Some(Reply::PendingQuery(_)) => {
                 let Some(now) = now else { return Next::Idle };
-                let Some(Reply::Question(question)) = self.pop() else { return Next::Idle };
-                self.paid(Question::COST);
+                let Some(Reply::PendingQuery(question)) = self.pop() else { return Next::Idle };
+                self.paid(PendingQuery::COST);
                 let answer = question.answer(now, delivery);
                 let wrote = if answer.too_large { Wrote::TooLarge } else { Wrote::Answer(answer.compacted) };
                 Next::Write(Frame::Text(answer.text), wrote)
@@ -333,7 +324,7 @@ impl Outbox {
                 self.paid(text.len());
                 Next::Write(Frame::Text(text), Wrote::Other)
             }
-            Some(Reply::Start(_) | Reply::Resume(_) | Reply::Question(_)) | None => Next::Idle,
+            Some(Reply::Start(_) | Reply::Resume(_) | Reply::PendingQuery(_)) | None => Next::Idle,
         }
     }
 
@@ -352,7 +343,7 @@ impl Outbox {
             Some(step) => written(step).unwrap_or(Next::Idle),
             None => {
                 self.subscriptions.remove(at);
-                let text = encode::error(Some(id), error::NOT_FOUND, "there is no such path");
+                let text = encode::error(Some(id), ErrorCode::NotFound, "there is no such path");
                 Next::Write(Frame::Text(text), Wrote::Other)
             }
         }

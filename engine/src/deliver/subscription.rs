@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use super::fit::fit;
-use crate::protocol::code::error;
+use crate::protocol::code::ErrorCode;
 use crate::protocol::encode;
 use crate::protocol::message::RequestId;
 use crate::render::diff::Rebase;
@@ -45,7 +45,7 @@ pub(crate) enum Step {
 
 /// Where a subscription stood when its connection ended: enough to go on from there.
 #[derive(Debug, Clone)]
-pub(crate) struct Kept {
+pub(crate) struct ResumePoint {
     view: Arc<ViewOptions>,
     /// The version of the last message that was written for it.
     version: u64,
@@ -53,7 +53,7 @@ pub(crate) struct Kept {
     budget: Option<u32>,
 }
 
-impl Kept {
+impl ResumePoint {
     /// Whether a consumer with this wish and this copy can go on from here.
     pub(crate) fn serves(&self, view: &ViewOptions, version: u64) -> bool {
         self.version == version && *self.view == *view
@@ -96,8 +96,8 @@ impl Subscription {
     }
 
     /// A wish that goes on where another connection's ended: its copy shows what `kept` shows.
-    pub(crate) fn resumed(id: RequestId, kept: Kept) -> Self {
-        let Kept { view, version, sent, budget } = kept;
+    pub(crate) fn resumed(id: RequestId, kept: ResumePoint) -> Self {
+        let ResumePoint { view, version, sent, budget } = kept;
         Self { id, view, seq: 1, sent: Some(sent), told: version, held_until: 0, budget, resuming: true, silent: false }
     }
 
@@ -108,9 +108,9 @@ impl Subscription {
     }
 
     /// What a later connection needs to go on from here; nothing if the consumer has no copy.
-    pub(crate) fn keep(self) -> Option<Kept> {
+    pub(crate) fn keep(self) -> Option<ResumePoint> {
         let sent = self.sent.filter(|_| !self.silent)?;
-        Some(Kept { view: self.view, version: self.told, sent, budget: self.budget })
+        Some(ResumePoint { view: self.view, version: self.told, sent, budget: self.budget })
     }
 
     /// Whether the tree now is not the one that was last sent, and that one is older than `before` if it matters.
@@ -188,7 +188,7 @@ impl Subscription {
         if std::mem::replace(&mut self.silent, true) {
             return Step::Nothing;
         }
-        Step::Error(encode::error(Some(&self.id), error::NOT_FOUND, "the subscribed path does not exist any more"))
+        Step::Error(encode::error(Some(&self.id), ErrorCode::NotFound, "the subscribed path does not exist any more"))
     }
 
     fn snapshot(&mut self, now: &Versioned, now_ms: u64, delivery: &Delivery) -> Step {
@@ -214,7 +214,7 @@ impl Subscription {
         }
         Step::TooLarge(encode::error(
             Some(&self.id),
-            error::TOO_LARGE,
+            ErrorCode::TooLarge,
             "the view does not fit a frame: ask for a deeper path, a depth or a budget",
         ))
     }

@@ -1,4 +1,4 @@
-//! An engine in the making, and the task that deals with what becomes due.
+//! Builder for `Engine`, and the task that deals with what becomes due.
 
 use std::fmt;
 use std::hash::{BuildHasher, RandomState};
@@ -8,19 +8,19 @@ use std::sync::{Arc, OnceLock, Weak};
 use tokio::sync::Semaphore;
 
 use super::Engine;
-use crate::busy::Busy;
 use crate::clock::Clock;
+use crate::clock::millis;
 use crate::clock::system::SystemClock;
-use crate::clock::wheel::Wheel;
-use crate::config::Config;
-use crate::core::in_flight::InFlight;
-use crate::core::room::Total;
+use crate::clock::timer_queue::TimerQueue;
+use crate::config::{Config, ConfigError};
+use crate::core::call_quota::CallQuota;
+use crate::core::quota::Total;
 use crate::core::{Authorize, Core, Timer};
 use crate::deliver::connection_name::ConnectionNames;
 use crate::deliver::subscription::Delivery;
 use crate::error::ActionError;
-use crate::event::{Event, Observers};
-use crate::instance::{Factory, Instance};
+use crate::event::{Event, Observers, PanicSite};
+use crate::in_flight::InFlight;
 use crate::model::Text;
 use crate::model::session::Session;
 use crate::refresh::pass::Passes;
@@ -30,11 +30,12 @@ use crate::render::evaluate::{Renderer, panic_sentence};
 use crate::render::fragment::Store;
 use crate::render::memo::Memo;
 use crate::render::pack::PackLimits;
-use crate::sessions::revoked::Revoked;
+use crate::session_provider::{Factory, SessionProvider};
+use crate::sessions::revocations::Revocations;
 use crate::sessions::table::Table;
 use crate::sync::{AtomicBool, AtomicU64, AtomicUsize, Ordering, Runtime, Signal};
 
-/// An engine in the making.
+/// Builder for [`Engine`].
 pub struct EngineBuilder {
     id: Text,
     name: Text,
@@ -104,25 +105,41 @@ impl EngineBuilder {
     /// another. [`PerSession`](crate::PerSession) is the whole mode under one name. The factory runs when a session is opened and again when its claims change; if it panics, only that
     /// session is refused.
     #[must_use]
-    pub fn per_session(mut self, factory: impl Fn(&Session) -> Instance + Send + Sync + 'static) -> Self {
+    pub fn per_session(mut self, factory: impl Fn(&Session) -> SessionProvider + Send + Sync + 'static) -> Self {
         self.factory = Some(Box::new(factory));
         self
     }
 
-    /// The engine, running.
+    /// Starts the engine.
     ///
     /// # Panics
-    /// Outside a tokio runtime.
+    /// If the configuration cannot be used ([`EngineBuilder::try_build`] returns the error), or outside a tokio runtime.
     #[must_use]
     #[track_caller]
     pub fn build(self) -> Engine {
+        match self.try_build() {
+            Ok(engine) => engine,
+            Err(error) => panic!("the configuration cannot be used: {error}"),
+        }
+    }
+
+    /// Starts the engine with a configuration that may not be valid.
+    ///
+    /// # Errors
+    /// [`ConfigError`] names the field that cannot be used, and says why.
+    ///
+    /// # Panics
+    /// Outside a tokio runtime.
+    #[track_caller]
+    pub fn try_build(self) -> Result<Engine, ConfigError> {
+        self.config.validate()?;
         let runtime = Runtime::current();
         let config = self.config;
         let observers = Arc::new(self.observers);
-        let nodes = u32::try_from(config.max_nodes).unwrap_or(u32::MAX);
+        let nodes = u32::try_from(config.sizes.nodes).unwrap_or(u32::MAX);
         let renderer = Renderer {
-            store: Store::new(config.symbol_bytes),
-            limits: PackLimits { nodes, depth: config.max_depth },
+            store: Store::new(config.memory.dictionary_bytes),
+            limits: PackLimits { nodes, depth: config.sizes.depth },
             root_id: self.id.clone(),
             root_name: self.name.clone(),
         };
@@ -130,52 +147,52 @@ impl EngineBuilder {
             renderer,
             Arc::clone(&observers),
             Arc::clone(&self.clock),
-            config.pass_threads,
-            config.async_evaluations,
-            config.evaluate_ms,
+            config.execution.pass_threads,
+            config.execution.async_evaluations,
+            millis(config.times.evaluation_timeout),
             runtime.clone(),
         ));
-        let wheel = Arc::new(Wheel::new(self.clock));
+        let timers = Arc::new(TimerQueue::new(self.clock));
         let core = Arc::new_cyclic(|me| Core {
             me: Weak::clone(me),
             epoch: epoch(),
             connection_names: ConnectionNames::default(),
             id: self.id,
             name: self.name,
-            table: Table::new(config.max_sessions, config.max_user_sessions),
+            table: Table::new(config.limits.sessions, config.limits.sessions_per_user),
             passes,
-            schedule: Schedule::new(config.debounce_ms),
-            wheel: Arc::clone(&wheel),
+            schedule: Schedule::new(millis(config.times.debounce)),
+            timers: Arc::clone(&timers),
             texts_watched: AtomicBool::new(false),
             idle_watched: Default::default(),
-            blocking: Arc::new(Semaphore::new(config.max_blocking.max(1))),
+            blocking: Arc::new(Semaphore::new(config.execution.blocking_calls.max(1))),
             driver: OnceLock::new(),
-            revoked: Revoked::new(config.max_revoked),
+            revocations: Revocations::new(config.limits.revocations),
             delivery: Delivery {
-                memo: Memo::new(config.cache_bytes),
-                max_frame_bytes: config.max_frame_bytes,
-                rebase_bytes: config.rebase_bytes,
-                max_nodes: config.max_nodes,
-                first_patch_ms: config.first_patch_ms,
+                memo: Memo::new(config.memory.cache_bytes),
+                max_frame_bytes: config.sizes.frame_bytes,
+                rebase_bytes: config.sizes.rebase_bytes,
+                max_nodes: config.sizes.nodes,
+                first_patch_ms: millis(config.times.first_patch_delay),
             },
             authorize: self.authorize,
             hello_fields: self.hello_fields,
             factory: self.factory,
             observers,
             runtime: runtime.clone(),
-            busy: Arc::new(Busy::default()),
+            in_flight: Arc::new(InFlight::default()),
             closing: AtomicBool::new(false),
             connections: AtomicUsize::new(0),
             subscriptions: Total::default(),
             tabs: Total::default(),
-            in_flight: InFlight::default(),
+            call_quota: CallQuota::default(),
             connection_gone: Signal::new(),
             next_number: AtomicU64::new(1),
             config,
         });
-        let driver = runtime.spawn(drive(wheel, Arc::downgrade(&core))).abort_handle();
+        let driver = runtime.spawn(drive(timers, Arc::downgrade(&core))).abort_handle();
         core.driver.get_or_init(|| driver);
-        Engine { core }
+        Ok(Engine { core })
     }
 }
 
@@ -188,17 +205,17 @@ fn epoch() -> String {
 }
 
 /// Deals with what becomes due, as long as there is an engine.
-async fn drive(wheel: Arc<Wheel<Timer>>, core: Weak<Core>) {
+async fn drive(timers: Arc<TimerQueue<Timer>>, core: Weak<Core>) {
     loop {
-        let timer = wheel.next().await;
+        let timer = timers.next().await;
         let Some(core) = core.upgrade() else { return };
         // Something that an application owns may be dropped here, and panic; time has to go on.
         if let Err(panic) = catch_unwind(AssertUnwindSafe(|| core.fire(timer))) {
             let why = panic_sentence(panic.as_ref());
-            core.observers.warn(&Event::Panicked { what: "timer", why });
+            core.observers.warn(&Event::Panicked { what: PanicSite::Timer, why });
         }
-        wheel.dealt_with();
-        core.busy.nudge();
+        timers.complete();
+        core.in_flight.notify();
     }
 }
 

@@ -9,19 +9,18 @@ use std::time::Duration;
 use futures_util::future::{Either, select};
 
 use super::Engine;
+use crate::clock::millis;
 use crate::core::Core;
 use crate::deliver::link::Link;
 use crate::event::Event;
-use crate::protocol::code::close;
+use crate::protocol::close_reason::CloseReason;
 use crate::protocol::encode;
 
 /// The name of the event by which consumers learn that their connection will be closed.
 const TOLD: &str = "server.draining";
 
-const WORDS: &str = "the provider is shutting down";
-
 /// How long peers get after the deadline to take the close.
-const FAREWELL_MS: u64 = 1_000;
+const CLOSE_GRACE_MS: u64 = 1_000;
 
 /// How often it is looked whether a call has been answered, in ms: it need not have been the last work.
 const LOOK_MS: u64 = 20;
@@ -75,28 +74,28 @@ impl Engine {
         let until_ms = core.now_ms().saturating_add(millis(how.deadline));
         let mut leaving = Leaving::begin(core, how);
         loop {
-            let (work, gone) = (core.busy.listen(), core.connection_gone.listen());
+            let (work, gone) = (core.in_flight.listen(), core.connection_gone.listen());
             let now_ms = core.now_ms();
             leaving.go_on(now_ms);
             if leaving.is_over() || now_ms >= until_ms || core.connections.load(Ordering::SeqCst) == 0 {
                 break;
             }
-            let sleep = core.wheel.clock().sleep_until(leaving.look_again_ms(now_ms).min(until_ms));
+            let sleep = core.timers.clock().sleep_until(leaving.look_again_ms(now_ms).min(until_ms));
             if let Either::Left(_) = select(select(work, gone), sleep).await {}
         }
         leaving.cut_off();
-        self.say_farewell(until_ms.saturating_add(FAREWELL_MS)).await;
+        self.await_disconnects(until_ms.saturating_add(CLOSE_GRACE_MS)).await;
     }
 
     /// Waits until all connections are gone, or the time is up.
-    async fn say_farewell(&self, until_ms: u64) {
+    async fn await_disconnects(&self, until_ms: u64) {
         let core = &self.core;
         loop {
             let gone = core.connection_gone.listen();
             if core.connections.load(Ordering::SeqCst) == 0 || core.now_ms() >= until_ms {
                 return;
             }
-            if let Either::Left(_) = select(gone, core.wheel.clock().sleep_until(until_ms)).await {}
+            if let Either::Left(_) = select(gone, core.timers.clock().sleep_until(until_ms)).await {}
         }
     }
 }
@@ -136,7 +135,7 @@ impl Leaving {
         self.calling.retain(|link| {
             let calling = link.has_calls();
             if !calling {
-                link.end(close::GOING_AWAY, WORDS, "closing");
+                link.end(CloseReason::ShuttingDown);
             }
             calling
         });
@@ -155,8 +154,8 @@ impl Leaving {
     fn cut_off(self) {
         for link in self.turns.into_iter().map(|(_, link)| link).chain(self.calling) {
             link.leave();
-            link.settle(WORDS);
-            link.end(close::GOING_AWAY, WORDS, "closing");
+            link.settle(CloseReason::ShuttingDown.message());
+            link.end(CloseReason::ShuttingDown);
         }
     }
 }
@@ -170,8 +169,4 @@ fn tell(link: &Link, spread_ms: u64) {
 /// The same for the same number at all times, and like chance from one number to the next.
 fn scattered(number: u64) -> u64 {
     BuildHasherDefault::<DefaultHasher>::default().hash_one(number)
-}
-
-fn millis(duration: Duration) -> u64 {
-    u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
 }

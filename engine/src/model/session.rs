@@ -33,12 +33,12 @@ pub(crate) struct Context {
     attributes: Box<[(Text, Text)]>,
     permissions: Box<[Text]>,
     expires_at: Option<SystemTime>,
-    rare: Option<Box<Rare>>,
+    extras: Option<Box<Extras>>,
 }
 
 /// What few sessions have.
 #[derive(Clone, Default)]
-struct Rare {
+struct Extras {
     project: Option<Text>,
     parent: Option<Text>,
     data: Option<Arc<dyn Any + Send + Sync>>,
@@ -62,7 +62,7 @@ pub(crate) enum Read {
 
 /// The answer that a session gives to a [`Read`].
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
-pub(crate) enum Answer {
+pub(crate) enum ReadValue {
     Text(Option<Text>),
     Flag(bool),
     Pairs(Vec<(Text, Text)>),
@@ -82,7 +82,7 @@ impl Session {
             attributes: Box::default(),
             permissions: Box::default(),
             expires_at: None,
-            rare: None,
+            extras: None,
         };
         Self { context: Arc::new(context), reads: None }
     }
@@ -101,13 +101,13 @@ impl Session {
     /// The project, tenant or workspace.
     #[must_use]
     pub fn with_project(self, project: impl Into<Text>) -> Self {
-        self.edit(|context| context.rare.get_or_insert_default().project = Some(project.into()))
+        self.edit(|context| context.extras.get_or_insert_default().project = Some(project.into()))
     }
 
     /// The session that this one was derived from.
     #[must_use]
     pub fn with_parent(self, parent: impl Into<Text>) -> Self {
-        self.edit(|context| context.rare.get_or_insert_default().parent = Some(parent.into()))
+        self.edit(|context| context.extras.get_or_insert_default().parent = Some(parent.into()))
     }
 
     /// A claim by name; setting it again replaces it.
@@ -151,7 +151,7 @@ impl Session {
     /// The application's own data. Reading it counts as reading the whole session, so nothing is shared then.
     #[must_use]
     pub fn with_data<T: Any + Send + Sync>(self, data: T) -> Self {
-        self.edit(|context| context.rare.get_or_insert_default().data = Some(Arc::new(data)))
+        self.edit(|context| context.extras.get_or_insert_default().data = Some(Arc::new(data)))
     }
 
     fn read(&self, read: impl FnOnce() -> Read) -> &Context {
@@ -256,15 +256,15 @@ impl Context {
     }
 
     pub(crate) fn project(&self) -> Option<&Text> {
-        self.rare.as_ref()?.project.as_ref()
+        self.extras.as_ref()?.project.as_ref()
     }
 
     fn parent(&self) -> Option<&Text> {
-        self.rare.as_ref()?.parent.as_ref()
+        self.extras.as_ref()?.parent.as_ref()
     }
 
     fn data(&self) -> Option<&Arc<dyn Any + Send + Sync>> {
-        self.rare.as_ref()?.data.as_ref()
+        self.extras.as_ref()?.data.as_ref()
     }
 
     pub(crate) fn attributes(&self) -> &[(Text, Text)] {
@@ -302,17 +302,17 @@ impl Context {
     }
 
     /// What this session answers to a read that some evaluation made.
-    pub(crate) fn answer(&self, read: &Read) -> Answer {
+    pub(crate) fn answer(&self, read: &Read) -> ReadValue {
         match read {
-            Read::Id | Read::Whole => Answer::Text(Some(self.id.clone())),
-            Read::User => Answer::Text(self.user.clone()),
-            Read::Project => Answer::Text(self.project().cloned()),
-            Read::Parent => Answer::Text(self.parent().cloned()),
-            Read::Attribute(name) => Answer::Text(self.attribute(name).map(Text::from)),
-            Read::Attributes => Answer::Pairs(self.attributes.to_vec()),
-            Read::Permission(name) => Answer::Flag(self.can(name)),
-            Read::Permissions => Answer::Names(self.permissions.to_vec()),
-            Read::Expiry => Answer::Time(self.expires_at),
+            Read::Id | Read::Whole => ReadValue::Text(Some(self.id.clone())),
+            Read::User => ReadValue::Text(self.user.clone()),
+            Read::Project => ReadValue::Text(self.project().cloned()),
+            Read::Parent => ReadValue::Text(self.parent().cloned()),
+            Read::Attribute(name) => ReadValue::Text(self.attribute(name).map(Text::from)),
+            Read::Attributes => ReadValue::Pairs(self.attributes.to_vec()),
+            Read::Permission(name) => ReadValue::Flag(self.can(name)),
+            Read::Permissions => ReadValue::Names(self.permissions.to_vec()),
+            Read::Expiry => ReadValue::Time(self.expires_at),
         }
     }
 }

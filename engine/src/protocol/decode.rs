@@ -2,7 +2,7 @@
 
 use serde_json::{Map, Value};
 
-use super::code::error;
+use super::code::ErrorCode;
 use super::message::{Position, Refused, Request, RequestId};
 use crate::error::ActionError;
 use crate::model::Text;
@@ -31,7 +31,7 @@ fn syntax(error: &serde_json::Error) -> String {
 }
 
 fn bad(id: Option<RequestId>, message: impl Into<String>) -> Refused {
-    Refused { id, code: error::BAD_REQUEST, message: message.into(), as_result: false }
+    Refused { id, code: ErrorCode::BadRequest, message: message.into(), as_result: false }
 }
 
 fn batch(keys: &Keys) -> Vec<Result<Request, Refused>> {
@@ -74,7 +74,7 @@ fn message(mut keys: Keys) -> Result<Request, Refused> {
         "invoke" => invoke(required(&keys, id)?, &mut keys),
         "pause" | "resume" => Err(Refused {
             id,
-            code: error::NOT_SUPPORTED,
+            code: ErrorCode::NotSupported,
             message: format!("`{kind}` is not supported"),
             as_result: false,
         }),
@@ -98,16 +98,16 @@ fn invoke(id: RequestId, keys: &mut Keys) -> Result<Request, Refused> {
         |code, message: &str| Refused { id: Some(id.clone()), code, message: message.to_owned(), as_result: true };
     let path = match keys.get("path") {
         Some(Value::String(path)) => path.clone(),
-        _ => return Err(refused(error::BAD_REQUEST, "`path` must be a text")),
+        _ => return Err(refused(ErrorCode::BadRequest, "`path` must be a text")),
     };
     let action = match keys.get("action") {
         Some(Value::String(action)) => action.clone(),
-        _ => return Err(refused(error::BAD_REQUEST, "`action` must be a text")),
+        _ => return Err(refused(ErrorCode::BadRequest, "`action` must be a text")),
     };
     let params = match keys.remove("params") {
         None | Some(Value::Null) => Value::Object(Keys::new()),
         Some(params @ Value::Object(_)) => params,
-        Some(_) => return Err(refused(error::INVALID_PARAMS, "params must be an object")),
+        Some(_) => return Err(refused(ErrorCode::InvalidParams, "params must be an object")),
     };
     Ok(Request::Invoke { id, path, action, params })
 }
@@ -232,7 +232,7 @@ fn tab_answer(keys: &mut Keys) -> Result<Outcome, ActionError> {
         Some("accepted") => Ok(Outcome { accepted: true, data }),
         _ => {
             let fault = keys.remove("error").unwrap_or_default();
-            let code = fault["code"].as_str().unwrap_or(error::INTERNAL);
+            let code = fault["code"].as_str().unwrap_or(ErrorCode::Internal.as_str());
             Err(ActionError::new(code, fault["message"].as_str().unwrap_or("the browser tab failed")))
         }
     }
@@ -261,7 +261,7 @@ mod tests {
             (r#"{"type":"hello","id":"s"}"#, "`hello` is sent by providers, not by consumers"),
         ] {
             let refused = refusal(frame);
-            assert_eq!((refused.code, refused.message.as_str()), (error::BAD_REQUEST, message), "{frame}");
+            assert_eq!((refused.code, refused.message.as_str()), (ErrorCode::BadRequest, message), "{frame}");
         }
     }
 
@@ -279,6 +279,6 @@ mod tests {
         };
         assert_eq!(params, Value::Object(Keys::new()));
         let refused = refusal(r#"{"type":"invoke","id":"i","path":"/","action":"a","params":[]}"#);
-        assert_eq!((refused.code, refused.as_result), (error::INVALID_PARAMS, true));
+        assert_eq!((refused.code, refused.as_result), (ErrorCode::InvalidParams, true));
     }
 }

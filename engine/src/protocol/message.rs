@@ -4,6 +4,7 @@ use serde::Serialize;
 use serde_json::Value;
 use serde_json::value::RawValue;
 
+use super::code::ErrorCode;
 use crate::render::view::ViewOptions;
 
 /// The id of a request, echoed as it came: most peers send a text, some a number (contract 1.9).
@@ -75,7 +76,7 @@ pub(crate) enum Request {
 #[derive(Debug, PartialEq)]
 pub(crate) struct Refused {
     pub(crate) id: Option<RequestId>,
-    pub(crate) code: &'static str,
+    pub(crate) code: ErrorCode,
     pub(crate) message: String,
     /// An invoke is answered with a result, everything else with an error.
     pub(crate) as_result: bool,

@@ -2,12 +2,13 @@
 
 use std::sync::Arc;
 
+use crate::config::Limit;
 use crate::core::Core;
-use crate::core::room::Full;
+use crate::core::quota::QuotaExceeded;
 use crate::deliver::link::Link;
-use crate::deliver::subscription::{Kept, Subscription};
+use crate::deliver::subscription::{ResumePoint, Subscription};
 use crate::event::Event;
-use crate::protocol::code::error;
+use crate::protocol::code::ErrorCode;
 use crate::protocol::message::{Position, Refused, Request, RequestId};
 use crate::protocol::{decode, encode};
 use crate::render::view::ViewOptions;
@@ -63,7 +64,7 @@ fn over_rate(message: Result<Request, Refused>) -> Refused {
         Ok(Request::Connect) => (None, false),
         Err(refused) => (refused.id, refused.as_result),
     };
-    Refused { id, code: error::BUSY, message: TOO_MANY.to_owned(), as_result }
+    Refused { id, code: ErrorCode::Busy, message: TOO_MANY.to_owned(), as_result }
 }
 
 fn unsubscribe(peer: &Peer, id: &RequestId) {
@@ -85,7 +86,7 @@ fn subscribe(peer: &Peer, id: RequestId, view: ViewOptions, position: Option<&Po
         drop(outbox);
         if let Err(full) = peer.take_subscription() {
             peer.core.limit_reached(full.limit, &peer.slot);
-            peer.link.reply(encode::error(Some(&id), error::BUSY, full.words));
+            peer.link.reply(encode::error(Some(&id), ErrorCode::Busy, full.words));
             return;
         }
         outbox = peer.link.outbox.lock();
@@ -106,15 +107,18 @@ fn subscribe(peer: &Peer, id: RequestId, view: ViewOptions, position: Option<&Po
 }
 
 impl Peer {
-    fn take_subscription(&self) -> Result<(), Full> {
-        if self.link.outbox.lock().subscriptions() >= self.core.config.max_subscriptions {
-            return Err(Full { limit: "max_subscriptions", words: "this connection has too many subscriptions" });
+    fn take_subscription(&self) -> Result<(), QuotaExceeded> {
+        if self.link.outbox.lock().subscriptions() >= self.core.config.limits.subscriptions_per_connection {
+            return Err(QuotaExceeded {
+                limit: Limit::SubscriptionsPerConnection,
+                words: "this connection has too many subscriptions",
+            });
         }
         self.core.take_subscription(&self.slot)
     }
 
     /// Where a consumer's copy can go on, if that is still known.
-    fn kept(&self, view: &ViewOptions, position: Option<&Position>) -> Option<Kept> {
+    fn kept(&self, view: &ViewOptions, position: Option<&Position>) -> Option<ResumePoint> {
         let position = position.filter(|_| !self.slot.is_outdated())?;
         self.slot.kept(view, position.version)
     }

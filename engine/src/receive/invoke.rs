@@ -10,12 +10,12 @@ use tracing::{Instrument, Span};
 use super::begin::begin;
 use super::dispatch::Peer;
 use super::load::missing_item;
-use crate::core::in_flight::Working;
-use crate::deliver::answer::Loaded;
-use crate::deliver::link::Request;
+use crate::core::call_quota::CallPermit;
+use crate::deliver::link::CallKind;
+use crate::deliver::query::Loaded;
 use crate::deliver::subscription::Versioned;
 use crate::error::ActionError;
-use crate::event::Event;
+use crate::event::{CallStatus, Event, PanicSite};
 use crate::model::Text;
 use crate::model::path;
 use crate::protocol::encode;
@@ -41,10 +41,10 @@ struct Found {
 /// Runs the call in the background; the connection goes on meanwhile.
 pub(crate) fn invoke(peer: &Peer, id: RequestId, path: String, action: String, params: Value) {
     let call = Call { id, path, action, params };
-    match still_valid(peer).and_then(|()| begin(peer, &call.id, Request::Invoke)) {
-        Ok(working) => {
+    match still_valid(peer).and_then(|()| begin(peer, &call.id, CallKind::Invoke)) {
+        Ok(permit) => {
             let span = span::invoke(&peer.slot, peer.link.number, &call.path, &call.action);
-            peer.core.spawn(run(peer.clone(), call, working).instrument(span));
+            peer.core.spawn(run(peer.clone(), call, permit).instrument(span));
         }
         Err(refused) => refuse(peer, &call, refused),
     }
@@ -52,7 +52,8 @@ pub(crate) fn invoke(peer: &Peer, id: RequestId, path: String, action: String, p
 
 /// Answers a call that does not run.
 fn refuse(peer: &Peer, call: &Call, refused: ActionError) {
-    let (path, action, status) = (path::normal(&call.path), Text::from(call.action.as_str()), refused.code().into());
+    let (path, action, status) =
+        (path::normal(&call.path), Text::from(call.action.as_str()), CallStatus::Failed(refused.code().into()));
     peer.link.reply(encode::result(&call.id, &Err(refused)));
     let session = || peer.slot.context().id().clone();
     peer.core.observers.emit(|| Event::Invoked { session: session(), path, action, status, took_us: 0 });
@@ -60,7 +61,7 @@ fn refuse(peer: &Peer, call: &Call, refused: ActionError) {
 
 /// When the authentication is over nothing is begun any more, be the end of the connection on its way or not (SEC13).
 fn still_valid(peer: &Peer) -> Result<(), ActionError> {
-    if peer.core.is_over(peer.slot.context().expires_at()) {
+    if peer.core.is_expired(peer.slot.context().expires_at()) {
         return Err(ActionError::unauthorized("the session has expired"));
     }
     if peer.slot.is_closed() { Err(ended()) } else { Ok(()) }
@@ -70,7 +71,7 @@ fn ended() -> ActionError {
     ActionError::internal("the session has ended")
 }
 
-async fn run(peer: Peer, call: Call, _working: Working) {
+async fn run(peer: Peer, call: Call, _permit: CallPermit) {
     let started = peer.core.now_ms();
     let (id, name, at) = (call.id.clone(), Text::from(call.action.as_str()), path::normal(&call.path));
     let answer = match find(&peer, &call).await {
@@ -78,7 +79,7 @@ async fn run(peer: Peer, call: Call, _working: Working) {
         Err(error) => Err(error),
     };
     let status = status(&answer);
-    if peer.link.end_call(&id, Request::Invoke) {
+    if peer.link.end_call(&id, CallKind::Invoke) {
         let version = peer.slot.tree().map_or(0, |now| now.version);
         peer.link.reply_after_patches(encode::result(&id, &answer), version);
     }
@@ -91,11 +92,11 @@ async fn run(peer: Peer, call: Call, _working: Working) {
     });
 }
 
-fn status(answer: &Result<Outcome, ActionError>) -> Text {
+fn status(answer: &Result<Outcome, ActionError>) -> CallStatus {
     match answer {
-        Ok(outcome) if outcome.accepted => "accepted".into(),
-        Ok(_) => "ok".into(),
-        Err(error) => error.code().into(),
+        Ok(outcome) if outcome.accepted => CallStatus::Accepted,
+        Ok(_) => CallStatus::Ok,
+        Err(error) => CallStatus::Failed(error.code().into()),
     }
 }
 
@@ -141,7 +142,7 @@ async fn perform(peer: &Peer, found: Found, params: Value) -> Result<Outcome, Ac
     let at = path::absolute(&found.path);
     if let Some(authorize) = &core.authorize {
         let allowed = catch_unwind(AssertUnwindSafe(|| authorize(&session, &at, &found.action)));
-        allowed.unwrap_or_else(|panic| Err(core.panicked("authorize", panic_sentence(panic.as_ref()))))?;
+        allowed.unwrap_or_else(|panic| Err(core.panicked(PanicSite::Authorize, panic_sentence(panic.as_ref()))))?;
     }
     let action = found.action.name().into();
     let invocation = Invocation { session, path: at, action, params, host: core.task_host() };
@@ -167,7 +168,7 @@ async fn handle(peer: &Peer, action: Action, invocation: Invocation) -> Result<O
             still_valid(peer)?;
             match peer.core.runtime.spawn_blocking(run).await {
                 Ok(caught) => caught,
-                Err(error) => return Err(peer.core.panicked("handler", error.to_string())),
+                Err(error) => return Err(peer.core.panicked(PanicSite::Handler, error.to_string())),
             }
         }
         Handler::Async(handler) => match catch_unwind(AssertUnwindSafe(|| handler(invocation))) {
@@ -175,12 +176,12 @@ async fn handle(peer: &Peer, action: Action, invocation: Invocation) -> Result<O
             Err(panic) => Err(panic),
         },
     };
-    caught.unwrap_or_else(|panic| Err(peer.core.panicked("handler", panic_sentence(panic.as_ref()))))
+    caught.unwrap_or_else(|panic| Err(peer.core.panicked(PanicSite::Handler, panic_sentence(panic.as_ref()))))
 }
 
 impl crate::core::Core {
     /// The log learns what happened, the consumer only that something did.
-    pub(crate) fn panicked(&self, what: &'static str, why: String) -> ActionError {
+    pub(crate) fn panicked(&self, what: PanicSite, why: String) -> ActionError {
         self.observers.warn(&Event::Panicked { what, why });
         ActionError::internal("the action failed")
     }

@@ -4,8 +4,8 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 
 use crate::core::Core;
-use crate::deliver::answer::Loaded;
-use crate::event::Event;
+use crate::deliver::query::Loaded;
+use crate::event::{Event, PanicSite};
 use crate::model::Text;
 use crate::model::path;
 use crate::render::descriptor::{Descriptor, Item};
@@ -92,7 +92,7 @@ impl Core {
         let load = self.runtime.spawn_blocking(move || {
             let loaded = catch_unwind(AssertUnwindSafe(|| missing.load(&core, &session)));
             loaded.unwrap_or_else(|panic| Err(panic_sentence(panic.as_ref()))).unwrap_or_else(|why| {
-                core.observers.warn(&Event::Panicked { what: "window", why });
+                core.observers.warn(&Event::Panicked { what: PanicSite::Window, why });
                 Loaded::Failed
             })
         });
@@ -141,7 +141,7 @@ impl Missing {
 impl Core {
     fn mended(&self, packed: PackedResult) -> Fragment {
         for problem in packed.problems {
-            self.observers.warn(&Event::Mended { path: problem.path, what: problem.what });
+            self.observers.warn(&Event::Sanitised { path: problem.path, what: problem.what });
         }
         packed.fragment
     }

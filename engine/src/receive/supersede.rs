@@ -5,12 +5,11 @@ use std::sync::Arc;
 use super::dispatch::Peer;
 use crate::core::{Core, Timer};
 use crate::deliver::link::Link;
+use crate::protocol::close_reason::CloseReason;
 use crate::protocol::encode;
 
 /// How long a replaced connection has to take its last words, in ms. Then its socket is dropped: most are dead.
-const LAST_WORDS_MS: u64 = 5_000;
-
-const REPLACED: &str = "another connection took the place of this one";
+const CLOSE_GRACE_MS: u64 = 5_000;
 
 impl Peer {
     /// Ends the connection of this name, if this session has it, and keeps where its subscriptions stood, as if its socket
@@ -20,8 +19,8 @@ impl Peer {
     /// place at a time, so no patch is lost and none is written twice.
     pub(crate) fn supersede(&self, name: &str) {
         let Some(old) = self.named(name) else { return };
-        old.settle(REPLACED);
-        let (subscriptions, kept) = old.hand_over(encode::event("session_replaced", None), REPLACED);
+        old.settle(CloseReason::Superseded.message());
+        let (subscriptions, kept) = old.hand_over(encode::event("session_replaced", None));
         self.core.subscriptions.give_back(subscriptions);
         self.core.keep(&self.slot, kept);
         self.core.drop_soon(&old);
@@ -36,6 +35,6 @@ impl Peer {
 
 impl Core {
     fn drop_soon(&self, link: &Arc<Link>) {
-        self.wheel.at(self.now_ms().saturating_add(LAST_WORDS_MS), Timer::Drop(Arc::downgrade(link)));
+        self.timers.at(self.now_ms().saturating_add(CLOSE_GRACE_MS), Timer::Drop(Arc::downgrade(link)));
     }
 }

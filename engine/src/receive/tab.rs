@@ -6,14 +6,17 @@ use futures_util::FutureExt;
 use futures_util::future::{Either, select};
 use serde_json::Value;
 
+use crate::clock::millis;
+use crate::config::Limit;
 use crate::core::Core;
-use crate::core::room::Full;
+use crate::core::quota::QuotaExceeded;
 use crate::deliver::link::Link;
 use crate::error::ActionError;
 use crate::event::Event;
 use crate::model::Text;
 use crate::model::session::Session;
-use crate::protocol::code::{close, error};
+use crate::protocol::close_reason::CloseReason;
+use crate::protocol::code::ErrorCode;
 use crate::protocol::decode::{TabMessage, decode_tab};
 use crate::protocol::encode;
 use crate::render::action::{Invocation, Outcome};
@@ -32,13 +35,13 @@ pub(crate) struct TabPeer {
 
 impl TabPeer {
     /// A tab that just connected. Where it will be mounted is the engine's choice: the first number that is free.
-    pub(crate) fn open(core: &Arc<Core>, slot: &Arc<Slot>, link: &Arc<Link>) -> Result<Self, Full> {
+    pub(crate) fn open(core: &Arc<Core>, slot: &Arc<Slot>, link: &Arc<Link>) -> Result<Self, QuotaExceeded> {
         let config = &core.config;
         let limits =
-            TabLimits { nodes: config.max_tab_nodes, depth: config.max_tab_depth, bytes: config.max_tab_bytes };
+            TabLimits { nodes: config.sizes.tab_nodes, depth: config.sizes.tab_depth, bytes: config.sizes.tab_bytes };
         let make = |number| Arc::new(Tab::new(format!("ui/tab-{number}").into(), Arc::clone(link), limits));
-        let full = Full { limit: "max_tabs", words: "tabs of one session" };
-        let tab = slot.add_tab(config.max_tabs, make).ok_or(full)?;
+        let full = QuotaExceeded { limit: Limit::TabsPerSession, words: "this session has too many tabs" };
+        let tab = slot.add_tab(config.limits.tabs_per_session, make).ok_or(full)?;
         core.take_tab(slot).inspect_err(|_| slot.remove_tab(&tab))?;
         Ok(Self { core: Arc::clone(core), slot: Arc::clone(slot), tab })
     }
@@ -56,11 +59,11 @@ impl TabPeer {
                 }
             }
             TabMessage::Result { id, answer } => {
-                self.tab.answer(&id, answer, self.core.now_ms(), self.core.config.tab_call_ms);
+                self.tab.answer(&id, answer, self.core.now_ms(), millis(self.core.config.times.tab_call_timeout));
             }
             // Something for an earlier socket, or of a kind that the engine has no use for (contract 3.1, 3.4).
             TabMessage::Snapshot { .. } | TabMessage::Patch { .. } | TabMessage::Other => {}
-            TabMessage::Malformed(why) => self.tab.link.reply(encode::error(None, error::BAD_REQUEST, why)),
+            TabMessage::Malformed(why) => self.tab.link.reply(encode::error(None, ErrorCode::BadRequest, why)),
         }
     }
 
@@ -100,10 +103,10 @@ impl TabPeer {
         match fault {
             TabFault::Over(limit) => {
                 self.core.limit_reached(limit, &self.slot);
-                self.tab.link.end(close::POLICY, "the tab's tree is too large", "too_big");
+                self.tab.link.end(CloseReason::TabTooLarge);
             }
             TabFault::OutOfStep => {
-                self.tab.link.reply(encode::error(None, error::BAD_REQUEST, "a tree must be an object"));
+                self.tab.link.reply(encode::error(None, ErrorCode::BadRequest, "a tree must be an object"));
             }
         }
     }
@@ -130,11 +133,11 @@ fn gone() -> ActionError {
 
 /// Sends a call to the tab and waits for its answer, for a while.
 async fn forward(core: &Core, tab: &Tab, call: &Invocation) -> TabAnswer {
-    let until_ms = core.now_ms().saturating_add(core.config.tab_call_ms);
+    let until_ms = core.now_ms().saturating_add(millis(core.config.times.tab_call_timeout));
     let below = call.path.trim_start_matches('/').strip_prefix(tab.path.as_str()).unwrap_or_default();
     let sent = tab.call(below.trim_start_matches('/'), &call.action, &call.params);
     let (id, answered) = sent.ok_or_else(gone)?;
-    let sleep = core.wheel.clock().sleep_until(until_ms);
+    let sleep = core.timers.clock().sleep_until(until_ms);
     match select(answered, sleep).await {
         Either::Left((Ok(answer), _)) => checked(answer?, &tab.path),
         Either::Left((Err(_), _)) => Err(gone()),

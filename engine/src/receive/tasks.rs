@@ -7,12 +7,14 @@ use std::sync::{Arc, Weak};
 use futures_util::FutureExt;
 use futures_util::future::{Either, select};
 
+use crate::clock::millis;
+use crate::config::Limit;
 use crate::core::{Core, Timer};
 use crate::error::ActionError;
-use crate::event::Event;
+use crate::event::{Event, PanicSite};
 use crate::model::Text;
 use crate::model::session::Session;
-use crate::protocol::code::error;
+use crate::protocol::code::ErrorCode;
 use crate::render::action::{Action, Invocation};
 use crate::render::descriptor::Descriptor;
 use crate::render::evaluate::panic_sentence;
@@ -40,9 +42,9 @@ impl TaskHost for Host {
         let slot = core.table.get(&session_id).ok_or_else(gone)?;
         let id: Text = format!("task-{}", core.next_number.fetch_add(1, Ordering::Relaxed)).into();
         let state = Arc::new(TaskState::new(title));
-        if !slot.add_task(id.clone(), Arc::clone(&state), core.config.max_tasks) {
-            core.limit_reached("max_tasks", &slot);
-            return Err(ActionError::new(error::BUSY, "too many tasks of this session are running"));
+        if !slot.add_task(id.clone(), Arc::clone(&state), core.config.limits.tasks_per_session) {
+            core.limit_reached(Limit::TasksPerSession, &slot);
+            return Err(ActionError::new(ErrorCode::Busy, "too many tasks of this session are running"));
         }
         slot.set_own(format!("tasks/{id}").into(), Some(Arc::new(source(Arc::clone(&state)))));
         let task = Task { id: id.clone(), session: session_id, state: Arc::clone(&state), host: self };
@@ -70,12 +72,12 @@ impl TaskHost for Host {
 async fn run(task: Task, state: &Arc<TaskState>, work: TaskWork, core: &Weak<Core>) -> TaskStatus {
     let work = AssertUnwindSafe(async move { work(task).await }).catch_unwind();
     match select(Box::pin(work), Box::pin(state.cancelled())).await {
-        Either::Left((Ok(Ok(data)), _)) => TaskStatus::Done(data),
+        Either::Left((Ok(Ok(data)), _)) => TaskStatus::Latch(data),
         Either::Left((Ok(Err(error)), _)) => TaskStatus::Failed(error),
         Either::Left((Err(panic), _)) => {
             if let Some(core) = core.upgrade() {
                 let why = panic_sentence(panic.as_ref());
-                core.observers.warn(&Event::Panicked { what: "task", why });
+                core.observers.warn(&Event::Panicked { what: PanicSite::Task, why });
             }
             TaskStatus::Failed(ActionError::internal("the task failed"))
         }
@@ -84,7 +86,7 @@ async fn run(task: Task, state: &Arc<TaskState>, work: TaskWork, core: &Weak<Cor
 }
 
 fn end(view: &mut TaskView, status: TaskStatus) {
-    if matches!(status, TaskStatus::Done(_)) {
+    if matches!(status, TaskStatus::Latch(_)) {
         view.progress = 1.0;
     }
     view.status = status;
@@ -100,7 +102,7 @@ fn describe(view: TaskView, cancel: &Action) -> Descriptor {
     let shape = Descriptor::status().prop("title", view.title);
     let shape = match &view.status {
         TaskStatus::Running => shape.prop("status", "running").action(cancel),
-        TaskStatus::Done(result) => shape.prop("status", "done").prop("result", result.clone()),
+        TaskStatus::Latch(result) => shape.prop("status", "done").prop("result", result.clone()),
         TaskStatus::Failed(error) => {
             shape.prop("status", "failed").prop("error", error.message()).prop("code", error.code())
         }
@@ -111,12 +113,12 @@ fn describe(view: TaskView, cancel: &Action) -> Descriptor {
 
 impl Core {
     fn task_ended(&self, slot: &Arc<Slot>, task: Text) {
-        if let Some(oldest) = slot.end_task(&task, self.config.max_tasks) {
+        if let Some(oldest) = slot.end_task(&task, self.config.limits.tasks_per_session) {
             self.hide_task(slot, &oldest);
         }
         self.refresh_own(slot, &format!("tasks/{task}"));
-        let at_ms = self.now_ms().saturating_add(self.config.task_keep_ms);
-        self.wheel.at(at_ms, Timer::TaskGone(Box::new((Arc::downgrade(slot), task))));
+        let at_ms = self.now_ms().saturating_add(millis(self.config.times.ended_task_retention));
+        self.timers.at(at_ms, Timer::TaskGone(Box::new((Arc::downgrade(slot), task))));
         if slot.idle_from(self.now_ms()) {
             self.watch_idle(slot);
         }

@@ -12,7 +12,8 @@ use super::classes::Classes;
 use super::schedule::Job;
 use super::source_trace::{Claimed, SourceTrace};
 use crate::clock::Clock;
-use crate::event::{Event, Observers};
+use crate::config::Limit;
+use crate::event::{Event, Observers, PanicSite};
 use crate::model::Text;
 use crate::model::session::Context;
 use crate::render::evaluate::{Evaluation, Rendered, Renderer, panic_sentence};
@@ -20,7 +21,7 @@ use crate::render::fragment::Fragment;
 use crate::render::layout::{Entry, Layout};
 use crate::render::registry::{Describe, Registry, Runs, Sharing, Source};
 use crate::render::tree::Tree;
-use crate::sessions::done::Done;
+use crate::sessions::latch::Latch;
 use crate::sessions::paths::Paths;
 use crate::sessions::slot::{Base, Begin, Slot};
 use crate::span;
@@ -134,7 +135,7 @@ impl Passes {
             done.wait().await;
         }
         self.shared.fetch_add(pass.tally.shared.load(Ordering::Relaxed) as u64, Ordering::Relaxed);
-        let passed = || Event::Passed {
+        let passed = || Event::PassFinished {
             sessions: jobs.len(),
             evaluated: pass.tally.evaluated.load(Ordering::Relaxed),
             shared: pass.tally.shared.load(Ordering::Relaxed),
@@ -143,11 +144,11 @@ impl Passes {
         };
         span.in_scope(|| self.observers.emit(passed));
         if self.renderer.store.symbols().is_full() && !self.told_full.swap(true, Ordering::Relaxed) {
-            self.observers.warn(&Event::LimitReached { limit: "symbol_bytes", session: Text::default() });
+            self.observers.warn(&Event::LimitReached { limit: Limit::DictionaryBytes, session: Text::default() });
         }
     }
 
-    async fn run_on_workers(self: &Arc<Self>, pass: &Arc<Pass>, jobs: &Arc<[Job]>, span: &Span) -> Vec<Arc<Done>> {
+    async fn run_on_workers(self: &Arc<Self>, pass: &Arc<Pass>, jobs: &Arc<[Job]>, span: &Span) -> Vec<Arc<Latch>> {
         let next = Arc::new(AtomicUsize::new(0));
         let workers = self.threads.clamp(1, jobs.len());
         let handles: Vec<_> = (0..workers)
@@ -168,7 +169,7 @@ impl Passes {
         queued
     }
 
-    fn work(self: &Arc<Self>, pass: &Pass, jobs: &[Job], next: &AtomicUsize) -> Vec<Arc<Done>> {
+    fn work(self: &Arc<Self>, pass: &Pass, jobs: &[Job], next: &AtomicUsize) -> Vec<Arc<Latch>> {
         let mut queued = Vec::new();
         while let Some(job) = jobs.get(next.fetch_add(1, Ordering::Relaxed)) {
             // A fault in one session's pass is a bug, and still must not keep the others from their trees.
@@ -176,7 +177,7 @@ impl Passes {
                 Ok(waits) => queued.extend(waits),
                 Err(panic) => {
                     let why = panic_sentence(panic.as_ref());
-                    self.observers.warn(&Event::Panicked { what: "pass", why });
+                    self.observers.warn(&Event::Panicked { what: PanicSite::Pass, why });
                 }
             }
         }
@@ -184,7 +185,7 @@ impl Passes {
     }
 
     /// Renders one slot. Answers whom to wait for if another pass is at it.
-    fn render(self: &Arc<Self>, pass: &Pass, job: &Job) -> Option<Arc<Done>> {
+    fn render(self: &Arc<Self>, pass: &Pass, job: &Job) -> Option<Arc<Latch>> {
         let begin = job.slot.begin(pass.ticket, &job.paths, job.first, &self.registry.read());
         match begin {
             Begin::Skip => None,
@@ -313,7 +314,7 @@ impl Passes {
             self.observers.warn(&failed);
         }
         for problem in &evaluation.problems {
-            self.observers.warn(&Event::Mended { path: problem.path.clone(), what: problem.what.clone() });
+            self.observers.warn(&Event::Sanitised { path: problem.path.clone(), what: problem.what.clone() });
         }
         evaluation
     }
@@ -369,21 +370,21 @@ impl Drop for TakenTurn<'_> {
 
 impl Passes {
     /// Renders what was wanted while another pass was at the slot: afresh, since it may be newer than what is shared.
-    fn follow(self: &Arc<Self>, slot: Arc<Slot>, paths: Paths, done: Arc<Done>) {
+    fn follow(self: &Arc<Self>, slot: Arc<Slot>, paths: Paths, done: Arc<Latch>) {
         let passes = Arc::clone(self);
         self.runtime.spawn(async move {
             // Told even if the pass is dropped: nobody shall wait for ever.
-            let _told = TellDone(done);
+            let _told = SetOnDrop(done);
             Box::pin(passes.run(vec![Job { slot, paths, first: false }])).await;
         });
     }
 }
 
-struct TellDone(Arc<Done>);
+struct SetOnDrop(Arc<Latch>);
 
-impl Drop for TellDone {
+impl Drop for SetOnDrop {
     fn drop(&mut self) {
-        self.0.tell();
+        self.0.set();
     }
 }
 

@@ -6,7 +6,7 @@ use similar::{Algorithm, DiffOp, capture_diff_slices};
 
 use super::codec::ValueRef;
 use super::node_ref::{Props, raw};
-use super::view::{Form, Offers, ViewNode};
+use super::view::{Offers, Projection, ViewNode};
 use crate::model::meta::Meta;
 use crate::model::patch::{OpKind, PatchOp};
 use crate::model::path::escape_key;
@@ -104,7 +104,7 @@ impl<'o, 'v> Differ<'o, 'v> {
         self.meta(at, old, new);
         self.content(at, old, new);
         let field_changed = self.ops.len() > before;
-        if new.form() == Form::Full {
+        if new.form() == Projection::Full {
             let (before, old, new) = new.differing_children(&old);
             self.children(at, before, &old, &new)?;
         }

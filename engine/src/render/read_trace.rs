@@ -6,7 +6,7 @@
 
 use hashbrown::HashMap;
 
-use crate::model::session::{Answer, Context, Read};
+use crate::model::session::{Context, Read, ReadValue};
 
 /// The trace of one source in one pass.
 #[derive(Debug, Default)]
@@ -17,7 +17,7 @@ pub(crate) enum ReadTrace<T> {
     /// Somebody evaluates for whoever arrives here.
     Busy,
     /// The next question.
-    Ask(Read, HashMap<Answer, Self>),
+    Ask(Read, HashMap<ReadValue, Self>),
     /// The result for everybody who answers like this.
     Known(T),
 }

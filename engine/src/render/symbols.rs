@@ -19,10 +19,10 @@ const LONGEST: usize = 24;
 /// A text that may be unique to somebody enters when it was seen this often.
 const SIGHTINGS: u8 = 3;
 
-/// How many counters the door has; a collision only lets a text in early.
+/// How many counters the doorkeeper has; a collision only lets a text in early.
 const DOOR: usize = 1 << 15;
 
-/// After how many sightings the counters are halved. So few that most counters stay at zero whatever passes: otherwise
+/// After how many hits the counters are halved. So few that most counters stay at zero whatever passes: otherwise
 /// texts of people who came once would collect in here until it is full of them.
 const FORGETTING: usize = DOOR / 8;
 
@@ -35,7 +35,7 @@ pub(crate) struct Symbols {
     forms: boxcar::Vec<Form>,
     index: RwLock<Index>,
     /// How often what is not in here yet was seen, by hash.
-    door: Box<[AtomicU8]>,
+    doorkeeper: Box<[AtomicU8]>,
     /// Sightings since the counters were halved.
     seen: AtomicUsize,
     hasher: DefaultHashBuilder,
@@ -56,7 +56,7 @@ impl Symbols {
             texts: boxcar::Vec::new(),
             forms: boxcar::Vec::new(),
             index: RwLock::new(index),
-            door: (0..DOOR).map(|_| AtomicU8::new(0)).collect(),
+            doorkeeper: (0..DOOR).map(|_| AtomicU8::new(0)).collect(),
             seen: AtomicUsize::new(0),
             hasher: DefaultHashBuilder::default(),
             limit,
@@ -83,7 +83,7 @@ impl Symbols {
         self.find_or_add(text, SIGHTINGS)
     }
 
-    fn find_or_add(&self, text: &str, sightings: u8) -> Option<u32> {
+    fn find_or_add(&self, text: &str, hits: u8) -> Option<u32> {
         if text.len() > LONGEST {
             return None;
         }
@@ -92,14 +92,14 @@ impl Symbols {
         if let Some(known) = find(&self.index.read()) {
             return Some(known);
         }
-        if !self.admits(hash, sightings) {
+        if !self.admits(hash, hits) {
             return None;
         }
         let mut index = self.index.write();
         if let Some(known) = find(&index) {
             return Some(known);
         }
-        if index.bytes >= self.room(sightings <= 1) {
+        if index.bytes >= self.room(hits <= 1) {
             return None;
         }
         let at = u32::try_from(self.texts.push(text.into())).ok()?;
@@ -137,23 +137,25 @@ impl Symbols {
     }
 
     /// Whether something was seen often enough to be let in. Counters that race lose a sighting, which costs a delay.
-    fn admits(&self, hash: u64, sightings: u8) -> bool {
-        if sightings <= 1 {
+    fn admits(&self, hash: u64, hits: u8) -> bool {
+        if hits <= 1 {
             return true;
         }
         if self.seen.fetch_add(1, Ordering::Relaxed) > FORGETTING {
-            // Old sightings count less, so that rare texts do not all get in in the end.
+            // Old hits count less, so that rare texts do not all get in in the end.
             self.seen.store(0, Ordering::Relaxed);
-            self.door.iter().for_each(|counter| counter.store(counter.load(Ordering::Relaxed) / 2, Ordering::Relaxed));
+            self.doorkeeper
+                .iter()
+                .for_each(|counter| counter.store(counter.load(Ordering::Relaxed) / 2, Ordering::Relaxed));
         }
         // Two counters each, so that something is let in early only if both are others' too.
         let seen = [hash >> 20, hash >> 40].map(|bits| {
-            let counter = &self.door[bits as usize % DOOR];
+            let counter = &self.doorkeeper[bits as usize % DOOR];
             let seen = counter.load(Ordering::Relaxed).saturating_add(1);
             counter.store(seen, Ordering::Relaxed);
             seen
         });
-        seen.iter().all(|seen| *seen >= sightings)
+        seen.iter().all(|seen| *seen >= hits)
     }
 
     /// How large it may grow for something. The last eighth is for what is sure to repeat: without the form of its kind a

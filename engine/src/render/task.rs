@@ -36,7 +36,7 @@ pub(crate) trait TaskHost: Send + Sync {
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) enum TaskStatus {
     Running,
-    Done(Value),
+    Latch(Value),
     Failed(ActionError),
     Cancelled,
 }

@@ -83,7 +83,7 @@ struct Planned<'t> {
 
 /// How a node is shown.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Form {
+pub(crate) enum Projection {
     /// With everything it has.
     Full,
     /// Below the depth: id, type and meta with the number of children.
@@ -268,7 +268,7 @@ impl<'v> ViewNode<'v> {
 
     /// Whether children of this node are rendered by sources of their own.
     pub(crate) fn joins_fragments(&self) -> bool {
-        self.planned.is_none() && !self.windowed() && self.form() == Form::Full && self.node.joins_fragments()
+        self.planned.is_none() && !self.windowed() && self.form() == Projection::Full && self.node.joins_fragments()
     }
 
     pub(crate) const fn level(&self) -> u32 {
@@ -288,20 +288,20 @@ impl<'v> ViewNode<'v> {
         self.level == 0 && (self.view.options.window.is_some() || self.view.loaded.is_some())
     }
 
-    pub(crate) fn form(&self) -> Form {
+    pub(crate) fn form(&self) -> Projection {
         if let (Some(at), Some(plan)) = (self.planned, &self.view.plan) {
             let planned = &plan.nodes[at];
             return match (planned.stub, planned.collapsed) {
-                (true, _) => Form::Stub(self.kept_count()),
-                (_, true) => Form::Collapsed(self.kept_count()),
-                _ => Form::Full,
+                (true, _) => Projection::Stub(self.kept_count()),
+                (_, true) => Projection::Collapsed(self.kept_count()),
+                _ => Projection::Full,
             };
         }
         let at_depth = self.view.options.depth.is_some_and(|depth| self.level >= depth);
         if at_depth && self.view.kept(self.node, self.level).next().is_some() {
-            Form::Stub(self.kept_count())
+            Projection::Stub(self.kept_count())
         } else {
-            Form::Full
+            Projection::Full
         }
     }
 
@@ -340,8 +340,8 @@ impl<'v> ViewNode<'v> {
     /// The children that are shown.
     pub(crate) fn children(&self) -> Vec<Self> {
         match self.form() {
-            Form::Full => self.sliced(self.all_children()),
-            Form::Stub(_) | Form::Collapsed(_) => Vec::new(),
+            Projection::Full => self.sliced(self.all_children()),
+            Projection::Stub(_) | Projection::Collapsed(_) => Vec::new(),
         }
     }
 
@@ -379,8 +379,8 @@ impl<'v> ViewNode<'v> {
     /// The node's own fields, as far as its form shows them.
     fn shown(&self) -> Option<Fields<'v>> {
         match self.form() {
-            Form::Stub(_) => None,
-            Form::Full | Form::Collapsed(_) => self.node.fields(),
+            Projection::Stub(_) => None,
+            Projection::Full | Projection::Collapsed(_) => self.node.fields(),
         }
     }
 
@@ -394,12 +394,12 @@ impl<'v> ViewNode<'v> {
 
     /// The text of a JSON object.
     pub(crate) fn content_ref(&self) -> Option<&'v str> {
-        if matches!(self.form(), Form::Collapsed(_)) { None } else { self.shown()?.content_ref }
+        if matches!(self.form(), Projection::Collapsed(_)) { None } else { self.shown()?.content_ref }
     }
 
     /// Whether both surely have the same `meta`, as far as that can be seen without reading it.
     pub(crate) fn has_same_meta(&self, other: &ViewNode<'_>) -> bool {
-        let as_it_is = |node: &ViewNode<'_>| node.form() == Form::Full && !node.windowed();
+        let as_it_is = |node: &ViewNode<'_>| node.form() == Projection::Full && !node.windowed();
         let same = || self.node.fields().map(|fields| fields.meta) == other.node.fields().map(|fields| fields.meta);
         as_it_is(self) && as_it_is(other) && same()
     }
@@ -412,10 +412,10 @@ impl<'v> ViewNode<'v> {
     pub(crate) fn meta(&self) -> Meta {
         let mut meta = self.own_meta();
         match self.form() {
-            Form::Full if self.windowed() => self.say_window(&mut meta),
-            Form::Full => {}
-            Form::Stub(count) => hide_children(&mut meta, count),
-            Form::Collapsed(count) => {
+            Projection::Full if self.windowed() => self.say_window(&mut meta),
+            Projection::Full => {}
+            Projection::Stub(count) => hide_children(&mut meta, count),
+            Projection::Collapsed(count) => {
                 hide_children(&mut meta, count);
                 meta.summary.get_or_insert_with(|| format!("{count} children").into());
             }
@@ -462,7 +462,7 @@ impl<'v> ViewNode<'v> {
 
     /// The root of the whole tree, and a list of which a slice was asked for, say that they have no children; other
     /// nodes leave the field out.
-    fn says_no_children(&self) -> bool {
+    fn has_no_children(&self) -> bool {
         self.windowed() || (self.level == 0 && self.node.is_tree_root())
     }
 }
@@ -482,7 +482,7 @@ impl Serialize for ViewNode<'_> {
         let mut map = serializer.serialize_map(None)?;
         self.write_head(&mut map)?;
         let children = self.children();
-        if !children.is_empty() || (self.form() == Form::Full && self.says_no_children()) {
+        if !children.is_empty() || (self.form() == Projection::Full && self.has_no_children()) {
             map.serialize_entry("children", &children)?;
         }
         map.end()

@@ -6,12 +6,12 @@ use std::time::SystemTime;
 use smallvec::SmallVec;
 use tokio::sync::Semaphore;
 
-use super::done::Done;
-use super::own::{Overlay, Own};
+use super::latch::Latch;
+use super::overlay::{OverlaidLayout, Overlay};
 use super::paths::Paths;
 use super::tab::Tab;
 use crate::deliver::link::Link;
-use crate::deliver::subscription::{Kept, Versioned};
+use crate::deliver::subscription::{ResumePoint, Versioned};
 use crate::model::Text;
 use crate::model::session::{Context, Session};
 use crate::render::layout::Layout;
@@ -37,7 +37,7 @@ struct State {
     context: Arc<Context>,
     current: Option<Versioned>,
     links: SmallVec<[Arc<Link>; 1]>,
-    rare: Option<Box<Rare>>,
+    extras: Option<Box<Extras>>,
     /// The latest pass that evaluated for this slot.
     ticket: u64,
     /// Since when nobody is connected, in ms.
@@ -48,28 +48,28 @@ struct State {
     expected: u16,
     /// A pass is at it.
     taken: bool,
-    instance: Instance,
+    instance: ProviderState,
     claims: Claims,
     closed: bool,
 }
 
 /// What few sessions have at a time.
 #[derive(Debug, Default)]
-struct Rare {
+struct Extras {
     /// Where subscriptions of connections that ended stood, and until when that is kept, in ms.
-    kept: Vec<Kept>,
+    kept: Vec<ResumePoint>,
     kept_until_ms: u64,
     /// When somebody comes back to forget it, in ms; earlier entries on the wheel find that they do not count any more.
     kept_watch_ms: u64,
     /// What only this session has.
-    own: Option<Own>,
+    own: Option<Overlay>,
     /// What a pass shall render after the one that is at it.
-    then: Option<(Paths, Arc<Done>)>,
+    then: Option<(Paths, Arc<Latch>)>,
     /// How many handlers and loaders of this session that may block still may run; made when one does.
     blocking: Option<Arc<Semaphore>>,
 }
 
-impl Rare {
+impl Extras {
     const fn is_empty(&self) -> bool {
         self.kept.is_empty() && self.own.is_none() && self.then.is_none() && self.blocking.is_none()
     }
@@ -93,11 +93,11 @@ impl Moment {
 
 /// What a session's factory makes (provider-per-session mode).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Instance {
-    Made,
+enum ProviderState {
+    Ready,
     Missing,
     /// It is not there, and somebody waits for a tree.
-    WaitedFor,
+    Awaited,
 }
 
 /// Whether the tree shows what the claims of now allow.
@@ -128,7 +128,7 @@ pub(crate) struct Base {
 pub(crate) enum Begin {
     Go(Base),
     /// Another pass is at it; it will be followed by one that renders what was wanted.
-    Queued(Arc<Done>),
+    Queued(Arc<Latch>),
     /// There is nothing to render: the slot is closed, or has no tree and nobody wants a first one.
     Skip,
 }
@@ -139,7 +139,7 @@ pub(crate) struct Finished {
     /// The version, if the tree changed.
     pub(crate) version: Option<u64>,
     /// What was wanted meanwhile.
-    pub(crate) then: Option<(Paths, Arc<Done>)>,
+    pub(crate) then: Option<(Paths, Arc<Latch>)>,
 }
 
 /// What a closed slot had.
@@ -155,13 +155,13 @@ impl Slot {
             context,
             current: None,
             links: SmallVec::new(),
-            rare: None,
+            extras: None,
             ticket: 0,
             idle_since: Moment::at(now_ms),
             expiry: Moment::NONE,
             expected: 0,
             taken: false,
-            instance: if unmade { Instance::Missing } else { Instance::Made },
+            instance: if unmade { ProviderState::Missing } else { ProviderState::Ready },
             claims: Claims::Shown,
             closed: false,
         };
@@ -214,9 +214,9 @@ impl Slot {
             drop(state);
             return false;
         }
-        let waited_for = std::mem::replace(&mut state.instance, Instance::Made) == Instance::WaitedFor;
+        let waited_for = std::mem::replace(&mut state.instance, ProviderState::Ready) == ProviderState::Awaited;
         state.claims = Claims::Changed;
-        let before = state.edit_own(|own| std::mem::replace(&mut own.instance, sources.into_iter().collect()));
+        let before = state.edit_overlay(|own| std::mem::replace(&mut own.instance, sources.into_iter().collect()));
         drop(state);
         drop(before);
         waited_for
@@ -225,7 +225,7 @@ impl Slot {
     /// The permits of this session's handlers and loaders that may block.
     pub(crate) fn blocking(&self, max: usize) -> Arc<Semaphore> {
         let mut state = self.state.lock();
-        let blocking = &mut state.rare.get_or_insert_default().blocking;
+        let blocking = &mut state.extras.get_or_insert_default().blocking;
         Arc::clone(blocking.get_or_insert_with(|| Arc::new(Semaphore::new(max.max(1)))))
     }
 
@@ -299,9 +299,9 @@ impl Slot {
             state.expected = state.expected.saturating_sub(1);
         }
         let wanted = first || state.wants_refresh();
-        if state.instance != Instance::Made {
+        if state.instance != ProviderState::Ready {
             if first {
-                state.instance = Instance::WaitedFor;
+                state.instance = ProviderState::Awaited;
             }
             return Begin::Skip;
         }
@@ -340,7 +340,7 @@ impl Slot {
             garbage => (None, garbage),
         };
         state.taken = false;
-        let then = state.edit_rare(|rare| rare.then.take()).flatten();
+        let then = state.edit_extras(|extras| extras.then.take()).flatten();
         let links = if version.is_some() || renewed { state.links.clone() } else { SmallVec::new() };
         drop(state);
         // What an application put into closures may do anything when it is dropped.
@@ -370,7 +370,7 @@ impl Slot {
             state.links.shrink_to_fit();
             state.idle_since = Moment::at(now_ms);
             // What still runs counts for whoever comes next.
-            state.edit_rare(|rare| rare.blocking.take_if(|blocking| Arc::strong_count(blocking) == 1));
+            state.edit_extras(|extras| extras.blocking.take_if(|blocking| Arc::strong_count(blocking) == 1));
         }
         last
     }
@@ -385,42 +385,43 @@ impl Slot {
 
     /// Remembers where the subscriptions of a connection that ended stood. The latest few are enough. Answers
     /// whether somebody has to come back at that time and forget them, and how many older ones had to go.
-    pub(crate) fn keep(&self, kept: Vec<Kept>, max: usize, until_ms: u64) -> (bool, usize) {
+    pub(crate) fn keep(&self, kept: Vec<ResumePoint>, max: usize, until_ms: u64) -> (bool, usize) {
         let mut state = self.state.lock();
         if state.closed || state.current.is_none() || kept.is_empty() {
             return (false, 0);
         }
-        let rare = state.rare.get_or_insert_default();
-        let first = rare.kept.is_empty();
-        rare.kept.extend(kept);
-        rare.kept_until_ms = until_ms;
+        let extras = state.extras.get_or_insert_default();
+        let first = extras.kept.is_empty();
+        extras.kept.extend(kept);
+        extras.kept_until_ms = until_ms;
         if first {
-            rare.kept_watch_ms = until_ms;
+            extras.kept_watch_ms = until_ms;
         }
-        let over = rare.kept.len().saturating_sub(max);
-        let dropped: Vec<Kept> = rare.kept.drain(..over).collect();
+        let over = extras.kept.len().saturating_sub(max);
+        let dropped: Vec<ResumePoint> = extras.kept.drain(..over).collect();
         drop(state);
         (first, dropped.len())
     }
 
     /// Takes where a consumer's copy stands, if it is still known.
-    pub(crate) fn kept(&self, view: &ViewOptions, version: u64) -> Option<Kept> {
-        let take = |rare: &mut Rare| {
-            let at = rare.kept.iter().position(|kept| kept.serves(view, version))?;
-            Some(rare.kept.remove(at))
+    pub(crate) fn kept(&self, view: &ViewOptions, version: u64) -> Option<ResumePoint> {
+        let take = |extras: &mut Extras| {
+            let at = extras.kept.iter().position(|kept| kept.serves(view, version))?;
+            Some(extras.kept.remove(at))
         };
-        self.state.lock().edit_rare(take).flatten()
+        self.state.lock().edit_extras(take).flatten()
     }
 
     /// Forgets where subscriptions stood, if their time is up; otherwise answers when to come back.
     pub(crate) fn forget_kept(&self, now_ms: u64) -> Option<u64> {
         let mut state = self.state.lock();
-        let rare = state.rare.as_mut().filter(|rare| !rare.kept.is_empty() && rare.kept_watch_ms <= now_ms)?;
-        if rare.kept_until_ms > now_ms {
-            rare.kept_watch_ms = rare.kept_until_ms;
-            return Some(rare.kept_until_ms);
+        let extras =
+            state.extras.as_mut().filter(|extras| !extras.kept.is_empty() && extras.kept_watch_ms <= now_ms)?;
+        if extras.kept_until_ms > now_ms {
+            extras.kept_watch_ms = extras.kept_until_ms;
+            return Some(extras.kept_until_ms);
         }
-        let kept = state.edit_rare(|rare| std::mem::take(&mut rare.kept));
+        let kept = state.edit_extras(|extras| std::mem::take(&mut extras.kept));
         drop(state);
         drop(kept);
         None
@@ -456,7 +457,7 @@ impl Slot {
         if state.idle_since.get().is_none() || state.taken {
             return false;
         }
-        let (current, kept) = (state.current.take(), state.edit_rare(|rare| std::mem::take(&mut rare.kept)));
+        let (current, kept) = (state.current.take(), state.edit_extras(|extras| std::mem::take(&mut extras.kept)));
         drop(state);
         // Fragments are freed outside the lock.
         drop(kept);
@@ -468,7 +469,7 @@ impl Slot {
         let mut state = self.state.lock();
         state.closed = true;
         let current = state.current.take();
-        let kept_and_own = state.edit_rare(|rare| (std::mem::take(&mut rare.kept), rare.own.take()));
+        let kept_and_own = state.edit_extras(|extras| (std::mem::take(&mut extras.kept), extras.own.take()));
         let links = std::mem::take(&mut state.links);
         drop(state);
         drop(current);
@@ -480,24 +481,24 @@ impl Slot {
 
     /// Registers, hides (`None`) or gives back (`forget_own`) a path for this session alone.
     pub(crate) fn set_own(&self, path: Text, source: Option<Arc<Source>>) {
-        self.edit_own(|own| own.sources.insert(path, source));
+        self.edit_overlay(|own| own.sources.insert(path, source));
     }
 
     /// Removes this session's own word on a path.
     pub(crate) fn forget_own(&self, path: &str) {
-        self.edit_own(|own| own.sources.remove(path));
+        self.edit_overlay(|own| own.sources.remove(path));
     }
 
     /// Changes what only this session has. What that replaces is dropped outside the lock: closures may hold anything.
-    fn edit_own<T>(&self, change: impl FnOnce(&mut Own) -> T) {
-        let replaced = self.state.lock().edit_own(change);
+    fn edit_overlay<T>(&self, change: impl FnOnce(&mut Overlay) -> T) {
+        let replaced = self.state.lock().edit_overlay(change);
         drop(replaced);
     }
 
     /// Makes a place for a tab under the lowest number that is free, if there are fewer than `max`.
     pub(crate) fn add_tab(&self, max: usize, make: impl FnOnce(u32) -> Arc<Tab>) -> Option<Arc<Tab>> {
         let mut state = self.state.lock();
-        let own = state.own_mut();
+        let own = state.overlay_mut();
         let number = own.free_tab(max)?;
         let tab = make(number);
         own.tabs.insert(number, Arc::clone(&tab));
@@ -505,7 +506,7 @@ impl Slot {
     }
 
     pub(crate) fn remove_tab(&self, tab: &Arc<Tab>) {
-        self.edit_own(|own| own.tabs.retain(|_, known| !Arc::ptr_eq(known, tab)));
+        self.edit_overlay(|own| own.tabs.retain(|_, known| !Arc::ptr_eq(known, tab)));
     }
 
     pub(crate) fn tabs(&self) -> Vec<Arc<Tab>> {
@@ -519,20 +520,20 @@ impl Slot {
         if state.closed || full {
             return false;
         }
-        state.own_mut().tasks.insert(id, task);
+        state.overlay_mut().tasks.insert(id, task);
         true
     }
 
     /// A task ended and is shown for a while. Answers the one that has to go for it, if too many are shown.
     pub(crate) fn end_task(&self, id: &Text, max: usize) -> Option<Text> {
         let mut state = self.state.lock();
-        state.rare.as_mut()?.own.as_mut()?.end_task(id, max)
+        state.extras.as_mut()?.own.as_mut()?.end_task(id, max)
     }
 
     /// The node of an ended task goes. False if it is gone already.
     pub(crate) fn forget_task(&self, id: &str) -> bool {
         let mut state = self.state.lock();
-        state.edit_rare(|rare| rare.own.as_mut().is_some_and(|own| own.forget_task(id))).unwrap_or(false)
+        state.edit_extras(|extras| extras.own.as_mut().is_some_and(|own| own.forget_task(id))).unwrap_or(false)
     }
 }
 
@@ -547,8 +548,8 @@ impl State {
     }
 
     /// Leaves word of what shall be rendered after the pass that is at it.
-    fn then(&mut self, paths: &Paths) -> Arc<Done> {
-        let then = &mut self.rare.get_or_insert_default().then;
+    fn then(&mut self, paths: &Paths) -> Arc<Latch> {
+        let then = &mut self.extras.get_or_insert_default().then;
         match then {
             Some((wanted, done)) => {
                 wanted.merge(paths.clone());
@@ -558,39 +559,39 @@ impl State {
         }
     }
 
-    fn own(&self) -> Option<&Own> {
-        self.rare.as_ref()?.own.as_ref()
+    fn own(&self) -> Option<&Overlay> {
+        self.extras.as_ref()?.own.as_ref()
     }
 
-    fn own_mut(&mut self) -> &mut Own {
-        self.rare.get_or_insert_default().own.get_or_insert_default()
+    fn overlay_mut(&mut self) -> &mut Overlay {
+        self.extras.get_or_insert_default().own.get_or_insert_default()
     }
 
     /// Changes what few sessions have, if there is anything; what is empty then is given back.
-    fn edit_rare<T>(&mut self, change: impl FnOnce(&mut Rare) -> T) -> Option<T> {
-        let rare = self.rare.as_mut()?;
-        let changed = change(rare);
-        if rare.own.as_ref().is_some_and(Own::is_empty) {
-            rare.own = None;
+    fn edit_extras<T>(&mut self, change: impl FnOnce(&mut Extras) -> T) -> Option<T> {
+        let extras = self.extras.as_mut()?;
+        let changed = change(extras);
+        if extras.own.as_ref().is_some_and(Overlay::is_empty) {
+            extras.own = None;
         }
-        if rare.is_empty() {
-            self.rare = None;
+        if extras.is_empty() {
+            self.extras = None;
         }
         Some(changed)
     }
 
     fn layout(&mut self, registry: &Registry) -> Arc<Layout> {
-        let own = self.rare.as_mut().and_then(|rare| rare.own.as_mut());
+        let own = self.extras.as_mut().and_then(|extras| extras.own.as_mut());
         match own.filter(|own| own.has_sources()) {
             Some(own) => own.layout(registry),
             None => Arc::clone(registry.layout()),
         }
     }
 
-    fn edit_own<T>(&mut self, change: impl FnOnce(&mut Own) -> T) -> Option<(T, Option<Overlay>)> {
-        self.own_mut();
-        let change = |own: &mut Own| (change(own), own.forget_layout());
-        self.edit_rare(|rare| rare.own.as_mut().map(change)).flatten()
+    fn edit_overlay<T>(&mut self, change: impl FnOnce(&mut Overlay) -> T) -> Option<(T, Option<OverlaidLayout>)> {
+        self.overlay_mut();
+        let change = |own: &mut Overlay| (change(own), own.forget_layout());
+        self.edit_extras(|extras| extras.own.as_mut().map(change)).flatten()
     }
 
     /// Answers the new version, if there is one, and the tree that is not needed here any more.

@@ -7,11 +7,13 @@ use hashbrown::hash_table::Entry;
 use hashbrown::{DefaultHashBuilder, HashMap, HashTable};
 use slab::Slab;
 
-use super::order::Order;
-use super::places::Places;
+use super::idle_list::IdleList;
 use super::slot::Slot;
+use super::slot_set::SlotSet;
+use crate::config::Limit;
 use crate::error::ConnectError;
 use crate::model::Text;
+use crate::model::selector::Selector;
 use crate::model::session::Context;
 use crate::sync::RwLock;
 
@@ -30,13 +32,13 @@ pub(crate) struct Table {
 struct Inner {
     slots: Slab<Arc<Slot>>,
     by_id: HashTable<u32>,
-    by_user: HashTable<Places>,
-    by_attribute: HashMap<Text, HashMap<Text, Places>>,
+    by_user: HashTable<SlotSet>,
+    by_attribute: HashMap<Text, HashMap<Text, SlotSet>>,
     hasher: DefaultHashBuilder,
     /// Sessions without a connection, by when the last one left.
-    idle: Order,
+    idle: IdleList,
     /// Those of them that have a tree, or will have one in a moment.
-    idle_trees: Order,
+    idle_trees: IdleList,
     /// The most sessions that there were since room was last given back.
     peak: usize,
 }
@@ -66,8 +68,8 @@ impl Table {
             by_user: HashTable::new(),
             by_attribute: HashMap::new(),
             hasher: DefaultHashBuilder::default(),
-            idle: Order::new(),
-            idle_trees: Order::new(),
+            idle: IdleList::new(),
+            idle_trees: IdleList::new(),
             peak: 0,
         };
         Self { inner: RwLock::new(inner), max, max_of_user }
@@ -84,7 +86,7 @@ impl Table {
         let mut inner = self.inner.write();
         let place = inner.find(context.id());
         if inner.is_full_for(context, place, self.max_of_user) {
-            return Err(ConnectError::Full(OF_USER));
+            return Err(ConnectError::LimitReached(Limit::SessionsPerUser));
         }
         if let Some(place) = place {
             let slot = Arc::clone(&inner.slots[place as usize]);
@@ -95,9 +97,9 @@ impl Table {
             return Ok(Opened { slot, new: false, before: Some(before) });
         }
         if inner.slots.len() >= self.max {
-            return Err(ConnectError::Full("sessions"));
+            return Err(ConnectError::LimitReached(Limit::Sessions));
         }
-        let place = u32::try_from(inner.slots.vacant_key()).map_err(|_| ConnectError::Full("sessions"))?;
+        let place = u32::try_from(inner.slots.vacant_key()).map_err(|_| ConnectError::LimitReached(Limit::Sessions))?;
         let slot = Arc::new(Slot::new(Arc::clone(context), place, now_ms, unmade));
         inner.slots.insert(Arc::clone(&slot));
         inner.peak = inner.peak.max(inner.slots.len());
@@ -162,19 +164,26 @@ impl Table {
         self.inner.read().slots.iter().map(|(_, slot)| Arc::clone(slot)).collect()
     }
 
+    /// The sessions that a selector means now.
+    pub(crate) fn select(&self, selector: &Selector) -> Vec<Arc<Slot>> {
+        match selector {
+            Selector::All => self.all(),
+            Selector::Session(id) => self.get(id).into_iter().collect(),
+            Selector::User(user) => self.of_user(user),
+            Selector::Attribute { name, value } => self.with_attribute(name, value),
+        }
+    }
+
     pub(crate) fn of_user(&self, user: &str) -> Vec<Arc<Slot>> {
         let inner = self.inner.read();
         inner.pick(inner.of_user(user))
     }
 
-    pub(crate) fn with_attribute(&self, name: &str, value: &str) -> Vec<Arc<Slot>> {
+    fn with_attribute(&self, name: &str, value: &str) -> Vec<Arc<Slot>> {
         let inner = self.inner.read();
         inner.pick(inner.by_attribute.get(name).and_then(|values| values.get(value)))
     }
 }
-
-/// The bound on the sessions of one user, as it is told.
-pub(crate) const OF_USER: &str = "sessions of one user";
 
 impl Inner {
     /// Whether a session's user has as many sessions as may be, and the one at this place is not among them.
@@ -188,7 +197,7 @@ impl Inner {
         self.slots.get(slot.place() as usize).is_some_and(|known| Arc::ptr_eq(known, slot))
     }
 
-    const fn order(&mut self, what: Idle) -> &mut Order {
+    const fn order(&mut self, what: Idle) -> &mut IdleList {
         match what {
             Idle::Session => &mut self.idle,
             Idle::Tree => &mut self.idle_trees,
@@ -213,13 +222,13 @@ impl Inner {
         }
     }
 
-    fn of_user(&self, user: &str) -> Option<&Places> {
+    fn of_user(&self, user: &str) -> Option<&SlotSet> {
         let hash = self.hasher.hash_one(user);
         self.by_user.find(hash, |places| is_user(&self.slots, places, user))
     }
 
-    fn pick(&self, places: Option<&Places>) -> Vec<Arc<Slot>> {
-        let places = places.into_iter().flat_map(Places::iter);
+    fn pick(&self, places: Option<&SlotSet>) -> Vec<Arc<Slot>> {
+        let places = places.into_iter().flat_map(SlotSet::iter);
         places.map(|place| Arc::clone(&self.slots[place as usize])).collect()
     }
 
@@ -229,20 +238,20 @@ impl Inner {
         }
         for (name, value) in context.attributes() {
             let values = self.by_attribute.entry(name.clone()).or_default();
-            values.entry(value.clone()).and_modify(|places| places.add(place)).or_insert(Places::One(place));
+            values.entry(value.clone()).and_modify(|places| places.add(place)).or_insert(SlotSet::One(place));
         }
     }
 
     fn index_user(&mut self, place: u32, user: &Text) {
         let (slots, hasher) = (&self.slots, &self.hasher);
-        let rehash = |places: &Places| {
+        let rehash = |places: &SlotSet| {
             let context = slots[places.any() as usize].context();
             hasher.hash_one(context.user().map_or("", Text::as_str))
         };
         match self.by_user.entry(hasher.hash_one(user.as_str()), |places| is_user(slots, places, user), rehash) {
             Entry::Occupied(mut places) => places.get_mut().add(place),
             Entry::Vacant(gap) => {
-                gap.insert(Places::One(place));
+                gap.insert(SlotSet::One(place));
             }
         }
     }
@@ -286,6 +295,6 @@ impl Inner {
     }
 }
 
-fn is_user(slots: &Slab<Arc<Slot>>, places: &Places, user: &str) -> bool {
+fn is_user(slots: &Slab<Arc<Slot>>, places: &SlotSet, user: &str) -> bool {
     slots[places.any() as usize].context().user().is_some_and(|known| known == user)
 }

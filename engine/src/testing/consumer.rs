@@ -202,6 +202,7 @@ impl TestConsumer {
                 None
             }
             Frame::Close { code, reason } => {
+                let code = code.as_u16();
                 self.closed = Some(code);
                 Some(json!({"type": "closed", "code": code, "reason": reason}))
             }

@@ -279,7 +279,7 @@ async fn when_the_subscribed_node_itself_changes_its_type_the_subscription_start
 
 #[tokio::test]
 async fn a_patch_that_is_longer_than_half_its_snapshot_gives_way_to_it() {
-    let engine = engine_with(|config| config.rebase_bytes = 500);
+    let engine = engine_with(|config| config.sizes.rebase_bytes = 500);
     let list = |text: &str| {
         let item = |n: i32| Item::new(format!("i{n}")).prop("text", text.repeat(40));
         Descriptor::collection().items((0..100).map(item))

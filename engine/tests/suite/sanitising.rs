@@ -170,7 +170,7 @@ async fn what_has_no_content_is_left_out_and_never_null() {
 
 #[tokio::test]
 async fn a_node_too_deep_loses_its_children_and_that_is_reported() {
-    let engine = engine_with(|config| config.max_depth = 3);
+    let engine = engine_with(|config| config.sizes.depth = 3);
     let log = Log::of(&engine);
     let nested = |levels: u32| (1..levels).fold(Descriptor::status(), |inner, _| Descriptor::group().child("c", inner));
     engine.register("fits", move |_: &Session| nested(3));
@@ -188,7 +188,7 @@ fn count(node: &Value) -> usize {
 
 #[tokio::test]
 async fn a_path_with_too_many_nodes_loses_the_last_and_that_is_reported() {
-    let engine = engine_with(|config| config.max_nodes = 20);
+    let engine = engine_with(|config| config.sizes.nodes = 20);
     let log = Log::of(&engine);
     engine.register("long", |_: &Session| Descriptor::collection().items((0..50).map(|n| Item::new(format!("i{n}")))));
     let mut consumer = TestConsumer::connect(&engine, Session::new("s")).await;
@@ -205,7 +205,7 @@ async fn nested_lists_cannot_hold_more_nodes_than_one_path_may() {
         }
         (0..width).fold(Descriptor::group(), |shape, n| shape.child(format!("c{n}"), fan(levels - 1, width)))
     }
-    let engine = engine_with(|config| config.max_nodes = 20);
+    let engine = engine_with(|config| config.sizes.nodes = 20);
     engine.register("fan", |_: &Session| fan(3, 8));
     let mut consumer = TestConsumer::connect(&engine, Session::new("s")).await;
     let log = Log::of(&engine);

@@ -176,7 +176,7 @@ fn every_test_that_the_requirements_name_exists() {
     for (file, test) in named {
         let path = match file.split_once('/') {
             Some(("axum", file)) => root().join(format!("../adapters/axum/tests/suite/{file}.rs")),
-            Some(("ordering", file)) => root().join(format!("src/ordering/{file}.rs")),
+            Some(("concurrency", file)) => root().join(format!("src/concurrency/{file}.rs")),
             Some(("isolation", file)) => root().join(format!("tests/isolation/{file}.rs")),
             _ => root().join(format!("tests/suite/{file}.rs")),
         };

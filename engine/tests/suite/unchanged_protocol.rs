@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use grove_engine::testing::TestConsumer;
-use grove_engine::{Action, Config, Descriptor, Engine, Instance, Invocation, Item, Outcome, Scope, Session};
+use grove_engine::{Action, Config, Descriptor, Engine, Invocation, Item, Outcome, Scope, Session, SessionProvider};
 use serde_json::{Value, json};
 
 use crate::apps::{Todos, engine, person};
@@ -154,7 +154,7 @@ async fn both_ways_to_serve_many_users_are_the_same_on_the_wire() {
 
     let factory = |_: &Session| {
         let (action, shape) = list_of();
-        Instance::new().register("list", move || shape(&action))
+        SessionProvider::new().register("list", move || shape(&action))
     };
     let own = Engine::builder("app", "App").config(Config::immediate()).per_session(factory).build();
     let own = script(&own, &mut TestConsumer::silent(&own, person("s", "alice"))).await;

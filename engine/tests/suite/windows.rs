@@ -3,7 +3,9 @@
 use std::sync::Arc;
 
 use grove_engine::testing::TestConsumer;
-use grove_engine::{Action, Descriptor, Engine, Event, Invocation, Item, Outcome, Session, Source, WindowRequest};
+use grove_engine::{
+    Action, Descriptor, Engine, Event, Invocation, Item, Outcome, PanicSite, Session, Source, WindowRequest,
+};
 use parking_lot::Mutex;
 use serde_json::{Value, json};
 
@@ -197,7 +199,7 @@ async fn a_lazy_list_is_loaded_when_somebody_asks_for_it() {
 
 #[tokio::test]
 async fn no_more_is_loaded_than_a_view_may_hold() {
-    let engine = engine_with(|config| config.max_nodes = 50);
+    let engine = engine_with(|config| config.sizes.nodes = 50);
     let asked = Arc::new(Mutex::new(Vec::new()));
     let note = Arc::clone(&asked);
     let source = Source::new(|_: &Session| Descriptor::collection().lazy(1_000_000)).on_window(
@@ -292,7 +294,7 @@ async fn a_loader_that_fails_or_panics_costs_one_answer() {
         assert!(!answer.to_string().contains("boom") && !answer.to_string().contains("10.0.0.1"), "{answer}");
     }
     assert_eq!(code(&consumer.invoke("/inbox/m1", "open", Value::Null).await), "internal");
-    assert_eq!(log.count(|event| matches!(event, Event::Panicked { what: "window", .. })), 3);
+    assert_eq!(log.count(|event| matches!(event, Event::Panicked { what: PanicSite::Window, .. })), 3);
     assert_eq!(consumer.query_with(json!({"path": "/inbox", "depth": 0})).await["type"], "snapshot");
 }
 

@@ -1,7 +1,6 @@
 //! What has happened, counted event by event.
 
-use grove_engine::Event;
-use grove_engine::protocol::code::error;
+use grove_engine::{CallStatus, ErrorCode, Event};
 use prometheus_client::metrics::counter::Counter;
 use prometheus_client::metrics::family::Family;
 use prometheus_client::metrics::histogram::Histogram;
@@ -15,21 +14,6 @@ const INVOKE_SECONDS: [f64; 11] = [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1,
 
 /// Upper bounds of the classes of passes by how many sessions they looked at.
 const PASS_SESSIONS: [f64; 6] = [1.0, 10.0, 100.0, 1_000.0, 10_000.0, 100_000.0];
-
-/// Results that are told apart. An application may make up codes as it likes, so all others count as one.
-const STATUSES: [&str; 11] = [
-    "ok",
-    "accepted",
-    error::BAD_REQUEST,
-    error::NOT_FOUND,
-    error::INVALID_PARAMS,
-    error::UNAUTHORIZED,
-    error::CONFLICT,
-    error::INTERNAL,
-    error::NOT_SUPPORTED,
-    error::BUSY,
-    error::TOO_LARGE,
-];
 
 /// A counter for each value of one label.
 type By<V> = Family<[(&'static str, V); 1], Counter>;
@@ -102,19 +86,19 @@ impl Tally {
     pub(super) fn count(&self, event: &Event) {
         match event {
             Event::SessionOpened { .. } => one(&self.sessions_opened),
-            Event::SessionClosed { reason, .. } => one_by(&self.sessions_closed, "reason", *reason),
-            Event::Revoked { of, .. } => one_by(&self.revocations, "of", *of),
-            Event::TreeEvicted { reason, .. } => one_by(&self.evictions, "reason", *reason),
+            Event::SessionClosed { reason, .. } => one_by(&self.sessions_closed, "reason", reason.as_str()),
+            Event::Revoked { whom, .. } => one_by(&self.revocations, "of", whom.kind()),
+            Event::TreeEvicted { reason, .. } => one_by(&self.evictions, "reason", reason.as_str()),
             Event::Connected { .. } => one(&self.connects),
-            Event::Disconnected { reason, .. } => one_by(&self.disconnects, "reason", *reason),
+            Event::Disconnected { reason, .. } => one_by(&self.disconnects, "reason", reason.as_str()),
             Event::Resumed { .. } => one(&self.resumes),
             Event::Refused { status, .. } => one_by(&self.refusals, "status", *status),
-            Event::Passed { sessions, took_us, .. } => {
+            Event::PassFinished { sessions, took_us, .. } => {
                 self.pass_seconds.observe(seconds(*took_us));
                 self.pass_sessions.observe(*sessions as f64);
             }
             Event::SourceFailed { .. } => one(&self.source_failures),
-            Event::Mended { .. } => one(&self.mended),
+            Event::Sanitised { .. } => one(&self.mended),
             Event::SnapshotSent { bytes, .. } => self.snapshots.count(*bytes),
             Event::PatchSent { bytes, .. } => self.patches.count(*bytes),
             Event::Compacted { .. } => one(&self.compactions),
@@ -122,8 +106,8 @@ impl Tally {
                 one_by(&self.invokes, "status", known_status(status));
                 self.invoke_seconds.observe(seconds(*took_us));
             }
-            Event::Panicked { what, .. } => one_by(&self.panics, "what", *what),
-            Event::LimitReached { limit, .. } => one_by(&self.limits_reached, "limit", *limit),
+            Event::Panicked { what, .. } => one_by(&self.panics, "what", what.as_str()),
+            Event::LimitReached { limit, .. } => one_by(&self.limits_reached, "limit", limit.as_str()),
             // Evaluations and commits are in the census, and so is how many tabs there are.
             _ => {}
         }
@@ -153,8 +137,15 @@ where
     family.get_or_create(&[(label, value)]).inc();
 }
 
-fn known_status(status: &str) -> &'static str {
-    STATUSES.into_iter().find(|known| *known == status).unwrap_or("other")
+/// An application may have any number of codes of its own; they count as one.
+fn known_status(status: &CallStatus) -> &'static str {
+    match status {
+        CallStatus::Ok => "ok",
+        CallStatus::Accepted => "accepted",
+        failed => {
+            ErrorCode::ALL.map(ErrorCode::as_str).into_iter().find(|code| *code == failed.as_str()).unwrap_or("other")
+        }
+    }
 }
 
 fn seconds(us: u64) -> f64 {

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use grove_axum::{Slop, metrics};
-use grove_engine::{Event, Provider};
+use grove_engine::{CallStatus, CloseReason, Event, EvictionReason, Limit, PanicSite, Provider, Selector};
 
 use crate::server::{PeerAddresses, Server, known_users, soon};
 
@@ -39,24 +39,30 @@ fn one_of_each() -> Vec<Event> {
     let (session, path) = (|| SECRET.into(), || SECRET.into());
     vec![
         Event::SessionOpened { session: session() },
-        Event::SessionClosed { session: session(), reason: "idle" },
-        Event::Revoked { of: "user", whom: SECRET.into(), sessions: 1 },
-        Event::TreeEvicted { session: session(), reason: "least_recent" },
+        Event::SessionClosed { session: session(), reason: CloseReason::Idle },
+        Event::Revoked { whom: Selector::User(SECRET.into()), sessions: 1 },
+        Event::TreeEvicted { session: session(), reason: EvictionReason::LeastRecent },
         Event::Connected { session: session(), connection: 1 },
-        Event::Disconnected { session: session(), connection: 1, reason: "slow" },
+        Event::Disconnected { session: session(), connection: 1, reason: CloseReason::Slow },
         Event::Resumed { session: session(), connection: 1 },
         Event::Refused { status: 401, reason: "there is no token" },
-        Event::Passed { sessions: 50, evaluated: 2, shared: 48, committed: 50, took_us: 30_000 },
+        Event::PassFinished { sessions: 50, evaluated: 2, shared: 48, committed: 50, took_us: 30_000 },
         Event::SourceFailed { path: path(), session: session(), why: SECRET.into() },
-        Event::Mended { path: SECRET.to_owned(), what: SECRET.to_owned() },
+        Event::Sanitised { path: SECRET.to_owned(), what: SECRET.to_owned() },
         Event::SnapshotSent { session: session(), connection: 1, bytes: 1000 },
         Event::PatchSent { session: session(), connection: 1, bytes: 100 },
         Event::PatchSent { session: session(), connection: 1, bytes: 50 },
         Event::Compacted { session: session(), nodes: 9 },
-        Event::Invoked { session: session(), path: path(), action: path(), status: "ok".into(), took_us: 2_000 },
-        Event::Invoked { session: session(), path: path(), action: path(), status: SECRET.into(), took_us: 2_000 },
-        Event::Panicked { what: "handler", why: SECRET.to_owned() },
-        Event::LimitReached { limit: "max_tabs", session: session() },
+        Event::Invoked { session: session(), path: path(), action: path(), status: CallStatus::Ok, took_us: 2_000 },
+        Event::Invoked {
+            session: session(),
+            path: path(),
+            action: path(),
+            status: CallStatus::Failed(SECRET.into()),
+            took_us: 2_000,
+        },
+        Event::Panicked { what: PanicSite::Handler, why: SECRET.to_owned() },
+        Event::LimitReached { limit: Limit::TabsPerSession, session: session() },
     ]
 }
 
@@ -118,7 +124,7 @@ async fn every_event_is_counted_once() {
         ("grove_mended_total", 1.0),
         ("grove_compactions_total", 1.0),
         (r#"grove_panics_total{what="handler"}"#, 1.0),
-        (r#"grove_limits_reached_total{limit="max_tabs"}"#, 1.0),
+        (r#"grove_limits_reached_total{limit="limits.tabs_per_session"}"#, 1.0),
     ] {
         assert_eq!(value(&scrape, sample), Some(wanted), "{sample} in\n{scrape}");
     }

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-use grove_engine::{Descriptor, Instance, PerSession, Scope, Session};
+use grove_engine::{Descriptor, PerSession, Scope, Session, SessionProvider};
 
 use crate::server::{PeerAddresses, Server, known_users, subscribe, user_in};
 
@@ -21,7 +21,7 @@ impl Desk {
         let providers = PerSession::new("desk", "Desk", move |session: &Session| {
             count.fetch_add(1, Ordering::SeqCst);
             let user = session.user().unwrap_or("nobody").to_owned();
-            Instance::new().register("greeting", move || Descriptor::status().prop("for", user.as_str()))
+            SessionProvider::new().register("greeting", move || Descriptor::status().prop("for", user.as_str()))
         });
         let served = providers.clone();
         let server = Server::start_app(|_| grove_axum::router(served, known_users()), PeerAddresses::Known).await;

@@ -231,7 +231,7 @@ async fn a_peer_that_only_pings_is_closed() {
     let (reasons, mut reason) = watch::channel("");
     server.engine.observe(move |event: &Event| {
         if let Event::Disconnected { reason, .. } = event {
-            reasons.send_replace(reason);
+            reasons.send_replace(reason.as_str());
         }
     });
     let mut peer = server.alice().await;

@@ -6,7 +6,7 @@
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use crate::error::RegisterError;
-use crate::event::{Event, Observers};
+use crate::event::{Event, Observers, PanicSite};
 use crate::model::Text;
 use crate::model::session::Session;
 use crate::render::evaluate::panic_sentence;
@@ -15,28 +15,28 @@ use crate::render::registry::{IntoDescriptor, Source};
 /// What one session's provider registers. A factory returns one for each session.
 ///
 /// ```
-/// use grove_engine::{Descriptor, Engine, Instance, Session};
+/// use grove_engine::{Descriptor, Engine, SessionProvider, Session};
 ///
 /// # #[tokio::main]
 /// # async fn main() {
 /// let engine = Engine::builder("app", "App")
 ///     .per_session(|session: &Session| {
 ///         let user = session.user().unwrap_or("nobody").to_owned();
-///         Instance::new().register("context", move || Descriptor::context().prop("user", user.as_str()))
+///         SessionProvider::new().register("context", move || Descriptor::context().prop("user", user.as_str()))
 ///     })
 ///     .build();
 /// # drop(engine);
 /// # }
 /// ```
 #[derive(Debug, Default)]
-pub struct Instance {
+pub struct SessionProvider {
     sources: Vec<(Text, Source)>,
 }
 
 /// Makes the instance of a session.
-pub(crate) type Factory = Box<dyn Fn(&Session) -> Instance + Send + Sync>;
+pub(crate) type Factory = Box<dyn Fn(&Session) -> SessionProvider + Send + Sync>;
 
-impl Instance {
+impl SessionProvider {
     /// An instance that registers nothing yet.
     #[must_use]
     pub fn new() -> Self {
@@ -73,7 +73,7 @@ pub(crate) fn make(factory: &Factory, session: &Session, observers: &Observers) 
     match catch_unwind(AssertUnwindSafe(|| factory(session))) {
         Ok(instance) => Some(instance.sources),
         Err(panic) => {
-            observers.warn(&Event::Panicked { what: "factory", why: panic_sentence(panic.as_ref()) });
+            observers.warn(&Event::Panicked { what: PanicSite::Factory, why: panic_sentence(panic.as_ref()) });
             None
         }
     }

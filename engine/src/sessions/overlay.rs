@@ -10,16 +10,16 @@ use crate::render::registry::{Registry, Source};
 use crate::render::task::TaskState;
 
 /// Everybody's layout, and that layout with a session's own sources laid over it.
-pub(super) type Overlay = (Arc<Layout>, Arc<Layout>);
+pub(super) type OverlaidLayout = (Arc<Layout>, Arc<Layout>);
 
 /// What only one session has.
 #[derive(Debug, Default)]
-pub(super) struct Own {
+pub(super) struct Overlay {
     /// What its factory made, in provider-per-session mode.
     pub(super) instance: BTreeMap<Text, Arc<Source>>,
     /// What was registered for it alone, over its instance; `None` hides a path.
     pub(super) sources: BTreeMap<Text, Option<Arc<Source>>>,
-    layout: Option<Overlay>,
+    layout: Option<OverlaidLayout>,
     pub(super) tasks: BTreeMap<Text, Arc<TaskState>>,
     /// Tasks that ended and are still shown, the oldest first.
     ended: VecDeque<Text>,
@@ -27,7 +27,7 @@ pub(super) struct Own {
     pub(super) tabs: BTreeMap<u32, Arc<Tab>>,
 }
 
-impl Own {
+impl Overlay {
     /// A layout that is still here keeps it: that is dropped without a lock, by whoever takes it.
     pub(super) fn is_empty(&self) -> bool {
         let nothing_kept = self.layout.is_none() && self.tasks.is_empty() && self.ended.is_empty();
@@ -51,7 +51,7 @@ impl Own {
     }
 
     /// The sources changed. Hands the layout over, to be dropped without a lock.
-    pub(super) const fn forget_layout(&mut self) -> Option<Overlay> {
+    pub(super) const fn forget_layout(&mut self) -> Option<OverlaidLayout> {
         self.layout.take()
     }
 

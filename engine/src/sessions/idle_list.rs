@@ -8,7 +8,7 @@ const OUT: u32 = u32::MAX - 1;
 /// A list of places. It costs eight bytes for each place that there is, whether that is in the list or not, so it can
 /// hold a hundred thousand; a place that is put in again goes to the end.
 #[derive(Debug)]
-pub(super) struct Order {
+pub(super) struct IdleList {
     /// By place: who stands before it, and who behind.
     neighbours: Vec<[u32; 2]>,
     first: u32,
@@ -16,7 +16,7 @@ pub(super) struct Order {
     len: usize,
 }
 
-impl Order {
+impl IdleList {
     pub(super) const fn new() -> Self {
         Self { neighbours: Vec::new(), first: NONE, last: NONE, len: 0 }
     }
@@ -80,7 +80,7 @@ mod tests {
     proptest! {
         #[test]
         fn it_is_a_queue_from_which_anybody_may_leave(steps in prop::collection::vec((0u32..12, any::<bool>()), 0..200)) {
-            let (mut order, mut model) = (Order::new(), VecDeque::new());
+            let (mut order, mut model) = (IdleList::new(), VecDeque::new());
             for (place, enters) in steps {
                 model.retain(|known| *known != place);
                 if enters {

@@ -10,6 +10,7 @@ use crate::deliver::outbox::Frame;
 use crate::engine::Engine;
 use crate::error::ConnectError;
 use crate::model::session::Session;
+use crate::protocol::code::CloseCode;
 use crate::testing::Mirror;
 
 /// One consumer: the writer of its socket asks by `until`, the reader says by `say`; both may be at it at once.
@@ -21,7 +22,7 @@ pub(super) struct Consumer {
     /// Answers by the request's id, each with what the copy showed when it came.
     answers: BTreeMap<String, (Value, Option<u64>)>,
     /// The close code.
-    pub(super) closed: Option<u16>,
+    pub(super) closed: Option<CloseCode>,
 }
 
 /// The reading half of a consumer's socket.
@@ -97,9 +98,9 @@ impl Consumer {
         }
     }
 
-    pub(super) fn until_closed(&mut self) -> u16 {
+    pub(super) fn until_closed(&mut self) -> CloseCode {
         self.until(|_| false);
-        self.closed.unwrap_or_default()
+        self.closed.expect("the loop ends with the close")
     }
 
     fn take(&mut self, frame: Frame) {

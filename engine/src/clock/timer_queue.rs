@@ -15,7 +15,7 @@ const SMALLEST: usize = 256;
 /// Things of type `T` that are due at a time in milliseconds. Entries are never cancelled; whoever gets one looks whether
 /// it still matters.
 #[derive(Debug)]
-pub(crate) struct Wheel<T> {
+pub(crate) struct TimerQueue<T> {
     heap: Mutex<BinaryHeap<Reverse<Due<T>>>>,
     changed: Signal,
     /// Things taken and not yet dealt with.
@@ -49,7 +49,7 @@ impl<T> Ord for Due<T> {
     }
 }
 
-impl<T> Wheel<T> {
+impl<T> TimerQueue<T> {
     pub(crate) fn new(clock: Arc<dyn Clock>) -> Self {
         Self { heap: Mutex::new(BinaryHeap::new()), changed: Signal::new(), firing: AtomicUsize::new(0), clock }
     }
@@ -100,12 +100,12 @@ impl<T> Wheel<T> {
         }
     }
 
-    /// What [`Wheel::next`] gave has been dealt with.
-    pub(crate) fn dealt_with(&self) {
+    /// What [`TimerQueue::next`] gave has been dealt with.
+    pub(crate) fn complete(&self) {
         self.firing.fetch_sub(1, Ordering::SeqCst);
     }
 
-    /// The next thing that is due, when it is; to be followed by [`Wheel::dealt_with`].
+    /// The next thing that is due, when it is; to be followed by [`TimerQueue::complete`].
     pub(crate) async fn next(&self) -> T {
         loop {
             let changed = self.changed.listen();

@@ -67,7 +67,7 @@ impl App {
 
     fn with(change: impl FnOnce(&mut Config)) -> Self {
         let mut config = Config::immediate();
-        config.pass_threads = 2;
+        config.execution.pass_threads = 2;
         change(&mut config);
         let clock = ManualClock::new();
         let engine = Engine::builder("app", "App").config(config).clock(Arc::clone(&clock) as Arc<_>).build();

@@ -8,13 +8,13 @@ use super::consumer::Consumer;
 use super::{App, alice, check, join};
 use crate::clock::Clock;
 use crate::model::session::Session;
-use crate::protocol::code::close;
-use crate::sessions::revoked::Revocation;
+use crate::protocol::code::CloseCode;
+use crate::sessions::revocations::Revocation;
 
 #[test]
 fn an_eviction_and_a_return_at_once_leave_no_consumer_without_its_tree() {
     check(|| {
-        let app = App::with(|config| config.idle_tree_ms = 10);
+        let app = App::with(|config| config.times.idle_tree = Duration::from_millis(10));
         drop(app.watching(&alice()));
         let evicting = app.meanwhile(|app| app.clock.advance(10));
         let changing = app.meanwhile(App::raise_beside);
@@ -35,7 +35,7 @@ fn an_eviction_and_a_return_at_once_leave_no_consumer_without_its_tree() {
 #[test]
 fn a_consumer_that_leaves_while_its_first_tree_is_made_leaves_no_tree_behind() {
     check(|| {
-        let app = App::with(|config| config.idle_tree_ms = 10);
+        let app = App::with(|config| config.times.idle_tree = Duration::from_millis(10));
         let consumer = app.consumer(&alice());
         consumer.subscribe();
         join([app.meanwhile(move |_| drop(consumer))]);
@@ -49,7 +49,7 @@ fn a_consumer_that_leaves_while_its_first_tree_is_made_leaves_no_tree_behind() {
 #[test]
 fn the_end_of_an_idle_session_and_a_return_at_once_leave_nobody_at_a_closed_slot() {
     check(|| {
-        let app = App::with(|config| config.idle_session_ms = 10);
+        let app = App::with(|config| config.times.idle_session = Duration::from_millis(10));
         drop(app.watching(&alice()));
         let ending = app.meanwhile(|app| app.clock.advance(10));
         let mut consumer = app.consumer(&alice());
@@ -71,8 +71,8 @@ fn a_close_ends_whoever_is_there_and_whoever_comes_after_it_begins_anew() {
         let threads = [app.meanwhile(|app| assert!(app.engine.close_session("s"))), app.meanwhile(App::raise_beside)];
         let mut after = app.consumer(&alice());
         after.subscribe();
-        assert_eq!(before.until_closed(), close::NORMAL);
-        assert_eq!(asking.until_closed(), close::NORMAL);
+        assert_eq!(before.until_closed(), CloseCode::Normal);
+        assert_eq!(asking.until_closed(), CloseCode::Normal);
         join(threads);
         assert!(old.tree().is_none() && old.links().is_empty(), "a closed slot keeps something");
         app.check_attached([&mut after]);
@@ -86,8 +86,10 @@ fn a_consumer_that_takes_the_place_of_its_lost_connection_misses_no_change() {
         let mut old = app.watching(&alice());
         let position = old.position(&app.engine);
         // It is not dead at all, and takes what it is given for as long as it may.
-        let threads =
-            [app.meanwhile(move |_| assert_eq!(old.until_closed(), close::REPLACED)), app.meanwhile(App::raise_beside)];
+        let threads = [
+            app.meanwhile(move |_| assert_eq!(old.until_closed(), CloseCode::Replaced)),
+            app.meanwhile(App::raise_beside),
+        ];
         let mut new = Consumer::come_back(&app.engine, &alice(), position).unwrap();
         new.until(|consumer| consumer.shown() == Some(1));
         join(threads);
@@ -102,7 +104,7 @@ fn a_question_that_waits_for_a_first_tree_is_answered_or_ended_by_a_close() {
         let mut consumer = app.consumer(&alice());
         let closing = app.meanwhile(|app| assert!(app.engine.close_session("s")));
         consumer.mouth().query("q");
-        assert_eq!(consumer.until_closed(), close::NORMAL);
+        assert_eq!(consumer.until_closed(), CloseCode::Normal);
         join([closing]);
         block_on(app.engine.settle());
     });
@@ -117,7 +119,7 @@ fn a_revocation_ends_or_refuses_every_connection_that_is_made_at_the_same_time()
                 let session = Session::new(id).with_user("alice");
                 if let Ok(mut consumer) = Consumer::connect(&app.engine, &session) {
                     consumer.subscribe();
-                    assert_eq!(consumer.until_closed(), close::POLICY);
+                    assert_eq!(consumer.until_closed(), CloseCode::Policy);
                 }
             })
         });
@@ -130,12 +132,12 @@ fn a_revocation_ends_or_refuses_every_connection_that_is_made_at_the_same_time()
 #[test]
 fn a_session_that_expires_while_it_connects_is_refused_or_ended() {
     check(|| {
-        let app = App::with(|config| config.expiry_warning_ms = 0);
+        let app = App::with(|config| config.times.expiry_warning = Duration::from_millis(0));
         let session = alice().with_expiry(app.clock.wall() + Duration::from_millis(100));
         let passing = app.meanwhile(|app| app.clock.advance(100));
         if let Ok(mut consumer) = Consumer::connect(&app.engine, &session) {
             consumer.subscribe();
-            assert_eq!(consumer.until_closed(), close::EXPIRED);
+            assert_eq!(consumer.until_closed(), CloseCode::Expired);
         }
         join([passing]);
         block_on(app.engine.settle());
@@ -150,7 +152,7 @@ fn a_shut_down_ends_or_refuses_every_connection_that_is_made_at_the_same_time() 
         let connecting = app.meanwhile(|app| {
             if let Ok(mut consumer) = Consumer::connect(&app.engine, &alice()) {
                 consumer.subscribe();
-                assert_eq!(consumer.until_closed(), close::GOING_AWAY);
+                assert_eq!(consumer.until_closed(), CloseCode::GoingAway);
             }
         });
         block_on(app.engine.shutdown(Duration::ZERO));

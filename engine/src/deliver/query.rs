@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use super::fit::fit;
 use super::subscription::{Delivery, Versioned};
-use crate::protocol::code::error;
+use crate::protocol::code::ErrorCode;
 use crate::protocol::encode;
 use crate::protocol::message::RequestId;
 use crate::render::fragment::Fragment;
@@ -25,14 +25,14 @@ pub(crate) enum Loaded {
 
 /// A query whose answer waits for its turn.
 #[derive(Debug, Clone)]
-pub(crate) struct Question {
+pub(crate) struct PendingQuery {
     pub(crate) id: RequestId,
     pub(crate) view: Arc<ViewOptions>,
     pub(crate) loaded: Loaded,
 }
 
 /// An answer's text, and what has to be told of it.
-pub(crate) struct Answer {
+pub(crate) struct QueryReply {
     pub(crate) text: String,
     /// How many nodes the view had if it had to be compacted.
     pub(crate) compacted: Option<usize>,
@@ -40,33 +40,33 @@ pub(crate) struct Answer {
     pub(crate) too_large: bool,
 }
 
-impl Question {
+impl PendingQuery {
     /// What a waiting question counts against the bound of the outbox, in bytes.
     pub(crate) const COST: usize = 512;
 
     /// Answers from the tree now, so that versions never go back on a connection.
-    pub(crate) fn answer(&self, now: &Versioned, delivery: &Delivery) -> Answer {
+    pub(crate) fn answer(&self, now: &Versioned, delivery: &Delivery) -> QueryReply {
         let located = now.tree.resolve(&self.view.path).map(|located| located.node);
         let (node, children) = match (located, &self.loaded) {
-            (_, Loaded::Failed) => return self.refused(error::INTERNAL, "what was asked for could not be loaded"),
+            (_, Loaded::Failed) => return self.refused(ErrorCode::Internal, "what was asked for could not be loaded"),
             (Some(node), Loaded::Window(offset, run)) => (node, Some((*offset, run))),
             (Some(node), _) => (node, None),
             (None, Loaded::Item(item)) => (now.tree.root().foreign(item.root()), None),
-            (None, _) => return self.refused(error::NOT_FOUND, "there is no such path"),
+            (None, _) => return self.refused(ErrorCode::NotFound, "there is no such path"),
         };
         match fit(&self.view, node, children, now.tree.nodes(), delivery) {
             Some(fitted) => {
                 let text = encode::snapshot(&self.id, now.version, None, &fitted.tree);
-                Answer { text, compacted: fitted.compacted, too_large: false }
+                QueryReply { text, compacted: fitted.compacted, too_large: false }
             }
             None => {
                 let words = "the answer does not fit a frame: ask for a deeper path, a depth or a window";
-                Answer { too_large: true, ..self.refused(error::TOO_LARGE, words) }
+                QueryReply { too_large: true, ..self.refused(ErrorCode::TooLarge, words) }
             }
         }
     }
 
-    fn refused(&self, code: &str, words: &str) -> Answer {
-        Answer { text: encode::error(Some(&self.id), code, words), compacted: None, too_large: false }
+    fn refused(&self, code: ErrorCode, words: &str) -> QueryReply {
+        QueryReply { text: encode::error(Some(&self.id), code, words), compacted: None, too_large: false }
     }
 }

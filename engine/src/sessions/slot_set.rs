@@ -4,12 +4,12 @@ use hashbrown::HashSet;
 
 /// At least one place. Most users and most values of most claims have one session, so one costs no allocation.
 #[derive(Debug)]
-pub(super) enum Places {
+pub(super) enum SlotSet {
     One(u32),
     Many(Box<HashSet<u32>>),
 }
 
-impl Places {
+impl SlotSet {
     /// Any of them.
     pub(super) fn any(&self) -> u32 {
         match self {

@@ -9,7 +9,7 @@ use super::{App, alice, check, join};
 use crate::model::session::Session;
 use crate::refresh::source_trace::{Claimed, SourceTrace};
 use crate::render::descriptor::Descriptor;
-use crate::sessions::done::Done;
+use crate::sessions::latch::Latch;
 use crate::sync;
 
 #[test]
@@ -40,10 +40,10 @@ fn a_lead_that_gives_up_passes_on_and_nobody_waits_for_ever() {
 #[test]
 fn whoever_waits_for_a_queued_pass_is_told() {
     check(|| {
-        let done = Arc::new(Done::default());
+        let done = Arc::new(Latch::default());
         let telling = {
             let done = Arc::clone(&done);
-            shuttle::thread::spawn(move || done.tell())
+            shuttle::thread::spawn(move || done.set())
         };
         block_on(done.wait());
         join([telling]);

@@ -6,16 +6,16 @@ use crate::sync::{AtomicUsize, Listening, Ordering, Signal};
 
 /// Counts work that was started and has not ended.
 #[derive(Debug, Default)]
-pub(crate) struct Busy {
+pub(crate) struct InFlight {
     count: AtomicUsize,
     idle: Signal,
 }
 
 /// One piece of work; ends when it is dropped.
 #[derive(Debug)]
-pub(crate) struct Work(Arc<Busy>);
+pub(crate) struct Work(Arc<InFlight>);
 
-impl Busy {
+impl InFlight {
     pub(crate) fn begin(self: &Arc<Self>) -> Work {
         self.count.fetch_add(1, Ordering::SeqCst);
         Work(Arc::clone(self))
@@ -27,7 +27,7 @@ impl Busy {
     }
 
     /// Tells whoever listens to look again.
-    pub(crate) fn nudge(&self) {
+    pub(crate) fn notify(&self) {
         self.idle.notify(usize::MAX);
     }
 

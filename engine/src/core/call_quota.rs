@@ -7,14 +7,15 @@ use parking_lot::Mutex;
 use smallvec::SmallVec;
 
 use super::Core;
-use super::room::Full;
+use super::quota::QuotaExceeded;
 use crate::config::Config;
+use crate::config::Limit;
 use crate::model::Text;
 use crate::model::session::Context;
 
 /// Whose calls run. Who has none is not in here, so it is no larger than what runs.
 #[derive(Debug, Default)]
-pub(crate) struct InFlight(Mutex<Counts>);
+pub(crate) struct CallQuota(Mutex<Counts>);
 
 #[derive(Debug, Default)]
 struct Counts {
@@ -32,25 +33,25 @@ type Callers = SmallVec<[Caller; 2]>;
 
 /// One call that is being worked on, until this is dropped: also if its connection ends meanwhile.
 #[derive(Debug)]
-pub(crate) struct Working {
+pub(crate) struct CallPermit {
     core: Arc<Core>,
     callers: Callers,
 }
 
 impl Core {
     /// Counts a call of this session, if there is room for it.
-    pub(crate) fn begin_work(self: &Arc<Self>, context: &Context) -> Result<Working, Full> {
+    pub(crate) fn admit_call(self: &Arc<Self>, context: &Context) -> Result<CallPermit, QuotaExceeded> {
         let user = context.user().map(|user| Caller::User(user.clone()));
         let callers: Callers = [Caller::Session(context.id().clone())].into_iter().chain(user).collect();
-        self.in_flight.0.lock().begin(&callers, &self.config)?;
-        Ok(Working { core: Arc::clone(self), callers })
+        self.call_quota.0.lock().begin(&callers, &self.config)?;
+        Ok(CallPermit { core: Arc::clone(self), callers })
     }
 }
 
 impl Counts {
-    fn begin(&mut self, callers: &[Caller], config: &Config) -> Result<(), Full> {
-        if self.total >= config.max_total_calls {
-            return Err(Full { limit: "max_total_calls", words: "too many requests are running" });
+    fn begin(&mut self, callers: &[Caller], config: &Config) -> Result<(), QuotaExceeded> {
+        if self.total >= config.limits.calls {
+            return Err(QuotaExceeded { limit: Limit::Calls, words: "too many requests are running" });
         }
         for caller in callers {
             let (max, full) = caller.bound(config);
@@ -76,22 +77,22 @@ impl Counts {
 }
 
 impl Caller {
-    const fn bound(&self, config: &Config) -> (usize, Full) {
+    const fn bound(&self, config: &Config) -> (usize, QuotaExceeded) {
         match self {
             Self::Session(_) => {
                 let words = "too many requests of this session are running";
-                (config.max_session_calls, Full { limit: "max_session_calls", words })
+                (config.limits.calls_per_session, QuotaExceeded { limit: Limit::CallsPerSession, words })
             }
             Self::User(_) => {
                 let words = "too many requests of this user are running";
-                (config.max_user_calls, Full { limit: "max_user_calls", words })
+                (config.limits.calls_per_user, QuotaExceeded { limit: Limit::CallsPerUser, words })
             }
         }
     }
 }
 
-impl Drop for Working {
+impl Drop for CallPermit {
     fn drop(&mut self) {
-        self.core.in_flight.0.lock().end(&self.callers);
+        self.core.call_quota.0.lock().end(&self.callers);
     }
 }

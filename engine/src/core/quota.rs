@@ -3,14 +3,15 @@
 //! What a user has is counted over the user's sessions, which are few, when it is asked for: nothing is kept for that.
 
 use super::Core;
+use crate::config::Limit;
 use crate::sessions::slot::Slot;
 use crate::sync::{AtomicUsize, Ordering};
 
 /// A bound that is reached.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct Full {
+pub(crate) struct QuotaExceeded {
     /// The field of `Config`.
-    pub(crate) limit: &'static str,
+    pub(crate) limit: Limit,
     /// What the peer is told.
     pub(crate) words: &'static str,
 }
@@ -38,44 +39,53 @@ impl Total {
 
 impl Core {
     /// Whether a connection may stay that was just added to its session.
-    pub(crate) fn room_for_connection(&self, slot: &Slot) -> Result<(), Full> {
+    pub(crate) fn check_connection_quota(&self, slot: &Slot) -> Result<(), QuotaExceeded> {
         let config = &self.config;
-        if slot.connections() > config.max_session_connections {
-            return Err(Full { limit: "max_session_connections", words: "connections of one session" });
+        if slot.connections() > config.limits.connections_per_session {
+            return Err(QuotaExceeded {
+                limit: Limit::ConnectionsPerSession,
+                words: "this session has too many connections",
+            });
         }
-        if self.of_user(slot, Slot::connections) > config.max_user_connections {
-            return Err(Full { limit: "max_user_connections", words: "connections of one user" });
+        if self.of_user(slot, Slot::connections) > config.limits.connections_per_user {
+            return Err(QuotaExceeded {
+                limit: Limit::ConnectionsPerUser,
+                words: "this user has too many connections",
+            });
         }
         Ok(())
     }
 
     /// Takes a place in all for a tab that was just added to its session; its end gives it back.
-    pub(crate) fn take_tab(&self, slot: &Slot) -> Result<(), Full> {
+    pub(crate) fn take_tab(&self, slot: &Slot) -> Result<(), QuotaExceeded> {
         let config = &self.config;
-        if self.of_user(slot, |slot| slot.tabs().len()) > config.max_user_tabs {
-            return Err(Full { limit: "max_user_tabs", words: "tabs of one user" });
+        if self.of_user(slot, |slot| slot.tabs().len()) > config.limits.tabs_per_user {
+            return Err(QuotaExceeded { limit: Limit::TabsPerUser, words: "this user has too many tabs" });
         }
-        match self.tabs.take(config.max_total_tabs) {
+        match self.tabs.take(config.limits.tabs) {
             true => Ok(()),
-            false => Err(Full { limit: "max_total_tabs", words: "tabs" }),
+            false => Err(QuotaExceeded { limit: Limit::Tabs, words: "there are too many tabs" }),
         }
     }
 
     /// Takes a place for one more subscription. Must not be called with an outbox locked.
     ///
     /// Connections that subscribe at the same moment may each find the last place of their session or user.
-    pub(crate) fn take_subscription(&self, slot: &Slot) -> Result<(), Full> {
+    pub(crate) fn take_subscription(&self, slot: &Slot) -> Result<(), QuotaExceeded> {
         let config = &self.config;
-        if subscriptions(slot) >= config.max_session_subscriptions {
+        if subscriptions(slot) >= config.limits.subscriptions_per_session {
             let words = "this session has too many subscriptions";
-            return Err(Full { limit: "max_session_subscriptions", words });
+            return Err(QuotaExceeded { limit: Limit::SubscriptionsPerSession, words });
         }
-        if self.of_user(slot, subscriptions) >= config.max_user_subscriptions {
-            return Err(Full { limit: "max_user_subscriptions", words: "this user has too many subscriptions" });
+        if self.of_user(slot, subscriptions) >= config.limits.subscriptions_per_user {
+            return Err(QuotaExceeded {
+                limit: Limit::SubscriptionsPerUser,
+                words: "this user has too many subscriptions",
+            });
         }
-        match self.subscriptions.take(config.max_total_subscriptions) {
+        match self.subscriptions.take(config.limits.subscriptions) {
             true => Ok(()),
-            false => Err(Full { limit: "max_total_subscriptions", words: "there are too many subscriptions" }),
+            false => Err(QuotaExceeded { limit: Limit::Subscriptions, words: "there are too many subscriptions" }),
         }
     }
 

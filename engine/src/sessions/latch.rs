@@ -4,13 +4,13 @@ use crate::sync::{AtomicBool, Ordering, Signal};
 
 /// Told when a waiting pass has committed.
 #[derive(Debug, Default)]
-pub(crate) struct Done {
+pub(crate) struct Latch {
     done: AtomicBool,
     signal: Signal,
 }
 
-impl Done {
-    pub(crate) fn tell(&self) {
+impl Latch {
+    pub(crate) fn set(&self) {
         self.done.store(true, Ordering::SeqCst);
         self.signal.notify(usize::MAX);
     }
