@@ -194,7 +194,7 @@ class Consumer {
   }
 
   #error({ id, error }) {
-    const failure = new ConsumerError(error?.code ?? "internal", error?.message ?? "the server refused a message");
+    const failure = serverError(error, "the server refused a message");
     const copy = this.#copies.get(id);
     if (!copy) {
       if (!this.#settle(id, ({ reject }) => reject(failure))) this.#notify("error", failure);
@@ -304,7 +304,12 @@ function endedError() {
 
 function settleInvoke({ resolve, reject }, { status, data, error }) {
   if (status === "ok" || status === "accepted") return resolve({ status, data });
-  reject(new ConsumerError(error?.code ?? "internal", error?.message ?? "the action failed"));
+  reject(serverError(error, "the action failed"));
+}
+
+function serverError(error, fallback) {
+  const { code, message } = error ?? {};
+  return new ConsumerError(typeof code === "string" ? code : "internal", typeof message === "string" ? message : fallback);
 }
 
 // The fields of a subscription or query on the wire.
@@ -419,7 +424,12 @@ class Connection {
   }
 
   send(text) {
-    if (this.#greeted && this.#socket?.readyState === 1) this.#socket.send(text);
+    if (!this.#greeted || this.#socket?.readyState !== 1) return;
+    try {
+      this.#socket.send(text);
+    } catch (error) {
+      this.#events.failed(error);
+    }
   }
 
   // The server is going away and says when to come back.

@@ -51,8 +51,8 @@ class Tab {
   constructor(options) {
     const { id = "ui", name, onRefresh, onError = console.error, onEnd } = options;
     const { maxMessageBytes = MAX_MESSAGE_BYTES } = options;
-    this.#id = validUnicode(id);
-    this.#name = validUnicode(name ?? (globalThis.document?.title || id));
+    this.#id = id;
+    this.#name = name ?? (globalThis.document?.title || id);
     this.#onError = onError;
     this.#onEnd = onEnd;
     this.#maxMessageBytes = maxMessageBytes;
@@ -121,6 +121,9 @@ class Tab {
       return;
     }
     const tree = project(node, depth);
+    // The server closes the connection of a tab whose tree is too large, even if each patch is small.
+    const unsendable = whyUnsendable(tree, toJson(tree), this.#maxMessageBytes, MAX_NESTING);
+    if (unsendable) return this.#holdBack(subscription, unsendable);
     if (!sent || !sameKind(sent, tree)) return this.#sendSnapshot(subscription, tree);
     const ops = difference(sent, tree);
     const seq = subscription.seq + 1;
@@ -134,18 +137,20 @@ class Tab {
     }
   }
 
-  // If the tree is too large, the server keeps what it was sent before, and gets the difference once that is possible.
-  // Returns why it was not sent.
+  // Returns why the snapshot was not sent, if so.
   #sendSnapshot(subscription, tree) {
     const snapshot = { type: "snapshot", id: subscription.id, version: this.#version, seq: 0, tree };
     const unsendable = this.#connection.send(snapshot);
-    if (!unsendable) {
-      Object.assign(subscription, { sent: tree, seq: 0, isHeldBack: false });
-    } else if (!subscription.isHeldBack) {
-      subscription.isHeldBack = true;
-      this.#fail(new RangeError(`changes of the tab cannot be sent: ${unsendable}`));
-    }
+    if (unsendable) this.#holdBack(subscription, unsendable);
+    else Object.assign(subscription, { sent: tree, seq: 0, isHeldBack: false });
     return unsendable;
+  }
+
+  // The server keeps what it was sent before, and gets the difference once that fits.
+  #holdBack(subscription, unsendable) {
+    if (subscription.isHeldBack) return;
+    subscription.isHeldBack = true;
+    this.#fail(new RangeError(`changes of the tab cannot be sent: ${unsendable}`));
   }
 
   #receive(text) {
@@ -677,6 +682,7 @@ function place(parent, node) {
 
 // A path may start with the id of the root.
 function find(root, path) {
+  if (typeof path !== "string") return undefined;
   const segments = split(path);
   const walk = (ids) => ids.reduce((node, id) => node && child(node, id), root);
   return (segments[0] === root.id && walk(segments.slice(1))) || walk(segments);
