@@ -208,13 +208,15 @@ test("a socket that throws when it is written to costs only that message", async
   consumer.subscribe("/a");
   socket.send = send;
   consumer.subscribe("/b");
-  assert.deepEqual([socket.take().map(({ path }) => path), errors.map(({ message }) => message)], [["/b"], ["not now"]]);
+  assert.deepEqual(socket.take().map(({ path }) => path), ["/b"]);
+  assert.deepEqual(errors.map(({ message }) => message), ["not now"]);
 });
 
 test("half an emoji and a number out of range reach the copy like any other value", () => {
   const { socket, todos, id } = subscribed();
-  const ops = '[{"op":"add","path":"/properties/title","value":"cut \\ud83d"},{"op":"replace","path":"/properties/n","value":1e400}]';
-  socket.onmessage({ data: `{"type":"patch","subscription":"${id}","seq":1,"version":6,"ops":${ops}}` });
+  const title = '{"op":"add","path":"/properties/title","value":"cut \\ud83d"}';
+  const n = '{"op":"replace","path":"/properties/n","value":1e400}';
+  socket.onmessage({ data: `{"type":"patch","subscription":"${id}","seq":1,"version":6,"ops":[${title},${n}]}` });
   assert.deepEqual(todos.tree.properties, { n: Infinity, title: "cut \ud83d" });
   socket.say(patch(id, 2, 3));
   assert.deepEqual([todos.tree.properties.n, errors], [3, []]);

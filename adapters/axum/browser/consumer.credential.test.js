@@ -86,7 +86,7 @@ test("a server that is merely away is dialled for ever", async () => {
   assert.deepEqual([consumer.status, errors], ["open", []]);
 });
 
-test("there is no check after a connection that had been established, and none before an attempt has failed", async () => {
+test("there is no check before an attempt has failed, nor after the loss of a connection", async () => {
   const { socket } = open();
   for (const code of [1001, 1006, 1013]) {
     sockets.at(-1).end(code);

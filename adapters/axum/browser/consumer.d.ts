@@ -10,18 +10,20 @@
  * await consumer.invoke("/inbox/m1", "archive");
  * ```
  *
- * It connects at once, and reconnects after every loss: after a random delay of less than 1 s, then less than 2 s, 4 s and
- * so on up to 30 s. After a connection that was stable, the delays start from the beginning. Subscriptions continue by
- * themselves: the server sends what has changed since if it still knows which version the copies have, and a snapshot
- * otherwise. A request that had been sent when the connection was lost fails with the code `lost`; none waits for ever.
+ * It connects at once, and reconnects after every loss: after a random delay of less than 1 s, then less than 2 s, 4
+ * s and so on up to 30 s. After a connection that was stable, the delays start from the beginning. Subscriptions
+ * continue by themselves: the server sends what has changed since if it still knows which version the copies have,
+ * and a snapshot otherwise. A request that had been sent when the connection was lost fails with the code `lost`;
+ * none waits for ever.
  *
- * A WebSocket does not tell why it could not connect. So whenever an attempt fails, the server is asked over HTTP whether
- * it still accepts the credential (`POST` to `/renew` below the endpoint, with `fetch`). If it answers 401, or 403 in its
- * own words, the consumer ends; if it cannot be reached or answers anything else, the consumer keeps trying. A page of
- * another origin can read the answer only if the server allows that (CORS); otherwise it keeps trying.
+ * A WebSocket does not tell why it could not connect. So whenever an attempt fails, the server is asked over HTTP
+ * whether it still accepts the credential (`POST` to `/renew` below the endpoint, with `fetch`). If it answers 401,
+ * or 403 in its own words, the consumer ends; if it cannot be reached or answers anything else, the consumer keeps
+ * trying. A page of another origin can read the answer only if the server allows that (CORS); otherwise it keeps
+ * trying.
  *
- * It is a module without dependencies for pages, bundlers and Node 20 or later, where `WebSocket` has to be given (such as
- * that of the package `ws` or `undici`) unless the runtime has one.
+ * It is a module without dependencies for pages, bundlers and Node 20 or later, where `WebSocket` has to be given
+ * (such as that of the package `ws` or `undici`) unless the runtime has one.
  *
  * @throws if the URL is not valid.
  */
@@ -36,9 +38,9 @@ export interface Options {
   /** How long a request may take unless it says otherwise, in ms; 30,000 if absent. */
   timeoutMs?: number;
   /**
-   * The largest message that the server accepts from a consumer, in bytes of UTF-8. The default is that of the server,
-   * 65,536; give the server's own bound if it was configured with another. The server closes the connection when it gets a
-   * larger message, so none is sent: the request fails with `too_large`.
+   * The largest message that the server accepts from a consumer, in bytes of UTF-8. The default is that of the
+   * server, 65,536; give the server's own bound if it was configured with another. The server closes the connection
+   * when it gets a larger message, so none is sent: the request fails with `too_large`.
    */
   maxMessageBytes?: number;
   /**
@@ -57,9 +59,9 @@ export interface Options {
   /** Used instead of the runtime's own `WebSocket`. */
   WebSocket?: new (url: string) => Socket;
   /**
-   * Asks the server whether it still accepts the credential, instead of the runtime's own `fetch`. If `WebSocket` is given
-   * and adds a credential of its own, such as a header, give a `fetch` that adds the same one; without it, the question is
-   * asked only if the URL has a `token`.
+   * Asks the server whether it still accepts the credential, instead of the runtime's own `fetch`. If `WebSocket` is
+   * given and adds a credential of its own, such as a header, give a `fetch` that adds the same one; without it, the
+   * question is asked only if the URL has a `token`.
    */
   fetch?: (url: string, request: CredentialCheck) => Promise<CredentialCheckResponse>;
 }
@@ -86,7 +88,8 @@ export interface Consumer {
   /** What the server last said about itself; absent before the first connection. */
   readonly provider: Provider | undefined;
   /**
-   * Keeps a copy of the node at `path` and of what is below it. `listener` is called with the new tree after every change.
+   * Keeps a copy of the node at `path` and of what is below it. `listener` is called with the new tree after every
+   * change.
    *
    * It does not throw: if the options cannot be sent, `ready` fails with `bad_request` or `too_large`.
    */
@@ -100,13 +103,13 @@ export interface Consumer {
   /**
    * Invokes an action. What it changed is in the copies before the promise resolves.
    *
-   * `params` are encoded at once: later changes of the object have no effect. A lone surrogate in a string, such as `slice`
-   * leaves of an emoji, becomes U+FFFD.
+   * `params` are encoded at once: later changes of the object have no effect. A lone surrogate in a string, such as
+   * `slice` leaves of an emoji, becomes U+FFFD.
    *
-   * Fails with a {@link ConsumerError} whose code is the server's, such as `invalid_params`, `not_found`, `conflict`; or
-   * `timeout`, `lost` (it may have been carried out) or `closed`. Parameters that JSON cannot express (a `bigint`, a cycle,
-   * `NaN`, `Infinity`, a `toJSON` that throws) fail with `invalid_params`, too large ones with `too_large`; these are
-   * never sent.
+   * Fails with a {@link ConsumerError} whose code is the server's, such as `invalid_params`, `not_found`, `conflict`;
+   * or `timeout`, `lost` (it may have been executed) or `closed`. Parameters that JSON cannot express (a `bigint`,
+   * a cycle, `NaN`, `Infinity`, a `toJSON` that throws) fail with `invalid_params`, too large ones with `too_large`;
+   * these are never sent.
    */
   invoke(path: string, action: string, params?: object, request?: RequestOptions): Promise<Result>;
   /** Ends the consumer: it will not reconnect. */
@@ -131,8 +134,8 @@ export interface View {
 
 export interface Subscription {
   /**
-   * The copy; absent before the first snapshot and while the node does not exist. It is never changed in place: a node that
-   * is the same object as before has not changed.
+   * The copy; absent before the first snapshot and while the node does not exist. It is never changed in place: a
+   * node that is the same object as before has not changed.
    */
   readonly tree: Node | undefined;
   readonly version: number | undefined;

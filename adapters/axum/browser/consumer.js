@@ -295,7 +295,7 @@ class Subscription {
 }
 
 function lostError() {
-  return new ConsumerError("lost", "the connection was lost before the response; the request may have been carried out");
+  return new ConsumerError("lost", "the connection was lost before the response; the request may have been executed");
 }
 
 function endedError() {
@@ -308,8 +308,8 @@ function settleInvoke({ resolve, reject }, { status, data, error }) {
 }
 
 function serverError(error, fallback) {
-  const { code, message } = error ?? {};
-  return new ConsumerError(typeof code === "string" ? code : "internal", typeof message === "string" ? message : fallback);
+  const string = (value, fallback) => (typeof value === "string" ? value : fallback);
+  return new ConsumerError(string(error?.code, "internal"), string(error?.message, fallback));
 }
 
 // The fields of a subscription or query on the wire.
@@ -331,7 +331,8 @@ function encode(message, maxBytes, code = "bad_request") {
   }
   const bytes = byteLength(text);
   if (bytes > maxBytes) {
-    throw new ConsumerError("too_large", `the request takes ${bytes} bytes, more than the ${maxBytes} of maxMessageBytes`);
+    const message = `the request takes ${bytes} bytes, more than the ${maxBytes} of maxMessageBytes`;
+    throw new ConsumerError("too_large", message);
   }
   if (nests(JSON.parse(text), MAX_NESTING)) {
     throw new ConsumerError(code, `the request is nested more than ${MAX_NESTING} levels deep`);
@@ -348,8 +349,8 @@ function toJson(value) {
   return wellFormed(JSON.stringify(value, finite));
 }
 
-// Half of a surrogate pair, such as `slice` leaves of an emoji, is no Unicode, and a server may refuse the whole message
-// because of it. `JSON.stringify` writes it as an escape; it becomes U+FFFD.
+// Half of a surrogate pair, such as `slice` leaves of an emoji, is no Unicode, and a server may refuse the whole
+// message because of it. `JSON.stringify` writes it as an escape; it becomes U+FFFD.
 function wellFormed(json) {
   return json.replace(/\\(?:u(d[89a-f][0-9a-f]{2})|.)/g, (escape, surrogate) => (surrogate ? "\ufffd" : escape));
 }
@@ -488,8 +489,8 @@ class Connection {
     this.#deadline = ms > 0 ? setTimeout(missed, ms) : undefined;
   }
 
-  // Some runtimes report a failed connection by `error` alone, some by `error` and `close`. Once it was open, `close` is
-  // given time to come, for it says why.
+  // Some runtimes report a failed connection by `error` alone, some by `error` and `close`. Once it was open, `close`
+  // is given time to come, for it says why.
   #failed() {
     const abandon = () => this.#abandon("the connection failed");
     if (this.#greeted) this.#setDeadline(CLOSE_TIMEOUT_MS, abandon);
@@ -546,8 +547,8 @@ class Connection {
     this.#events.waiting();
   }
 
-  // A WebSocket does not tell why it could not connect. Whether the credential is still accepted can be asked over HTTP:
-  // only a clear refusal ends the consumer, everything else may be a server that is away.
+  // A WebSocket does not tell why it could not connect. Whether the credential is still accepted can be asked over
+  // HTTP: only a clear refusal ends the consumer, everything else may be a server that is away.
   async #checkCredential() {
     const fetch = this.#fetch;
     if (!fetch || this.#credentialCheck) return;
@@ -566,7 +567,8 @@ class Connection {
     this.#credentialCheck = undefined;
   }
 
-  // The network is back, or the page is visible again: a good time to connect, or to see whether the socket still works.
+  // The network is back, or the page is visible again: a good time to connect, or to see whether the socket still
+  // works.
   #hurry = () => {
     if (globalThis.document?.visibilityState === "hidden") return;
     if (this.#retryTimer !== undefined) this.open();
@@ -597,8 +599,8 @@ function renewalUrl(url) {
   return full.href;
 }
 
-// A `WebSocket` of the application's own may add a credential that `fetch` does not send. What the server says to `fetch`
-// then means nothing, unless the credential is in the URL.
+// A `WebSocket` of the application's own may add a credential that `fetch` does not send. What the server says to
+// `fetch` then means nothing, unless the credential is in the URL.
 function defaultFetch(url, WebSocket) {
   return WebSocket === globalThis.WebSocket || url.searchParams.has("token") ? globalThis.fetch : undefined;
 }

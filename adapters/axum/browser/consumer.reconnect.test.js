@@ -4,7 +4,8 @@ import { readFile } from "node:fs/promises";
 import { test } from "node:test";
 
 import {
-  FakeSocket, TREE, clock, errors, failureCode, news, open, page, patch, reconnect, reset, retry, sockets, start, subscribed,
+  FakeSocket, TREE, clock, errors, failureCode, news, open, page, patch, reconnect, reset, retry, sockets, start,
+  subscribed,
 } from "./consumer.setup.js";
 import { settled } from "./still_clock.js";
 

@@ -54,7 +54,7 @@ test("a request without a response in time fails, and a late response is ignored
   assert.deepEqual(errors, []);
 });
 
-test("when the connection is lost, requests that were sent fail and later ones wait for the next connection", async () => {
+test("when the connection is lost, requests that were sent fail, and later ones wait for the next one", async () => {
   const { consumer, socket } = open();
   const sent = [consumer.invoke("/", "go"), consumer.query("/")];
   socket.end();

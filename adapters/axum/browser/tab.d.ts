@@ -17,14 +17,14 @@
  * });
  * ```
  *
- * It connects at once, and reconnects after every loss: after 1 s, then twice as long each time up to 30 s, and at once
- * when the page becomes visible or the network comes back. It disconnects when the person leaves the page, and reconnects
- * if the browser shows the same page again. Nothing here throws: errors go to `onError`.
+ * It connects at once, and reconnects after every loss: after 1 s, then twice as long each time up to 30 s, and at
+ * once when the page becomes visible or the network comes back. It disconnects when the person leaves the page, and
+ * reconnects if the browser shows the same page again. Nothing here throws: errors go to `onError`.
  *
- * A WebSocket does not tell why it could not connect. So whenever an attempt fails, the server is asked over HTTP whether
- * it still accepts the page's credential (`POST` to `/renew` below the endpoint, with `fetch`). If it answers 401, or 403
- * in its own words, the tab ends; if it cannot be reached or answers anything else, the tab keeps trying. A page of
- * another origin can read the answer only if the server allows that (CORS); otherwise it keeps trying.
+ * A WebSocket does not tell why it could not connect. So whenever an attempt fails, the server is asked over HTTP
+ * whether it still accepts the page's credential (`POST` to `/renew` below the endpoint, with `fetch`). If it answers
+ * 401, or 403 in its own words, the tab ends; if it cannot be reached or answers anything else, the tab keeps trying.
+ * A page of another origin can read the answer only if the server allows that (CORS); otherwise it keeps trying.
  */
 export function publish(options?: Options): Tab;
 
@@ -39,33 +39,33 @@ export interface Options {
   /** The name of the tab for the AI; the title of the document if absent. */
   name?: string;
   /**
-   * The largest message that the server accepts from a tab, in bytes of UTF-8. The default is that of the server, 262,144;
-   * give the server's own bound if it was configured with another. The server closes the connection when it gets a larger
-   * message, so none is sent: an action whose result is larger fails with `too_large`, and a tree that is larger stays
-   * for the AI as it was before, until it fits again. `onError` is called in the second case.
+   * The largest message that the server accepts from a tab, in bytes of UTF-8. The default is that of the server,
+   * 262,144; give the server's own bound if it was configured with another. The server closes the connection when it
+   * gets a larger message, so none is sent: an action whose result is larger fails with `too_large`, and a tree that
+   * is larger stays for the AI as it was before, until it fits again. `onError` is called in the second case.
    */
   maxMessageBytes?: number;
   /**
-   * Called when the data of the server has changed, so that the page fetches what it shows again. The server does not call
-   * it again before it is done. Adds the node `__adapter`.
+   * Called when the data of the server has changed, so that the page fetches what it shows again. The server does not
+   * call it again before it is done. Adds the node `__adapter`.
    */
   onRefresh?: () => unknown;
   /**
-   * Called with every error: a node that cannot be published, an action that failed without a `code`, a server that closed
-   * the connection because of what the tab sent. `console.error` if absent.
+   * Called with every error: a node that cannot be published, an action that failed without a `code`, a server that
+   * closed the connection because of what the tab sent. `console.error` if absent.
    */
   onError?: (error: unknown) => void;
   /**
-   * Called once, when the tab has ended because the server refused the page's credential: it will not reconnect. Publish
-   * again after the person has logged in. If absent, `onError` is called instead.
+   * Called once, when the tab has ended because the server refused the page's credential: it will not reconnect.
+   * Publish again after the person has logged in. If absent, `onError` is called instead.
    */
   onEnd?: (end: End) => void;
   /** Used instead of the page's own `WebSocket`. */
   WebSocket?: new (url: string) => Socket;
   /**
-   * Asks the server whether it still accepts the credential, instead of the page's own `fetch`. If `WebSocket` is given and
-   * adds a credential of its own, such as a header, give a `fetch` that adds the same one; without it, the question is
-   * asked only if the URL has a `token`.
+   * Asks the server whether it still accepts the credential, instead of the page's own `fetch`. If `WebSocket` is
+   * given and adds a credential of its own, such as a header, give a `fetch` that adds the same one; without it, the
+   * question is asked only if the URL has a `token`.
    */
   fetch?: (url: string, request: CredentialCheck) => Promise<CredentialCheckResponse>;
 }
@@ -81,8 +81,9 @@ export interface End {
 
 export interface Tab {
   /**
-   * Publishes a node, or its new state. `path` is `route`, or `compose/draft` for a node below another; an ancestor that
-   * was not set is a group. All changes of one turn of the event loop are sent as one patch that has only the differences.
+   * Publishes a node, or its new state. `path` is `route`, or `compose/draft` for a node below another; an ancestor
+   * that was not set is a group. All changes of one turn of the event loop are sent as one patch that has only the
+   * differences.
    *
    * `""` is the root: its properties, meta and actions, but not its type.
    *
@@ -126,8 +127,8 @@ export interface Action<P extends Params = any> {
   /** Its parameters. They are checked before the handler runs. */
   params?: P;
   /**
-   * Carries out the action. What it sets reaches the AI before the result, which is the value that it returns: nothing, or
-   * anything that JSON can express.
+   * Carries out the action. What it sets reaches the AI before the result, which is the value that it returns:
+   * nothing, or anything that JSON can express.
    *
    * If it throws, the AI gets the message, and the error's `code` if that is a string, such as `conflict`.
    * An async generator is a task: the AI gets a result at once, and follows what the generator yields in a node

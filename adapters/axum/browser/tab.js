@@ -1,5 +1,5 @@
-// Publishes nodes and actions of a page in the state tree of its session, where they appear below `/ui/tab-N`.
-// One ES module without dependencies; `tab.d.ts` documents it. It follows SLOP's rules for browser providers: send nothing
+// Publishes nodes and actions of a page in the state tree of its session, where they appear below `/ui/tab-N`. One ES
+// module without dependencies; `tab.d.ts` documents it. It follows SLOP's rules for browser providers: send nothing
 // before `connect`, send patches before the result, and send nothing that belongs to an old socket on a new one.
 
 const CAPABILITIES = ["state", "patches", "affordances", "attention", "async", "content_refs"];
@@ -390,8 +390,8 @@ class Connection {
     this.#deadline = setTimeout(() => this.#abandon(), ms);
   }
 
-  // Some runtimes report a failed connection by `error` alone, some by `error` and `close`. Once it was open, `close` is
-  // given time to come, for it says why.
+  // Some runtimes report a failed connection by `error` alone, some by `error` and `close`. Once it was open, `close`
+  // is given time to come, for it says why.
   #failed() {
     if (this.#opened) this.#setDeadline(CLOSE_TIMEOUT_MS);
     else this.#abandon();
@@ -436,8 +436,8 @@ class Connection {
     return before;
   }
 
-  // A WebSocket does not tell why it could not connect. Whether the credential is still accepted can be asked over HTTP:
-  // only a clear refusal ends the tab, everything else may be a server that is away.
+  // A WebSocket does not tell why it could not connect. Whether the credential is still accepted can be asked over
+  // HTTP: only a clear refusal ends the tab, everything else may be a server that is away.
   async #checkCredential() {
     const url = socketUrl(this.#url);
     const fetch = this.#fetch ?? defaultFetch(url, this.#WebSocket);
@@ -499,8 +499,8 @@ function renewalUrl(url) {
   return full.href;
 }
 
-// A `WebSocket` of the application's own may add a credential that `fetch` does not send. What the server says to `fetch`
-// then means nothing, unless the credential is in the URL.
+// A `WebSocket` of the application's own may add a credential that `fetch` does not send. What the server says to
+// `fetch` then means nothing, unless the credential is in the URL.
 function defaultFetch(url, WebSocket = globalThis.WebSocket) {
   return WebSocket === globalThis.WebSocket || url.searchParams.has("token") ? globalThis.fetch : undefined;
 }
@@ -526,8 +526,9 @@ async function refusal(fetch, url, signal) {
 
 // ------------------------------------------------------------------------------------------------ encoding
 
-// Half of a surrogate pair, such as `slice` leaves of an emoji, is no Unicode, and a server may refuse the whole message
-// because of it. `JSON.stringify` writes it as an escape; it becomes U+FFFD. Numbers that JSON cannot express are `null`.
+// Half of a surrogate pair, such as `slice` leaves of an emoji, is no Unicode, and a server may refuse the whole
+// message because of it. `JSON.stringify` writes it as an escape; it becomes U+FFFD. Numbers that JSON cannot express
+// are `null`.
 function toJson(value) {
   return JSON.stringify(value)?.replace(/\\(?:u(d[89a-f][0-9a-f]{2})|.)/g, (escape, surrogate) => {
     return surrogate ? "\ufffd" : escape;
