@@ -26,7 +26,7 @@ use crate::protocol::{CAPABILITIES, encode};
 use crate::provider::{Discovery, Provider, Renewed, Role};
 use crate::receive::tab::TabPeer;
 use crate::refresh::scope::Scope;
-use crate::render::registry::{IntoDescriptor, Source};
+use crate::render::source::{IntoDescriptor, Source};
 use crate::sessions::revocations::Revocation;
 use crate::sessions::slot::Slot;
 use crate::stats::Stats;

@@ -22,6 +22,7 @@ use crate::protocol::encode;
 use crate::protocol::message::RequestId;
 use crate::render::action::{Action, Handler, Invocation, Outcome};
 use crate::render::evaluate::panic_sentence;
+use crate::render::node_ref::NodeRef;
 use crate::span;
 
 /// One call on its way.
@@ -105,7 +106,7 @@ async fn find(peer: &Peer, call: &Call) -> Result<Found, ActionError> {
     // If the claims changed a moment ago, what may be done is decided by the tree that shows them.
     let now = peer.core.tree_of_now(&peer.slot).await.ok_or_else(ended)?;
     if let Some(located) = now.tree.resolve(&call.path) {
-        let offers = located.node.fields().map_or(&[][..], |fields| fields.offers);
+        let offers = located.node.fields().map_or(&[][..], |fields| fields.actions);
         return offered(offers, call).map(|action| Found { action, path: located.path.clone() });
     }
     find_loaded(peer, call, &now).await
@@ -115,7 +116,9 @@ async fn find_loaded(peer: &Peer, call: &Call, now: &Versioned) -> Result<Found,
     let missing = missing_item(&now.tree, &call.path).ok_or_else(no_such_path)?;
     let path = missing.at().clone();
     match peer.core.load(&peer.slot, missing).await {
-        Loaded::Item(item) => offered(item.root().fields().offers, call).map(|action| Found { action, path }),
+        Loaded::Item(item) => {
+            offered(NodeRef::root_of(&item).fields().actions, call).map(|action| Found { action, path })
+        }
         Loaded::Failed => Err(ActionError::internal("the item could not be loaded")),
         Loaded::Window(..) | Loaded::Nothing => Err(no_such_path()),
     }

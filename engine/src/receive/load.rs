@@ -12,8 +12,9 @@ use crate::render::descriptor::{Descriptor, Item};
 use crate::render::evaluate::panic_sentence;
 use crate::render::fragment::Fragment;
 use crate::render::layout::Entry;
+use crate::render::node_ref::Siblings;
 use crate::render::pack::{self, PackedResult};
-use crate::render::registry::{Source, WindowRequest};
+use crate::render::source::{Source, WindowRequest};
 use crate::render::tree::{Tree, TreeNode};
 use crate::render::view::ViewOptions;
 use crate::sessions::slot::Slot;
@@ -116,7 +117,7 @@ impl Missing {
                     items.iter_mut().for_each(|item| drop_actions(&mut item.body));
                 }
                 let packed = pack::items(&core.passes.renderer.store, core.passes.renderer.limits, &self.at, items);
-                Ok(Loaded::Window(request.offset, core.mended(packed)))
+                Ok(Loaded::Window(request.offset, core.sanitised(packed)))
             }
             What::Item(below) => {
                 let Some(load) = &self.source.item else { return Ok(Loaded::Nothing) };
@@ -129,9 +130,9 @@ impl Missing {
     fn one(&self, core: &Core, item: Item) -> Loaded {
         let parent = self.at.rsplit_once('/').map_or("", |(parent, _)| parent);
         let renderer = &core.passes.renderer;
-        let fragment = core.mended(pack::items(&renderer.store, renderer.limits, parent, vec![item]));
+        let fragment = core.sanitised(pack::items(&renderer.store, renderer.limits, parent, vec![item]));
         let asked = self.at.rsplit('/').next();
-        match fragment.siblings().next() {
+        match Siblings::of(&fragment).next() {
             Some(node) if Some(node.id()) == asked => Loaded::Item(fragment),
             _ => Loaded::Nothing,
         }
@@ -139,9 +140,9 @@ impl Missing {
 }
 
 impl Core {
-    fn mended(&self, packed: PackedResult) -> Fragment {
-        for problem in packed.problems {
-            self.observers.warn(&Event::Sanitised { path: problem.path, what: problem.what });
+    fn sanitised(&self, packed: PackedResult) -> Fragment {
+        for violation in packed.violations {
+            self.observers.warn(&Event::Sanitised { path: violation.path, what: violation.what });
         }
         packed.fragment
     }

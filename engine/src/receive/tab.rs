@@ -20,7 +20,7 @@ use crate::protocol::code::ErrorCode;
 use crate::protocol::decode::{TabMessage, decode_tab};
 use crate::protocol::encode;
 use crate::render::action::{Invocation, Outcome};
-use crate::render::registry::Source;
+use crate::render::source::Source;
 use crate::sessions::slot::Slot;
 use crate::sessions::tab::{Forward, SUBSCRIPTION, Tab, TabAnswer};
 use crate::sessions::tab_tree::{TabFault, TabLimits};

@@ -18,7 +18,7 @@ use crate::protocol::code::ErrorCode;
 use crate::render::action::{Action, Invocation};
 use crate::render::descriptor::Descriptor;
 use crate::render::evaluate::panic_sentence;
-use crate::render::registry::Source;
+use crate::render::source::Source;
 use crate::render::task::{Task, TaskHost, TaskState, TaskStatus, TaskView, TaskWork};
 use crate::sessions::slot::Slot;
 

@@ -19,7 +19,9 @@ use crate::model::session::Context;
 use crate::render::evaluate::{Evaluation, Rendered, Renderer, panic_sentence};
 use crate::render::fragment::Fragment;
 use crate::render::layout::{Entry, Layout};
-use crate::render::registry::{Describe, Registry, Runs, Sharing, Source};
+use crate::render::registry::Registry;
+use crate::render::run_counts::RunCounts;
+use crate::render::source::{Describe, Sharing, Source};
 use crate::render::tree::Tree;
 use crate::sessions::latch::Latch;
 use crate::sessions::paths::Paths;
@@ -31,7 +33,7 @@ use crate::sync::{self, AtomicBool, AtomicU64, AtomicUsize, Mutex, Ordering, Run
 #[derive(Debug)]
 pub(crate) struct Passes {
     pub(crate) registry: RwLock<Registry>,
-    pub(crate) runs: Runs,
+    pub(crate) runs: RunCounts,
     pub(crate) renderer: Renderer,
     pub(crate) observers: Arc<Observers>,
     pub(crate) clock: Arc<dyn Clock>,
@@ -82,7 +84,7 @@ impl Passes {
     ) -> Self {
         Self {
             registry: RwLock::new(Registry::new()),
-            runs: Runs::default(),
+            runs: RunCounts::default(),
             renderer,
             observers,
             clock,
@@ -208,7 +210,7 @@ impl Passes {
                 known => self.fragment(pass, job, base, entry, known),
             }
         };
-        let fragments = base.layout.entries().iter().enumerate().map(|entry| Some(fragment(entry))).collect();
+        let fragments = base.layout.entries().iter().enumerate().map(fragment).collect();
         pass.classes.tree(Arc::clone(&base.layout), fragments)
     }
 
@@ -313,8 +315,8 @@ impl Passes {
             let failed = Event::SourceFailed { path: path.clone(), session: session.clone(), why: Arc::clone(why) };
             self.observers.warn(&failed);
         }
-        for problem in &evaluation.problems {
-            self.observers.warn(&Event::Sanitised { path: problem.path.clone(), what: problem.what.clone() });
+        for violation in &evaluation.violations {
+            self.observers.warn(&Event::Sanitised { path: violation.path.clone(), what: violation.what.clone() });
         }
         evaluation
     }
