@@ -24,7 +24,7 @@ use crate::protocol::close_reason::CloseReason;
 use crate::provider::{Discovery, Provider, Renewed, Role};
 use crate::refresh::refresher::Urgency;
 use crate::refresh::scope::Scope;
-use crate::render::registry::{IntoDescriptor, Source};
+use crate::render::source::{IntoDescriptor, Source};
 use crate::sessions::paths::Paths;
 use crate::sessions::revocations::Revocation;
 use crate::stats::Stats;

@@ -52,13 +52,13 @@
 //!
 //! A module uses only those before it; a test checks that.
 
+mod sync;
+
 pub mod model;
 
 pub mod config;
 
 pub mod error;
-
-mod sync;
 
 pub mod render;
 
@@ -129,7 +129,7 @@ pub use provider::{Discovery, Provider, Renewed, Role};
 pub use refresh::scope::Scope;
 pub use render::action::{Action, IntoOutcome, Invocation, Outcome};
 pub use render::descriptor::{Descriptor, Item};
-pub use render::registry::{IntoDescriptor, IntoLoaded, Sharing, Source, WindowRequest};
+pub use render::source::{IntoDescriptor, IntoLoaded, Sharing, Source, WindowRequest};
 pub use render::task::Task;
 pub use session_provider::SessionProvider;
 pub use sessions::revocations::Revocation;

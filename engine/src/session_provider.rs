@@ -10,7 +10,7 @@ use crate::event::{Event, Observers, PanicSite};
 use crate::model::Text;
 use crate::model::session::Session;
 use crate::render::evaluate::panic_sentence;
-use crate::render::registry::{IntoDescriptor, Source};
+use crate::render::source::{IntoDescriptor, Source};
 
 /// What one session's provider registers. A factory returns one for each session.
 ///

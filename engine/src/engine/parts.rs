@@ -37,8 +37,8 @@ use crate::refresh::passes::Passes;
 use crate::refresh::refresher::Refresher;
 use crate::refresh::sources::Sources;
 use crate::render::evaluate::Renderer;
-use crate::render::fragment::Store;
 use crate::render::pack::PackLimits;
+use crate::render::store::Store;
 use crate::runs::task_runner::TaskRunner;
 use crate::sessions::blocking::BlockingPermits;
 use crate::sessions::call_quota::CallQuota;
@@ -104,7 +104,7 @@ impl Foundation {
         });
         let timers = Arc::new(TimerQueue::new(Arc::clone(&builder.clock)));
         let table = Arc::new(Table::new(config.limits.sessions, config.limits.sessions_per_user));
-        let idle = IdleTracker::new(Arc::clone(&table), Arc::clone(&renderer.store), Arc::clone(&timers), &config);
+        let idle = IdleTracker::new(Arc::clone(&table), renderer.store.clone(), Arc::clone(&timers), &config);
         Self {
             observers: Arc::new(std::mem::take(&mut builder.observers)),
             background: Arc::new(Background { runtime: Runtime::current(), in_flight: Arc::new(InFlight::default()) }),

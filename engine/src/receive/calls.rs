@@ -26,6 +26,7 @@ use crate::protocol::message::RequestId;
 use crate::refresh::refresher::Refresher;
 use crate::render::action::{Action, Handler, Invocation, Outcome};
 use crate::render::evaluate::panic_sentence;
+use crate::render::node_ref::NodeRef;
 use crate::render::task::TaskHost;
 use crate::sessions::blocking::BlockingPermits;
 use crate::sessions::call_quota::CallPermit;
@@ -111,7 +112,7 @@ impl Calls {
         // If the claims changed a moment ago, what may be done is decided by the tree that shows them.
         let now = self.refresher.current_tree(slot).await.ok_or_else(session_ended)?;
         if let Some(located) = now.tree.resolve(&call.path) {
-            let offers = located.node.fields().map_or(&[][..], |fields| fields.offers);
+            let offers = located.node.fields().map_or(&[][..], |fields| fields.actions);
             return offered(offers, call).map(|action| Found { action, path: located.path.clone() });
         }
         self.find_loaded(slot, call, &now).await
@@ -121,7 +122,9 @@ impl Calls {
         let missing = missing_item(&now.tree, &call.path).ok_or_else(no_such_path)?;
         let path = missing.at().clone();
         match self.loader.load(slot, missing).await {
-            Loaded::Item(item) => offered(item.root().fields().offers, call).map(|action| Found { action, path }),
+            Loaded::Item(item) => {
+                offered(NodeRef::root_of(&item).fields().actions, call).map(|action| Found { action, path })
+            }
             Loaded::Failed => Err(ActionError::internal("the item could not be loaded")),
             Loaded::Window(..) | Loaded::Nothing => Err(no_such_path()),
         }

@@ -13,8 +13,9 @@ use crate::render::descriptor::{Descriptor, Item};
 use crate::render::evaluate::{Renderer, panic_sentence};
 use crate::render::fragment::Fragment;
 use crate::render::layout::Entry;
+use crate::render::node_ref::Siblings;
 use crate::render::pack::{self, PackedResult};
-use crate::render::registry::{Source, WindowRequest};
+use crate::render::source::{Source, WindowRequest};
 use crate::render::tree::{Tree, TreeNode};
 use crate::render::view::ViewOptions;
 use crate::sessions::blocking::BlockingPermits;
@@ -120,10 +121,10 @@ impl Loader {
     }
 
     fn pack(&self, parent: &str, items: Vec<Item>) -> Fragment {
-        let PackedResult { fragment, problems } =
+        let PackedResult { fragment, violations } =
             pack::items(&self.renderer.store, self.renderer.limits, parent, items);
-        for problem in problems {
-            self.observers.warn(&Event::Sanitised { path: problem.path, what: problem.what });
+        for violation in violations {
+            self.observers.warn(&Event::Sanitised { path: violation.path, what: violation.what });
         }
         fragment
     }
@@ -158,7 +159,7 @@ impl Missing {
         let parent = self.at.rsplit_once('/').map_or("", |(parent, _)| parent);
         let fragment = loader.pack(parent, vec![item]);
         let asked = self.at.rsplit('/').next();
-        match fragment.siblings().next() {
+        match Siblings::of(&fragment).next() {
             Some(node) if Some(node.id()) == asked => Loaded::Item(fragment),
             _ => Loaded::Nothing,
         }

@@ -19,7 +19,7 @@ use crate::protocol::decode::{TabMessage, decode_tab};
 use crate::protocol::encode;
 use crate::refresh::refresher::{Refresher, Urgency};
 use crate::render::action::{Invocation, Outcome};
-use crate::render::registry::Source;
+use crate::render::source::Source;
 use crate::sessions::paths::Paths;
 use crate::sessions::quota::{Quota, QuotaExceeded};
 use crate::sessions::slot::Slot;

@@ -16,7 +16,8 @@ use crate::model::session::Context;
 use crate::render::evaluate::{Evaluation, Rendered, Renderer};
 use crate::render::fragment::Fragment;
 use crate::render::layout::{Entry, Layout};
-use crate::render::registry::{Describe, Registry, Sharing};
+use crate::render::registry::Registry;
+use crate::render::source::{Describe, Sharing};
 use crate::render::tree::Tree;
 use crate::sessions::turn::Base;
 use crate::span;
@@ -82,7 +83,7 @@ impl Evaluator {
                 known => self.fragment(pass, job, base, entry, known),
             }
         };
-        let fragments = base.layout.entries().iter().enumerate().map(|entry| Some(fragment(entry))).collect();
+        let fragments = base.layout.entries().iter().enumerate().map(fragment).collect();
         pass.classes.tree(Arc::clone(&base.layout), fragments)
     }
 
@@ -158,8 +159,8 @@ impl Evaluator {
             let failed = Event::SourceFailed { path: path.clone(), session: session.clone(), why: Arc::clone(why) };
             self.observers.warn(&failed);
         }
-        for problem in &evaluation.problems {
-            self.observers.warn(&Event::Sanitised { path: problem.path.clone(), what: problem.what.clone() });
+        for violation in &evaluation.violations {
+            self.observers.warn(&Event::Sanitised { path: violation.path.clone(), what: violation.what.clone() });
         }
         evaluation
     }

@@ -9,7 +9,7 @@ use super::source_trace::SourceTrace;
 use crate::event::Event;
 use crate::model::session::Context;
 use crate::render::evaluate::Rendered;
-use crate::render::registry::Source;
+use crate::render::source::Source;
 use crate::sessions::slot::Slot;
 use crate::sync::{AtomicUsize, Mutex, Ordering};
 

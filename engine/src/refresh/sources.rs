@@ -4,7 +4,9 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use crate::model::Text;
-use crate::render::registry::{Registry, Runs, Source};
+use crate::render::registry::Registry;
+use crate::render::run_counts::RunCounts;
+use crate::render::source::Source;
 use crate::sync::RwLock;
 
 /// The registry, as a value that is replaced as a whole: whoever reads it holds no lock meanwhile, so whatever it drops
@@ -12,12 +14,12 @@ use crate::sync::RwLock;
 #[derive(Debug)]
 pub(crate) struct Sources {
     registry: RwLock<Arc<Registry>>,
-    runs: Runs,
+    runs: RunCounts,
 }
 
 impl Sources {
     pub(crate) fn new() -> Self {
-        Self { registry: RwLock::new(Arc::new(Registry::new())), runs: Runs::default() }
+        Self { registry: RwLock::new(Arc::new(Registry::new())), runs: RunCounts::default() }
     }
 
     /// What is registered now.

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use crate::model::session::Session;
 use crate::render::action::{Action, Invocation};
 use crate::render::descriptor::Descriptor;
-use crate::render::registry::Source;
+use crate::render::source::Source;
 use crate::render::task::{TaskState, TaskStatus, TaskView};
 
 /// The source of a task's node, which reads the task and nothing of the session.

@@ -9,7 +9,7 @@ use crate::clock::millis;
 use crate::clock::timer_queue::TimerQueue;
 use crate::config::Config;
 use crate::event::EvictionReason;
-use crate::render::fragment::Store;
+use crate::render::store::Store;
 use crate::sync::{AtomicBool, Ordering};
 
 /// Keeps the lists of idle sessions and trees, and one timer for each list: it looks at whoever has been idle for longest.
@@ -19,7 +19,7 @@ pub(crate) struct IdleTracker {
     timers: Arc<TimerQueue<Timer>>,
     session_ms: u64,
     tree_ms: u64,
-    store: Arc<Store>,
+    store: Store,
     max_trees: usize,
     max_tree_bytes: usize,
     /// By [`Idle`]: whether a timer will look at the list.
@@ -29,12 +29,7 @@ pub(crate) struct IdleTracker {
 }
 
 impl IdleTracker {
-    pub(crate) fn new(
-        table: Arc<Table>,
-        store: Arc<Store>,
-        timers: Arc<TimerQueue<Timer>>,
-        config: &Config,
-    ) -> Arc<Self> {
+    pub(crate) fn new(table: Arc<Table>, store: Store, timers: Arc<TimerQueue<Timer>>, config: &Config) -> Arc<Self> {
         Arc::new(Self {
             table,
             store,

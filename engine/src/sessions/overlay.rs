@@ -6,7 +6,8 @@ use std::sync::Arc;
 use super::tab::Tab;
 use crate::model::Text;
 use crate::render::layout::Layout;
-use crate::render::registry::{Registry, Source};
+use crate::render::registry::Registry;
+use crate::render::source::Source;
 use crate::render::task::TaskState;
 
 /// Everybody's layout, and that layout with a session's own sources laid over it.

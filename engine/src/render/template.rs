@@ -1,4 +1,4 @@
-//! What the nodes of one kind have in common, so that each of them needs only say which it is.
+//! What the nodes of one kind have in common, so that each of them needs only name it.
 
 use std::hash::{BuildHasher, Hasher};
 
@@ -7,7 +7,7 @@ use crate::model::value::Value;
 
 /// The fields that a node has, its type, the keys of its properties and often its whole `meta`.
 #[derive(Debug)]
-pub(crate) struct Form {
+pub(crate) struct Template {
     /// See [`field`](super::codec::field).
     pub(crate) has: u8,
     pub(crate) kind: Text,
@@ -18,22 +18,22 @@ pub(crate) struct Form {
     pub(crate) shape_hash: u64,
 }
 
-/// A form as a node that is being packed has it.
+/// What a node that is being packed has in common with others: a template is found by it.
 #[derive(Debug, Clone, Copy)]
-pub(crate) struct Wanted<'a> {
+pub(crate) struct TemplateKey<'a> {
     pub(crate) has: u8,
     pub(crate) kind: &'a str,
     pub(crate) props: &'a [(Text, Value)],
     pub(crate) meta: Option<&'a [u8]>,
 }
 
-impl Form {
-    pub(super) fn of(wanted: Wanted<'_>, shape_hash: u64) -> Self {
+impl Template {
+    pub(super) fn of(key: TemplateKey<'_>, shape_hash: u64) -> Self {
         Self {
-            has: wanted.has,
-            kind: wanted.kind.into(),
-            keys: wanted.props.iter().map(|(key, _)| key.clone()).collect(),
-            meta: wanted.meta.map(Box::from),
+            has: key.has,
+            kind: key.kind.into(),
+            keys: key.props.iter().map(|(name, _)| name.clone()).collect(),
+            meta: key.meta.map(Box::from),
             shape_hash,
         }
     }
@@ -44,29 +44,29 @@ impl Form {
         size_of::<Self>() + keys + self.meta.as_ref().map_or(0, |meta| meta.len())
     }
 
-    pub(crate) fn is(&self, wanted: &Wanted<'_>) -> bool {
-        self.has == wanted.has
-            && self.kind == wanted.kind
-            && self.meta.as_deref() == wanted.meta
-            && self.keys.iter().eq(wanted.props.iter().map(|(key, _)| key))
+    pub(crate) fn fits(&self, key: &TemplateKey<'_>) -> bool {
+        self.has == key.has
+            && self.kind == key.kind
+            && self.meta.as_deref() == key.meta
+            && self.keys.iter().eq(key.props.iter().map(|(name, _)| name))
     }
 }
 
-impl Wanted<'_> {
-    /// The hash of all but `meta`: part of the hash of every node of this form, whether the form is known or not.
+impl TemplateKey<'_> {
+    /// The hash of all but `meta`: part of the hash of every such node, whether it has a template or not.
     pub(crate) fn shape_hash(&self, hasher: &impl BuildHasher) -> u64 {
         let mut state = hasher.build_hasher();
         state.write_u8(self.has);
         state.write(self.kind.as_bytes());
-        for (key, _) in self.props {
+        for (name, _) in self.props {
             state.write_u8(0xff);
-            state.write(key.as_bytes());
+            state.write(name.as_bytes());
         }
         state.finish()
     }
 }
 
-/// The hash by which a form is found.
+/// The hash by which a template is found.
 pub(super) fn find_hash(hasher: &impl BuildHasher, shape_hash: u64, meta: Option<&[u8]>) -> u64 {
     let mut state = hasher.build_hasher();
     state.write_u64(shape_hash);
