@@ -100,6 +100,8 @@ pub mod engine;
 
 pub mod per_session;
 
+pub mod client;
+
 #[cfg(feature = "testing")]
 pub mod testing;
 

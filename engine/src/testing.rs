@@ -1,13 +1,12 @@
-//! What tests of applications and of the engine itself need: a clock that they own, a consumer in memory, and a mirror
-//! that shares no code with the engine's diff.
+//! What tests of applications and of the engine itself need: a clock that they own, and a consumer in memory that checks
+//! every message with a strict [`ConsumerState`](crate::client::ConsumerState).
 
 mod clock;
 mod consumer;
-mod mirror;
+mod writer;
 
 pub use clock::ManualClock;
 pub use consumer::TestConsumer;
-pub use mirror::Mirror;
 
 use std::time::Duration;
 
