@@ -1,4 +1,4 @@
-//! Nobody is served before it is known who it is (S1.41, S1.91, SEC1).
+//! No one is served before being authenticated (S1.41, S1.91, SEC1).
 
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
@@ -8,9 +8,9 @@ use grove_axum::{Refusal, Slop, UpgradeRequest, anonymous, authenticate_with};
 use grove_engine::{Config, ConnectError, Connection, Discovery, Engine, Event, Provider, Renewed, Role, Session};
 use tokio::sync::{Notify, mpsc};
 
-use crate::server::{PeerAddresses, Server, known_users, soon, user_in};
+use crate::server::{PeerAddresses, Server, known_users, user_in, within_deadline};
 
-/// An engine that takes whoever comes for a consumer, and remembers what they asked to be.
+/// An engine that treats everyone as a consumer, and records the roles that they asked for.
 struct Roles {
     engine: Engine,
     seen: Arc<Mutex<Vec<Role>>>,
@@ -47,7 +47,7 @@ const UPGRADE: &str = "connection: upgrade, close\r\nupgrade: websocket\r\nsec-w
                        sec-websocket-key: dGhlIHNhbXBsZSBub25jZQ==\r\n";
 
 #[tokio::test]
-async fn without_a_credential_there_is_a_401_and_never_a_frame() {
+async fn without_a_credential_there_is_a_401_and_no_frame() {
     let server = Server::for_known_users().await;
     let request = format!("GET /slop HTTP/1.1\r\nhost: localhost\r\n{UPGRADE}\r\n");
     let (status, all) = server.raw(&request).await;
@@ -60,7 +60,7 @@ async fn without_a_credential_there_is_a_401_and_never_a_frame() {
 }
 
 #[tokio::test]
-async fn a_wrong_credential_is_as_good_as_none() {
+async fn a_wrong_credential_gets_a_401() {
     let server = Server::for_known_users().await;
     assert_eq!(server.dial("/slop?token=mallory", &[]).await.unwrap_err().status, 401);
 }
@@ -81,7 +81,7 @@ async fn a_token_may_be_in_the_query_in_the_header_or_in_the_cookie() {
 }
 
 #[tokio::test]
-async fn the_id_of_a_session_opens_nothing() {
+async fn a_session_id_is_not_a_credential() {
     let server = Server::for_known_users().await;
     let _alice = server.alice().await;
     let id = "session%20of%20alice";
@@ -95,15 +95,15 @@ async fn the_id_of_a_session_opens_nothing() {
         let status = server.dial(&target, &headers).await.unwrap_err().status;
         assert!([401, 404].contains(&status), "{target} {headers:?}: {status}");
     }
-    // Nor does it lead anybody else into it.
+    // Nor does it give anyone else access to that session.
     let mut bob = server.dial(&format!("/slop?token=bob&session={id}"), &[]).await.unwrap();
     assert_eq!(bob.user().await, "bob");
-    bob.say(r#"{"type":"query","id":"q","path":"/","depth":-1,"session":"session of alice"}"#).await;
-    assert_eq!(user_in(&bob.hear().await), "bob");
+    bob.send(r#"{"type":"query","id":"q","path":"/","depth":-1,"session":"session of alice"}"#).await;
+    assert_eq!(user_in(&bob.receive().await), "bob");
 }
 
 #[tokio::test]
-async fn a_slow_authenticator_holds_up_nobody_else() {
+async fn a_slow_authenticator_delays_no_one_else() {
     let (asked, mut slow_is_asked) = mpsc::channel(1);
     let release = Arc::new(Notify::new());
     let released = release.clone();
@@ -124,7 +124,7 @@ async fn a_slow_authenticator_holds_up_nobody_else() {
         assert_eq!(peer.user().await, "slow");
     };
     let quick = async {
-        soon(slow_is_asked.recv()).await.unwrap();
+        within_deadline(slow_is_asked.recv()).await.unwrap();
         assert_eq!(server.dial("/slop?token=quick", &[]).await.unwrap().user().await, "quick");
         release.notify_one();
     };
@@ -132,7 +132,7 @@ async fn a_slow_authenticator_holds_up_nobody_else() {
 }
 
 #[tokio::test]
-async fn an_authenticator_that_never_answers_is_a_503() {
+async fn an_authenticator_that_hangs_gets_a_503() {
     let authenticator = authenticate_with(|_| std::future::pending());
     let server =
         Server::start(|engine| Slop::new(engine, authenticator).authenticate_timeout(Duration::from_millis(20))).await;
@@ -141,7 +141,7 @@ async fn an_authenticator_that_never_answers_is_a_503() {
 }
 
 #[tokio::test]
-async fn a_panicking_authenticator_is_a_503_that_tells_nothing() {
+async fn a_panicking_authenticator_gets_a_503_without_details() {
     let authenticator = authenticate_with(|request: UpgradeRequest| async move {
         if request.query("token").is_none() {
             panic!("the database password is wrong");
@@ -156,7 +156,7 @@ async fn a_panicking_authenticator_is_a_503_that_tells_nothing() {
 }
 
 #[tokio::test]
-async fn a_refusal_says_what_the_authenticator_wants_it_to() {
+async fn a_refusal_carries_the_authenticators_message() {
     let authenticator = authenticate_with(|_| async { Err(Refusal::forbidden().with_message("the trial is over")) });
     let server = Server::start(|engine| Slop::new(engine, authenticator)).await;
     let refused = server.dial("/slop", &[]).await.unwrap_err();
@@ -165,13 +165,13 @@ async fn a_refusal_says_what_the_authenticator_wants_it_to() {
 }
 
 #[tokio::test]
-async fn without_users_this_machine_is_let_in() {
+async fn without_users_local_peers_are_accepted() {
     let server = Server::start(|engine| Slop::new(engine, anonymous())).await;
     assert_eq!(server.dial("/slop", &[]).await.unwrap().user().await, "nobody");
 }
 
 #[tokio::test]
-async fn without_users_nobody_behind_a_proxy_or_a_foreign_name_is_let_in() {
+async fn without_users_peers_behind_a_proxy_or_a_foreign_name_are_refused() {
     let server = Server::start(|engine| Slop::new(engine, anonymous())).await;
     for header in [("forwarded", "for=1.2.3.4"), ("x-forwarded-for", "1.2.3.4"), ("host", "rebound.example")] {
         assert_eq!(server.dial("/slop", &[header]).await.unwrap_err().status, 401, "{header:?}");
@@ -179,7 +179,7 @@ async fn without_users_nobody_behind_a_proxy_or_a_foreign_name_is_let_in() {
 }
 
 #[tokio::test]
-async fn a_plain_request_is_told_to_upgrade() {
+async fn a_plain_request_gets_a_426() {
     let server = Server::for_known_users().await;
     let (status, all) =
         server.raw("GET /slop?token=alice HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\n\r\n").await;
@@ -188,7 +188,7 @@ async fn a_plain_request_is_told_to_upgrade() {
 }
 
 #[tokio::test]
-async fn while_shutting_down_nobody_is_even_asked() {
+async fn while_shutting_down_the_authenticator_is_not_called() {
     let (asked, mut was_asked) = mpsc::channel(1);
     let authenticator = authenticate_with(move |_| {
         let asked = asked.clone();
@@ -198,13 +198,13 @@ async fn while_shutting_down_nobody_is_even_asked() {
         }
     });
     let server = Server::start(|engine| Slop::new(engine, authenticator)).await;
-    soon(server.engine.shutdown(Duration::from_secs(1))).await;
+    within_deadline(server.engine.shutdown(Duration::from_secs(1))).await;
     assert_eq!(server.dial("/slop", &[]).await.unwrap_err().status, 503);
     assert!(was_asked.try_recv().is_err());
 }
 
 #[tokio::test]
-async fn a_tab_says_so_in_its_url_and_all_others_consume() {
+async fn the_url_decides_between_tab_and_consumer() {
     let seen = Arc::new(Mutex::new(Vec::new()));
     let roles = Arc::clone(&seen);
     let server = Server::start(|engine| Slop::new(Roles { engine, seen: roles }, known_users())).await;
@@ -222,7 +222,7 @@ async fn a_tab_says_so_in_its_url_and_all_others_consume() {
 }
 
 #[tokio::test]
-async fn a_mount_that_makes_no_sense_is_a_400() {
+async fn an_invalid_mount_gets_a_400() {
     let server = Server::for_known_users().await;
     for mount in ["..%2F..", "tasks", "%00"] {
         let target = format!("/slop?token=alice&slop_role=provider&mount={mount}");
@@ -234,7 +234,7 @@ async fn a_mount_that_makes_no_sense_is_a_400() {
 }
 
 #[tokio::test]
-async fn without_the_peers_address_nobody_is_let_in_and_the_observers_are_told_why() {
+async fn without_the_peers_address_everyone_is_refused_and_the_observers_get_the_reason() {
     let make = |engine| Slop::new(engine, anonymous()).router();
     let server = Server::start_app(make, PeerAddresses::Unknown).await;
     assert_eq!(server.dial("/slop", &[]).await.unwrap_err().status, 401);
@@ -243,7 +243,7 @@ async fn without_the_peers_address_nobody_is_let_in_and_the_observers_are_told_w
 }
 
 #[tokio::test]
-async fn what_a_middleware_found_out_reaches_the_authenticator() {
+async fn extensions_of_a_middleware_reach_the_authenticator() {
     #[derive(Clone)]
     struct User(&'static str);
 
