@@ -1,8 +1,12 @@
 //! The engine as an application holds it.
 
 pub mod builder;
+mod connection_parts;
 pub mod drain;
 mod driver;
+mod foundation;
+mod lifecycle_parts;
+mod options;
 pub(crate) mod parts;
 
 use std::fmt;
@@ -12,7 +16,7 @@ use builder::EngineBuilder;
 use drain::Shutdown;
 use parts::Parts;
 
-use crate::config::Config;
+use crate::config::{Config, ConfigError};
 use crate::connection::Connection;
 use crate::error::{ConnectError, RegisterError};
 use crate::event::Event;
@@ -261,6 +265,34 @@ impl Engine {
 
     pub(crate) const fn parts(&self) -> &Arc<Parts> {
         &self.parts
+    }
+}
+
+impl EngineBuilder {
+    /// Starts the engine.
+    ///
+    /// # Panics
+    /// If the configuration cannot be used ([`EngineBuilder::try_build`] returns the error), or outside a tokio runtime.
+    #[must_use]
+    #[track_caller]
+    pub fn build(self) -> Engine {
+        match self.try_build() {
+            Ok(engine) => engine,
+            Err(error) => panic!("the configuration cannot be used: {error}"),
+        }
+    }
+
+    /// Starts the engine with a configuration that may not be valid.
+    ///
+    /// # Errors
+    /// [`ConfigError`] names the field that cannot be used, and says why.
+    ///
+    /// # Panics
+    /// Outside a tokio runtime.
+    #[track_caller]
+    pub fn try_build(self) -> Result<Engine, ConfigError> {
+        self.0.config.validate()?;
+        Ok(Engine { parts: Parts::new(self.0) })
     }
 }
 
