@@ -1,8 +1,8 @@
 //! The engine as an application holds it.
 
-pub mod builder;
+pub(crate) mod builder;
 mod connection_parts;
-pub mod drain;
+pub(crate) mod drain;
 mod driver;
 mod foundation;
 mod lifecycle_parts;

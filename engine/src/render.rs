@@ -1,8 +1,8 @@
 //! From descriptor functions to trees and the steps between them. Knows no clock and no socket, awaits nothing.
 
-pub mod action;
+pub(crate) mod action;
 pub(crate) mod codec;
-pub mod descriptor;
+pub(crate) mod descriptor;
 pub(crate) mod diff;
 pub(crate) mod evaluate;
 pub(crate) mod fragment;
@@ -20,7 +20,7 @@ pub(crate) mod sanitise;
 pub(crate) mod source;
 pub(crate) mod store;
 pub(crate) mod symbols;
-pub mod task;
+pub(crate) mod task;
 pub(crate) mod template;
 pub(crate) mod text;
 pub(crate) mod tree;

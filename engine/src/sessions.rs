@@ -36,4 +36,4 @@ pub(crate) mod quota;
 
 pub(crate) mod blocking;
 
-pub mod revocations;
+pub(crate) mod revocations;

@@ -1,6 +1,6 @@
 //! What consumers reject is never sent (contract 1.10 and 2.5): it is sanitised, always alike, and reported.
 
-use grove_engine::model::content_ref::ContentKind;
+use grove_engine::ContentKind;
 use grove_engine::testing::TestConsumer;
 use grove_engine::{Action, ContentRef, Descriptor, Event, Invocation, Item, Outcome, Session, Urgency, Value as Prop};
 use serde_json::{Value, json};
