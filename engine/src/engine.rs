@@ -263,6 +263,27 @@ impl Engine {
         self.parts.drain.run(how.into()).await;
     }
 
+    /// The name by which a consumer that comes back may refer to a connection. A consumer learns its own from `hello`; a
+    /// tab is told none.
+    #[cfg(feature = "testing")]
+    #[must_use]
+    pub fn connection_name(&self, connection: &Connection) -> String {
+        self.parts.greeter.connection_name(connection.number())
+    }
+
+    /// Waits until the engine has nothing to do: no pass, no call, no timer that is due.
+    #[cfg(feature = "testing")]
+    pub async fn settle(&self) {
+        let (in_flight, timers) = (&self.parts.background.in_flight, &self.parts.connector.services.timers);
+        loop {
+            let listener = in_flight.listen();
+            if in_flight.is_idle() && !timers.is_due() {
+                return;
+            }
+            listener.await;
+        }
+    }
+
     pub(crate) const fn parts(&self) -> &Arc<Parts> {
         &self.parts
     }

@@ -1,6 +1,11 @@
 //! The rules of the house that a compiler does not know.
 
-use std::collections::BTreeMap;
+mod citations;
+mod crate_tree;
+mod dependencies;
+mod sizes;
+mod workspace;
+
 use std::fs;
 use std::path::{Path, PathBuf};
 
@@ -31,68 +36,23 @@ fn code(text: &str) -> impl Iterator<Item = (usize, &str)> {
     before_tests.filter(|(_, line)| !line.trim_start().starts_with("//"))
 }
 
-fn identifier(text: &str) -> &str {
-    let end = text.find(|c: char| !c.is_alphanumeric() && c != '_').unwrap_or(text.len());
-    &text[..end]
-}
-
-/// The modules that `lib.rs` lists, by their place in the reading order.
-fn reading_order() -> BTreeMap<String, usize> {
+/// The modules that `lib.rs` lists.
+fn listed() -> Vec<String> {
     let lib = fs::read_to_string(root().join("src/lib.rs")).unwrap();
     let module = |line: &str| {
         let line = line.trim_start_matches("pub ").trim_start_matches("pub(crate) ");
         line.strip_prefix("mod ")?.strip_suffix(';').map(str::to_owned)
     };
-    lib.lines().filter_map(module).enumerate().map(|(place, name)| (name, place)).collect()
-}
-
-/// What the crate's root re-exports, by the module that it comes from.
-fn re_exports() -> BTreeMap<String, String> {
-    let lib = fs::read_to_string(root().join("src/lib.rs")).unwrap();
-    let mut from = BTreeMap::new();
-    for line in lib.lines().filter_map(|line| line.strip_prefix("pub use ")) {
-        let module = identifier(line);
-        let names = line.trim_end_matches(';').rsplit("::").next().unwrap_or_default();
-        for name in names.trim_matches(['{', '}']).split(',') {
-            from.insert(name.trim().to_owned(), module.to_owned());
-        }
-    }
-    from
-}
-
-/// The top-level names that a line reaches by `crate::`.
-fn used(line: &str) -> Vec<&str> {
-    line.match_indices("crate::").map(|(at, word)| identifier(&line[at + word.len()..])).collect()
-}
-
-#[test]
-fn a_module_uses_only_modules_listed_before_it() {
-    let (order, exported) = (reading_order(), re_exports());
-    assert!(order.len() > 10, "{order:?}");
-    let mut violations = Vec::new();
-    for (path, text) in sources(&root().join("src")) {
-        let inside = path.strip_prefix(root().join("src")).unwrap().with_extension("");
-        let module = inside.iter().next().unwrap().to_str().unwrap().to_owned();
-        let Some(place) = order.get(&module) else { continue };
-        for (number, line) in code(&text) {
-            for name in used(line) {
-                let name = exported.get(name).map_or(name, String::as_str);
-                if order.get(name).is_some_and(|other| other > place) {
-                    violations.push(format!("{}:{number}: `{module}` uses `{name}`", inside.display()));
-                }
-            }
-        }
-    }
-    assert!(violations.is_empty(), "used before they are listed in lib.rs:\n{}", violations.join("\n"));
+    lib.lines().filter_map(module).collect()
 }
 
 #[test]
 fn every_module_of_the_crate_is_listed_in_the_reading_order() {
-    let order = reading_order();
+    let listed = listed();
     for entry in fs::read_dir(root().join("src")).unwrap() {
         let path = entry.unwrap().path();
         let name = path.file_stem().unwrap().to_str().unwrap();
-        assert!(name == "lib" || order.contains_key(name), "`{name}` is not listed");
+        assert!(name == "lib" || listed.iter().any(|module| module == name), "`{name}` is not listed");
     }
 }
 
@@ -145,6 +105,33 @@ fn what_renders_and_delivers_does_not_know_the_table_of_sessions() {
         if ["model", "protocol", "render", "deliver"].iter().any(|module| inside.starts_with(module)) {
             for (number, line) in code(&text) {
                 assert!(!line.contains("sessions::"), "{}:{number}: {line}", inside.display());
+            }
+        }
+    }
+}
+
+/// The scheduler of the concurrency tests sees only what goes through `sync`.
+#[test]
+fn every_lock_signal_and_atomic_is_named_through_sync() {
+    let forbidden = [
+        "parking_lot",
+        "std::sync::atomic",
+        "sync::Mutex;",
+        "std::sync::Mutex",
+        "std::sync::RwLock",
+        "event_listener",
+        "tokio::sync::Mutex",
+        "tokio::sync::RwLock",
+        "tokio::sync::Notify",
+    ];
+    for (path, text) in sources(&root().join("src")) {
+        let inside = path.strip_prefix(root().join("src")).unwrap();
+        if inside.starts_with("sync") || inside.starts_with("sync.rs") {
+            continue;
+        }
+        for (number, line) in code(&text).filter(|(_, line)| !line.contains("crate::sync::")) {
+            for word in forbidden {
+                assert!(!line.contains(word), "{}:{number}: `{word}` beside `sync`", inside.display());
             }
         }
     }
