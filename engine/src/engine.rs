@@ -1,12 +1,12 @@
 //! The engine as an application holds it.
 
-pub(crate) mod builder;
-mod connection_parts;
 pub(crate) mod drain;
 mod driver;
+mod options;
+pub(crate) mod builder;
 mod foundation;
 mod lifecycle_parts;
-mod options;
+mod connection_parts;
 pub(crate) mod parts;
 
 use std::fmt;

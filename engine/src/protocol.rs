@@ -1,10 +1,10 @@
 //! JSON text in and out: the only place that knows how messages are spelled.
 
-pub(crate) mod close_reason;
 pub(crate) mod code;
+pub(crate) mod close_reason;
+pub(crate) mod message;
 pub(crate) mod decode;
 pub(crate) mod encode;
-pub(crate) mod message;
 
 /// The version of the protocol that `hello` and discovery name.
 pub const SLOP_VERSION: &str = "0.1";

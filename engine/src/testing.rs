@@ -2,8 +2,8 @@
 //! every message with a strict [`ConsumerState`](crate::client::ConsumerState).
 
 mod clock;
-mod consumer;
 mod writer;
+mod consumer;
 
 pub use clock::ManualClock;
 pub use consumer::TestConsumer;

@@ -3,8 +3,8 @@
 mod action_lists;
 mod block_builder;
 mod cut;
-mod packer;
 mod prior;
+mod packer;
 
 #[cfg(test)]
 mod tests;

@@ -1,11 +1,11 @@
 //! Checks what an application gave, node by node, before it is packed. What consumers reject (contract 1.10 and 2.5), or
 //! what is over a bound, is dropped and reported as a [`Violation`]; the rest passes as it is, without a copy.
 
+mod props;
+pub(crate) mod violation;
 mod actions;
 mod children;
 mod meta;
-mod props;
-pub(crate) mod violation;
 
 use std::borrow::Cow;
 

@@ -13,7 +13,6 @@ pub(crate) type Module = Vec<String>;
 /// One file of a crate.
 #[derive(Debug)]
 pub(crate) struct SourceFile {
-    pub(crate) path: PathBuf,
     pub(crate) module: Module,
     /// The modules that it declares, in order.
     pub(crate) declares: Vec<String>,
@@ -61,7 +60,7 @@ impl SourceFile {
         let mut reader = Reader { module: module.clone(), ..Reader::default() };
         reader.visit_file(&parsed);
         let Reader { declares, names, defines, implements, awaits, .. } = reader;
-        Self { path, module, declares, names, defines, implements, awaits }
+        Self { module, declares, names, defines, implements, awaits }
     }
 }
 
@@ -77,7 +76,7 @@ struct Reader {
 
 impl Reader {
     /// A path of this crate from its root, or nothing if it is of another crate.
-    fn from_root(&self, path: &[String]) -> Option<Module> {
+    fn path_from_root(&self, path: &[String]) -> Option<Module> {
         let mut at = self.module.clone();
         let (first, mut rest) = path.split_first()?;
         match first.as_str() {
@@ -113,7 +112,7 @@ impl Reader {
 
     fn name(&mut self, prefix: &[String], last: Option<String>) {
         let path: Vec<_> = prefix.iter().cloned().chain(last.filter(|last| last != "self")).collect();
-        self.names.extend(self.from_root(&path));
+        self.names.extend(self.path_from_root(&path));
     }
 }
 
@@ -161,7 +160,7 @@ impl<'ast> Visit<'ast> for Reader {
     fn visit_path(&mut self, path: &'ast syn::Path) {
         let segments: Vec<_> = path.segments.iter().map(|segment| segment.ident.to_string()).collect();
         if segments.len() > 1 {
-            self.names.extend(self.from_root(&segments));
+            self.names.extend(self.path_from_root(&segments));
         }
         visit::visit_path(self, path);
     }
