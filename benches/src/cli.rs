@@ -26,7 +26,7 @@ pub(crate) struct Options {
 
 const AFTER_HELP: &str = "\
 Benchmarks write JSON and a plot to target/bench and print a table.
-Exit codes: 0 if every check passed, 1 if a check failed, 2 if the command line is wrong or the run broke off.
+Exit codes: 0 if every check passed, 1 if a check failed, 2 if the command line is wrong or a measurement failed to run.
 A missed goal is printed and does not change the exit code, since machines differ.";
 
 /// What is to be done.
@@ -34,7 +34,7 @@ A missed goal is printed and does not change the exit code, since machines diffe
 pub(crate) enum Command {
     #[command(flatten)]
     Benchmark(BenchmarkCommand),
-    /// Restart the real `desk` twice under acting consumers; nothing acknowledged may be lost
+    /// Restart the real `desk` twice under load; nothing acknowledged may be lost
     #[command(long_about = RestartOptions::DESCRIPTION)]
     Restart(RestartOptions),
     /// Random connects, stalls, kills, changes, tabs, expiries, revocations and restarts; every copy must stay exact

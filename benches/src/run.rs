@@ -31,14 +31,15 @@ pub(crate) async fn suite(suite: Suite) -> Result<bool, Failure> {
 
 async fn measure_in_child(cell: &Cell) -> Result<Row, Failure> {
     let (variable, settings) = cell.allocator_settings().variable();
-    let output = Command::new(std::env::current_exe()?)
+    // `Command::output` would swallow the child's errors.
+    let child = Command::new(std::env::current_exe()?)
         .arg("cell")
         .arg(serde_json::to_string(cell)?)
         .env(variable, settings)
-        .stderr(Stdio::inherit())
+        .stdout(Stdio::piped())
         .kill_on_drop(true)
-        .output()
-        .await?;
+        .spawn()?;
+    let output = child.wait_with_output().await?;
     if !output.status.success() {
         return Err(format!("the process that measured `{}` ended with {}", cell.title(), output.status).into());
     }

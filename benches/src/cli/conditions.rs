@@ -14,7 +14,7 @@ pub(crate) struct Conditions {
     /// How similar the sessions' content is [default: depends on the benchmark]
     #[arg(long)]
     pub(crate) likeness: Option<Likeness>,
-    /// Number of known sessions [default: several sizes]
+    /// Number of open sessions [default: several sizes]
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=1_000_000))]
     pub(crate) sessions: Option<u32>,
     /// Percentage of sessions with a subscribed consumer [default: 100 if --sessions is given]

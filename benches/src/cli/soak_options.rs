@@ -15,7 +15,7 @@ pub(crate) struct SoakOptions {
 
 impl SoakOptions {
     pub(super) const DESCRIPTION: &str = "\
-Starts a server in its own process and lets things happen at random: consumers connect, stall, lose
+Starts a server in its own process and puts it under random load: consumers connect, stall, lose
 their sockets and resume; browser tabs connect, change and vanish; data changes for one user, a group
 or all; actions are invoked; sessions expire or are revoked; and the server is stopped and started
 again. Then the load ends. Every remaining copy must equal a fresh query, nobody may ever have

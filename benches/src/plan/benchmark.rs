@@ -52,11 +52,11 @@ impl Benchmark {
 }
 
 const MEMORY: &str = "\
-Memory per session, live heap and resident, in steps that each add one thing: sessions of which
-only the context is known (idle); a connection for each active session; a subscription with its
-first tree; a private change in every active session, after which both the current and the previous
-tree exist (the figures per active session); four more changes; then the consumers disconnect, and
-finally trees and sessions expire. Frames that are recorded for verification are not counted.
+Memory per session, live heap and resident, measured in steps: sessions are opened without consumers
+(idle); a consumer connects to each active session; it subscribes and gets its first tree; private
+data of every active session changes, after which both the current and the previous tree exist (the
+figures per active session); it changes four more times; the consumers disconnect; and finally trees
+and sessions expire. Frames that are recorded for verification are not counted.
 Baseline: one `slop-ai` 0.2.0 server per session with a subscribed consumer in the same process,
 after one private change.";
 
@@ -91,7 +91,7 @@ WebSocket consumers in this process, each subscribed to the whole tree of its ow
 server in another. Bytes per connection are what the server gained after they connected: session,
 tree, subscription, socket and tasks. Then: CPU time of the idle server; a shared change, timed from
 the refresh call to the last byte at each consumer, including the debounce (50 ms by default); and
-private changes at a constant rate, timed alike.
+private changes at a constant rate, timed the same way.
 Baseline: the goals. The peer keeps no sessions.";
 
 const SLOW: &str = "\

@@ -14,7 +14,7 @@ pub(crate) struct Cell {
     pub(crate) benchmark: Benchmark,
     pub(crate) workload: Workload,
     pub(crate) likeness: Likeness,
-    /// Number of known sessions.
+    /// Number of open sessions.
     pub(crate) sessions: u32,
     /// Percentage of sessions with a subscribed consumer.
     pub(crate) active: u32,

@@ -36,7 +36,7 @@ row! {
     /// Set if each session has its own provider.
     per_session: bool,
     change: Change,
-    /// Number of known sessions.
+    /// Number of open sessions.
     sessions: u32,
     /// Percentage of sessions with a subscribed consumer.
     active: u32,
@@ -48,7 +48,7 @@ row! {
     /// Everything that an active session takes, after a private change in every session.
     rss_bytes_per_active: f64,
     heap_bytes_per_active: f64,
-    /// Everything that a session takes of which only the context is known.
+    /// Everything that a session takes without a consumer.
     heap_bytes_per_idle: f64,
     /// Parts of an active session, each the difference between two steps.
     heap_bytes_of_connection: f64,

@@ -1,6 +1,6 @@
 //! Is everything correct after minutes of random load?
 //!
-//! A server runs in its own process, and this process lets things happen at random: consumers connect, stall, lose their
+//! A server runs in its own process, and this process puts it under random load: consumers connect, stall, lose their
 //! sockets and resume; browser tabs connect, change and vanish; data changes for one user, a group or all; actions are
 //! invoked; sessions expire or are revoked; and the server is stopped and started again. Then the load ends: every
 //! remaining copy must equal a fresh query, nobody may ever have received data of another session, and when all have

@@ -25,7 +25,7 @@ use crate::workload::population::{Population, user};
 /// The token and the session of the client that gives commands, and the path of their node.
 pub(super) const CONTROL: &str = "control";
 
-/// A rate limiter that is in use and that nobody reaches.
+/// The rate limiter is active, at a rate that no consumer reaches.
 const MESSAGES_PER_SECOND: u32 = 100_000;
 
 /// Parameters of `change_private`.

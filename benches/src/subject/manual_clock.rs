@@ -35,7 +35,7 @@ impl Clock for ManualClock {
     fn sleep_until(&self, at_ms: u64) -> Sleep {
         let mut watch = self.now_ms.subscribe();
         Box::pin(async move {
-            // The sender is dropped only with the clock, when nobody needs the result any more.
+            // The sender is dropped only with the clock, when no one needs the result any more.
             let _ = watch.wait_for(|now_ms| *now_ms >= at_ms).await;
         })
     }

@@ -16,7 +16,7 @@ pub(super) fn cells() -> Vec<PlannedCell> {
         cells.extend(connect::cells(&conditions));
         cells.extend(resume::cells(&conditions, None));
     }
-    // A provider per session, at the likeness that takes most memory.
+    // A provider per session, where sessions take most memory.
     let distinct = Conditions { likeness: Some(Likeness::Distinct), sessions: Some(10_000), ..Conditions::default() };
     cells.extend(memory::cells(&distinct).into_iter().map(|cell| Cell { per_session: true, ..cell }));
     cells.extend(live::cells(&Conditions::default(), None));

@@ -7,7 +7,7 @@ use crate::result::row::Row;
 /// Memory at each step, without the frames that consumers record for verification.
 pub(super) struct MemorySteps {
     pub(super) empty: MemoryUsage,
-    /// Only the contexts of sessions are known.
+    /// Sessions are open and have no consumers.
     pub(super) idle: MemoryUsage,
     pub(super) connected: MemoryUsage,
     pub(super) subscribed: MemoryUsage,

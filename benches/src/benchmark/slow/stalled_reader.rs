@@ -14,7 +14,7 @@ const QUERIES: usize = 150;
 /// Its own kernel buffer.
 const RECEIVE_BUFFER_BYTES: u32 = 4 << 10;
 
-/// A socket that nobody reads, open until it is dropped.
+/// A socket that is never read, open until it is dropped.
 pub(super) struct StalledReader {
     _socket: WebSocketStream<TcpStream>,
 }

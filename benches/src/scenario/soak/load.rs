@@ -76,7 +76,7 @@ impl Load {
         Ok(load)
     }
 
-    /// Lets things happen for as long as given.
+    /// Keeps up the load for this long.
     pub(super) async fn run(&mut self, length: Duration, phases: &watch::Receiver<Phase>) -> Result<(), Failure> {
         let start = Stopwatch::start();
         let mut restart_at = Duration::from_secs(self.random.u64(RUN_SECONDS));
@@ -99,7 +99,7 @@ impl Load {
         Ok(())
     }
 
-    /// Lets one thing happen.
+    /// Makes one random event happen.
     async fn step(&mut self, phases: &watch::Receiver<Phase>) -> Result<(), Failure> {
         self.join_finished();
         match self.random.u32(..100) {

@@ -123,7 +123,7 @@ impl RandomConsumer {
         }
     }
 
-    /// Does one thing. Returns false if that was to disconnect.
+    /// Takes one random step. Returns false if that was to disconnect.
     async fn step(&mut self) -> bool {
         match self.next_step() {
             Step::Call => self.call("/notes", "bump").await,
