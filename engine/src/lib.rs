@@ -52,13 +52,13 @@
 //!
 //! A module uses only those before it; a test checks that.
 
+mod sync;
+
 pub mod model;
 
 pub mod config;
 
 pub mod error;
-
-mod sync;
 
 pub mod render;
 
@@ -68,9 +68,9 @@ pub mod event;
 
 pub mod clock;
 
-pub mod session_provider;
-
 mod in_flight;
+
+mod background;
 
 mod deliver;
 
@@ -78,13 +78,19 @@ pub mod sessions;
 
 mod span;
 
+pub mod session_provider;
+
 pub mod refresh;
 
-mod core;
+mod runs;
+
+mod lifecycle;
 
 mod receive;
 
 pub mod connection;
+
+mod emit;
 
 pub mod provider;
 
@@ -93,6 +99,8 @@ pub mod stats;
 pub mod engine;
 
 pub mod per_session;
+
+pub mod client;
 
 #[cfg(feature = "testing")]
 pub mod testing;
@@ -103,10 +111,10 @@ mod concurrency;
 pub use clock::Clock;
 pub use config::{Config, ConfigError, Limit};
 pub use connection::Connection;
-pub use deliver::outbox::Frame;
+pub use deliver::frame::Frame;
 pub use engine::Engine;
 pub use engine::builder::EngineBuilder;
-pub use engine::shutdown::Shutdown;
+pub use engine::drain::Shutdown;
 pub use error::{ActionError, ConnectError, RegisterError};
 pub use event::{CallStatus, Event, EvictionReason, PanicSite};
 pub use model::affordance::Estimate;
@@ -123,7 +131,7 @@ pub use provider::{Discovery, Provider, Renewed, Role};
 pub use refresh::scope::Scope;
 pub use render::action::{Action, IntoOutcome, Invocation, Outcome};
 pub use render::descriptor::{Descriptor, Item};
-pub use render::registry::{IntoDescriptor, IntoLoaded, Sharing, Source, WindowRequest};
+pub use render::source::{IntoDescriptor, IntoLoaded, Sharing, Source, WindowRequest};
 pub use render::task::Task;
 pub use session_provider::SessionProvider;
 pub use sessions::revocations::Revocation;

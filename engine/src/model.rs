@@ -7,6 +7,7 @@ pub mod meta;
 pub mod nesting;
 pub mod patch;
 pub mod path;
+pub(crate) mod read_log;
 pub mod selector;
 pub mod session;
 pub mod value;

@@ -54,7 +54,7 @@ pub(super) async fn measure(cell: &Cell) -> Result<Row, Failure> {
     run_waves(cell, &grove, warm_up..warm_up + count, &mut row).await?;
     row.us_per_session = Some(start.elapsed_us() / f64::from(count));
     let after = MemoryUsage::settled().await?;
-    row.symbol_bytes = Some(grove.engine.stats().symbol_bytes as u64);
+    row.symbol_bytes = Some(grove.engine.stats().dictionary_bytes as u64);
     fill_heap(before.heap, after.heap, &mut row);
     Ok(row)
 }

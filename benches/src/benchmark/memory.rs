@@ -87,7 +87,7 @@ async fn change_repeatedly(
     steps.changed = usage(consumers).await?;
     let stats = grove.engine.stats();
     row.tree_bytes_per_active = Some(stats.tree_bytes as f64 / f64::from(cell.active_sessions()));
-    row.symbol_bytes = Some(stats.symbol_bytes as u64);
+    row.symbol_bytes = Some(stats.dictionary_bytes as u64);
     for _ in 0..MORE_CHANGES {
         change(cell, grove, consumers, row).await;
     }

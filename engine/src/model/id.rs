@@ -5,7 +5,7 @@ use std::fmt;
 /// Words that mean a field of a node inside a patch path, and can therefore never be node ids.
 const RESERVED: [&str; 7] = ["properties", "children", "affordances", "meta", "content_ref", "id", "type"];
 
-/// Why a text cannot be a node id.
+/// Why a string cannot be a node id.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum IdError {

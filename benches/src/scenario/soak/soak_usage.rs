@@ -10,7 +10,7 @@ pub(super) struct SoakUsage {
     pub(super) allocator: String,
     pub(super) rss_bytes: u64,
     pub(super) heap_bytes: u64,
-    pub(super) symbol_bytes: usize,
+    pub(super) dictionary_bytes: usize,
     pub(super) sessions: usize,
     pub(super) trees: usize,
     pub(super) connections: usize,

@@ -56,7 +56,7 @@ fn usage(engine: &Engine) -> Result<String, Failure> {
         allocator: allocator::name(),
         rss_bytes: process::rss_bytes()?,
         heap_bytes: allocator::live_bytes()? as u64,
-        symbol_bytes: stats.symbol_bytes,
+        dictionary_bytes: stats.dictionary_bytes,
         sessions: stats.sessions,
         trees: stats.trees,
         connections: stats.connections,
