@@ -8,7 +8,7 @@ pub fn segments(path: &str) -> impl Iterator<Item = &str> {
     path.split('/').filter(|segment| !segment.is_empty())
 }
 
-/// The one spelling under which a path is kept: no slash at either end, none doubled; the root is empty.
+/// The one spelling under which a path is stored: no slash at either end, none doubled; the root is empty.
 #[must_use]
 pub fn normal(path: &str) -> Text {
     let mut out = Text::default();

@@ -39,7 +39,7 @@ impl<P> Invocation<P> {
         self.path.rsplit('/').next().unwrap_or_default()
     }
 
-    /// Starts work that outlives the call: the consumer is told `accepted` with the task's id, and the node
+    /// Starts work that outlives the call: the consumer gets `accepted` with the task's id, and the node
     /// `/tasks/{id}` of this session shows status, progress and message, and offers `cancel`.
     ///
     /// # Errors
@@ -304,7 +304,7 @@ impl fmt::Debug for Action {
 }
 
 fn decode<P: DeserializeOwned>(call: Invocation) -> Result<Invocation<P>, ActionError> {
-    // `()` reads null; an object with keys that nobody asked for is no reason to refuse.
+    // `()` reads null; an object with unknown keys is no reason to refuse.
     let source = if std::mem::size_of::<P>() == 0 { Value::Null } else { call.params.clone() };
     let params = serde_json::from_value(source)
         .or_else(|_| serde_json::from_value(call.params.clone()))

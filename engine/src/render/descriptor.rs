@@ -7,7 +7,7 @@ use crate::model::meta::{Meta, Urgency};
 use crate::model::session::Session;
 use crate::model::value::Value;
 
-/// The wanted shape of a node: type, properties, children, actions and what it says about itself.
+/// The wanted shape of a node: type, properties, children, actions and `meta`.
 ///
 /// ```
 /// use grove_engine::{Descriptor, Item};
@@ -55,7 +55,7 @@ macro_rules! node_builder {
             self
         }
 
-        /// Sets several properties. An empty list still makes the node say `"properties": {}`.
+        /// Sets several properties. With an empty list the node still has `"properties": {}`.
         #[must_use]
         pub fn props<K: Into<Text>, V: Into<Value>>(mut self, props: impl IntoIterator<Item = (K, V)>) -> Self {
             let known = self$(.$body)?.props.get_or_insert_default();

@@ -17,7 +17,7 @@ use crate::model::path;
 use crate::model::read_log::Read;
 use crate::model::session::{Context, Session};
 
-/// What an evaluation gave: a fragment, or why there is none. Cheap to clone and share.
+/// What an evaluation returned: a fragment, or why there is none. Cheap to clone and share.
 #[derive(Debug, Clone)]
 pub(crate) enum Rendered {
     Fragment(Fragment),

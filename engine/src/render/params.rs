@@ -60,7 +60,7 @@ impl Params {
         &self.schema
     }
 
-    /// Checks parameters and says, in the words that all peers use, what is wrong first.
+    /// Checks parameters. The error names, in the words that all peers use, what is wrong first.
     pub(crate) fn check(&self, params: &Value) -> Result<(), String> {
         let Some(validator) = self.validator() else { return Ok(()) };
         validator.validate(params).map_err(|error| sentence(&error))
@@ -77,7 +77,7 @@ fn validator(
 }
 
 /// Whether checking against a schema takes no longer than its length suggests: references can be chained, and patterns
-/// take time for each letter. `patterns` says how many of them there may be.
+/// take time for each letter. `patterns` is how many of them there may be.
 fn is_affordable(schema: &Value, patterns: &mut usize) -> bool {
     match schema {
         Value::Object(keys) => keys.iter().all(|(key, value)| {

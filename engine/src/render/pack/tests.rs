@@ -36,7 +36,7 @@ fn value() -> impl Strategy<Value = Value> {
     ])
 }
 
-/// One more thing that a node says.
+/// One more field of a node.
 const SAYINGS: [fn(Descriptor) -> Descriptor; 23] = [
     |shape| shape,
     |shape| shape.props::<Text, Value>([]),
@@ -123,7 +123,7 @@ fn packed(store: &Store, shape: &Descriptor, prior: Option<&Fragment>) -> Packed
     node(store, LIMITS, "at/list", "list", shape, prior)
 }
 
-/// All that a node says, to the bit.
+/// All fields of a node, to the bit.
 fn write(node: NodeRef<'_>, out: &mut String) {
     let fields = node.fields();
     let props = fields.props.map(|props| props.iter().collect::<Vec<_>>());

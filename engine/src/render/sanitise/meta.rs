@@ -1,4 +1,4 @@
-//! What a node says about itself, as far as consumers accept it (contract 1.10).
+//! The `meta` of a node, as far as consumers accept it (contract 1.10).
 
 use std::borrow::Cow;
 
