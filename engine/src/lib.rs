@@ -68,9 +68,9 @@ pub mod event;
 
 pub mod clock;
 
-pub mod session_provider;
-
 mod in_flight;
+
+mod background;
 
 mod deliver;
 
@@ -78,13 +78,19 @@ pub mod sessions;
 
 mod span;
 
+pub mod session_provider;
+
 pub mod refresh;
 
-mod core;
+mod runs;
+
+mod lifecycle;
 
 mod receive;
 
 pub mod connection;
+
+mod emit;
 
 pub mod provider;
 
@@ -103,10 +109,10 @@ mod concurrency;
 pub use clock::Clock;
 pub use config::{Config, ConfigError, Limit};
 pub use connection::Connection;
-pub use deliver::outbox::Frame;
+pub use deliver::frame::Frame;
 pub use engine::Engine;
 pub use engine::builder::EngineBuilder;
-pub use engine::shutdown::Shutdown;
+pub use engine::drain::Shutdown;
 pub use error::{ActionError, ConnectError, RegisterError};
 pub use event::{CallStatus, Event, EvictionReason, PanicSite};
 pub use model::affordance::Estimate;

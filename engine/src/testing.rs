@@ -33,15 +33,16 @@ impl Engine {
     /// told none.
     #[must_use]
     pub fn connection_name(&self, connection: &Connection) -> String {
-        self.core().connection_names.of(connection.number())
+        self.parts().greeter.connection_name(connection.number())
     }
 
     /// Waits until the engine has nothing to do: no pass, no call, nothing on the wheel that is due.
     pub async fn settle(&self) {
-        let core = self.core();
+        let parts = self.parts();
+        let in_flight = &parts.background.in_flight;
         loop {
-            let listener = core.in_flight.listen();
-            if core.in_flight.is_idle() && !core.timers.is_due() {
+            let listener = in_flight.listen();
+            if in_flight.is_idle() && !parts.timers.is_due() {
                 return;
             }
             listener.await;

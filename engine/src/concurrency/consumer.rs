@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 use shuttle::future::block_on;
 
 use crate::connection::Connection;
-use crate::deliver::outbox::Frame;
+use crate::deliver::frame::Frame;
 use crate::engine::Engine;
 use crate::error::ConnectError;
 use crate::model::session::Session;
@@ -57,9 +57,9 @@ impl Consumer {
     pub(super) fn position(&self, engine: &Engine) -> (Mirror, Value) {
         let mut copy = self.copy.clone();
         copy.reconnect();
-        let core = engine.core();
-        let name = core.connection_names.of(self.connection.number());
-        let position = json!({"epoch": core.epoch, "version": copy.version(), "connection": name});
+        let greeter = &engine.parts().greeter;
+        let name = greeter.connection_name(self.connection.number());
+        let position = json!({"epoch": greeter.epoch(), "version": copy.version(), "connection": name});
         (copy, position)
     }
 

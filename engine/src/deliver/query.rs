@@ -2,8 +2,9 @@
 
 use std::sync::Arc;
 
+use super::delivery::Delivery;
 use super::fit::fit;
-use super::subscription::{Delivery, Versioned};
+use super::versioned::Versioned;
 use crate::protocol::code::ErrorCode;
 use crate::protocol::encode;
 use crate::protocol::message::RequestId;

@@ -140,7 +140,7 @@ type HandlerFuture = Pin<Box<dyn Future<Output = Result<Outcome, ActionError>> +
 /// How a handler runs.
 pub(crate) enum Handler {
     /// On a thread where it may block.
-    Blocking(Box<dyn Fn(Invocation) -> Result<Outcome, ActionError> + Send + Sync>),
+    Blocking(Arc<dyn Fn(Invocation) -> Result<Outcome, ActionError> + Send + Sync>),
     /// On the async runtime.
     Async(Box<dyn Fn(Invocation) -> HandlerFuture + Send + Sync>),
 }
@@ -173,7 +173,7 @@ impl Action {
         R: IntoOutcome,
     {
         let run = move |call: Invocation| handler(decode(call)?).into_outcome();
-        Self::build::<P>(name.into(), Handler::Blocking(Box::new(run)))
+        Self::build::<P>(name.into(), Handler::Blocking(Arc::new(run)))
     }
 
     /// An action whose handler awaits. See [`Action::new`].

@@ -8,11 +8,7 @@ use super::source::Source;
 use crate::model::Text;
 
 /// What is registered for every session. A session's own registrations are laid over it.
-///
-/// It is locked by whoever owns it. Sources hold closures of the application, so what is replaced or removed is handed out
-/// with the layout that held it, to be dropped when the lock is released. [`Registry::layout_with`] drops only clones of
-/// handles that its arguments or the registry still hold.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(crate) struct Registry {
     sources: BTreeMap<Text, Arc<Source>>,
     layout: Arc<Layout>,

@@ -34,7 +34,7 @@ pub(crate) trait TaskHost: Send + Sync {
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) enum TaskStatus {
     Running,
-    Latch(Value),
+    Done(Value),
     Failed(ActionError),
     Cancelled,
 }

@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 
 use super::mirror::{Mirror, same};
 use crate::connection::Connection;
-use crate::deliver::outbox::Frame;
+use crate::deliver::frame::Frame;
 use crate::engine::Engine;
 use crate::model::session::Session;
 
