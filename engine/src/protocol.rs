@@ -3,7 +3,9 @@
 pub mod close_reason;
 pub mod code;
 pub(crate) mod decode;
+pub(crate) mod decode_tab;
 pub(crate) mod encode;
+mod json;
 pub(crate) mod message;
 
 /// The version of the protocol that `hello` and discovery name.

@@ -24,5 +24,6 @@ pub mod task;
 pub(crate) mod template;
 pub(crate) mod text;
 pub(crate) mod tree;
+mod typed_params;
 pub(crate) mod view;
 mod weak_table;

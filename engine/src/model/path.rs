@@ -27,12 +27,18 @@ pub fn absolute(path: &str) -> String {
     format!("/{}", normal(path))
 }
 
+/// How many segments a registered path may have.
+pub const MAX_SEGMENTS: usize = 32;
+
 /// The normal spelling of a path under which a source may be registered.
 ///
 /// # Errors
-/// Says which rule a segment breaks (contract 2.5).
+/// Says which rule a segment breaks (contract 2.5), or that there are too many.
 pub fn registrable(path: &str) -> Result<Text, IdError> {
     segments(path).try_for_each(id::check)?;
+    if segments(path).count() > MAX_SEGMENTS {
+        return Err(IdError::Deep);
+    }
     Ok(normal(path))
 }
 

@@ -3,9 +3,11 @@
 use serde::Serialize;
 use serde_json::Value;
 
+use super::code::ErrorCode;
 use super::message::{Refused, RequestId};
 use super::{CAPABILITIES, SLOP_VERSION};
 use crate::error::ActionError;
+use crate::model::nesting::{DATA_LEVELS, is_shallow};
 use crate::render::action::Outcome;
 
 /// Everything that is written here serialises.
@@ -94,6 +96,11 @@ pub(crate) fn result(id: &RequestId, outcome: &Result<Outcome, ActionError>) -> 
         error: Option<Fault<'a>>,
     }
     let (status, data, error) = match outcome {
+        Ok(Outcome { data: Some(data), .. }) if !is_shallow(data, DATA_LEVELS) => (
+            "error",
+            None,
+            Some(Fault { code: ErrorCode::TooLarge.as_str(), message: "the result is nested too deeply" }),
+        ),
         Ok(outcome) => (if outcome.accepted { "accepted" } else { "ok" }, outcome.data.as_ref(), None),
         Err(error) => ("error", None, Some(Fault { code: error.code(), message: error.message() })),
     };

@@ -183,7 +183,9 @@ macro_rules! node_builder {
 impl Descriptor {
     /// A descriptor of any type.
     pub fn new(kind: impl Into<Text>) -> Self {
-        Self { kind: kind.into(), ..Self::default() }
+        let mut shape = Self::default();
+        shape.kind = kind.into();
+        shape
     }
 
     /// Things of one kind.
@@ -233,6 +235,27 @@ impl Descriptor {
     }
 
     node_builder!();
+}
+
+impl Descriptor {
+    /// Moves out every child that has children of its own.
+    fn move_inner_children_to(&mut self, out: &mut Vec<Self>) {
+        let items = self.items.iter_mut().map(|item| &mut item.body);
+        let children = self.children.iter_mut().map(|(_, child)| child);
+        let inner = items.chain(children).filter(|child| !child.items.is_empty() || !child.children.is_empty());
+        out.extend(inner.map(std::mem::take));
+    }
+}
+
+/// Without recursion: how deep an application nests nodes is not known before they are sanitised.
+impl Drop for Descriptor {
+    fn drop(&mut self) {
+        let mut inner = Vec::new();
+        self.move_inner_children_to(&mut inner);
+        while let Some(mut shape) = inner.pop() {
+            shape.move_inner_children_to(&mut inner);
+        }
+    }
 }
 
 impl Item {

@@ -7,7 +7,7 @@ mod options;
 mod plan;
 
 pub(crate) use affordances::Affordances;
-pub(crate) use options::{Filter, ViewOptions};
+pub(crate) use options::{Filter, TypeSet, ViewOptions};
 
 use serde::ser::SerializeMap;
 use serde::{Serialize, Serializer};
