@@ -2,8 +2,11 @@
 
 pub(crate) mod code;
 pub(crate) mod close_reason;
+mod json;
+
 pub(crate) mod message;
 pub(crate) mod decode;
+pub(crate) mod decode_tab;
 pub(crate) mod encode;
 
 /// The version of the protocol that `hello` and discovery name.

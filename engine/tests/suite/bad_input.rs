@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use grove_engine::testing::TestConsumer;
-use grove_engine::{Action, CloseReason, Descriptor, Engine, Event, Frame, Invocation, Limit, Session};
+use grove_engine::{Action, CloseReason, Descriptor, Engine, Event, Frame, Invocation, Limit, Outcome, Session};
 use serde_json::{Value, json};
 
 use crate::apps::{Log, clocked, code, engine, engine_with, person, watching};
@@ -173,7 +173,10 @@ async fn deeply_nested_json_is_refused_without_harm() {
         "{\"a\":".repeat(9_000),
         "}".repeat(9_000)
     );
-    assert_eq!(code(&answers(&engine, &consumer, &text).await[0]), "bad_request");
+    let answer = answers(&engine, &consumer, &text).await.remove(0);
+    assert_eq!((answer["id"].as_str(), code(&answer)), (Some("i"), "invalid_params"));
+    let message = answer["error"]["message"].as_str().unwrap();
+    assert!(message.starts_with("params.a.a.") && message.ends_with("is nested too deeply"), "{message}");
     let deep = json!({"type": "query", "id": "q", "path": "/a".repeat(30_000)});
     assert_eq!(code(&answers(&engine, &consumer, &deep.to_string()).await[0]), "not_found");
 }
@@ -272,4 +275,96 @@ async fn ten_thousand_hostile_frames_harm_nobody() {
     }
     engine.settle().await;
     witness.check_mirrors().await;
+}
+
+#[tokio::test]
+async fn half_a_surrogate_pair_becomes_the_replacement_character() {
+    let engine = engine();
+    let say = Action::new("say", |call: Invocation<Value>| Outcome::data(call.params));
+    engine.register("n", move |_: &Session| Descriptor::group().action(&say));
+    let consumer = TestConsumer::connect(&engine, Session::new("s")).await;
+    let text = r#"{"type":"invoke","id":"i","path":"/n","action":"say","params":{"title":"cut \ud83d","k\ude00":"\ud83d\ude00"}}"#;
+    let answers = answers(&engine, &consumer, text).await;
+    assert_eq!((answers[0]["id"].as_str(), answers[0]["status"].as_str()), (Some("i"), Some("ok")), "{answers:?}");
+    assert_eq!(answers[0]["data"], json!({"title": "cut \u{fffd}", "k\u{fffd}": "\u{1f600}"}));
+}
+
+#[tokio::test]
+async fn a_number_out_of_range_is_refused_at_its_place_with_the_id() {
+    let (engine, calls) = counting();
+    let consumer = TestConsumer::connect(&engine, Session::new("s")).await;
+    for (text, kind, wanted, message) in [
+        (
+            r#"{"type":"invoke","id":"x","path":"/n","action":"act","params":{"a":[1,{"b":1e400}]}}"#,
+            "result",
+            "invalid_params",
+            "params.a[1].b is out of range",
+        ),
+        (
+            r#"{"type":"invoke","path":"/n","action":"act","params":{"a":NaN},"id":"x"}"#,
+            "result",
+            "invalid_params",
+            "params.a is not a number",
+        ),
+        (r#"{"type":"query","id":"x","depth":-1e999}"#, "error", "bad_request", "`depth` is out of range"),
+        (
+            r#"{"type":"subscribe","id":"x","filter":{"min_salience":1e400}}"#,
+            "error",
+            "bad_request",
+            "`filter.min_salience` is out of range",
+        ),
+    ] {
+        let answers = answers(&engine, &consumer, text).await;
+        assert_eq!(answers.len(), 1, "{text}: {answers:?}");
+        let answer = &answers[0];
+        assert_eq!((answer["type"].as_str(), answer["id"].as_str()), (Some(kind), Some("x")), "{text}");
+        assert_eq!((code(answer), answer["error"]["message"].as_str()), (wanted, Some(message)), "{text}");
+    }
+    assert_eq!(calls.load(Ordering::SeqCst), 0);
+}
+
+#[tokio::test]
+async fn an_unreadable_value_costs_one_message_of_a_batch() {
+    let (engine, calls) = counting();
+    let consumer = TestConsumer::connect(&engine, Session::new("s")).await;
+    let text = r#"{"type":"batch","messages":[
+        {"type":"invoke","id":"first","path":"/n","action":"act","params":{"a":1e400}},
+        {"type":"invoke","id":"second","path":"/n","action":"act","params":{"a":"\ud83d"}}]}"#;
+    let answers = answers(&engine, &consumer, text).await;
+    let told: Vec<_> = answers.iter().map(|a| (a["id"].as_str().unwrap(), a["status"].as_str().unwrap())).collect();
+    assert_eq!(told, [("first", "error"), ("second", "ok")], "{answers:?}");
+    assert_eq!(calls.load(Ordering::SeqCst), 1);
+}
+
+#[tokio::test]
+async fn the_types_of_a_filter_are_few_and_each_counts_once() {
+    let (engine, _) = counting();
+    let consumer = TestConsumer::connect(&engine, Session::new("s")).await;
+    let query = |types: Vec<String>| json!({"type": "query", "id": "q", "filter": {"types": types}}).to_string();
+    let names = |count: usize| (0..count).map(|n| format!("t{n}")).collect::<Vec<_>>();
+    let same = std::iter::repeat_n("group".to_owned(), 5_000).chain(names(63)).collect();
+    let shown = answers(&engine, &consumer, &query(same)).await.remove(0);
+    assert_eq!(shown["tree"]["children"][0]["id"], "n", "duplicates do not count: {shown}");
+    for (types, message) in [
+        (names(65), "`filter.types` must not hold more than 64 different types"),
+        (vec!["t".repeat(513)], "`filter.types` must not hold a type longer than 512 bytes"),
+    ] {
+        let refused = answers(&engine, &consumer, &query(types)).await.remove(0);
+        assert_eq!((refused["id"].as_str(), code(&refused)), (Some("q"), "bad_request"));
+        assert_eq!(refused["error"]["message"], message);
+    }
+}
+
+#[tokio::test]
+async fn an_id_longer_than_512_bytes_is_refused_and_not_echoed() {
+    let (engine, calls) = counting();
+    let consumer = TestConsumer::connect(&engine, Session::new("s")).await;
+    for kind in ["query", "subscribe", "invoke"] {
+        let message = json!({"type": kind, "id": "i".repeat(600), "path": "/n", "action": "act"});
+        let refused = answers(&engine, &consumer, &message.to_string()).await.remove(0);
+        assert_eq!((refused.get("id"), code(&refused)), (None, "bad_request"), "{kind}");
+    }
+    assert_eq!((calls.load(Ordering::SeqCst), engine.stats().subscriptions), (0, 0));
+    let message = json!({"type": "query", "id": "i".repeat(510)});
+    assert_eq!(answers(&engine, &consumer, &message.to_string()).await[0]["type"], "snapshot");
 }

@@ -1,14 +1,15 @@
 //! What is computed once for many sessions.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use grove_engine::testing::TestConsumer;
-use grove_engine::{Descriptor, Engine, Item, Scope, Session, Sharing, Source};
+use grove_engine::{Action, Descriptor, Engine, Invocation, Item, Outcome, Scope, Session, Sharing, Source};
 use parking_lot::Mutex;
 use serde_json::json;
 
-use crate::apps::{Log, Shown, at, engine, engine_with, person, runs, watching};
+use crate::apps::{Log, Number, Shown, at, clocked, engine, engine_with, person, runs, watching};
 
 /// Sessions `s0`, `s1`, ..: user `u0`, `u1`, ..; five organisations; every third one an administrator.
 fn member(number: usize) -> Session {
@@ -248,4 +249,81 @@ async fn who_meets_at_one_class_waits_for_the_one_that_evaluates() {
         assert_eq!(runs_per_refresh(&engine, "/slow").await, 1);
     }
     drop(consumers);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_source_with_very_many_reads_counts_as_reading_the_whole_session() {
+    let engine = engine();
+    let ask = |count: usize| {
+        move |session: &Session| {
+            let granted = (0..count).filter(|n| session.can(&format!("p{n}"))).count();
+            Descriptor::status().prop("granted", granted)
+        }
+    };
+    engine.register("few", ask(1_000));
+    engine.register("many", ask(40_000));
+    let consumers = members(&engine, 4).await;
+    assert_eq!(runs_per_refresh(&engine, "/few").await, 1, "all have the same permissions");
+    assert_eq!(runs_per_refresh(&engine, "/many").await, 4);
+    drop(consumers);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_holds_its_session_beyond_the_evaluation_is_shared_with_nobody() {
+    let engine = engine();
+    engine.register("n", |session: &Session| {
+        let session = session.clone();
+        Descriptor::group()
+            .action(&Action::new("whoami", move |_: Invocation<()>| Outcome::data(session.user().unwrap_or_default())))
+    });
+    let source = Source::new_async(|session: Session| async move {
+        let session = Arc::new(session);
+        let held = Arc::clone(&session);
+        Descriptor::group()
+            .action(&Action::new("whoami", move |_: Invocation<()>| Outcome::data(held.user().unwrap_or_default())))
+    });
+    engine.register_source("async", source);
+    let mut consumers = members(&engine, 3).await;
+    for (number, (consumer, _)) in consumers.iter_mut().enumerate() {
+        for path in ["/n", "/async"] {
+            let result = consumer.invoke(path, "whoami", json!({})).await;
+            assert_eq!(result["data"], format!("u{number}"), "{path}");
+        }
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_evaluation_that_was_late_is_shared_with_nobody() {
+    let (engine, clock) = clocked(|config| config.times.evaluation_timeout = Duration::from_secs(5));
+    let (hangs, number) = (Arc::new(AtomicBool::new(false)), Number::default());
+    let (hang, shown) = (Arc::clone(&hangs), number.clone());
+    engine.register_source(
+        "slow",
+        Source::new_async(move |_: Session| {
+            let (hangs, number) = (hang.swap(false, Ordering::SeqCst), shown.get());
+            async move {
+                if hangs {
+                    std::future::pending::<()>().await;
+                }
+                Descriptor::status().prop("n", number)
+            }
+        }),
+    );
+    let mut consumers = members(&engine, 4).await;
+    number.set(1);
+    hangs.store(true, Ordering::SeqCst);
+    let all = engine.clone();
+    let pass = tokio::spawn(async move { all.refresh_now(Scope::all()).await });
+    while hangs.load(Ordering::SeqCst) {
+        tokio::task::yield_now().await;
+    }
+    clock.advance(6_000);
+    pass.await.unwrap();
+    let mut numbers = Vec::new();
+    for (consumer, subscription) in &mut consumers {
+        consumer.settled().await;
+        numbers.push(at(consumer.tree(subscription), "slow")["properties"]["n"].as_i64().unwrap());
+    }
+    numbers.sort_unstable();
+    assert_eq!(numbers, [0, 1, 1, 1], "one was late, the others were not");
 }
