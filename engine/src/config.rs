@@ -1,12 +1,12 @@
 //! Every bound: its unit, its default, and what happens when it is reached.
 
-pub mod error;
-pub mod execution;
-pub mod limit;
-pub mod limits;
-pub mod memory;
-pub mod sizes;
-pub mod times;
+pub(crate) mod error;
+pub(crate) mod execution;
+pub(crate) mod limit;
+pub(crate) mod limits;
+pub(crate) mod memory;
+pub(crate) mod sizes;
+pub(crate) mod times;
 
 pub use error::ConfigError;
 pub use execution::Execution;

@@ -297,7 +297,7 @@ fn any_frame_is_answered_and_harms_nobody() {
     rich(&app.engine);
     let mut witness = app.consumer("witness");
     app.runtime.block_on(witness.subscribe("/"));
-    let hostile = app.consumer("hostile");
+    let mut hostile = app.consumer("hostile");
     fuzz(&prop::collection::vec(frame(), 1..8), |frames| {
         for frame in frames {
             let expected = match &frame {

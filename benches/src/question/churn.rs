@@ -58,7 +58,7 @@ pub(crate) async fn measure(cell: &Cell) -> Result<Row, Failure> {
     row.mirrors_checked = Some(checked);
     row.heap_bytes_before = Some(before.heap);
     row.heap_bytes_after = Some(after.heap);
-    row.symbol_bytes = Some(subject.engine.stats().symbol_bytes as u64);
+    row.symbol_bytes = Some(subject.engine.stats().dictionary_bytes as u64);
     row.heap_ratio = Some(after.heap / before.heap);
     row.expect(after.heap <= before.heap * LEAKS, || {
         format!("{:.0} bytes of live heap became {:.0}", before.heap, after.heap)

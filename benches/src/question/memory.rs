@@ -82,7 +82,7 @@ pub(crate) async fn measure(cell: &Cell) -> Result<Row, Failure> {
     let (sessions, active) = (f64::from(cell.sessions), f64::from(cell.active_sessions()));
     Steps { sessions, active, empty, known, connected, subscribed, changed, changed_again, left }.fill(&mut row);
     row.tree_bytes_per_active = Some(stats.tree_bytes as f64 / active);
-    row.symbol_bytes = Some(stats.symbol_bytes as u64);
+    row.symbol_bytes = Some(stats.dictionary_bytes as u64);
     forget_everybody(&subject, &mut row).await?;
     row.heap_bytes_left = Some(Bytes::settled().await?.heap - empty.heap);
     Ok(row)

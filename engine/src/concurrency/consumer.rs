@@ -1,28 +1,30 @@
-//! A consumer on a thread of its own, with a mirror that shares no code with the engine's diff.
+//! A consumer on a thread of its own, with a copy that shares no code with the engine's diff.
 
 use std::collections::BTreeMap;
 
 use serde_json::{Value, json};
 use shuttle::future::block_on;
 
+use crate::client::{ConsumerState, Message, MessageId, Node};
 use crate::connection::Connection;
-use crate::deliver::outbox::Frame;
+use crate::deliver::frame::Frame;
 use crate::engine::Engine;
 use crate::error::ConnectError;
 use crate::model::session::Session;
 use crate::protocol::code::CloseCode;
-use crate::testing::Mirror;
 
 /// One consumer: the writer of its socket asks by `until`, the reader says by `say`; both may be at it at once.
 pub(super) struct Consumer {
     connection: std::sync::Arc<Connection>,
-    copy: Mirror,
-    /// The latest version that anything on this connection carried.
-    version: u64,
+    state: ConsumerState,
     /// Answers by the request's id, each with what the copy showed when it came.
     answers: BTreeMap<String, (Value, Option<u64>)>,
     /// The close code.
     pub(super) closed: Option<CloseCode>,
+}
+
+fn subscription() -> Value {
+    json!({"type": "subscribe", "id": "sub", "path": "/n"})
 }
 
 /// The reading half of a consumer's socket.
@@ -35,7 +37,7 @@ impl Mouth {
     }
 
     pub(super) fn subscribe(&self) {
-        self.say(&json!({"type": "subscribe", "id": "sub", "path": "/n"}));
+        self.say(&subscription());
     }
 
     pub(super) fn query(&self, id: &str) {
@@ -49,29 +51,32 @@ impl Mouth {
 
 impl Consumer {
     pub(super) fn connect(engine: &Engine, session: &Session) -> Result<Self, ConnectError> {
+        let mut state = ConsumerState::strict();
+        // Its mouth subscribes, perhaps on another thread.
+        state.sent(&subscription());
+        Self::with_state(engine, session, state)
+    }
+
+    fn with_state(engine: &Engine, session: &Session, state: ConsumerState) -> Result<Self, ConnectError> {
         let connection = std::sync::Arc::new(engine.connect(session)?);
-        Ok(Self { connection, copy: Mirror::default(), version: 0, answers: BTreeMap::new(), closed: None })
+        Ok(Self { connection, state, answers: BTreeMap::new(), closed: None })
     }
 
-    /// What this consumer brings along when its socket is lost and the engine has not noticed.
-    pub(super) fn position(&self, engine: &Engine) -> (Mirror, Value) {
-        let mut copy = self.copy.clone();
-        copy.reconnect();
-        let core = engine.core();
-        let name = core.connection_names.of(self.connection.number());
-        let position = json!({"epoch": core.epoch, "version": copy.version(), "connection": name});
-        (copy, position)
+    /// What this consumer goes on from when its socket is lost and the engine has not noticed.
+    pub(super) fn resumable(&self) -> ConsumerState {
+        let mut state = self.state.clone();
+        state.disconnect();
+        state
     }
 
-    /// Takes the place of the connection that a position names.
-    pub(super) fn come_back(
-        engine: &Engine,
-        session: &Session,
-        position: (Mirror, Value),
-    ) -> Result<Self, ConnectError> {
-        let (copy, resume) = position;
-        let consumer = Self { version: copy.version(), copy, ..Self::connect(engine, session)? };
-        consumer.mouth().say(&json!({"type": "subscribe", "id": "sub", "path": "/n", "resume": resume}));
+    /// Connects in place of a connection that is lost, with what its consumer had.
+    pub(super) fn resume(engine: &Engine, session: &Session, mut state: ConsumerState) -> Result<Self, ConnectError> {
+        let lost = state.lost().and_then(|hello| hello.connection.clone());
+        state.resume(lost.as_deref());
+        let mut consumer = Self::with_state(engine, session, state)?;
+        while let Some(message) = consumer.state.next_message() {
+            consumer.connection.receive(&message);
+        }
         Ok(consumer)
     }
 
@@ -115,26 +120,22 @@ impl Consumer {
     }
 
     fn take_message(&mut self, message: &Value) {
-        if let Some(version) = message["version"].as_u64() {
-            assert!(version >= self.version, "a version goes back on a connection: {message}");
-            self.version = version;
+        let parsed = Message::from_json(message).unwrap_or_else(|error| panic!("{error}: {message}"));
+        self.state.receive(parsed).unwrap_or_else(|error| panic!("{error}: {message}"));
+        let id = message["id"].as_str().filter(|id| *id != "sub");
+        if let (Some(id), Some("snapshot" | "result" | "error")) = (id, message["type"].as_str()) {
+            let seen = self.shown();
+            self.answers.insert(id.to_owned(), (message.clone(), seen));
         }
-        let id = message["id"].as_str().unwrap_or_default();
-        match message["type"].as_str() {
-            Some("snapshot") if id == "sub" => self.copy.snapshot(message),
-            Some("resumed") => self.copy.resumed(message),
-            Some("patch") => self.copy.patch(message),
-            Some("snapshot" | "result" | "error") => {
-                let seen = self.shown();
-                self.answers.insert(id.to_owned(), (message.clone(), seen));
-            }
-            _ => {}
-        }
+    }
+
+    fn copy(&self) -> Option<&Node> {
+        self.state.tree(&MessageId::from("sub"))
     }
 
     /// The number that the copy shows; `None` before there is one.
     pub(super) fn shown(&self) -> Option<u64> {
-        self.copy.tree()["properties"]["n"].as_u64()
+        self.copy()?.property("n")?.as_u64()
     }
 
     pub(super) fn answer(&self, id: &str) -> Option<&Value> {
@@ -155,6 +156,6 @@ impl Consumer {
         self.mouth().query("check");
         self.until(|consumer| consumer.answer("check").is_some());
         let fresh = self.answer("check").map(|answer| answer["tree"].clone());
-        assert_eq!(Some(self.copy.tree()), fresh.as_ref(), "the copy differs from a fresh query");
+        assert_eq!(self.copy().map(Node::to_json), fresh, "the copy differs from a fresh query");
     }
 }

@@ -84,13 +84,13 @@ fn a_consumer_that_takes_the_place_of_its_lost_connection_misses_no_change() {
     check(|| {
         let app = App::new();
         let mut old = app.watching(&alice());
-        let position = old.position(&app.engine);
+        let lost = old.resumable();
         // It is not dead at all, and takes what it is given for as long as it may.
         let threads = [
             app.meanwhile(move |_| assert_eq!(old.until_closed(), CloseCode::Replaced)),
             app.meanwhile(App::raise_beside),
         ];
-        let mut new = Consumer::come_back(&app.engine, &alice(), position).unwrap();
+        let mut new = Consumer::resume(&app.engine, &alice(), lost).unwrap();
         new.until(|consumer| consumer.shown() == Some(1));
         join(threads);
         app.check_attached([&mut new]);

@@ -58,6 +58,7 @@ impl Sizes {
         at_least("sizes.frame_bytes", self.frame_bytes, SMALLEST_FRAME, "must be at least 512 bytes")?;
         positive("sizes.nodes", self.nodes)?;
         positive("sizes.depth", self.depth as usize)?;
-        positive("sizes.outbox_bytes", self.outbox_bytes)
+        positive("sizes.outbox_bytes", self.outbox_bytes)?;
+        positive("sizes.event_bytes", self.event_bytes)
     }
 }

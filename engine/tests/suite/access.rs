@@ -158,8 +158,9 @@ async fn after_the_expiry_a_call_is_refused_then_the_connection_closes_and_no_pa
     assert_eq!(consumer.connection().try_next_frame(), None, "nor an answer");
     consumer.start_invoke("/do", "act", Value::Null);
     let rest = consumer.settled().await;
-    assert_eq!(kinds(&rest), ["result", "closed"], "{rest:?}");
-    assert_eq!((code(&rest[0]), &rest[1]["code"], runs.get()), ("unauthorized", &json!(4401), 0));
+    assert_eq!(kinds(&rest), ["error", "result", "closed"], "{rest:?}");
+    assert_eq!((&rest[0]["id"], code(&rest[0])), (&json!("q"), "internal"), "nobody waits for ever");
+    assert_eq!((code(&rest[1]), &rest[2]["code"], runs.get()), ("unauthorized", &json!(4401), 0));
     let stats = engine.stats();
     assert_eq!((stats.sessions, stats.trees), (0, 0));
 }

@@ -31,7 +31,7 @@ async fn a_dropped_socket_frees_subscriptions_and_queues() {
     let engine = engine();
     engine.register("n", |_: &Session| Descriptor::collection().items((0..100).map(|n| Item::new(format!("i{n}")))));
     let log = Log::of(&engine);
-    let (consumer, _) = watching(&engine, Session::new("s")).await;
+    let (mut consumer, _) = watching(&engine, Session::new("s")).await;
     for number in 0..10 {
         consumer.send(&json!({"type": "query", "id": number, "path": "/"}));
         consumer.send(&json!({"type": "subscribe", "id": format!("more-{number}"), "path": "/"}));

@@ -247,8 +247,10 @@ async fn of_too_many_idle_trees_the_least_recently_used_goes() {
     drop(watching(&engine, Session::new("a")).await);
     assert_eq!(evictions(&log), []);
     drop(watching(&engine, Session::new("d")).await);
+    engine.settle().await;
     assert_eq!(evictions(&log), [("b".to_owned(), "least_recent")]);
     drop(watching(&engine, Session::new("e")).await);
+    engine.settle().await;
     assert_eq!(evictions(&log)[1..], [("c".to_owned(), "least_recent")]);
     let stats = engine.stats();
     assert_eq!((stats.trees, stats.sessions), (4, 6), "three idle ones and the connected one; every session is known");
@@ -268,6 +270,7 @@ async fn trees_that_take_too_many_bytes_make_room_and_who_is_looked_at_stays() {
     let (mut pinned, _) = watching(&engine, Session::new("p0")).await;
     for id in ["a1", "b2", "c3", "d4", "e5", "f6"] {
         drop(watching(&engine, Session::new(id)).await);
+        engine.settle().await;
     }
     let evicted = evictions(&log);
     assert_eq!(evicted.first(), Some(&("a1".to_owned(), "bytes")), "the least recently used goes first");

@@ -95,7 +95,7 @@ async fn no_message_holds_a_credential() {
     let engine = engine();
     crate::apps::Todos::serve(&engine).push("alice", "water the plants");
     let session = person("session-of-alice", "alice").with_attribute("token", "s3cr3t-bytes").with_permission("write");
-    let consumer = TestConsumer::silent(&engine, session);
+    let mut consumer = TestConsumer::silent(&engine, session);
     for message in [
         json!({"type": "subscribe", "id": "s", "path": "/", "depth": -1}),
         json!({"type": "query", "id": "q", "path": "/", "depth": -1}),

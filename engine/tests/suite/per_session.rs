@@ -28,7 +28,7 @@ fn engine() -> Engine {
         let user = session.user().unwrap_or_default().to_owned();
         SessionProvider::new().register("notes", move || notes(&user))
     };
-    Engine::builder("app", "App").config(Config::immediate()).per_session(factory).build()
+    PerSession::with_options(Engine::builder("app", "App").config(Config::immediate()), factory).engine().clone()
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -59,13 +59,13 @@ async fn what_one_instance_registers_is_in_no_other() {
 async fn the_factory_runs_once_for_two_sockets_of_one_session() {
     let made = Arc::new(AtomicUsize::new(0));
     let count = Arc::clone(&made);
-    let engine = Engine::builder("app", "App")
-        .config(Config::immediate())
-        .per_session(move |_: &Session| {
+    let engine =
+        PerSession::with_options(Engine::builder("app", "App").config(Config::immediate()), move |_: &Session| {
             count.fetch_add(1, Ordering::SeqCst);
             SessionProvider::new().register("notes", Descriptor::collection)
         })
-        .build();
+        .engine()
+        .clone();
     let mut first = TestConsumer::connect(&engine, session("alice")).await;
     let mut second = TestConsumer::connect(&engine, session("alice")).await;
     assert_eq!(first.subscribe("/").await.1, second.subscribe("/").await.1);
@@ -74,9 +74,8 @@ async fn the_factory_runs_once_for_two_sockets_of_one_session() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_fault_in_one_instance_touches_no_other() {
-    let engine = Engine::builder("app", "App")
-        .config(Config::immediate())
-        .per_session(|session: &Session| {
+    let engine =
+        PerSession::with_options(Engine::builder("app", "App").config(Config::immediate()), |session: &Session| {
             let user = session.user().unwrap_or_default().to_owned();
             assert_ne!(user, "mallory", "no provider for mallory");
             SessionProvider::new().register("notes", move || {
@@ -84,7 +83,8 @@ async fn a_fault_in_one_instance_touches_no_other() {
                 notes(&user)
             })
         })
-        .build();
+        .engine()
+        .clone();
     let refused = engine.connect(&session("mallory")).unwrap_err();
     assert_eq!(refused, ConnectError::ProviderFailed);
     let mut alice = TestConsumer::connect(&engine, session("alice")).await;
@@ -115,15 +115,16 @@ async fn one_call_ends_an_instance_and_idleness_does_too() {
     let data = Arc::clone(&held);
     let mut config = Config::immediate();
     (config.times.idle_tree, config.times.idle_session) = (Duration::from_millis(1_000), Duration::from_millis(5_000));
-    let engine = Engine::builder("app", "App")
-        .config(config)
-        .clock(clock.clone())
-        .per_session(move |_: &Session| {
+    let engine = PerSession::with_options(
+        Engine::builder("app", "App").config(config).clock(clock.clone()),
+        move |_: &Session| {
             let data = Arc::clone(&data);
             SessionProvider::new()
                 .register("notes", move || Descriptor::collection().prop("count", Arc::strong_count(&data)))
-        })
-        .build();
+        },
+    )
+    .engine()
+    .clone();
     let mut consumer = TestConsumer::connect(&engine, session("alice")).await;
     consumer.subscribe("/").await;
     assert_eq!(Arc::strong_count(&held), 3);
@@ -264,6 +265,8 @@ async fn closing_an_instance_gives_its_memory_back_and_leaves_others_untouched()
     assert!(providers.close("session-of-alice"));
     assert_eq!(alice.next().await["type"], "closed");
     drop(alice);
+    // A pass holds what it rendered until it ends.
+    providers.engine().settle().await;
     let after = providers.stats();
     let counts = |stats: &grove_engine::Stats| {
         (stats.sessions, stats.trees, stats.tree_bytes, stats.connections, stats.subscriptions)

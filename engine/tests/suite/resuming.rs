@@ -163,7 +163,7 @@ async fn a_position_that_is_not_one_is_refused_by_name() {
     for position in [json!(7), json!({"epoch": "e"}), named(json!(7)), named(json!({}))] {
         consumer.send(&json!({"type": "subscribe", "id": "s", "resume": position}));
         let error = consumer.next().await;
-        let words = "`resume` must be an object with `epoch`, `version` and perhaps `connection`, a text";
+        let words = "`resume` must be an object with `epoch`, `version` and optionally `connection`, a string";
         assert_eq!(error["error"]["message"], words);
     }
 }

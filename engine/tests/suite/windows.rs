@@ -299,7 +299,7 @@ async fn a_loader_that_fails_or_panics_costs_one_answer() {
 }
 
 #[tokio::test]
-async fn a_loader_that_answers_nonsense_is_mended() {
+async fn what_a_loader_returns_is_sanitised() {
     let engine = engine();
     let log = Log::of(&engine);
     let source = Source::new(|_: &Session| Descriptor::collection().lazy(9))
@@ -308,7 +308,7 @@ async fn a_loader_that_answers_nonsense_is_mended() {
     engine.register_source("inbox", source);
     let mut consumer = TestConsumer::connect(&engine, Session::new("s")).await;
     assert_eq!(ids(&window(&mut consumer, 0, 2).await), ["m1", "m2"], "each once, legal ids, not more than asked for");
-    assert_eq!(log.mended().len(), 2, "{:?}", log.mended());
+    assert_eq!(log.sanitised().len(), 2, "{:?}", log.sanitised());
     assert_eq!(
         code(&consumer.query_with(json!({"path": "/inbox/m1"})).await),
         "not_found",

@@ -41,7 +41,7 @@ fn encode_gauges(encoder: &mut DescriptorEncoder<'_>, stats: &Stats) -> fmt::Res
     gauge("sessions", "Open sessions.", stats.sessions)?;
     gauge("trees", "Sessions that have a tree.", stats.trees)?;
     gauge("tree_bytes", "Bytes of all rendered fragments, shared ones counted once.", stats.tree_bytes)?;
-    gauge("dictionary_bytes", "Bytes of the dictionary of repeated texts.", stats.symbol_bytes)?;
+    gauge("dictionary_bytes", "Bytes of the dictionary of repeated texts.", stats.dictionary_bytes)?;
     gauge("connections", "Open connections of consumers and tabs.", stats.connections)?;
     gauge("subscriptions", "Subscriptions of all connections.", stats.subscriptions)?;
     gauge("tabs", "Mounted browser tabs.", stats.tabs)?;

@@ -8,7 +8,7 @@ use std::time::Duration;
 use axum::Router;
 use futures_util::{SinkExt, StreamExt};
 use grove_axum::{Authenticator, Refusal, Slop, UpgradeRequest, authenticate_with};
-use grove_engine::{Descriptor, Engine, Event, Session};
+use grove_engine::{Config, Descriptor, Engine, Event, Session};
 use serde_json::{Value, json};
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
@@ -49,7 +49,11 @@ impl Server {
     pub(crate) async fn start_app(app: impl FnOnce(Engine) -> Router, addresses: PeerAddresses) -> Self {
         let refused = Arc::new(Mutex::new(Vec::new()));
         let seen = refused.clone();
+        let mut config = Config::default();
+        // Some tests send much more at once than a slow reader would be owed.
+        config.sizes.event_bytes = 64 << 20;
         let engine = Engine::builder("desk", "Desk")
+            .config(config)
             .observer(move |event: &Event| {
                 if let Event::Refused { status, reason } = event {
                     seen.lock().unwrap().push((*status, *reason));

@@ -168,7 +168,7 @@ fn usage(engine: &Engine) -> Result<String, Failure> {
     Ok(serde_json::to_string(&Usage {
         rss_bytes: process::rss_bytes()?,
         heap_bytes: heap::live()? as u64,
-        symbol_bytes: stats.symbol_bytes,
+        symbol_bytes: stats.dictionary_bytes,
         sessions: stats.sessions,
         trees: stats.trees,
         connections: stats.connections,
