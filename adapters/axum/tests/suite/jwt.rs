@@ -178,6 +178,7 @@ fn tokens_with_bad_claims() -> Vec<Refused> {
     let malformed = "a time is malformed";
     let cases = [
         ("another issuer", json!({"iss": "https://evil.example"}), "the token is from another issuer"),
+        ("a list of issuers", json!({"iss": [ISSUER]}), "the token is from another issuer"),
         ("no issuer", json!({"iss": null}), "the token has no `iss`"),
         ("another audience", json!({"aud": ["mail", "desk2"]}), "the token is for another audience"),
         ("no audience", json!({"aud": null}), "the token has no `aud`"),

@@ -1,21 +1,21 @@
-//! What the agent prints.
+//! Text for the terminal.
 
 use slop_ai::{PatchOp, PatchOpKind};
 
-/// One patch operation as one line: what, where, and with which value or at which place.
+/// A patch operation as one line: the operation, its path, and its index or value.
 pub(crate) fn op_line(op: &PatchOp) -> String {
-    let what = match op.op {
+    let name = match op.op {
         PatchOpKind::Add => "add",
         PatchOpKind::Remove => "remove",
         PatchOpKind::Replace => "replace",
         PatchOpKind::Move => "move",
     };
-    let place = op.index.map(|index| format!(" at {index}")).unwrap_or_default();
+    let index = op.index.map(|index| format!(" at {index}")).unwrap_or_default();
     let value = op.value.as_ref().map(|value| format!(" {value}")).unwrap_or_default();
-    format!("{what} {}{place}{value}", op.path)
+    format!("{name} {}{index}{value}", op.path)
 }
 
-/// The text without control characters other than line breaks, so that it cannot steer a terminal.
+/// The text without control characters other than line breaks, so that it cannot control the terminal.
 pub(crate) fn printable(text: &str) -> String {
     text.chars().map(|c| if c.is_control() && c != '\n' { char::REPLACEMENT_CHARACTER } else { c }).collect()
 }
@@ -44,7 +44,7 @@ mod tests {
     }
 
     #[test]
-    fn text_cannot_steer_the_terminal() {
+    fn text_cannot_control_the_terminal() {
         assert_eq!(printable("a\u{1b}[2Jb\nc"), "a\u{fffd}[2Jb\nc");
     }
 }

@@ -1,4 +1,4 @@
-//! `agent watch` lives on when its connection is cut and when its server is another one.
+//! `agent watch` continues when its connection is cut and when another server takes over.
 
 use std::net::SocketAddr;
 use std::process::Stdio;
@@ -13,10 +13,10 @@ use tokio::process::{Child, ChildStdout, Command};
 use tokio::task::{JoinHandle, JoinSet};
 use tokio::time::timeout;
 
-/// Longer than anything here takes; only a failing run waits so long.
-const PATIENCE: Duration = Duration::from_secs(60);
+/// Longer than anything here takes; only a failing test waits this long.
+const DEADLINE: Duration = Duration::from_secs(60);
 
-/// An engine with a list and one number in it, served somewhere.
+/// A served engine with a list that has one number.
 struct App {
     engine: Engine,
     number: Arc<AtomicU32>,
@@ -52,37 +52,37 @@ impl App {
     }
 }
 
-/// What stands between the agent and whoever serves now. Its connections can be cut.
-struct Wire {
+/// A forwarder between the agent and the current server. Its connections can be cut.
+struct Forwarder {
     listener: TcpListener,
-    through: JoinSet<()>,
+    connections: JoinSet<()>,
 }
 
-impl Wire {
+impl Forwarder {
     async fn new() -> Self {
-        Self { listener: TcpListener::bind("127.0.0.1:0").await.unwrap(), through: JoinSet::new() }
+        Self { listener: TcpListener::bind("127.0.0.1:0").await.unwrap(), connections: JoinSet::new() }
     }
 
     fn url(&self) -> String {
         format!("ws://{}/slop", self.listener.local_addr().unwrap())
     }
 
-    /// Lets the next connection through.
-    async fn pass_to(&mut self, address: SocketAddr) {
-        let (mut near, _) = timeout(PATIENCE, self.listener.accept()).await.expect("the agent comes").unwrap();
+    /// Forwards the next connection.
+    async fn forward_to(&mut self, address: SocketAddr) {
+        let (mut near, _) = timeout(DEADLINE, self.listener.accept()).await.expect("the agent connects").unwrap();
         let mut far = TcpStream::connect(address).await.unwrap();
-        self.through.spawn(async move {
-            // It ends when either side does, or when it is cut.
+        self.connections.spawn(async move {
+            // It ends when either side closes, or when it is cut.
             let _ = copy_bidirectional(&mut near, &mut far).await;
         });
     }
 
     async fn cut(&mut self) {
-        self.through.shutdown().await;
+        self.connections.shutdown().await;
     }
 }
 
-/// `agent watch` at the other end of a wire.
+/// `agent watch` at the other end of a forwarder.
 struct Agent {
     lines: Lines<BufReader<ChildStdout>>,
     _process: Child,
@@ -102,11 +102,12 @@ impl Agent {
         Self { lines, _process: process }
     }
 
-    /// Reads on to the first line with these words, and answers how many lines that were.
-    async fn says(&mut self, words: &str) -> usize {
+    /// Reads up to the first line with these words, and returns how many lines that were.
+    async fn prints(&mut self, words: &str) -> usize {
         let mut read = 1;
         loop {
-            let line = timeout(PATIENCE, self.lines.next_line()).await.unwrap_or_else(|_| panic!("never said {words}"));
+            let line =
+                timeout(DEADLINE, self.lines.next_line()).await.unwrap_or_else(|_| panic!("never printed {words}"));
             let line = line.unwrap().unwrap_or_else(|| panic!("ended without {words}"));
             if line.contains(words) {
                 return read;
@@ -117,35 +118,35 @@ impl Agent {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn after_a_cut_it_goes_on_by_a_patch() {
-    let (app, mut wire) = (App::serve(1).await, Wire::new().await);
-    let mut agent = Agent::watch(&wire.url());
-    wire.pass_to(app.address).await;
-    agent.says("(n=1)").await;
-    agent.says("i19").await;
-    wire.cut().await;
+async fn after_a_cut_it_resumes_with_a_patch() {
+    let (app, mut forwarder) = (App::serve(1).await, Forwarder::new().await);
+    let mut agent = Agent::watch(&forwarder.url());
+    forwarder.forward_to(app.address).await;
+    agent.prints("(n=1)").await;
+    agent.prints("i19").await;
+    forwarder.cut().await;
     app.set(2);
-    wire.pass_to(app.address).await;
-    let lines = agent.says("replace /list/properties/n 2").await;
-    assert_eq!(lines, 1, "nothing is shown but what changed");
+    forwarder.forward_to(app.address).await;
+    let lines = agent.prints("replace /list/properties/n 2").await;
+    assert_eq!(lines, 1, "only the change is printed");
     assert_eq!(app.resumed.load(Ordering::SeqCst), 1);
     app.set(3);
-    agent.says("replace /list/properties/n 3").await;
+    agent.prints("replace /list/properties/n 3").await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn of_another_server_it_shows_the_whole_tree_and_goes_on() {
-    let (app, mut wire) = (App::serve(1).await, Wire::new().await);
-    let mut agent = Agent::watch(&wire.url());
-    wire.pass_to(app.address).await;
-    agent.says("i19").await;
+async fn after_a_restart_of_the_server_it_prints_the_whole_tree_and_continues() {
+    let (app, mut forwarder) = (App::serve(1).await, Forwarder::new().await);
+    let mut agent = Agent::watch(&forwarder.url());
+    forwarder.forward_to(app.address).await;
+    agent.prints("i19").await;
     app.serving.abort();
     app.engine.shutdown(Duration::from_secs(1)).await;
     let restarted = App::serve(7).await;
-    wire.pass_to(restarted.address).await;
-    agent.says("(n=7)").await;
-    agent.says("i19").await;
+    forwarder.forward_to(restarted.address).await;
+    agent.prints("(n=7)").await;
+    agent.prints("i19").await;
     assert_eq!(restarted.resumed.load(Ordering::SeqCst), 0);
     restarted.set(8);
-    agent.says("replace /list/properties/n 8").await;
+    agent.prints("replace /list/properties/n 8").await;
 }
