@@ -44,7 +44,7 @@ impl std::error::Error for IdError {}
 ///
 /// # Errors
 /// Says which rule of contract 2.5 the id breaks.
-pub(crate) fn check(id: &str) -> Result<(), IdError> {
+pub fn check(id: &str) -> Result<(), IdError> {
     if id.is_empty() {
         Err(IdError::Empty)
     } else if id.len() > MAX_BYTES {

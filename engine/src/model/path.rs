@@ -10,7 +10,7 @@ pub(crate) fn segments(path: &str) -> impl Iterator<Item = &str> {
 
 /// The one spelling under which a path is stored: no slash at either end, none doubled; the root is empty.
 #[must_use]
-pub(crate) fn normal(path: &str) -> Text {
+pub fn normal(path: &str) -> Text {
     let mut out = Text::default();
     for segment in segments(path) {
         if !out.is_empty() {

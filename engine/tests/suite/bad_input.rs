@@ -35,7 +35,7 @@ async fn answers(engine: &Engine, consumer: &TestConsumer, text: &str) -> Vec<Va
 }
 
 #[tokio::test]
-async fn what_is_malformed_is_a_bad_request_and_the_connection_goes_on() {
+async fn malformed_messages_are_bad_requests_and_the_connection_stays_open() {
     let (engine, calls) = counting();
     let consumer = TestConsumer::connect(&engine, Session::new("s")).await;
     let bad_request = |id: Value| (id, "error", "bad_request");
@@ -101,7 +101,7 @@ async fn what_is_malformed_is_a_bad_request_and_the_connection_goes_on() {
 }
 
 #[tokio::test]
-async fn what_only_looks_odd_is_served() {
+async fn unusual_but_valid_messages_are_accepted() {
     let (engine, calls) = counting();
     let consumer = TestConsumer::connect(&engine, Session::new("s")).await;
     for text in [
@@ -124,7 +124,7 @@ async fn what_only_looks_odd_is_served() {
 }
 
 #[tokio::test]
-async fn a_number_and_its_text_are_two_ids() {
+async fn a_number_and_the_same_digits_as_a_string_are_different_ids() {
     let (engine, _) = counting();
     let consumer = TestConsumer::connect(&engine, Session::new("s")).await;
     answers(&engine, &consumer, r#"{"type":"subscribe","id":7,"path":"/"}"#).await;
@@ -135,7 +135,7 @@ async fn a_number_and_its_text_are_two_ids() {
 }
 
 #[tokio::test]
-async fn a_batch_is_served_in_order() {
+async fn a_batch_is_processed_in_order() {
     let (engine, calls) = counting();
     let consumer = TestConsumer::connect(&engine, Session::new("s")).await;
     let text = json!({"type": "batch", "messages": [
@@ -153,7 +153,7 @@ async fn a_batch_is_served_in_order() {
 }
 
 #[tokio::test]
-async fn json_in_a_binary_frame_is_served_and_other_bytes_are_a_bad_request() {
+async fn json_in_a_binary_frame_is_accepted_and_other_bytes_are_a_bad_request() {
     let (engine, _) = counting();
     let mut consumer = TestConsumer::connect(&engine, Session::new("s")).await;
     consumer.connection().receive_binary(br#"{"type":"query","id":"q","path":"/n"}"#);
@@ -163,7 +163,7 @@ async fn json_in_a_binary_frame_is_served_and_other_bytes_are_a_bad_request() {
 }
 
 #[tokio::test]
-async fn deeply_nested_json_is_refused_without_harm() {
+async fn deeply_nested_json_is_refused() {
     let (engine, _) = counting();
     let consumer = TestConsumer::connect(&engine, Session::new("s")).await;
     let text = format!("{}{}", "[".repeat(30_000), "]".repeat(30_000));
@@ -182,7 +182,7 @@ async fn deeply_nested_json_is_refused_without_harm() {
 }
 
 #[tokio::test]
-async fn an_oversized_message_ends_its_connection_alone() {
+async fn an_oversized_message_closes_only_its_own_connection() {
     let engine = engine_with(|config| config.sizes.message_bytes = 1_000);
     let log = Log::of(&engine);
     let mut consumer = TestConsumer::connect(&engine, Session::new("s")).await;
@@ -198,7 +198,7 @@ async fn an_oversized_message_ends_its_connection_alone() {
 }
 
 #[tokio::test]
-async fn who_sends_too_often_is_told_to_wait_and_served_again_later() {
+async fn a_peer_above_the_rate_limit_gets_busy_and_is_served_again_later() {
     let (engine, clock) = clocked(|config| config.limits.messages_per_second = std::num::NonZeroU32::new(10));
     let log = Log::of(&engine);
     let mut consumer = TestConsumer::connect(&engine, Session::new("s")).await;
@@ -218,7 +218,7 @@ async fn who_sends_too_often_is_told_to_wait_and_served_again_later() {
 }
 
 #[tokio::test]
-async fn who_never_stops_sending_too_often_is_closed() {
+async fn a_peer_that_keeps_exceeding_the_rate_limit_is_closed() {
     let (engine, _clock) = clocked(|config| config.limits.messages_per_second = std::num::NonZeroU32::new(10));
     let log = Log::of(&engine);
     let mut consumer = TestConsumer::connect(&engine, Session::new("s")).await;
@@ -235,7 +235,7 @@ async fn who_never_stops_sending_too_often_is_closed() {
 }
 
 #[tokio::test]
-async fn ten_thousand_hostile_frames_harm_nobody() {
+async fn ten_thousand_hostile_frames_do_not_affect_other_sessions() {
     let engine = engine_with(|config| {
         config.sizes.outbox_bytes = 64 << 20;
         config.limits.call_ids_per_connection = 0;

@@ -22,7 +22,7 @@ async fn shown(shape: Descriptor) -> (Value, Vec<String>) {
 }
 
 #[tokio::test]
-async fn children_with_illegal_ids_are_dropped_and_named() {
+async fn children_with_invalid_ids_are_dropped_and_reported() {
     let long = "x".repeat(513);
     let illegal =
         ["", "a/b", "a~b", "properties", "children", "affordances", "meta", "content_ref", "id", "type", long.as_str()];
@@ -37,14 +37,14 @@ async fn children_with_illegal_ids_are_dropped_and_named() {
 }
 
 #[tokio::test]
-async fn odd_but_legal_ids_are_kept() {
+async fn unusual_but_valid_ids_are_kept() {
     let legal = [" ", "a b", ".", "..", "%2F", "__adapter", "0", "日本", "a:b", "Properties", "-1", "x\u{7f}", "null"];
     let (tree, sanitised) = shown(Descriptor::collection().items(legal.map(Item::new))).await;
     assert_eq!((ids(&tree), sanitised), (legal.to_vec(), Vec::new()));
 }
 
 #[tokio::test]
-async fn of_siblings_with_one_id_the_first_stays() {
+async fn of_siblings_with_the_same_id_the_first_is_kept() {
     let shape = Descriptor::collection()
         .item(Item::new("a").prop("n", 1))
         .item(Item::new("a").prop("n", 2))
@@ -77,7 +77,7 @@ async fn meta_that_consumers_reject_is_dropped_field_by_field() {
 }
 
 #[tokio::test]
-async fn meta_by_its_wire_names_is_the_same_as_by_the_builders() {
+async fn meta_set_by_wire_name_equals_meta_set_by_builder() {
     let by_name = Descriptor::group()
         .meta("summary", "s")
         .meta("salience", 0.25)
@@ -106,7 +106,7 @@ async fn meta_by_its_wire_names_is_the_same_as_by_the_builders() {
 }
 
 #[tokio::test]
-async fn a_salience_that_is_no_number_is_dropped() {
+async fn a_non_finite_salience_is_dropped() {
     for salience in [f64::NAN, f64::INFINITY, f64::NEG_INFINITY] {
         let (tree, sanitised) = shown(Descriptor::group().salience(salience).summary("s")).await;
         assert_eq!((&tree["meta"], sanitised.len()), (&json!({"summary": "s"}), 1));
@@ -114,7 +114,7 @@ async fn a_salience_that_is_no_number_is_dropped() {
 }
 
 #[tokio::test]
-async fn every_urgency_and_content_kind_is_one_that_consumers_know() {
+async fn every_urgency_and_content_kind_is_one_that_consumers_accept() {
     for urgency in [Urgency::None, Urgency::Low, Urgency::Medium, Urgency::High, Urgency::Critical] {
         let (tree, _) = shown(Descriptor::group().urgency(urgency)).await;
         assert!(["none", "low", "medium", "high", "critical"].contains(&tree["meta"]["urgency"].as_str().unwrap()));
@@ -128,7 +128,7 @@ async fn every_urgency_and_content_kind_is_one_that_consumers_know() {
 }
 
 #[tokio::test]
-async fn numbers_that_json_cannot_say_become_null() {
+async fn numbers_that_json_cannot_represent_become_null() {
     let shape = Descriptor::group()
         .prop("nan", f64::NAN)
         .prop("inf", f64::INFINITY)
@@ -145,7 +145,7 @@ async fn numbers_that_json_cannot_say_become_null() {
 }
 
 #[tokio::test]
-async fn of_two_actions_with_one_name_the_first_stays() {
+async fn of_actions_with_the_same_name_the_first_is_kept() {
     let engine = engine();
     let log = Log::of(&engine);
     let act = |answer: &'static str| Action::new("act", move |_: Invocation<()>| Outcome::data(answer));
@@ -158,13 +158,13 @@ async fn of_two_actions_with_one_name_the_first_stays() {
 }
 
 #[tokio::test]
-async fn a_property_that_is_set_twice_has_its_last_value() {
+async fn a_property_set_twice_has_the_last_value() {
     let (tree, sanitised) = shown(Descriptor::group().prop("a", 1).prop("b", 2).prop("a", 3)).await;
     assert_eq!((tree["properties"].to_string(), sanitised), (r#"{"a":3,"b":2}"#.to_owned(), Vec::new()));
 }
 
 #[tokio::test]
-async fn what_has_no_content_is_left_out_and_never_null() {
+async fn empty_fields_are_omitted_and_never_null() {
     let (tree, _) = shown(Descriptor::new("x").summary("").item(Item::new("i"))).await;
     assert_eq!(tree, json!({"id": "n", "type": "x", "children": [{"id": "i", "type": "item"}]}));
     let (tree, _) = shown(Descriptor::default()).await;
@@ -172,7 +172,7 @@ async fn what_has_no_content_is_left_out_and_never_null() {
 }
 
 #[tokio::test]
-async fn a_node_too_deep_loses_its_children_and_that_is_reported() {
+async fn children_beyond_the_maximum_depth_are_dropped_and_reported() {
     let engine = engine_with(|config| config.sizes.depth = 3);
     let log = Log::of(&engine);
     let nested = |levels: u32| (1..levels).fold(Descriptor::status(), |inner, _| Descriptor::group().child("c", inner));
@@ -190,7 +190,7 @@ fn count(node: &Value) -> usize {
 }
 
 #[tokio::test]
-async fn a_path_with_too_many_nodes_loses_the_last_and_that_is_reported() {
+async fn nodes_beyond_the_limit_of_a_path_are_dropped_and_reported() {
     let engine = engine_with(|config| config.sizes.nodes = 20);
     let log = Log::of(&engine);
     engine.register("long", |_: &Session| Descriptor::collection().items((0..50).map(|n| Item::new(format!("i{n}")))));
@@ -201,7 +201,7 @@ async fn a_path_with_too_many_nodes_loses_the_last_and_that_is_reported() {
 }
 
 #[tokio::test]
-async fn nested_lists_cannot_hold_more_nodes_than_one_path_may() {
+async fn nested_lists_count_towards_the_node_limit_of_their_path() {
     fn fan(levels: u32, width: u32) -> Descriptor {
         if levels == 0 {
             return Descriptor::status();
@@ -224,7 +224,7 @@ async fn nested_lists_cannot_hold_more_nodes_than_one_path_may() {
 }
 
 #[tokio::test]
-async fn sanitising_is_the_same_every_time() {
+async fn sanitising_is_deterministic() {
     let shape = || {
         Descriptor::collection()
             .items((0..5).map(|n| Item::new(format!("i{}", n % 3)).prop("n", n)))

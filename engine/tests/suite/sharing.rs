@@ -44,7 +44,7 @@ async fn a_source_that_reads_nothing_runs_once_for_a_thousand_sessions() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn shared_content_is_compared_and_written_once_for_a_thousand_sessions() {
+async fn shared_content_is_evaluated_and_compared_once_for_a_thousand_sessions() {
     let engine = engine();
     let news = Shown::at(&engine, "news", Descriptor::collection().item(Item::new("n1").prop("text", "hello")));
     let mut consumers = members(&engine, 1000).await;
@@ -62,7 +62,7 @@ async fn shared_content_is_compared_and_written_once_for_a_thousand_sessions() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_snapshot_of_shared_content_is_written_once() {
+async fn a_snapshot_of_shared_content_is_encoded_once() {
     let engine = engine();
     engine.register("news", |_: &Session| Descriptor::collection().item(Item::new("n1").prop("text", "hello")));
     let mut consumers = members(&engine, 100).await;
@@ -100,7 +100,7 @@ async fn a_source_that_reads_the_user_runs_once_per_user() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_second_read_that_depends_on_the_first_separates_only_whom_it_must() {
+async fn a_second_read_that_depends_on_the_first_separates_only_the_sessions_that_make_it() {
     let engine = engine();
     engine.register("panel", |session: &Session| {
         if session.can("admin") {
@@ -119,7 +119,7 @@ async fn a_second_read_that_depends_on_the_first_separates_only_whom_it_must() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_permission_counts_by_the_one_answer_that_was_asked_for() {
+async fn only_the_permissions_that_a_source_reads_separate_sessions() {
     let engine = engine();
     engine.register("tools", |session: &Session| Descriptor::group().prop("admin", session.can("admin")));
     let mut consumers = Vec::new();
@@ -132,7 +132,7 @@ async fn a_permission_counts_by_the_one_answer_that_was_asked_for() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_source_that_asks_not_to_be_shared_runs_for_every_session() {
+async fn a_source_that_opts_out_of_sharing_runs_for_every_session() {
     let engine = engine();
     let seen = Arc::new(Mutex::new(0));
     let next = Arc::clone(&seen);
@@ -177,7 +177,7 @@ async fn an_async_source_is_shared_like_any_other() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_reconnect_storm_costs_one_evaluation_per_class() {
+async fn a_reconnect_storm_costs_one_evaluation_per_read_class() {
     let (engine, clock) = crate::apps::clocked(|config| config.times.debounce = Duration::from_millis(50));
     engine.register("news", |_: &Session| Descriptor::group());
     engine.register("board", |session: &Session| Descriptor::group().prop("org", session.attribute("org")));
@@ -202,7 +202,7 @@ async fn a_reconnect_storm_costs_one_evaluation_per_class() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_shared_mutation_is_one_pass_over_the_sources_and_sessions_it_touches() {
+async fn a_refresh_is_one_pass_over_the_affected_sources_and_sessions() {
     let engine = engine();
     for path in ["billing", "inbox", "board"] {
         engine.register(path, |session: &Session| Descriptor::group().prop("user", session.user()));
@@ -223,7 +223,7 @@ async fn a_shared_mutation_is_one_pass_over_the_sources_and_sessions_it_touches(
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn equal_trees_of_many_sessions_are_held_once() {
+async fn equal_trees_of_many_sessions_are_stored_once() {
     let list =
         || Descriptor::collection().items((0..200).map(|n| Item::new(format!("n{n}")).prop("text", "some text")));
     let engine = engine();
@@ -237,7 +237,7 @@ async fn equal_trees_of_many_sessions_are_held_once() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn who_meets_at_one_class_waits_for_the_one_that_evaluates() {
+async fn evaluations_of_one_read_class_are_single_flight() {
     let engine = engine_with(|config| config.execution.pass_threads = 4);
     engine.register("slow", |_: &Session| {
         // Long enough for the other workers to arrive: they find somebody at it.
