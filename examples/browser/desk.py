@@ -86,6 +86,14 @@ class Desk:
     def agent_token(self) -> str:
         return self.find("#agent-token").text
 
+    def end_of_consumer(self, token: str) -> dict[str, Any]:
+        """How a consumer in the page ends that connects with `token`."""
+        script = """
+            const [token, done] = arguments;
+            import("/slop/consumer.js").then(({ connect }) => connect({ url: `/slop?token=${token}`, onEnd: done }));
+        """
+        return self.browser.to(self.page).execute_async_script(script, token)
+
     def check_no_reload(self) -> None:
         check(self.browser.to(self.page).execute_script("return window.stayed"), "the page must not be loaded again")
 
@@ -223,6 +231,10 @@ def run(set_up: Stage) -> None:
         check(refused.response.status_code == UNAUTHORIZED, f"the token was answered {refused}")
     until("the other tab is at the door", lambda: alice.browser.to(alice.page).current_url.endswith("/login"))
     other.renames_own_task()
+
+    say("a consumer in a page that brings the token of the ended login ends, and says why")
+    end = alice.end_of_consumer(token)
+    check(end["code"] == UNAUTHORIZED and end["why"] == "unauthorized", f"it ended with {end}")
 
 
 if __name__ == "__main__":
