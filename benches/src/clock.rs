@@ -3,7 +3,7 @@
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use grove_engine::Clock;
-use grove_engine::clock::Sleep;
+use grove_engine::Sleep;
 use tokio::sync::watch;
 
 /// Time as the bench says it is.

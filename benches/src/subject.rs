@@ -56,7 +56,7 @@ impl Subject {
         let passes = Arc::new(AtomicU64::new(0));
         let counted = Arc::clone(&passes);
         let builder = Engine::builder("app", "App").config(roomy(cell.sessions)).observer(move |event: &Event| {
-            if matches!(event, Event::Passed { .. }) {
+            if matches!(event, Event::PassFinished { .. }) {
                 counted.fetch_add(1, Ordering::Relaxed);
             }
         });
@@ -136,13 +136,13 @@ impl Subject {
 pub(crate) fn roomy(sessions: u32) -> Config {
     let sessions = sessions as usize + 16;
     let mut config = Config::default();
-    config.debounce_ms = DEBOUNCE_MS;
-    config.hello_delay_ms = 0;
-    config.first_patch_ms = 0;
-    config.inbound_rate = None;
-    config.max_sessions = config.max_sessions.max(sessions);
-    config.max_connections = config.max_connections.max(sessions);
-    config.max_idle_trees = sessions;
+    config.times.debounce = Duration::from_millis(DEBOUNCE_MS);
+    config.times.hello_delay = Duration::from_millis(0);
+    config.times.first_patch_delay = Duration::from_millis(0);
+    config.limits.messages_per_second = None;
+    config.limits.sessions = config.limits.sessions.max(sessions);
+    config.limits.connections = config.limits.connections.max(sessions);
+    config.memory.idle_trees = sessions;
     config
 }
 

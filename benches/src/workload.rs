@@ -8,7 +8,7 @@ pub(crate) mod population;
 use std::sync::Arc;
 
 use clap::ValueEnum;
-use grove_engine::{Engine, Instance, Session};
+use grove_engine::{Engine, Session, SessionProvider};
 use serde::{Deserialize, Serialize};
 use slop_ai::SlopServer;
 
@@ -56,7 +56,10 @@ impl Workload {
     }
 
     /// Makes the application for one session, whose closures know whose they are.
-    pub(crate) fn factory(self, population: &Arc<Population>) -> Box<dyn Fn(&Session) -> Instance + Send + Sync> {
+    pub(crate) fn factory(
+        self,
+        population: &Arc<Population>,
+    ) -> Box<dyn Fn(&Session) -> SessionProvider + Send + Sync> {
         match self {
             Self::Inbox => Box::new(inbox::factory(population)),
             Self::Mail => Box::new(mail::factory(population)),

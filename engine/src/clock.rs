@@ -1,12 +1,12 @@
 //! The one source of time, and the one wheel on which everything waits.
 
-pub mod system;
-pub(crate) mod wheel;
+pub(crate) mod system;
+pub(crate) mod timer_queue;
 
 use std::fmt;
 use std::future::Future;
 use std::pin::Pin;
-use std::time::SystemTime;
+use std::time::{Duration, SystemTime};
 
 /// A future that ends at some time.
 pub type Sleep = Pin<Box<dyn Future<Output = ()> + Send>>;
@@ -21,4 +21,9 @@ pub trait Clock: fmt::Debug + Send + Sync + 'static {
 
     /// Ends when [`Clock::now_ms`] has reached `at_ms`.
     fn sleep_until(&self, at_ms: u64) -> Sleep;
+}
+
+/// A duration as the engine counts it.
+pub(crate) fn millis(duration: Duration) -> u64 {
+    u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
 }

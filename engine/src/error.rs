@@ -2,6 +2,7 @@
 
 use std::fmt;
 
+use crate::config::Limit;
 use crate::model::Text;
 use crate::model::id::IdError;
 use crate::model::path;
@@ -67,17 +68,18 @@ impl std::error::Error for ActionError {}
 
 /// Why a session cannot be opened or connected.
 #[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum ConnectError {
     /// The provider is shutting down; try another instance or later.
     Closing,
-    /// A limit is reached; says which.
-    Full(&'static str),
+    /// A limit is reached.
+    LimitReached(Limit),
     /// The session was revoked.
     Revoked,
     /// The session's authentication has ended.
     Expired,
     /// The application could not make a provider for this session; the log knows why.
-    Broken,
+    ProviderFailed,
     /// What was asked for cannot be served; says why.
     Invalid(String),
 }
@@ -86,10 +88,10 @@ impl fmt::Display for ConnectError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Closing => f.write_str("the provider is shutting down"),
-            Self::Full(limit) => write!(f, "the limit on {limit} is reached"),
+            Self::LimitReached(limit) => write!(f, "the limit `{limit}` is reached"),
             Self::Revoked => f.write_str("the session was revoked"),
             Self::Expired => f.write_str("the session has expired"),
-            Self::Broken => f.write_str("the provider of this session cannot be made"),
+            Self::ProviderFailed => f.write_str("the provider of this session cannot be made"),
             Self::Invalid(why) => f.write_str(why),
         }
     }
@@ -104,7 +106,7 @@ pub enum RegisterError {
     /// The path holds a segment that cannot be a node id.
     Path(String, IdError),
     /// The path is one of those under which browser tabs stand.
-    OfTabs(String),
+    ReservedForTabs(String),
     /// No session with that id is open.
     NoSession,
 }
@@ -113,7 +115,7 @@ impl RegisterError {
     /// The normal spelling of a path under which an application may register.
     pub(crate) fn check(path: &str) -> Result<Text, Self> {
         let normal = path::registrable(path).map_err(|why| Self::Path(path.to_owned(), why))?;
-        if path::is_of_a_tab(&normal) { Err(Self::OfTabs(path.to_owned())) } else { Ok(normal) }
+        if path::is_of_a_tab(&normal) { Err(Self::ReservedForTabs(path.to_owned())) } else { Ok(normal) }
     }
 }
 
@@ -121,7 +123,9 @@ impl fmt::Display for RegisterError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Path(path, why) => write!(f, "cannot register `{path}`: {why}"),
-            Self::OfTabs(path) => write!(f, "cannot register `{path}`: `ui/tab-N` is where browser tabs stand"),
+            Self::ReservedForTabs(path) => {
+                write!(f, "cannot register `{path}`: `ui/tab-N` is where browser tabs stand")
+            }
             Self::NoSession => f.write_str("no session with that id is open"),
         }
     }

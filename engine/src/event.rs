@@ -1,11 +1,18 @@
 //! What happens inside, as one enum that feeds observers, `tracing` and tests.
 
+pub(crate) mod reason;
+
+pub use reason::{CallStatus, EvictionReason, PanicSite};
+
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 
 use parking_lot::RwLock;
 
+use crate::config::Limit;
 use crate::model::Text;
+use crate::model::selector::Selector;
+use crate::protocol::close_reason::CloseReason;
 
 /// Something that happened. Each variant says when it fires. None holds a credential or a property of an application.
 #[derive(Debug, Clone, PartialEq)]
@@ -20,15 +27,13 @@ pub enum Event {
     SessionClosed {
         /// The session's id.
         session: Text,
-        /// `idle`, `least_recent`, `expired`, `revoked`, `broken` or `closed`.
-        reason: &'static str,
+        /// Why.
+        reason: CloseReason,
     },
     /// Somebody's access was ended for good; those who were there are closed.
     Revoked {
-        /// `session`, `user` or `attribute`.
-        of: &'static str,
-        /// The session's id, the user, or the attribute as `name=value`.
-        whom: Text,
+        /// Whose.
+        whom: Selector,
         /// How many sessions were open.
         sessions: usize,
     },
@@ -36,8 +41,8 @@ pub enum Event {
     TreeEvicted {
         /// The session's id.
         session: Text,
-        /// `idle`, `least_recent` or `bytes`.
-        reason: &'static str,
+        /// Why.
+        reason: EvictionReason,
     },
     /// A connection was opened.
     Connected {
@@ -52,8 +57,8 @@ pub enum Event {
         session: Text,
         /// The connection's number.
         connection: u64,
-        /// `gone`, `closing`, `slow`, `silent`, `abuse`, `revoked`, `expired`, `too_big` or `superseded`.
-        reason: &'static str,
+        /// Why.
+        reason: CloseReason,
     },
     /// A subscription goes on from its consumer's copy instead of a snapshot.
     Resumed {
@@ -63,7 +68,7 @@ pub enum Event {
         connection: u64,
     },
     /// A session lost more subscriptions than it remembers, so their consumers will get snapshots.
-    PositionsForgotten {
+    ResumePointsEvicted {
         /// The session's id.
         session: Text,
         /// How many had to go.
@@ -98,7 +103,7 @@ pub enum Event {
         version: u64,
     },
     /// A refresh pass ended.
-    Passed {
+    PassFinished {
         /// How many sessions it looked at.
         sessions: usize,
         /// How many descriptor functions ran.
@@ -120,7 +125,7 @@ pub enum Event {
         why: Arc<str>,
     },
     /// A descriptor gave something that peers could not digest; it was mended.
-    Mended {
+    Sanitised {
         /// The node.
         path: String,
         /// What was wrong and what was done.
@@ -173,22 +178,22 @@ pub enum Event {
         path: Text,
         /// The action's name.
         action: Text,
-        /// `ok`, `accepted`, or the error's code.
-        status: Text,
+        /// How it ended.
+        status: CallStatus,
         /// How long it took, its refresh included, in us.
         took_us: u64,
     },
     /// A handler, predicate or observer panicked; says which and how, for the log.
     Panicked {
-        /// `handler`, `authorize`, `predicate`, `observer`, `window`, `task`, `factory`, `pass` or `timer`.
-        what: &'static str,
+        /// What kind of application code.
+        what: PanicSite,
         /// The panic's text.
         why: String,
     },
     /// A bound of the configuration was reached.
     LimitReached {
-        /// The name of the field in `Config`.
-        limit: &'static str,
+        /// Which one.
+        limit: Limit,
         /// The session that ran into it; empty if the bound is nobody's own.
         session: Text,
     },
@@ -226,7 +231,7 @@ impl Observers {
         for (at, observer) in observers.iter().enumerate() {
             if let Err(panic) = catch_unwind(AssertUnwindSafe(|| observer(event))) {
                 let why = crate::render::evaluate::panic_sentence(panic.as_ref());
-                let report = Event::Panicked { what: "observer", why };
+                let report = Event::Panicked { what: PanicSite::Observer, why };
                 log(&report);
                 for other in observers.iter().enumerate().filter(|(other, _)| *other != at).map(|(_, other)| other) {
                     // A second panic while reporting the first is only logged.
@@ -246,7 +251,7 @@ impl std::fmt::Debug for Observers {
 fn log(event: &Event) {
     match event {
         Event::SourceFailed { .. } | Event::Panicked { .. } => tracing::error!(target: "grove", ?event),
-        Event::Mended { .. } | Event::LimitReached { .. } | Event::Compacted { .. } | Event::Refused { .. } => {
+        Event::Sanitised { .. } | Event::LimitReached { .. } | Event::Compacted { .. } | Event::Refused { .. } => {
             tracing::warn!(target: "grove", ?event);
         }
         Event::Draining { .. } | Event::Revoked { .. } => tracing::info!(target: "grove", ?event),

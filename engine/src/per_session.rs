@@ -9,12 +9,12 @@ use crate::engine::Engine;
 use crate::engine::builder::EngineBuilder;
 use crate::error::ConnectError;
 use crate::event::Event;
-use crate::instance::Instance;
 use crate::model::Text;
 use crate::model::session::Session;
-use crate::protocol::code::close;
+use crate::protocol::close_reason::CloseReason;
 use crate::provider::{Discovery, Provider, Renewed, Role};
 use crate::refresh::scope::Scope;
+use crate::session_provider::SessionProvider;
 use crate::stats::Stats;
 
 /// A provider for each session: a factory makes it when the session first connects, and it ends with the session.
@@ -26,13 +26,13 @@ use crate::stats::Stats;
 /// A cheap handle; all clones are the same.
 ///
 /// ```
-/// use grove_engine::{Descriptor, Instance, PerSession, Scope, Session};
+/// use grove_engine::{Descriptor, SessionProvider, PerSession, Scope, Session};
 ///
 /// # #[tokio::main]
 /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
 /// let desk = PerSession::new("desk", "Desk", |session: &Session| {
 ///     let user = session.user().unwrap_or("nobody").to_owned();
-///     Instance::new().register("context", move || Descriptor::context().prop("user", user.as_str()))
+///     SessionProvider::new().register("context", move || Descriptor::context().prop("user", user.as_str()))
 /// });
 /// let consumer = desk.engine().connect(&Session::new("login-1").with_user("alice"))?; // an adapter does this
 /// desk.refresh(Scope::user("alice")); // in every session of alice's
@@ -57,7 +57,7 @@ impl PerSession {
     pub fn new(
         id: impl Into<Text>,
         name: impl Into<Text>,
-        factory: impl Fn(&Session) -> Instance + Send + Sync + 'static,
+        factory: impl Fn(&Session) -> SessionProvider + Send + Sync + 'static,
     ) -> Self {
         Self::with_options(Engine::builder(id, name), factory)
     }
@@ -65,12 +65,12 @@ impl PerSession {
     /// The same, with bounds, a clock, observers or whatever else a builder takes.
     ///
     /// ```
-    /// # use grove_engine::{Config, Engine, Instance, PerSession, Session};
+    /// # use grove_engine::{Config, Engine, SessionProvider, PerSession, Session};
     /// # #[tokio::main]
     /// # async fn main() {
     /// let mut bounds = Config::default();
-    /// bounds.max_sessions = 100;
-    /// let desk = PerSession::with_options(Engine::builder("desk", "Desk").config(bounds), |_: &Session| Instance::new());
+    /// bounds.limits.sessions = 100;
+    /// let desk = PerSession::with_options(Engine::builder("desk", "Desk").config(bounds), |_: &Session| SessionProvider::new());
     /// # drop(desk);
     /// # }
     /// ```
@@ -81,7 +81,7 @@ impl PerSession {
     #[track_caller]
     pub fn with_options(
         options: EngineBuilder,
-        factory: impl Fn(&Session) -> Instance + Send + Sync + 'static,
+        factory: impl Fn(&Session) -> SessionProvider + Send + Sync + 'static,
     ) -> Self {
         Self { engine: options.per_session(factory).build() }
     }
@@ -113,18 +113,18 @@ impl PerSession {
     /// there is none for that session.
     ///
     /// # Errors
-    /// [`ConnectError::Broken`] if the factory panics; then the session is closed (1013).
+    /// [`ConnectError::ProviderFailed`] if the factory panics; then the session is closed (1013).
     pub fn restart(&self, session: &str) -> Result<bool, ConnectError> {
-        self.engine.core().remake_instance(session)
+        self.engine.parts().opener.restart(session)
     }
 
     /// Ends all: new connections are refused, calls in flight get until the deadline, every connection is closed with
     /// 1001, and every instance is dropped. See [`Engine::shutdown`].
     pub async fn stop(&self, deadline: Duration) {
         self.engine.shutdown(deadline).await;
-        let core = self.engine.core();
-        for slot in core.table.all() {
-            core.close_slot(&slot, close::GOING_AWAY, "the provider is shutting down", "closing");
+        let parts = self.engine.parts();
+        for slot in parts.table.all() {
+            parts.closer.close(&slot, CloseReason::ShuttingDown);
         }
     }
 

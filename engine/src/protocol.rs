@@ -1,6 +1,7 @@
 //! JSON text in and out: the only place that knows how messages are spelled.
 
-pub mod code;
+pub(crate) mod close_reason;
+pub(crate) mod code;
 pub(crate) mod decode;
 pub(crate) mod encode;
 pub(crate) mod message;

@@ -4,18 +4,36 @@ pub(crate) mod tab_tree;
 
 pub(crate) mod tab;
 
-mod own;
+pub(crate) mod overlay;
 
-pub(crate) mod done;
+pub(crate) mod latch;
 
 pub(crate) mod paths;
 
+pub(crate) mod resume_points;
+
+mod extras;
+
+mod slot_state;
+
+pub(crate) mod turn;
+
 pub(crate) mod slot;
 
-mod order;
+mod idle_list;
 
-mod places;
+mod slot_set;
 
 pub(crate) mod table;
 
-pub mod revoked;
+pub(crate) mod timer;
+
+pub(crate) mod idle_tracker;
+
+pub(crate) mod call_quota;
+
+pub(crate) mod quota;
+
+pub(crate) mod blocking;
+
+pub(crate) mod revocations;

@@ -1,7 +1,7 @@
 //! Locks, atomics, signals and tasks by the names under which the engine uses them where their order matters.
 //!
 //! They are those of `parking_lot`, the standard library, `event-listener` and tokio. In the crate's own tests with the
-//! feature `shuttle` they are stand-ins whose every step is put in order by a scheduler, which `ordering.rs` lets try
+//! feature `shuttle` they are stand-ins whose every step is put in order by a scheduler, which `concurrency.rs` lets try
 //! thousands of orders. What an application links is never changed.
 
 #[cfg(all(test, feature = "shuttle"))]

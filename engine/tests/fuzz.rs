@@ -76,7 +76,7 @@ impl Watched {
             said.push(match frame {
                 Frame::Text(text) => serde_json::from_str(&text).unwrap_or_else(|error| panic!("{error}: {text}")),
                 Frame::Ping => continue,
-                Frame::Close { code, .. } => json!({"type": "closed", "code": code}),
+                Frame::Close { code, .. } => json!({"type": "closed", "code": code.as_u16()}),
             });
         }
         said
@@ -293,11 +293,11 @@ fn answers(text: &str) -> Option<usize> {
 #[test]
 fn any_frame_is_answered_and_harms_nobody() {
     // Calls come under few ids, and shall run all the same.
-    let app = Watched::new(|config| config.max_call_ids = 0);
+    let app = Watched::new(|config| config.limits.call_ids_per_connection = 0);
     rich(&app.engine);
     let mut witness = app.consumer("witness");
     app.runtime.block_on(witness.subscribe("/"));
-    let hostile = app.consumer("hostile");
+    let mut hostile = app.consumer("hostile");
     fuzz(&prop::collection::vec(frame(), 1..8), |frames| {
         for frame in frames {
             let expected = match &frame {
@@ -400,7 +400,7 @@ fn tab_message() -> impl Strategy<Value = Says> {
 
 #[test]
 fn any_tab_leaves_every_mirror_exact_and_every_node_digestible() {
-    let app = Watched::new(|config| config.max_tab_nodes = 60);
+    let app = Watched::new(|config| config.sizes.tab_nodes = 60);
     rich(&app.engine);
     let input = (tab_tree(), prop::collection::vec(tab_message(), 0..12));
     fuzz(&input, |(tree, says)| {

@@ -1,5 +1,5 @@
-//! The modules by which a page becomes a tab (wire contract 3) or a consumer. They are files of this crate, below
-//! `browser/`, so that the page and the server that it talks to are always of one version.
+//! The modules that make a page a tab (wire contract 3) or a consumer. They are files of this crate, below `browser/`,
+//! so that a page and its server are always of the same version.
 
 use std::hash::{DefaultHasher, Hash, Hasher};
 use std::sync::Arc;
@@ -13,7 +13,7 @@ use axum::routing::get;
 const MODULES: [(&str, &str); 2] =
     [("tab.js", include_str!("../browser/tab.js")), ("consumer.js", include_str!("../browser/consumer.js"))];
 
-/// Routes to the modules, below the endpoint at `path`: the same for everybody.
+/// Routes to the modules, below the endpoint at `path`: the same for everyone.
 pub(crate) fn modules<S>(path: &str) -> Router<S>
 where
     S: Clone + Send + Sync + 'static,
@@ -32,14 +32,14 @@ fn tag(text: &str) -> String {
     format!("\"{:016x}\"", hasher.finish())
 }
 
-/// Answers `GET /slop/tab.js` and its like. Browsers may keep it but have to ask whether it is still the one, so that a
-/// deployment is seen at once.
+/// Handles `GET /slop/tab.js` and the like. Browsers may cache a module but must revalidate it, so that a deployment is
+/// seen at once.
 fn module(text: &'static str, tag: &str, headers: &HeaderMap) -> Response {
-    let about = [(ETAG, tag), (CACHE_CONTROL, "public, no-cache")];
+    let caching = [(ETAG, tag), (CACHE_CONTROL, "public, no-cache")];
     if is_known(tag, headers) {
-        return (StatusCode::NOT_MODIFIED, about).into_response();
+        return (StatusCode::NOT_MODIFIED, caching).into_response();
     }
-    (about, [(CONTENT_TYPE, "text/javascript; charset=utf-8")], text).into_response()
+    (caching, [(CONTENT_TYPE, "text/javascript; charset=utf-8")], text).into_response()
 }
 
 fn is_known(tag: &str, headers: &HeaderMap) -> bool {

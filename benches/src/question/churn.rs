@@ -58,7 +58,7 @@ pub(crate) async fn measure(cell: &Cell) -> Result<Row, Failure> {
     row.mirrors_checked = Some(checked);
     row.heap_bytes_before = Some(before.heap);
     row.heap_bytes_after = Some(after.heap);
-    row.symbol_bytes = Some(subject.engine.stats().symbol_bytes as u64);
+    row.symbol_bytes = Some(subject.engine.stats().dictionary_bytes as u64);
     row.heap_ratio = Some(after.heap / before.heap);
     row.expect(after.heap <= before.heap * LEAKS, || {
         format!("{:.0} bytes of live heap became {:.0}", before.heap, after.heap)
@@ -113,8 +113,9 @@ async fn wave(
 /// Lets the time of trees and sessions pass until the engine has nothing left, and notes what it still has.
 async fn forget(subject: &Subject, row: &mut Row) {
     let config = subject.engine.config();
-    let passing = config.ping_ms + config.idle_tree_ms + config.idle_session_ms + config.resume_ms;
-    subject.clock.advance(passing);
+    let passing =
+        config.times.ping_interval + config.times.idle_tree + config.times.idle_session + config.times.resume_window;
+    subject.clock.advance(passing.as_millis() as u64);
     let mut waited_ms = 0;
     while !is_empty(&subject.engine.stats()) && waited_ms < FORGETTING_MS {
         tokio::time::sleep(Duration::from_millis(1)).await;

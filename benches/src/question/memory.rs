@@ -82,7 +82,7 @@ pub(crate) async fn measure(cell: &Cell) -> Result<Row, Failure> {
     let (sessions, active) = (f64::from(cell.sessions), f64::from(cell.active_sessions()));
     Steps { sessions, active, empty, known, connected, subscribed, changed, changed_again, left }.fill(&mut row);
     row.tree_bytes_per_active = Some(stats.tree_bytes as f64 / active);
-    row.symbol_bytes = Some(stats.symbol_bytes as u64);
+    row.symbol_bytes = Some(stats.dictionary_bytes as u64);
     forget_everybody(&subject, &mut row).await?;
     row.heap_bytes_left = Some(Bytes::settled().await?.heap - empty.heap);
     Ok(row)
@@ -124,8 +124,8 @@ async fn change(subject: &Subject, cell: &Cell, consumers: &mut [Consumer], row:
 /// Lets the time of trees, then that of sessions pass.
 async fn forget_everybody(subject: &Subject, row: &mut Row) -> Result<(), Failure> {
     let config = subject.engine.config();
-    for (ms, what) in [(config.idle_tree_ms, "trees"), (config.idle_session_ms, "sessions")] {
-        subject.clock.advance(ms);
+    for (time, what) in [(config.times.idle_tree, "trees"), (config.times.idle_session, "sessions")] {
+        subject.clock.advance(time.as_millis() as u64);
         let stats = || subject.engine.stats();
         let remaining = || if what == "trees" { stats().trees } else { stats().sessions };
         let mut waited_ms = 0;

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use grove_engine::{Action, Descriptor, Engine, Instance, Invocation, Item, Session};
+use grove_engine::{Action, Descriptor, Engine, Invocation, Item, Session, SessionProvider};
 use serde_json::{Value, json};
 use slop_ai::SlopServer;
 
@@ -45,12 +45,12 @@ pub(crate) fn register(engine: &Engine, population: &Arc<Population>) {
     engine.register("settings", |_: &Session| settings());
 }
 
-pub(crate) fn factory(population: &Arc<Population>) -> impl Fn(&Session) -> Instance + use<> {
+pub(crate) fn factory(population: &Arc<Population>) -> impl Fn(&Session) -> SessionProvider + use<> {
     let (actions, people) = (Arc::new(Actions::declare()), Arc::clone(population));
     move |session| {
         let (actions, shared) = (Arc::clone(&actions), Arc::clone(&people));
         let (todos_of, context_of) = (people.faces(session), people.faces(session));
-        Instance::new()
+        SessionProvider::new()
             .register("todos", move || todos(todos_of(), &actions))
             .register("context", move || context(context_of().k))
             .register("announcements", move || announcements(shared.shared()))

@@ -3,7 +3,7 @@
 
 use std::sync::Arc;
 
-use grove_engine::{Action, ContentRef, Descriptor, Engine, Instance, Invocation, Item, Session};
+use grove_engine::{Action, ContentRef, Descriptor, Engine, Invocation, Item, Session, SessionProvider};
 use serde_json::{Value, json};
 use slop_ai::SlopServer;
 
@@ -82,12 +82,12 @@ pub(crate) fn register(engine: &Engine, population: &Arc<Population>) {
     engine.register("banner", move |_: &Session| status(people.shared()));
 }
 
-pub(crate) fn factory(population: &Arc<Population>) -> impl Fn(&Session) -> Instance + use<> {
+pub(crate) fn factory(population: &Arc<Population>) -> impl Fn(&Session) -> SessionProvider + use<> {
     let (actions, people) = (Arc::new(Actions::declare()), Arc::clone(population));
     move |session| {
         let (actions, shared) = (Arc::clone(&actions), Arc::clone(&people));
         let (mail_of, profile_of) = (people.faces(session), people.faces(session));
-        Instance::new()
+        SessionProvider::new()
             .register("mail", move || mail(mail_of(), &actions))
             .register("profile", move || profile(profile_of().k))
             .register("banner", move || status(shared.shared()))

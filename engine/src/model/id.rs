@@ -5,7 +5,7 @@ use std::fmt;
 /// Words that mean a field of a node inside a patch path, and can therefore never be node ids.
 const RESERVED: [&str; 7] = ["properties", "children", "affordances", "meta", "content_ref", "id", "type"];
 
-/// Why a text cannot be a node id.
+/// Why a string cannot be a node id.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum IdError {
@@ -20,7 +20,7 @@ pub enum IdError {
 }
 
 /// The longest id that is accepted, in bytes.
-pub const MAX_BYTES: usize = 512;
+pub(crate) const MAX_BYTES: usize = 512;
 
 impl fmt::Display for IdError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -41,7 +41,7 @@ impl std::error::Error for IdError {}
 ///
 /// # Errors
 /// Says which rule of contract 2.5 the id breaks.
-pub fn check(id: &str) -> Result<(), IdError> {
+pub(crate) fn check(id: &str) -> Result<(), IdError> {
     if id.is_empty() {
         Err(IdError::Empty)
     } else if id.len() > MAX_BYTES {

@@ -1,19 +1,18 @@
-//! For whom a tree is rendered, and what of it a descriptor looked at.
+//! For whom a tree is rendered; a tracked handle records what a descriptor function reads.
 
 use std::any::Any;
 use std::fmt;
 use std::sync::Arc;
 use std::time::SystemTime;
 
-use parking_lot::Mutex;
-
 use super::Text;
+use super::read_log::{Read, ReadLog};
 
 /// For whom a tree is rendered: id, user, project, claims and the application's own data.
 ///
 /// An authenticator builds one with [`Session::new`] and the `with_` methods.
-/// A descriptor function gets a *tracked* handle: each getter records what was read, and sessions that answer all those
-/// reads alike share the result. So read what you use and nothing else: a descriptor that reads only
+/// A descriptor function gets a *tracked* handle: each getter records what was read, and sessions that have the
+/// same values for all those reads share the result. So read what you use and nothing else: a descriptor that reads only
 /// `attribute("org")` runs once per organisation.
 ///
 /// Learning who the session is by another way (a thread local, a captured map with a key that was not read) defeats
@@ -33,45 +32,26 @@ pub(crate) struct Context {
     attributes: Box<[(Text, Text)]>,
     permissions: Box<[Text]>,
     expires_at: Option<SystemTime>,
-    rare: Option<Box<Rare>>,
+    extras: Option<Box<Extras>>,
 }
 
 /// What few sessions have.
 #[derive(Clone, Default)]
-struct Rare {
+struct Extras {
     project: Option<Text>,
     parent: Option<Text>,
     data: Option<Arc<dyn Any + Send + Sync>>,
 }
 
-/// One question that a descriptor asked its session.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) enum Read {
-    Id,
-    User,
-    Project,
-    Parent,
-    Attribute(Text),
-    Attributes,
-    Permission(Text),
-    Permissions,
-    Expiry,
-    /// Typed data: nobody can say what of it was used, so it counts as the whole session.
-    Whole,
-}
-
-/// The answer that a session gives to a [`Read`].
+/// What a session has for a [`Read`].
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
-pub(crate) enum Answer {
+pub(crate) enum ReadValue {
     Text(Option<Text>),
     Flag(bool),
     Pairs(Vec<(Text, Text)>),
     Names(Vec<Text>),
     Time(Option<SystemTime>),
 }
-
-#[derive(Default)]
-struct ReadLog(Mutex<Vec<Read>>);
 
 impl Session {
     /// A session that has only an id. The id must be unique in the engine, and is never a credential.
@@ -82,7 +62,7 @@ impl Session {
             attributes: Box::default(),
             permissions: Box::default(),
             expires_at: None,
-            rare: None,
+            extras: None,
         };
         Self { context: Arc::new(context), reads: None }
     }
@@ -101,13 +81,13 @@ impl Session {
     /// The project, tenant or workspace.
     #[must_use]
     pub fn with_project(self, project: impl Into<Text>) -> Self {
-        self.edit(|context| context.rare.get_or_insert_default().project = Some(project.into()))
+        self.edit(|context| context.extras.get_or_insert_default().project = Some(project.into()))
     }
 
     /// The session that this one was derived from.
     #[must_use]
     pub fn with_parent(self, parent: impl Into<Text>) -> Self {
-        self.edit(|context| context.rare.get_or_insert_default().parent = Some(parent.into()))
+        self.edit(|context| context.extras.get_or_insert_default().parent = Some(parent.into()))
     }
 
     /// A claim by name; setting it again replaces it.
@@ -151,16 +131,12 @@ impl Session {
     /// The application's own data. Reading it counts as reading the whole session, so nothing is shared then.
     #[must_use]
     pub fn with_data<T: Any + Send + Sync>(self, data: T) -> Self {
-        self.edit(|context| context.rare.get_or_insert_default().data = Some(Arc::new(data)))
+        self.edit(|context| context.extras.get_or_insert_default().data = Some(Arc::new(data)))
     }
 
     fn read(&self, read: impl FnOnce() -> Read) -> &Context {
         if let Some(log) = &self.reads {
-            let read = read();
-            let mut log = log.0.lock();
-            if !log.contains(&read) {
-                log.push(read);
-            }
+            log.record(read());
         }
         &self.context
     }
@@ -202,7 +178,7 @@ impl Session {
         context.attributes.iter().map(|(name, value)| (name.as_str(), value.as_str())).collect()
     }
 
-    /// Whether the session may do something. Only this one answer is recorded.
+    /// Whether the session may do something. Only this one permission counts as read.
     #[must_use]
     pub fn can(&self, permission: &str) -> bool {
         self.read(|| Read::Permission(permission.into())).can(permission)
@@ -238,7 +214,7 @@ impl Session {
 
     /// What was read so far, in the order of the first reading.
     pub(crate) fn reads(&self) -> Vec<Read> {
-        self.reads.as_ref().map(|log| log.0.lock().clone()).unwrap_or_default()
+        self.reads.as_ref().map(|log| log.all()).unwrap_or_default()
     }
 
     pub(crate) fn context(&self) -> &Arc<Context> {
@@ -256,15 +232,15 @@ impl Context {
     }
 
     pub(crate) fn project(&self) -> Option<&Text> {
-        self.rare.as_ref()?.project.as_ref()
+        self.extras.as_ref()?.project.as_ref()
     }
 
     fn parent(&self) -> Option<&Text> {
-        self.rare.as_ref()?.parent.as_ref()
+        self.extras.as_ref()?.parent.as_ref()
     }
 
     fn data(&self) -> Option<&Arc<dyn Any + Send + Sync>> {
-        self.rare.as_ref()?.data.as_ref()
+        self.extras.as_ref()?.data.as_ref()
     }
 
     pub(crate) fn attributes(&self) -> &[(Text, Text)] {
@@ -301,18 +277,18 @@ impl Context {
         self.permissions.binary_search_by(|known| known.as_str().cmp(permission)).is_ok()
     }
 
-    /// What this session answers to a read that some evaluation made.
-    pub(crate) fn answer(&self, read: &Read) -> Answer {
+    /// What this session has for a read that some evaluation made.
+    pub(crate) fn value_of(&self, read: &Read) -> ReadValue {
         match read {
-            Read::Id | Read::Whole => Answer::Text(Some(self.id.clone())),
-            Read::User => Answer::Text(self.user.clone()),
-            Read::Project => Answer::Text(self.project().cloned()),
-            Read::Parent => Answer::Text(self.parent().cloned()),
-            Read::Attribute(name) => Answer::Text(self.attribute(name).map(Text::from)),
-            Read::Attributes => Answer::Pairs(self.attributes.to_vec()),
-            Read::Permission(name) => Answer::Flag(self.can(name)),
-            Read::Permissions => Answer::Names(self.permissions.to_vec()),
-            Read::Expiry => Answer::Time(self.expires_at),
+            Read::Id | Read::Whole => ReadValue::Text(Some(self.id.clone())),
+            Read::User => ReadValue::Text(self.user.clone()),
+            Read::Project => ReadValue::Text(self.project().cloned()),
+            Read::Parent => ReadValue::Text(self.parent().cloned()),
+            Read::Attribute(name) => ReadValue::Text(self.attribute(name).map(Text::from)),
+            Read::Attributes => ReadValue::Pairs(self.attributes.to_vec()),
+            Read::Permission(name) => ReadValue::Flag(self.can(name)),
+            Read::Permissions => ReadValue::Names(self.permissions.to_vec()),
+            Read::Expiry => ReadValue::Time(self.expires_at),
         }
     }
 }

@@ -1,8 +1,8 @@
-//! Parses once, into messages with nothing left to doubt; what is wrong is named (contract 1.2 and 1.9).
+//! Parses each frame once, into messages that need no further checks; what is wrong is named (contract 1.2 and 1.9).
 
 use serde_json::{Map, Value};
 
-use super::code::error;
+use super::code::ErrorCode;
 use super::message::{Position, Refused, Request, RequestId};
 use crate::error::ActionError;
 use crate::model::Text;
@@ -31,7 +31,7 @@ fn syntax(error: &serde_json::Error) -> String {
 }
 
 fn bad(id: Option<RequestId>, message: impl Into<String>) -> Refused {
-    Refused { id, code: error::BAD_REQUEST, message: message.into(), as_result: false }
+    Refused { id, code: ErrorCode::BadRequest, message: message.into(), as_result: false }
 }
 
 fn batch(keys: &Keys) -> Vec<Result<Request, Refused>> {
@@ -54,7 +54,7 @@ fn message(mut keys: Keys) -> Result<Request, Refused> {
     let id = keys.get("id").and_then(RequestId::from_value);
     let kind = match keys.get("type") {
         Some(Value::String(kind)) => kind.clone(),
-        Some(_) => return Err(bad(id, "`type` must be a text")),
+        Some(_) => return Err(bad(id, "`type` must be a string")),
         None => return Err(bad(id, "`type` is missing")),
     };
     match kind.as_str() {
@@ -74,7 +74,7 @@ fn message(mut keys: Keys) -> Result<Request, Refused> {
         "invoke" => invoke(required(&keys, id)?, &mut keys),
         "pause" | "resume" => Err(Refused {
             id,
-            code: error::NOT_SUPPORTED,
+            code: ErrorCode::NotSupported,
             message: format!("`{kind}` is not supported"),
             as_result: false,
         }),
@@ -88,7 +88,7 @@ fn message(mut keys: Keys) -> Result<Request, Refused> {
 
 fn required(keys: &Keys, id: Option<RequestId>) -> Result<RequestId, Refused> {
     id.ok_or_else(|| {
-        let why = if keys.contains_key("id") { "`id` must be a text or a number" } else { "`id` is missing" };
+        let why = if keys.contains_key("id") { "`id` must be a string or a number" } else { "`id` is missing" };
         bad(None, why)
     })
 }
@@ -98,28 +98,28 @@ fn invoke(id: RequestId, keys: &mut Keys) -> Result<Request, Refused> {
         |code, message: &str| Refused { id: Some(id.clone()), code, message: message.to_owned(), as_result: true };
     let path = match keys.get("path") {
         Some(Value::String(path)) => path.clone(),
-        _ => return Err(refused(error::BAD_REQUEST, "`path` must be a text")),
+        _ => return Err(refused(ErrorCode::BadRequest, "`path` must be a string")),
     };
     let action = match keys.get("action") {
         Some(Value::String(action)) => action.clone(),
-        _ => return Err(refused(error::BAD_REQUEST, "`action` must be a text")),
+        _ => return Err(refused(ErrorCode::BadRequest, "`action` must be a string")),
     };
     let params = match keys.remove("params") {
         None | Some(Value::Null) => Value::Object(Keys::new()),
         Some(params @ Value::Object(_)) => params,
-        Some(_) => return Err(refused(error::INVALID_PARAMS, "params must be an object")),
+        Some(_) => return Err(refused(ErrorCode::InvalidParams, "params must be an object")),
     };
     Ok(Request::Invoke { id, path, action, params })
 }
 
 fn view(keys: &Keys) -> Result<ViewOptions, String> {
     Ok(ViewOptions {
-        path: given(keys, "path", "a text", |value| value.as_str().map(path::normal))?.unwrap_or_default(),
-        depth: given(keys, "depth", "a whole number", Value::as_i64)?.and_then(|depth| match depth {
+        path: given(keys, "path", "a string", |value| value.as_str().map(path::normal))?.unwrap_or_default(),
+        depth: given(keys, "depth", "an integer", Value::as_i64)?.and_then(|depth| match depth {
             ..0 => None,
             depth => Some(u32::try_from(depth).unwrap_or(u32::MAX)),
         }),
-        max_nodes: given(keys, "max_nodes", "a whole number", Value::as_i64)?
+        max_nodes: given(keys, "max_nodes", "an integer", Value::as_i64)?
             .map(|nodes| usize::try_from(nodes).unwrap_or(0)),
         filter: filter(keys)?,
         window: given(keys, "window", "[offset, count]", pair)?,
@@ -127,13 +127,13 @@ fn view(keys: &Keys) -> Result<ViewOptions, String> {
 }
 
 fn position(keys: &Keys) -> Result<Option<Position>, String> {
-    given(keys, "resume", "an object with `epoch`, `version` and perhaps `connection`, a text", |value| {
-        let text = |value: &Value| value.as_str().map(str::to_owned);
+    given(keys, "resume", "an object with `epoch`, `version` and optionally `connection`, a string", |value| {
+        let string = |value: &Value| value.as_str().map(str::to_owned);
         let connection = match value.get("connection") {
             None | Some(Value::Null) => None,
-            Some(name) => Some(text(name)?),
+            Some(name) => Some(string(name)?),
         };
-        Some(Position { epoch: text(value.get("epoch")?)?, version: value.get("version")?.as_u64()?, connection })
+        Some(Position { epoch: string(value.get("epoch")?)?, version: value.get("version")?.as_u64()?, connection })
     })
 }
 
@@ -145,7 +145,7 @@ fn filter(keys: &Keys) -> Result<Filter, String> {
         Some(_) => return Err("`filter` must be an object".to_owned()),
     };
     Ok(Filter {
-        types: given(keys, "types", "an array of texts", texts)?,
+        types: given(keys, "types", "an array of strings", strings)?,
         min_salience: given(keys, "min_salience", "a number", Value::as_f64)?,
     })
 }
@@ -165,7 +165,7 @@ fn pair(value: &Value) -> Option<[u64; 2]> {
     }
 }
 
-fn texts(value: &Value) -> Option<Vec<Text>> {
+fn strings(value: &Value) -> Option<Vec<Text>> {
     value.as_array()?.iter().map(|text| text.as_str().map(Text::from)).collect()
 }
 
@@ -216,7 +216,7 @@ pub(crate) fn decode_tab(text: &str) -> TabMessage {
             None => TabMessage::Malformed("a result needs `id`"),
         },
         Some(_) => TabMessage::Other,
-        None => TabMessage::Malformed("`type` must be a text"),
+        None => TabMessage::Malformed("`type` must be a string"),
     }
 }
 
@@ -224,7 +224,7 @@ fn hello_id(keys: &Keys) -> Option<String> {
     keys.get("provider")?.get("id")?.as_str().map(str::to_owned)
 }
 
-/// The answer to a call, with the tab's own code and sentence (contract 3.2).
+/// The result of a call, with the tab's own code and message (contract 3.2).
 fn tab_answer(keys: &mut Keys) -> Result<Outcome, ActionError> {
     let data = keys.remove("data").filter(|data| !data.is_null());
     match keys.get("status").and_then(Value::as_str) {
@@ -232,7 +232,7 @@ fn tab_answer(keys: &mut Keys) -> Result<Outcome, ActionError> {
         Some("accepted") => Ok(Outcome { accepted: true, data }),
         _ => {
             let fault = keys.remove("error").unwrap_or_default();
-            let code = fault["code"].as_str().unwrap_or(error::INTERNAL);
+            let code = fault["code"].as_str().unwrap_or(ErrorCode::Internal.as_str());
             Err(ActionError::new(code, fault["message"].as_str().unwrap_or("the browser tab failed")))
         }
     }
@@ -252,16 +252,16 @@ mod tests {
             ("nonsense", "the frame is not JSON: line 1, column 2"),
             ("[]", "a frame must hold one JSON object"),
             ("{}", "`type` is missing"),
-            (r#"{"type":7}"#, "`type` must be a text"),
+            (r#"{"type":7}"#, "`type` must be a string"),
             (r#"{"type":"subscribe"}"#, "`id` is missing"),
-            (r#"{"type":"subscribe","id":"s","depth":"2"}"#, "`depth` must be a whole number"),
+            (r#"{"type":"subscribe","id":"s","depth":"2"}"#, "`depth` must be an integer"),
             (r#"{"type":"query","id":"s","window":[1]}"#, "`window` must be [offset, count]"),
-            (r#"{"type":"query","id":"s","filter":{"types":"x"}}"#, "`types` must be an array of texts"),
-            (r#"{"type":"invoke","id":"s","path":"/"}"#, "`action` must be a text"),
+            (r#"{"type":"query","id":"s","filter":{"types":"x"}}"#, "`types` must be an array of strings"),
+            (r#"{"type":"invoke","id":"s","path":"/"}"#, "`action` must be a string"),
             (r#"{"type":"hello","id":"s"}"#, "`hello` is sent by providers, not by consumers"),
         ] {
             let refused = refusal(frame);
-            assert_eq!((refused.code, refused.message.as_str()), (error::BAD_REQUEST, message), "{frame}");
+            assert_eq!((refused.code, refused.message.as_str()), (ErrorCode::BadRequest, message), "{frame}");
         }
     }
 
@@ -279,6 +279,6 @@ mod tests {
         };
         assert_eq!(params, Value::Object(Keys::new()));
         let refused = refusal(r#"{"type":"invoke","id":"i","path":"/","action":"a","params":[]}"#);
-        assert_eq!((refused.code, refused.as_result), (error::INVALID_PARAMS, true));
+        assert_eq!((refused.code, refused.as_result), (ErrorCode::InvalidParams, true));
     }
 }

@@ -62,7 +62,7 @@ struct Fault<'a> {
 }
 
 /// `error`, for everything but an invoke.
-pub(crate) fn error(id: Option<&RequestId>, code: &str, message: &str) -> String {
+pub(crate) fn error(id: Option<&RequestId>, code: impl AsRef<str>, message: &str) -> String {
     #[derive(Serialize)]
     struct Error<'a> {
         r#type: &'a str,
@@ -70,7 +70,7 @@ pub(crate) fn error(id: Option<&RequestId>, code: &str, message: &str) -> String
         id: Option<&'a RequestId>,
         error: Fault<'a>,
     }
-    text(Error { r#type: "error", id, error: Fault { code, message } })
+    text(Error { r#type: "error", id, error: Fault { code: code.as_ref(), message } })
 }
 
 /// The answer to a message that cannot be served.
@@ -123,4 +123,9 @@ pub(crate) fn event(name: &str, data: Option<&Value>) -> String {
         data: Option<&'a Value>,
     }
     text(Event { r#type: "event", name, data })
+}
+
+/// In place of events that a consumer did not read fast enough.
+pub(crate) fn events_dropped(count: u64) -> String {
+    event("events.dropped", Some(&serde_json::json!({ "count": count })))
 }

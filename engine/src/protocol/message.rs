@@ -4,9 +4,10 @@ use serde::Serialize;
 use serde_json::Value;
 use serde_json::value::RawValue;
 
+use super::code::ErrorCode;
 use crate::render::view::ViewOptions;
 
-/// The id of a request, echoed as it came: most peers send a text, some a number (contract 1.9).
+/// The id of a request, echoed as it came: most peers send a string, some a number (contract 1.9).
 #[derive(Debug, Clone)]
 pub(crate) struct RequestId(Box<RawValue>);
 
@@ -49,7 +50,7 @@ pub(crate) struct Position {
 /// What a consumer sends.
 #[derive(Debug)]
 pub(crate) enum Request {
-    /// A peer of another transport's habits asks for `hello`.
+    /// A peer that knows another transport asks for `hello`.
     Connect,
     Subscribe {
         id: RequestId,
@@ -75,7 +76,7 @@ pub(crate) enum Request {
 #[derive(Debug, PartialEq)]
 pub(crate) struct Refused {
     pub(crate) id: Option<RequestId>,
-    pub(crate) code: &'static str,
+    pub(crate) code: ErrorCode,
     pub(crate) message: String,
     /// An invoke is answered with a result, everything else with an error.
     pub(crate) as_result: bool,

@@ -67,7 +67,7 @@ impl<P: fmt::Debug> fmt::Debug for Invocation<P> {
     }
 }
 
-/// What an action answers.
+/// What an action returns.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Outcome {
     pub(crate) accepted: bool,
@@ -75,7 +75,7 @@ pub struct Outcome {
 }
 
 impl Outcome {
-    /// Done, with nothing to say.
+    /// Done, without data.
     #[must_use]
     pub const fn done() -> Self {
         Self { accepted: false, data: None }
@@ -104,7 +104,7 @@ impl Outcome {
 
 /// What a handler may return.
 pub trait IntoOutcome {
-    /// The answer to the consumer.
+    /// Returns the result for the consumer.
     ///
     /// # Errors
     /// When the handler itself returned an error.
@@ -140,7 +140,7 @@ type HandlerFuture = Pin<Box<dyn Future<Output = Result<Outcome, ActionError>> +
 /// How a handler runs.
 pub(crate) enum Handler {
     /// On a thread where it may block.
-    Blocking(Box<dyn Fn(Invocation) -> Result<Outcome, ActionError> + Send + Sync>),
+    Blocking(Arc<dyn Fn(Invocation) -> Result<Outcome, ActionError> + Send + Sync>),
     /// On the async runtime.
     Async(Box<dyn Fn(Invocation) -> HandlerFuture + Send + Sync>),
 }
@@ -156,8 +156,6 @@ pub struct Action {
 
 pub(crate) struct ActionInner {
     pub(crate) affordance: Affordance,
-    /// What the application said that peers could not digest; told whenever the action is offered.
-    pub(crate) mended: Option<String>,
     pub(crate) params: Option<Params>,
     pub(crate) handler: Handler,
 }
@@ -175,7 +173,7 @@ impl Action {
         R: IntoOutcome,
     {
         let run = move |call: Invocation| handler(decode(call)?).into_outcome();
-        Self::build::<P>(name.into(), Handler::Blocking(Box::new(run)))
+        Self::build::<P>(name.into(), Handler::Blocking(Arc::new(run)))
     }
 
     /// An action whose handler awaits. See [`Action::new`].
@@ -195,8 +193,8 @@ impl Action {
         let run = move |call: Invocation| -> HandlerFuture {
             match decode(call) {
                 Ok(call) => {
-                    let answer = handler(call);
-                    Box::pin(async move { answer.await.into_outcome() })
+                    let returned = handler(call);
+                    Box::pin(async move { returned.await.into_outcome() })
                 }
                 Err(error) => Box::pin(std::future::ready(Err(error))),
             }
@@ -213,7 +211,7 @@ impl Action {
         let mut affordance = Affordance::named(name);
         let params = schema_of::<P>().map(|schema| Params::compile(&schema).expect("a derived schema compiles"));
         affordance.params = params.as_ref().map(|params| params.schema().clone());
-        Self { inner: Arc::new(ActionInner { affordance, mended: None, params, handler }) }
+        Self { inner: Arc::new(ActionInner { affordance, params, handler }) }
     }
 
     #[track_caller]
@@ -270,23 +268,6 @@ impl Action {
     #[track_caller]
     pub fn estimate(self, estimate: Estimate) -> Self {
         self.edit(|inner| inner.affordance.estimate = Some(estimate))
-    }
-
-    /// How long it takes, in the protocol's word, for applications that get it from elsewhere. A word that the protocol
-    /// does not know is not sent; each node that offers the action is reported as an event.
-    #[must_use]
-    #[track_caller]
-    pub fn estimate_word(self, word: &str) -> Self {
-        let known = Estimate::from_word(word);
-        self.edit(|inner| {
-            inner.affordance.estimate = known;
-            inner.mended = known.is_none().then(|| {
-                format!(
-                    "the estimate of `{}` was dropped: it must be one of instant, fast, slow, async",
-                    inner.affordance.action
-                )
-            });
-        })
     }
 
     /// The name to invoke.

@@ -112,8 +112,8 @@ macro_rules! node_builder {
             self
         }
 
-        /// A field of `meta` by its wire name. Known fields are checked, others pass through; a value that peers would
-        /// refuse is dropped and reported as an event.
+        /// A field of `meta` by its wire name. Known fields are checked, others pass through; a value that consumers
+        /// reject is dropped and reported as an event.
         #[must_use]
         pub fn meta(mut self, name: impl Into<Text>, value: impl Into<serde_json::Value>) -> Self {
             self$(.$body)?.raw_meta.push((name.into(), value.into()));
@@ -198,13 +198,13 @@ impl Descriptor {
         Self::new("group")
     }
 
-    /// Who and where.
+    /// Who the user is, and where.
     #[must_use]
     pub fn context() -> Self {
         Self::new("context")
     }
 
-    /// How something stands.
+    /// The state of something.
     #[must_use]
     pub fn status() -> Self {
         Self::new("status")
@@ -233,16 +233,6 @@ impl Descriptor {
     }
 
     node_builder!();
-
-    /// Whether nothing stands below, and nothing about it has to be worked out or checked but its actions.
-    pub(crate) fn is_plain_leaf(&self) -> bool {
-        self.items.is_empty()
-            && self.children.is_empty()
-            && self.raw_meta.is_empty()
-            && self.window.is_none()
-            && self.content_ref.is_none()
-            && self.meta.salience.is_none_or(f64::is_finite)
-    }
 }
 
 impl Item {

@@ -1,4 +1,4 @@
-//! Runs a descriptor function for one session and packs what it returns. Its panic ends here.
+//! Runs a descriptor function for one session and packs what it returns. Its panic is caught here.
 
 use std::any::Any;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -7,12 +7,15 @@ use std::sync::Arc;
 use futures_util::FutureExt;
 
 use super::descriptor::Descriptor;
-use super::fragment::{Fragment, Store};
+use super::fragment::Fragment;
 use super::layout::Entry;
-use super::pack::{self, PackLimits, PackedResult, Problem};
-use super::registry::Describe;
+use super::pack::{self, PackLimits, PackedResult};
+use super::sanitise::violation::Violation;
+use super::source::Describe;
+use super::store::Store;
 use crate::model::path;
-use crate::model::session::{Context, Read, Session};
+use crate::model::read_log::Read;
+use crate::model::session::{Context, Session};
 
 /// What an evaluation gave: a fragment, or why there is none. Cheap to clone and share.
 #[derive(Debug, Clone)]
@@ -27,33 +30,33 @@ pub(crate) enum Rendered {
 pub(crate) struct Evaluation {
     pub(crate) rendered: Rendered,
     pub(crate) reads: Vec<Read>,
-    pub(crate) problems: Vec<Problem>,
+    pub(crate) violations: Vec<Violation>,
 }
 
 impl Evaluation {
-    /// A function that did not come to an end in time.
+    /// A function that did not end in time.
     pub(crate) fn late() -> Self {
-        Self { rendered: Rendered::Failed("it took too long".into()), reads: Vec::new(), problems: Vec::new() }
+        Self { rendered: Rendered::Failed("it took too long".into()), reads: Vec::new(), violations: Vec::new() }
     }
 }
 
 /// What evaluations need beside the source and the session.
 #[derive(Debug, Clone)]
 pub(crate) struct Renderer {
-    pub(crate) store: Arc<Store>,
+    pub(crate) store: Store,
     pub(crate) limits: PackLimits,
     pub(crate) root_id: crate::model::Text,
     pub(crate) root_name: crate::model::Text,
 }
 
 impl Renderer {
-    /// Runs a source whose function may block. `prior` is what it gave before, of which whatever is still the same is kept.
+    /// Runs a source whose function may block. `prior` is what it gave before, of which whatever is still the same is reused.
     ///
     /// # Panics
     /// If the source is async; those are run by [`Renderer::evaluate_async`].
     pub(crate) fn evaluate(&self, entry: &Entry, context: &Arc<Context>, prior: Option<&Fragment>) -> Evaluation {
         let Describe::Blocking(describe) = &entry.source.describe else { unreachable!("an async source is awaited") };
-        entry.source.ran();
+        entry.source.count_run();
         let session = Session::tracked(Arc::clone(context));
         let shape = catch_unwind(AssertUnwindSafe(|| describe(&session)));
         self.finish(entry, &session, shape, prior)
@@ -64,7 +67,7 @@ impl Renderer {
         let Describe::Async(describe) = &entry.source.describe else {
             unreachable!("a blocking source is not awaited")
         };
-        entry.source.ran();
+        entry.source.count_run();
         let session = Session::tracked(Arc::clone(context));
         let started = catch_unwind(AssertUnwindSafe(|| describe(session.clone())));
         let shape = match started {
@@ -84,10 +87,10 @@ impl Renderer {
         let reads = session.reads();
         match shape.map_err(|panic| panic_sentence(panic.as_ref())).and_then(|shape| shape) {
             Ok(shape) => {
-                let PackedResult { fragment, problems } = self.pack(&entry.path, shape, prior);
-                Evaluation { rendered: Rendered::Fragment(fragment), reads, problems }
+                let PackedResult { fragment, violations } = self.pack(&entry.path, shape, prior);
+                Evaluation { rendered: Rendered::Fragment(fragment), reads, violations }
             }
-            Err(why) => Evaluation { rendered: Rendered::Failed(why.into()), reads, problems: Vec::new() },
+            Err(why) => Evaluation { rendered: Rendered::Failed(why.into()), reads, violations: Vec::new() },
         }
     }
 
@@ -107,7 +110,7 @@ impl Renderer {
         shape
     }
 
-    /// What stands for a path that never rendered: the consumer learns that it is broken, and nothing about why.
+    /// What stands for a path that never rendered: the consumer sees that it is broken, and nothing about why.
     pub(crate) fn unavailable(&self, at: &str) -> Fragment {
         self.pack(at, Descriptor::status().prop("error", "unavailable"), None).fragment
     }

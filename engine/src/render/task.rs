@@ -1,20 +1,18 @@
-//! Long work that an action started: it was `accepted`, and a node under `/tasks` tells how it goes.
+//! Long work that an action started: it was `accepted`, and a node under `/tasks` shows how it goes.
 
 use std::fmt;
 use std::future::Future;
 use std::pin::Pin;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
 
-use event_listener::Event as Signal;
-use parking_lot::Mutex;
 use serde_json::Value;
 
 use crate::error::ActionError;
 use crate::model::Text;
 use crate::model::session::Session;
+use crate::sync::{AtomicBool, Mutex, Ordering, Signal};
 
-/// What a task's future gives back.
+/// What a task's future returns.
 pub type TaskResult = Result<Value, ActionError>;
 
 /// The future of a task, boxed.
@@ -25,7 +23,7 @@ pub(crate) type TaskWork = Box<dyn FnOnce(Task) -> TaskFuture + Send>;
 
 /// What runs tasks and shows them in their session's tree.
 pub(crate) trait TaskHost: Send + Sync {
-    /// Starts the work and answers the task's id, or why it cannot start.
+    /// Starts the work. Returns the task's id, or why it cannot start.
     fn start(self: Arc<Self>, session: &Session, title: Text, work: TaskWork) -> Result<Text, ActionError>;
 
     /// Something of the task's state changed.
@@ -51,6 +49,8 @@ pub(crate) struct TaskView {
 }
 
 /// Shared between the work, the node and its `cancel` action.
+///
+/// The lock guards what the node shows: plain data, of which nothing runs code of the application when it is dropped.
 #[derive(Debug)]
 pub(crate) struct TaskState {
     view: Mutex<TaskView>,
@@ -68,7 +68,8 @@ impl TaskState {
         self.view.lock().clone()
     }
 
-    /// Changes what the node shows, unless the task has ended.
+    /// Changes what the node shows, unless the task has ended. `change` runs under the lock, so it is never the
+    /// application's.
     pub(crate) fn update(&self, change: impl FnOnce(&mut TaskView)) {
         let mut view = self.view.lock();
         if view.status == TaskStatus::Running {
@@ -96,7 +97,7 @@ impl TaskState {
     }
 }
 
-/// What the work of a task holds: it reports progress and learns of a wish to stop.
+/// What the work of a task holds: it reports progress and is notified of a cancellation.
 #[derive(Clone)]
 pub struct Task {
     pub(crate) id: Text,
@@ -112,11 +113,12 @@ impl Task {
         &self.id
     }
 
-    /// Says how far the work is, from 0 to 1, and what it does now. Cheap: consumers see the latest one.
+    /// Reports how far the work is, from 0 to 1, and what it does now. Cheap: consumers see the latest report.
     pub fn progress(&self, fraction: f64, message: impl Into<Text>) {
+        let message = message.into();
         self.state.update(|view| {
             view.progress = if fraction.is_finite() { fraction.clamp(0.0, 1.0) } else { view.progress };
-            view.message = message.into();
+            view.message = message;
         });
         self.host.changed(&self.session, &self.id);
     }

@@ -2,6 +2,7 @@
 
 use serde_json::{Map, Value};
 
+use crate::config::Limit;
 use crate::model::Text;
 use crate::model::affordance::{Affordance, Estimate};
 use crate::model::content_ref::{ContentKind, ContentRef};
@@ -21,7 +22,7 @@ pub(crate) struct TabLimits {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum TabFault {
     /// The tree is over this bound of the configuration: the tab has to go.
-    Over(&'static str),
+    Over(Limit),
     /// An operation does not fit the copy: a new snapshot is due.
     OutOfStep,
 }
@@ -66,10 +67,10 @@ impl TabTree {
     fn check(&self, limits: TabLimits) -> Result<(), TabFault> {
         let mut nodes = 0;
         if !is_shallow(&self.root, JSON_DEPTH + 2 * limits.depth) {
-            return Err(TabFault::Over("max_tab_depth"));
+            return Err(TabFault::Over(Limit::TabDepth));
         }
         count(&self.root, limits.depth, limits.nodes, &mut nodes)?;
-        if self.root.to_string().len() <= limits.bytes { Ok(()) } else { Err(TabFault::Over("max_tab_bytes")) }
+        if self.root.to_string().len() <= limits.bytes { Ok(()) } else { Err(TabFault::Over(Limit::TabBytes)) }
     }
 
     /// Whether the tab can be told to fetch again (contract 3.3).
@@ -98,11 +99,11 @@ impl TabTree {
 fn count(node: &Value, depth: usize, max: usize, nodes: &mut usize) -> Result<(), TabFault> {
     *nodes += 1;
     if *nodes > max {
-        return Err(TabFault::Over("max_tab_nodes"));
+        return Err(TabFault::Over(Limit::TabNodes));
     }
     let children = node["children"].as_array().map(Vec::as_slice).unwrap_or_default();
     if depth <= 1 && !children.is_empty() {
-        return Err(TabFault::Over("max_tab_depth"));
+        return Err(TabFault::Over(Limit::TabDepth));
     }
     children.iter().try_for_each(|child| count(child, depth - 1, max, nodes))
 }
@@ -298,12 +299,12 @@ mod tests {
         let wide: Vec<_> = (0..10).map(|n| json!({"id": n.to_string(), "type": "item"})).collect();
         assert_eq!(
             TabTree::new(json!({"id": "ui", "children": wide}), LIMITS).err(),
-            Some(TabFault::Over("max_tab_nodes"))
+            Some(TabFault::Over(Limit::TabNodes))
         );
         let deep = (0..4).fold(json!({"id": "x"}), |below, _| json!({"id": "x", "children": [below]}));
-        assert_eq!(TabTree::new(deep, LIMITS).err(), Some(TabFault::Over("max_tab_depth")));
+        assert_eq!(TabTree::new(deep, LIMITS).err(), Some(TabFault::Over(Limit::TabDepth)));
         let long = json!({"id": "ui", "properties": {"text": "x".repeat(20_000)}});
-        assert_eq!(TabTree::new(long, LIMITS).err(), Some(TabFault::Over("max_tab_bytes")));
+        assert_eq!(TabTree::new(long, LIMITS).err(), Some(TabFault::Over(Limit::TabBytes)));
     }
 
     #[test]

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use grove_engine::{Action, Descriptor, Engine, Instance, Invocation, Item, Session, Sharing, Source};
+use grove_engine::{Action, Descriptor, Engine, Invocation, Item, Session, SessionProvider, Sharing, Source};
 use parking_lot::Mutex;
 use serde_json::{Value, json};
 
@@ -129,7 +129,13 @@ impl Program {
     }
 
     /// The same in an instance that is one session's: it closes over whom it describes.
-    pub(crate) fn instantiate(&self, instance: Instance, path: &str, session: &Session, data: &Data) -> Instance {
+    pub(crate) fn instantiate(
+        &self,
+        instance: SessionProvider,
+        path: &str,
+        session: &Session,
+        data: &Data,
+    ) -> SessionProvider {
         let (this, session, data) = (self.clone(), session.clone(), Arc::clone(data));
         instance.register(path, move || {
             let heard = this.hear(|question| ask_session(&session, question));

@@ -2,9 +2,12 @@
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
+use std::time::Duration;
 
 use grove_engine::testing::{ManualClock, TestConsumer};
-use grove_engine::{Clock, Config, Connection, Descriptor, Engine, Frame, Instance, Scope, Session, Source};
+use grove_engine::{
+    Clock, Config, Connection, Descriptor, Engine, Frame, PerSession, Scope, Session, SessionProvider, Source,
+};
 use serde_json::{Value, json};
 
 use crate::person::{Claims, id, marker, markers};
@@ -116,9 +119,10 @@ impl World {
 
     fn new(story: &Story) -> Self {
         let mut config = Config::immediate();
-        config.pass_threads = story.pass_threads;
-        (config.idle_tree_ms, config.idle_session_ms, config.resume_ms) = (1_000, 5_000, 2_000);
-        config.max_idle_trees = 2;
+        config.execution.pass_threads = story.pass_threads;
+        (config.times.idle_tree, config.times.idle_session, config.times.resume_window) =
+            (Duration::from_millis(1_000), Duration::from_millis(5_000), Duration::from_millis(2_000));
+        config.memory.idle_trees = 2;
         let clock = ManualClock::new();
         let builder = Engine::builder("app", "App").config(config).clock(Arc::clone(&clock) as Arc<dyn Clock>);
         let (data, programs) = (Data::default(), story.programs.clone());
@@ -126,11 +130,11 @@ impl World {
             let (data, programs) = (Arc::clone(&data), programs.clone());
             let make = move |session: &Session| {
                 let each = PATHS.iter().zip(&programs);
-                each.fold(Instance::new(), |instance, (path, program)| {
+                each.fold(SessionProvider::new(), |instance, (path, program)| {
                     program.instantiate(instance, path, session, &data)
                 })
             };
-            builder.per_session(make).build()
+            PerSession::with_options(builder, make).engine().clone()
         } else {
             let engine = builder.build();
             for (path, program) in PATHS.iter().zip(&programs) {

@@ -5,8 +5,8 @@ use std::time::{Duration, SystemTime};
 
 use grove_engine::testing::{ManualClock, TestConsumer};
 use grove_engine::{
-    Action, Clock, Config, ConnectError, Descriptor, Engine, Event, Invocation, Provider, Renewed, Revocation, Scope,
-    Session,
+    Action, Clock, CloseReason, Config, ConnectError, Descriptor, Engine, Event, Invocation, Provider, Renewed,
+    Revocation, Scope, Selector, Session,
 };
 use serde_json::{Value, json};
 
@@ -15,7 +15,7 @@ use crate::apps::{Gate, Log, Number, at, clocked, code, kinds, offers, person, w
 fn engine() -> (Engine, Arc<ManualClock>) {
     let clock = ManualClock::new();
     let mut config = Config::immediate();
-    (config.ping_ms, config.silence_ms) = (u64::MAX / 4, u64::MAX / 4);
+    (config.times.ping_interval, config.times.silence_timeout) = (crate::apps::FOREVER, crate::apps::FOREVER);
     let engine = Engine::builder("app", "App").config(config).clock(clock.clone()).build();
     engine.register("me", |session: &Session| Descriptor::context_of(session));
     (engine, clock)
@@ -102,7 +102,7 @@ async fn a_revocation_closes_exactly_whom_it_means_and_keeps_them_out() {
             assert_eq!(consumer.closed(), closed.then_some(1008));
             assert_eq!(engine.connect(session).err(), closed.then_some(ConnectError::Revoked));
         }
-        assert!(engine.lift(&revocation));
+        assert!(engine.unrevoke(&revocation));
     }
 }
 
@@ -115,19 +115,19 @@ async fn what_an_auditor_asks_for_is_an_event_from_the_first_connection_to_the_r
     assert_eq!(engine.revoke(Revocation::user("alice")), 1);
     assert_eq!(consumer.next().await["code"], 1008);
     drop(consumer);
-    let audited = log.all().into_iter().filter(|event| !matches!(event, Event::Passed { .. }));
+    let audited = log.all().into_iter().filter(|event| !matches!(event, Event::PassFinished { .. }));
     assert_eq!(
         audited.collect::<Vec<_>>(),
         [
             Event::SessionOpened { session: "s1".into() },
             Event::Connected { session: "s1".into(), connection: number },
-            Event::SessionClosed { session: "s1".into(), reason: "revoked" },
-            Event::Revoked { of: "user", whom: "alice".into(), sessions: 1 },
-            Event::Disconnected { session: "s1".into(), connection: number, reason: "revoked" },
+            Event::SessionClosed { session: "s1".into(), reason: CloseReason::Revoked },
+            Event::Revoked { whom: Selector::User("alice".into()), sessions: 1 },
+            Event::Disconnected { session: "s1".into(), connection: number, reason: CloseReason::Revoked },
         ]
     );
     assert_eq!(engine.revoke(Revocation::attribute("token", "t7")), 0);
-    let barred = Event::Revoked { of: "attribute", whom: "token=t7".into(), sessions: 0 };
+    let barred = Event::Revoked { whom: Selector::Attribute { name: "token".into(), value: "t7".into() }, sessions: 0 };
     assert_eq!(log.all().last(), Some(&barred), "also of somebody who is not there");
 }
 
@@ -158,8 +158,9 @@ async fn after_the_expiry_a_call_is_refused_then_the_connection_closes_and_no_pa
     assert_eq!(consumer.connection().try_next_frame(), None, "nor an answer");
     consumer.start_invoke("/do", "act", Value::Null);
     let rest = consumer.settled().await;
-    assert_eq!(kinds(&rest), ["result", "closed"], "{rest:?}");
-    assert_eq!((code(&rest[0]), &rest[1]["code"], runs.get()), ("unauthorized", &json!(4401), 0));
+    assert_eq!(kinds(&rest), ["error", "result", "closed"], "{rest:?}");
+    assert_eq!((&rest[0]["id"], code(&rest[0])), (&json!("q"), "internal"), "nobody waits for ever");
+    assert_eq!((code(&rest[1]), &rest[2]["code"], runs.get()), ("unauthorized", &json!(4401), 0));
     let stats = engine.stats();
     assert_eq!((stats.sessions, stats.trees), (0, 0));
 }
@@ -167,7 +168,7 @@ async fn after_the_expiry_a_call_is_refused_then_the_connection_closes_and_no_pa
 #[tokio::test]
 async fn a_call_that_waits_until_the_expiry_or_a_revocation_does_not_run_any_more() {
     for (revoked, code) in [(false, 4401), (true, 1008)] {
-        let (engine, clock) = clocked(|config| config.max_session_blocking = 1);
+        let (engine, clock) = clocked(|config| config.execution.blocking_calls_per_session = 1);
         let gate = Gate::default();
         let stand = gate.clone();
         let wait = Action::new("wait", move |_: Invocation<()>| stand.pass());
@@ -292,7 +293,7 @@ async fn a_handler_that_runs_keeps_the_claims_with_which_it_began() {
 
 /// A session whose claims have just changed, and whose tree still shows the old ones; nothing is rendered before 50 ms.
 async fn just_changed() -> (Engine, Arc<ManualClock>, Session, TestConsumer) {
-    let (engine, clock) = clocked(|config| config.debounce_ms = 50);
+    let (engine, clock) = clocked(|config| config.times.debounce = Duration::from_millis(50));
     engine.register("board", |session: &Session| Descriptor::group().prop("org", session.attribute("org")));
     let (sibling, _) = watching(&engine, person("s", "alice").with_attribute("org", "acme")).await;
     clock.advance(1_000);
@@ -343,7 +344,7 @@ async fn who_resumes_after_the_claims_changed_starts_anew_with_the_tree_of_the_n
 
 #[tokio::test]
 async fn a_snapshot_that_waited_comes_also_if_the_new_claims_show_the_same() {
-    let (engine, clock) = clocked(|config| config.debounce_ms = 50);
+    let (engine, clock) = clocked(|config| config.times.debounce = Duration::from_millis(50));
     Number::at(&engine, "n");
     let (_sibling, _) = watching(&engine, person("s", "alice")).await;
     clock.advance(1_000);

@@ -2,12 +2,16 @@
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
+use std::time::Duration;
 
 use grove_engine::testing::{ManualClock, TestConsumer};
-use grove_engine::{Action, ActionError, Config, Descriptor, Engine, Event, Invocation, Item, Scope, Session};
+use grove_engine::{Action, ActionError, Config, Descriptor, Engine, Event, Invocation, Item, Limit, Scope, Session};
 use parking_lot::Mutex;
 use proptest::test_runner::Config as ProptestConfig;
 use serde_json::{Value, json};
+
+/// Longer than any test: so that nothing of the kind happens by itself.
+pub(crate) const FOREVER: Duration = Duration::from_secs(3_000_000_000);
 
 /// An engine that delays and gathers nothing.
 pub(crate) fn engine() -> Engine {
@@ -110,14 +114,14 @@ impl Log {
     }
 
     /// How often a bound of the configuration was reached.
-    pub(crate) fn limit(&self, name: &str) -> usize {
-        self.count(|event| matches!(event, Event::LimitReached { limit, .. } if *limit == name))
+    pub(crate) fn limit(&self, limit: Limit) -> usize {
+        self.count(|event| matches!(event, Event::LimitReached { limit: reached, .. } if *reached == limit))
     }
 
-    /// What was mended, as `path: what`.
-    pub(crate) fn mended(&self) -> Vec<String> {
+    /// What was sanitised, as `path: what`.
+    pub(crate) fn sanitised(&self) -> Vec<String> {
         let sentence = |event: &Event| match event {
-            Event::Mended { path, what } => Some(format!("{path}: {what}")),
+            Event::Sanitised { path, what } => Some(format!("{path}: {what}")),
             _ => None,
         };
         self.0.lock().iter().filter_map(sentence).collect()

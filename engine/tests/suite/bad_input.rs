@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use grove_engine::testing::TestConsumer;
-use grove_engine::{Action, Descriptor, Engine, Event, Frame, Invocation, Session};
+use grove_engine::{Action, CloseReason, Descriptor, Engine, Event, Frame, Invocation, Limit, Session};
 use serde_json::{Value, json};
 
 use crate::apps::{Log, clocked, code, engine, engine_with, person, watching};
@@ -180,7 +180,7 @@ async fn deeply_nested_json_is_refused_without_harm() {
 
 #[tokio::test]
 async fn an_oversized_message_ends_its_connection_alone() {
-    let engine = engine_with(|config| config.max_message_bytes = 1_000);
+    let engine = engine_with(|config| config.sizes.message_bytes = 1_000);
     let log = Log::of(&engine);
     let mut consumer = TestConsumer::connect(&engine, Session::new("s")).await;
     let (mut sibling, _) = watching(&engine, Session::new("s")).await;
@@ -190,13 +190,13 @@ async fn an_oversized_message_ends_its_connection_alone() {
     consumer.connection().receive(&format!("{exactly} "));
     consumer.settled().await;
     assert_eq!(consumer.closed(), Some(1009));
-    assert_eq!(log.limit("max_message_bytes"), 1);
+    assert_eq!(log.limit(Limit::MessageBytes), 1);
     assert_eq!(sibling.query("/").await["id"], "app");
 }
 
 #[tokio::test]
 async fn who_sends_too_often_is_told_to_wait_and_served_again_later() {
-    let (engine, clock) = clocked(|config| config.inbound_rate = std::num::NonZeroU32::new(10));
+    let (engine, clock) = clocked(|config| config.limits.messages_per_second = std::num::NonZeroU32::new(10));
     let log = Log::of(&engine);
     let mut consumer = TestConsumer::connect(&engine, Session::new("s")).await;
     for number in 0..10 {
@@ -209,14 +209,14 @@ async fn who_sends_too_often_is_told_to_wait_and_served_again_later() {
     let answers = consumer.settled().await;
     let told: Vec<_> = answers.iter().map(|a| (a["type"].as_str().unwrap(), a["id"].as_str(), code(a))).collect();
     assert_eq!(told, [("error", Some("q"), "busy"), ("result", Some("i"), "busy"), ("error", None, "busy")]);
-    assert_eq!(log.limit("inbound_rate"), 1, "said once");
+    assert_eq!(log.limit(Limit::MessagesPerSecond), 1, "said once");
     clock.advance(1_000);
     assert_eq!(consumer.query("/").await["id"], "app");
 }
 
 #[tokio::test]
 async fn who_never_stops_sending_too_often_is_closed() {
-    let (engine, _clock) = clocked(|config| config.inbound_rate = std::num::NonZeroU32::new(10));
+    let (engine, _clock) = clocked(|config| config.limits.messages_per_second = std::num::NonZeroU32::new(10));
     let log = Log::of(&engine);
     let mut consumer = TestConsumer::connect(&engine, Session::new("s")).await;
     for _ in 0..3_000 {
@@ -228,14 +228,14 @@ async fn who_never_stops_sending_too_often_is_closed() {
     }
     assert_eq!(consumer.closed(), Some(1008));
     drop(consumer);
-    assert_eq!(log.count(|event| matches!(event, Event::Disconnected { reason: "abuse", .. })), 1);
+    assert_eq!(log.count(|event| matches!(event, Event::Disconnected { reason: CloseReason::Abuse, .. })), 1);
 }
 
 #[tokio::test]
 async fn ten_thousand_hostile_frames_harm_nobody() {
     let engine = engine_with(|config| {
-        config.max_outbox_bytes = 64 << 20;
-        config.max_call_ids = 0;
+        config.sizes.outbox_bytes = 64 << 20;
+        config.limits.call_ids_per_connection = 0;
     });
     let number = crate::apps::Number::at(&engine, "n");
     let (mut witness, _) = watching(&engine, person("w", "witness")).await;

@@ -1,7 +1,7 @@
 //! A connection over any transport: opened, spoken to, closed, and gone without a trace.
 
 use grove_engine::testing::TestConsumer;
-use grove_engine::{Action, Descriptor, Event, Frame, Invocation, Item, Session};
+use grove_engine::{Action, CloseReason, Descriptor, Event, Frame, Invocation, Item, Session};
 use serde_json::{Value, json};
 
 use crate::apps::{Gate, Log, Number, clocked, engine, watching};
@@ -31,7 +31,7 @@ async fn a_dropped_socket_frees_subscriptions_and_queues() {
     let engine = engine();
     engine.register("n", |_: &Session| Descriptor::collection().items((0..100).map(|n| Item::new(format!("i{n}")))));
     let log = Log::of(&engine);
-    let (consumer, _) = watching(&engine, Session::new("s")).await;
+    let (mut consumer, _) = watching(&engine, Session::new("s")).await;
     for number in 0..10 {
         consumer.send(&json!({"type": "query", "id": number, "path": "/"}));
         consumer.send(&json!({"type": "subscribe", "id": format!("more-{number}"), "path": "/"}));
@@ -43,7 +43,7 @@ async fn a_dropped_socket_frees_subscriptions_and_queues() {
     let stats = engine.stats();
     assert_eq!((stats.connections, stats.subscriptions, stats.outbox_bytes), (0, 0, 0));
     assert_eq!(log.count(|event| matches!(event, Event::Connected { session, .. } if session == "s")), 1);
-    assert_eq!(log.count(|event| matches!(event, Event::Disconnected { reason: "gone", .. })), 1);
+    assert_eq!(log.count(|event| matches!(event, Event::Disconnected { reason: CloseReason::Gone, .. })), 1);
 }
 
 #[tokio::test]
@@ -83,7 +83,7 @@ async fn a_silent_peer_is_pinged_and_one_that_stays_silent_is_dropped() {
     clock.advance(20_000);
     connection.aborted().await;
     drop(connection);
-    assert_eq!(log.count(|event| matches!(event, Event::Disconnected { reason: "silent", .. })), 1);
+    assert_eq!(log.count(|event| matches!(event, Event::Disconnected { reason: CloseReason::Silent, .. })), 1);
 }
 
 #[tokio::test]
@@ -111,7 +111,7 @@ async fn a_socket_that_takes_nothing_is_dropped_however_alive_its_peer() {
     }
     connection.aborted().await;
     drop(connection);
-    assert_eq!(log.count(|event| matches!(event, Event::Disconnected { reason: "slow", .. })), 1);
+    assert_eq!(log.count(|event| matches!(event, Event::Disconnected { reason: CloseReason::Slow, .. })), 1);
 }
 
 #[tokio::test]

@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use grove_engine::testing::{ManualClock, TestConsumer};
-use grove_engine::{Clock, ConnectError, Descriptor, Engine, Event, Scope, Session};
+use grove_engine::{Clock, ConnectError, Descriptor, Engine, Event, Limit, Scope, Session};
 use serde_json::Value;
 
 use crate::apps::{Gate, Log, Number, Todos, at, clocked, code, ids, kinds, person, runs, watching};
@@ -24,7 +24,7 @@ async fn pass(engine: &Engine, clock: &ManualClock, ms: u64) {
 
 fn evictions(log: &Log) -> Vec<(String, &'static str)> {
     let eviction = |event: &Event| match event {
-        Event::TreeEvicted { session, reason } => Some((session.to_string(), *reason)),
+        Event::TreeEvicted { session, reason } => Some((session.to_string(), reason.as_str())),
         _ => None,
     };
     log.all().iter().filter_map(eviction).collect()
@@ -32,7 +32,7 @@ fn evictions(log: &Log) -> Vec<(String, &'static str)> {
 
 fn closings(log: &Log) -> Vec<(String, &'static str)> {
     let closing = |event: &Event| match event {
-        Event::SessionClosed { session, reason } => Some((session.to_string(), *reason)),
+        Event::SessionClosed { session, reason } => Some((session.to_string(), reason.as_str())),
         _ => None,
     };
     log.all().iter().filter_map(closing).collect()
@@ -121,7 +121,7 @@ async fn the_session_outlives_its_connections_and_takes_the_claims_of_the_new_on
 
 #[tokio::test]
 async fn a_connection_that_brings_other_claims_is_never_shown_what_the_old_ones_allowed() {
-    let (engine, clock) = clocked(|config| config.debounce_ms = 50);
+    let (engine, clock) = clocked(|config| config.times.debounce = Duration::from_millis(50));
     engine.register("board", |session: &Session| Descriptor::group().prop("org", session.attribute("org")));
     drop(watching(&engine, person("s", "alice").with_attribute("org", "acme")).await);
     clock.advance(1_000);
@@ -237,7 +237,7 @@ async fn an_expiry_that_was_put_off_or_taken_back_counts() {
 
 #[tokio::test]
 async fn of_too_many_idle_trees_the_least_recently_used_goes() {
-    let (engine, _clock) = clocked(|config| config.max_idle_trees = 3);
+    let (engine, _clock) = clocked(|config| config.memory.idle_trees = 3);
     let log = Log::of(&engine);
     let (_pinned, _) = watching(&engine, Session::new("connected")).await;
     for id in ["a", "b", "c"] {
@@ -247,8 +247,10 @@ async fn of_too_many_idle_trees_the_least_recently_used_goes() {
     drop(watching(&engine, Session::new("a")).await);
     assert_eq!(evictions(&log), []);
     drop(watching(&engine, Session::new("d")).await);
+    engine.settle().await;
     assert_eq!(evictions(&log), [("b".to_owned(), "least_recent")]);
     drop(watching(&engine, Session::new("e")).await);
+    engine.settle().await;
     assert_eq!(evictions(&log)[1..], [("c".to_owned(), "least_recent")]);
     let stats = engine.stats();
     assert_eq!((stats.trees, stats.sessions), (4, 6), "three idle ones and the connected one; every session is known");
@@ -256,7 +258,7 @@ async fn of_too_many_idle_trees_the_least_recently_used_goes() {
 
 /// Each session's tree holds a text of its own of 4,000 bytes.
 fn with_large_trees(max_tree_bytes: usize) -> (Engine, Log) {
-    let (engine, _clock) = clocked(|config| config.max_tree_bytes = max_tree_bytes);
+    let (engine, _clock) = clocked(|config| config.memory.tree_bytes = max_tree_bytes);
     engine.register("own", |session: &Session| Descriptor::group().prop("text", session.id().repeat(2_000)));
     let log = Log::of(&engine);
     (engine, log)
@@ -268,6 +270,7 @@ async fn trees_that_take_too_many_bytes_make_room_and_who_is_looked_at_stays() {
     let (mut pinned, _) = watching(&engine, Session::new("p0")).await;
     for id in ["a1", "b2", "c3", "d4", "e5", "f6"] {
         drop(watching(&engine, Session::new(id)).await);
+        engine.settle().await;
     }
     let evicted = evictions(&log);
     assert_eq!(evicted.first(), Some(&("a1".to_owned(), "bytes")), "the least recently used goes first");
@@ -285,8 +288,8 @@ async fn when_all_trees_are_looked_at_and_too_large_a_new_session_is_refused() {
         watchers.push(watching(&engine, Session::new(id)).await);
     }
     assert!(engine.stats().tree_bytes > 10_000);
-    assert_eq!(engine.connect(&Session::new("d4")).map(drop), Err(ConnectError::Full("trees")));
-    let reached = |event: &Event| matches!(event, Event::LimitReached { limit: "max_tree_bytes", .. });
+    assert_eq!(engine.connect(&Session::new("d4")).map(drop), Err(ConnectError::LimitReached(Limit::TreeBytes)));
+    let reached = |event: &Event| matches!(event, Event::LimitReached { limit: Limit::TreeBytes, .. });
     assert!(log.all().iter().any(reached));
     assert!(engine.connect(&Session::new("a1")).is_ok(), "who is known may come again");
     watchers.clear();
@@ -295,7 +298,7 @@ async fn when_all_trees_are_looked_at_and_too_large_a_new_session_is_refused() {
 
 #[tokio::test]
 async fn when_no_more_sessions_fit_the_least_recently_used_idle_one_makes_room() {
-    let (engine, clock) = clocked(|config| config.max_sessions = 3);
+    let (engine, clock) = clocked(|config| config.limits.sessions = 3);
     let log = Log::of(&engine);
     let (_pinned, _) = watching(&engine, Session::new("connected")).await;
     for id in ["a", "b"] {
@@ -309,8 +312,8 @@ async fn when_no_more_sessions_fit_the_least_recently_used_idle_one_makes_room()
     let (_newer, _) = watching(&engine, Session::new("d")).await;
     assert_eq!(closings(&log)[1..], [("a".to_owned(), "least_recent")]);
     // All are connected now: nobody is put out.
-    assert_eq!(engine.connect(&Session::new("e")).map(drop), Err(ConnectError::Full("sessions")));
-    assert_eq!((engine.stats().sessions, log.limit("max_sessions")), (3, 1));
+    assert_eq!(engine.connect(&Session::new("e")).map(drop), Err(ConnectError::LimitReached(Limit::Sessions)));
+    assert_eq!((engine.stats().sessions, log.limit(Limit::Sessions)), (3, 1));
 }
 
 #[tokio::test]
@@ -345,7 +348,7 @@ async fn a_tree_that_comes_when_its_consumer_has_left_goes_as_soon_as_any_other(
 
 #[tokio::test]
 async fn a_tree_that_cannot_go_because_a_pass_is_at_it_goes_later() {
-    let (engine, clock) = clocked(|config| config.max_idle_trees = 1);
+    let (engine, clock) = clocked(|config| config.memory.idle_trees = 1);
     let (gate, held) = (Gate::default(), Arc::new(AtomicBool::new(false)));
     let (stand, holds) = (gate.clone(), Arc::clone(&held));
     engine.register("n", move |session: &Session| {

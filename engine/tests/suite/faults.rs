@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use grove_engine::testing::TestConsumer;
-use grove_engine::{Descriptor, Engine, Event, Scope, Session};
+use grove_engine::{Descriptor, Engine, Event, PanicSite, Scope, Session};
 use parking_lot::Mutex;
 use serde_json::json;
 
@@ -148,7 +148,7 @@ async fn a_predicate_that_panics_for_one_session_leaves_that_one_out() {
     let scope = Scope::matching(|session| if session.user() == Some("alice") { panic!("boom") } else { true });
     assert_eq!(engine.refresh_now(scope).await, 1);
     assert_eq!((alice.settled().await.len(), bob.settled().await.len()), (0, 1));
-    assert_eq!(log.count(|event| matches!(event, Event::Panicked { what: "predicate", .. })), 1);
+    assert_eq!(log.count(|event| matches!(event, Event::Panicked { what: PanicSite::Predicate, .. })), 1);
 }
 
 #[tokio::test]
@@ -167,7 +167,7 @@ async fn an_observer_that_panics_is_reported_to_the_others_and_nothing_else_happ
     consumer.check_mirrors().await;
     assert_eq!(at(consumer.tree(&id), "n")["properties"]["n"], 1);
     assert_eq!(
-        log.count(|event| matches!(event, Event::Panicked { what: "observer", why } if why.contains("boom"))),
+        log.count(|event| matches!(event, Event::Panicked { what: PanicSite::Observer, why } if why.contains("boom"))),
         2
     );
     assert_eq!(log.count(|event| matches!(event, Event::Committed { .. })), 2, "the others are told all the same");

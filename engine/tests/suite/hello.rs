@@ -1,5 +1,7 @@
 //! What a connection begins with.
 
+use std::time::Duration;
+
 use grove_engine::testing::TestConsumer;
 use grove_engine::{CAPABILITIES, Config, ConnectError, Descriptor, Engine, Frame, Revocation, Session};
 use serde_json::{Value, json};
@@ -56,7 +58,7 @@ async fn a_peer_that_asks_for_hello_gets_it_again() {
 
 #[tokio::test]
 async fn hello_waits_a_moment_and_everything_else_waits_for_hello() {
-    let (engine, clock) = clocked(|config| config.hello_delay_ms = 15);
+    let (engine, clock) = clocked(|config| config.times.hello_delay = Duration::from_millis(15));
     let mut consumer = TestConsumer::silent(&engine, Session::new("s"));
     consumer.start_subscription(json!({"path": "/"}));
     assert_eq!(consumer.settled().await, Vec::<Value>::new());
@@ -64,7 +66,7 @@ async fn hello_waits_a_moment_and_everything_else_waits_for_hello() {
     assert_eq!(consumer.settled().await, Vec::<Value>::new());
     clock.advance(1);
     assert_eq!(kinds(&consumer.settled().await), ["hello", "snapshot"]);
-    assert_eq!(Config::default().hello_delay_ms, 15);
+    assert_eq!(Config::default().times.hello_delay, Duration::from_millis(15));
 }
 
 #[tokio::test]
@@ -93,7 +95,7 @@ async fn no_message_holds_a_credential() {
     let engine = engine();
     crate::apps::Todos::serve(&engine).push("alice", "water the plants");
     let session = person("session-of-alice", "alice").with_attribute("token", "s3cr3t-bytes").with_permission("write");
-    let consumer = TestConsumer::silent(&engine, session);
+    let mut consumer = TestConsumer::silent(&engine, session);
     for message in [
         json!({"type": "subscribe", "id": "s", "path": "/", "depth": -1}),
         json!({"type": "query", "id": "q", "path": "/", "depth": -1}),
@@ -129,7 +131,7 @@ async fn events_hold_no_credential() {
 
 #[tokio::test]
 async fn who_may_not_come_in_gets_no_connection_and_no_hello() {
-    let (engine, clock) = clocked(|config| config.max_session_connections = 1);
+    let (engine, clock) = clocked(|config| config.limits.connections_per_session = 1);
     let expiry = grove_engine::Clock::wall(&*clock) + std::time::Duration::from_secs(60);
     let ends = |session: Session| engine.connect(&session.with_expiry(expiry)).map(drop);
     assert_eq!(ends(Session::new("a")), Ok(()));
@@ -138,7 +140,7 @@ async fn who_may_not_come_in_gets_no_connection_and_no_hello() {
     assert_eq!(engine.revoke(Revocation::session("b")), 0, "it was not open, and may not come");
     assert_eq!(engine.connect(&Session::new("b")).map(drop), Err(ConnectError::Revoked));
     let _first = engine.connect(&Session::new("c")).unwrap();
-    assert!(matches!(engine.connect(&Session::new("c")), Err(ConnectError::Full(_))));
+    assert!(matches!(engine.connect(&Session::new("c")), Err(ConnectError::LimitReached(_))));
     assert_eq!(engine.stats().connections, 1, "who was refused is not counted");
 }
 

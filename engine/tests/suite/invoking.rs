@@ -2,10 +2,12 @@
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Duration;
 
 use grove_engine::testing::TestConsumer;
 use grove_engine::{
-    Action, ActionError, Config, Descriptor, Engine, Estimate, Event, IntoOutcome, Invocation, Outcome, Scope, Session,
+    Action, ActionError, CallStatus, Config, Descriptor, Engine, Estimate, Event, IntoOutcome, Invocation, Outcome,
+    PanicSite, Scope, Session,
 };
 use parking_lot::Mutex;
 use schemars::JsonSchema;
@@ -83,7 +85,7 @@ async fn a_panicking_handler_is_an_internal_error_that_tells_nothing() {
         assert!(!result.to_string().contains("secret"), "{result}");
     }
     assert_eq!(
-        log.count(|event| matches!(event, Event::Panicked { what: "handler", why } if why.contains("secret"))),
+        log.count(|event| matches!(event, Event::Panicked { what: PanicSite::Handler, why } if why.contains("secret"))),
         3
     );
     assert_eq!(consumer.query("/n").await["id"], "n", "the socket lives");
@@ -130,7 +132,7 @@ async fn after_a_call_its_session_is_refreshed_and_the_patch_goes_before_the_res
     assert_eq!(runs(&engine, "/todos") - before, 1, "the session was rendered once");
     let invoked = |event: &Event| {
         matches!(event, Event::Invoked { session, path, action, status, .. }
-            if session == "a" && path == "todos/t1" && action == "toggle" && status == "ok")
+            if session == "a" && path == "todos/t1" && action == "toggle" && *status == CallStatus::Ok)
     };
     assert_eq!(log.count(invoked), 1);
 }
@@ -158,7 +160,7 @@ async fn patches_go_first_even_if_the_handler_failed_after_it_changed_something(
 
 #[tokio::test]
 async fn a_call_does_not_wait_for_the_debounce_and_flushes_what_was_gathered() {
-    let (engine, clock) = clocked(|config| config.debounce_ms = 50);
+    let (engine, clock) = clocked(|config| config.times.debounce = Duration::from_millis(50));
     let (number, other) = (Number::at(&engine, "n"), Number::at(&engine, "other"));
     let set = number.clone();
     let act = Action::new("act", move |_: Invocation<()>| set.set(1));
@@ -180,7 +182,7 @@ async fn a_call_does_not_wait_for_the_debounce_and_flushes_what_was_gathered() {
 
 #[tokio::test]
 async fn a_result_waits_for_a_patch_that_is_held() {
-    let (engine, clock) = clocked(|config| config.first_patch_ms = 50);
+    let (engine, clock) = clocked(|config| config.times.first_patch_delay = Duration::from_millis(50));
     let number = Number::at(&engine, "n");
     let act = Action::new("act", move |_: Invocation<()>| number.set(1));
     engine.register("m", move |_: &Session| Descriptor::group().action(&act));
@@ -237,7 +239,7 @@ async fn an_action_that_the_callers_own_tree_does_not_offer_does_not_run() {
 
 #[tokio::test]
 async fn a_permission_that_is_gone_since_the_snapshot_is_gone_for_the_call() {
-    let (engine, clock) = clocked(|config| config.debounce_ms = 50);
+    let (engine, clock) = clocked(|config| config.times.debounce = Duration::from_millis(50));
     let todos = Todos::serve(&engine);
     todos.push("alice", "one");
     let (mut consumer, id) = watching(&engine, person("s", "alice").with_permission("write")).await;

@@ -309,7 +309,7 @@ proptest! {
     ) {
         let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap();
         runtime.block_on(async {
-            let engine = crate::apps::engine_with(|config| config.pass_threads = 4);
+            let engine = crate::apps::engine_with(|config| config.execution.pass_threads = 4);
             for (number, asker) in askers.iter().enumerate() {
                 let (here, there) = (asker.clone(), asker.clone());
                 engine.register(&format!("n{number}"), move |session: &Session| {

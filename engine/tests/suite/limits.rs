@@ -2,10 +2,11 @@
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Duration;
 
 use grove_engine::testing::TestConsumer;
 use grove_engine::{
-    Action, ConnectError, Descriptor, Event, Invocation, Provider, Revocation, Scope, Session, Sharing, Source,
+    Action, ConnectError, Descriptor, Event, Invocation, Limit, Provider, Revocation, Scope, Session, Sharing, Source,
 };
 use serde_json::{Value, json};
 
@@ -13,27 +14,27 @@ use crate::apps::{Gate, Log, Number, at, clocked, code, engine_with, person, wat
 
 #[tokio::test]
 async fn one_session_too_many_is_refused() {
-    let engine = engine_with(|config| config.max_sessions = 2);
+    let engine = engine_with(|config| config.limits.sessions = 2);
     let log = Log::of(&engine);
     let (mut first, _) = watching(&engine, Session::new("a")).await;
     let (_second, _) = watching(&engine, Session::new("b")).await;
-    assert_eq!(engine.connect(&Session::new("c")).map(drop), Err(ConnectError::Full("sessions")));
-    assert_eq!(engine.open_session(&Session::new("c")), Err(ConnectError::Full("sessions")));
-    assert_eq!(log.limit("max_sessions"), 2);
+    assert_eq!(engine.connect(&Session::new("c")).map(drop), Err(ConnectError::LimitReached(Limit::Sessions)));
+    assert_eq!(engine.open_session(&Session::new("c")), Err(ConnectError::LimitReached(Limit::Sessions)));
+    assert_eq!(log.limit(Limit::Sessions), 2);
     assert_eq!(first.query("/").await["id"], "app");
     let (_third, _) = watching(&engine, Session::new("a")).await;
 }
 
 #[tokio::test]
 async fn one_connection_too_many_is_refused_and_room_is_found_again() {
-    let engine = engine_with(|config| config.max_connections = 2);
+    let engine = engine_with(|config| config.limits.connections = 2);
     let log = Log::of(&engine);
     let first = TestConsumer::connect(&engine, Session::new("a")).await;
     let _second = TestConsumer::connect(&engine, Session::new("b")).await;
     for _ in 0..3 {
-        assert_eq!(engine.connect(&Session::new("c")).map(drop), Err(ConnectError::Full("connections")));
+        assert_eq!(engine.connect(&Session::new("c")).map(drop), Err(ConnectError::LimitReached(Limit::Connections)));
     }
-    assert_eq!(log.limit("max_connections"), 3);
+    assert_eq!(log.limit(Limit::Connections), 3);
     assert_eq!((engine.stats().connections, engine.stats().sessions), (2, 2), "who is refused leaves nothing");
     drop(first);
     TestConsumer::connect(&engine, Session::new("c")).await;
@@ -41,25 +42,25 @@ async fn one_connection_too_many_is_refused_and_room_is_found_again() {
 
 #[tokio::test]
 async fn one_connection_of_a_session_too_many_is_refused() {
-    let engine = engine_with(|config| config.max_session_connections = 2);
+    let engine = engine_with(|config| config.limits.connections_per_session = 2);
     let log = Log::of(&engine);
     let _first = TestConsumer::connect(&engine, Session::new("a")).await;
     let _second = TestConsumer::connect(&engine, Session::new("a")).await;
-    assert!(matches!(engine.connect(&Session::new("a")), Err(ConnectError::Full(_))));
-    assert_eq!(log.limit("max_session_connections"), 1);
+    assert!(matches!(engine.connect(&Session::new("a")), Err(ConnectError::LimitReached(_))));
+    assert_eq!(log.limit(Limit::ConnectionsPerSession), 1);
     TestConsumer::connect(&engine, Session::new("b")).await;
 }
 
 #[tokio::test]
 async fn one_subscription_too_many_is_busy() {
-    let engine = engine_with(|config| config.max_subscriptions = 2);
+    let engine = engine_with(|config| config.limits.subscriptions_per_connection = 2);
     let log = Log::of(&engine);
     let mut consumer = TestConsumer::connect(&engine, Session::new("a")).await;
     let (first, _) = consumer.subscribe("/").await;
     consumer.subscribe("/").await;
     let third = consumer.start_subscription(json!({"path": "/"}));
     assert_eq!(code(&consumer.answer(&third).await), "busy");
-    assert_eq!(log.limit("max_subscriptions"), 1);
+    assert_eq!(log.limit(Limit::SubscriptionsPerConnection), 1);
     // A known id takes its own place.
     consumer.send(&json!({"type": "subscribe", "id": first, "path": "/"}));
     assert_eq!(consumer.next().await["type"], "snapshot");
@@ -70,7 +71,7 @@ async fn one_subscription_too_many_is_busy() {
 
 #[tokio::test]
 async fn one_call_too_many_is_busy() {
-    let engine = engine_with(|config| config.max_calls = 2);
+    let engine = engine_with(|config| config.limits.calls_per_connection = 2);
     let log = Log::of(&engine);
     let gate = Gate::default();
     let stand = gate.clone();
@@ -81,7 +82,7 @@ async fn one_call_too_many_is_busy() {
     let running = [consumer.start_invoke("/n", "act", Value::Null), consumer.start_invoke("/n", "act", Value::Null)];
     let refused = consumer.invoke("/n", "act", Value::Null).await;
     assert_eq!((refused["type"].as_str(), code(&refused)), (Some("result"), "busy"));
-    assert_eq!(log.limit("max_calls"), 1);
+    assert_eq!(log.limit(Limit::CallsPerConnection), 1);
     assert_eq!(consumer.query("/n").await["id"], "n", "what is there can be asked for");
     gate.open();
     let answers = [consumer.next().await, consumer.next().await];
@@ -92,11 +93,11 @@ async fn one_call_too_many_is_busy() {
 
 #[tokio::test]
 async fn one_tab_too_many_is_refused() {
-    let engine = engine_with(|config| config.max_tabs = 1);
+    let engine = engine_with(|config| config.limits.tabs_per_session = 1);
     let log = Log::of(&engine);
     let first = engine.connect_tab(&Session::new("a")).unwrap();
-    assert!(matches!(engine.connect_tab(&Session::new("a")), Err(ConnectError::Full(_))));
-    assert_eq!((log.limit("max_tabs"), engine.stats().connections), (1, 1));
+    assert!(matches!(engine.connect_tab(&Session::new("a")), Err(ConnectError::LimitReached(_))));
+    assert_eq!((log.limit(Limit::TabsPerSession), engine.stats().connections), (1, 1));
     drop(first);
     engine.settle().await;
     assert!(engine.connect_tab(&Session::new("a")).is_ok());
@@ -104,7 +105,7 @@ async fn one_tab_too_many_is_refused() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn no_more_async_sources_run_at_once_than_wanted() {
-    let engine = engine_with(|config| config.async_evaluations = 4);
+    let engine = engine_with(|config| config.execution.async_evaluations = 4);
     let inside = Arc::new((AtomicUsize::new(0), AtomicUsize::new(0)));
     let count = Arc::clone(&inside);
     let source = Source::new_async(move |_: Session| {
@@ -132,7 +133,7 @@ async fn no_more_async_sources_run_at_once_than_wanted() {
 
 #[tokio::test]
 async fn an_async_source_that_takes_too_long_keeps_what_it_had_and_holds_up_nothing_else() {
-    let (engine, clock) = clocked(|config| config.evaluate_ms = 1_000);
+    let (engine, clock) = clocked(|config| config.times.evaluation_timeout = Duration::from_millis(1_000));
     let (number, log) = (Number::default(), Log::of(&engine));
     let read = number.clone();
     engine.register_async("slow", move |_: Session| {
@@ -163,8 +164,8 @@ async fn an_async_source_that_takes_too_long_keeps_what_it_had_and_holds_up_noth
 #[tokio::test]
 async fn one_sessions_handlers_do_not_take_the_threads_of_all() {
     let engine = engine_with(|config| {
-        config.max_session_blocking = 2;
-        config.max_blocking = 4;
+        config.execution.blocking_calls_per_session = 2;
+        config.execution.blocking_calls = 4;
     });
     let gate = Gate::default();
     let stand = gate.clone();
@@ -179,8 +180,8 @@ async fn one_sessions_handlers_do_not_take_the_threads_of_all() {
     }
     gate.arrived(2).await;
     assert_eq!(other.invoke("/n", "quick", Value::Null).await["status"], "ok");
-    assert!(log.limit("max_session_blocking") > 0, "that they wait is an event");
-    assert_eq!(log.limit("max_blocking"), 0);
+    assert!(log.limit(Limit::BlockingCallsPerSession) > 0, "that they wait is an event");
+    assert_eq!(log.limit(Limit::BlockingCalls), 0);
     engine.refresh_now(Scope::all()).await;
     gate.open();
     let answers = greedy.settled().await;
@@ -190,8 +191,8 @@ async fn one_sessions_handlers_do_not_take_the_threads_of_all() {
 #[tokio::test]
 async fn a_session_that_comes_back_has_no_more_threads_than_before() {
     let engine = engine_with(|config| {
-        config.max_session_blocking = 1;
-        config.max_blocking = 4;
+        config.execution.blocking_calls_per_session = 1;
+        config.execution.blocking_calls = 4;
     });
     let gate = Gate::default();
     let stand = gate.clone();
@@ -214,8 +215,8 @@ async fn a_session_that_comes_back_has_no_more_threads_than_before() {
 #[tokio::test]
 async fn a_full_dictionary_and_no_cache_cost_memory_and_never_truth() {
     let engine = engine_with(|config| {
-        config.symbol_bytes = 0;
-        config.cache_bytes = 0;
+        config.memory.dictionary_bytes = 0;
+        config.memory.cache_bytes = 0;
     });
     let (number, log) = (Number::at(&engine, "n"), Log::of(&engine));
     let mut consumers = Vec::new();
@@ -228,13 +229,13 @@ async fn a_full_dictionary_and_no_cache_cost_memory_and_never_truth() {
         consumer.check_mirrors().await;
         assert_eq!(at(consumer.tree(subscription), "n")["properties"]["n"], 5);
     }
-    assert_eq!(log.limit("symbol_bytes"), 1, "the dictionary stays full and says so once");
-    assert_eq!(log.limit("cache_bytes"), 1);
+    assert_eq!(log.limit(Limit::DictionaryBytes), 1, "the dictionary stays full and says so once");
+    assert_eq!(log.limit(Limit::CacheBytes), 1);
 }
 
 #[tokio::test]
 async fn all_sessions_together_wait_for_a_thread_and_that_is_an_event() {
-    let engine = engine_with(|config| config.max_blocking = 1);
+    let engine = engine_with(|config| config.execution.blocking_calls = 1);
     let (gate, log) = (Gate::default(), Log::of(&engine));
     let stand = gate.clone();
     let wait = Action::new("wait", move |_: Invocation<()>| stand.pass());
@@ -251,7 +252,7 @@ async fn all_sessions_together_wait_for_a_thread_and_that_is_an_event() {
     for _ in 0..100 {
         tokio::task::yield_now().await;
     }
-    assert_eq!(log.limit("max_blocking"), 1);
+    assert_eq!(log.limit(Limit::BlockingCalls), 1);
     gate.open();
     for consumer in &mut consumers {
         let answers = consumer.settled().await;
@@ -261,33 +262,33 @@ async fn all_sessions_together_wait_for_a_thread_and_that_is_an_event() {
 
 #[tokio::test]
 async fn a_view_that_fits_no_frame_is_an_error_and_an_event() {
-    let engine = engine_with(|config| config.max_frame_bytes = 1_000);
+    let engine = engine_with(|config| config.sizes.frame_bytes = 1_000);
     let log = Log::of(&engine);
     engine.register("n", |_: &Session| Descriptor::status().prop("text", "x".repeat(2_000)));
     let mut consumer = TestConsumer::connect(&engine, Session::new("a")).await;
     let subscription = consumer.start_subscription(json!({"path": "/n"}));
     assert_eq!(code(&consumer.answer(&subscription).await), "too_large");
     assert_eq!(code(&consumer.query_with(json!({"path": "/n"})).await), "too_large");
-    assert_eq!(log.limit("max_frame_bytes"), 2);
+    assert_eq!(log.limit(Limit::FrameBytes), 2);
 }
 
 #[tokio::test]
 async fn the_revocation_that_gives_way_to_another_is_an_event() {
-    let engine = engine_with(|config| config.max_revoked = 2);
+    let engine = engine_with(|config| config.limits.revocations = 2);
     let log = Log::of(&engine);
     for session in ["a", "b", "b"] {
         engine.revoke(Revocation::session(session));
     }
-    assert_eq!(log.limit("max_revoked"), 0);
+    assert_eq!(log.limit(Limit::Revocations), 0);
     engine.revoke(Revocation::user("carl"));
-    assert_eq!(log.limit("max_revoked"), 1);
+    assert_eq!(log.limit(Limit::Revocations), 1);
     assert_eq!(engine.connect(&Session::new("b")).map(drop), Err(ConnectError::Revoked));
     assert!(engine.connect(&Session::new("a")).is_ok(), "the oldest is forgotten");
 }
 
 #[tokio::test]
 async fn for_one_session_of_a_user_too_many_the_users_own_idle_one_makes_room() {
-    let (engine, clock) = clocked(|config| config.max_user_sessions = 2);
+    let (engine, clock) = clocked(|config| config.limits.sessions_per_user = 2);
     let log = Log::of(&engine);
     let (mut other, _) = watching(&engine, person("b1", "bob")).await;
     for id in ["a1", "a2"] {
@@ -298,26 +299,26 @@ async fn for_one_session_of_a_user_too_many_the_users_own_idle_one_makes_room() 
     assert_eq!(log.count(|event| matches!(event, Event::SessionClosed { session, .. } if session == "a1")), 1);
     let (_second, _) = watching(&engine, person("a2", "alice")).await;
     // Both have a consumer now.
-    let full = Err(ConnectError::Full("sessions of one user"));
+    let full = Err(ConnectError::LimitReached(Limit::SessionsPerUser));
     assert_eq!(engine.connect(&person("a4", "alice")).map(drop), full);
     // Nor is the bound passed by a login in a session that was anonymous.
     let (_visitor, _) = watching(&engine, Session::new("visit")).await;
     assert_eq!(engine.renew(person("visit", "alice")).map(drop), full);
-    assert_eq!((log.limit("max_user_sessions"), engine.stats().sessions), (2, 4));
+    assert_eq!((log.limit(Limit::SessionsPerUser), engine.stats().sessions), (2, 4));
     watching(&engine, person("b2", "bob")).await;
     assert_eq!(other.query("/").await["id"], "app");
 }
 
 #[tokio::test]
 async fn one_connection_of_a_user_too_many_is_refused() {
-    let engine = engine_with(|config| config.max_user_connections = 2);
+    let engine = engine_with(|config| config.limits.connections_per_user = 2);
     let log = Log::of(&engine);
     let first = TestConsumer::connect(&engine, person("a1", "alice")).await;
     let _second = TestConsumer::connect(&engine, person("a2", "alice")).await;
-    let full = Err(ConnectError::Full("connections of one user"));
+    let full = Err(ConnectError::LimitReached(Limit::ConnectionsPerUser));
     assert_eq!(engine.connect(&person("a2", "alice")).map(drop), full);
     assert_eq!(engine.connect_tab(&person("a3", "alice")).map(drop), full);
-    assert_eq!((log.limit("max_user_connections"), engine.stats().connections), (2, 2));
+    assert_eq!((log.limit(Limit::ConnectionsPerUser), engine.stats().connections), (2, 2));
     TestConsumer::connect(&engine, person("b1", "bob")).await;
     drop(first);
     TestConsumer::connect(&engine, person("a3", "alice")).await;
@@ -326,14 +327,14 @@ async fn one_connection_of_a_user_too_many_is_refused() {
 #[tokio::test]
 async fn one_subscription_of_a_session_a_user_or_all_too_many_is_busy_until_one_ends() {
     for (limit, busy_for) in [
-        ("max_session_subscriptions", [true, false, false]),
-        ("max_user_subscriptions", [true, true, false]),
-        ("max_total_subscriptions", [true, true, true]),
+        (Limit::SubscriptionsPerSession, [true, false, false]),
+        (Limit::SubscriptionsPerUser, [true, true, false]),
+        (Limit::Subscriptions, [true, true, true]),
     ] {
         let engine = engine_with(|config| match limit {
-            "max_session_subscriptions" => config.max_session_subscriptions = 1,
-            "max_user_subscriptions" => config.max_user_subscriptions = 1,
-            _ => config.max_total_subscriptions = 1,
+            Limit::SubscriptionsPerSession => config.limits.subscriptions_per_session = 1,
+            Limit::SubscriptionsPerUser => config.limits.subscriptions_per_user = 1,
+            _ => config.limits.subscriptions = 1,
         });
         let log = Log::of(&engine);
         let (mut first, id) = watching(&engine, person("a1", "alice")).await;
@@ -360,14 +361,14 @@ async fn one_subscription_of_a_session_a_user_or_all_too_many_is_busy_until_one_
 #[tokio::test]
 async fn one_call_of_a_session_a_user_or_all_too_many_is_busy_while_the_others_run() {
     for (limit, busy_for) in [
-        ("max_session_calls", [true, false, false]),
-        ("max_user_calls", [true, true, false]),
-        ("max_total_calls", [true, true, true]),
+        (Limit::CallsPerSession, [true, false, false]),
+        (Limit::CallsPerUser, [true, true, false]),
+        (Limit::Calls, [true, true, true]),
     ] {
         let engine = engine_with(|config| match limit {
-            "max_session_calls" => config.max_session_calls = 1,
-            "max_user_calls" => config.max_user_calls = 1,
-            _ => config.max_total_calls = 1,
+            Limit::CallsPerSession => config.limits.calls_per_session = 1,
+            Limit::CallsPerUser => config.limits.calls_per_user = 1,
+            _ => config.limits.calls = 1,
         });
         let (gate, log) = (Gate::default(), Log::of(&engine));
         let stand = gate.clone();
@@ -397,22 +398,22 @@ async fn one_call_of_a_session_a_user_or_all_too_many_is_busy_while_the_others_r
 
 #[tokio::test]
 async fn one_tab_of_a_user_or_of_all_too_many_is_refused() {
-    for (limit, words) in [("max_user_tabs", "tabs of one user"), ("max_total_tabs", "tabs")] {
+    for limit in [Limit::TabsPerUser, Limit::Tabs] {
         let engine = engine_with(|config| match limit {
-            "max_user_tabs" => config.max_user_tabs = 1,
-            _ => config.max_total_tabs = 1,
+            Limit::TabsPerUser => config.limits.tabs_per_user = 1,
+            _ => config.limits.tabs = 1,
         });
         let log = Log::of(&engine);
         let first = engine.connect_tab(&person("a1", "alice")).unwrap();
         for _ in 0..2 {
-            assert_eq!(engine.connect_tab(&person("a2", "alice")).map(drop), Err(ConnectError::Full(words)));
+            assert_eq!(engine.connect_tab(&person("a2", "alice")).map(drop), Err(ConnectError::LimitReached(limit)));
         }
         let bob = engine.connect_tab(&person("b1", "bob"));
-        assert_eq!(bob.is_ok(), limit == "max_user_tabs", "{limit}");
+        assert_eq!(bob.is_ok(), limit == Limit::TabsPerUser, "{limit}");
         drop((first, bob));
         engine.settle().await;
         assert!(engine.connect_tab(&person("a2", "alice")).is_ok());
-        assert_eq!(log.limit(limit), if limit == "max_user_tabs" { 2 } else { 3 });
+        assert_eq!(log.limit(limit), if limit == Limit::TabsPerUser { 2 } else { 3 });
         assert_eq!(engine.stats().connections, 0);
     }
 }

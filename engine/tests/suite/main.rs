@@ -5,6 +5,7 @@ mod apps;
 mod access;
 mod assembly;
 mod bad_input;
+mod citations;
 mod connections;
 mod emitting;
 mod eviction;

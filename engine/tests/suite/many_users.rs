@@ -138,7 +138,7 @@ async fn one_connection_never_shows_two_users() {
         json!({"type": "query", "id": "y", "path": "/", "depth": -1, "session": "b", "user": "bob"}),
         json!({"type": "invoke", "id": "z", "path": "/todos/t1", "action": "toggle", "session": "b", "user": "bob"}),
     ] {
-        let raw = TestConsumer::connect(&engine, person("a", "alice").with_permission("write")).await;
+        let mut raw = TestConsumer::connect(&engine, person("a", "alice").with_permission("write")).await;
         raw.send(&message);
         engine.settle().await;
         while let Some(frame) = raw.connection().try_next_frame() {

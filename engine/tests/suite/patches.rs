@@ -1,5 +1,6 @@
 //! The dialect of patches, operation by operation (contract 1.6), and how messages are numbered (contract 1.5).
 
+use grove_engine::client::{Message, Mirror, Node};
 use grove_engine::testing::TestConsumer;
 use grove_engine::{Action, ContentRef, Descriptor, Engine, Invocation, Item, Scope, Session};
 use serde_json::{Value, json};
@@ -279,7 +280,7 @@ async fn when_the_subscribed_node_itself_changes_its_type_the_subscription_start
 
 #[tokio::test]
 async fn a_patch_that_is_longer_than_half_its_snapshot_gives_way_to_it() {
-    let engine = engine_with(|config| config.rebase_bytes = 500);
+    let engine = engine_with(|config| config.sizes.rebase_bytes = 500);
     let list = |text: &str| {
         let item = |n: i32| Item::new(format!("i{n}")).prop("text", text.repeat(40));
         Descriptor::collection().items((0..100).map(item))
@@ -367,10 +368,12 @@ async fn a_new_subscription_gets_the_current_tree_and_the_old_one_the_step_to_it
     assert_eq!(runs(&engine, "/n"), 2, "nothing was evaluated for it");
     let messages = first.settled().await;
     assert_eq!(kinds(&messages), ["patch"]);
-    let mut copy = grove_engine::testing::Mirror::default();
-    copy.snapshot(&json!({"version": 0, "seq": 0, "tree": before}));
-    copy.patch(&messages[0]);
-    assert_eq!(copy.tree(), second.tree(&two), "apply(previous, ops) = current");
+    let mut copy = Mirror::strict();
+    let snapshot = json!({"type": "snapshot", "id": one, "version": 0, "seq": 0, "tree": before});
+    for message in [&snapshot, &messages[0]] {
+        copy.take(Message::from_json(message).unwrap()).unwrap();
+    }
+    assert_eq!(copy.tree().map(Node::to_json).as_ref(), Some(second.tree(&two)), "apply(previous, ops) = current");
     assert_eq!(first.tree(&one), second.tree(&two));
 }
 

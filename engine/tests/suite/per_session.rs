@@ -7,8 +7,8 @@ use std::time::Duration;
 
 use grove_engine::testing::{ManualClock, TestConsumer};
 use grove_engine::{
-    Clock, Config, ConnectError, Descriptor, Engine, Event, Instance, Item, PerSession, Provider, Role, Scope, Session,
-    Source,
+    Clock, Config, ConnectError, Descriptor, Engine, Event, Item, PerSession, Provider, Role, Scope, Session,
+    SessionProvider, Source,
 };
 use parking_lot::Mutex;
 use serde_json::{Value, json};
@@ -26,9 +26,9 @@ fn notes(user: &str) -> Descriptor {
 fn engine() -> Engine {
     let factory = |session: &Session| {
         let user = session.user().unwrap_or_default().to_owned();
-        Instance::new().register("notes", move || notes(&user))
+        SessionProvider::new().register("notes", move || notes(&user))
     };
-    Engine::builder("app", "App").config(Config::immediate()).per_session(factory).build()
+    PerSession::with_options(Engine::builder("app", "App").config(Config::immediate()), factory).engine().clone()
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -59,13 +59,13 @@ async fn what_one_instance_registers_is_in_no_other() {
 async fn the_factory_runs_once_for_two_sockets_of_one_session() {
     let made = Arc::new(AtomicUsize::new(0));
     let count = Arc::clone(&made);
-    let engine = Engine::builder("app", "App")
-        .config(Config::immediate())
-        .per_session(move |_: &Session| {
+    let engine =
+        PerSession::with_options(Engine::builder("app", "App").config(Config::immediate()), move |_: &Session| {
             count.fetch_add(1, Ordering::SeqCst);
-            Instance::new().register("notes", Descriptor::collection)
+            SessionProvider::new().register("notes", Descriptor::collection)
         })
-        .build();
+        .engine()
+        .clone();
     let mut first = TestConsumer::connect(&engine, session("alice")).await;
     let mut second = TestConsumer::connect(&engine, session("alice")).await;
     assert_eq!(first.subscribe("/").await.1, second.subscribe("/").await.1);
@@ -74,19 +74,19 @@ async fn the_factory_runs_once_for_two_sockets_of_one_session() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_fault_in_one_instance_touches_no_other() {
-    let engine = Engine::builder("app", "App")
-        .config(Config::immediate())
-        .per_session(|session: &Session| {
+    let engine =
+        PerSession::with_options(Engine::builder("app", "App").config(Config::immediate()), |session: &Session| {
             let user = session.user().unwrap_or_default().to_owned();
             assert_ne!(user, "mallory", "no provider for mallory");
-            Instance::new().register("notes", move || {
+            SessionProvider::new().register("notes", move || {
                 assert_ne!(user, "alice", "alice's notes are broken");
                 notes(&user)
             })
         })
-        .build();
+        .engine()
+        .clone();
     let refused = engine.connect(&session("mallory")).unwrap_err();
-    assert_eq!(refused, ConnectError::Broken);
+    assert_eq!(refused, ConnectError::ProviderFailed);
     let mut alice = TestConsumer::connect(&engine, session("alice")).await;
     let mut bob = TestConsumer::connect(&engine, session("bob")).await;
     assert_eq!(alice.query("/notes").await["properties"]["error"], "unavailable");
@@ -114,15 +114,17 @@ async fn one_call_ends_an_instance_and_idleness_does_too() {
     let held = Arc::new(());
     let data = Arc::clone(&held);
     let mut config = Config::immediate();
-    (config.idle_tree_ms, config.idle_session_ms) = (1_000, 5_000);
-    let engine = Engine::builder("app", "App")
-        .config(config)
-        .clock(clock.clone())
-        .per_session(move |_: &Session| {
+    (config.times.idle_tree, config.times.idle_session) = (Duration::from_millis(1_000), Duration::from_millis(5_000));
+    let engine = PerSession::with_options(
+        Engine::builder("app", "App").config(config).clock(clock.clone()),
+        move |_: &Session| {
             let data = Arc::clone(&data);
-            Instance::new().register("notes", move || Descriptor::collection().prop("count", Arc::strong_count(&data)))
-        })
-        .build();
+            SessionProvider::new()
+                .register("notes", move || Descriptor::collection().prop("count", Arc::strong_count(&data)))
+        },
+    )
+    .engine()
+    .clone();
     let mut consumer = TestConsumer::connect(&engine, session("alice")).await;
     consumer.subscribe("/").await;
     assert_eq!(Arc::strong_count(&held), 3);
@@ -157,7 +159,7 @@ async fn new_claims_make_a_new_instance() {
 /// A provider for each session whose time stands still until the test moves it.
 fn clocked(
     change: impl FnOnce(&mut Config),
-    factory: impl Fn(&Session) -> Instance + Send + Sync + 'static,
+    factory: impl Fn(&Session) -> SessionProvider + Send + Sync + 'static,
 ) -> (PerSession, Arc<ManualClock>) {
     let mut config = Config::immediate();
     change(&mut config);
@@ -167,7 +169,7 @@ fn clocked(
 }
 
 /// The same for tests in which time does not matter.
-fn providers(factory: impl Fn(&Session) -> Instance + Send + Sync + 'static) -> PerSession {
+fn providers(factory: impl Fn(&Session) -> SessionProvider + Send + Sync + 'static) -> PerSession {
     PerSession::with_options(Engine::builder("app", "App").config(Config::immediate()), factory)
 }
 
@@ -178,9 +180,9 @@ async fn watching(providers: &PerSession, user: &str) -> TestConsumer {
 }
 
 /// Some kilobytes that no other session shows.
-fn bulky(user: &str) -> Instance {
+fn bulky(user: &str) -> SessionProvider {
     let user = user.to_owned();
-    Instance::new().register("notes", move || {
+    SessionProvider::new().register("notes", move || {
         let item = |at| {
             Item::new(format!("n{at}")).prop("text", format!("note {at} of {user}, and what else there is to say"))
         };
@@ -192,7 +194,7 @@ fn bulky(user: &str) -> Instance {
 async fn the_front_door_is_one_call() {
     let providers = PerSession::new("desk", "Desk", |session: &Session| {
         let user = session.user().unwrap_or_default().to_owned();
-        Instance::new().register("notes", move || notes(&user))
+        SessionProvider::new().register("notes", move || notes(&user))
     });
     assert_eq!((providers.discovery().id, providers.discovery().name), ("desk".to_owned(), "Desk".to_owned()));
     let mut alice = watching(&providers, "alice").await;
@@ -209,7 +211,7 @@ async fn a_broken_instance_says_so_and_is_restarted_and_others_go_on() {
         // Broken for good: whoever was made while it was.
         let fails = session.user() == Some("alice") && seen.load(Ordering::SeqCst);
         let count = Arc::clone(&read);
-        Instance::new().register("notes", move || {
+        SessionProvider::new().register("notes", move || {
             assert!(!fails, "alice's notes are broken");
             Descriptor::collection().prop("count", *count.lock())
         })
@@ -246,7 +248,7 @@ async fn a_restart_that_fails_ends_that_session_alone() {
     });
     let (mut alice, mut bob) = (watching(&providers, "alice").await, watching(&providers, "bob").await);
     broken.store(true, Ordering::SeqCst);
-    assert_eq!(providers.restart("session-of-alice"), Err(ConnectError::Broken));
+    assert_eq!(providers.restart("session-of-alice"), Err(ConnectError::ProviderFailed));
     assert_eq!(alice.next().await["code"], 1013);
     providers.refresh_now(Scope::all()).await;
     bob.check_mirrors().await;
@@ -263,6 +265,8 @@ async fn closing_an_instance_gives_its_memory_back_and_leaves_others_untouched()
     assert!(providers.close("session-of-alice"));
     assert_eq!(alice.next().await["type"], "closed");
     drop(alice);
+    // A pass holds what it rendered until it ends.
+    providers.engine().settle().await;
     let after = providers.stats();
     let counts = |stats: &grove_engine::Stats| {
         (stats.sessions, stats.trees, stats.tree_bytes, stats.connections, stats.subscriptions)
@@ -279,7 +283,8 @@ async fn one_call_stops_all_instances_and_drops_what_they_held() {
     let data = Arc::clone(&held);
     let providers = providers(move |_: &Session| {
         let data = Arc::clone(&data);
-        Instance::new().register("notes", move || Descriptor::collection().prop("holders", Arc::strong_count(&data)))
+        SessionProvider::new()
+            .register("notes", move || Descriptor::collection().prop("holders", Arc::strong_count(&data)))
     });
     let consumers = [watching(&providers, "alice").await, watching(&providers, "bob").await];
     let leaving = consumers.map(|mut consumer| tokio::spawn(async move { consumer.next().await["code"].clone() }));
@@ -301,7 +306,10 @@ async fn an_instance_outlives_its_tab_and_goes_some_time_after_its_consumer() {
     let made = Arc::new(AtomicUsize::new(0));
     let count = Arc::clone(&made);
     let (providers, clock) = clocked(
-        |config| (config.idle_tree_ms, config.idle_session_ms) = (1_000, 5_000),
+        |config| {
+            (config.times.idle_tree, config.times.idle_session) =
+                (Duration::from_millis(1_000), Duration::from_millis(5_000))
+        },
         move |session: &Session| {
             count.fetch_add(1, Ordering::SeqCst);
             bulky(session.user().unwrap_or_default())
@@ -330,8 +338,10 @@ async fn an_instance_outlives_its_tab_and_goes_some_time_after_its_consumer() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_session_without_a_consumer_has_no_tree_and_a_return_evaluates_again_and_gets_a_snapshot_first() {
-    let (providers, clock) =
-        clocked(|config| config.idle_tree_ms = 1_000, |session: &Session| bulky(session.user().unwrap_or_default()));
+    let (providers, clock) = clocked(
+        |config| config.times.idle_tree = Duration::from_millis(1_000),
+        |session: &Session| bulky(session.user().unwrap_or_default()),
+    );
     drop(watching(&providers, "alice").await);
     clock.advance(1_000);
     providers.engine().settle().await;
@@ -369,7 +379,7 @@ async fn a_deleted_shared_resource_is_a_patch_for_exactly_the_sessions_of_its_us
     let shared = Arc::clone(&items);
     let providers = providers(move |session: &Session| {
         let (user, items) = (session.user().unwrap_or_default().to_owned(), Arc::clone(&shared));
-        Instance::new().register("board", move || {
+        SessionProvider::new().register("board", move || {
             let items = items.lock();
             let mine = items.iter().filter(|(_, users)| users.contains(&user.as_str()));
             Descriptor::collection().items(mine.map(|(id, _)| Item::new(*id)))

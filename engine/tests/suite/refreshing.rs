@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Duration;
 
 use grove_engine::testing::TestConsumer;
 use grove_engine::{Action, Descriptor, Engine, Event, Invocation, Scope, Session};
@@ -130,7 +131,7 @@ async fn a_refresh_that_changes_nothing_makes_no_version_and_no_frame() {
 
 #[tokio::test]
 async fn a_hundred_changes_within_the_window_are_one_evaluation_and_one_patch() {
-    let (engine, clock) = clocked(|config| config.debounce_ms = 50);
+    let (engine, clock) = clocked(|config| config.times.debounce = Duration::from_millis(50));
     let number = Number::at(&engine, "n");
     let (mut consumer, subscription) = watching(&engine, Session::new("s")).await;
     // The window of the registration itself is over.
@@ -181,8 +182,8 @@ async fn a_broadcast_reaches_a_thousand_sessions_in_one_pass_and_with_one_patch_
         assert_eq!(kinds(&consumer.settled().await), ["patch"]);
         assert_eq!(at(consumer.tree(subscription), "n")["properties"]["n"], 7);
     }
-    assert_eq!(log.count(|event| matches!(event, Event::Passed { .. })), 1);
-    assert_eq!(log.count(|event| matches!(event, Event::Passed { sessions: 1000, committed: 1000, .. })), 1);
+    assert_eq!(log.count(|event| matches!(event, Event::PassFinished { .. })), 1);
+    assert_eq!(log.count(|event| matches!(event, Event::PassFinished { sessions: 1000, committed: 1000, .. })), 1);
 }
 
 #[tokio::test]
@@ -198,7 +199,7 @@ async fn a_users_sessions_are_found_without_looking_at_the_others() {
     number.set(1);
     assert_eq!(engine.refresh_now(Scope::user("alice")).await, 2);
     assert_eq!(
-        log.count(|event| matches!(event, Event::Passed { sessions: 2, evaluated: 2, shared: 2, .. })),
+        log.count(|event| matches!(event, Event::PassFinished { sessions: 2, evaluated: 2, shared: 2, .. })),
         1,
         "{:?}",
         log.all()
@@ -264,7 +265,7 @@ async fn a_descriptor_that_blocks_holds_up_neither_the_runtime_nor_other_session
 
 #[tokio::test(flavor = "current_thread")]
 async fn a_pass_over_many_sessions_runs_on_several_threads() {
-    let engine = engine_with(|config| config.pass_threads = 4);
+    let engine = engine_with(|config| config.execution.pass_threads = 4);
     let together = Arc::new((Mutex::new(0_usize), parking_lot::Condvar::new()));
     let meet = Arc::clone(&together);
     let most = Arc::new(AtomicUsize::new(0));
@@ -296,7 +297,7 @@ async fn a_pass_over_many_sessions_runs_on_several_threads() {
 
 #[tokio::test]
 async fn changes_during_a_pass_are_not_lost_and_cost_one_evaluation_more() {
-    let (engine, clock) = clocked(|config| config.debounce_ms = 50);
+    let (engine, clock) = clocked(|config| config.times.debounce = Duration::from_millis(50));
     let (number, gate) = (Number::default(), Gate::default());
     let (read, stand) = (number.clone(), gate.clone());
     engine.register("n", move |_: &Session| {
@@ -373,7 +374,7 @@ async fn a_change_while_an_async_source_makes_the_first_tree_is_not_lost() {
 
 #[tokio::test]
 async fn a_change_while_many_sessions_get_their_first_trees_is_not_lost() {
-    let (engine, clock) = clocked(|config| config.debounce_ms = 50);
+    let (engine, clock) = clocked(|config| config.times.debounce = Duration::from_millis(50));
     let (number, gate) = (Number::default(), Gate::default());
     let (read, stand) = (number.clone(), gate.clone());
     engine.register("n", move |_: &Session| Descriptor::status().prop("n", read.get()));

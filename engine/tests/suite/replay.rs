@@ -37,7 +37,7 @@ async fn an_invoke_that_comes_twice_runs_once_and_the_second_is_a_conflict() {
     assert_eq!((&second["type"], &second["id"], code(&second)), (&json!("result"), &json!("a"), "conflict"));
     assert_eq!(second["error"]["message"], "a call with this id was made already: use each id once");
     assert_eq!(count.get(), 1);
-    let refused = |event: &Event| matches!(event, Event::Invoked { status, .. } if status == "conflict");
+    let refused = |event: &Event| matches!(event, Event::Invoked { status, .. } if status.as_str() == "conflict");
     assert_eq!(log.count(refused), 1);
     // A number is another id than its text, and a query none at all.
     assert_eq!(call(&mut consumer, json!(1)).await["status"], "ok");
@@ -51,7 +51,7 @@ async fn an_invoke_that_comes_twice_runs_once_and_the_second_is_a_conflict() {
 
 #[tokio::test]
 async fn an_invoke_that_comes_again_while_the_first_runs_is_a_conflict() {
-    let engine = engine_with(|config| config.max_call_ids = 0);
+    let engine = engine_with(|config| config.limits.call_ids_per_connection = 0);
     let (gate, count) = (Gate::default(), Number::default());
     let (stand, counted) = (gate.clone(), count.clone());
     let act = Action::new("act", move |_: Invocation<()>| {
@@ -85,7 +85,7 @@ async fn a_call_that_failed_is_not_tried_again_under_its_id() {
 
 #[tokio::test]
 async fn a_call_that_was_refused_as_busy_may_come_again_under_its_id() {
-    let engine = engine_with(|config| config.max_calls = 1);
+    let engine = engine_with(|config| config.limits.calls_per_connection = 1);
     let (gate, _count) = (Gate::default(), counting(&engine));
     let stand = gate.clone();
     let wait = Action::new("wait", move |_: Invocation<()>| stand.pass());
@@ -116,7 +116,7 @@ async fn ids_of_calls_belong_to_their_connection() {
 
 #[tokio::test]
 async fn no_more_ids_are_remembered_than_wanted_and_the_oldest_goes_first() {
-    let engine = engine_with(|config| config.max_call_ids = 3);
+    let engine = engine_with(|config| config.limits.call_ids_per_connection = 3);
     let count = counting(&engine);
     let (mut consumer, _) = watching(&engine, Session::new("s")).await;
     for id in [1, 2, 3, 4] {

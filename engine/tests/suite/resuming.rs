@@ -17,7 +17,7 @@ impl App {
     fn new() -> Self {
         let clock = ManualClock::new();
         let mut config = Config::immediate();
-        (config.ping_ms, config.silence_ms) = (u64::MAX / 4, u64::MAX / 4);
+        (config.times.ping_interval, config.times.silence_timeout) = (crate::apps::FOREVER, crate::apps::FOREVER);
         let engine = Engine::builder("app", "App").config(config).clock(clock.clone()).build();
         let rev = Arc::new(AtomicU64::new(0));
         let shown = Arc::clone(&rev);
@@ -163,7 +163,7 @@ async fn a_position_that_is_not_one_is_refused_by_name() {
     for position in [json!(7), json!({"epoch": "e"}), named(json!(7)), named(json!({}))] {
         consumer.send(&json!({"type": "subscribe", "id": "s", "resume": position}));
         let error = consumer.next().await;
-        let words = "`resume` must be an object with `epoch`, `version` and perhaps `connection`, a text";
+        let words = "`resume` must be an object with `epoch`, `version` and optionally `connection`, a string";
         assert_eq!(error["error"]["message"], words);
     }
 }
@@ -171,7 +171,7 @@ async fn a_position_that_is_not_one_is_refused_by_name() {
 #[tokio::test(flavor = "multi_thread")]
 async fn after_a_gap_in_which_almost_everything_changed_a_snapshot_follows() {
     let mut config = Config::immediate();
-    config.rebase_bytes = 500;
+    config.sizes.rebase_bytes = 500;
     let engine = Engine::builder("app", "App").config(config).build();
     let content = crate::apps::Number::default();
     let read = content.clone();

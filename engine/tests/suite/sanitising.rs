@@ -1,13 +1,13 @@
-//! What peers could not digest is never sent (contract 1.10 and 2.5): it is mended, always alike, and reported.
+//! What consumers reject is never sent (contract 1.10 and 2.5): it is sanitised, always alike, and reported.
 
-use grove_engine::model::content_ref::ContentKind;
+use grove_engine::ContentKind;
 use grove_engine::testing::TestConsumer;
 use grove_engine::{Action, ContentRef, Descriptor, Event, Invocation, Item, Outcome, Session, Urgency, Value as Prop};
 use serde_json::{Value, json};
 
 use crate::apps::{Log, at, engine, engine_with, ids};
 
-/// The node that is shown for a descriptor, and what was mended.
+/// The node that is shown for a descriptor, and what was sanitised.
 async fn shown(shape: Descriptor) -> (Value, Vec<String>) {
     let engine = engine();
     let log = Log::of(&engine);
@@ -15,7 +15,7 @@ async fn shown(shape: Descriptor) -> (Value, Vec<String>) {
     let mut consumer = TestConsumer::connect(&engine, Session::new("s")).await;
     // The kit's mirror looks at every node besides.
     let (_, tree) = consumer.subscribe("/n").await;
-    (tree, log.mended())
+    (tree, log.sanitised())
 }
 
 #[tokio::test]
@@ -27,17 +27,17 @@ async fn children_with_illegal_ids_are_dropped_and_named() {
     for id in illegal {
         shape = shape.item(Item::new(id)).child(id, Descriptor::status());
     }
-    let (tree, mended) = shown(shape).await;
+    let (tree, sanitised) = shown(shape).await;
     assert_eq!(ids(&tree), ["good"]);
-    assert_eq!(mended.len(), 2 * illegal.len(), "{mended:?}");
-    assert!(mended.iter().all(|what| what.starts_with("/n: ")), "{mended:?}");
+    assert_eq!(sanitised.len(), 2 * illegal.len(), "{sanitised:?}");
+    assert!(sanitised.iter().all(|what| what.starts_with("/n: ")), "{sanitised:?}");
 }
 
 #[tokio::test]
 async fn odd_but_legal_ids_are_kept() {
     let legal = [" ", "a b", ".", "..", "%2F", "__adapter", "0", "日本", "a:b", "Properties", "-1", "x\u{7f}", "null"];
-    let (tree, mended) = shown(Descriptor::collection().items(legal.map(Item::new))).await;
-    assert_eq!((ids(&tree), mended), (legal.to_vec(), Vec::new()));
+    let (tree, sanitised) = shown(Descriptor::collection().items(legal.map(Item::new))).await;
+    assert_eq!((ids(&tree), sanitised), (legal.to_vec(), Vec::new()));
 }
 
 #[tokio::test]
@@ -47,14 +47,14 @@ async fn of_siblings_with_one_id_the_first_stays() {
         .item(Item::new("a").prop("n", 2))
         .child("a", Descriptor::status().prop("n", 3))
         .child("b", Descriptor::status().prop("n", 4));
-    let (tree, mended) = shown(shape).await;
+    let (tree, sanitised) = shown(shape).await;
     assert_eq!(ids(&tree), ["a", "b"]);
     assert_eq!(at(&tree, "a")["properties"]["n"], 1);
-    assert_eq!(mended.len(), 2, "{mended:?}");
+    assert_eq!(sanitised.len(), 2, "{sanitised:?}");
 }
 
 #[tokio::test]
-async fn meta_that_peers_refuse_is_dropped_field_by_field() {
+async fn meta_that_consumers_reject_is_dropped_field_by_field() {
     let shape = Descriptor::group()
         .meta("urgency", "urgent!")
         .meta("salience", "high")
@@ -66,11 +66,11 @@ async fn meta_that_peers_refuse_is_dropped_field_by_field() {
         .meta("focus", 1)
         .meta("changed", true)
         .meta("color", "red");
-    let (tree, mended) = shown(shape).await;
+    let (tree, sanitised) = shown(shape).await;
     assert_eq!(tree["meta"], json!({"changed": true, "color": "red"}));
-    assert_eq!(mended.len(), 8, "{mended:?}");
-    let (tree, mended) = shown(Descriptor::group().meta("total_children", 1.5).meta("window", json!([0, -1]))).await;
-    assert_eq!((tree.get("meta"), mended.len()), (None, 2));
+    assert_eq!(sanitised.len(), 8, "{sanitised:?}");
+    let (tree, sanitised) = shown(Descriptor::group().meta("total_children", 1.5).meta("window", json!([0, -1]))).await;
+    assert_eq!((tree.get("meta"), sanitised.len()), (None, 2));
 }
 
 #[tokio::test]
@@ -92,8 +92,8 @@ async fn meta_by_its_wire_names_is_the_same_as_by_the_builders() {
         .changed(true)
         .urgency(Urgency::Critical)
         .reason("r");
-    let (tree, mended) = shown(by_name).await;
-    assert_eq!(mended, Vec::<String>::new());
+    let (tree, sanitised) = shown(by_name).await;
+    assert_eq!(sanitised, Vec::<String>::new());
     assert_eq!(tree, shown(built).await.0);
     let expected = json!({
         "summary": "s", "salience": 0.25, "pinned": true, "changed": true, "focus": false, "urgency": "critical",
@@ -105,13 +105,13 @@ async fn meta_by_its_wire_names_is_the_same_as_by_the_builders() {
 #[tokio::test]
 async fn a_salience_that_is_no_number_is_dropped() {
     for salience in [f64::NAN, f64::INFINITY, f64::NEG_INFINITY] {
-        let (tree, mended) = shown(Descriptor::group().salience(salience).summary("s")).await;
-        assert_eq!((&tree["meta"], mended.len()), (&json!({"summary": "s"}), 1));
+        let (tree, sanitised) = shown(Descriptor::group().salience(salience).summary("s")).await;
+        assert_eq!((&tree["meta"], sanitised.len()), (&json!({"summary": "s"}), 1));
     }
 }
 
 #[tokio::test]
-async fn every_urgency_and_content_kind_is_one_that_peers_know() {
+async fn every_urgency_and_content_kind_is_one_that_consumers_know() {
     for urgency in [Urgency::None, Urgency::Low, Urgency::Medium, Urgency::High, Urgency::Critical] {
         let (tree, _) = shown(Descriptor::group().urgency(urgency)).await;
         assert!(["none", "low", "medium", "high", "critical"].contains(&tree["meta"]["urgency"].as_str().unwrap()));
@@ -150,14 +150,14 @@ async fn of_two_actions_with_one_name_the_first_stays() {
     engine.register("n", move |_: &Session| Descriptor::group().action(&first).action(&second));
     let mut consumer = TestConsumer::connect(&engine, Session::new("s")).await;
     assert_eq!(consumer.query("/n").await["affordances"], json!([{"action": "act"}]));
-    assert_eq!(log.mended().len(), 1);
+    assert_eq!(log.sanitised().len(), 1);
     assert_eq!(consumer.invoke("/n", "act", Value::Null).await["data"], "first");
 }
 
 #[tokio::test]
 async fn a_property_that_is_set_twice_has_its_last_value() {
-    let (tree, mended) = shown(Descriptor::group().prop("a", 1).prop("b", 2).prop("a", 3)).await;
-    assert_eq!((tree["properties"].to_string(), mended), (r#"{"a":3,"b":2}"#.to_owned(), Vec::new()));
+    let (tree, sanitised) = shown(Descriptor::group().prop("a", 1).prop("b", 2).prop("a", 3)).await;
+    assert_eq!((tree["properties"].to_string(), sanitised), (r#"{"a":3,"b":2}"#.to_owned(), Vec::new()));
 }
 
 #[tokio::test]
@@ -170,7 +170,7 @@ async fn what_has_no_content_is_left_out_and_never_null() {
 
 #[tokio::test]
 async fn a_node_too_deep_loses_its_children_and_that_is_reported() {
-    let engine = engine_with(|config| config.max_depth = 3);
+    let engine = engine_with(|config| config.sizes.depth = 3);
     let log = Log::of(&engine);
     let nested = |levels: u32| (1..levels).fold(Descriptor::status(), |inner, _| Descriptor::group().child("c", inner));
     engine.register("fits", move |_: &Session| nested(3));
@@ -179,7 +179,7 @@ async fn a_node_too_deep_loses_its_children_and_that_is_reported() {
     assert_eq!(consumer.query("/fits/c/c").await["type"], "status");
     assert_eq!(consumer.query("/over/c/c").await["type"], "group");
     assert_eq!(consumer.query("/over/c/c/c").await, Value::Null);
-    assert_eq!(log.mended(), ["/over/c/c: 1 children are too deep and were dropped"]);
+    assert_eq!(log.sanitised(), ["/over/c/c: 1 children are too deep and were dropped"]);
 }
 
 fn count(node: &Value) -> usize {
@@ -188,13 +188,13 @@ fn count(node: &Value) -> usize {
 
 #[tokio::test]
 async fn a_path_with_too_many_nodes_loses_the_last_and_that_is_reported() {
-    let engine = engine_with(|config| config.max_nodes = 20);
+    let engine = engine_with(|config| config.sizes.nodes = 20);
     let log = Log::of(&engine);
     engine.register("long", |_: &Session| Descriptor::collection().items((0..50).map(|n| Item::new(format!("i{n}")))));
     let mut consumer = TestConsumer::connect(&engine, Session::new("s")).await;
     let tree = consumer.query("/long").await;
     assert_eq!(ids(&tree), (0..19).map(|n| format!("i{n}")).collect::<Vec<_>>());
-    assert_eq!(log.mended(), ["/long: the tree is too large: 31 children were dropped"]);
+    assert_eq!(log.sanitised(), ["/long: the tree is too large: 31 children were dropped"]);
 }
 
 #[tokio::test]
@@ -205,7 +205,7 @@ async fn nested_lists_cannot_hold_more_nodes_than_one_path_may() {
         }
         (0..width).fold(Descriptor::group(), |shape, n| shape.child(format!("c{n}"), fan(levels - 1, width)))
     }
-    let engine = engine_with(|config| config.max_nodes = 20);
+    let engine = engine_with(|config| config.sizes.nodes = 20);
     engine.register("fan", |_: &Session| fan(3, 8));
     let mut consumer = TestConsumer::connect(&engine, Session::new("s")).await;
     let log = Log::of(&engine);
@@ -221,7 +221,7 @@ async fn nested_lists_cannot_hold_more_nodes_than_one_path_may() {
 }
 
 #[tokio::test]
-async fn mending_is_the_same_every_time() {
+async fn sanitising_is_the_same_every_time() {
     let shape = || {
         Descriptor::collection()
             .items((0..5).map(|n| Item::new(format!("i{}", n % 3)).prop("n", n)))

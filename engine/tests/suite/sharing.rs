@@ -1,6 +1,7 @@
 //! What is computed once for many sessions.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use grove_engine::testing::TestConsumer;
 use grove_engine::{Descriptor, Engine, Item, Scope, Session, Sharing, Source};
@@ -176,7 +177,7 @@ async fn an_async_source_is_shared_like_any_other() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_reconnect_storm_costs_one_evaluation_per_class() {
-    let (engine, clock) = crate::apps::clocked(|config| config.debounce_ms = 50);
+    let (engine, clock) = crate::apps::clocked(|config| config.times.debounce = Duration::from_millis(50));
     engine.register("news", |_: &Session| Descriptor::group());
     engine.register("board", |session: &Session| Descriptor::group().prop("org", session.attribute("org")));
     // The first one is served at once; whoever comes within the window shares one pass.
@@ -216,7 +217,7 @@ async fn a_shared_mutation_is_one_pass_over_the_sources_and_sessions_it_touches(
     let after = engine.stats();
     let spent = |path: &str| after.evaluations[path] - before.evaluations[path];
     assert_eq!((spent("/billing"), spent("/inbox"), spent("/board")), (40, 0, 0));
-    assert_eq!(log.count(|event| matches!(event, grove_engine::Event::Passed { sessions: 40, .. })), 1);
+    assert_eq!(log.count(|event| matches!(event, grove_engine::Event::PassFinished { sessions: 40, .. })), 1);
     drop(consumers);
 }
 
@@ -236,7 +237,7 @@ async fn equal_trees_of_many_sessions_are_held_once() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn who_meets_at_one_class_waits_for_the_one_that_evaluates() {
-    let engine = engine_with(|config| config.pass_threads = 4);
+    let engine = engine_with(|config| config.execution.pass_threads = 4);
     engine.register("slow", |_: &Session| {
         // Long enough for the other workers to arrive: they find somebody at it.
         (0..1000).for_each(|_| std::thread::yield_now());

@@ -6,8 +6,8 @@ use std::time::Duration;
 
 use grove_engine::testing::TestConsumer;
 use grove_engine::{
-    Action, ConnectError, Descriptor, Engine, Event, Frame, Invocation, Item, Outcome, Session, Shutdown, Source,
-    WindowRequest,
+    Action, CloseCode, CloseReason, ConnectError, Descriptor, Engine, Event, Frame, Invocation, Item, Outcome, Session,
+    Shutdown, Source, WindowRequest,
 };
 use serde_json::{Value, json};
 use tokio::task::JoinHandle;
@@ -31,7 +31,7 @@ async fn connections_are_told_and_new_ones_refused() {
     drop(consumer);
     ending.await.unwrap();
     assert_eq!(engine.stats().connections, 0);
-    assert_eq!(log.count(|event| matches!(event, Event::Disconnected { reason: "closing", .. })), 1);
+    assert_eq!(log.count(|event| matches!(event, Event::Disconnected { reason: CloseReason::ShuttingDown, .. })), 1);
 }
 
 #[tokio::test]
@@ -259,7 +259,9 @@ async fn a_browser_tab_is_closed_in_its_turn_and_told_nothing_before() {
     let spread = Duration::from_secs(1);
     let ending = begin(&engine, Shutdown { spread, ..Shutdown::within(spread) }).await;
     let frames: Vec<_> = std::iter::from_fn(|| tab.try_next_frame()).collect();
-    let [Frame::Text(_), Frame::Close { code: 1001, .. }] = frames.as_slice() else { panic!("{frames:?}") };
+    let [Frame::Text(_), Frame::Close { code: CloseCode::GoingAway, .. }] = frames.as_slice() else {
+        panic!("{frames:?}")
+    };
     drop(tab);
     ending.await.unwrap();
 }

@@ -1,7 +1,9 @@
 //! How long a subscription lasts, what replaces it, and what a consumer that reads slowly gets.
 
+use std::time::Duration;
+
 use grove_engine::testing::TestConsumer;
-use grove_engine::{Descriptor, Item, Scope, Session};
+use grove_engine::{CloseReason, Descriptor, Item, Scope, Session};
 use serde_json::{Value, json};
 
 use crate::apps::{Log, Number, Shown, at, clocked, code, engine, engine_with, kinds, person, watching};
@@ -120,7 +122,7 @@ async fn an_unregistered_path_vanishes_like_any_other() {
 
 #[tokio::test]
 async fn the_first_patch_waits_for_a_moment_after_the_snapshot() {
-    let (engine, clock) = clocked(|config| config.first_patch_ms = 50);
+    let (engine, clock) = clocked(|config| config.times.first_patch_delay = Duration::from_millis(50));
     let number = Number::at(&engine, "n");
     let (mut consumer, subscription) = watching(&engine, Session::new("s")).await;
     clock.advance(10);
@@ -138,12 +140,12 @@ async fn the_first_patch_waits_for_a_moment_after_the_snapshot() {
     number.set(4);
     engine.refresh_now(Scope::all()).await;
     assert_eq!(kinds(&consumer.settled().await), ["patch"], "from then on at once");
-    assert_eq!(grove_engine::Config::default().first_patch_ms, 50);
+    assert_eq!(grove_engine::Config::default().times.first_patch_delay, Duration::from_millis(50));
 }
 
 #[tokio::test]
 async fn a_held_subscription_holds_up_no_other() {
-    let (engine, clock) = clocked(|config| config.first_patch_ms = 50);
+    let (engine, clock) = clocked(|config| config.times.first_patch_delay = Duration::from_millis(50));
     let number = Number::at(&engine, "n");
     let (mut consumer, old) = watching(&engine, Session::new("s")).await;
     clock.advance(50);
@@ -190,7 +192,7 @@ async fn who_does_not_read_costs_a_pointer_and_gets_one_step_to_the_newest_state
 
 #[tokio::test]
 async fn who_missed_most_of_a_tree_gets_one_snapshot_out_of_the_blue_and_patches_go_on() {
-    let engine = engine_with(|config| config.rebase_bytes = 500);
+    let engine = engine_with(|config| config.sizes.rebase_bytes = 500);
     let list = |revision: u32| {
         let item = move |n: u32| Item::new(format!("i{n}")).prop("text", format!("{revision} {}", "x".repeat(40)));
         Descriptor::collection().items((0..50).map(item))
@@ -211,7 +213,7 @@ async fn who_missed_most_of_a_tree_gets_one_snapshot_out_of_the_blue_and_patches
 
 #[tokio::test]
 async fn who_asks_and_does_not_read_is_closed_when_too_many_answers_wait() {
-    let engine = engine_with(|config| config.max_outbox_bytes = 20_000);
+    let engine = engine_with(|config| config.sizes.outbox_bytes = 20_000);
     engine.register("n", |_: &Session| Descriptor::document().prop("text", "x".repeat(1_000)));
     let log = Log::of(&engine);
     let mut consumer = TestConsumer::connect(&engine, Session::new("s")).await;
@@ -225,7 +227,9 @@ async fn who_asks_and_does_not_read_is_closed_when_too_many_answers_wait() {
     assert_eq!(consumer.closed(), Some(1013));
     drop(consumer);
     assert_eq!(other.query("/n").await["id"], "n");
-    let slow = |event: &grove_engine::Event| matches!(event, grove_engine::Event::Disconnected { reason: "slow", .. });
+    let slow = |event: &grove_engine::Event| {
+        matches!(event, grove_engine::Event::Disconnected { reason: CloseReason::Slow, .. })
+    };
     assert_eq!(log.count(slow), 1);
 }
 

@@ -1,10 +1,13 @@
 //! A consumer that comes back before the engine noticed that its socket was lost takes its old connection's place.
 
 use std::sync::{Arc, Barrier};
+use std::time::Duration;
 
-use grove_engine::protocol::code::close;
+use grove_engine::CloseCode;
 use grove_engine::testing::TestConsumer;
-use grove_engine::{Action, Connection, Descriptor, Engine, Event, Frame, Invocation, Item, Scope, Session};
+use grove_engine::{
+    Action, CloseReason, Connection, Descriptor, Engine, Event, Frame, Invocation, Item, Scope, Session,
+};
 use serde_json::{Value, json};
 
 use crate::apps::{Gate, Log, Number, at, clocked, engine, engine_with, kinds, watching};
@@ -33,13 +36,13 @@ fn taken(connection: &Connection) -> Vec<Value> {
     let message = |frame| match frame {
         Frame::Text(text) => serde_json::from_str(&text).unwrap(),
         Frame::Ping => json!({"type": "ping"}),
-        Frame::Close { code, .. } => json!({"type": "closed", "code": code}),
+        Frame::Close { code, .. } => json!({"type": "closed", "code": code.as_u16()}),
     };
     frames.map(message).collect()
 }
 
 fn superseded(log: &Log) -> usize {
-    log.count(|event| matches!(event, Event::Disconnected { reason: "superseded", .. }))
+    log.count(|event| matches!(event, Event::Disconnected { reason: CloseReason::Superseded, .. }))
 }
 
 #[tokio::test]
@@ -60,7 +63,7 @@ async fn its_copy_goes_on_by_one_patch_and_the_old_connection_is_told() {
     let last_words = taken(&old);
     assert_eq!(kinds(&last_words), ["event", "closed"]);
     assert_eq!(last_words[0]["name"], "session_replaced");
-    assert_eq!(last_words[1]["code"], close::REPLACED);
+    assert_eq!(last_words[1]["code"], CloseCode::Replaced.as_u16());
     drop(old);
     assert_eq!(superseded(&log), 1);
     assert_eq!(log.count(|event| matches!(event, Event::Resumed { .. })), 1);
@@ -208,7 +211,7 @@ async fn a_replaced_connection_that_takes_nothing_is_dropped_after_a_while() {
 
 #[tokio::test]
 async fn where_resuming_is_off_the_old_connection_goes_and_a_snapshot_comes() {
-    let engine = engine_with(|config| config.resume_ms = 0);
+    let engine = engine_with(|config| config.times.resume_window = Duration::from_millis(0));
     on(&engine);
     let (mut consumer, _) = watching(&engine, Session::new("s")).await;
     let old = consumer.supersede().await;
@@ -275,7 +278,7 @@ async fn under_changes_without_pause_nothing_is_lost_and_nothing_comes_twice() {
 
 #[tokio::test]
 async fn a_session_remembers_so_many_lost_subscriptions_and_the_oldest_goes_first() {
-    let engine = engine_with(|config| config.max_resumable = 2);
+    let engine = engine_with(|config| config.limits.resume_points_per_session = 2);
     on(&engine);
     let log = Log::of(&engine);
     let mut consumer = TestConsumer::connect(&engine, Session::new("s")).await;
@@ -284,7 +287,7 @@ async fn a_session_remembers_so_many_lost_subscriptions_and_the_oldest_goes_firs
     }
     consumer.reconnect().await;
     assert_eq!(kinds(&consumer.settled().await), ["snapshot", "resumed", "resumed"]);
-    assert_eq!(log.count(|event| matches!(event, Event::PositionsForgotten { subscriptions: 1, .. })), 1);
+    assert_eq!(log.count(|event| matches!(event, Event::ResumePointsEvicted { subscriptions: 1, .. })), 1);
     consumer.check_mirrors().await;
 }
 

@@ -1,7 +1,7 @@
 //! Browser tabs that provide their own subtree (contract 3), driven by a scripted tab.
 
 use grove_engine::testing::{ManualClock, TestConsumer};
-use grove_engine::{Action, Config, Connection, Descriptor, Engine, Frame, Invocation, Item, Session, Source};
+use grove_engine::{Action, Config, Connection, Descriptor, Engine, Frame, Invocation, Item, Limit, Session, Source};
 use serde_json::{Value, json};
 
 use crate::apps::{Log, engine_with};
@@ -199,13 +199,13 @@ async fn a_peer_that_never_says_hello_changes_nothing() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_tab_whose_tree_is_too_large_is_closed_and_the_session_goes_on() {
-    let engine = engine_with(|config| config.max_tab_nodes = 5);
+    let engine = engine_with(|config| config.sizes.tab_nodes = 5);
     let log = Log::of(&engine);
     let mut consumer = TestConsumer::connect(&engine, alice()).await;
     let tab = Tab::mounted(&engine, "/").await;
     let children: Vec<_> = (0..9).map(|n| leaf(&format!("n{n}"), "")).collect();
     tab.send(&snapshot(&children));
-    assert_eq!((closed(&tab).await, log.limit("max_tab_nodes")), (1008, 1));
+    assert_eq!((closed(&tab).await, log.limit(Limit::TabNodes)), (1008, 1));
     assert_eq!(consumer.query("/").await["id"], "app");
 }
 
@@ -237,7 +237,7 @@ async fn a_gap_in_a_tabs_patches_asks_for_its_tree_again() {
 async fn a_tab_that_does_not_answer_in_time_fails_the_call() {
     let clock = ManualClock::new();
     let mut config = Config::immediate();
-    (config.ping_ms, config.silence_ms) = (u64::MAX, u64::MAX);
+    (config.times.ping_interval, config.times.silence_timeout) = (crate::apps::FOREVER, crate::apps::FOREVER);
     let engine = Engine::builder("app", "App").config(config).clock(clock.clone()).build();
     let mut consumer = TestConsumer::connect(&engine, alice()).await;
     let tab = Tab::mounted(&engine, "/").await;
@@ -254,7 +254,7 @@ async fn a_tab_that_does_not_answer_in_time_fails_the_call() {
 async fn closed(tab: &Tab) -> u16 {
     loop {
         if let Frame::Close { code, .. } = tab.connection.next_frame().await {
-            return code;
+            return code.as_u16();
         }
     }
 }
@@ -269,7 +269,7 @@ fn leaf(id: &str, text: &str) -> Value {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_tab_whose_tree_is_too_deep_is_closed_and_the_session_goes_on() {
-    let engine = engine_with(|config| config.max_tab_depth = 3);
+    let engine = engine_with(|config| config.sizes.tab_depth = 3);
     let log = Log::of(&engine);
     let mut consumer = TestConsumer::connect(&engine, alice()).await;
     let tab = Tab::mounted(&engine, "/").await;
@@ -280,13 +280,13 @@ async fn a_tab_whose_tree_is_too_deep_is_closed_and_the_session_goes_on() {
     engine.settle().await;
     assert_eq!(consumer.query("/ui/tab-1/x/x").await["id"], "x");
     tab.send(&snapshot(&[nested(3)]));
-    assert_eq!((closed(&tab).await, log.limit("max_tab_depth")), (1008, 1));
+    assert_eq!((closed(&tab).await, log.limit(Limit::TabDepth)), (1008, 1));
     assert_eq!(consumer.query("/").await["id"], "app");
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_tab_whose_tree_is_too_long_is_closed_and_the_session_goes_on() {
-    let engine = engine_with(|config| config.max_tab_bytes = 2_000);
+    let engine = engine_with(|config| config.sizes.tab_bytes = 2_000);
     let log = Log::of(&engine);
     let mut consumer = TestConsumer::connect(&engine, alice()).await;
     for by_patch in [false, true] {
@@ -306,12 +306,12 @@ async fn a_tab_whose_tree_is_too_long_is_closed_and_the_session_goes_on() {
         engine.settle().await;
         assert_eq!(consumer.query("/ui").await, Value::Null);
     }
-    assert_eq!(log.limit("max_tab_bytes"), 2);
+    assert_eq!(log.limit(Limit::TabBytes), 2);
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_tab_that_sends_without_end_is_closed_and_the_session_goes_on() {
-    let engine = engine_with(|config| config.inbound_rate = std::num::NonZeroU32::new(10));
+    let engine = engine_with(|config| config.limits.messages_per_second = std::num::NonZeroU32::new(10));
     let mut consumer = TestConsumer::connect(&engine, alice()).await;
     let tab = Tab::mounted(&engine, "/").await;
     let patch = json!({"type": "patch", "subscription": "ui-mount", "version": 2, "ops": [

@@ -1,9 +1,12 @@
 //! Work that outlives its call: accepted, shown under `/tasks`, cancelled, and gone some time after it ended.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use grove_engine::testing::TestConsumer;
-use grove_engine::{Action, ActionError, Descriptor, Engine, Event, Invocation, Session};
+use grove_engine::{
+    Action, ActionError, CloseReason, Descriptor, Engine, Event, Invocation, Limit, PanicSite, Session,
+};
 use serde_json::{Value, json};
 use tokio::sync::Semaphore;
 
@@ -55,7 +58,7 @@ fn has_status(status: &'static str) -> impl Fn(&Value) -> bool {
 
 #[tokio::test]
 async fn a_task_is_accepted_after_its_node_was_shown_and_goes_on_to_its_end() {
-    let (engine, clock) = clocked(|config| config.task_keep_ms = 5_000);
+    let (engine, clock) = clocked(|config| config.times.ended_task_retention = Duration::from_millis(5_000));
     let steps = exports(&engine);
     let (mut consumer, id) = watching(&engine, Session::new("s")).await;
     consumer.start_invoke("/exports", "export", Value::Null);
@@ -117,7 +120,10 @@ async fn a_task_that_fails_says_so_and_one_that_panics_says_nothing_else() {
         (&node["properties"]["error"], &node["properties"]["code"]),
         (&json!("the task failed"), &json!("internal"))
     );
-    assert_eq!(log.count(|event| matches!(event, Event::Panicked { what: "task", why } if why.contains("secret"))), 1);
+    assert_eq!(
+        log.count(|event| matches!(event, Event::Panicked { what: PanicSite::Task, why } if why.contains("secret"))),
+        1
+    );
 }
 
 #[tokio::test]
@@ -151,7 +157,7 @@ async fn tasks_stand_beside_what_the_application_registers_there() {
 
 #[tokio::test]
 async fn one_task_too_many_is_busy() {
-    let engine = engine_with(|config| config.max_tasks = 2);
+    let engine = engine_with(|config| config.limits.tasks_per_session = 2);
     let steps = exports(&engine);
     let log = Log::of(&engine);
     let (mut consumer, id) = watching(&engine, Session::new("s")).await;
@@ -159,7 +165,7 @@ async fn one_task_too_many_is_busy() {
     start(&mut consumer, "export").await;
     let refused = consumer.invoke("/exports", "export", Value::Null).await;
     assert_eq!((refused["status"].as_str(), code(&refused)), (Some("error"), "busy"));
-    assert_eq!(log.limit("max_tasks"), 1);
+    assert_eq!(log.limit(Limit::TasksPerSession), 1);
     let mut other = TestConsumer::connect(&engine, Session::new("t")).await;
     start(&mut other, "export").await;
     steps.add_permits(6);
@@ -169,7 +175,7 @@ async fn one_task_too_many_is_busy() {
 
 #[tokio::test]
 async fn a_running_task_keeps_its_session_and_an_ended_one_lets_it_go() {
-    let (engine, clock) = clocked(|config| config.idle_session_ms = 100_000);
+    let (engine, clock) = clocked(|config| config.times.idle_session = Duration::from_millis(100_000));
     let steps = exports(&engine);
     let log = Log::of(&engine);
     let (mut consumer, _) = watching(&engine, Session::new("s")).await;
@@ -186,7 +192,7 @@ async fn a_running_task_keeps_its_session_and_an_ended_one_lets_it_go() {
     clock.advance(100_000);
     engine.settle().await;
     assert_eq!(engine.stats().sessions, 0);
-    assert_eq!(log.count(|event| matches!(event, Event::SessionClosed { reason: "idle", .. })), 1);
+    assert_eq!(log.count(|event| matches!(event, Event::SessionClosed { reason: CloseReason::Idle, .. })), 1);
 }
 
 #[tokio::test]

@@ -160,27 +160,3 @@ fn tests_do_not_sleep() {
         }
     }
 }
-
-/// The text between backticks, if it names a test: `file::test`, or `axum/file::test`.
-fn named_tests(line: &str) -> Vec<(String, String)> {
-    let quoted = line.split('`').skip(1).step_by(2);
-    quoted.filter_map(|text| text.split_once("::")).map(|(file, test)| (file.to_owned(), test.to_owned())).collect()
-}
-
-#[test]
-fn every_test_that_the_requirements_name_exists() {
-    let page = fs::read_to_string(root().join("../docs/requirements.md")).unwrap();
-    let tables = page.lines().filter(|line| line.starts_with('|'));
-    let named: Vec<_> = tables.flat_map(named_tests).collect();
-    assert!(named.len() > 100, "{} tests are named", named.len());
-    for (file, test) in named {
-        let path = match file.split_once('/') {
-            Some(("axum", file)) => root().join(format!("../adapters/axum/tests/suite/{file}.rs")),
-            Some(("ordering", file)) => root().join(format!("src/ordering/{file}.rs")),
-            Some(("isolation", file)) => root().join(format!("tests/isolation/{file}.rs")),
-            _ => root().join(format!("tests/suite/{file}.rs")),
-        };
-        let text = fs::read_to_string(&path).unwrap_or_else(|error| panic!("{}: {error}", path.display()));
-        assert!(text.contains(&format!("fn {test}(")), "{} has no test `{test}`", path.display());
-    }
-}

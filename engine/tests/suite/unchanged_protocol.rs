@@ -3,7 +3,9 @@
 use std::collections::BTreeMap;
 
 use grove_engine::testing::TestConsumer;
-use grove_engine::{Action, Config, Descriptor, Engine, Instance, Invocation, Item, Outcome, Scope, Session};
+use grove_engine::{
+    Action, Config, Descriptor, Engine, Invocation, Item, Outcome, PerSession, Scope, Session, SessionProvider,
+};
 use serde_json::{Value, json};
 
 use crate::apps::{Todos, engine, person};
@@ -154,9 +156,10 @@ async fn both_ways_to_serve_many_users_are_the_same_on_the_wire() {
 
     let factory = |_: &Session| {
         let (action, shape) = list_of();
-        Instance::new().register("list", move || shape(&action))
+        SessionProvider::new().register("list", move || shape(&action))
     };
-    let own = Engine::builder("app", "App").config(Config::immediate()).per_session(factory).build();
+    let own =
+        PerSession::with_options(Engine::builder("app", "App").config(Config::immediate()), factory).engine().clone();
     let own = script(&own, &mut TestConsumer::silent(&own, person("s", "alice"))).await;
     own.iter().for_each(check);
     assert_eq!(comparable(shared), comparable(own));

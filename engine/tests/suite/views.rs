@@ -269,7 +269,7 @@ async fn a_budget_holds_at_every_patch() {
 
 #[tokio::test]
 async fn a_tree_over_the_engines_own_bound_is_compacted_and_that_is_an_event() {
-    let engine = engine_with(|config| config.max_nodes = 100);
+    let engine = engine_with(|config| config.sizes.nodes = 100);
     let log = Log::of(&engine);
     for path in ["a", "b"] {
         let list = || Descriptor::collection().items((0..80).map(|n| Item::new(format!("i{n}"))));
@@ -285,7 +285,7 @@ async fn a_tree_over_the_engines_own_bound_is_compacted_and_that_is_an_event() {
 
 #[tokio::test]
 async fn a_tree_that_grows_over_the_engines_bound_is_compacted_from_then_on() {
-    let engine = engine_with(|config| config.max_nodes = 100);
+    let engine = engine_with(|config| config.sizes.nodes = 100);
     let list = |count: usize| {
         Descriptor::group()
             .child("list", Descriptor::collection().items((0..count).map(|n| Item::new(format!("i{n}")))))
@@ -308,7 +308,7 @@ async fn a_tree_that_grows_over_the_engines_bound_is_compacted_from_then_on() {
 
 #[tokio::test]
 async fn a_view_that_fits_no_frame_is_compacted_until_it_does() {
-    let engine = engine_with(|config| config.max_frame_bytes = 4_000);
+    let engine = engine_with(|config| config.sizes.frame_bytes = 4_000);
     let list =
         || Descriptor::collection().items((0..40).map(|n| Item::new(format!("i{n}")).prop("text", "x".repeat(40))));
     engine.register("a", move |_: &Session| Descriptor::group().child("one", list()).child("two", list()));
@@ -322,7 +322,7 @@ async fn a_view_that_fits_no_frame_is_compacted_until_it_does() {
 
 #[tokio::test]
 async fn a_view_that_cannot_be_made_to_fit_is_too_large() {
-    let engine = engine_with(|config| config.max_frame_bytes = 2_000);
+    let engine = engine_with(|config| config.sizes.frame_bytes = 2_000);
     let content = Shown::at(&engine, "n", Descriptor::document().prop("text", "x".repeat(3_000)));
     let mut consumer = TestConsumer::connect(&engine, Session::new("s")).await;
     let id = consumer.start_subscription(json!({"path": "/"}));

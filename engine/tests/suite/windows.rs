@@ -3,7 +3,9 @@
 use std::sync::Arc;
 
 use grove_engine::testing::TestConsumer;
-use grove_engine::{Action, Descriptor, Engine, Event, Invocation, Item, Outcome, Session, Source, WindowRequest};
+use grove_engine::{
+    Action, Descriptor, Engine, Event, Invocation, Item, Outcome, PanicSite, Session, Source, WindowRequest,
+};
 use parking_lot::Mutex;
 use serde_json::{Value, json};
 
@@ -197,7 +199,7 @@ async fn a_lazy_list_is_loaded_when_somebody_asks_for_it() {
 
 #[tokio::test]
 async fn no_more_is_loaded_than_a_view_may_hold() {
-    let engine = engine_with(|config| config.max_nodes = 50);
+    let engine = engine_with(|config| config.sizes.nodes = 50);
     let asked = Arc::new(Mutex::new(Vec::new()));
     let note = Arc::clone(&asked);
     let source = Source::new(|_: &Session| Descriptor::collection().lazy(1_000_000)).on_window(
@@ -292,12 +294,12 @@ async fn a_loader_that_fails_or_panics_costs_one_answer() {
         assert!(!answer.to_string().contains("boom") && !answer.to_string().contains("10.0.0.1"), "{answer}");
     }
     assert_eq!(code(&consumer.invoke("/inbox/m1", "open", Value::Null).await), "internal");
-    assert_eq!(log.count(|event| matches!(event, Event::Panicked { what: "window", .. })), 3);
+    assert_eq!(log.count(|event| matches!(event, Event::Panicked { what: PanicSite::Window, .. })), 3);
     assert_eq!(consumer.query_with(json!({"path": "/inbox", "depth": 0})).await["type"], "snapshot");
 }
 
 #[tokio::test]
-async fn a_loader_that_answers_nonsense_is_mended() {
+async fn what_a_loader_returns_is_sanitised() {
     let engine = engine();
     let log = Log::of(&engine);
     let source = Source::new(|_: &Session| Descriptor::collection().lazy(9))
@@ -306,7 +308,7 @@ async fn a_loader_that_answers_nonsense_is_mended() {
     engine.register_source("inbox", source);
     let mut consumer = TestConsumer::connect(&engine, Session::new("s")).await;
     assert_eq!(ids(&window(&mut consumer, 0, 2).await), ["m1", "m2"], "each once, legal ids, not more than asked for");
-    assert_eq!(log.mended().len(), 2, "{:?}", log.mended());
+    assert_eq!(log.sanitised().len(), 2, "{:?}", log.sanitised());
     assert_eq!(
         code(&consumer.query_with(json!({"path": "/inbox/m1"})).await),
         "not_found",

@@ -1,6 +1,7 @@
 //! The command line.
 
 use std::num::NonZeroU32;
+use std::time::Duration;
 
 use clap::Parser;
 use grove_engine::Config;
@@ -42,11 +43,11 @@ impl Options {
     /// The engine's bounds.
     pub(crate) fn config(&self) -> Config {
         let mut config = Config::default();
-        config.debounce_ms = self.debounce_ms;
-        config.idle_tree_ms = self.idle_ms;
-        config.max_idle_trees = self.max_trees;
-        config.max_message_bytes = self.max_message_bytes;
-        config.inbound_rate = self.rate;
+        config.times.debounce = Duration::from_millis(self.debounce_ms);
+        config.times.idle_tree = Duration::from_millis(self.idle_ms);
+        config.memory.idle_trees = self.max_trees;
+        config.sizes.message_bytes = self.max_message_bytes;
+        config.limits.messages_per_second = self.rate;
         config
     }
 }

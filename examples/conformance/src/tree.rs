@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use grove_engine::{Descriptor, Engine, Instance, Item, Session, Source, WindowRequest};
+use grove_engine::{Descriptor, Engine, Item, Session, SessionProvider, Source, WindowRequest};
 use serde_json::json;
 
 use crate::catalog::Catalog;
@@ -46,8 +46,8 @@ impl Tree {
     }
 
     /// The provider of one session, with the same in it.
-    pub(crate) fn instance(self: &Arc<Self>) -> Instance {
-        paths().fold(Instance::new(), |instance, path| instance.register_source(path, self.source(path)))
+    pub(crate) fn instance(self: &Arc<Self>) -> SessionProvider {
+        paths().fold(SessionProvider::new(), |instance, path| instance.register_source(path, self.source(path)))
     }
 
     /// What renders a registered path. Where each session has a node for itself, it reads the session's id; else it

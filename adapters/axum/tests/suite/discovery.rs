@@ -1,4 +1,4 @@
-//! The well-known document is about the app and the same for all (S1.69).
+//! The well-known document describes the app and is the same for everyone (S1.69).
 
 use grove_axum::Slop;
 use serde_json::{Value, json};
@@ -20,7 +20,7 @@ fn body(all: &str) -> Value {
 }
 
 #[tokio::test]
-async fn it_describes_the_app_to_everybody_alike() {
+async fn the_document_describes_the_app_and_is_the_same_for_everyone() {
     let server = Server::for_known_users().await;
     let (status, nobody) = document(&server, "host: app.example:8080\r\n").await;
     assert_eq!(status, 200);
@@ -57,7 +57,7 @@ async fn the_path_and_the_whole_url_can_be_chosen() {
 }
 
 #[tokio::test]
-async fn a_malformed_host_is_refused_and_not_repeated() {
+async fn a_missing_or_malformed_host_is_refused() {
     let server = Server::for_known_users().await;
     for host in ["", "host: user@app.example\r\n", "host: app.example/x\r\n", "host: a\r\nhost: b\r\n"] {
         assert_eq!(document(&server, host).await.0, 400, "{host:?}");

@@ -1,5 +1,6 @@
 //! The adapter over real sockets: every test starts a server on a free port.
 
+mod authenticating;
 mod browser_module;
 mod discovery;
 mod draining;
@@ -17,4 +18,3 @@ mod renewal;
 mod server;
 mod serving;
 mod spans;
-mod who_is_it;

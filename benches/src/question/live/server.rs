@@ -34,9 +34,10 @@ pub(crate) async fn run(serving: Serving) -> Result<(), Failure> {
     let mut config = roomy(serving.sessions);
     // As an application would have it.
     let usual = grove_engine::Config::default();
-    (config.hello_delay_ms, config.first_patch_ms) = (usual.hello_delay_ms, usual.first_patch_ms);
+    (config.times.hello_delay, config.times.first_patch_delay) =
+        (usual.times.hello_delay, usual.times.first_patch_delay);
     // The limiter is there and costs what it costs; whoever gives orders must not meet it.
-    config.inbound_rate = std::num::NonZeroU32::new(100_000);
+    config.limits.messages_per_second = std::num::NonZeroU32::new(100_000);
     let engine = Engine::builder("app", "App").config(config).build();
     serving.workload.register(&engine, &population);
     take_orders(&engine, serving.workload, &population)?;

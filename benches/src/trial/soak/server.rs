@@ -62,16 +62,16 @@ pub(crate) async fn run(listen: &str) -> Result<(), Failure> {
 /// Short times and tight bounds.
 fn hasty() -> Config {
     let mut config = Config::default();
-    config.inbound_rate = NonZeroU32::new(2_000);
-    config.ping_ms = 2_000;
-    config.silence_ms = 5_000;
-    config.resume_ms = 3_000;
-    config.idle_tree_ms = 1_000;
-    config.idle_session_ms = 4_000;
-    config.max_idle_trees = 8;
-    config.max_sessions = 2 * USERS as usize;
-    config.expiry_warning_ms = 1_000;
-    config.tab_call_ms = 2_000;
+    config.limits.messages_per_second = NonZeroU32::new(2_000);
+    config.times.ping_interval = Duration::from_millis(2_000);
+    config.times.silence_timeout = Duration::from_millis(5_000);
+    config.times.resume_window = Duration::from_millis(3_000);
+    config.times.idle_tree = Duration::from_millis(1_000);
+    config.times.idle_session = Duration::from_millis(4_000);
+    config.memory.idle_trees = 8;
+    config.limits.sessions = 2 * USERS as usize;
+    config.times.expiry_warning = Duration::from_millis(1_000);
+    config.times.tab_call_timeout = Duration::from_millis(2_000);
     config
 }
 
@@ -168,7 +168,7 @@ fn usage(engine: &Engine) -> Result<String, Failure> {
     Ok(serde_json::to_string(&Usage {
         rss_bytes: process::rss_bytes()?,
         heap_bytes: heap::live()? as u64,
-        symbol_bytes: stats.symbol_bytes,
+        symbol_bytes: stats.dictionary_bytes,
         sessions: stats.sessions,
         trees: stats.trees,
         connections: stats.connections,

@@ -137,7 +137,7 @@ impl Peer {
             let text = match link {
                 Link::Memory(connection) => match connection.next_frame().await {
                     Frame::Text(text) => text,
-                    Frame::Close { code, .. } => return Heard::Closed(code),
+                    Frame::Close { code, .. } => return Heard::Closed(code.as_u16()),
                     Frame::Ping => {
                         connection.heard();
                         continue;

@@ -1,0 +1,67 @@
+//! Who evaluates for whom, and new claims against a pass with the old ones.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use shuttle::future::block_on;
+
+use super::{App, alice, check, join};
+use crate::model::session::Session;
+use crate::refresh::source_trace::{Claimed, SourceTrace};
+use crate::render::descriptor::Descriptor;
+use crate::sessions::latch::Latch;
+use crate::sync;
+
+#[test]
+fn a_lead_that_gives_up_passes_on_and_nobody_waits_for_ever() {
+    check(|| {
+        let trace = Arc::new(SourceTrace::default());
+        let runs = Arc::new(AtomicUsize::new(0));
+        let threads = ["a", "b", "c"].map(|id| {
+            let (trace, runs) = (Arc::clone(&trace), Arc::clone(&runs));
+            shuttle::thread::spawn(move || {
+                let session = Session::new(id);
+                loop {
+                    match trace.claim(session.context()) {
+                        Claimed::Hit(result) => return assert_eq!(result, 7),
+                        // The first one gives up, and is gone.
+                        Claimed::Lead(lead) if runs.fetch_add(1, Ordering::SeqCst) == 0 => return drop(lead),
+                        Claimed::Lead(lead) => drop(lead.settle(&[], 7)),
+                        Claimed::Wait(released) => sync::wait(released),
+                    }
+                }
+            })
+        });
+        join(threads);
+        assert_eq!(runs.load(Ordering::SeqCst), 2, "it ran once, and once more since the first gave up");
+    });
+}
+
+#[test]
+fn whoever_waits_for_a_queued_pass_is_told() {
+    check(|| {
+        let done = Arc::new(Latch::default());
+        let telling = {
+            let done = Arc::clone(&done);
+            shuttle::thread::spawn(move || done.set())
+        };
+        block_on(done.wait());
+        join([telling]);
+    });
+}
+
+#[test]
+fn new_claims_are_shown_in_the_end_even_if_a_pass_with_the_old_ones_was_on_its_way() {
+    check(|| {
+        let app = App::new();
+        app.engine.register("n", |session: &Session| Descriptor::status().prop("n", u64::from(session.can("see"))));
+        let mut consumer = app.watching(&alice().with_permission("see"));
+        let renewing = app.meanwhile(|app| assert!(app.engine.update_session(&alice())));
+        let changing = app.meanwhile(App::raise_soon);
+        consumer.until(|consumer| consumer.shown() == Some(0));
+        join([renewing, changing]);
+        consumer.check_copy();
+        // Whoever comes now never sees what the old claims allowed.
+        assert_eq!(app.watching(&alice()).shown(), Some(0));
+    });
+}

@@ -1,0 +1,64 @@
+//! How large one message, tree or queue may be.
+
+use super::error::{ConfigError, at_least, positive};
+
+/// Sizes of single things, in bytes, nodes or levels.
+#[derive(Debug, Clone)]
+#[non_exhaustive]
+pub struct Sizes {
+    /// The largest message that a peer may send, in bytes. Default 65,536. A larger one closes the connection (1009).
+    pub message_bytes: usize,
+    /// The largest frame that is sent, in bytes. Default 1,000,000: the strictest known peer closes at 1 MiB. A larger
+    /// view is compacted until it fits, or answered with `too_large`.
+    pub frame_bytes: usize,
+    /// A patch longer than this, in bytes, is sent as a snapshot if that is at most twice as long. Default 4,096.
+    pub rebase_bytes: usize,
+    /// How many nodes one registered path, and one view, may hold. Default 10,000. Children over it are dropped, a view
+    /// over it is compacted; either is an event.
+    pub nodes: usize,
+    /// How many levels one registered path may have. Default 64. Children below are dropped with an event.
+    pub depth: u32,
+    /// How many nodes a tab's tree may have. Default 2,000. A tab over it is closed (1008).
+    pub tab_nodes: usize,
+    /// How many levels a tab's tree may have. Default 16. A tab over it is closed (1008).
+    pub tab_depth: usize,
+    /// How long a tab's tree may be as JSON, in bytes. Default 256 KiB. A tab over it is closed (1008).
+    pub tab_bytes: usize,
+    /// How many bytes of replies may wait for one socket. Default 4 MiB. Over it the connection is closed (1013). Patches
+    /// and events do not count: patches are made when the socket has room, events have a bound of their own.
+    pub outbox_bytes: usize,
+    /// How many bytes of events may wait for one socket. Default 256 KiB. Over it the oldest are dropped, and the
+    /// consumer is told how many (rooms 4); a slow reader is never closed for it.
+    pub event_bytes: usize,
+}
+
+/// Below this not even `hello` or an error fits.
+const SMALLEST_FRAME: usize = 512;
+
+impl Default for Sizes {
+    fn default() -> Self {
+        Self {
+            message_bytes: 64 << 10,
+            frame_bytes: 1_000_000,
+            rebase_bytes: 4 << 10,
+            nodes: 10_000,
+            depth: 64,
+            tab_nodes: 2_000,
+            tab_depth: 16,
+            tab_bytes: 256 << 10,
+            outbox_bytes: 4 << 20,
+            event_bytes: 256 << 10,
+        }
+    }
+}
+
+impl Sizes {
+    pub(super) fn validate(&self) -> Result<(), ConfigError> {
+        positive("sizes.message_bytes", self.message_bytes)?;
+        at_least("sizes.frame_bytes", self.frame_bytes, SMALLEST_FRAME, "must be at least 512 bytes")?;
+        positive("sizes.nodes", self.nodes)?;
+        positive("sizes.depth", self.depth as usize)?;
+        positive("sizes.outbox_bytes", self.outbox_bytes)?;
+        positive("sizes.event_bytes", self.event_bytes)
+    }
+}

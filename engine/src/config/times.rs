@@ -1,0 +1,79 @@
+//! How long things take or last.
+
+use std::time::Duration;
+
+use super::error::{ConfigError, duration, interval};
+
+/// Delays, time-outs and lifetimes. The engine counts in whole milliseconds.
+#[derive(Debug, Clone)]
+#[non_exhaustive]
+pub struct Times {
+    /// How long changes are gathered before one pass renders them. Default 50 ms; zero renders at once.
+    pub debounce: Duration,
+    /// How long after the upgrade `hello` is sent. Default 15 ms: some consumers lose what arrives together with the 101
+    /// response (contract 1.1).
+    pub hello_delay: Duration,
+    /// How long after a snapshot its subscription gets no patch. Default 50 ms: some consumers register their mirror only
+    /// then (contract 1.5).
+    pub first_patch_delay: Duration,
+    /// How long an authenticator may take. Default 10 s. Then the upgrade is answered with 503.
+    pub authentication_timeout: Duration,
+    /// How long a connection may be silent before it is pinged. Default 20 s.
+    pub ping_interval: Duration,
+    /// How long a connection may be silent, or accept nothing, before it is dropped. Default 60 s.
+    pub silence_timeout: Duration,
+    /// How long the tree of a session without a connection is kept. Default 60 s. A return renders it again.
+    pub idle_tree: Duration,
+    /// How long a session without a connection is remembered. Default 30 minutes. A return opens it again.
+    pub idle_session: Duration,
+    /// How long a consumer that lost its socket may resume from its copy. Default 60 s; zero is never. Later it gets a
+    /// snapshot.
+    pub resume_window: Duration,
+    /// How long before its expiry a session's consumers are sent `session.expiring`. Default 60 s.
+    pub expiry_warning: Duration,
+    /// How long a tab may take to answer a call. Default 20 s. Then the caller gets `internal`.
+    pub tab_call_timeout: Duration,
+    /// How long the node of an ended task stays. Default 60 s.
+    pub ended_task_retention: Duration,
+    /// How long an async descriptor function may take. Default 10 s. Then its last good content stays, and an event
+    /// reports it.
+    pub evaluation_timeout: Duration,
+}
+
+impl Default for Times {
+    fn default() -> Self {
+        Self {
+            debounce: Duration::from_millis(50),
+            hello_delay: Duration::from_millis(15),
+            first_patch_delay: Duration::from_millis(50),
+            authentication_timeout: Duration::from_secs(10),
+            ping_interval: Duration::from_secs(20),
+            silence_timeout: Duration::from_secs(60),
+            idle_tree: Duration::from_secs(60),
+            idle_session: Duration::from_secs(30 * 60),
+            resume_window: Duration::from_secs(60),
+            expiry_warning: Duration::from_secs(60),
+            tab_call_timeout: Duration::from_secs(20),
+            ended_task_retention: Duration::from_secs(60),
+            evaluation_timeout: Duration::from_secs(10),
+        }
+    }
+}
+
+impl Times {
+    pub(super) fn validate(&self) -> Result<(), ConfigError> {
+        duration("times.debounce", self.debounce)?;
+        duration("times.hello_delay", self.hello_delay)?;
+        duration("times.first_patch_delay", self.first_patch_delay)?;
+        interval("times.authentication_timeout", self.authentication_timeout)?;
+        interval("times.ping_interval", self.ping_interval)?;
+        interval("times.silence_timeout", self.silence_timeout)?;
+        duration("times.idle_tree", self.idle_tree)?;
+        duration("times.idle_session", self.idle_session)?;
+        duration("times.resume_window", self.resume_window)?;
+        duration("times.expiry_warning", self.expiry_warning)?;
+        interval("times.tab_call_timeout", self.tab_call_timeout)?;
+        duration("times.ended_task_retention", self.ended_task_retention)?;
+        interval("times.evaluation_timeout", self.evaluation_timeout)
+    }
+}

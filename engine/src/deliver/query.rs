@@ -1,0 +1,74 @@
+//! The answer to a query, made when the socket has room for it.
+
+use std::sync::Arc;
+
+use super::delivery::Delivery;
+use super::fit::fit;
+use super::versioned::Versioned;
+use crate::protocol::code::ErrorCode;
+use crate::protocol::encode;
+use crate::protocol::message::RequestId;
+use crate::render::fragment::Fragment;
+use crate::render::node_ref::NodeRef;
+use crate::render::view::ViewOptions;
+
+/// What was loaded for a query beside the tree.
+#[derive(Debug, Clone)]
+pub(crate) enum Loaded {
+    /// Nothing had to be, or there is no such item.
+    Nothing,
+    /// A list's children from this offset on.
+    Window(u64, Fragment),
+    /// One item.
+    Item(Fragment),
+    /// The source failed; the log knows why.
+    Failed,
+}
+
+/// A query whose answer waits for its turn.
+#[derive(Debug, Clone)]
+pub(crate) struct PendingQuery {
+    pub(crate) id: RequestId,
+    pub(crate) view: Arc<ViewOptions>,
+    pub(crate) loaded: Loaded,
+}
+
+/// An answer's text, and what has to be told of it.
+pub(crate) struct QueryReply {
+    pub(crate) text: String,
+    /// How many nodes the view had if it had to be compacted.
+    pub(crate) compacted: Option<usize>,
+    /// The view fits no frame.
+    pub(crate) too_large: bool,
+}
+
+impl PendingQuery {
+    /// What a waiting question counts against the bound of the outbox, in bytes.
+    pub(crate) const COST: usize = 512;
+
+    /// Answers from the tree now, so that versions never go back on a connection.
+    pub(crate) fn answer(&self, now: &Versioned, delivery: &Delivery) -> QueryReply {
+        let located = now.tree.resolve(&self.view.path).map(|located| located.node);
+        let (node, children) = match (located, &self.loaded) {
+            (_, Loaded::Failed) => return self.refused(ErrorCode::Internal, "what was asked for could not be loaded"),
+            (Some(node), Loaded::Window(offset, run)) => (node, Some((*offset, run))),
+            (Some(node), _) => (node, None),
+            (None, Loaded::Item(item)) => (now.tree.root().foreign(NodeRef::root_of(item)), None),
+            (None, _) => return self.refused(ErrorCode::NotFound, "there is no such path"),
+        };
+        match fit(&self.view, node, children, now.tree.nodes(), delivery) {
+            Some(fitted) => {
+                let text = encode::snapshot(&self.id, now.version, None, &fitted.tree);
+                QueryReply { text, compacted: fitted.compacted, too_large: false }
+            }
+            None => {
+                let words = "the answer does not fit a frame: ask for a deeper path, a depth or a window";
+                QueryReply { too_large: true, ..self.refused(ErrorCode::TooLarge, words) }
+            }
+        }
+    }
+
+    fn refused(&self, code: ErrorCode, words: &str) -> QueryReply {
+        QueryReply { text: encode::error(Some(&self.id), code, words), compacted: None, too_large: false }
+    }
+}

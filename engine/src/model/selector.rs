@@ -1,0 +1,55 @@
+//! Whose sessions something concerns, in a form that another process understands as well.
+
+use serde::{Deserialize, Serialize};
+
+use super::Text;
+
+/// Whose sessions something concerns: a refresh, a revocation, an event.
+///
+/// It can be encoded and sent to another instance; a closure over the session cannot, and is kept apart
+/// ([`Scope::matching`](crate::Scope::matching)).
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+#[non_exhaustive]
+pub enum Selector {
+    /// Every session.
+    All,
+    /// One session, by its id.
+    Session(Text),
+    /// All sessions of a user.
+    User(Text),
+    /// All sessions with an attribute.
+    Attribute {
+        /// The attribute's name.
+        name: Text,
+        /// The attribute's value.
+        value: Text,
+    },
+}
+
+impl Selector {
+    /// Which kind it is, for events and logs: `all`, `session`, `user` or `attribute`.
+    #[must_use]
+    pub const fn kind(&self) -> &'static str {
+        match self {
+            Self::All => "all",
+            Self::Session(_) => "session",
+            Self::User(_) => "user",
+            Self::Attribute { .. } => "attribute",
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_selector_survives_encoding() {
+        let attribute = Selector::Attribute { name: "org".into(), value: "acme".into() };
+        for selector in [Selector::All, Selector::Session("s".into()), Selector::User("alice".into()), attribute] {
+            let text = serde_json::to_string(&selector).unwrap();
+            assert_eq!(serde_json::from_str::<Selector>(&text).unwrap(), selector, "{text}");
+        }
+    }
+}

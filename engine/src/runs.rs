@@ -1,0 +1,5 @@
+//! Work that outlives the call that started it. So far these are tasks.
+
+mod task_node;
+
+pub(crate) mod task_runner;
