@@ -175,7 +175,7 @@ impl Visitor {
         if let Some(owner) = self.secrets.as_ref().and_then(|secrets| secrets.foreign(text)) {
             self.problems.push(format!("{:?} received a secret of {owner}", self.secrets));
         }
-        let Ok(mut message) = serde_json::from_str::<Value>(text) else {
+        let Ok(message) = serde_json::from_str::<Value>(text) else {
             self.problems.push("a frame is not JSON".to_owned());
             return None;
         };
@@ -188,7 +188,7 @@ impl Visitor {
             }
             _ => {}
         }
-        if let Err(why) = self.mirror.follow(&mut message) {
+        if let Err(why) = self.mirror.follow(&message) {
             self.problems.push(why);
         }
         Some(message)
