@@ -8,8 +8,8 @@ fn children(node: &Value) -> &[Value] {
 
 /// The node at a path; `Null` if there is none.
 pub(crate) fn at(tree: &Value, path: &str) -> Value {
-    let ids = path.split('/').filter(|id| !id.is_empty());
-    let node = ids.fold(Some(tree), |node, id| children(node?).iter().find(|child| child["id"] == id));
+    let mut ids = path.split('/').filter(|id| !id.is_empty());
+    let node = ids.try_fold(tree, |node, id| children(node).iter().find(|child| child["id"] == id));
     node.cloned().unwrap_or_default()
 }
 
