@@ -134,7 +134,7 @@ impl ReconnectingConsumer {
         if let Some(owner) = self.secrets.as_ref().and_then(|secrets| secrets.foreign(text)) {
             self.problems.push(format!("{:?} received a secret of {owner}", self.secrets));
         }
-        let Ok(mut message) = serde_json::from_str::<Value>(text) else {
+        let Ok(message) = serde_json::from_str::<Value>(text) else {
             self.problems.push("received a frame that is not JSON".to_owned());
             return None;
         };
@@ -147,7 +147,7 @@ impl ReconnectingConsumer {
             }
             _ => {}
         }
-        self.problems.extend(self.mirror.follow(&mut message).err());
+        self.problems.extend(self.mirror.follow(&message).err());
         Some(message)
     }
 
