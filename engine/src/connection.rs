@@ -178,6 +178,14 @@ impl Connection {
         span::connection(&self.peer.slot, self.peer.link.number)
     }
 
+    pub(crate) const fn peer(&self) -> &Peer {
+        &self.peer
+    }
+
+    pub(crate) fn services(&self) -> &ConnectionServices {
+        &self.services
+    }
+
     /// The number that events call this connection by.
     #[must_use]
     pub fn number(&self) -> u64 {

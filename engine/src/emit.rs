@@ -6,7 +6,7 @@ use serde_json::Value;
 
 use crate::config::Limit;
 use crate::event::{Event, Observers};
-use crate::protocol::encode;
+use crate::protocol::encoded_event::EncodedEvent;
 use crate::refresh::scope::Target;
 use crate::sessions::table::Table;
 
@@ -25,10 +25,10 @@ impl Emitter {
 
     /// Returns how many connections there are to which it goes.
     pub(crate) fn emit(&self, target: &Target, name: &str, data: Option<&Value>) -> usize {
-        let event: Arc<str> = encode::event(name, data).into();
+        let event = EncodedEvent::new(name, data.cloned());
         let mut receivers = 0;
         for slot in target.resolve(&self.table, &self.observers) {
-            for link in slot.links().iter().filter(|link| !link.is_tab) {
+            for link in slot.links().iter().filter(|link| !link.is_tab()) {
                 receivers += 1;
                 if link.event(Arc::clone(&event), self.max_event_bytes) {
                     let limit = Limit::EventBytes;

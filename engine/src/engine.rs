@@ -16,8 +16,10 @@ use builder::EngineBuilder;
 use drain::Shutdown;
 use parts::Parts;
 
+use crate::client::Client;
 use crate::config::{Config, ConfigError};
 use crate::connection::Connection;
+use crate::deliver::peer_kind::PeerKind;
 use crate::error::{ConnectError, RegisterError};
 use crate::event::Event;
 use crate::model::Text;
@@ -211,7 +213,15 @@ impl Engine {
     /// # Errors
     /// See [`ConnectError`].
     pub fn connect(&self, session: &Session) -> Result<Connection, ConnectError> {
-        self.parts.connector.connect(session, false)
+        self.parts.connector.connect(session, PeerKind::Consumer)
+    }
+
+    /// A consumer of a session in this process: it sees and may do what the session may, without a socket.
+    ///
+    /// # Errors
+    /// See [`ConnectError`].
+    pub fn client(&self, session: &Session) -> Result<Client, ConnectError> {
+        self.parts.connector.connect(session, PeerKind::InProcess).map(Client::new)
     }
 
     /// Binds a browser tab to a session. Its tree is shown under `/ui/tab-N`, where the engine chooses `N`.
@@ -219,7 +229,7 @@ impl Engine {
     /// # Errors
     /// See [`ConnectError`].
     pub fn connect_tab(&self, session: &Session) -> Result<Connection, ConnectError> {
-        self.parts.connector.connect(session, true)
+        self.parts.connector.connect(session, PeerKind::Tab)
     }
 
     /// Point-in-time counters.

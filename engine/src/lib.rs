@@ -92,6 +92,8 @@ mod connection;
 
 mod emit;
 
+pub mod client;
+
 mod provider;
 
 mod stats;
@@ -99,8 +101,6 @@ mod stats;
 mod engine;
 
 mod per_session;
-
-pub mod client;
 
 #[cfg(feature = "testing")]
 pub mod testing;

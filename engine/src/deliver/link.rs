@@ -5,6 +5,7 @@ use std::task::Waker;
 
 use super::call_log::{CallKind, CallLog, CallRejected};
 use super::outbox::Outbox;
+use super::peer_kind::PeerKind;
 use super::query::PendingQuery;
 use super::released::Released;
 use super::resume_point::ResumePoint;
@@ -13,6 +14,7 @@ use crate::error::ActionError;
 use crate::protocol::close_reason::CloseReason;
 use crate::protocol::code::ErrorCode;
 use crate::protocol::encode;
+use crate::protocol::encoded_event::EncodedEvent;
 use crate::protocol::message::RequestId;
 use crate::sync::{AtomicBool, AtomicU8, AtomicU32, AtomicU64, AtomicWaker, Mutex, Ordering};
 
@@ -23,8 +25,7 @@ use crate::sync::{AtomicBool, AtomicU8, AtomicU32, AtomicU64, AtomicWaker, Mutex
 #[derive(Debug)]
 pub(crate) struct Link {
     pub(crate) number: u64,
-    /// Whether a browser tab is at the other end, not a consumer.
-    pub(crate) is_tab: bool,
+    pub(crate) kind: PeerKind,
     ping: AtomicBool,
     /// By [`AbortReason`]; 0 if it goes on.
     aborted: AtomicU8,
@@ -52,10 +53,10 @@ pub(crate) enum AbortReason {
 }
 
 impl Link {
-    pub(crate) fn new(number: u64, is_tab: bool, now_ms: u64, outbox: Outbox) -> Self {
+    pub(crate) fn new(number: u64, kind: PeerKind, now_ms: u64, outbox: Outbox) -> Self {
         Self {
             number,
-            is_tab,
+            kind,
             ping: AtomicBool::new(false),
             aborted: AtomicU8::new(0),
             strikes: AtomicU32::new(0),
@@ -165,12 +166,12 @@ impl Link {
 
     /// Another connection takes the place of this one: hands over its resume points, with the number of its subscriptions,
     /// and ends with a last message for the peer, if it still listens.
-    pub(crate) fn hand_over(&self, notice: String) -> (usize, Vec<ResumePoint>) {
+    pub(crate) fn hand_over(&self, notice: &EncodedEvent) -> (usize, Vec<ResumePoint>) {
         self.reject_calls(CloseReason::Superseded);
         let handed_over = self.with_outbox(|outbox, released| {
             let handed_over = outbox.take_subscriptions(released);
             if !outbox.is_ending() {
-                outbox.reply(notice);
+                outbox.reply(notice.text.clone());
                 outbox.end(CloseReason::Superseded);
             }
             handed_over
@@ -222,10 +223,25 @@ impl Link {
     }
 
     /// Queues an event and wakes the writer. Returns whether older ones were dropped for it.
-    pub(crate) fn event(&self, event: Arc<str>, max_bytes: usize) -> bool {
+    pub(crate) fn event(&self, event: Arc<EncodedEvent>, max_bytes: usize) -> bool {
         let dropped = self.outbox.lock().event(event, max_bytes);
         self.wake();
         dropped
+    }
+
+    /// Tells a consumer something about its connection, which must not be dropped for other events. Tabs are not told.
+    pub(crate) fn notice(&self, notice: &Arc<EncodedEvent>) {
+        match self.kind {
+            PeerKind::Consumer => self.reply(notice.text.clone()),
+            PeerKind::InProcess => {
+                self.event(Arc::clone(notice), usize::MAX);
+            }
+            PeerKind::Tab => {}
+        }
+    }
+
+    pub(crate) fn is_tab(&self) -> bool {
+        self.kind == PeerKind::Tab
     }
 
     /// A ping is due. It goes out before anything else: a peer that takes little must still be seen to live.

@@ -14,6 +14,7 @@ use super::versioned::Versioned;
 use crate::protocol::close_reason::CloseReason;
 use crate::protocol::code::ErrorCode;
 use crate::protocol::encode;
+use crate::protocol::encoded_event::EncodedEvent;
 use crate::protocol::message::RequestId;
 
 /// The first frame, and when it goes.
@@ -59,9 +60,11 @@ pub(crate) struct Outbox {
 const REPLIES_IN_ROW: u8 = 16;
 
 impl Outbox {
-    pub(crate) fn new(greeting: String, delay_ms: u64, max_reply_bytes: usize) -> Self {
+    /// An outbox whose first frame, if any, goes out after a delay in ms.
+    pub(crate) fn new(greeting: Option<(String, u64)>, max_reply_bytes: usize) -> Self {
+        let greeting = greeting.map(|(text, delay_ms)| Box::new(Greeting { text, delay_ms, at_ms: None }));
         Self {
-            greeting: Some(Box::new(Greeting { text: greeting, delay_ms, at_ms: None })),
+            greeting,
             subscriptions: Vec::new(),
             waiting: None,
             max_reply_bytes,
@@ -156,7 +159,7 @@ impl Outbox {
     }
 
     /// Queues an event. Returns whether older ones were dropped for it.
-    pub(crate) fn event(&mut self, event: Arc<str>, max_bytes: usize) -> bool {
+    pub(crate) fn event(&mut self, event: Arc<EncodedEvent>, max_bytes: usize) -> bool {
         self.events_queued += 1;
         self.waiting.get_or_insert_default().events.push(event, max_bytes)
     }
@@ -242,7 +245,12 @@ impl Outbox {
 
     fn next_event(&mut self) -> Option<Next> {
         self.event_turn = false;
-        Some(Next::other(self.waiting.as_mut()?.events.pop()?))
+        Some(Next::other(self.take_event()?.text.clone()))
+    }
+
+    /// The next event, for a receiver that takes nothing else.
+    pub(crate) fn take_event(&mut self) -> Option<Arc<EncodedEvent>> {
+        self.waiting.as_mut()?.events.pop()
     }
 
     fn result_awaits_event(&self) -> bool {

@@ -93,8 +93,20 @@ impl Calls {
         self.report(&peer.slot, &call, &outcome, started_ms);
     }
 
+    /// Runs a call of a client in this process.
+    pub(crate) async fn run(&self, slot: &Arc<Slot>, mut call: Call) -> Result<Outcome, ActionError> {
+        let started_ms = self.clock.now_ms();
+        let admitted = self.admission.check_session(slot).and_then(|()| self.admission.admit_session(slot));
+        let outcome = match admitted {
+            Ok(_permit) => self.call(slot, &mut call).await,
+            Err(refused) => Err(refused),
+        };
+        self.report(slot, &call, &outcome, started_ms);
+        outcome
+    }
+
     /// Runs a call for a session. When it returns, the session's tree shows what the call changed.
-    pub(crate) async fn call(&self, slot: &Arc<Slot>, call: &mut Call) -> Result<Outcome, ActionError> {
+    async fn call(&self, slot: &Arc<Slot>, call: &mut Call) -> Result<Outcome, ActionError> {
         let found = self.find(slot, call).await?;
         self.admission.check_session(slot)?;
         let invocation = self.check(slot, &found, std::mem::take(&mut call.params))?;

@@ -2,18 +2,21 @@
 
 use std::sync::Arc;
 
-use super::admission::Admission;
+use super::admission::{Admission, session_ended};
 use super::loader::{Loader, missing};
 use super::peer::Peer;
 use crate::background::Background;
 use crate::deliver::call_log::CallKind;
 use crate::deliver::query::{Loaded, PendingQuery};
+use crate::deliver::versioned::Versioned;
+use crate::error::ActionError;
 use crate::protocol::code::ErrorCode;
 use crate::protocol::encode;
 use crate::protocol::message::RequestId;
 use crate::refresh::refresher::Refresher;
 use crate::render::view::ViewOptions;
 use crate::sessions::call_quota::CallPermit;
+use crate::sessions::slot::Slot;
 
 /// Serves the queries of all sessions.
 #[derive(Debug)]
@@ -45,6 +48,18 @@ impl Queries {
     fn tree_holds(&self, peer: &Peer, query: &PendingQuery) -> bool {
         let tree = if peer.slot.is_outdated() { None } else { peer.slot.tree() };
         tree.is_some_and(|now| missing(&now.tree, &query.view, self.max_nodes).is_none())
+    }
+
+    /// The tree of a session, and what is loaded for a view of it.
+    pub(crate) async fn load(&self, slot: &Arc<Slot>, view: &ViewOptions) -> Result<(Versioned, Loaded), ActionError> {
+        let _permit = self.admission.admit_session(slot)?;
+        self.admission.check_session(slot)?;
+        let now = self.refresher.current_tree(slot).await.ok_or_else(session_ended)?;
+        let loaded = match missing(&now.tree, view, self.max_nodes) {
+            Some(missing) => self.loader.load(slot, missing).await,
+            None => Loaded::Nothing,
+        };
+        Ok((now, loaded))
     }
 
     /// Renders or loads what is missing, then queues the query.

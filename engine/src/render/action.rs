@@ -103,6 +103,20 @@ impl Outcome {
     }
 }
 
+impl Outcome {
+    /// What the handler returned, or the task's id if the work goes on.
+    #[must_use]
+    pub const fn value(&self) -> Option<&Value> {
+        self.data.as_ref()
+    }
+
+    /// Whether the work goes on as a task.
+    #[must_use]
+    pub const fn is_accepted(&self) -> bool {
+        self.accepted
+    }
+}
+
 /// What a handler may return.
 pub trait IntoOutcome {
     /// Returns the result for the consumer.

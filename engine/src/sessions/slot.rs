@@ -202,6 +202,21 @@ impl Slot {
         }
     }
 
+    /// Waits for a tree that is not of this version; `None` if the slot is closed instead.
+    pub(crate) async fn wait_for_change(&self, seen: Option<u64>) -> Option<Versioned> {
+        loop {
+            let listener = self.changed.listen();
+            let (tree, closed) = self.with(|inner| (inner.current.clone(), inner.state.is_closed()));
+            if closed {
+                return None;
+            }
+            if let Some(tree) = tree.filter(|tree| Some(tree.version) != seen) {
+                return Some(tree);
+            }
+            listener.await;
+        }
+    }
+
     /// Takes the turn for a pass, or leaves a follow-up for what is wanted.
     pub(crate) fn begin(&self, ticket: u64, paths: &Paths, first: bool, registry: &Registry) -> Begin {
         let (begin, _stale) = self.with(|inner| inner.begin(ticket, paths, first, registry));

@@ -5,6 +5,7 @@ mod apps;
 mod access;
 mod assembly;
 mod bad_input;
+mod client;
 mod connections;
 mod consumer_state;
 mod emitting;
