@@ -21,6 +21,7 @@ mod mirror_laws;
 mod patches;
 mod paths;
 mod per_session;
+mod reentrant_drops;
 mod reference;
 mod refreshing;
 mod replay;
