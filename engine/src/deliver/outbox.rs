@@ -55,6 +55,15 @@ pub(crate) struct Outbox {
     ended: bool,
 }
 
+/// Whether what was queued fits into the outbox.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[must_use = "a peer that lets too many replies wait is closed"]
+pub(crate) enum Queued {
+    Fits,
+    /// Too many replies wait: the connection is to be closed.
+    TooMuch,
+}
+
 /// How many replies may go before a patch has its turn.
 const REPLIES_IN_ROW: u8 = 16;
 
@@ -88,6 +97,11 @@ impl Outbox {
         self.ending.is_some()
     }
 
+    /// Why an end was ordered, if it was.
+    pub(crate) const fn ending(&self) -> Option<CloseReason> {
+        self.ending
+    }
+
     /// Replaces a subscription with the same id (contract 1.9). Its snapshot takes its turn among the replies.
     pub(crate) fn subscribe(&mut self, subscription: Subscription, released: &mut Released) {
         let start = Reply::Start(subscription.id.clone());
@@ -116,6 +130,14 @@ impl Outbox {
         (count, points.collect())
     }
 
+    /// Another connection goes on with the subscriptions: takes them. Whoever waits here for one to begin is told.
+    pub(crate) fn hand_over(&mut self, reason: CloseReason, released: &mut Released) -> (usize, Vec<ResumePoint>) {
+        if let Some(waiting) = &mut self.waiting {
+            waiting.replies.reject_starts(reason, released);
+        }
+        self.take_subscriptions(released)
+    }
+
     pub(crate) fn has_subscription(&self, id: &RequestId) -> bool {
         self.subscriptions.iter().any(|subscription| subscription.id == *id)
     }
@@ -130,29 +152,32 @@ impl Outbox {
     }
 
     /// Queues a reply.
-    pub(crate) fn reply(&mut self, text: String) {
-        self.queue(Reply::Text(text));
+    pub(crate) fn reply(&mut self, text: String) -> Queued {
+        self.queue(Reply::Text(text))
+    }
+
+    /// Queues a reply of a connection that is about to end, whatever else waits.
+    pub(crate) fn last_reply(&mut self, text: String) {
+        self.waiting.get_or_insert_default().replies.push(Reply::Text(text));
     }
 
     /// Queues the result of a call, which must not overtake the patches up to a version, nor the events that were queued
     /// while the call ran.
-    pub(crate) fn result(&mut self, text: String, version: u64, events_before: u64) {
+    pub(crate) fn result(&mut self, text: String, version: u64, events_before: u64) -> Queued {
         let event = if self.events_queued > events_before { self.events_queued } else { 0 };
-        self.queue(Reply::Result { text, version, event });
+        self.queue(Reply::Result { text, version, event })
     }
 
     /// Queues a query.
-    pub(crate) fn query(&mut self, query: PendingQuery) {
-        self.queue(Reply::Query(query));
+    pub(crate) fn query(&mut self, query: PendingQuery) -> Queued {
+        self.queue(Reply::Query(query))
     }
 
-    /// A peer that lets too many replies wait is closed; what was queued still goes out before the close.
-    fn queue(&mut self, reply: Reply) {
+    fn queue(&mut self, reply: Reply) -> Queued {
         let replies = &mut self.waiting.get_or_insert_default().replies;
         replies.push(reply);
-        if replies.bytes() > self.max_reply_bytes {
-            self.end(CloseReason::Slow);
-        }
+        let too_much = replies.bytes() > self.max_reply_bytes && !self.is_ending();
+        if too_much { Queued::TooMuch } else { Queued::Fits }
     }
 
     /// Queues an event. Returns whether older ones were dropped for it.

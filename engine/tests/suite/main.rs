@@ -3,6 +3,7 @@
 mod apps;
 
 mod access;
+mod answered_before_the_close;
 mod assembly;
 mod bad_input;
 mod connections;
