@@ -180,8 +180,12 @@ impl Outbox {
         if too_much { Queued::TooMuch } else { Queued::Fits }
     }
 
-    /// Queues an event. Returns whether older ones were dropped for it.
+    /// Queues an event, unless an end was ordered: a stream of events must not put the close off. Returns whether older
+    /// ones were dropped for it.
     pub(crate) fn event(&mut self, event: Arc<str>, max_bytes: usize) -> bool {
+        if self.is_ending() {
+            return false;
+        }
         self.events_queued += 1;
         self.waiting.get_or_insert_default().events.push(event, max_bytes)
     }
@@ -271,8 +275,8 @@ impl Outbox {
     }
 
     fn result_awaits_event(&self) -> bool {
-        let waiting = self.waiting.as_ref().map_or(0, |waiting| waiting.events.len()) as u64;
-        matches!(self.front(), Some(Reply::Result { event, .. }) if self.events_queued - waiting < *event)
+        let outstanding = self.waiting.as_ref().map_or(0, |waiting| waiting.events.outstanding());
+        matches!(self.front(), Some(Reply::Result { event, .. }) if self.events_queued - outstanding < *event)
     }
 
     /// Replies go first, but a peer that never stops asking still gets its patches.

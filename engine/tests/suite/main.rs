@@ -9,6 +9,7 @@ mod bad_input;
 mod connections;
 mod consumer_state;
 mod emitting;
+mod event_lane;
 mod eviction;
 mod faults;
 mod hello;
