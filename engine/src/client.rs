@@ -39,8 +39,9 @@ mod consumer_state;
 mod query;
 mod view;
 mod change;
-mod in_process;
+mod attachment;
 mod watch;
+mod in_process;
 
 pub use change::Change;
 pub use consumer_error::ConsumerError;

@@ -9,6 +9,7 @@ mod committing;
 mod consumer;
 mod ending;
 mod evaluating;
+mod events;
 
 use std::sync::Arc;
 

@@ -6,13 +6,12 @@ use std::task::{Context, Poll};
 
 use serde_json::Value;
 
-use super::node::Node;
+use super::attachment::{Attachment, node};
 use super::node::action::NodeAction;
 use super::query::Query;
 use super::view::View;
 use super::watch::Watch;
 use crate::connection::Connection;
-use crate::deliver::versioned::Versioned;
 use crate::error::ActionError;
 use crate::model::Text;
 use crate::model::session::Session;
@@ -50,7 +49,7 @@ use crate::sessions::slot::Slot;
 /// ```
 #[derive(Debug, Clone)]
 pub struct Client {
-    connection: Arc<Connection>,
+    attachment: Attachment,
 }
 
 /// An event of the application, or about the connection.
@@ -64,20 +63,19 @@ pub struct ClientEvent {
 
 impl Client {
     pub(crate) fn new(connection: Connection) -> Self {
-        Self { connection: Arc::new(connection) }
+        Self { attachment: Attachment::new(connection) }
     }
 
     /// The session, with its claims of now.
     #[must_use]
     pub fn session(&self) -> Session {
-        self.connection.peer().slot.session()
+        self.slot().session()
     }
 
     /// Why the connection ended; `None` while it goes on.
     #[must_use]
     pub fn closed(&self) -> Option<CloseReason> {
-        let link = &self.connection.peer().link;
-        link.with_outbox(|outbox, _| outbox.is_ending()).then(|| link.close_reason())
+        self.attachment.closed()
     }
 
     /// What the session sees at a path; parts that the tree does not hold are loaded, as for any consumer.
@@ -86,9 +84,9 @@ impl Client {
     /// `not_found` if there is no such path, `internal` if something could not be loaded or the session has ended,
     /// `busy` if too many requests of the session are running.
     pub async fn query(&self, query: &Query) -> Result<View, ActionError> {
-        let (now, loaded) = self.connection.services().inbound.queries.load(self.slot(), query.options()).await?;
+        let (now, loaded) = self.attachment.services().inbound.queries.load(self.slot(), query.options()).await?;
         let (located, children) = loaded.locate(&now, query.options())?;
-        let max_nodes = self.connection.services().config.sizes.nodes;
+        let max_nodes = self.attachment.services().config.sizes.nodes;
         let bound = (now.tree.nodes() > max_nodes).then_some(max_nodes);
         let view = RenderedView::new(query.options(), located, children).within_bound(bound);
         Ok(View { version: now.version, root: node(&view) })
@@ -113,13 +111,13 @@ impl Client {
             _ => return Err(ActionError::invalid_params("params must be an object")),
         };
         let call = Call { path: path.to_owned(), action: action.to_owned(), params };
-        self.connection.services().inbound.calls.run(self.slot(), call).await
+        self.attachment.services().inbound.calls.run(self.slot(), call).await
     }
 
     /// Follows a part of the tree.
     #[must_use]
     pub fn watch(&self, query: Query) -> Watch {
-        Watch::new(self.clone(), query)
+        Watch::new(self.attachment.clone(), query)
     }
 
     /// The next event; `None` once the connection has ended. One task at a time may wait for events. Too many that nobody
@@ -129,7 +127,7 @@ impl Client {
     }
 
     fn poll_event(&self, context: &mut Context<'_>) -> Poll<Option<ClientEvent>> {
-        let link = &self.connection.peer().link;
+        let link = self.attachment.link();
         link.wait(context.waker());
         match link.with_outbox(|outbox, _| (outbox.take_event(), outbox.is_ending())) {
             (Some(event), _) => Poll::Ready(Some(ClientEvent { name: event.name.clone(), data: event.data.clone() })),
@@ -138,22 +136,7 @@ impl Client {
         }
     }
 
-    /// The session's tree once it is not the one of this version any more; `None` if the session ends.
-    pub(super) async fn next_tree(&self, seen: Option<u64>) -> Option<Versioned> {
-        let now = match seen {
-            Some(_) => self.slot().wait_for_change(seen).await?,
-            None => self.connection.services().inbound.queries.refresher.current_tree(self.slot()).await?,
-        };
-        self.closed().is_none().then_some(now)
-    }
-
     fn slot(&self) -> &Arc<Slot> {
-        &self.connection.peer().slot
+        self.attachment.slot()
     }
-}
-
-/// A view as nodes.
-pub(super) fn node(view: &RenderedView<'_>) -> Node {
-    let shown = serde_json::to_value(view.root()).unwrap_or_default();
-    Node::try_from(shown).unwrap_or_else(|_| Node::new("", ""))
 }

@@ -3,8 +3,8 @@
 use futures_util::Stream;
 use futures_util::stream::unfold;
 
+use super::attachment::{Attachment, node};
 use super::change::{Change, operations};
-use super::in_process::{Client, node};
 use super::query::Query;
 use super::view::View;
 use crate::deliver::versioned::Versioned;
@@ -14,7 +14,7 @@ use crate::render::view::View as RenderedView;
 /// state, and costs a pointer meanwhile.
 #[derive(Debug)]
 pub struct Watch {
-    client: Client,
+    attachment: Attachment,
     query: Query,
     /// The tree to which the last change led.
     sent: Option<Versioned>,
@@ -22,15 +22,15 @@ pub struct Watch {
 }
 
 impl Watch {
-    pub(super) const fn new(client: Client, query: Query) -> Self {
-        Self { client, query, sent: None, gone: false }
+    pub(super) const fn new(attachment: Attachment, query: Query) -> Self {
+        Self { attachment, query, sent: None, gone: false }
     }
 
     /// The next change; `None` once the session has ended. May be dropped and called again at any time: nothing is lost.
     pub async fn next(&mut self) -> Option<Change> {
         loop {
             let seen = self.sent.as_ref().map(|sent| sent.version);
-            let now = self.client.next_tree(seen).await?;
+            let now = self.attachment.next_tree(seen).await?;
             if let Some(change) = self.step(&now) {
                 return Some(change);
             }

@@ -19,6 +19,8 @@ pub(super) struct Consumer {
     state: ConsumerState,
     /// Answers by the request's id, each with what the copy showed when it came.
     answers: BTreeMap<String, (Value, Option<u64>)>,
+    /// The events that came, in order.
+    events: Vec<Value>,
     /// The close code.
     pub(super) closed: Option<CloseCode>,
 }
@@ -59,7 +61,7 @@ impl Consumer {
 
     fn with_state(engine: &Engine, session: &Session, state: ConsumerState) -> Result<Self, ConnectError> {
         let connection = std::sync::Arc::new(engine.connect(session)?);
-        Ok(Self { connection, state, answers: BTreeMap::new(), closed: None })
+        Ok(Self { connection, state, answers: BTreeMap::new(), events: Vec::new(), closed: None })
     }
 
     /// What this consumer goes on from when its socket is lost and the engine has not noticed.
@@ -96,6 +98,11 @@ impl Consumer {
         }
     }
 
+    /// The next frame as it is, if there is one.
+    pub(super) fn next_frame(&self) -> Option<Frame> {
+        self.connection.try_next_frame()
+    }
+
     /// Takes what there is.
     pub(super) fn take_all(&mut self) {
         while let Some(frame) = self.connection.try_next_frame() {
@@ -122,6 +129,9 @@ impl Consumer {
     fn take_message(&mut self, message: &Value) {
         let parsed = Message::from_json(message).unwrap_or_else(|error| panic!("{error}: {message}"));
         self.state.receive(parsed).unwrap_or_else(|error| panic!("{error}: {message}"));
+        if message["type"] == "event" {
+            self.events.push(message.clone());
+        }
         let id = message["id"].as_str().filter(|id| *id != "sub");
         if let (Some(id), Some("snapshot" | "result" | "error")) = (id, message["type"].as_str()) {
             let seen = self.shown();
@@ -136,6 +146,10 @@ impl Consumer {
     /// The number that the copy shows; `None` before there is one.
     pub(super) fn shown(&self) -> Option<u64> {
         self.copy()?.property("n")?.as_u64()
+    }
+
+    pub(super) fn events(&self) -> &[Value] {
+        &self.events
     }
 
     pub(super) fn answer(&self, id: &str) -> Option<&Value> {

@@ -86,10 +86,9 @@ impl Calls {
         let started_ms = self.clock.now_ms();
         let events_before = peer.link.with_outbox(|outbox, _| outbox.events_queued());
         let outcome = self.call(&peer.slot, &mut call).await;
-        if peer.link.end_call(&id, CallKind::Invoke) {
-            let version = peer.slot.tree().map_or(0, |now| now.version);
-            peer.link.result(encode::result(&id, &outcome), version, events_before);
-        }
+        let version = peer.slot.tree().map_or(0, |now| now.version);
+        let result = encode::result(&id, &outcome);
+        peer.link.answer_call(&id, CallKind::Invoke, |outbox| outbox.result(result, version, events_before));
         self.report(&peer.slot, &call, &outcome, started_ms);
     }
 

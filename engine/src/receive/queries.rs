@@ -69,12 +69,12 @@ impl Queries {
         if let Some(missing) = missing {
             query.loaded = self.loader.load(&peer.slot, missing).await;
         }
-        if !peer.link.end_call(&query.id, CallKind::Query) {
-            return;
-        }
-        match now {
-            Some(_) => peer.link.query(query),
-            None => peer.link.reply(encode::error(Some(&query.id), ErrorCode::Internal, "the session has ended")),
+        let id = query.id.clone();
+        if now.is_some() {
+            peer.link.answer_call(&id, CallKind::Query, |outbox| outbox.query(query));
+        } else {
+            let error = encode::error(Some(&id), ErrorCode::Internal, "the session has ended");
+            peer.link.answer_call(&id, CallKind::Query, |outbox| outbox.reply(error));
         }
     }
 }

@@ -1,5 +1,6 @@
 //! One session's entry in memory: who it is, its tree, and who is connected.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::SystemTime;
 
@@ -120,12 +121,13 @@ impl Slot {
     /// Gives the session a provider of its own, in place of the one before, if its claims are still those for which it was
     /// made; otherwise another one is being made. True if somebody waits for a first tree.
     pub(crate) fn set_provider(&self, made_for: &Context, sources: Vec<(Text, Arc<Source>)>) -> bool {
+        // Before the lock is taken: of two sources under one path the first is dropped here.
+        let sources: BTreeMap<_, _> = sources.into_iter().collect();
         let (awaited, _replaced) = self.with(|inner| {
             if !inner.context.same_claims(made_for) {
                 return (false, Err(sources));
             }
             let awaited = inner.state.provider_made();
-            let sources = sources.into_iter().collect();
             let replaced = inner.edit_overlay(|overlay| std::mem::replace(&mut overlay.provider, sources));
             (awaited, Ok(replaced))
         });

@@ -3,12 +3,14 @@
 mod apps;
 
 mod access;
+mod answered_before_the_close;
 mod assembly;
 mod bad_input;
 mod client;
 mod connections;
 mod consumer_state;
 mod emitting;
+mod event_lane;
 mod eviction;
 mod faults;
 mod hello;
@@ -22,6 +24,7 @@ mod mirror_laws;
 mod patches;
 mod paths;
 mod per_session;
+mod reentrant_drops;
 mod reference;
 mod refreshing;
 mod replay;
