@@ -112,7 +112,7 @@ impl App {
     }
 
     fn slot(&self, session: &str) -> Arc<Slot> {
-        self.engine.core().table.get(session).unwrap_or_else(|| panic!("`{session}` is not open"))
+        self.engine.parts().table.get(session).unwrap_or_else(|| panic!("`{session}` is not open"))
     }
 
     /// The number in the tree that is committed for a session.

@@ -1,32 +1,32 @@
 //! One consumer, bound to one session for good.
 
+pub(crate) mod outbound;
+mod rate;
+pub(crate) mod services;
+pub(crate) mod connector;
+
 use std::future::poll_fn;
 use std::sync::Arc;
 use std::task::{Context, Poll};
-use std::time::Duration;
 
-use governor::clock::Clock as GovernorClock;
-use governor::middleware::NoOpMiddleware;
-use governor::state::{InMemoryState, NotKeyed};
-use governor::{Quota, RateLimiter};
 use serde::Deserialize;
 use serde_json::Value;
 
-use crate::clock::Clock;
+use rate::Rate;
+use services::ConnectionServices;
+
 use crate::config::Limit;
-use crate::core::{Core, Timer};
-use crate::deliver::link::Link;
-use crate::deliver::outbox::{Frame, Next, Wrote};
-use crate::event::Event;
+use crate::deliver::frame::Frame;
+use crate::error::ActionError;
 use crate::protocol::close_reason::CloseReason;
 use crate::protocol::code::ErrorCode;
 use crate::protocol::encode;
 use crate::protocol::message::RequestId;
-use crate::receive::dispatch::{Peer, TOO_MANY, receive};
-use crate::receive::tab::TabPeer;
-use crate::sessions::slot::Slot;
+use crate::receive::inbound::TOO_MANY;
+use crate::receive::peer::Peer;
+use crate::receive::tabs::TabPeer;
+use crate::sessions::quota::ConnectionPermit;
 use crate::span;
-use crate::sync::Ordering;
 
 /// A consumer over any transport: hand in what it sends, ask for what to send. Dropping it ends it.
 ///
@@ -34,27 +34,13 @@ use crate::sync::Ordering;
 /// room. A frame is made only then, so a slow socket costs no queue: it gets one step to the newest state.
 #[derive(Debug)]
 pub struct Connection {
+    services: Arc<ConnectionServices>,
     peer: Peer,
     /// Set if a browser tab is at the other end.
     tab: Option<Box<TabPeer>>,
     rate: Option<Box<Rate>>,
-}
-
-type Limiter = RateLimiter<NotKeyed, InMemoryState, RateClock, NoOpMiddleware<Duration>>;
-
-#[derive(Debug)]
-struct Rate(Limiter);
-
-/// The engine's clock, for the rate limiter.
-#[derive(Debug, Clone)]
-struct RateClock(Arc<dyn Clock>);
-
-impl GovernorClock for RateClock {
-    type Instant = Duration;
-
-    fn now(&self) -> Duration {
-        Duration::from_millis(self.0.now_ms())
-    }
+    /// Present until it is dropped.
+    permit: Option<ConnectionPermit>,
 }
 
 /// A peer that sends this many messages over its rate does so on purpose.
@@ -64,17 +50,16 @@ const STRIKES: u32 = 2_000;
 const PEEK_BYTES: usize = 4 << 10;
 
 impl Connection {
-    pub(crate) fn new(core: Arc<Core>, slot: Arc<Slot>, link: Arc<Link>, tab: Option<TabPeer>) -> Self {
-        let clock = RateClock(Arc::clone(core.timers.clock()));
-        let quota = core.config.limits.messages_per_second.map(Quota::per_second);
-        let rate = quota.map(|quota| Box::new(Rate(RateLimiter::direct_with_clock(quota, clock))));
-        Self { peer: Peer { core, slot, link }, tab: tab.map(Box::new), rate }
+    fn new(services: Arc<ConnectionServices>, peer: Peer, tab: Option<TabPeer>, permit: ConnectionPermit) -> Self {
+        let clock = || Arc::clone(services.timers.clock());
+        let rate = services.messages_per_second().map(|rate| Box::new(Rate::new(rate, clock())));
+        Self { services, peer, tab: tab.map(Box::new), rate, permit: Some(permit) }
     }
 
     /// The largest message that this peer may send, in bytes; the transport need not read on beyond it.
     #[must_use]
     pub fn max_message_bytes(&self) -> usize {
-        self.peer.core.config.message_limit(self.tab.is_some())
+        self.services.config.message_limit(self.tab.is_some())
     }
 
     /// Takes one text frame. Never blocks and never fails: what is wrong with it is answered (contract 1.9).
@@ -85,7 +70,7 @@ impl Connection {
         } else if self.within_rate(text) {
             match &self.tab {
                 Some(tab) => tab.receive(text),
-                None => receive(&self.peer, text, || self.admit()),
+                None => self.services.inbound.receive(&self.peer, text, || self.admit()),
             }
         }
     }
@@ -106,7 +91,7 @@ impl Connection {
 
     /// The peer sent a frame over the limit. The connection ends.
     pub fn oversized(&self) {
-        self.peer.core.limit_reached(Limit::MessageBytes, &self.peer.slot);
+        self.services.limit_reached(Limit::MessageBytes, &self.peer.slot);
         self.peer.link.end(CloseReason::MessageTooLarge);
     }
 
@@ -117,7 +102,7 @@ impl Connection {
 
     /// Something arrived, if only an answer to a ping: the peer lives.
     pub fn heard(&self) {
-        self.peer.link.heard(self.peer.core.now_ms());
+        self.peer.link.heard(self.services.timers.now_ms());
     }
 
     fn within_rate(&self, text: &str) -> bool {
@@ -129,14 +114,14 @@ impl Connection {
 
     /// Counts one message against the rate. A peer that keeps sending over it is closed.
     fn admit(&self) -> bool {
-        let Some(Rate(limiter)) = self.rate.as_deref() else { return true };
+        let Some(rate) = self.rate.as_deref() else { return true };
         let link = &self.peer.link;
-        if limiter.check().is_ok() {
+        if rate.admits() {
             link.forgive();
             return true;
         }
         match link.strike() {
-            1 => self.peer.core.limit_reached(Limit::MessagesPerSecond, &self.peer.slot),
+            1 => self.services.limit_reached(Limit::MessagesPerSecond, &self.peer.slot),
             STRIKES => link.end(CloseReason::Abuse),
             _ => {}
         }
@@ -165,60 +150,7 @@ impl Connection {
     /// The next thing to send together with the one before, if there is one now: whether the socket takes them is not known
     /// yet.
     pub fn try_frame_behind(&self) -> Option<Frame> {
-        let Peer { core, slot, link } = &self.peer;
-        let now_ms = core.now_ms();
-        if link.take_ping() {
-            link.writing(Some(now_ms));
-            return Some(Frame::Ping);
-        }
-        let (next, refused) = {
-            // The tree is read with the outbox locked: an answer that is in here cannot overtake what was committed
-            // before it.
-            let mut outbox = link.outbox.lock();
-            let (tree, expires_at) = slot.shown(outbox.starts_with_a_view());
-            let tree = tree.filter(|_| !core.is_expired(expires_at));
-            let before = outbox.subscriptions();
-            (outbox.next(now_ms, tree.as_ref(), &core.delivery), before - outbox.subscriptions())
-        };
-        core.subscriptions.give_back(refused);
-        match next {
-            Next::Write(frame, wrote) => {
-                link.writing(Some(now_ms));
-                self.tell(&frame, wrote);
-                if core.delivery.memo.is_newly_full() {
-                    core.limit_reached(Limit::CacheBytes, slot);
-                }
-                Some(frame)
-            }
-            Next::At(at_ms) => {
-                core.timers.at(at_ms, Timer::Wake(Arc::downgrade(link)));
-                None
-            }
-            Next::Idle => None,
-        }
-    }
-
-    fn tell(&self, frame: &Frame, wrote: Wrote) {
-        let Frame::Text(text) = frame else { return };
-        self.peer.core.watch_texts();
-        let (bytes, connection) = (text.len(), self.peer.link.number);
-        let session = || self.peer.slot.context().id().clone();
-        match wrote {
-            Wrote::Snapshot(compacted) => {
-                if let Some(nodes) = compacted {
-                    self.peer.core.observers.warn(&Event::Compacted { session: session(), nodes });
-                }
-                self.peer.core.observers.emit(|| Event::SnapshotSent { session: session(), connection, bytes });
-            }
-            Wrote::Patch => {
-                self.peer.core.observers.emit(|| Event::PatchSent { session: session(), connection, bytes });
-            }
-            Wrote::Answer(Some(nodes)) => {
-                self.peer.core.observers.warn(&Event::Compacted { session: session(), nodes });
-            }
-            Wrote::TooLarge => self.peer.core.limit_reached(Limit::FrameBytes, &self.peer.slot),
-            Wrote::Answer(None) | Wrote::Other => {}
-        }
+        self.services.outbound.next_frame(&self.peer)
     }
 
     /// Ends when the peer is dead or takes nothing: then the socket is to be dropped at once. To be awaited by the task that
@@ -264,30 +196,19 @@ fn over_rate(text: &str) -> String {
     let Some(Peek { id, r#type: kind }) = peek else { return encode::error(None, ErrorCode::Busy, TOO_MANY) };
     let id = id.as_ref().and_then(RequestId::from_value);
     match (&id, kind.as_ref().and_then(Value::as_str)) {
-        (Some(id), Some("invoke")) => encode::result(id, &Err(crate::ActionError::new(ErrorCode::Busy, TOO_MANY))),
+        (Some(id), Some("invoke")) => encode::result(id, &Err(ActionError::new(ErrorCode::Busy, TOO_MANY))),
         (id, _) => encode::error(id.as_ref(), ErrorCode::Busy, TOO_MANY),
     }
 }
 
 impl Drop for Connection {
     fn drop(&mut self) {
-        let Peer { core, slot, link } = &self.peer;
         if let Some(tab) = &self.tab {
             tab.close();
         }
-        let (subscriptions, kept) = link.outbox.lock().keep();
-        core.subscriptions.give_back(subscriptions);
-        core.keep(slot, kept);
-        if slot.detach(link, core.now_ms()) {
-            core.watch_idle(slot);
-        }
+        self.services.detach(&self.peer);
         // Counted last: whoever waits until it is gone finds nothing of it.
-        if core.connections.fetch_sub(1, Ordering::SeqCst) == 1 {
-            // Nobody is left to whom a kept text could be sent.
-            core.delivery.memo.clear();
-        }
-        core.connection_gone.notify(usize::MAX);
-        let (session, connection, reason) = (slot.context().id().clone(), link.number, link.close_reason());
-        core.observers.emit(|| Event::Disconnected { session, connection, reason });
+        drop(self.permit.take());
+        self.services.report_end(&self.peer);
     }
 }

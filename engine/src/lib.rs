@@ -52,47 +52,53 @@
 //!
 //! A module uses only those before it; a test checks that.
 
-pub mod model;
-
-pub mod config;
-
-pub mod error;
-
 mod sync;
 
-pub mod render;
+mod model;
 
-pub mod protocol;
+mod config;
 
-pub mod event;
+mod error;
 
-pub mod clock;
+mod render;
 
-pub mod session_provider;
+mod protocol;
+
+mod event;
+
+mod clock;
 
 mod in_flight;
 
+mod background;
+
 mod deliver;
 
-pub mod sessions;
+mod sessions;
 
 mod span;
 
-pub mod refresh;
+mod session_provider;
 
-mod core;
+mod refresh;
+
+mod runs;
+
+mod lifecycle;
 
 mod receive;
 
-pub mod connection;
+mod connection;
 
-pub mod provider;
+mod emit;
 
-pub mod stats;
+mod provider;
 
-pub mod engine;
+mod stats;
 
-pub mod per_session;
+mod engine;
+
+mod per_session;
 
 pub mod client;
 
@@ -102,21 +108,25 @@ pub mod testing;
 #[cfg(all(test, feature = "shuttle"))]
 mod concurrency;
 
-pub use clock::Clock;
-pub use config::{Config, ConfigError, Limit};
+pub use clock::system::SystemClock;
+pub use clock::{Clock, Sleep};
+pub use config::{Config, ConfigError, Execution, Limit, Limits, Memory, Sizes, Times};
 pub use connection::Connection;
-pub use deliver::outbox::Frame;
+pub use deliver::frame::Frame;
 pub use engine::Engine;
 pub use engine::builder::EngineBuilder;
-pub use engine::shutdown::Shutdown;
+pub use engine::drain::Shutdown;
 pub use error::{ActionError, ConnectError, RegisterError};
 pub use event::{CallStatus, Event, EvictionReason, PanicSite};
+pub use model::Text;
 pub use model::affordance::Estimate;
-pub use model::content_ref::ContentRef;
+pub use model::content_ref::{ContentKind, ContentRef};
+pub use model::id::{IdError, check as check_id};
 pub use model::meta::Urgency;
+pub use model::path::normal as normal_path;
 pub use model::selector::Selector;
 pub use model::session::Session;
-pub use model::value::Value;
+pub use model::value::{JsonText, Value};
 pub use per_session::PerSession;
 pub use protocol::close_reason::CloseReason;
 pub use protocol::code::{CloseCode, ErrorCode};
@@ -125,8 +135,8 @@ pub use provider::{Discovery, Provider, Renewed, Role};
 pub use refresh::scope::Scope;
 pub use render::action::{Action, IntoOutcome, Invocation, Outcome};
 pub use render::descriptor::{Descriptor, Item};
-pub use render::registry::{IntoDescriptor, IntoLoaded, Sharing, Source, WindowRequest};
-pub use render::task::Task;
+pub use render::source::{IntoDescriptor, IntoLoaded, Sharing, Source, WindowRequest};
+pub use render::task::{Task, TaskResult};
 pub use session_provider::SessionProvider;
 pub use sessions::revocations::Revocation;
 pub use stats::Stats;

@@ -115,16 +115,16 @@ impl PerSession {
     /// # Errors
     /// [`ConnectError::ProviderFailed`] if the factory panics; then the session is closed (1013).
     pub fn restart(&self, session: &str) -> Result<bool, ConnectError> {
-        self.engine.core().remake_instance(session)
+        self.engine.parts().opener.restart(session)
     }
 
     /// Ends all: new connections are refused, calls in flight get until the deadline, every connection is closed with
     /// 1001, and every instance is dropped. See [`Engine::shutdown`].
     pub async fn stop(&self, deadline: Duration) {
         self.engine.shutdown(deadline).await;
-        let core = self.engine.core();
-        for slot in core.table.all() {
-            core.close_slot(&slot, CloseReason::ShuttingDown);
+        let parts = self.engine.parts();
+        for slot in parts.table.all() {
+            parts.closer.close(&slot, CloseReason::ShuttingDown);
         }
     }
 

@@ -1,10 +1,19 @@
 //! What comes in: each message is decoded once and goes to one place.
 
-mod begin;
-pub(crate) mod dispatch;
-pub(crate) mod invoke;
-pub(crate) mod load;
-pub(crate) mod query;
-pub(crate) mod supersede;
-pub(crate) mod tab;
-pub(crate) mod tasks;
+pub(crate) mod peer;
+
+pub(crate) mod admission;
+
+pub(crate) mod greeter;
+
+pub(crate) mod loader;
+
+pub(crate) mod calls;
+
+pub(crate) mod queries;
+
+pub(crate) mod subscriptions;
+
+pub(crate) mod tabs;
+
+pub(crate) mod inbound;

@@ -1,7 +1,19 @@
 //! Whose trees are rendered again, when, and how.
 
-mod classes;
-pub(crate) mod pass;
+pub(crate) mod scope;
+
+pub(crate) mod sources;
+
 pub(crate) mod schedule;
-pub mod scope;
+
 pub(crate) mod source_trace;
+
+mod classes;
+
+mod pass;
+
+mod evaluator;
+
+pub(crate) mod passes;
+
+pub(crate) mod refresher;

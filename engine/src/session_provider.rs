@@ -10,22 +10,20 @@ use crate::event::{Event, Observers, PanicSite};
 use crate::model::Text;
 use crate::model::session::Session;
 use crate::render::evaluate::panic_sentence;
-use crate::render::registry::{IntoDescriptor, Source};
+use crate::render::source::{IntoDescriptor, Source};
 
 /// What one session's provider registers. A factory returns one for each session.
 ///
 /// ```
-/// use grove_engine::{Descriptor, Engine, SessionProvider, Session};
+/// use grove_engine::{Descriptor, PerSession, Session, SessionProvider};
 ///
 /// # #[tokio::main]
 /// # async fn main() {
-/// let engine = Engine::builder("app", "App")
-///     .per_session(|session: &Session| {
-///         let user = session.user().unwrap_or("nobody").to_owned();
-///         SessionProvider::new().register("context", move || Descriptor::context().prop("user", user.as_str()))
-///     })
-///     .build();
-/// # drop(engine);
+/// let providers = PerSession::new("app", "App", |session: &Session| {
+///     let user = session.user().unwrap_or("nobody").to_owned();
+///     SessionProvider::new().register("context", move || Descriptor::context().prop("user", user.as_str()))
+/// });
+/// # drop(providers);
 /// # }
 /// ```
 #[derive(Debug, Default)]

@@ -4,11 +4,19 @@ pub(crate) mod tab_tree;
 
 pub(crate) mod tab;
 
-mod overlay;
+pub(crate) mod overlay;
 
 pub(crate) mod latch;
 
 pub(crate) mod paths;
+
+pub(crate) mod resume_points;
+
+mod extras;
+
+mod slot_state;
+
+pub(crate) mod turn;
 
 pub(crate) mod slot;
 
@@ -18,4 +26,14 @@ mod slot_set;
 
 pub(crate) mod table;
 
-pub mod revocations;
+pub(crate) mod timer;
+
+pub(crate) mod idle_tracker;
+
+pub(crate) mod quota;
+
+pub(crate) mod call_quota;
+
+pub(crate) mod blocking;
+
+pub(crate) mod revocations;

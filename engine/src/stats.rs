@@ -1,10 +1,10 @@
-//! How much there is of everything.
+//! Point-in-time counters.
 
 use std::collections::BTreeMap;
 
 use serde::Serialize;
 
-/// Counts at one moment. Taking them looks at every session: for operators, not for hot paths.
+/// Point-in-time counters. Taking them visits every session: for operators, not for hot paths.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 #[non_exhaustive]
 pub struct Stats {
@@ -21,12 +21,12 @@ pub struct Stats {
     /// Bytes of all rendered fragments, shared ones once.
     pub tree_bytes: usize,
     /// Bytes of the dictionary of repeated texts.
-    pub symbol_bytes: usize,
-    /// Bytes of answers that wait for their sockets.
+    pub dictionary_bytes: usize,
+    /// Bytes of replies and events that wait for their sockets.
     pub outbox_bytes: usize,
     /// Runs of each descriptor function since the start, by path.
     pub evaluations: BTreeMap<String, u64>,
-    /// Runs that were spared because a result could be shared.
+    /// Runs that were avoided because a result could be shared.
     pub shared_evaluations: u64,
     /// Trees that changed since the start.
     pub commits: u64,

@@ -2,48 +2,8 @@
 //! every message with a strict [`ConsumerState`](crate::client::ConsumerState).
 
 mod clock;
-mod consumer;
 mod writer;
+mod consumer;
 
 pub use clock::ManualClock;
 pub use consumer::TestConsumer;
-
-use std::time::Duration;
-
-use crate::config::Config;
-use crate::connection::Connection;
-use crate::engine::Engine;
-
-impl Config {
-    /// Bounds for tests: nothing is delayed, gathered or limited in rate.
-    #[must_use]
-    pub fn immediate() -> Self {
-        let mut config = Self::default();
-        config.times.debounce = Duration::ZERO;
-        config.times.hello_delay = Duration::ZERO;
-        config.times.first_patch_delay = Duration::ZERO;
-        config.limits.messages_per_second = None;
-        config
-    }
-}
-
-impl Engine {
-    /// The name by which a consumer that comes back may call a connection. A consumer learns its own from `hello`; a tab is
-    /// told none.
-    #[must_use]
-    pub fn connection_name(&self, connection: &Connection) -> String {
-        self.core().connection_names.of(connection.number())
-    }
-
-    /// Waits until the engine has nothing to do: no pass, no call, nothing on the wheel that is due.
-    pub async fn settle(&self) {
-        let core = self.core();
-        loop {
-            let listener = core.in_flight.listen();
-            if core.in_flight.is_idle() && !core.timers.is_due() {
-                return;
-            }
-            listener.await;
-        }
-    }
-}

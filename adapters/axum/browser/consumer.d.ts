@@ -1,5 +1,5 @@
 /**
- * Keeps exact copies of parts of a session's state tree, and calls its actions.
+ * Keeps exact copies of parts of a session's state tree, and invokes actions on it.
  *
  * ```js
  * import { connect } from "/slop/consumer.js";
@@ -10,15 +10,22 @@
  * await consumer.invoke("/inbox/m1", "archive");
  * ```
  *
- * It connects at once and again after every loss: after a random time below 1 s, then twice as long each time up to
- * 30 s, and from the start again once a connection lasted. Subscriptions go on by themselves: the server sends what
- * changed meanwhile if it still knows where the copies stood, and everything anew otherwise. A request that was sent and
- * not answered when the connection was lost fails with the code `lost`; none hangs.
+ * It connects at once, and reconnects after every loss: after a random delay of less than 1 s, then less than 2 s, 4
+ * s and so on up to 30 s. After a connection that was stable, the delays start from the beginning. Subscriptions
+ * continue by themselves: the server sends what has changed since if it still knows which version the copies have,
+ * and a snapshot otherwise. A request that had been sent when the connection was lost fails with the code `lost`;
+ * none waits for ever.
+ *
+ * A WebSocket does not tell why it could not connect. So whenever an attempt fails, the server is asked over HTTP
+ * whether it still accepts the credential (`POST` to `/renew` below the endpoint, with `fetch`). If it answers 401,
+ * or 403 in its own words, the consumer ends; if it cannot be reached or answers anything else, the consumer keeps
+ * trying. A page of another origin can read the answer only if the server allows that (CORS); otherwise it keeps
+ * trying.
  *
  * It is a module without dependencies for pages, bundlers and Node 20 or later, where `WebSocket` has to be given
  * (such as that of the package `ws` or `undici`) unless the runtime has one.
  *
- * @throws if the URL is none.
+ * @throws if the URL is not valid.
  */
 export function connect(options?: Options): Consumer;
 
@@ -31,60 +38,86 @@ export interface Options {
   /** How long a request may take unless it says otherwise, in ms; 30,000 if absent. */
   timeoutMs?: number;
   /**
-   * After how long a silence the server is asked for a sign of life, in ms; 30,000 if absent, and 0 is never. Without an
-   * answer within 10 s the connection counts as lost.
+   * The largest message that the server accepts from a consumer, in bytes of UTF-8. The default is that of the
+   * server, 65,536; give the server's own bound if it was configured with another. The server closes the connection
+   * when it gets a larger message, so none is sent: the request fails with `too_large`.
+   */
+  maxMessageBytes?: number;
+  /**
+   * After how long a silence the server is asked for a sign of life, in ms; 30,000 if absent, and 0 is never. Without a
+   * response within 10 s the connection counts as lost.
    */
   probeMs?: number;
-  /** Told whenever the status changes. */
+  /** Called whenever the status changes. */
   onStatus?: (status: Status) => void;
-  /** Told of events of the server, such as `session.expiring`, `server.draining` and those of the application. */
+  /** Called for every event of the server, such as `session.expiring`, `server.draining` and those of the application. */
   onEvent?: (name: string, data: unknown) => void;
-  /** Told once when it ended for good, and why. */
+  /** Called once, when the consumer has ended and will not reconnect, with the reason. */
   onEnd?: (end: End) => void;
-  /** Told what goes wrong and is nobody's answer, such as an error of a listener. `console.error` if absent. */
+  /** Called with every error that no promise reports, such as an exception in a listener. `console.error` if absent. */
   onError?: (error: unknown) => void;
-  /** Makes the socket instead of the runtime's own `WebSocket`. */
+  /** Used instead of the runtime's own `WebSocket`. */
   WebSocket?: new (url: string) => Socket;
+  /**
+   * Asks the server whether it still accepts the credential, instead of the runtime's own `fetch`. If `WebSocket` is
+   * given and adds a credential of its own, such as a header, give a `fetch` that adds the same one; without it, the
+   * question is asked only if the URL has a `token`.
+   */
+  fetch?: (url: string, request: CredentialCheck) => Promise<CredentialCheckResponse>;
 }
 
-/** `waiting` is between a loss and the next attempt; `ended` is for good. */
+/** `waiting`: the connection is lost, and the next attempt has not begun. `ended`: it will not reconnect. */
 export type Status = "connecting" | "open" | "waiting" | "ended";
 
 export interface End {
-  /** The close code. */
+  /** The close code; or the HTTP status, 401 or 403, with which the server refused the credential. */
   code: number;
-  /** A few words of the server. */
+  /** A short text of the server. */
   reason: string;
   /**
-   * `closed` by this side or the application; `refused`: revoked, or a rule was broken; `expired`: authenticate again;
-   * `replaced`: another connection went on from here; `too_large`: a message was over the server's limit.
+   * `closed`: by this side or the application. `refused`: the session was revoked, or a rule was broken. `expired`: the
+   * authentication has ended; authenticate again. `replaced`: another connection resumed in place of this one.
+   * `too_large`: a message was over the server's limit. `unauthorized`, `forbidden`: while there was no connection, the
+   * server refused the credential, for instance because it was revoked; authenticate again.
    */
-  why: "closed" | "refused" | "expired" | "replaced" | "too_large";
+  why: "closed" | "refused" | "expired" | "replaced" | "too_large" | "unauthorized" | "forbidden";
 }
 
 export interface Consumer {
   readonly status: Status;
-  /** What the server said of itself at last; absent before the first connection. */
+  /** What the server last said about itself; absent before the first connection. */
   readonly provider: Provider | undefined;
   /**
-   * Keeps a copy of the node at `path` and what is below it. `listener` is told of every change of it, with the new tree.
+   * Keeps a copy of the node at `path` and of what is below it. `listener` is called with the new tree after every
+   * change.
+   *
+   * It does not throw: if the options cannot be sent, `ready` fails with `bad_request` or `too_large`.
    */
   subscribe(path: string, options?: View, listener?: (tree: Node | undefined, change: Change) => void): Subscription;
-  /** Asks once. Waits for a connection if there is none, as long as its time is not up. */
+  /**
+   * Reads once. If there is no connection, it waits for one until its time is up.
+   *
+   * Fails with a {@link ConsumerError}, like {@link Consumer.invoke}; `bad_request` if the options cannot be sent.
+   */
   query(path: string, options?: View, request?: RequestOptions): Promise<Node>;
   /**
-   * Calls an action. What it changed is in the copies before it answers.
+   * Invokes an action. What it changed is in the copies before the promise resolves.
+   *
+   * `params` are encoded at once: later changes of the object have no effect. A lone surrogate in a string, such as
+   * `slice` leaves of an emoji, becomes U+FFFD.
    *
    * Fails with a {@link ConsumerError} whose code is the server's, such as `invalid_params`, `not_found`, `conflict`;
-   * or `timeout`, `lost` (it may have been done all the same) or `closed`.
+   * or `timeout`, `lost` (it may have been executed) or `closed`. Parameters that JSON cannot express (a `bigint`,
+   * a cycle, `NaN`, `Infinity`, a `toJSON` that throws) fail with `invalid_params`, too large ones with `too_large`;
+   * these are never sent.
    */
   invoke(path: string, action: string, params?: object, request?: RequestOptions): Promise<Result>;
-  /** Ends it for good. */
+  /** Ends the consumer: it will not reconnect. */
   close(): void;
 }
 
 export interface RequestOptions {
-  /** How long it may take, in ms, the wait for a connection included. */
+  /** How long the request may take, in ms, including the wait for a connection. */
   timeoutMs?: number;
 }
 
@@ -101,12 +134,12 @@ export interface View {
 
 export interface Subscription {
   /**
-   * The copy; absent before the first snapshot and while the path does not exist. It is never changed in place: what is
-   * the same object as before is unchanged.
+   * The copy; absent before the first snapshot and while the node does not exist. It is never changed in place: a
+   * node that is the same object as before has not changed.
    */
   readonly tree: Node | undefined;
   readonly version: number | undefined;
-  /** The first tree; fails with the code `not_found` if there is no such path. */
+  /** The first tree. Fails with a {@link ConsumerError}, such as `not_found` if there is no such node. */
   readonly ready: Promise<Node>;
   close(): void;
 }
@@ -115,24 +148,27 @@ export interface Subscription {
 export type Change =
   | { kind: "snapshot" }
   | { kind: "patch"; ops: readonly Operation[] }
-  /** The connection is back and nothing was missed so far. */
+  /** The connection is back, and the copy is still valid. What changed in the meantime follows as patches. */
   | { kind: "resumed" }
-  /** The path does not exist any more, or its view fits no message. A snapshot follows when it does again. */
+  /** The node does not exist any more, or its view is too large for a message. If it comes back, a snapshot follows. */
   | { kind: "gone"; error: ConsumerError };
 
 export interface Result {
-  /** `accepted`: it goes on, and `data.path` or `data.taskId` says where to look. */
+  /** `accepted`: the action goes on, and `data.path` or `data.taskId` says where to watch it. */
   status: "ok" | "accepted";
   data?: unknown;
 }
 
 export class ConsumerError extends Error {
-  constructor(code: string, message: string);
-  /** `not_found`, `invalid_params`, `unauthorized`, `conflict`, `busy`, `lost`, `timeout`, `closed` or another. */
+  constructor(code: string, message: string, options?: { cause?: unknown });
+  /**
+   * `not_found`, `invalid_params`, `unauthorized`, `conflict`, `busy`, `bad_request`, `too_large`, `lost`, `timeout`,
+   * `closed` or another.
+   */
   readonly code: string;
 }
 
-/** The tree after a patch, as SLOP has it. What did not change is the same object as before. */
+/** The tree after a patch, by the rules of SLOP. A node that the patch does not touch stays the same object. */
 export function patched(tree: Node, ops: readonly Operation[]): Node;
 
 export interface Operation {
@@ -192,12 +228,27 @@ export interface Provider {
   readonly name: string;
   readonly slop_version: string;
   readonly capabilities: readonly string[];
-  /** Which server's versions these are; absent if it cannot resume. */
+  /** Which run of the server the versions belong to; absent if it cannot resume. */
   readonly epoch?: string;
   readonly session?: Readonly<Record<string, unknown>>;
 }
 
-/** As much of a WebSocket as is needed. */
+/** The request that asks whether the credential is still accepted. */
+export interface CredentialCheck {
+  method: "POST";
+  credentials: "include";
+  redirect: "manual";
+  cache: "no-store";
+  signal: AbortSignal;
+}
+
+/** The part of a `Response` that is used. */
+export interface CredentialCheckResponse {
+  readonly status: number;
+  json(): Promise<any>;
+}
+
+/** The part of a `WebSocket` that is used. */
 export interface Socket {
   readonly readyState: number;
   onmessage: ((event: any) => void) | null;

@@ -1,57 +1,68 @@
-// Keeps exact copies of parts of a session's state tree, calls its actions, and comes back by itself after a loss.
-// One ES module without dependencies; `consumer.d.ts` is its manual. The rules are those of SLOP for consumers, with
-// Grove's resume: who comes back says where its copies stand, and gets what changed instead of everything.
+// Keeps exact copies of parts of a session's state tree, invokes actions on it, and reconnects when the connection is
+// lost. One ES module without dependencies; `consumer.d.ts` documents it. It follows SLOP's rules for consumers, and
+// Grove's extension for resuming: when it reconnects it says which version each copy has, and receives only the changes
+// since then.
 
 const RETRY_MS = 1_000;
 const RETRY_MAX_MS = 30_000;
-const HINT_MAX_MS = 300_000;
-// A connection that lasted so long was a good one: the next loss starts with short waits again.
+const RETRY_HINT_MAX_MS = 300_000;
+// A connection that lasted this long was stable: after its loss, the retry delays start from the beginning.
 const STABLE_MS = 10_000;
-const HELLO_MS = 15_000;
-const PROBE_MS = 30_000;
-const PROBE_ANSWER_MS = 10_000;
-const TIMEOUT_MS = 30_000;
+const HELLO_TIMEOUT_MS = 15_000;
+const PROBE_INTERVAL_MS = 30_000;
+const PROBE_TIMEOUT_MS = 10_000;
+// After an error on an open socket, `close` should follow at once; some runtimes never send it.
+const CLOSE_TIMEOUT_MS = 1_000;
+const CREDENTIAL_CHECK_TIMEOUT_MS = 10_000;
+const REQUEST_TIMEOUT_MS = 30_000;
 const MAX_REQUESTS = 1_000;
-const PROBE = "probe";
+// The defaults of the server: how large a message it accepts, in bytes of UTF-8, and how deeply nested.
+const MAX_MESSAGE_BYTES = 65_536;
+const MAX_NESTING = 127;
+const PROBE_ID = "probe";
 
-// Close codes after which to come back would be wrong, or would only repeat what happened.
-const FINAL = { 1000: "closed", 1008: "refused", 1009: "too_large", 4401: "expired", 4409: "replaced" };
+// Close codes after which reconnecting would be wrong or would end the same way.
+const FINAL_CODES = { 1000: "closed", 1008: "refused", 1009: "too_large", 4401: "expired", 4409: "replaced" };
 
 export function connect(options = {}) {
   return new Consumer(options);
 }
 
 export class ConsumerError extends Error {
-  constructor(code, message) {
-    super(message);
+  constructor(code, message, options = undefined) {
+    super(message, options);
     this.name = "ConsumerError";
     this.code = code;
   }
 }
 
 class Consumer {
-  #on;
+  #listeners;
   #timeoutMs;
-  #link;
+  #maxMessageBytes;
+  #connection;
   #copies = new Map();
   #requests = new Map();
   #lastId = 0;
   #provider;
   #status = "connecting";
 
-  constructor({ url, WebSocket, timeoutMs = TIMEOUT_MS, probeMs = PROBE_MS, onStatus, onEvent, onEnd, onError }) {
+  constructor(options) {
+    const { timeoutMs = REQUEST_TIMEOUT_MS, maxMessageBytes = MAX_MESSAGE_BYTES } = options;
+    const { onStatus, onEvent, onEnd, onError = console.error } = options;
     this.#timeoutMs = timeoutMs;
-    this.#on = { status: onStatus, event: onEvent, end: onEnd, error: onError ?? console.error };
-    this.#link = new Link({ url: address(url), WebSocket, probeMs }, {
+    this.#maxMessageBytes = maxMessageBytes;
+    this.#listeners = { status: onStatus, event: onEvent, end: onEnd, error: onError };
+    this.#connection = new Connection(options, {
       greeted: (provider) => this.#greeted(provider),
       received: (message) => this.#receive(message),
       lost: () => this.#lost(),
-      waiting: () => this.#become("waiting"),
-      dialing: () => this.#become("connecting"),
+      waiting: () => this.#setStatus("waiting"),
+      connecting: () => this.#setStatus("connecting"),
       ended: (end) => this.#end(end),
-      failed: (error) => this.#tell("error", error),
+      failed: (error) => this.#notify("error", error),
     });
-    this.#link.open();
+    this.#connection.open();
   }
 
   get status() {
@@ -63,66 +74,67 @@ class Consumer {
   }
 
   subscribe(path, options = {}, listener = undefined) {
-    const copy = new Copy(this.#id("sub"), wish(path, options), (change) => {
-      this.#guard(() => listener?.(copy.tree, change));
-    });
-    if (this.#status === "ended") {
-      copy.fail(ended());
-    } else {
+    const copy = new Copy(this.#nextId("sub"), (change) => this.#guard(() => listener?.(copy.tree, change)));
+    try {
+      if (this.#status === "ended") throw endedError();
+      const request = { type: "subscribe", id: copy.id, ...viewFields(path, options) };
+      copy.request = JSON.parse(encode(request, this.#maxMessageBytes));
       this.#copies.set(copy.id, copy);
-      if (this.#status === "open") this.#ask(copy);
+      if (this.#status === "open") this.#subscribe(copy);
+    } catch (error) {
+      copy.fail(error);
     }
-    return new Subscription(copy, () => this.#forget(copy, new ConsumerError("closed", "the subscription was closed")));
+    return new Subscription(copy, () => this.#drop(copy, new ConsumerError("closed", "the subscription was closed")));
   }
 
-  query(path, options = {}, { timeoutMs = this.#timeoutMs } = {}) {
-    return this.#request("query", wish(path, options), timeoutMs);
+  async query(path, options = {}, { timeoutMs = this.#timeoutMs } = {}) {
+    return this.#request("query", viewFields(path, options), timeoutMs);
   }
 
-  invoke(path, action, params = {}, { timeoutMs = this.#timeoutMs } = {}) {
+  async invoke(path, action, params = {}, { timeoutMs = this.#timeoutMs } = {}) {
     return this.#request("invoke", { path, action, params }, timeoutMs);
   }
 
   close() {
     if (this.#status === "ended") return;
-    this.#link.close();
+    this.#connection.close();
     this.#end({ code: 1000, reason: "", why: "closed" });
   }
 
   // ---------------------------------------------------------------------------------------------- the connection
 
   #greeted(provider) {
-    const before = this.#provider;
+    const previous = this.#provider;
     this.#provider = provider;
-    const knows = provider.capabilities?.includes?.("resume") && typeof provider.epoch === "string";
-    const position = knows && before?.epoch === provider.epoch && {
+    const canResume = provider.capabilities?.includes?.("resume") && typeof provider.epoch === "string";
+    const origin = canResume && previous?.epoch === provider.epoch && {
       epoch: provider.epoch,
-      connection: before.connection,
+      connection: previous.connection,
     };
-    this.#become("open");
-    for (const copy of this.#copies.values()) this.#ask(copy, position);
+    this.#setStatus("open");
+    for (const copy of this.#copies.values()) this.#subscribe(copy, origin);
     for (const request of this.#requests.values()) this.#send(request);
   }
 
   #lost() {
     for (const copy of this.#copies.values()) copy.lost();
     for (const [id, { sent }] of this.#requests) {
-      if (sent) this.#settle(id, ({ reject }) => reject(lost()));
+      if (sent) this.#settle(id, ({ reject }) => reject(lostError()));
     }
   }
 
   #end(end) {
-    this.#become("ended");
-    for (const id of this.#requests.keys()) this.#settle(id, ({ reject }) => reject(ended()));
-    for (const copy of this.#copies.values()) copy.fail(ended());
+    this.#setStatus("ended");
+    for (const id of this.#requests.keys()) this.#settle(id, ({ reject }) => reject(endedError()));
+    for (const copy of this.#copies.values()) copy.fail(endedError());
     this.#copies.clear();
-    this.#tell("end", end);
+    this.#notify("end", end);
   }
 
-  #become(status) {
+  #setStatus(status) {
     if (this.#status === status) return;
     this.#status = status;
-    this.#tell("status", status);
+    this.#notify("status", status);
   }
 
   #receive(message) {
@@ -130,29 +142,31 @@ class Consumer {
       case "snapshot":
         return this.#snapshot(message);
       case "resumed":
-        return this.#copies.get(message.id)?.resumed(message);
+        return this.#copies.get(message.id)?.resumed();
       case "patch":
         return this.#patch(message);
       case "result":
-        return this.#settle(message.id, (request) => answer(request, message));
+        return this.#settle(message.id, (request) => settleInvoke(request, message));
       case "error":
-        return this.#refused(message);
+        return this.#error(message);
       case "event":
         return this.#event(message);
       case "batch":
-        for (const one of message.messages ?? []) if (isObject(one)) this.#receive(one);
+        for (const inner of message.messages ?? []) if (isObject(inner)) this.#receive(inner);
     }
   }
 
   #event({ name, data }) {
-    if (name === "server.draining") this.#link.hint(data?.retry_in_ms);
-    this.#tell("event", name, data);
+    if (name === "server.draining") this.#connection.retryAfter(data?.retry_in_ms);
+    this.#notify("event", name, data);
   }
 
   // ---------------------------------------------------------------------------------------------- copies
 
-  #ask(copy, position) {
-    this.#link.send({ type: "subscribe", id: copy.id, ...copy.ask(position) });
+  #subscribe(copy, origin) {
+    const resuming = toJson({ ...copy.request, resume: copy.subscribing(origin) });
+    // The request alone fits; if it does not fit together with the resume point, a snapshot will do.
+    this.#connection.send(byteLength(resuming) <= this.#maxMessageBytes ? resuming : toJson(copy.request));
   }
 
   #snapshot(message) {
@@ -164,49 +178,57 @@ class Consumer {
   #patch(message) {
     const copy = this.#copies.get(message.subscription);
     if (!copy || copy.patch(message)) return;
-    this.#link.send({ type: "unsubscribe", id: copy.id });
-    this.#askAgain(copy);
+    this.#unsubscribe(copy);
+    this.#resubscribe(copy);
   }
 
-  // A copy that is out of step again and again, or that the server has no room for, is not asked for without a pause.
-  #askAgain(copy) {
-    copy.later(() => {
-      if (this.#status === "open") this.#ask(copy);
+  // A copy that keeps getting out of step, or that the server has no capacity for, is requested again with backoff.
+  #resubscribe(copy) {
+    copy.retry(() => {
+      if (this.#status === "open") this.#subscribe(copy);
     });
   }
 
-  #refused({ id, error }) {
-    const fault = new ConsumerError(error?.code ?? "internal", error?.message ?? "the server refused a message");
-    const copy = this.#copies.get(id);
-    if (!copy) {
-      if (!this.#settle(id, ({ reject }) => reject(fault))) this.#tell("error", fault);
-      return;
-    }
-    if (fault.code === "busy") return this.#askAgain(copy);
-    if (!copy.gone(fault)) return this.#forget(copy, fault);
-    if (copy.isUnasked) this.#askAgain(copy);
+  #unsubscribe(copy) {
+    this.#connection.send(toJson({ type: "unsubscribe", id: copy.id }));
   }
 
-  #forget(copy, why) {
+  #error({ id, error }) {
+    const failure = serverError(error, "the server refused a message");
+    const copy = this.#copies.get(id);
+    if (!copy) {
+      if (!this.#settle(id, ({ reject }) => reject(failure))) this.#notify("error", failure);
+      return;
+    }
+    if (failure.code === "busy") return this.#resubscribe(copy);
+    if (!copy.gone(failure)) return this.#drop(copy, failure);
+    if (copy.isIdle) this.#resubscribe(copy);
+  }
+
+  #drop(copy, error) {
     if (!this.#copies.delete(copy.id)) return;
-    this.#link.send({ type: "unsubscribe", id: copy.id });
-    copy.fail(why);
+    this.#unsubscribe(copy);
+    copy.fail(error);
   }
 
   // ---------------------------------------------------------------------------------------------- requests
 
-  #id(prefix) {
+  #nextId(prefix) {
     this.#lastId += 1;
     return `${prefix}-${this.#lastId}`;
   }
 
   #request(type, fields, timeoutMs) {
     return new Promise((resolve, reject) => {
-      if (this.#status === "ended") return reject(ended());
-      if (this.#requests.size >= MAX_REQUESTS) return reject(new ConsumerError("busy", "too many requests are waiting"));
-      const id = this.#id(type === "query" ? "q" : "inv");
-      const late = () => this.#settle(id, () => reject(new ConsumerError("timeout", `no answer within ${timeoutMs} ms`)));
-      const request = { message: { type, id, ...fields }, resolve, reject, sent: false, timer: setTimeout(late, timeoutMs) };
+      if (this.#status === "ended") throw endedError();
+      if (this.#requests.size >= MAX_REQUESTS) throw new ConsumerError("busy", "too many requests are waiting");
+      const id = this.#nextId(type === "query" ? "q" : "inv");
+      // Encoded now and not when it is sent, so that what is wrong with it fails this call and no other.
+      const code = type === "query" ? "bad_request" : "invalid_params";
+      const text = encode({ type, id, ...fields }, this.#maxMessageBytes, code);
+      const expired = new ConsumerError("timeout", `no response within ${timeoutMs} ms`);
+      const timer = setTimeout(() => this.#settle(id, () => reject(expired)), timeoutMs);
+      const request = { text, resolve, reject, timer, sent: false };
       this.#requests.set(id, request);
       if (this.#status === "open") this.#send(request);
     });
@@ -214,7 +236,7 @@ class Consumer {
 
   #send(request) {
     request.sent = true;
-    this.#link.send(request.message);
+    this.#connection.send(request.text);
   }
 
   #settle(id, settle) {
@@ -228,19 +250,19 @@ class Consumer {
 
   // ---------------------------------------------------------------------------------------------- listeners
 
-  #tell(what, ...news) {
-    this.#guard(() => this.#on[what]?.(...news));
+  #notify(listener, ...args) {
+    this.#guard(() => this.#listeners[listener]?.(...args));
   }
 
-  // What a listener throws is no reason to lose a message.
+  // An exception in a listener must not cost a message.
   #guard(call) {
     try {
       call();
     } catch (error) {
       try {
-        this.#on.error(error);
-      } catch (worse) {
-        console.error(worse);
+        this.#listeners.error(error);
+      } catch (second) {
+        console.error(second);
       }
     }
   }
@@ -272,86 +294,163 @@ class Subscription {
   }
 }
 
-function lost() {
-  return new ConsumerError("lost", "the connection was lost before an answer came; it may have been done all the same");
+function lostError() {
+  return new ConsumerError("lost", "the connection was lost before the response; the request may have been executed");
 }
 
-function ended() {
+function endedError() {
   return new ConsumerError("closed", "the consumer has ended");
 }
 
-function answer({ resolve, reject }, { status, data, error }) {
+function settleInvoke({ resolve, reject }, { status, data, error }) {
   if (status === "ok" || status === "accepted") return resolve({ status, data });
-  reject(new ConsumerError(error?.code ?? "internal", error?.message ?? "the action failed"));
+  reject(serverError(error, "the action failed"));
+}
+
+function serverError(error, fallback) {
+  const string = (value, fallback) => (typeof value === "string" ? value : fallback);
+  return new ConsumerError(string(error?.code, "internal"), string(error?.message, fallback));
 }
 
 // The fields of a subscription or query on the wire.
-function wish(path, { depth, maxNodes, filter, window }) {
+function viewFields(path, options) {
+  const { depth, maxNodes, filter, window } = options ?? {};
   const { types, minSalience } = filter ?? {};
-  const given = { path, depth, max_nodes: maxNodes, filter: filter && { types, min_salience: minSalience }, window };
-  return JSON.parse(JSON.stringify(given));
+  return { path, depth, max_nodes: maxNodes, filter: filter && { types, min_salience: minSalience }, window };
 }
 
-// ------------------------------------------------------------------------------------------------ the socket
+// ------------------------------------------------------------------------------------------------ encoding
 
-// Keeps one connection for as long as it is wanted.
-class Link {
+// The text of a message that the server can read. Throws a `ConsumerError` with `code` if there is none.
+function encode(message, maxBytes, code = "bad_request") {
+  let text;
+  try {
+    text = toJson(message);
+  } catch (cause) {
+    throw new ConsumerError(code, `the request cannot be written as JSON: ${messageOf(cause)}`, { cause });
+  }
+  const bytes = byteLength(text);
+  if (bytes > maxBytes) {
+    const message = `the request takes ${bytes} bytes, more than the ${maxBytes} of maxMessageBytes`;
+    throw new ConsumerError("too_large", message);
+  }
+  if (nests(JSON.parse(text), MAX_NESTING)) {
+    throw new ConsumerError(code, `the request is nested more than ${MAX_NESTING} levels deep`);
+  }
+  return text;
+}
+
+// A number that JSON cannot express is an error here: as `null` it would be another value.
+function toJson(value) {
+  const finite = (key, item) => {
+    if (typeof item === "number" && !Number.isFinite(item)) throw new RangeError(`${key} must be a finite number`);
+    return item;
+  };
+  return wellFormed(JSON.stringify(value, finite));
+}
+
+// Half of a surrogate pair, such as `slice` leaves of an emoji, is no Unicode, and a server may refuse the whole
+// message because of it. `JSON.stringify` writes it as an escape; it becomes U+FFFD.
+function wellFormed(json) {
+  return json.replace(/\\(?:u(d[89a-f][0-9a-f]{2})|.)/g, (escape, surrogate) => (surrogate ? "\ufffd" : escape));
+}
+
+function byteLength(text) {
+  return new TextEncoder().encode(text).length;
+}
+
+// Whether arrays and objects are nested more than `levels` deep.
+function nests(value, levels) {
+  if (typeof value !== "object" || value === null) return false;
+  return levels === 0 || Object.values(value).some((inner) => nests(inner, levels - 1));
+}
+
+// Anything can be thrown, even what cannot be made a string.
+function messageOf(error) {
+  try {
+    return String(error?.message ?? error);
+  } catch {
+    return "unknown error";
+  }
+}
+
+// ------------------------------------------------------------------------------------------------ the connection
+
+// Keeps one connection open, and replaces it when it is lost.
+class Connection {
   #url;
   #WebSocket;
+  #fetch;
   #probeMs;
   #events;
   #socket;
   #greeted = false;
-  #tries = 0;
-  #hint;
-  #retry;
-  #patience;
-  #stable;
+  #attempts = 0;
+  #retryHintMs;
+  #retryTimer;
+  // Until when something must happen on the socket.
+  #deadline;
+  #stableTimer;
+  #credentialCheck;
+  // A listener may close the consumer in the middle of anything.
+  #isClosed = false;
 
-  constructor({ url, WebSocket, probeMs }, events) {
-    this.#url = url;
-    this.#WebSocket = WebSocket ?? globalThis.WebSocket;
+  constructor({ url, WebSocket = globalThis.WebSocket, fetch, probeMs = PROBE_INTERVAL_MS }, events) {
+    this.#url = socketUrl(url);
+    this.#WebSocket = WebSocket;
+    this.#fetch = fetch ?? defaultFetch(this.#url, WebSocket);
     this.#probeMs = probeMs;
     this.#events = events;
     this.#listen("addEventListener");
   }
 
   open() {
-    clearTimeout(this.#retry);
-    this.#retry = undefined;
-    this.#events.dialing();
+    clearTimeout(this.#retryTimer);
+    this.#retryTimer = undefined;
+    this.#events.connecting();
+    if (this.#isClosed) return;
     let socket;
     try {
-      socket = new this.#WebSocket(this.#url);
+      socket = new this.#WebSocket(this.#url.href);
     } catch (error) {
       this.#events.failed(error);
-      return this.#come();
+      return this.#scheduleRetry();
     }
     this.#socket = socket;
-    this.#wait(HELLO_MS, () => this.#abandon("the server did not greet"));
-    socket.onmessage = ({ data }) => this.#heard(data);
-    socket.onclose = (event) => this.#closed(event ?? {});
-    // What went wrong is not told here; `close` follows.
-    socket.onerror = () => {};
+    this.#setDeadline(HELLO_TIMEOUT_MS, () => this.#abandon("the server did not send hello"));
+    // A socket that was left may still have something to say, and one that failed may say so twice.
+    const handler = (handle) => (event) => {
+      if (this.#socket === socket) handle(event ?? {});
+    };
+    socket.onmessage = handler(({ data }) => this.#receive(data));
+    socket.onclose = handler((event) => this.#closed(event));
+    socket.onerror = handler(() => this.#failed());
   }
 
-  send(message) {
-    if (this.#greeted && this.#socket?.readyState === 1) this.#socket.send(JSON.stringify(message));
+  send(text) {
+    if (!this.#greeted || this.#socket?.readyState !== 1) return;
+    try {
+      this.#socket.send(text);
+    } catch (error) {
+      this.#events.failed(error);
+    }
   }
 
-  // The server goes away and says after which time to come back.
-  hint(ms) {
-    if (typeof ms === "number" && ms >= 0) this.#hint = Math.min(ms, HINT_MAX_MS);
+  // The server is going away and says when to come back.
+  retryAfter(ms) {
+    if (typeof ms === "number" && ms >= 0) this.#retryHintMs = Math.min(ms, RETRY_HINT_MAX_MS);
   }
 
   close() {
+    this.#isClosed = true;
     this.#listen("removeEventListener");
     this.#leave();
-    clearTimeout(this.#retry);
-    this.#retry = undefined;
+    this.#cancelCredentialCheck();
+    clearTimeout(this.#retryTimer);
+    this.#retryTimer = undefined;
   }
 
-  #heard(text) {
+  #receive(text) {
     if (this.#greeted) this.#watch();
     let message;
     try {
@@ -359,79 +458,125 @@ class Link {
     } catch {
       return this.#events.failed(new ConsumerError("bad_message", "the server sent something other than JSON"));
     }
-    if (!isObject(message) || message.id === PROBE) return;
-    if (message.type !== "hello") {
-      if (this.#greeted) this.#events.received(message);
-    } else if (!this.#greeted) {
-      this.#greet(message.provider ?? {});
+    if (!isObject(message) || message.id === PROBE_ID) return;
+    try {
+      if (message.type !== "hello") {
+        if (this.#greeted) this.#events.received(message);
+      } else if (!this.#greeted) {
+        this.#greet(message.provider ?? {});
+      }
+    } catch (cause) {
+      this.#events.failed(new ConsumerError("bad_message", "the server sent a malformed message", { cause }));
     }
   }
 
   #greet(provider) {
     this.#greeted = true;
-    this.#stable = setTimeout(() => { this.#tries = 0; }, STABLE_MS);
+    this.#cancelCredentialCheck();
+    this.#stableTimer = setTimeout(() => { this.#attempts = 0; }, STABLE_MS);
     this.#watch();
     this.#events.greeted(provider);
   }
 
-  // A socket can be dead without a word. After a silence the server is asked something small.
+  // A socket can be dead without an event. After a silence, the server is asked something small.
   #watch() {
-    this.#wait(this.#probeMs, () => this.#probe());
+    this.#setDeadline(this.#probeMs, () => this.#probe());
   }
 
   #probe() {
-    this.send({ type: "query", id: PROBE, path: "/", depth: 0 });
-    this.#wait(PROBE_ANSWER_MS, () => this.#abandon("the server did not answer"));
+    this.send(toJson({ type: "query", id: PROBE_ID, path: "/", depth: 0 }));
+    this.#setDeadline(PROBE_TIMEOUT_MS, () => this.#abandon("the server did not respond"));
   }
 
-  #wait(ms, then) {
-    clearTimeout(this.#patience);
-    this.#patience = ms > 0 ? setTimeout(then, ms) : undefined;
+  #setDeadline(ms, missed) {
+    clearTimeout(this.#deadline);
+    this.#deadline = ms > 0 ? setTimeout(missed, ms) : undefined;
+  }
+
+  // Some runtimes report a failed connection by `error` alone, some by `error` and `close`. Once it was open, `close`
+  // is given time to come, for it says why.
+  #failed() {
+    const abandon = () => this.#abandon("the connection failed");
+    if (this.#greeted) this.#setDeadline(CLOSE_TIMEOUT_MS, abandon);
+    else abandon();
   }
 
   #abandon(reason) {
-    this.#leave();
-    this.#closed({ code: 1006, reason });
+    const wasGreeted = this.#leave();
+    this.#down({ code: 1006, reason }, wasGreeted);
   }
 
+  #closed(event) {
+    const wasGreeted = this.#reset();
+    this.#down(event, wasGreeted);
+  }
+
+  // Handlers stay: one for `error` must be there as long as the socket, or some runtimes end the program.
   #leave() {
     const socket = this.#socket;
-    this.#reset();
-    if (!socket) return;
-    socket.onmessage = socket.onclose = null;
-    socket.close(1000);
+    const wasGreeted = this.#reset();
+    socket?.close(1000);
+    return wasGreeted;
   }
 
   #reset() {
+    const wasGreeted = this.#greeted;
     this.#socket = undefined;
     this.#greeted = false;
-    clearTimeout(this.#patience);
-    clearTimeout(this.#stable);
+    clearTimeout(this.#deadline);
+    clearTimeout(this.#stableTimer);
+    return wasGreeted;
   }
 
-  #closed({ code, reason = "" }) {
-    this.#reset();
+  #down({ code, reason = "" }, wasGreeted) {
     this.#events.lost();
-    const why = FINAL[code];
-    if (!why) return this.#come();
-    this.close();
-    this.#events.ended({ code, reason, why });
+    const why = FINAL_CODES[code];
+    if (why) return this.#end({ code, reason, why });
+    this.#scheduleRetry();
+    if (!wasGreeted) this.#checkCredential();
   }
 
-  // Comes back after a while. Anywhere in that while, so that not all consumers of a server come at once.
-  #come() {
-    const hint = this.#hint;
-    this.#hint = undefined;
-    const ms = hint === undefined ? jitter(this.#tries) : hint + Math.random() * RETRY_MS;
-    this.#tries += 1;
-    this.#retry = setTimeout(() => this.open(), ms);
+  #end(end) {
+    this.close();
+    this.#events.ended(end);
+  }
+
+  // The delay is random, so that the consumers of a server that restarts do not all come back at once.
+  #scheduleRetry() {
+    if (this.#isClosed) return;
+    const hintMs = this.#retryHintMs;
+    this.#retryHintMs = undefined;
+    const ms = hintMs === undefined ? backoff(this.#attempts) : hintMs + Math.random() * RETRY_MS;
+    this.#attempts += 1;
+    this.#retryTimer = setTimeout(() => this.open(), ms);
     this.#events.waiting();
   }
 
-  // The network is back, or the person: now is a good time to look.
+  // A WebSocket does not tell why it could not connect. Whether the credential is still accepted can be asked over
+  // HTTP: only a clear refusal ends the consumer, everything else may be a server that is away.
+  async #checkCredential() {
+    const fetch = this.#fetch;
+    if (!fetch || this.#credentialCheck || this.#isClosed) return;
+    const check = new AbortController();
+    this.#credentialCheck = check;
+    const timer = setTimeout(() => check.abort(), CREDENTIAL_CHECK_TIMEOUT_MS);
+    const end = await refusal(fetch, renewalUrl(this.#url), check.signal);
+    clearTimeout(timer);
+    if (this.#credentialCheck !== check) return;
+    this.#credentialCheck = undefined;
+    if (end) this.#end(end);
+  }
+
+  #cancelCredentialCheck() {
+    this.#credentialCheck?.abort();
+    this.#credentialCheck = undefined;
+  }
+
+  // The network is back, or the page is visible again: a good time to connect, or to see whether the socket still
+  // works.
   #hurry = () => {
     if (globalThis.document?.visibilityState === "hidden") return;
-    if (this.#retry !== undefined) this.open();
+    if (this.#retryTimer !== undefined) this.open();
     else if (this.#greeted) this.#probe();
   };
 
@@ -441,84 +586,116 @@ class Link {
   }
 }
 
-function jitter(tries) {
-  return Math.random() * Math.min(RETRY_MS * 2 ** tries, RETRY_MAX_MS);
+function backoff(attempts) {
+  return Math.random() * Math.min(RETRY_MS * 2 ** attempts, RETRY_MAX_MS);
 }
 
-function address(url = "/slop") {
+function socketUrl(url = "/slop") {
   const full = new URL(url, globalThis.location?.href);
   full.protocol = full.protocol.replace("http", "ws");
   full.hash = "";
+  return full;
+}
+
+function renewalUrl(url) {
+  const full = new URL(url);
+  full.protocol = full.protocol.replace("ws", "http");
+  full.pathname = `${full.pathname.replace(/\/+$/, "")}/renew`;
   return full.href;
+}
+
+// A `WebSocket` of the application's own may add a credential that `fetch` does not send. What the server says to
+// `fetch` then means nothing, unless the credential is in the URL.
+function defaultFetch(url, WebSocket) {
+  return WebSocket === globalThis.WebSocket || url.searchParams.has("token") ? globalThis.fetch : undefined;
+}
+
+// Presents the credential for renewal. Returns the end that the server's refusal means; undefined if it did not refuse,
+// could not be reached, or could not decide now.
+async function refusal(fetch, url, signal) {
+  try {
+    const response = await fetch(url, {
+      method: "POST", credentials: "include", redirect: "manual", cache: "no-store", signal,
+    });
+    const { status } = response;
+    if (status !== 401 && status !== 403) return undefined;
+    const error = (await response.json().catch(() => undefined))?.error;
+    const reason = String(error?.message ?? "");
+    if (status === 401) return { code: status, reason, why: "unauthorized" };
+    // Proxies send 403 for reasons of their own, which pass.
+    return error?.code === "forbidden" ? { code: status, reason, why: "forbidden" } : undefined;
+  } catch {
+    return undefined;
+  }
 }
 
 // ------------------------------------------------------------------------------------------------ a copy
 
-// What one subscription shows, as the server last said it.
+// The tree of one subscription, as the server last sent it.
 class Copy {
   tree;
   version;
   ready;
-  #wish;
+  // The subscribe message, without a resume point.
+  request;
   #changed;
   #settle;
   #seq = 0;
-  // Whether the server is to answer, goes on with patches, or knows nothing of it.
-  #state = "unasked";
-  // Whether the tree is just what the server sent up to `version`, so that it can go on from there.
+  // `idle`: the server has no such subscription. `pending`: it has not responded yet. `live`: it sends patches.
+  #state = "idle";
+  // Whether the tree is exactly what the server sent up to `version`, so that it can be resumed.
   #exact = false;
   #wasReady = false;
-  #faults = 0;
+  #failures = 0;
   #timer;
 
-  constructor(id, wish, changed) {
+  constructor(id, changed) {
     this.id = id;
-    this.#wish = wish;
     this.#changed = changed;
     this.ready = new Promise((resolve, reject) => { this.#settle = { resolve, reject }; });
-    // Who does not wait for it need not know that it failed.
+    // A caller that does not await `ready` must not get an unhandled rejection.
     this.ready.catch(() => {});
   }
 
-  get isUnasked() {
-    return this.#state === "unasked";
+  get isIdle() {
+    return this.#state === "idle";
   }
 
-  // The fields of its message; with the position of the copy, if there is one to go on from.
-  ask(position) {
+  // It is about to be subscribed. Returns its resume point, if it has one at the `origin` of an earlier connection.
+  subscribing(origin) {
     clearTimeout(this.#timer);
-    this.#state = "asked";
-    if (!position || !this.#exact) return this.#wish;
-    return { ...this.#wish, resume: { ...position, version: this.version } };
+    this.#state = "pending";
+    return origin && this.#exact ? { ...origin, version: this.version } : undefined;
   }
 
-  later(ask) {
+  // Calls `subscribe` at once the first time, and after a delay if that keeps failing.
+  retry(subscribe) {
     clearTimeout(this.#timer);
-    this.#state = "unasked";
-    this.#faults += 1;
-    if (this.#faults === 1) return ask();
-    this.#timer = setTimeout(ask, jitter(this.#faults - 2));
+    this.#state = "idle";
+    this.#failures += 1;
+    if (this.#failures === 1) return subscribe();
+    this.#timer = setTimeout(subscribe, backoff(this.#failures - 2));
   }
 
   snapshot({ tree, version }) {
     Object.assign(this, { tree, version });
-    this.#goesOn();
+    this.#live();
     this.#wasReady = true;
     this.#settle.resolve(tree);
     this.#changed({ kind: "snapshot" });
   }
 
   resumed() {
-    if (this.#state !== "asked") return;
-    this.#goesOn();
+    if (this.#state !== "pending") return;
+    this.#live();
     this.#changed({ kind: "resumed" });
   }
 
-  #goesOn() {
+  #live() {
     [this.#seq, this.#state, this.#exact] = [0, "live", true];
   }
 
-  // False if the copy is out of step: then it has to be asked for anew.
+  // Returns false if the copy is out of step and must be requested again.
   patch({ seq, version, ops }) {
     if (this.#state !== "live" || !Array.isArray(ops)) return true;
     if (seq !== undefined && seq !== this.#seq + 1) return this.#outOfStep();
@@ -530,7 +707,7 @@ class Copy {
     }
     Object.assign(this, { tree, version });
     this.#seq += 1;
-    this.#faults = 0;
+    this.#failures = 0;
     this.#changed({ kind: "patch", ops });
     return true;
   }
@@ -540,10 +717,10 @@ class Copy {
     return false;
   }
 
-  // There is nothing to show, until a snapshot comes. False if there never was.
+  // The node does not exist (any more). Returns false if it never did.
   gone(error) {
-    // A path that vanishes stays subscribed; one that is not there when it is asked for does not.
-    if (this.#state === "asked") this.#state = "unasked";
+    // The server keeps a live subscription whose node vanishes, but does not start one on a node that is missing.
+    if (this.#state === "pending") this.#state = "idle";
     this.#exact = false;
     if (!this.#wasReady) return false;
     this.tree = undefined;
@@ -553,7 +730,7 @@ class Copy {
 
   lost() {
     clearTimeout(this.#timer);
-    this.#state = "unasked";
+    this.#state = "idle";
   }
 
   fail(error) {
@@ -566,7 +743,7 @@ class Copy {
 
 const FIELDS = ["properties", "children", "affordances", "meta", "content_ref"];
 
-// The tree after a patch. What did not change is the same object as before; nothing is changed in place.
+// The tree after a patch. Nothing is changed in place; a node that the patch does not touch stays the same object.
 export function patched(tree, ops) {
   return ops.reduce((node, { op, path, value, index }) => {
     if (!["add", "remove", "replace", "move"].includes(op)) return node;
@@ -575,29 +752,29 @@ export function patched(tree, ops) {
   }, tree);
 }
 
-function misfit(what) {
-  return new ConsumerError("out_of_step", what);
+function outOfStep(message) {
+  return new ConsumerError("out_of_step", message);
 }
 
 function atNode(node, segments, operation) {
-  if (!isObject(node)) throw misfit("an operation leads to what is no node");
+  if (!isObject(node)) throw outOfStep("the target of an operation is not a node");
   if (segments.length === 0) {
-    if (operation.op !== "replace" || !isObject(operation.value)) throw misfit("the root can only be replaced");
+    if (operation.op !== "replace" || !isObject(operation.value)) throw outOfStep("the root can only be replaced");
     return operation.value;
   }
   const [first, ...rest] = segments;
   if (first === "children" && rest.length > 0) return atChild(node, rest, operation);
   if (!FIELDS.includes(first)) return atChild(node, segments, operation);
-  // The first property of a node may come without the map that is to hold it.
+  // A node without properties has no map that its first property could be added to.
   const owner = first === "properties" && rest.length === 1 ? { ...node, properties: node.properties ?? {} } : node;
-  return inside(owner, [first, ...rest.map(unescape)], operation);
+  return inObject(owner, [first, ...rest.map(unescape)], operation);
 }
 
 function atChild(node, [id, ...below], operation) {
   const children = node.children ?? [];
   const at = children.findIndex((child) => child.id === id);
-  if (below.length === 0) return { ...node, children: listed(children, at, operation) };
-  if (at === -1) throw misfit("there is no such child");
+  if (below.length === 0) return { ...node, children: changedChildren(children, at, operation) };
+  if (at === -1) throw outOfStep("there is no such child");
   return { ...node, children: replacedAt(children, at, atNode(children[at], below, operation)) };
 }
 
@@ -605,38 +782,39 @@ function replacedAt(list, at, value) {
   return [...list.slice(0, at), value, ...list.slice(at + 1)];
 }
 
-function listed(children, at, { op, value, index }) {
-  if ((op === "add") !== (at === -1)) throw misfit(op === "add" ? "the child is there already" : "there is no such child");
+function changedChildren(children, at, { op, value, index }) {
+  if (op === "add" && at !== -1) throw outOfStep("there already is such a child");
+  if (op !== "add" && at === -1) throw outOfStep("there is no such child");
   if (op === "replace") return replacedAt(children, at, value);
   const others = children.filter((_, other) => other !== at);
   if (op === "remove") return others;
-  // After the removal, if it moves; a place beyond the end is the end.
+  // For a move, `index` counts without the moved child. An index beyond the end means the end.
   others.splice(index ?? others.length, 0, op === "add" ? value : children[at]);
   return others;
 }
 
-// Below a field, names are only names.
-function inside(owner, [name, ...below], operation) {
-  if (Array.isArray(owner)) return insideList(owner, name, below, operation);
+// Inside a field, path segments are plain keys.
+function inObject(owner, [name, ...below], operation) {
+  if (Array.isArray(owner)) return inArray(owner, name, below, operation);
   const { op, value } = operation;
   if (below.length > 0) {
     const next = Object.hasOwn(owner, name) ? owner[name] : undefined;
-    if (typeof next !== "object" || next === null) throw misfit("there is nothing to change in there");
-    return { ...owner, [name]: inside(next, below, operation) };
+    if (typeof next !== "object" || next === null) throw outOfStep("there is nothing to change at this path");
+    return { ...owner, [name]: inObject(next, below, operation) };
   }
-  if (op === "move") throw misfit("only children move");
+  if (op === "move") throw outOfStep("only children can be moved");
   if (op !== "remove") return { ...owner, [name]: value };
-  if (!Object.hasOwn(owner, name)) throw misfit("there is nothing to remove");
+  if (!Object.hasOwn(owner, name)) throw outOfStep("there is nothing to remove at this path");
   const { [name]: _, ...others } = owner;
   return others;
 }
 
-function insideList(list, name, below, operation) {
+function inArray(list, name, below, operation) {
   const { op, value } = operation;
   const at = name === "-" ? list.length : Number(name);
   const last = op === "add" && below.length === 0 ? list.length : list.length - 1;
-  if (!Number.isInteger(at) || at < 0 || at > last || op === "move") throw misfit("there is no such place in a list");
-  if (below.length > 0) return replacedAt(list, at, inside(list[at], below, operation));
+  if (!Number.isInteger(at) || at < 0 || at > last || op === "move") throw outOfStep("there is no such array element");
+  if (below.length > 0) return replacedAt(list, at, inObject(list[at], below, operation));
   if (op === "replace") return replacedAt(list, at, value);
   return op === "add" ? [...list.slice(0, at), value, ...list.slice(at)] : list.filter((_, other) => other !== at);
 }

@@ -1,4 +1,4 @@
-// The other side of a module under test: a socket that says what the test wants and keeps what is sent.
+// The server's end of the connection of a module under test: it sends what the test says and keeps what it receives.
 import assert from "node:assert/strict";
 
 export class ScriptedSocket {
@@ -9,9 +9,12 @@ export class ScriptedSocket {
     this.url = url;
   }
 
+  // What follows is for the module.
+
   send(text) {
-    assert.equal(this.readyState, 1, "only an open socket is written to");
+    assert.equal(this.readyState, 1, "the module writes only to an open socket");
     this.sent.push(JSON.parse(text));
+    this.lastText = text;
   }
 
   close(code) {
@@ -19,13 +22,26 @@ export class ScriptedSocket {
     this.closedWith = code;
   }
 
+  // What follows is for the test.
+
+  open() {
+    this.readyState = 1;
+    this.onopen?.({});
+  }
+
   say(message) {
     this.onmessage?.({ data: JSON.stringify(message) });
   }
 
+  // The connection is lost, or the server closes it.
   end(code = 1006, reason = "") {
     this.readyState = 3;
     this.onclose?.({ code, reason });
+  }
+
+  // The connection fails. Browsers send `close` right after this event, some runtimes never do.
+  fail() {
+    this.onerror?.({ type: "error" });
   }
 
   take() {

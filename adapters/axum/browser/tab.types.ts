@@ -1,4 +1,4 @@
-// Compiled, never run: `tsc --noEmit` proves that pages can be written like this, and not like that.
+// Compiled but never run: `tsc` checks that these uses of the module are accepted and that the marked ones are not.
 import { action, publish, type Tab } from "./tab.js";
 
 const tab: Tab = publish({ name: "Inbox", onRefresh: async () => {}, onError: (error) => console.log(error) });
@@ -15,7 +15,7 @@ tab.set("route", {
       handler: ({ to, how, quiet }) => {
         const path: string = to;
         const maybe: boolean | undefined = quiet;
-        // @ts-expect-error: it is a text
+        // @ts-expect-error: it is a string
         const wrong: number = to;
         // @ts-expect-error: it may be absent
         const surely: boolean = quiet;
@@ -34,7 +34,10 @@ tab.remove("route");
 tab.close();
 
 publish();
-publish({ url: new URL("wss://app.example/slop?token=t"), WebSocket });
+publish({ url: new URL("wss://app.example/slop?token=t"), WebSocket, fetch, maxMessageBytes: 1_000_000 });
+publish({ onEnd: ({ code, reason, why }) => console.log(code === 401, reason, why === "forbidden") });
+// @ts-expect-error: a tab ends only when its credential is refused
+publish({ onEnd: ({ why }) => why === "closed" });
 // @ts-expect-error: an action needs a handler
 tab.set("route", { actions: { navigate: { params: { to: "string" } } } });
 // @ts-expect-error: there is no such type

@@ -13,10 +13,19 @@ use serde::Deserialize;
 use serde_json::{Map, Value};
 
 use self::action::NodeAction;
-use self::children::{Children, Identified};
+use self::children::Identified;
 use self::content::NodeContent;
 use self::meta::NodeMeta;
 use crate::model::Text;
+
+/// A node's children.
+pub(crate) type Children = children::Children<Node>;
+
+impl Identified for Node {
+    fn id(&self) -> &str {
+        &self.id
+    }
+}
 
 /// The fields of a node that the path of an operation can name. They are found before children of the same name.
 pub(super) const FIELDS: [&str; 5] = ["properties", "children", "affordances", "meta", "content_ref"];
@@ -31,7 +40,7 @@ pub struct Node {
     id: Text,
     kind: Text,
     pub(crate) properties: Option<Map<String, Value>>,
-    pub(crate) children: Option<Children<Self>>,
+    pub(crate) children: Option<Children>,
     pub(crate) actions: Option<Vec<NodeAction>>,
     pub(crate) extras: Option<Box<Extras>>,
 }
@@ -123,10 +132,6 @@ impl Node {
         self.extras.as_ref().map(|extras| &extras.unknown).filter(|unknown| !unknown.is_empty())
     }
 
-    pub(crate) fn extras_mut(&mut self) -> &mut Extras {
-        self.extras.get_or_insert_default()
-    }
-
     /// How many nodes there are from here down, this one included.
     #[must_use]
     pub fn count(&self) -> usize {
@@ -143,12 +148,6 @@ impl Node {
     #[must_use]
     pub fn to_json(&self) -> Value {
         serde_json::to_value(self).unwrap_or_default()
-    }
-}
-
-impl Identified for Node {
-    fn id(&self) -> &str {
-        &self.id
     }
 }
 

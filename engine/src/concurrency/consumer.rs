@@ -7,7 +7,7 @@ use shuttle::future::block_on;
 
 use crate::client::{ConsumerState, Message, MessageId, Node};
 use crate::connection::Connection;
-use crate::deliver::outbox::Frame;
+use crate::deliver::frame::Frame;
 use crate::engine::Engine;
 use crate::error::ConnectError;
 use crate::model::session::Session;

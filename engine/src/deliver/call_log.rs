@@ -1,16 +1,38 @@
-//! The calls of one connection: which run, and which ids were used up.
+//! The calls of one connection: which run, and which ids were used.
 
 use std::collections::VecDeque;
 use std::collections::hash_map::RandomState;
 use std::hash::BuildHasher;
 
-use super::link::CallKind;
-use crate::config::Config;
+use crate::config::Limits;
+use crate::protocol::close_reason::CloseReason;
 use crate::protocol::message::RequestId;
 
-/// CallLog that run, and the ids of those that were made. Nothing is held for a connection that never calls.
+/// What kind of request runs, and therefore what kind of message answers it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum CallKind {
+    Query,
+    Invoke,
+}
+
+/// Why a call does not begin.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum CallRejected {
+    /// As many run as may.
+    TooMany,
+    /// The connection is about to close.
+    Closing(CloseReason),
+    /// An invoke with this id was made before: a frame that is sent twice must not act twice (SEC32).
+    Repeated,
+}
+
+/// Calls that run, and the ids of those that were made. Nothing is held for a connection that never calls.
 #[derive(Debug, Default)]
-pub(crate) struct CallLog(Option<Box<Entries>>);
+pub(crate) struct CallLog {
+    entries: Option<Box<Entries>>,
+    /// Why no call begins any more.
+    closed: Option<CloseReason>,
+}
 
 #[derive(Debug, Default)]
 struct Entries {
@@ -21,55 +43,52 @@ struct Entries {
     seed: RandomState,
 }
 
-/// Why a call does not begin.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum CallRejected {
-    /// As many run as may.
-    TooMany,
-    /// The provider shuts down, and the turn of this connection has come.
-    Leaving,
-    /// An invoke with this id was made before: a frame that is sent twice must not act twice (SEC32).
-    Repeated,
-}
-
 impl CallLog {
     /// Begins a call.
-    pub(crate) fn begin(&mut self, id: &RequestId, kind: CallKind, config: &Config) -> Result<(), CallRejected> {
-        let made = self.0.get_or_insert_default();
-        if made.running.len() >= config.limits.calls_per_connection {
+    pub(crate) fn begin(&mut self, id: &RequestId, kind: CallKind, limits: &Limits) -> Result<(), CallRejected> {
+        if let Some(reason) = self.closed {
+            return Err(CallRejected::Closing(reason));
+        }
+        let entries = self.entries.get_or_insert_default();
+        if entries.running.len() >= limits.calls_per_connection {
             return Err(CallRejected::TooMany);
         }
         if kind == CallKind::Invoke {
-            made.record_id(id, config.limits.call_ids_per_connection)?;
+            entries.record_id(id, limits.call_ids_per_connection)?;
         }
-        made.running.push((id.clone(), kind));
+        entries.running.push((id.clone(), kind));
         Ok(())
     }
 
-    /// Ends a call; false if it was answered by somebody else already.
+    /// Ends a call; false if it was answered already.
     pub(crate) fn end(&mut self, id: &RequestId, kind: CallKind) -> bool {
-        let Some(made) = &mut self.0 else { return false };
-        let at = made.running.iter().position(|(known, what)| known == id && *what == kind);
-        let ended = at.map(|at| made.running.swap_remove(at)).is_some();
-        if made.running.is_empty() && made.used.is_empty() {
-            self.0 = None;
+        let Some(entries) = &mut self.entries else { return false };
+        let at = entries.running.iter().position(|(known, what)| known == id && *what == kind);
+        let ended = at.map(|at| entries.running.swap_remove(at)).is_some();
+        if entries.running.is_empty() && entries.used.is_empty() {
+            self.entries = None;
         }
         ended
     }
 
-    /// Takes all calls that run, to be answered in their place.
-    pub(crate) fn take(&mut self) -> Vec<(RequestId, CallKind)> {
-        self.0.as_mut().map(|made| std::mem::take(&mut made.running)).unwrap_or_default()
+    /// Lets no call begin any more; those that run may still end.
+    pub(crate) fn close(&mut self, reason: CloseReason) {
+        self.closed.get_or_insert(reason);
     }
 
-    pub(crate) fn are_running(&self) -> bool {
-        self.0.as_ref().is_some_and(|made| !made.running.is_empty())
+    /// Takes all calls that run, for whoever answers them instead.
+    pub(crate) fn take_running(&mut self) -> Vec<(RequestId, CallKind)> {
+        self.entries.as_mut().map(|entries| std::mem::take(&mut entries.running)).unwrap_or_default()
+    }
+
+    pub(crate) fn has_running(&self) -> bool {
+        self.entries.as_ref().is_some_and(|entries| !entries.running.is_empty())
     }
 }
 
 impl Entries {
-    /// Uses an id for an invoke, unless it was used before. Of the used ids the latest `max` are remembered, and those of
-    /// calls that run.
+    /// Records the id of an invoke, unless it was used before. Of the used ids the latest `max` are remembered, and those
+    /// of calls that run.
     fn record_id(&mut self, id: &RequestId, max: usize) -> Result<(), CallRejected> {
         let hash = self.seed.hash_one(id.text());
         let runs = self.running.iter().any(|(known, what)| known == id && *what == CallKind::Invoke);

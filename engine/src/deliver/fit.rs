@@ -1,6 +1,6 @@
 //! Writes a view within the engine's bounds.
 
-use super::subscription::Delivery;
+use super::delivery::Delivery;
 use crate::render::fragment::Fragment;
 use crate::render::text;
 use crate::render::tree::TreeNode;

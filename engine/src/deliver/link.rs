@@ -1,12 +1,14 @@
 //! Where a session and a connection's writer meet.
 
+use std::sync::Arc;
 use std::task::Waker;
 
-use super::call_log::{CallLog, CallRejected};
+use super::call_log::{CallKind, CallLog, CallRejected};
 use super::outbox::Outbox;
 use super::query::PendingQuery;
-use super::subscription::ResumePoint;
-use crate::config::Config;
+use super::released::Released;
+use super::resume_point::ResumePoint;
+use crate::config::Limits;
 use crate::error::ActionError;
 use crate::protocol::close_reason::CloseReason;
 use crate::protocol::code::ErrorCode;
@@ -14,25 +16,23 @@ use crate::protocol::encode;
 use crate::protocol::message::RequestId;
 use crate::sync::{AtomicBool, AtomicU8, AtomicU32, AtomicU64, AtomicWaker, Mutex, Ordering};
 
-/// The shared part of a connection. The session wakes it; its writer looks at the outbox; its reader adds answers.
+/// The shared part of a connection. The session wakes it; its writer looks at the outbox; its reader adds replies.
 ///
 /// The outbox is locked for one look or one frame, never while something is awaited, and never while a slot is locked:
-/// the writer reads the session's tree with the outbox locked, so that an answer cannot overtake a tree committed before.
+/// the writer reads the session's tree with the outbox locked, so that a reply cannot overtake a tree committed before.
 #[derive(Debug)]
 pub(crate) struct Link {
     pub(crate) number: u64,
     /// Whether a browser tab is at the other end, not a consumer.
     pub(crate) is_tab: bool,
     ping: AtomicBool,
-    /// By [`Aborted`]; 0 if it goes on.
+    /// By [`AbortReason`]; 0 if it goes on.
     aborted: AtomicU8,
-    /// Set with the calls locked: its turn to leave has come, and no call begins any more.
-    leaving: AtomicBool,
     /// Messages over the rate, less those within it.
     strikes: AtomicU32,
-    pub(crate) outbox: Mutex<Outbox>,
+    outbox: Mutex<Outbox>,
     writer: AtomicWaker,
-    /// When the peer last showed that it lives, in ms.
+    /// When the peer last showed a sign of life, in ms.
     heard_ms: AtomicU64,
     /// Since when the socket has not taken the last frame, in ms plus 1; 0 if it has.
     writing_ms: AtomicU64,
@@ -42,20 +42,13 @@ pub(crate) struct Link {
 /// Why a peer is given up.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[repr(u8)]
-pub(crate) enum Aborted {
-    /// It did not show that it lives.
+pub(crate) enum AbortReason {
+    /// It showed no sign of life.
     Silent = 1,
-    /// It took nothing of what it was given.
+    /// It accepted nothing of what it was sent.
     Slow,
     /// It was ended, and had time enough to leave.
     Ended,
-}
-
-/// What kind of request runs, and therefore how it is answered.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum CallKind {
-    Query,
-    Invoke,
 }
 
 impl Link {
@@ -65,7 +58,6 @@ impl Link {
             is_tab,
             ping: AtomicBool::new(false),
             aborted: AtomicU8::new(0),
-            leaving: AtomicBool::new(false),
             strikes: AtomicU32::new(0),
             outbox: Mutex::new(outbox),
             writer: AtomicWaker::new(),
@@ -75,7 +67,16 @@ impl Link {
         }
     }
 
-    /// Wakes the writer. Wakes are never lost: the writer says that it waits before it looks.
+    /// Looks at the outbox, or changes it. Whatever is released meanwhile is dropped after the lock is: it may be the last
+    /// handle of something of the application's, whose `Drop` may call the engine.
+    pub(crate) fn with_outbox<T>(&self, look: impl FnOnce(&mut Outbox, &mut Released) -> T) -> T {
+        let mut released = Released::default();
+        let seen = look(&mut self.outbox.lock(), &mut released);
+        drop(released);
+        seen
+    }
+
+    /// Wakes the writer. Wakes are never lost: the writer registers before it looks.
     pub(crate) fn wake(&self) {
         self.writer.wake();
     }
@@ -85,7 +86,7 @@ impl Link {
         self.writer.register(writer);
     }
 
-    /// A message came over the rate. Answers how many did, less those that did not.
+    /// A message came over the rate. Returns how many did, less those that did not.
     pub(crate) fn strike(&self) -> u32 {
         self.strikes.fetch_add(1, Ordering::Relaxed) + 1
     }
@@ -117,47 +118,35 @@ impl Link {
         self.writing_ms.load(Ordering::Relaxed).checked_sub(1)
     }
 
-    /// Begins a call, if it may run and the turn to leave has not come.
-    pub(crate) fn begin_call(&self, id: &RequestId, kind: CallKind, config: &Config) -> Result<(), CallRejected> {
-        let mut calls = self.calls.lock();
-        if self.is_leaving() { Err(CallRejected::Leaving) } else { calls.begin(id, kind, config) }
+    /// Begins a call, if it may run and the connection is not about to close.
+    pub(crate) fn begin_call(&self, id: &RequestId, kind: CallKind, limits: &Limits) -> Result<(), CallRejected> {
+        self.calls.lock().begin(id, kind, limits)
     }
 
-    /// Ends a call; false if it was answered by somebody else already.
+    /// Ends a call; false if it was answered already.
     pub(crate) fn end_call(&self, id: &RequestId, kind: CallKind) -> bool {
         self.calls.lock().end(id, kind)
     }
 
-    /// Takes all calls that run, to be answered in their place.
-    fn take_calls(&self) -> Vec<(RequestId, CallKind)> {
-        self.calls.lock().take()
-    }
-
     pub(crate) fn has_calls(&self) -> bool {
-        self.calls.lock().are_running()
+        self.calls.lock().has_running()
     }
 
-    /// Its turn to leave has come: what runs is still answered, and nothing begins.
-    pub(crate) fn leave(&self) {
-        let _calls = self.calls.lock();
-        self.leaving.store(true, Ordering::SeqCst);
-    }
-
-    pub(crate) fn is_leaving(&self) -> bool {
-        self.leaving.load(Ordering::SeqCst)
+    /// Lets no call begin any more. What runs is still answered.
+    pub(crate) fn refuse_calls(&self, reason: CloseReason) {
+        self.calls.lock().close(reason);
     }
 
     pub(crate) fn close_reason(&self) -> CloseReason {
         match self.aborted.load(Ordering::SeqCst) {
-            0 => self.outbox.lock().close_reason(),
-            ended if ended == Aborted::Ended as u8 => self.outbox.lock().close_reason(),
-            silent if silent == Aborted::Silent as u8 => CloseReason::Silent,
-            _ => CloseReason::Slow,
+            silent if silent == AbortReason::Silent as u8 => CloseReason::Silent,
+            slow if slow == AbortReason::Slow as u8 => CloseReason::Slow,
+            _ => self.outbox.lock().close_reason(),
         }
     }
 
     /// The peer is given up: the socket shall be dropped, whatever it is doing.
-    pub(crate) fn abort(&self, why: Aborted) {
+    pub(crate) fn abort(&self, why: AbortReason) {
         self.aborted.store(why as u8, Ordering::SeqCst);
         self.wake();
     }
@@ -166,52 +155,77 @@ impl Link {
         self.aborted.load(Ordering::SeqCst) != 0
     }
 
-    /// Orders the end of the connection.
+    /// Orders the end of the connection. Calls that still run are answered with an error first, so that no consumer waits
+    /// for ever (contract T25).
     pub(crate) fn end(&self, reason: CloseReason) {
+        self.reject_calls(reason);
         self.outbox.lock().end(reason);
         self.wake();
     }
 
-    /// Another connection takes the place of this one: hands over where its subscriptions stand, and how many there
-    /// were, and ends with a last message for the peer, if it still listens.
+    /// Another connection takes the place of this one: hands over its resume points, with the number of its subscriptions,
+    /// and ends with a last message for the peer, if it still listens.
     pub(crate) fn hand_over(&self, notice: String) -> (usize, Vec<ResumePoint>) {
-        let mut outbox = self.outbox.lock();
-        let kept = outbox.keep();
-        if !outbox.is_ending() {
-            outbox.reply(notice);
-            outbox.end(CloseReason::Superseded);
-        }
-        drop(outbox);
+        self.reject_calls(CloseReason::Superseded);
+        let handed_over = self.with_outbox(|outbox, released| {
+            let handed_over = outbox.take_subscriptions(released);
+            if !outbox.is_ending() {
+                outbox.reply(notice);
+                outbox.end(CloseReason::Superseded);
+            }
+            handed_over
+        });
         self.wake();
-        kept
+        handed_over
     }
 
-    /// Answers whatever runs in its place, so that nobody waits for ever (contract T25).
-    pub(crate) fn settle(&self, words: &'static str) {
-        for (id, kind) in self.take_calls() {
+    fn reject_calls(&self, reason: CloseReason) {
+        let running = {
+            let mut calls = self.calls.lock();
+            calls.close(reason);
+            calls.take_running()
+        };
+        for (id, kind) in running {
             self.reply(match kind {
-                CallKind::Query => encode::error(Some(&id), ErrorCode::Internal, words),
-                CallKind::Invoke => encode::result(&id, &Err(ActionError::internal(words))),
+                CallKind::Query => encode::error(Some(&id), ErrorCode::Internal, reason.message()),
+                CallKind::Invoke => encode::result(&id, &Err(ActionError::internal(reason.message()))),
             });
         }
     }
 
-    /// Queues an answer and wakes the writer. A peer that lets too many wait is closed.
+    /// Queues a reply and wakes the writer. A peer that lets too many wait is closed.
     pub(crate) fn reply(&self, text: String) {
-        self.outbox.lock().reply(text);
-        self.wake();
+        self.queue(|outbox| outbox.reply(text));
     }
 
-    /// Queues an answer that must not overtake patches.
-    pub(crate) fn reply_after_patches(&self, text: String, version: u64) {
-        self.outbox.lock().reply_after_patches(text, version);
-        self.wake();
+    /// Queues the result of a call behind its patches and its events.
+    pub(crate) fn result(&self, text: String, version: u64, events_before: u64) {
+        self.queue(|outbox| outbox.result(text, version, events_before));
     }
 
     /// Queues a query, to be answered from the tree at its turn.
-    pub(crate) fn ask(&self, question: PendingQuery) {
-        self.outbox.lock().ask(question);
+    pub(crate) fn query(&self, query: PendingQuery) {
+        self.queue(|outbox| outbox.query(query));
+    }
+
+    fn queue(&self, add: impl FnOnce(&mut Outbox)) {
+        let overflowed = {
+            let mut outbox = self.outbox.lock();
+            let ending = outbox.is_ending();
+            add(&mut outbox);
+            !ending && outbox.is_ending()
+        };
+        if overflowed {
+            self.reject_calls(CloseReason::Slow);
+        }
         self.wake();
+    }
+
+    /// Queues an event and wakes the writer. Returns whether older ones were dropped for it.
+    pub(crate) fn event(&self, event: Arc<str>, max_bytes: usize) -> bool {
+        let dropped = self.outbox.lock().event(event, max_bytes);
+        self.wake();
+        dropped
     }
 
     /// A ping is due. It goes out before anything else: a peer that takes little must still be seen to live.

@@ -1,67 +1,20 @@
-//! What waits for one socket: answers in order, and subscriptions that are behind. Never a queue of patches.
+//! What waits for one socket: replies in order, events, and subscriptions that are behind. Never a queue of patches.
 
-use std::collections::VecDeque;
+use std::sync::Arc;
 
+use super::delivery::Delivery;
+use super::event_lane::EventLane;
+use super::frame::{Frame, Next, Wrote};
 use super::query::PendingQuery;
-use super::subscription::{Delivery, ResumePoint, Step, Subscription, Versioned};
+use super::released::Released;
+use super::replies::{Replies, Reply};
+use super::resume_point::ResumePoint;
+use super::subscription::{Step, Subscription};
+use super::versioned::Versioned;
 use crate::protocol::close_reason::CloseReason;
-use crate::protocol::code::{CloseCode, ErrorCode};
+use crate::protocol::code::ErrorCode;
 use crate::protocol::encode;
 use crate::protocol::message::RequestId;
-
-/// One thing to write to the socket.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Frame {
-    /// One message.
-    Text(String),
-    /// A WebSocket ping, or whatever shows on this transport that the peer lives.
-    Ping,
-    /// The end: nothing follows.
-    Close {
-        /// The close code.
-        code: CloseCode,
-        /// A sentence for the peer.
-        reason: &'static str,
-    },
-}
-
-/// What the writer shall do now.
-#[derive(Debug, PartialEq, Eq)]
-pub(crate) enum Next {
-    Write(Frame, Wrote),
-    /// Nothing before this time, in ms.
-    At(u64),
-    /// Nothing until something happens.
-    Idle,
-}
-
-/// What kind of message was made, for events.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Wrote {
-    /// With the number of nodes that the view had, if it was compacted.
-    Snapshot(Option<usize>),
-    Patch,
-    /// The answer to a query, and how many nodes the view had if it had to be compacted.
-    Answer(Option<usize>),
-    /// An error in place of a view that fits no frame.
-    TooLarge,
-    Other,
-}
-
-/// An answer that waits.
-#[derive(Debug)]
-enum Reply {
-    Text(String),
-    /// Goes out when every subscription has what was committed up to this version (contract 1.8, rule 3). What is
-    /// committed later does not hold it up.
-    AfterPatches(String, u64),
-    /// A query, answered from the tree at its turn.
-    PendingQuery(PendingQuery),
-    /// The first snapshot of a subscription, made when it is its turn.
-    Start(RequestId),
-    /// A subscription goes on from its consumer's copy.
-    Resume(RequestId),
-}
 
 /// The first frame, and when it goes.
 #[derive(Debug)]
@@ -72,16 +25,17 @@ struct Greeting {
     at_ms: Option<u64>,
 }
 
-/// Answers that wait, in order.
+/// What waits apart from patches.
 #[derive(Debug, Default)]
 struct Waiting {
-    replies: VecDeque<Reply>,
-    bytes: usize,
+    replies: Replies,
+    events: EventLane,
 }
 
-/// The state of one connection's way out. Told the time and the tree; answers what to write.
+/// The state of one connection's way out. It is told the time and the tree, and returns what to write.
 ///
 /// Nearly always a connection waits with nothing to say, and there are many: what it has only at times stands apart.
+/// Whatever may hold something of the application's is handed over as [`Released`] and dropped without the lock.
 #[derive(Debug)]
 pub(crate) struct Outbox {
     /// Absent once it was written.
@@ -90,15 +44,19 @@ pub(crate) struct Outbox {
     /// Absent if nothing waits.
     waiting: Option<Box<Waiting>>,
     max_reply_bytes: usize,
-    ending: Option<CloseReason>,
+    /// How many events were queued since the start.
+    events_queued: u64,
     /// Where the search for a subscription that is behind starts, so that none starves.
     turn: u32,
-    answers_in_row: u8,
+    replies_in_row: u8,
+    /// The next frame is an event, if one waits: neither lane delays the other by more than a frame.
+    event_turn: bool,
+    ending: Option<CloseReason>,
     ended: bool,
 }
 
-/// How many answers may go before a patch has its turn.
-const ANSWERS_IN_ROW: u8 = 16;
+/// How many replies may go before a patch has its turn.
+const REPLIES_IN_ROW: u8 = 16;
 
 impl Outbox {
     pub(crate) fn new(greeting: String, delay_ms: u64, max_reply_bytes: usize) -> Self {
@@ -107,9 +65,11 @@ impl Outbox {
             subscriptions: Vec::new(),
             waiting: None,
             max_reply_bytes,
-            ending: None,
+            events_queued: 0,
             turn: 0,
-            answers_in_row: 0,
+            replies_in_row: 0,
+            event_turn: false,
+            ending: None,
             ended: false,
         }
     }
@@ -118,86 +78,97 @@ impl Outbox {
         self.subscriptions.len()
     }
 
+    /// Bytes of replies and events that wait.
     pub(crate) fn bytes(&self) -> usize {
-        self.waiting.as_ref().map_or(0, |waiting| waiting.bytes)
+        self.waiting.as_ref().map_or(0, |waiting| waiting.replies.bytes() + waiting.events.bytes())
     }
 
-    /// Whether an end was ordered. Then nothing more is taken.
+    /// Whether an end was ordered. Then nothing more is received.
     pub(crate) const fn is_ending(&self) -> bool {
         self.ending.is_some()
     }
 
-    /// Replaces a subscription with the same id (contract 1.9). Its snapshot takes its place among the answers.
-    pub(crate) fn subscribe(&mut self, subscription: Subscription) {
-        self.unsubscribe(&subscription.id);
-        self.waiting.get_or_insert_default().replies.push_back(Reply::Start(subscription.id.clone()));
-        self.add(subscription);
+    /// Replaces a subscription with the same id (contract 1.9). Its snapshot takes its turn among the replies.
+    pub(crate) fn subscribe(&mut self, subscription: Subscription, released: &mut Released) {
+        let start = Reply::Start(subscription.id.clone());
+        self.add(subscription, start, released);
     }
 
-    /// Adds a subscription that goes on where an earlier connection's ended.
-    pub(crate) fn resume(&mut self, subscription: Subscription) {
-        self.unsubscribe(&subscription.id);
-        self.waiting.get_or_insert_default().replies.push_back(Reply::Resume(subscription.id.clone()));
-        self.add(subscription);
+    /// Adds a subscription that resumes from where an earlier connection's ended.
+    pub(crate) fn resume(&mut self, subscription: Subscription, released: &mut Released) {
+        let resume = Reply::Resume(subscription.id.clone());
+        self.add(subscription, resume, released);
     }
 
     /// Most connections have one subscription, and there are many connections: no room is made for more.
-    fn add(&mut self, subscription: Subscription) {
+    fn add(&mut self, subscription: Subscription, first: Reply, released: &mut Released) {
+        self.unsubscribe(&subscription.id, released);
+        self.waiting.get_or_insert_default().replies.push(first);
         self.subscriptions.reserve_exact(1);
         self.subscriptions.push(subscription);
     }
 
-    /// Takes all subscriptions: how many there were, and where they stand, for a later connection.
-    pub(crate) fn keep(&mut self) -> (usize, Vec<ResumePoint>) {
+    /// Takes all subscriptions: how many there were, and from where a later connection may resume.
+    pub(crate) fn take_subscriptions(&mut self, released: &mut Released) -> (usize, Vec<ResumePoint>) {
         let subscriptions = std::mem::take(&mut self.subscriptions);
-        (subscriptions.len(), subscriptions.into_iter().filter_map(Subscription::keep).collect())
+        let count = subscriptions.len();
+        let points = subscriptions.into_iter().filter_map(|subscription| subscription.into_resume_point(released));
+        (count, points.collect())
     }
 
     pub(crate) fn has_subscription(&self, id: &RequestId) -> bool {
         self.subscriptions.iter().any(|subscription| subscription.id == *id)
     }
 
-    pub(crate) fn unsubscribe(&mut self, id: &RequestId) {
-        self.subscriptions.retain(|subscription| subscription.id != *id);
-        self.retain(|reply| !matches!(reply, Reply::Start(begun) | Reply::Resume(begun) if begun == id));
-    }
-
-    fn retain(&mut self, keep: impl FnMut(&Reply) -> bool) {
+    pub(crate) fn unsubscribe(&mut self, id: &RequestId, released: &mut Released) {
+        if let Some(at) = self.subscriptions.iter().position(|subscription| subscription.id == *id) {
+            self.subscriptions.remove(at).release(released);
+        }
         if let Some(waiting) = &mut self.waiting {
-            waiting.replies.retain(keep);
+            waiting.replies.cancel_start(id);
         }
     }
 
-    /// Queues an answer. False if the peer takes too little: then the connection is ending.
-    pub(crate) fn reply(&mut self, text: String) -> bool {
-        self.queue(text.len(), Reply::Text(text))
+    /// Queues a reply.
+    pub(crate) fn reply(&mut self, text: String) {
+        self.queue(Reply::Text(text));
     }
 
-    /// Queues an answer that must not overtake the patches up to a version.
-    pub(crate) fn reply_after_patches(&mut self, text: String, version: u64) -> bool {
-        self.queue(text.len(), Reply::AfterPatches(text, version))
+    /// Queues the result of a call, which must not overtake the patches up to a version, nor the events that were queued
+    /// while the call ran.
+    pub(crate) fn result(&mut self, text: String, version: u64, events_before: u64) {
+        let event = if self.events_queued > events_before { self.events_queued } else { 0 };
+        self.queue(Reply::Result { text, version, event });
     }
 
     /// Queues a query.
-    pub(crate) fn ask(&mut self, question: PendingQuery) -> bool {
-        self.queue(PendingQuery::COST, Reply::PendingQuery(question))
+    pub(crate) fn query(&mut self, query: PendingQuery) {
+        self.queue(Reply::Query(query));
     }
 
-    fn queue(&mut self, bytes: usize, reply: Reply) -> bool {
-        let waiting = self.waiting.get_or_insert_default();
-        waiting.bytes += bytes;
-        waiting.replies.push_back(reply);
-        if waiting.bytes <= self.max_reply_bytes {
-            return true;
+    /// A peer that lets too many replies wait is closed; what was queued still goes out before the close.
+    fn queue(&mut self, reply: Reply) {
+        let replies = &mut self.waiting.get_or_insert_default().replies;
+        replies.push(reply);
+        if replies.bytes() > self.max_reply_bytes {
+            self.end(CloseReason::Slow);
         }
-        self.waiting = None;
-        self.end(CloseReason::Slow);
-        false
     }
 
-    /// Whether what goes out next shows a tree for the first time: a first snapshot, or the answer to a query.
+    /// Queues an event. Returns whether older ones were dropped for it.
+    pub(crate) fn event(&mut self, event: Arc<str>, max_bytes: usize) -> bool {
+        self.events_queued += 1;
+        self.waiting.get_or_insert_default().events.push(event, max_bytes)
+    }
+
+    /// How many events were queued since the start.
+    pub(crate) const fn events_queued(&self) -> u64 {
+        self.events_queued
+    }
+
+    /// Whether what goes out next shows a tree for the first time: a first snapshot, or the reply to a query.
     pub(crate) fn starts_with_a_view(&self) -> bool {
-        matches!(self.front(), Some(Reply::Start(_) | Reply::PendingQuery(_)))
+        matches!(self.front(), Some(Reply::Start(_) | Reply::Query(_)))
     }
 
     /// Whether the first frame was taken.
@@ -216,25 +187,24 @@ impl Outbox {
     }
 
     /// The next thing to write.
-    pub(crate) fn next(&mut self, now_ms: u64, now: Option<&Versioned>, delivery: &Delivery) -> Next {
+    pub(crate) fn next(
+        &mut self,
+        now_ms: u64,
+        now: Option<&Versioned>,
+        delivery: &Delivery,
+        released: &mut Released,
+    ) -> Next {
         if self.ended {
             return Next::Idle;
         }
-        if let Some(greeting) = &mut self.greeting {
-            let at_ms = *greeting.at_ms.get_or_insert(now_ms.saturating_add(greeting.delay_ms));
-            if at_ms > now_ms {
-                return if self.ending.is_some() { self.finish() } else { Next::At(at_ms) };
-            }
+        if let Some(greeting) = self.greet(now_ms) {
+            return greeting;
         }
-        if let Some(greeting) = self.greeting.take() {
-            return Next::Write(Frame::Text(greeting.text), Wrote::Other);
+        if let (Some(reason), None, Some(waiting)) = (self.ending, now, &mut self.waiting) {
+            waiting.replies.reject_views(reason, released);
         }
-        if self.ending.is_some() && now.is_none() {
-            // The session is closed: what waits for its tree waits in vain.
-            self.retain(|reply| matches!(reply, Reply::Text(_) | Reply::AfterPatches(..)));
-        }
-        let next = self.next_of_both(now_ms, now, delivery);
-        if self.front().is_none() {
+        let next = self.next_of_all(&mut Turn { now_ms, now, delivery, released });
+        if self.waiting.as_ref().is_some_and(|waiting| waiting.replies.is_empty() && waiting.events.is_empty()) {
             self.waiting = None;
         }
         match next {
@@ -244,20 +214,56 @@ impl Outbox {
         }
     }
 
-    /// Answers go first, but a peer that never stops asking still gets its patches.
-    fn next_of_both(&mut self, now_ms: u64, now: Option<&Versioned>, delivery: &Delivery) -> Next {
-        if self.answers_in_row >= ANSWERS_IN_ROW {
-            self.answers_in_row = 0;
-            if let step @ Next::Write(..) = self.next_step(now_ms, now, None, delivery) {
+    /// The first frame goes out before anything else. Its delay ends early if the connection does.
+    fn greet(&mut self, now_ms: u64) -> Option<Next> {
+        let greeting = self.greeting.as_mut()?;
+        let at_ms = *greeting.at_ms.get_or_insert(now_ms.saturating_add(greeting.delay_ms));
+        if at_ms > now_ms && self.ending.is_none() {
+            return Some(Next::At(at_ms));
+        }
+        self.greeting.take().map(|greeting| Next::other(greeting.text))
+    }
+
+    /// Events and the rest take turns. A result that has to follow an event waits for it.
+    fn next_of_all(&mut self, turn: &mut Turn<'_>) -> Next {
+        if (self.event_turn || self.result_awaits_event())
+            && let Some(event) = self.next_event()
+        {
+            return event;
+        }
+        match self.next_reply_or_step(turn) {
+            written @ Next::Write(..) => {
+                self.event_turn = true;
+                written
+            }
+            nothing => self.next_event().unwrap_or(nothing),
+        }
+    }
+
+    fn next_event(&mut self) -> Option<Next> {
+        self.event_turn = false;
+        Some(Next::other(self.waiting.as_mut()?.events.pop()?))
+    }
+
+    fn result_awaits_event(&self) -> bool {
+        let waiting = self.waiting.as_ref().map_or(0, |waiting| waiting.events.len()) as u64;
+        matches!(self.front(), Some(Reply::Result { event, .. }) if self.events_queued - waiting < *event)
+    }
+
+    /// Replies go first, but a peer that never stops asking still gets its patches.
+    fn next_reply_or_step(&mut self, turn: &mut Turn<'_>) -> Next {
+        if self.replies_in_row >= REPLIES_IN_ROW {
+            self.replies_in_row = 0;
+            if let step @ Next::Write(..) = self.next_step(turn, None) {
                 return step;
             }
         }
         match self.front() {
             Some(_) => {
-                self.answers_in_row += 1;
-                self.next_reply(now_ms, now, delivery)
+                self.replies_in_row += 1;
+                self.next_reply(turn)
             }
-            None => self.next_step(now_ms, now, None, delivery),
+            None => self.next_step(turn, None),
         }
     }
 
@@ -266,93 +272,66 @@ impl Outbox {
     }
 
     fn pop(&mut self) -> Option<Reply> {
-        self.waiting.as_mut()?.replies.pop_front()
+        self.waiting.as_mut()?.replies.pop()
     }
 
     fn awaits_result(&self) -> bool {
-        let waiting = self.waiting.iter().flat_map(|waiting| &waiting.replies);
-        waiting.into_iter().any(|reply| matches!(reply, Reply::AfterPatches(..)))
+        self.waiting.as_ref().is_some_and(|waiting| waiting.replies.has_result())
     }
 
     fn finish(&mut self) -> Next {
         let Some(reason) = self.ending else { return Next::Idle };
-        let close = Frame::Close { code: reason.code(), reason: reason.message() };
         self.ended = true;
-        self.waiting = None;
-        Next::Write(close, Wrote::Other)
+        Next::Write(Frame::Close { code: reason.code(), reason: reason.message() }, Wrote::Other)
     }
 
-    fn next_reply(&mut self, now_ms: u64, now: Option<&Versioned>, delivery: &Delivery) -> Next {
+    fn next_reply(&mut self, turn: &mut Turn<'_>) -> Next {
         match self.front() {
-            Some(Reply::Start(_)) => {
-                let Some(now) = now else { return Next::Idle };
-                let Some(Reply::Start(id)) = self.pop() else { return Next::Idle };
-                self.start(&id, now, now_ms, delivery)
-            }
-            Some(Reply::AfterPatches(_, version)) => {
+            Some(Reply::Start(_) | Reply::Query(_)) if turn.now.is_none() => return Next::Idle,
+            Some(Reply::Result { version, .. }) => {
                 let version = *version;
-                match self.next_step(now_ms, now, Some(version), delivery) {
-                    Next::Idle => self.pop_text(),
-                    first => first,
+                match self.next_step(turn, Some(version)) {
+                    Next::Idle => {}
+                    first => return first,
                 }
             }
-            Some(Reply::PendingQuery(_)) => {
-                let Some(now) = now else { return Next::Idle };
-                let Some(Reply::PendingQuery(question)) = self.pop() else { return Next::Idle };
-                self.paid(PendingQuery::COST);
-                let answer = question.answer(now, delivery);
-                let wrote = if answer.too_large { Wrote::TooLarge } else { Wrote::Answer(answer.compacted) };
-                Next::Write(Frame::Text(answer.text), wrote)
-            }
-            Some(Reply::Resume(_)) => {
-                let Some(Reply::Resume(id)) = self.pop() else { return Next::Idle };
-                let resumed = self.subscriptions.iter_mut().find(|subscription| subscription.id == id);
-                match resumed.map(Subscription::resume) {
-                    Some(text) => Next::Write(Frame::Text(text), Wrote::Other),
-                    // Another connection went on from there meanwhile.
-                    None => self.next(now_ms, now, delivery),
-                }
-            }
-            Some(Reply::Text(_)) => self.pop_text(),
-            None => Next::Idle,
+            _ => {}
+        }
+        match (self.pop(), turn.now) {
+            (Some(Reply::Text(text) | Reply::Result { text, .. }), _) => Next::other(text),
+            (Some(Reply::Start(id)), Some(now)) => self.start(&id, now, turn),
+            (Some(Reply::Query(query)), Some(now)) => answer(query, now, turn),
+            (Some(Reply::Resume(id)), _) => self.resumed(&id, turn),
+            (Some(Reply::Start(_) | Reply::Query(_)) | None, _) => Next::Idle,
         }
     }
 
-    fn pop_text(&mut self) -> Next {
-        match self.pop() {
-            Some(Reply::Text(text) | Reply::AfterPatches(text, _)) => {
-                self.paid(text.len());
-                Next::Write(Frame::Text(text), Wrote::Other)
-            }
-            Some(Reply::Start(_) | Reply::Resume(_) | Reply::PendingQuery(_)) | None => Next::Idle,
+    fn resumed(&mut self, id: &RequestId, turn: &mut Turn<'_>) -> Next {
+        let resumed = self.subscriptions.iter_mut().find(|subscription| subscription.id == *id);
+        match resumed.map(Subscription::resume) {
+            Some(text) => Next::other(text),
+            // Another connection resumed from there meanwhile.
+            None => self.next_reply_or_step(turn),
         }
     }
 
-    /// An answer does not wait any more.
-    fn paid(&mut self, bytes: usize) {
-        if let Some(waiting) = &mut self.waiting {
-            waiting.bytes -= bytes;
-        }
-    }
-
-    fn start(&mut self, id: &RequestId, now: &Versioned, now_ms: u64, delivery: &Delivery) -> Next {
+    fn start(&mut self, id: &RequestId, now: &Versioned, turn: &mut Turn<'_>) -> Next {
         let Some(at) = self.subscriptions.iter().position(|subscription| subscription.id == *id) else {
-            return self.next(now_ms, Some(now), delivery);
+            return self.next_reply_or_step(turn);
         };
-        match self.subscriptions[at].start(now, now_ms, delivery) {
+        match self.subscriptions[at].start(now, turn.now_ms, turn.delivery, turn.released) {
             Some(step) => written(step).unwrap_or(Next::Idle),
             None => {
-                self.subscriptions.remove(at);
-                let text = encode::error(Some(id), ErrorCode::NotFound, "there is no such path");
-                Next::Write(Frame::Text(text), Wrote::Other)
+                self.subscriptions.remove(at).release(turn.released);
+                Next::other(encode::error(Some(id), ErrorCode::NotFound, "there is no such path"))
             }
         }
     }
 
     /// The next patch or re-base of a subscription that is behind; of one that lacks something older than a version, if
     /// that matters.
-    fn next_step(&mut self, now_ms: u64, now: Option<&Versioned>, before: Option<u64>, delivery: &Delivery) -> Next {
-        let Some(now) = now else { return Next::Idle };
+    fn next_step(&mut self, turn: &mut Turn<'_>, before: Option<u64>) -> Next {
+        let Some(now) = turn.now else { return Next::Idle };
         let count = self.subscriptions.len();
         let mut held = None;
         for offset in 0..count {
@@ -361,18 +340,33 @@ impl Outbox {
             if !subscription.is_behind(now, before) {
                 continue;
             }
-            if subscription.held_until() > now_ms {
+            if subscription.held_until() > turn.now_ms {
                 let until = subscription.held_until();
                 held = Some(held.map_or(until, |other: u64| other.min(until)));
                 continue;
             }
-            if let Some(next) = written(subscription.step(now, now_ms, delivery)) {
+            if let Some(next) = written(subscription.step(now, turn.now_ms, turn.delivery, turn.released)) {
                 self.turn = at as u32 + 1;
                 return next;
             }
         }
         held.map_or(Next::Idle, Next::At)
     }
+}
+
+/// What one look at the outbox goes by.
+struct Turn<'a> {
+    now_ms: u64,
+    now: Option<&'a Versioned>,
+    delivery: &'a Delivery,
+    released: &'a mut Released,
+}
+
+fn answer(query: PendingQuery, now: &Versioned, turn: &mut Turn<'_>) -> Next {
+    let reply = query.answer(now, turn.delivery);
+    turn.released.query(query);
+    let wrote = if reply.too_large { Wrote::TooLarge } else { Wrote::Answer(reply.compacted) };
+    Next::Write(Frame::Text(reply.text), wrote)
 }
 
 fn written(step: Step) -> Option<Next> {

@@ -2,12 +2,14 @@
 
 use std::sync::Arc;
 
+use super::delivery::Delivery;
 use super::fit::fit;
-use super::subscription::{Delivery, Versioned};
+use super::versioned::Versioned;
 use crate::protocol::code::ErrorCode;
 use crate::protocol::encode;
 use crate::protocol::message::RequestId;
 use crate::render::fragment::Fragment;
+use crate::render::node_ref::NodeRef;
 use crate::render::view::ViewOptions;
 
 /// What was loaded for a query beside the tree.
@@ -51,7 +53,7 @@ impl PendingQuery {
             (_, Loaded::Failed) => return self.refused(ErrorCode::Internal, "what was asked for could not be loaded"),
             (Some(node), Loaded::Window(offset, run)) => (node, Some((*offset, run))),
             (Some(node), _) => (node, None),
-            (None, Loaded::Item(item)) => (now.tree.root().foreign(item.root()), None),
+            (None, Loaded::Item(item)) => (now.tree.root().foreign(NodeRef::root_of(item)), None),
             (None, _) => return self.refused(ErrorCode::NotFound, "there is no such path"),
         };
         match fit(&self.view, node, children, now.tree.nodes(), delivery) {

@@ -2,32 +2,18 @@
 
 use std::sync::Arc;
 
+use super::delivery::Delivery;
 use super::fit::fit;
+use super::released::Released;
+use super::resume_point::ResumePoint;
+use super::versioned::Versioned;
 use crate::protocol::code::ErrorCode;
 use crate::protocol::encode;
 use crate::protocol::message::RequestId;
 use crate::render::diff::Rebase;
-use crate::render::memo::Memo;
 use crate::render::text;
 use crate::render::tree::Tree;
 use crate::render::view::{View, ViewOptions};
-
-/// A tree and the version that its messages carry.
-#[derive(Debug, Clone)]
-pub(crate) struct Versioned {
-    pub(crate) tree: Arc<Tree>,
-    pub(crate) version: u64,
-}
-
-/// Bounds and shared texts that every step needs.
-#[derive(Debug)]
-pub(crate) struct Delivery {
-    pub(crate) memo: Memo,
-    pub(crate) max_frame_bytes: usize,
-    pub(crate) rebase_bytes: usize,
-    pub(crate) max_nodes: usize,
-    pub(crate) first_patch_ms: u64,
-}
 
 /// What a step gives the consumer.
 #[derive(Debug, PartialEq, Eq)]
@@ -43,24 +29,8 @@ pub(crate) enum Step {
     TooLarge(String),
 }
 
-/// Where a subscription stood when its connection ended: enough to go on from there.
-#[derive(Debug, Clone)]
-pub(crate) struct ResumePoint {
-    view: Arc<ViewOptions>,
-    /// The version of the last message that was written for it.
-    version: u64,
-    sent: Versioned,
-    budget: Option<u32>,
-}
-
-impl ResumePoint {
-    /// Whether a consumer with this wish and this copy can go on from here.
-    pub(crate) fn serves(&self, view: &ViewOptions, version: u64) -> bool {
-        self.version == version && *self.view == *view
-    }
-}
-
-/// A consumer's standing wish. Remembers the tree that it was last sent, so a slow consumer costs a pointer.
+/// What a consumer wants to be kept up to date about. Remembers the tree that it was last sent, so a slow consumer costs
+/// a pointer.
 #[derive(Debug)]
 pub(crate) struct Subscription {
     pub(crate) id: RequestId,
@@ -95,22 +65,30 @@ impl Subscription {
         }
     }
 
-    /// A wish that goes on where another connection's ended: its copy shows what `kept` shows.
-    pub(crate) fn resumed(id: RequestId, kept: ResumePoint) -> Self {
-        let ResumePoint { view, version, sent, budget } = kept;
+    /// A subscription that resumes from where another connection's ended: its consumer's copy shows what was sent there.
+    pub(crate) fn resumed(id: RequestId, point: ResumePoint) -> Self {
+        let ResumePoint { view, version, sent, budget } = point;
         Self { id, view, seq: 1, sent: Some(sent), told: version, held_until: 0, budget, resuming: true, silent: false }
     }
 
-    /// The word to the consumer that its copy stands; patches may follow.
+    /// The message to the consumer that its copy is valid; patches may follow.
     pub(crate) fn resume(&mut self) -> String {
         self.resuming = false;
         encode::resumed(&self.id, self.told)
     }
 
-    /// What a later connection needs to go on from here; nothing if the consumer has no copy.
-    pub(crate) fn keep(self) -> Option<ResumePoint> {
-        let sent = self.sent.filter(|_| !self.silent)?;
-        Some(ResumePoint { view: self.view, version: self.told, sent, budget: self.budget })
+    /// What a later connection needs to resume from here; nothing if the consumer has no copy.
+    pub(crate) fn into_resume_point(self, released: &mut Released) -> Option<ResumePoint> {
+        if self.silent {
+            released.tree(self.sent);
+            return None;
+        }
+        Some(ResumePoint { view: self.view, version: self.told, sent: self.sent?, budget: self.budget })
+    }
+
+    /// Ends it.
+    pub(crate) fn release(self, released: &mut Released) {
+        released.tree(self.sent);
     }
 
     /// Whether the tree now is not the one that was last sent, and that one is older than `before` if it matters.
@@ -126,14 +104,27 @@ impl Subscription {
     }
 
     /// The first snapshot, or `None` if there is no such path.
-    pub(crate) fn start(&mut self, now: &Versioned, now_ms: u64, delivery: &Delivery) -> Option<Step> {
+    pub(crate) fn start(
+        &mut self,
+        now: &Versioned,
+        now_ms: u64,
+        delivery: &Delivery,
+        released: &mut Released,
+    ) -> Option<Step> {
         now.tree.resolve(&self.view.path)?;
+        released.tree(self.sent.replace(now.clone()));
         Some(self.snapshot(now, now_ms, delivery))
     }
 
     /// What leads from the tree last sent to the tree now.
-    pub(crate) fn step(&mut self, now: &Versioned, now_ms: u64, delivery: &Delivery) -> Step {
+    pub(crate) fn step(&mut self, now: &Versioned, now_ms: u64, delivery: &Delivery, released: &mut Released) -> Step {
         let Some(sent) = self.sent.replace(now.clone()) else { return Step::Nothing };
+        let step = self.step_from(&sent, now, now_ms, delivery);
+        released.tree(Some(sent));
+        step
+    }
+
+    fn step_from(&mut self, sent: &Versioned, now: &Versioned, now_ms: u64, delivery: &Delivery) -> Step {
         if now.tree.resolve(&self.view.path).is_none() {
             return self.vanished();
         }
@@ -192,7 +183,6 @@ impl Subscription {
     }
 
     fn snapshot(&mut self, now: &Versioned, now_ms: u64, delivery: &Delivery) -> Step {
-        self.sent = Some(now.clone());
         self.held_until = now_ms.saturating_add(delivery.first_patch_ms);
         let Some(located) = now.tree.resolve(&self.view.path) else { return Step::Nothing };
         match fit(&self.view, located.node, None, now.tree.nodes(), delivery) {

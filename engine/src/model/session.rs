@@ -1,19 +1,18 @@
-//! For whom a tree is rendered, and what of it a descriptor looked at.
+//! For whom a tree is rendered; a tracked handle records what a descriptor function reads.
 
 use std::any::Any;
 use std::fmt;
 use std::sync::Arc;
 use std::time::SystemTime;
 
-use parking_lot::Mutex;
-
 use super::Text;
+use super::read_log::{Read, ReadLog};
 
 /// For whom a tree is rendered: id, user, project, claims and the application's own data.
 ///
 /// An authenticator builds one with [`Session::new`] and the `with_` methods.
-/// A descriptor function gets a *tracked* handle: each getter records what was read, and sessions that answer all those
-/// reads alike share the result. So read what you use and nothing else: a descriptor that reads only
+/// A descriptor function gets a *tracked* handle: each getter records what was read, and sessions that have the
+/// same values for all those reads share the result. So read what you use and nothing else: a descriptor that reads only
 /// `attribute("org")` runs once per organisation.
 ///
 /// Learning who the session is by another way (a thread local, a captured map with a key that was not read) defeats
@@ -44,23 +43,7 @@ struct Extras {
     data: Option<Arc<dyn Any + Send + Sync>>,
 }
 
-/// One question that a descriptor asked its session.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) enum Read {
-    Id,
-    User,
-    Project,
-    Parent,
-    Attribute(Text),
-    Attributes,
-    Permission(Text),
-    Permissions,
-    Expiry,
-    /// Typed data: nobody can say what of it was used, so it counts as the whole session.
-    Whole,
-}
-
-/// The answer that a session gives to a [`Read`].
+/// What a session has for a [`Read`].
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub(crate) enum ReadValue {
     Text(Option<Text>),
@@ -69,9 +52,6 @@ pub(crate) enum ReadValue {
     Names(Vec<Text>),
     Time(Option<SystemTime>),
 }
-
-#[derive(Default)]
-struct ReadLog(Mutex<Vec<Read>>);
 
 impl Session {
     /// A session that has only an id. The id must be unique in the engine, and is never a credential.
@@ -156,11 +136,7 @@ impl Session {
 
     fn read(&self, read: impl FnOnce() -> Read) -> &Context {
         if let Some(log) = &self.reads {
-            let read = read();
-            let mut log = log.0.lock();
-            if !log.contains(&read) {
-                log.push(read);
-            }
+            log.record(read());
         }
         &self.context
     }
@@ -202,7 +178,7 @@ impl Session {
         context.attributes.iter().map(|(name, value)| (name.as_str(), value.as_str())).collect()
     }
 
-    /// Whether the session may do something. Only this one answer is recorded.
+    /// Whether the session may do something. Only this one permission counts as read.
     #[must_use]
     pub fn can(&self, permission: &str) -> bool {
         self.read(|| Read::Permission(permission.into())).can(permission)
@@ -236,9 +212,14 @@ impl Session {
         Self { context, reads: Some(Arc::default()) }
     }
 
-    /// What was read so far, in the order of the first reading.
+    /// What was read so far, in the order of the first reading. If somebody else holds the session as well, such as an
+    /// action or a task that was given a clone, it may be read for anything later, and counts as a whole.
     pub(crate) fn reads(&self) -> Vec<Read> {
-        self.reads.as_ref().map(|log| log.0.lock().clone()).unwrap_or_default()
+        match &self.reads {
+            Some(log) if Arc::strong_count(log) > 1 => vec![Read::Whole],
+            Some(log) => log.all(),
+            None => Vec::new(),
+        }
     }
 
     pub(crate) fn context(&self) -> &Arc<Context> {
@@ -301,8 +282,8 @@ impl Context {
         self.permissions.binary_search_by(|known| known.as_str().cmp(permission)).is_ok()
     }
 
-    /// What this session answers to a read that some evaluation made.
-    pub(crate) fn answer(&self, read: &Read) -> ReadValue {
+    /// What this session has for a read that some evaluation made.
+    pub(crate) fn value_of(&self, read: &Read) -> ReadValue {
         match read {
             Read::Id | Read::Whole => ReadValue::Text(Some(self.id.clone())),
             Read::User => ReadValue::Text(self.user.clone()),

@@ -5,7 +5,7 @@ use serde_json::value::RawValue;
 
 use super::Text;
 
-/// A JSON value as an application gives it: short texts, numbers and flags cost no allocation.
+/// A JSON value as an application gives it: short strings, numbers and flags cost no allocation.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub enum Value {
     /// JSON `null`.
@@ -17,9 +17,9 @@ pub enum Value {
     Int(i64),
     /// An integer that needs all 64 bits.
     Uint(u64),
-    /// A number with a fraction; what is not finite becomes `null`, since JSON cannot say it.
+    /// A number with a fraction; what is not finite becomes `null`, since JSON cannot express it.
     Float(f64),
-    /// A text.
+    /// A string.
     Text(Text),
     /// An array or an object.
     Json(JsonText),

@@ -7,7 +7,7 @@ use serde_json::value::RawValue;
 use super::code::ErrorCode;
 use crate::render::view::ViewOptions;
 
-/// The id of a request, echoed as it came: most peers send a text, some a number (contract 1.9).
+/// The id of a request, echoed as it came: most peers send a string, some a number (contract 1.9).
 #[derive(Debug, Clone)]
 pub(crate) struct RequestId(Box<RawValue>);
 
@@ -37,7 +37,7 @@ impl Serialize for RequestId {
     }
 }
 
-/// Where a consumer says that its copy of a view stands.
+/// The state that a consumer's copy of a view has, as it claims.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Position {
     /// Which engine's versions these are.
@@ -50,7 +50,7 @@ pub(crate) struct Position {
 /// What a consumer sends.
 #[derive(Debug)]
 pub(crate) enum Request {
-    /// A peer of another transport's habits asks for `hello`.
+    /// A peer that knows another transport asks for `hello`.
     Connect,
     Subscribe {
         id: RequestId,
@@ -72,7 +72,7 @@ pub(crate) enum Request {
     },
 }
 
-/// A message that cannot be served, and how to say so.
+/// A message that cannot be served, and how it is refused.
 #[derive(Debug, PartialEq)]
 pub(crate) struct Refused {
     pub(crate) id: Option<RequestId>,

@@ -5,11 +5,11 @@ use std::sync::Arc;
 
 use hashbrown::hash_table::Entry;
 use hashbrown::{DefaultHashBuilder, HashTable};
-use parking_lot::Mutex;
 
 use crate::render::fragment::Fragment;
 use crate::render::layout::Layout;
 use crate::render::tree::Tree;
+use crate::sync::Mutex;
 
 /// Sessions of which every part is shared share the tree as well: one view of ten thousand is one tree.
 #[derive(Debug, Default)]
@@ -20,8 +20,8 @@ pub(super) struct Classes {
 
 impl Classes {
     /// The tree of these fragments, the same one for everybody who has all of them.
-    pub(super) fn tree(&self, layout: Arc<Layout>, fragments: Vec<Option<Fragment>>) -> Arc<Tree> {
-        if !fragments.iter().flatten().all(Fragment::is_shared) {
+    pub(super) fn tree(&self, layout: Arc<Layout>, fragments: Vec<Fragment>) -> Arc<Tree> {
+        if !fragments.iter().all(Fragment::is_shared) {
             return Arc::new(Tree::new(layout, fragments));
         }
         let hash = self.hash(&fragments);
@@ -33,8 +33,8 @@ impl Classes {
         }
     }
 
-    fn hash(&self, fragments: &[Option<Fragment>]) -> u64 {
-        let addresses = fragments.iter().map(|fragment| fragment.as_ref().map_or(0, Fragment::address));
+    fn hash(&self, fragments: &[Fragment]) -> u64 {
+        let addresses = fragments.iter().map(Fragment::address);
         addresses.fold(0, |hash, address| self.hasher.hash_one((hash, address)))
     }
 }

@@ -22,22 +22,15 @@ pub(crate) struct Job {
 #[derive(Debug)]
 pub(crate) struct Schedule {
     refreshes: Mutex<Queue>,
-    firsts: Mutex<Queue>,
+    first_trees: Mutex<Queue>,
     debounce_ms: u64,
-}
-
-/// Which jobs are meant.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Kind {
-    Refreshes,
-    Firsts,
 }
 
 #[derive(Debug, Default)]
 struct Queue {
     jobs: HashMap<usize, Job>,
-    /// Whether somebody was told when to take them.
-    armed: bool,
+    /// Whether a timer will take them.
+    scheduled: bool,
     /// Until when jobs gather, in ms.
     until_ms: u64,
 }
@@ -47,67 +40,65 @@ struct Queue {
 pub(crate) enum When {
     Now,
     At(u64),
-    /// Somebody was told already, or there is nothing to take.
-    Armed,
+    /// A timer is set already, or there is nothing to take.
+    Scheduled,
 }
 
 impl Schedule {
     pub(crate) fn new(debounce_ms: u64) -> Self {
-        Self { refreshes: Mutex::default(), firsts: Mutex::default(), debounce_ms }
+        Self { refreshes: Mutex::default(), first_trees: Mutex::default(), debounce_ms }
     }
 
-    const fn queue(&self, kind: Kind) -> &Mutex<Queue> {
-        match kind {
-            Kind::Refreshes => &self.refreshes,
-            Kind::Firsts => &self.firsts,
-        }
-    }
-
-    /// Adds a refresh of these slots. Jobs of one slot become one.
+    /// Adds a refresh of these slots. Jobs of one slot are coalesced.
     pub(crate) fn refresh(&self, slots: impl IntoIterator<Item = Arc<Slot>>, paths: &Paths, now_ms: u64) -> When {
         let mut queue = self.refreshes.lock();
         for slot in slots {
             queue.add(Job { slot, paths: paths.clone(), first: false });
         }
         if queue.jobs.is_empty() {
-            return When::Armed;
+            return When::Scheduled;
         }
-        if !queue.armed {
+        if !queue.scheduled {
             queue.until_ms = now_ms.saturating_add(self.debounce_ms);
         }
-        queue.arm(now_ms)
+        queue.schedule(now_ms)
     }
 
     /// Adds a session that wants a first tree: at once if none did lately, with the others of this window otherwise.
     pub(crate) fn first_tree(&self, slot: Arc<Slot>, now_ms: u64) -> When {
-        let mut queue = self.firsts.lock();
+        let mut queue = self.first_trees.lock();
         queue.add(Job { slot, paths: Paths::All, first: true });
-        let when = queue.arm(now_ms);
+        let when = queue.schedule(now_ms);
         if when == When::Now {
             queue.until_ms = now_ms.saturating_add(self.debounce_ms);
         }
         when
     }
 
-    /// Takes everything that waits.
-    pub(crate) fn take(&self, kind: Kind, now_ms: u64) -> Vec<Job> {
-        let mut queue = self.queue(kind).lock();
-        if kind == Kind::Firsts && queue.armed {
-            queue.until_ms = now_ms.saturating_add(self.debounce_ms);
-        }
-        queue.armed = false;
-        std::mem::take(&mut queue.jobs).into_values().collect()
+    /// Takes all refreshes that wait.
+    pub(crate) fn take_refreshes(&self) -> Vec<Job> {
+        self.refreshes.lock().take()
     }
 
-    /// Takes a slot's refresh back: a pass that renders all of it starts now.
+    /// Takes all sessions that want a first tree. If others waited for them, the next ones gather anew.
+    pub(crate) fn take_first_trees(&self, now_ms: u64) -> Vec<Job> {
+        let mut queue = self.first_trees.lock();
+        if queue.scheduled {
+            queue.until_ms = now_ms.saturating_add(self.debounce_ms);
+        }
+        queue.take()
+    }
+
+    /// Removes a slot's refresh: a pass that renders all of it starts now.
     pub(crate) fn withdraw(&self, slot: &Arc<Slot>) {
-        self.refreshes.lock().jobs.remove(&(Arc::as_ptr(slot) as usize));
+        let removed = self.refreshes.lock().jobs.remove(&address(slot));
+        drop(removed);
     }
 }
 
 impl Queue {
     fn add(&mut self, job: Job) {
-        match self.jobs.entry(Arc::as_ptr(&job.slot) as usize) {
+        match self.jobs.entry(address(&job.slot)) {
             Entry::Occupied(mut known) => {
                 let known = known.get_mut();
                 known.paths.merge(job.paths);
@@ -119,14 +110,24 @@ impl Queue {
         }
     }
 
-    fn arm(&mut self, now_ms: u64) -> When {
-        if self.armed {
-            When::Armed
+    fn take(&mut self) -> Vec<Job> {
+        self.scheduled = false;
+        std::mem::take(&mut self.jobs).into_values().collect()
+    }
+
+    fn schedule(&mut self, now_ms: u64) -> When {
+        if self.scheduled {
+            When::Scheduled
         } else if self.until_ms <= now_ms {
             When::Now
         } else {
-            self.armed = true;
+            self.scheduled = true;
             When::At(self.until_ms)
         }
     }
+}
+
+/// Jobs hold their slot, so the address is this slot's alone.
+fn address(slot: &Arc<Slot>) -> usize {
+    Arc::as_ptr(slot) as usize
 }

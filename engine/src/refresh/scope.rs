@@ -19,19 +19,21 @@ use crate::sessions::table::Table;
 /// Whose trees a refresh touches, and which of their paths.
 #[derive(Debug, Clone)]
 pub struct Scope {
-    who: Who,
+    target: Target,
     paths: Paths,
 }
 
+/// Whose sessions a refresh means.
 #[derive(Debug, Clone)]
-enum Who {
+pub(crate) enum Target {
     Selected(Selector),
     /// What only this process can decide.
     Matching(Predicate),
 }
 
+/// A closure over the session.
 #[derive(Clone)]
-struct Predicate(Arc<dyn Fn(&Session) -> bool + Send + Sync>);
+pub(crate) struct Predicate(Arc<dyn Fn(&Session) -> bool + Send + Sync>);
 
 impl fmt::Debug for Predicate {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -39,36 +41,38 @@ impl fmt::Debug for Predicate {
     }
 }
 
-impl Scope {
-    const fn selected(selector: Selector) -> Self {
-        Self { who: Who::Selected(selector), paths: Paths::All }
+impl From<Selector> for Scope {
+    fn from(selector: Selector) -> Self {
+        Self { target: Target::Selected(selector), paths: Paths::All }
     }
+}
 
+impl Scope {
     /// Every session.
     #[must_use]
     pub const fn all() -> Self {
-        Self::selected(Selector::All)
+        Self { target: Target::Selected(Selector::All), paths: Paths::All }
     }
 
     /// One session.
     pub fn session(id: impl Into<Text>) -> Self {
-        Self::selected(Selector::Session(id.into()))
+        Selector::Session(id.into()).into()
     }
 
     /// All sessions of a user. Takes time by how many those are, not by how many sessions there are.
     pub fn user(user: impl Into<Text>) -> Self {
-        Self::selected(Selector::User(user.into()))
+        Selector::User(user.into()).into()
     }
 
     /// All sessions with an attribute. Takes time by how many those are, not by how many sessions there are.
     pub fn attribute(name: impl Into<Text>, value: impl Into<Text>) -> Self {
-        Self::selected(Selector::Attribute { name: name.into(), value: value.into() })
+        Selector::Attribute { name: name.into(), value: value.into() }.into()
     }
 
-    /// The sessions for which a closure says yes. It is asked about every session, and may panic for one without harm to
-    /// the others (that one is left out).
+    /// The sessions for which a closure returns true. It is called for every session, and may panic for one without harm
+    /// to the others (that one is left out).
     pub fn matching(predicate: impl Fn(&Session) -> bool + Send + Sync + 'static) -> Self {
-        Self { who: Who::Matching(Predicate(Arc::new(predicate))), paths: Paths::All }
+        Self { target: Target::Matching(Predicate(Arc::new(predicate))), paths: Paths::All }
     }
 
     /// Only sources at, above or below these paths.
@@ -79,15 +83,21 @@ impl Scope {
         self
     }
 
+    pub(crate) const fn target(&self) -> &Target {
+        &self.target
+    }
+
     pub(crate) const fn wanted(&self) -> &Paths {
         &self.paths
     }
+}
 
+impl Target {
     /// The sessions that it means now.
     pub(crate) fn resolve(&self, table: &Table, observers: &Observers) -> Vec<Arc<Slot>> {
-        match &self.who {
-            Who::Selected(selector) => table.select(selector),
-            Who::Matching(predicate) => {
+        match self {
+            Self::Selected(selector) => table.select(selector),
+            Self::Matching(predicate) => {
                 let mut slots = table.all();
                 slots.retain(|slot| predicate.holds(&slot.session(), observers));
                 slots

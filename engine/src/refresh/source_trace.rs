@@ -1,6 +1,7 @@
 //! Who shares the evaluations of one source within a pass, and who waits for whom.
 
-use crate::model::session::{Context, Read};
+use crate::model::read_log::Read;
+use crate::model::session::Context;
 use crate::render::read_trace::{Claim, ReadTrace};
 use crate::sync::{Listening, Mutex, Signal};
 
@@ -60,7 +61,8 @@ impl<T: Clone> Lead<'_, T> {
     /// Records the result, with what was read for it, and releases whoever waits.
     pub(crate) fn settle(mut self, reads: &[Read], result: T) -> T {
         self.settled = true;
-        self.trace.trace.lock().settle(self.context, reads, result.clone());
+        // Dropped when the lock is released: it may be the last handle of something of the application's.
+        let _replaced = self.trace.trace.lock().settle(self.context, reads, result.clone());
         self.trace.released.notify(usize::MAX);
         result
     }

@@ -7,7 +7,7 @@ use crate::model::meta::{Meta, Urgency};
 use crate::model::session::Session;
 use crate::model::value::Value;
 
-/// The wanted shape of a node: type, properties, children, actions and what it says about itself.
+/// The wanted shape of a node: type, properties, children, actions and `meta`.
 ///
 /// ```
 /// use grove_engine::{Descriptor, Item};
@@ -55,7 +55,7 @@ macro_rules! node_builder {
             self
         }
 
-        /// Sets several properties. An empty list still makes the node say `"properties": {}`.
+        /// Sets several properties. With an empty list the node still has `"properties": {}`.
         #[must_use]
         pub fn props<K: Into<Text>, V: Into<Value>>(mut self, props: impl IntoIterator<Item = (K, V)>) -> Self {
             let known = self$(.$body)?.props.get_or_insert_default();
@@ -112,8 +112,8 @@ macro_rules! node_builder {
             self
         }
 
-        /// A field of `meta` by its wire name. Known fields are checked, others pass through; a value that peers would
-        /// refuse is dropped and reported as an event.
+        /// A field of `meta` by its wire name. Known fields are checked, others pass through; a value that consumers
+        /// reject is dropped and reported as an event.
         #[must_use]
         pub fn meta(mut self, name: impl Into<Text>, value: impl Into<serde_json::Value>) -> Self {
             self$(.$body)?.raw_meta.push((name.into(), value.into()));
@@ -183,7 +183,9 @@ macro_rules! node_builder {
 impl Descriptor {
     /// A descriptor of any type.
     pub fn new(kind: impl Into<Text>) -> Self {
-        Self { kind: kind.into(), ..Self::default() }
+        let mut shape = Self::default();
+        shape.kind = kind.into();
+        shape
     }
 
     /// Things of one kind.
@@ -198,13 +200,13 @@ impl Descriptor {
         Self::new("group")
     }
 
-    /// Who and where.
+    /// Who the user is, and where.
     #[must_use]
     pub fn context() -> Self {
         Self::new("context")
     }
 
-    /// How something stands.
+    /// The state of something.
     #[must_use]
     pub fn status() -> Self {
         Self::new("status")
@@ -233,15 +235,26 @@ impl Descriptor {
     }
 
     node_builder!();
+}
 
-    /// Whether nothing stands below, and nothing about it has to be worked out or checked but its actions.
-    pub(crate) fn is_plain_leaf(&self) -> bool {
-        self.items.is_empty()
-            && self.children.is_empty()
-            && self.raw_meta.is_empty()
-            && self.window.is_none()
-            && self.content_ref.is_none()
-            && self.meta.salience.is_none_or(f64::is_finite)
+impl Descriptor {
+    /// Moves out every child that has children of its own.
+    fn move_inner_children_to(&mut self, out: &mut Vec<Self>) {
+        let items = self.items.iter_mut().map(|item| &mut item.body);
+        let children = self.children.iter_mut().map(|(_, child)| child);
+        let inner = items.chain(children).filter(|child| !child.items.is_empty() || !child.children.is_empty());
+        out.extend(inner.map(std::mem::take));
+    }
+}
+
+/// Without recursion: how deep an application nests nodes is not known before they are sanitised.
+impl Drop for Descriptor {
+    fn drop(&mut self) {
+        let mut inner = Vec::new();
+        self.move_inner_children_to(&mut inner);
+        while let Some(mut shape) = inner.pop() {
+            shape.move_inner_children_to(&mut inner);
+        }
     }
 }
 

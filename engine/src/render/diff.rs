@@ -1,17 +1,21 @@
 //! The steps from one view to the next, in the dialect that every known mirror applies correctly (contract 1.6).
 
+mod props;
+
 use hashbrown::HashMap;
 use serde::{Serialize, Serializer};
 use similar::{Algorithm, DiffOp, capture_diff_slices};
 
-use super::codec::ValueRef;
-use super::node_ref::{Props, raw};
-use super::view::{Offers, Projection, ViewNode};
+use super::action::Action;
+use super::codec::value::{ValueRef, raw};
+use super::props::Props;
+use super::view::{Affordances, Projection, ViewNode};
 use crate::model::meta::Meta;
 use crate::model::patch::{OpKind, PatchOp};
 use crate::model::path::escape_key;
+use props::{PropChanges, SetProp, changes};
 
-/// The steps cannot be said as operations, or not sensibly: a new snapshot is due.
+/// The steps cannot be expressed as operations, or not sensibly: a new snapshot is due.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Rebase;
 
@@ -29,7 +33,7 @@ pub(crate) enum OpValue<'v> {
     Props(Props<'v>),
     Node(ViewNode<'v>),
     Meta(Box<Meta>),
-    Offers(Offers<'v>),
+    Actions(Affordances<'v>),
     Content(&'v str),
     EmptyObject,
     EmptyList,
@@ -43,7 +47,7 @@ impl Serialize for OpValue<'_> {
             Self::Props(props) => props.serialize(serializer),
             Self::Node(node) => node.serialize(serializer),
             Self::Meta(meta) => meta.serialize(serializer),
-            Self::Offers(offers) => offers.serialize(serializer),
+            Self::Actions(actions) => actions.serialize(serializer),
             Self::Content(text) => raw(text).serialize(serializer),
             Self::EmptyObject => serializer.collect_map::<&str, &str, _>([]),
             Self::EmptyList => serializer.collect_seq::<[&str; 0]>([]),
@@ -58,7 +62,7 @@ pub(crate) type ViewOp<'v> = PatchOp<OpValue<'v>>;
 /// What leads from one view to another.
 pub(crate) struct Steps<'o, 'v> {
     pub(crate) ops: Vec<ViewOp<'v>>,
-    /// Changed fragments below, left to whoever knows whether somebody compared them already: path, before, after.
+    /// Changed fragments below, left to the caller, who may have compared them already: path, before, after.
     /// Their operations touch nothing that `ops` touch, so they may follow.
     pub(crate) fragments: Vec<(String, ViewNode<'o>, ViewNode<'v>)>,
 }
@@ -94,17 +98,17 @@ impl<'o, 'v> Differ<'o, 'v> {
         if old.is(&new) {
             return Ok(());
         }
-        let same_form = std::mem::discriminant(&old.form()) == std::mem::discriminant(&new.form());
-        if old.kind() != new.kind() || !same_form {
+        let same_projection = std::mem::discriminant(&old.projection()) == std::mem::discriminant(&new.projection());
+        if old.kind() != new.kind() || !same_projection {
             return self.whole(at, new);
         }
         self.props(at, old.props(), new.props());
         let before = self.ops.len();
-        self.offers(at, old, new);
+        self.actions(at, old, new);
         self.meta(at, old, new);
         self.content(at, old, new);
         let field_changed = self.ops.len() > before;
-        if new.form() == Projection::Full {
+        if new.projection() == Projection::Full {
             let (before, old, new) = new.differing_children(&old);
             self.children(at, before, &old, &new)?;
         }
@@ -138,42 +142,39 @@ impl<'o, 'v> Differ<'o, 'v> {
                 }
                 self.push(OpKind::Remove, format!("{at}/properties"), None);
             }
-            (Some(old), Some(new)) if old.same(&new) => {}
+            (Some(old), Some(new)) if old.is_same_as(&new) => {}
             (Some(old), Some(new)) => self.keys(at, old, new),
         }
     }
 
     fn keys(&mut self, at: &str, old: Props<'_>, new: Props<'v>) {
-        // A mirror that ignores `null`, or does not unescape keys, is right after the whole map (contract 1.6).
-        let mut whole = false;
-        for (key, _) in old.iter().filter(|(key, _)| new.get(key).is_none()) {
-            whole |= key.contains(['/', '~']);
+        let PropChanges { removed, set } = changes(old, new);
+        let is_escaped = |key: &str| key.contains(['/', '~']);
+        for key in &removed {
             self.push(OpKind::Remove, property(at, key), None);
         }
-        for (key, value) in new.iter() {
-            let before = old.get(key);
-            if before != Some(value) {
-                whole |= value == ValueRef::Null || key.contains(['/', '~']);
-                let op = if before.is_some() { OpKind::Replace } else { OpKind::Add };
-                self.push(op, property(at, key), Some(OpValue::Property(value)));
-            }
+        for SetProp { key, value, is_new } in &set {
+            let op = if *is_new { OpKind::Add } else { OpKind::Replace };
+            self.push(op, property(at, key), Some(OpValue::Property(*value)));
         }
-        if whole {
+        // A mirror that ignores `null`, or does not unescape keys, is right after the whole map (contract 1.6).
+        if removed.into_iter().any(is_escaped)
+            || set.iter().any(|set| set.value == ValueRef::Null || is_escaped(set.key))
+        {
             self.replace(format!("{at}/properties"), OpValue::Props(new));
         }
     }
 
-    fn offers(&mut self, at: &str, old: ViewNode<'_>, new: ViewNode<'v>) {
-        let (old, new) = (old.offers(), new.offers());
+    fn actions(&mut self, at: &str, old: ViewNode<'_>, new: ViewNode<'v>) {
+        let (old, new) = (old.actions(), new.actions());
         if std::ptr::eq(old, new) {
             return;
         }
-        let same =
-            |(a, b): (&super::action::Action, &super::action::Action)| a.is(b) || a.affordance() == b.affordance();
+        let same = |(a, b): (&Action, &Action)| a.is(b) || a.affordance() == b.affordance();
         if old.len() == new.len() && old.iter().zip(new).all(same) {
             return;
         }
-        let value = (!new.is_empty()).then_some(OpValue::Offers(Offers(new)));
+        let value = (!new.is_empty()).then_some(OpValue::Actions(Affordances(new)));
         self.field(at, "affordances", value, OpValue::EmptyList);
     }
 
@@ -219,8 +220,8 @@ impl<'o, 'v> Differ<'o, 'v> {
         for gone in old.iter().filter(|node| !wanted.contains_key(node.id())) {
             self.push(OpKind::Remove, format!("{at}/{}", gone.id()), None);
         }
-        let kept: Vec<usize> = old.iter().filter_map(|node| wanted.get(node.id()).copied()).collect();
-        self.order(at, before, kept, new)?;
+        let staying: Vec<usize> = old.iter().filter_map(|node| wanted.get(node.id()).copied()).collect();
+        self.order(at, before, staying, new)?;
         for node in new {
             if let Some(index) = known.get(node.id()) {
                 self.child(at, old[*index], *node)?;

@@ -1,20 +1,25 @@
-//! Runs a descriptor function for one session and packs what it returns. Its panic ends here.
+//! Runs a descriptor function for one session and packs what it returns. Its panic is caught here.
 
 use std::any::Any;
+use std::future::Future;
 use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::pin::Pin;
 use std::sync::Arc;
 
 use futures_util::FutureExt;
 
 use super::descriptor::Descriptor;
-use super::fragment::{Fragment, Store};
+use super::fragment::Fragment;
 use super::layout::Entry;
-use super::pack::{self, PackLimits, PackedResult, Problem};
-use super::registry::Describe;
+use super::pack::{self, PackLimits, PackedResult};
+use super::sanitise::violation::Violation;
+use super::source::Describe;
+use super::store::Store;
 use crate::model::path;
-use crate::model::session::{Context, Read, Session};
+use crate::model::read_log::Read;
+use crate::model::session::{Context, Session};
 
-/// What an evaluation gave: a fragment, or why there is none. Cheap to clone and share.
+/// What an evaluation returned: a fragment, or why there is none. Cheap to clone and share.
 #[derive(Debug, Clone)]
 pub(crate) enum Rendered {
     Fragment(Fragment),
@@ -27,67 +32,80 @@ pub(crate) enum Rendered {
 pub(crate) struct Evaluation {
     pub(crate) rendered: Rendered,
     pub(crate) reads: Vec<Read>,
-    pub(crate) problems: Vec<Problem>,
+    pub(crate) violations: Vec<Violation>,
 }
 
 impl Evaluation {
-    /// A function that did not come to an end in time.
+    /// A function that did not end in time. What it has read is not known, so nobody shares this.
     pub(crate) fn late() -> Self {
-        Self { rendered: Rendered::Failed("it took too long".into()), reads: Vec::new(), problems: Vec::new() }
+        Self { rendered: Rendered::Failed("it took too long".into()), reads: vec![Read::Whole], violations: Vec::new() }
     }
+}
+
+/// What a descriptor function returned, or its panic.
+pub(crate) type CaughtShape = Result<Result<Descriptor, String>, Box<dyn Any + Send>>;
+
+/// An async descriptor function on its way, and the session whose reads it records.
+pub(crate) struct Started {
+    pub(crate) session: Session,
+    pub(crate) shape: Pin<Box<dyn Future<Output = CaughtShape> + Send>>,
 }
 
 /// What evaluations need beside the source and the session.
 #[derive(Debug, Clone)]
 pub(crate) struct Renderer {
-    pub(crate) store: Arc<Store>,
+    pub(crate) store: Store,
     pub(crate) limits: PackLimits,
     pub(crate) root_id: crate::model::Text,
     pub(crate) root_name: crate::model::Text,
 }
 
 impl Renderer {
-    /// Runs a source whose function may block. `prior` is what it gave before, of which whatever is still the same is kept.
+    /// Runs a source whose function may block. `prior` is what it gave before, of which whatever is still the same is reused.
     ///
     /// # Panics
-    /// If the source is async; those are run by [`Renderer::evaluate_async`].
+    /// If the source is async; those are started by [`Renderer::start`].
     pub(crate) fn evaluate(&self, entry: &Entry, context: &Arc<Context>, prior: Option<&Fragment>) -> Evaluation {
         let Describe::Blocking(describe) = &entry.source.describe else { unreachable!("an async source is awaited") };
-        entry.source.ran();
+        entry.source.count_run();
         let session = Session::tracked(Arc::clone(context));
         let shape = catch_unwind(AssertUnwindSafe(|| describe(&session)));
         self.finish(entry, &session, shape, prior)
     }
 
-    /// Runs a source whose function awaits.
-    pub(crate) async fn evaluate_async(&self, entry: &Entry, context: &Arc<Context>) -> Evaluation {
+    /// Starts a source whose function awaits. What is returned is to be awaited, and then given to [`Renderer::finish`].
+    ///
+    /// # Panics
+    /// If the source may block; those are run by [`Renderer::evaluate`].
+    pub(crate) fn start(entry: &Entry, context: &Arc<Context>) -> Started {
         let Describe::Async(describe) = &entry.source.describe else {
             unreachable!("a blocking source is not awaited")
         };
-        entry.source.ran();
+        entry.source.count_run();
         let session = Session::tracked(Arc::clone(context));
         let started = catch_unwind(AssertUnwindSafe(|| describe(session.clone())));
         let shape = match started {
-            Ok(future) => AssertUnwindSafe(future).catch_unwind().await,
-            Err(panic) => Err(panic),
+            Ok(future) => AssertUnwindSafe(future).catch_unwind().left_future(),
+            Err(panic) => std::future::ready(Err(panic)).right_future(),
         };
-        self.finish(entry, &session, shape, None)
+        Started { session, shape: Box::pin(shape) }
     }
 
-    fn finish(
+    /// Packs what a function returned.
+    pub(crate) fn finish(
         &self,
         entry: &Entry,
         session: &Session,
-        shape: Result<Result<Descriptor, String>, Box<dyn Any + Send>>,
+        shape: CaughtShape,
         prior: Option<&Fragment>,
     ) -> Evaluation {
         let reads = session.reads();
         match shape.map_err(|panic| panic_sentence(panic.as_ref())).and_then(|shape| shape) {
             Ok(shape) => {
-                let PackedResult { fragment, problems } = self.pack(&entry.path, shape, prior);
-                Evaluation { rendered: Rendered::Fragment(fragment), reads, problems }
+                let PackedResult { fragment, violations } = self.pack(&entry.path, shape, prior);
+                Evaluation { rendered: Rendered::Fragment(fragment), reads, violations }
             }
-            Err(why) => Evaluation { rendered: Rendered::Failed(why.into()), reads, problems: Vec::new() },
+            Err(why) => Evaluation { rendered: Rendered::Failed(why.into()), reads, violations: Vec::new() },
         }
     }
 
@@ -107,7 +125,7 @@ impl Renderer {
         shape
     }
 
-    /// What stands for a path that never rendered: the consumer learns that it is broken, and nothing about why.
+    /// What stands for a path that never rendered: the consumer sees that it is broken, and nothing about why.
     pub(crate) fn unavailable(&self, at: &str) -> Fragment {
         self.pack(at, Descriptor::status().prop("error", "unavailable"), None).fragment
     }

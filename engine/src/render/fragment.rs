@@ -1,24 +1,19 @@
-//! Fragments: rendered subtrees, immutable and packed, shared by whoever has the same.
+//! Fragments: rendered subtrees, immutable and packed, shared by everybody who has the same.
 //!
 //! A fragment is a run of sibling nodes in one block of bytes. A long list of children is cut into runs of their own, at
 //! places that depend on the child ids alone, so a change in one item shares all other runs with the previous tree.
-//! Equal content is one fragment: the store finds it by hash *and* compares it.
+//! Equal content is one fragment: the [`Store`](super::store::Store) finds it by hash *and* compares it.
 
-use std::hash::BuildHasher;
 use std::sync::atomic::{AtomicU32, AtomicUsize, Ordering};
 use std::sync::{Arc, Weak};
 
-use hashbrown::{DefaultHashBuilder, HashTable};
-use parking_lot::Mutex;
+use hashbrown::DefaultHashBuilder;
 
 use super::action::Action;
-use super::node_ref::{NodeRef, Siblings};
 use super::symbols::Symbols;
+use super::weak_table::WeakTable;
 
-/// How many locks guard the table of known fragments.
-const SHARDS: usize = 16;
-
-/// Bytes of a block beside its packed nodes: counters, header, allocations, its place in the table.
+/// Bytes of a block beside its packed nodes: counters, header, allocations, its entry in the table.
 const BLOCK_BYTES: usize = size_of::<Block>() + 48;
 
 /// More than one session has the block.
@@ -28,7 +23,7 @@ const SHARED: u32 = 1 << 31;
 #[derive(Debug, Clone)]
 pub(crate) struct Fragment(Arc<Block>);
 
-/// Keeps a fragment's address from meaning another one, and nothing else.
+/// Keeps a fragment's address from being reused, and nothing else.
 #[derive(Debug)]
 pub(crate) struct WeakFragment(#[expect(dead_code, reason = "held, never read")] Weak<Block>);
 
@@ -39,23 +34,34 @@ pub(crate) struct Block {
     /// How many nodes stand side by side.
     top: u32,
     /// How many nodes there are in all, those in runs included; and [`SHARED`], in the same word because there are so many
-    /// blocks.
+    /// blocks. The flag is only ever set, so the order in which it is set decides nothing.
     nodes: AtomicU32,
     bytes: Box<[u8]>,
     links: Links,
-    store: Arc<Store>,
+    pool: Arc<BlockPool>,
+}
+
+/// What all blocks have in common.
+#[derive(Debug)]
+pub(super) struct BlockPool {
+    pub(super) symbols: Symbols,
+    /// Blocks by the hash of their content.
+    pub(super) known: WeakTable<Block>,
+    pub(super) hasher: DefaultHashBuilder,
+    /// Bytes held by all live blocks; a statistic.
+    pub(super) bytes: AtomicUsize,
 }
 
 /// Most blocks have one link, the actions that all their nodes offer; that one needs no allocation.
 #[derive(Debug)]
 enum Links {
     None,
-    One(Link),
-    Many(Box<[Link]>),
+    One(BlockLink),
+    Many(Box<[BlockLink]>),
 }
 
 impl Links {
-    fn as_slice(&self) -> &[Link] {
+    fn as_slice(&self) -> &[BlockLink] {
         match self {
             Self::None => &[],
             Self::One(link) => std::slice::from_ref(link),
@@ -64,8 +70,8 @@ impl Links {
     }
 }
 
-impl From<Vec<Link>> for Links {
-    fn from(mut links: Vec<Link>) -> Self {
+impl From<Vec<BlockLink>> for Links {
+    fn from(mut links: Vec<BlockLink>) -> Self {
         match links.len() {
             0 => Self::None,
             1 => links.pop().map_or(Self::None, Self::One),
@@ -74,97 +80,53 @@ impl From<Vec<Link>> for Links {
     }
 }
 
-/// What packed bytes point to by index.
+/// What packed bytes refer to by index.
 #[derive(Debug, Clone)]
-pub(crate) enum Link {
+pub(crate) enum BlockLink {
     /// A run of children.
     Run(Fragment),
     /// The actions that a node offers.
-    Offers(Arc<[Action]>),
+    Actions(Arc<[Action]>),
 }
 
 /// What a packer hands over to become a fragment.
-pub(crate) struct Packed {
-    pub(crate) hash: u64,
-    pub(crate) top: u32,
-    pub(crate) nodes: u32,
-    pub(crate) bytes: Vec<u8>,
-    pub(crate) links: Vec<Link>,
+pub(super) struct PackedNodes {
+    pub(super) hash: u64,
+    pub(super) top: u32,
+    pub(super) nodes: u32,
+    pub(super) bytes: Vec<u8>,
+    pub(super) links: Vec<BlockLink>,
 }
 
-/// Known fragments by the hash of their content. Weak: whoever drops the last handle removes the entry.
-type Known = HashTable<(u64, Weak<Block>)>;
-
-/// Everything that fragments share: the dictionary and the table by which equal content is found.
-#[derive(Debug)]
-pub(crate) struct Store {
-    symbols: Symbols,
-    shards: [Mutex<Known>; SHARDS],
-    pub(super) hasher: DefaultHashBuilder,
-    bytes: AtomicUsize,
-    blocks: AtomicUsize,
-}
-
-impl Store {
-    /// An empty store whose dictionary grows to about `symbol_bytes`.
-    pub(crate) fn new(symbol_bytes: usize) -> Arc<Self> {
-        Arc::new(Self {
-            symbols: Symbols::new(symbol_bytes),
-            shards: std::array::from_fn(|_| Mutex::default()),
-            hasher: DefaultHashBuilder::default(),
-            bytes: AtomicUsize::new(0),
-            blocks: AtomicUsize::new(0),
-        })
-    }
-
-    pub(crate) const fn symbols(&self) -> &Symbols {
-        &self.symbols
-    }
-
-    /// Bytes held by all live fragments, the dictionary not counted.
-    pub(crate) fn fragment_bytes(&self) -> usize {
-        self.bytes.load(Ordering::Relaxed)
-    }
-
-    fn shard(&self, hash: u64) -> &Mutex<Known> {
-        &self.shards[hash as usize % SHARDS]
-    }
-
-    fn rehash(&self) -> impl Fn(&(u64, Weak<Block>)) -> u64 {
-        let hasher = self.hasher.clone();
-        move |(hash, _)| hasher.hash_one(hash)
-    }
-
-    /// Turns packed nodes into a fragment, or finds the one that holds the same already.
-    pub(crate) fn keep(self: &Arc<Self>, packed: Packed) -> Fragment {
-        let hash = packed.hash;
-        let fresh = Fragment(Arc::new(Block {
-            hash,
+impl Fragment {
+    /// A block of its own, which the pool does not know yet.
+    pub(super) fn new(pool: &Arc<BlockPool>, packed: PackedNodes) -> Self {
+        let block = Block {
+            hash: packed.hash,
             top: packed.top,
             nodes: AtomicU32::new(packed.nodes & !SHARED),
             bytes: packed.bytes.into(),
             links: packed.links.into(),
-            store: Arc::clone(self),
-        }));
-        self.bytes.fetch_add(fresh.0.own_bytes(), Ordering::Relaxed);
-        self.blocks.fetch_add(1, Ordering::Relaxed);
-        let slot = self.hasher.hash_one(hash);
-        let known = {
-            let table = self.shard(hash).lock();
-            table.iter_hash(slot).filter(|(other, _)| *other == hash).filter_map(|(_, weak)| weak.upgrade()).collect()
+            pool: Arc::clone(pool),
         };
-        let known: Vec<Arc<Block>> = known;
-        // Compared outside the lock: dropping a block takes it.
-        if let Some(same) = known.into_iter().map(Fragment).find(|other| other.same_content(&fresh)) {
-            return same;
-        }
-        let entry = (hash, Arc::downgrade(&fresh.0));
-        self.shard(hash).lock().insert_unique(slot, entry, self.rehash());
-        fresh
+        pool.bytes.fetch_add(block.own_bytes(), Ordering::Relaxed);
+        Self(Arc::new(block))
     }
-}
 
-impl Fragment {
+    /// The live fragments whose content has this hash.
+    pub(super) fn known(pool: &BlockPool, hash: u64) -> impl Iterator<Item = Self> {
+        pool.known.find(hash).into_iter().map(Self)
+    }
+
+    /// Lets others find it by its content.
+    pub(super) fn publish(&self) {
+        self.0.pool.known.insert(self.0.hash, &self.0);
+    }
+
+    pub(super) fn block(&self) -> &Block {
+        &self.0
+    }
+
     /// Whether both are one allocation: then they are equal, at no cost.
     pub(crate) fn is(&self, other: &Self) -> bool {
         Arc::ptr_eq(&self.0, &other.0)
@@ -211,26 +173,18 @@ impl Fragment {
         self.0.hash
     }
 
-    /// The only node of a fragment that holds one.
-    pub(crate) fn root(&self) -> NodeRef<'_> {
-        self.siblings().next().expect("a source's fragment holds one node")
+    /// Whether the packed bytes alone show that both hold the same.
+    pub(super) fn has_same_bytes(&self, other: &Self) -> bool {
+        let (mine, theirs) = (self.0.links.as_slice(), other.0.links.as_slice());
+        self.0.bytes == other.0.bytes && mine.len() == theirs.len() && mine.iter().zip(theirs).all(is_same_link)
     }
+}
 
-    /// The nodes side by side.
-    pub(crate) fn siblings(&self) -> Siblings<'_> {
-        Siblings::of_block(&self.0)
-    }
-
-    /// Whether both hold the same, wherever it lives.
-    pub(crate) fn same(&self, other: &Self) -> bool {
-        self.0.hash == other.0.hash && self.same_content(other)
-    }
-
-    fn same_content(&self, other: &Self) -> bool {
-        let (mine, theirs) = (&self.0, &other.0);
-        mine.top == theirs.top
-            && mine.count() == theirs.count()
-            && (mine.same_bytes(theirs) || self.siblings().zip(other.siblings()).all(|(a, b)| a.same_content(&b)))
+fn is_same_link((mine, theirs): (&BlockLink, &BlockLink)) -> bool {
+    match (mine, theirs) {
+        (BlockLink::Run(mine), BlockLink::Run(theirs)) => mine.is(theirs),
+        (BlockLink::Actions(mine), BlockLink::Actions(theirs)) => Action::are_same(mine, theirs),
+        _ => false,
     }
 }
 
@@ -245,7 +199,7 @@ impl Block {
     }
 
     pub(super) fn symbols(&self) -> &Symbols {
-        &self.store.symbols
+        &self.pool.symbols
     }
 
     pub(super) const fn top(&self) -> u32 {
@@ -254,49 +208,32 @@ impl Block {
 
     pub(super) fn run(&self, link: u64) -> &Fragment {
         match &self.links.as_slice()[link as usize] {
-            Link::Run(run) => run,
-            Link::Offers(_) => unreachable!("children point to a run"),
+            BlockLink::Run(run) => run,
+            BlockLink::Actions(_) => unreachable!("children refer to a run"),
         }
     }
 
-    pub(super) fn offers(&self, link: u64) -> &Arc<[Action]> {
+    pub(super) fn actions(&self, link: u64) -> &Arc<[Action]> {
         match &self.links.as_slice()[link as usize] {
-            Link::Offers(offers) => offers,
-            Link::Run(_) => unreachable!("offers point to actions"),
+            BlockLink::Actions(actions) => actions,
+            BlockLink::Run(_) => unreachable!("actions refer to a list of actions"),
         }
     }
 
     fn own_bytes(&self) -> usize {
         let links = match &self.links {
             Links::None | Links::One(_) => 0,
-            Links::Many(links) => links.len() * size_of::<Link>(),
+            Links::Many(links) => links.len() * size_of::<BlockLink>(),
         };
         BLOCK_BYTES + self.bytes.len() + links
     }
-
-    fn same_bytes(&self, other: &Self) -> bool {
-        let (mine, theirs) = (self.links.as_slice(), other.links.as_slice());
-        self.bytes == other.bytes && mine.len() == theirs.len() && mine.iter().zip(theirs).all(same_link)
-    }
 }
 
-fn same_link((mine, theirs): (&Link, &Link)) -> bool {
-    match (mine, theirs) {
-        (Link::Run(mine), Link::Run(theirs)) => mine.is(theirs),
-        (Link::Offers(mine), Link::Offers(theirs)) => Action::are_same(mine, theirs),
-        _ => false,
-    }
-}
-
+/// Only the entry in the table is removed under its lock. The links, which may hold the last handle of something of the
+/// application's, are dropped after that.
 impl Drop for Block {
     fn drop(&mut self) {
-        self.store.bytes.fetch_sub(self.own_bytes(), Ordering::Relaxed);
-        self.store.blocks.fetch_sub(1, Ordering::Relaxed);
-        let slot = self.store.hasher.hash_one(self.hash);
-        let address = std::ptr::from_ref(self);
-        let mut table = self.store.shard(self.hash).lock();
-        if let Ok(entry) = table.find_entry(slot, |(_, weak)| std::ptr::eq(weak.as_ptr(), address)) {
-            entry.remove();
-        }
+        self.pool.bytes.fetch_sub(self.own_bytes(), Ordering::Relaxed);
+        self.pool.known.remove(self.hash, std::ptr::from_ref(self));
     }
 }

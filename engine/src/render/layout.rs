@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use super::registry::{Describe, Source};
+use super::source::{Describe, Source};
 use crate::model::Text;
 use crate::model::path;
 

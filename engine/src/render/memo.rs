@@ -1,48 +1,52 @@
-//! Texts that many sessions need alike: the operations between two shared fragments, and the JSON of a shared fragment.
+//! A cache of JSON that many sessions need alike: the operations between two shared fragments, and the JSON of a shared
+//! fragment.
 //!
 //! The key is the fragments' addresses. An entry holds those weakly: an address cannot come to mean another fragment, and
 //! the fragment's content is freed when nobody else needs it.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 use lru::LruCache;
-use parking_lot::Mutex;
 
 use super::fragment::{Fragment, WeakFragment};
 use super::view::{Filter, ViewNode};
 use crate::model::Text;
+use crate::sync::{AtomicBool, AtomicU64, Mutex, Ordering};
 
-/// What an entry costs beside its text.
+/// What an entry costs beside its JSON.
 const ENTRY_BYTES: usize = 256;
 
-/// The texts, bounded in bytes; the least recently used goes first, and so does what nobody needs any more: texts are made
-/// for many at once, and then seldom again.
+/// Cached JSON, bounded in bytes; the least recently used goes first, and so does what nobody needs any more: an entry is
+/// used by many at once, and then seldom again.
+///
+/// The lock guards the table and its count of bytes; JSON is written without it. Entries hold fragments weakly, so nothing
+/// of the application's can be dropped with one. What is evicted is still handed out and freed when the lock is released,
+/// since it may be much.
 #[derive(Debug)]
 pub(crate) struct Memo {
     entries: Mutex<Entries>,
     limit: usize,
-    /// Something was pushed out, and whether that has been told.
+    /// Something was evicted for want of space, and whether that has been reported.
     full: AtomicBool,
-    told: AtomicBool,
+    reported: AtomicBool,
     diffs: AtomicU64,
     encodes: AtomicU64,
 }
 
 #[derive(Debug)]
 struct Entries {
-    texts: LruCache<Key, Entry>,
+    json: LruCache<Key, Entry>,
     bytes: usize,
-    /// How often they were looked through.
+    /// How often unused entries were evicted.
     age: u32,
 }
 
 #[derive(Debug, PartialEq, Eq, Hash)]
 struct Key {
-    /// The address of the fragment before; 0 for the text of one fragment.
+    /// The address of the fragment before; 0 for the JSON of one fragment.
     old: usize,
     new: usize,
-    /// The path from the subscription's root; empty for the text of one fragment.
+    /// The path from the subscription's root; empty for the JSON of one fragment.
     at: Text,
     /// How many levels may follow.
     depth: Option<u32>,
@@ -62,10 +66,10 @@ type Pins = (Option<WeakFragment>, WeakFragment);
 impl Memo {
     pub(crate) fn new(limit: usize) -> Self {
         Self {
-            entries: Mutex::new(Entries { texts: LruCache::unbounded(), bytes: 0, age: 0 }),
+            entries: Mutex::new(Entries { json: LruCache::unbounded(), bytes: 0, age: 0 }),
             limit,
             full: AtomicBool::new(false),
-            told: AtomicBool::new(false),
+            reported: AtomicBool::new(false),
             diffs: AtomicU64::new(0),
             encodes: AtomicU64::new(0),
         }
@@ -97,39 +101,39 @@ impl Memo {
         }
         let (text, pins) = make()?;
         let text: Arc<str> = text.into();
-        let (dropped, full) = self.entries.lock().keep(key, Arc::clone(&text), pins, self.limit);
+        let (dropped, full) = self.entries.lock().insert(key, Arc::clone(&text), pins, self.limit);
         if full {
             self.full.store(true, Ordering::Relaxed);
         }
-        // Freed outside the lock: the last holder of a fragment does some work.
+        // Freed without the lock.
         drop(dropped);
         Ok(text)
     }
 
-    /// Whether something was pushed out to make room, for the first time.
+    /// Whether something was evicted to make space, for the first time.
     pub(crate) fn is_newly_full(&self) -> bool {
         self.full.load(Ordering::Relaxed)
-            && !self.told.load(Ordering::Relaxed)
-            && !self.told.swap(true, Ordering::Relaxed)
+            && !self.reported.load(Ordering::Relaxed)
+            && !self.reported.swap(true, Ordering::Relaxed)
     }
 
-    /// Forgets what was not used since it was asked this the last time. False if nothing is left.
+    /// Evicts what was not used since this was called the last time. Returns false if nothing is left.
     pub(crate) fn forget_unused(&self) -> bool {
         let mut entries = self.entries.lock();
         let dropped = entries.grow_older();
-        let left = !entries.texts.is_empty();
+        let left = !entries.json.is_empty();
         drop(entries);
         drop(dropped);
         left
     }
 
-    /// Forgets everything, and with it the fragments that nobody else holds.
+    /// Evicts everything.
     pub(crate) fn clear(&self) {
         let mut entries = self.entries.lock();
         entries.bytes = 0;
-        let texts = std::mem::replace(&mut entries.texts, LruCache::unbounded());
+        let json = std::mem::replace(&mut entries.json, LruCache::unbounded());
         drop(entries);
-        drop(texts);
+        drop(json);
     }
 
     pub(crate) fn count_diff(&self) {
@@ -152,16 +156,16 @@ impl Memo {
 impl Entries {
     fn find(&mut self, key: &Key) -> Option<Arc<str>> {
         let age = self.age;
-        let entry = self.texts.get_mut(key)?;
+        let entry = self.json.get_mut(key)?;
         entry.used = age;
         Some(Arc::clone(&entry.text))
     }
 
-    /// Keeps an entry. Answers what had to go, and whether that was for want of room.
-    fn keep(&mut self, key: Key, text: Arc<str>, pins: Pins, limit: usize) -> (Vec<Entry>, bool) {
+    /// Adds an entry. Returns what was evicted, and whether that was for want of space.
+    fn insert(&mut self, key: Key, text: Arc<str>, pins: Pins, limit: usize) -> (Vec<Entry>, bool) {
         let mut dropped = Vec::new();
         self.bytes += ENTRY_BYTES + text.len();
-        if let Some(raced) = self.texts.put(key, Entry { text, used: self.age, _pins: pins }) {
+        if let Some(raced) = self.json.put(key, Entry { text, used: self.age, _pins: pins }) {
             self.bytes -= ENTRY_BYTES + raced.text.len();
             dropped.push(raced);
         }
@@ -174,7 +178,7 @@ impl Entries {
     }
 
     fn pop(&mut self) -> Option<Entry> {
-        let (_, oldest) = self.texts.pop_lru()?;
+        let (_, oldest) = self.json.pop_lru()?;
         self.bytes -= ENTRY_BYTES + oldest.text.len();
         Some(oldest)
     }
@@ -182,19 +186,19 @@ impl Entries {
     /// They stand in the order of their last use, so only those that go are looked at.
     fn grow_older(&mut self) -> Vec<Entry> {
         let mut dropped = Vec::new();
-        while self.texts.peek_lru().is_some_and(|(_, oldest)| oldest.used < self.age) {
+        while self.json.peek_lru().is_some_and(|(_, oldest)| oldest.used < self.age) {
             dropped.extend(self.pop());
         }
         self.age = self.age.wrapping_add(1);
-        if self.texts.is_empty() {
-            self.texts = LruCache::unbounded();
+        if self.json.is_empty() {
+            self.json = LruCache::unbounded();
         }
         dropped
     }
 }
 
-/// The fragment that a node shows, if it is not somebody's own: then keeping its text would only push out what is shared. What a filter lets through is not remembered: filters are the
-/// consumer's free choice, and there is no end to them.
+/// The fragment that a node shows, if more than one session has it: the JSON of another would only evict what is shared.
+/// What a filter lets through is not cached: filters are the consumer's free choice, and there is no end to them.
 fn shared<'v>(node: &ViewNode<'v>) -> Option<&'v Fragment> {
     let fragment = node.whole_fragment()?;
     (fragment.is_shared() && node.options().filter == Filter::default()).then_some(fragment)

@@ -1,12 +1,13 @@
 //! Who may share an evaluation: a decision tree made of what descriptor functions read.
 //!
-//! Inner nodes are "which part of the session was read next", branches are the answers, leaves are results. A session
-//! that reaches a leaf answered every question as the evaluated one did; identity that was never read cannot have shaped
-//! the result.
+//! Inner nodes say which part of the session was read next, branches are its values, leaves are results. A session that
+//! reaches a leaf has the same value as the evaluated one for every read; identity that was never read cannot have
+//! shaped the result.
 
 use hashbrown::HashMap;
 
-use crate::model::session::{Context, Read, ReadValue};
+use crate::model::read_log::Read;
+use crate::model::session::{Context, ReadValue};
 
 /// The trace of one source in one pass.
 #[derive(Debug, Default)]
@@ -16,10 +17,29 @@ pub(crate) enum ReadTrace<T> {
     Unknown,
     /// Somebody evaluates for whoever arrives here.
     Busy,
-    /// The next question.
-    Ask(Read, HashMap<ReadValue, Self>),
-    /// The result for everybody who answers like this.
+    /// The next read, and where its values lead.
+    Branch(Read, HashMap<ReadValue, Self>),
+    /// The result for everybody with the same values.
     Known(T),
+}
+
+/// A branch may be as long as an evaluation has reads, so the tree is taken apart without recursion.
+impl<T> Drop for ReadTrace<T> {
+    fn drop(&mut self) {
+        let mut rest = Vec::new();
+        self.move_branches_to(&mut rest);
+        while let Some(mut trace) = rest.pop() {
+            trace.move_branches_to(&mut rest);
+        }
+    }
+}
+
+impl<T> ReadTrace<T> {
+    fn move_branches_to(&mut self, rest: &mut Vec<Self>) {
+        if let Self::Branch(_, branches) = self {
+            rest.extend(branches.drain().map(|(_, below)| below));
+        }
+    }
 }
 
 /// What a session shall do.
@@ -34,7 +54,7 @@ pub(crate) enum Claim<T> {
 }
 
 impl<T: Clone> ReadTrace<T> {
-    /// Walks the tree with a session's own answers.
+    /// Walks the tree with a session's own values.
     pub(crate) fn claim(&mut self, session: &Context) -> Claim<T> {
         let end = self.walk(session);
         match end {
@@ -44,7 +64,7 @@ impl<T: Clone> ReadTrace<T> {
                 *end = Self::Busy;
                 Claim::Lead
             }
-            Self::Ask(..) => unreachable!("a walk ends where there is nothing to ask"),
+            Self::Branch(..) => unreachable!("a walk ends at a leaf"),
         }
     }
 
@@ -57,40 +77,43 @@ impl<T: Clone> ReadTrace<T> {
         let mut at = self;
         loop {
             match at {
-                Self::Ask(read, answers) => at = answers.entry(session.answer(read)).or_default(),
+                Self::Branch(read, branches) => at = branches.entry(session.value_of(read)).or_default(),
                 end => return end,
             }
         }
     }
 
-    /// Records the result of a leader together with what it read.
+    /// Records the result of a leader together with what it read. Returns what stood there before, to be dropped when
+    /// no lock is held any more: it may be the last handle of something of the application's.
     ///
-    /// A function that does not ask the same questions in the same order after the same answers depends on something
-    /// else; then the result stays with the session that evaluated it.
-    pub(crate) fn settle(&mut self, session: &Context, reads: &[Read], result: T) {
-        let asked = self.questions(session);
+    /// A function that does not make the same reads in the same order after the same values depends on something else;
+    /// then the result stays with the session that evaluated it.
+    #[must_use]
+    pub(crate) fn settle(&mut self, session: &Context, reads: &[Read], result: T) -> Self {
+        let known = self.known_reads(session);
         let end = self.walk(session);
-        *end = match reads.get(..asked.len()) {
-            Some(known) if known == asked => Self::chain(session, &reads[asked.len()..], result),
+        let settled = match reads.get(..known.len()) {
+            Some(first) if first == known => Self::chain(session, &reads[known.len()..], result),
             _ => Self::Unknown,
         };
+        std::mem::replace(end, settled)
     }
 
-    /// The questions on this session's way.
-    fn questions(&self, session: &Context) -> Vec<Read> {
-        let mut asked = Vec::new();
+    /// The reads on this session's way through the tree.
+    fn known_reads(&self, session: &Context) -> Vec<Read> {
+        let mut known = Vec::new();
         let mut at = self;
-        while let Self::Ask(read, answers) = at {
-            asked.push(read.clone());
-            let Some(next) = answers.get(&session.answer(read)) else { break };
+        while let Self::Branch(read, branches) = at {
+            known.push(read.clone());
+            let Some(next) = branches.get(&session.value_of(read)) else { break };
             at = next;
         }
-        asked
+        known
     }
 
     fn chain(session: &Context, reads: &[Read], result: T) -> Self {
         reads.iter().rev().fold(Self::Known(result), |below, read| {
-            Self::Ask(read.clone(), HashMap::from_iter([(session.answer(read), below)]))
+            Self::Branch(read.clone(), HashMap::from_iter([(session.value_of(read), below)]))
         })
     }
 
@@ -122,7 +145,7 @@ mod tests {
         let mut trace = ReadTrace::default();
         assert_eq!(trace.claim(alice.context()), Claim::Lead);
         assert_eq!(trace.claim(bob.context()), Claim::Wait);
-        trace.settle(alice.context(), &[], "all");
+        let _ = trace.settle(alice.context(), &[], "all");
         assert_eq!(trace.claim(bob.context()), Claim::Hit("all"));
     }
 
@@ -134,9 +157,9 @@ mod tests {
         let zack = session("4", "zack", "globex");
         let mut trace = ReadTrace::default();
         assert_eq!(trace.claim(alice.context()), Claim::Lead);
-        trace.settle(alice.context(), &[org(), Read::User], "alice of acme");
+        let _ = trace.settle(alice.context(), &[org(), Read::User], "alice of acme");
         assert_eq!(trace.claim(zoe.context()), Claim::Lead);
-        trace.settle(zoe.context(), &[org()], "globex");
+        let _ = trace.settle(zoe.context(), &[org()], "globex");
         assert_eq!(trace.claim(zack.context()), Claim::Hit("globex"));
         assert_eq!(trace.claim(amir.context()), Claim::Lead);
     }
@@ -155,9 +178,20 @@ mod tests {
         let (alice, bob) = (session("1", "alice", "acme"), session("2", "bob", "globex"));
         let mut trace = ReadTrace::default();
         assert_eq!(trace.claim(alice.context()), Claim::Lead);
-        trace.settle(alice.context(), &[org()], "acme");
+        let _ = trace.settle(alice.context(), &[org()], "acme");
         assert_eq!(trace.claim(bob.context()), Claim::Lead);
-        trace.settle(bob.context(), &[Read::User], "bob");
+        let _ = trace.settle(bob.context(), &[Read::User], "bob");
         assert_eq!(trace.claim(bob.context()), Claim::Lead);
+    }
+
+    #[test]
+    fn a_very_long_chain_of_reads_is_dropped_without_recursion() {
+        let alice = session("1", "alice", "acme");
+        let reads: Vec<_> = (0..100_000).map(|n| Read::Permission(n.to_string().into())).collect();
+        let dropped = std::thread::Builder::new().stack_size(64 << 10).spawn(move || {
+            let mut trace = ReadTrace::default();
+            let _ = trace.settle(alice.context(), &reads, "alice");
+        });
+        assert!(dropped.unwrap().join().is_ok());
     }
 }

@@ -1,4 +1,4 @@
-//! The JSON text of views and of the operations between them, where parts that many sessions share are written once.
+//! The JSON of views and of the operations between them, where parts that many sessions share are written once.
 
 use super::diff::{Rebase, diff};
 use super::memo::Memo;
@@ -9,7 +9,7 @@ fn json(value: &impl serde::Serialize) -> String {
     serde_json::to_string(value).expect("a view serialises")
 }
 
-/// The JSON text of a node with all that is shown below it.
+/// The JSON of a node with all that is shown below it.
 pub(crate) fn node(node: ViewNode<'_>, memo: &Memo) -> String {
     let mut out = String::with_capacity(1024);
     write_node(&mut out, node, memo);
@@ -39,10 +39,10 @@ fn write_node(out: &mut String, node: ViewNode<'_>, memo: &Memo) {
     }
 }
 
-/// The JSON texts of the operations from one view to another, joined by commas; empty if nothing changed.
+/// The JSON of the operations from one view to another, joined by commas; empty if nothing changed.
 ///
 /// # Errors
-/// [`Rebase`] if only a snapshot can say it.
+/// [`Rebase`] if only a snapshot can express it.
 pub(crate) fn ops(old: ViewNode<'_>, new: ViewNode<'_>, memo: &Memo) -> Result<String, Rebase> {
     ops_at(old, new, "", memo)
 }

@@ -4,15 +4,15 @@ use std::sync::Arc;
 
 use super::fragment::Fragment;
 use super::layout::Layout;
-use super::node_ref::{Fields, NodeRef};
+use super::node_ref::{Fields, NodeRef, is_same_content};
 use crate::model::path;
 
-/// An immutable tree; a few pointers, cheap to keep twice.
+/// An immutable tree; a few pointers, cheap to hold twice.
 #[derive(Debug)]
 pub(crate) struct Tree {
     layout: Arc<Layout>,
     /// One for each entry of the layout. The root's entry is always there.
-    fragments: Box<[Option<Fragment>]>,
+    fragments: Box<[Fragment]>,
 }
 
 /// A path below which nothing is registered, and what two trees show there.
@@ -29,22 +29,18 @@ pub(crate) struct TreeNode<'t> {
 }
 
 impl Tree {
-    pub(crate) fn new(layout: Arc<Layout>, fragments: Vec<Option<Fragment>>) -> Self {
+    pub(crate) fn new(layout: Arc<Layout>, fragments: Vec<Fragment>) -> Self {
         debug_assert_eq!(layout.entries().len(), fragments.len(), "each registered path has its fragment");
         Self { layout, fragments: fragments.into() }
     }
 
     /// Whether it is what these fragments in this layout would make.
-    pub(crate) fn is_made_of(&self, layout: &Arc<Layout>, fragments: &[Option<Fragment>]) -> bool {
-        let same = |(mine, theirs): (&Option<Fragment>, &Option<Fragment>)| match (mine, theirs) {
-            (Some(mine), Some(theirs)) => mine.is(theirs),
-            (None, None) => true,
-            _ => false,
-        };
-        Arc::ptr_eq(&self.layout, layout) && self.fragments.iter().zip(fragments).all(same)
+    pub(crate) fn is_made_of(&self, layout: &Arc<Layout>, fragments: &[Fragment]) -> bool {
+        let mut pairs = self.fragments.iter().zip(fragments);
+        Arc::ptr_eq(&self.layout, layout) && pairs.all(|(mine, theirs)| mine.is(theirs))
     }
 
-    pub(crate) fn fragments(&self) -> &[Option<Fragment>] {
+    pub(crate) fn fragments(&self) -> &[Fragment] {
         &self.fragments
     }
 
@@ -60,7 +56,7 @@ impl Tree {
     pub(crate) fn fragment_of(&self, layout: &Arc<Layout>, at: usize) -> Option<&Fragment> {
         let same = Arc::ptr_eq(&self.layout, layout);
         let at = if same { at } else { self.layout.position(&layout.entries()[at].path)? };
-        self.fragments[at].as_ref()
+        Some(&self.fragments[at])
     }
 
     /// Whether every path shows the same. Pointers decide nearly always; the content decides what raced.
@@ -68,16 +64,12 @@ impl Tree {
         let entries = self.layout.entries();
         (Arc::ptr_eq(&self.layout, &other.layout)
             || entries.iter().map(|e| &e.path).eq(other.layout.entries().iter().map(|e| &e.path)))
-            && self.fragments.iter().zip(&other.fragments).all(|pair| match pair {
-                (Some(mine), Some(theirs)) => mine.is(theirs) || mine.same(theirs),
-                (None, None) => true,
-                _ => false,
-            })
+            && self.fragments.iter().zip(&other.fragments).all(|(a, b)| a.is(b) || is_same_content(a, b))
     }
 
     /// How many nodes the fragments hold in all.
     pub(crate) fn nodes(&self) -> usize {
-        self.fragments.iter().flatten().map(Fragment::nodes).sum()
+        self.fragments.iter().map(Fragment::nodes).sum()
     }
 
     /// Where another tree of the same layout shows something else, if every such place is one below which nothing is
@@ -88,7 +80,6 @@ impl Tree {
         }
         let mut changed = Vec::new();
         for (at, (mine, theirs)) in self.fragments.iter().zip(&other.fragments).enumerate() {
-            let (mine, theirs) = (mine.as_ref()?, theirs.as_ref()?);
             if mine.is(theirs) {
                 continue;
             }
@@ -102,16 +93,12 @@ impl Tree {
     }
 
     fn leaf<'a>(&'a self, place: usize, fragment: &'a Fragment) -> TreeNode<'a> {
-        TreeNode { tree: self, place: Some(place), node: Some(fragment.root()) }
+        TreeNode { tree: self, place: Some(place), node: Some(NodeRef::root_of(fragment)) }
     }
 
     fn rendered(&self, place: usize) -> Option<NodeRef<'_>> {
         let entry = self.layout.place(place).entry?;
-        self.fragments[entry].as_ref().map(Fragment::root)
-    }
-
-    fn present(&self, place: usize) -> bool {
-        self.rendered(place).is_some() || self.layout.place(place).below.iter().any(|below| self.present(*below))
+        Some(NodeRef::root_of(&self.fragments[entry]))
     }
 
     /// Resolves a path as consumers write it: from the root, or with the root's own id in front (contract 1.3).
@@ -163,7 +150,7 @@ impl<'t> TreeNode<'t> {
     /// The fragment of which this node is the root, if nothing is registered below it.
     pub(crate) fn whole_fragment(&self) -> Option<&'t Fragment> {
         let place = self.tree.layout.place(self.place?);
-        if place.below.is_empty() { self.tree.fragments[place.entry?].as_ref() } else { None }
+        if place.below.is_empty() { Some(&self.tree.fragments[place.entry?]) } else { None }
     }
 
     /// Whether both are the same bytes with nothing registered below: then they are equal, at no cost.
@@ -182,7 +169,7 @@ impl<'t> TreeNode<'t> {
     }
 
     pub(crate) fn child(&self, id: &str) -> Option<Self> {
-        let below = self.place.and_then(|place| self.tree.layout.below(place, id)).filter(|at| self.tree.present(*at));
+        let below = self.place.and_then(|place| self.tree.layout.below(place, id));
         match below {
             Some(at) if self.tree.rendered(at).is_some() => Some(self.laid_out(at, None)),
             _ => {
@@ -205,14 +192,14 @@ impl<'t> TreeNode<'t> {
         let (tree, node) = (self.tree, *self);
         let place = self.place.filter(|place| !tree.layout.place(*place).below.is_empty());
         let own = node.node.map(|node| node.children()).into_iter().flatten().map(move |child| {
-            let below = place.and_then(|place| tree.layout.below(place, child.id())).filter(|at| tree.present(*at));
+            let below = place.and_then(|place| tree.layout.below(place, child.id()));
             match below {
                 Some(at) => node.laid_out(at, Some(child)),
                 None => Self { tree, place: None, node: Some(child) },
             }
         });
         let registered = place.into_iter().flat_map(move |place| tree.layout.place(place).below.iter().copied());
-        let rest = registered.filter(move |at| tree.present(*at) && !node.has_own(&tree.layout.place(*at).id));
+        let rest = registered.filter(move |at| !node.has_own(&tree.layout.place(*at).id));
         own.chain(rest.map(move |at| node.laid_out(at, None)))
     }
 

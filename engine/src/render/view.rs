@@ -2,57 +2,24 @@
 //!
 //! A view is read lazily: nothing is built for nodes that are shown as they are.
 
-use std::sync::{Arc, LazyLock};
+mod affordances;
+mod options;
+mod plan;
+
+pub(crate) use affordances::Affordances;
+pub(crate) use options::{Filter, TypeSet, ViewOptions};
 
 use serde::ser::SerializeMap;
 use serde::{Serialize, Serializer};
 
 use super::action::Action;
+use super::codec::value::raw;
 use super::fragment::Fragment;
-use super::node_ref::{Fields, Props, raw};
+use super::node_ref::{Fields, Siblings};
+use super::props::Props;
 use super::tree::{Changed, TreeNode};
-use crate::model::Text;
 use crate::model::meta::Meta;
-
-/// What a consumer asked to see.
-#[derive(Debug, Clone, PartialEq, Default)]
-pub(crate) struct ViewOptions {
-    /// The requested node, in the normal spelling.
-    pub(crate) path: Text,
-    /// How many levels below it; absent means all.
-    pub(crate) depth: Option<u32>,
-    /// How many nodes at most; 0 collapses all that may be.
-    pub(crate) max_nodes: Option<usize>,
-    pub(crate) filter: Filter,
-    /// Offset and count of the requested node's children, over the whole list.
-    pub(crate) window: Option<[u64; 2]>,
-}
-
-impl ViewOptions {
-    /// The same options, to be kept. Nearly everybody asks for the whole tree, so that wish is kept once.
-    pub(crate) fn shared(self) -> Arc<Self> {
-        static WHOLE: LazyLock<Arc<ViewOptions>> = LazyLock::new(Arc::default);
-        if self == **WHOLE { Arc::clone(&WHOLE) } else { Arc::new(self) }
-    }
-}
-
-/// Which children are shown. The requested node itself is never filtered.
-#[derive(Debug, Clone, PartialEq, Default)]
-pub(crate) struct Filter {
-    pub(crate) types: Option<Vec<Text>>,
-    pub(crate) min_salience: Option<f64>,
-}
-
-impl Filter {
-    fn keeps(&self, node: &TreeNode<'_>) -> bool {
-        if self.types.is_none() && self.min_salience.is_none() {
-            return true;
-        }
-        let salience = node.fields().map_or(0.5, |fields| fields.salience());
-        self.min_salience.is_none_or(|least| salience >= least)
-            && self.types.as_ref().is_none_or(|types| types.iter().any(|kind| kind == node.kind()))
-    }
-}
+use plan::Plan;
 
 /// A tree seen through the options of one consumer.
 #[derive(Debug)]
@@ -63,22 +30,6 @@ pub(crate) struct View<'t> {
     loaded: Option<(u64, &'t Fragment)>,
     /// Filled only when the budget is exceeded.
     plan: Option<Plan<'t>>,
-}
-
-/// Which nodes a budget collapses: the projected tree in pre-order.
-#[derive(Debug, Default)]
-struct Plan<'t> {
-    nodes: Vec<Planned<'t>>,
-}
-
-#[derive(Debug)]
-struct Planned<'t> {
-    node: TreeNode<'t>,
-    level: u32,
-    /// Index behind the last descendant.
-    end: usize,
-    stub: bool,
-    collapsed: bool,
 }
 
 /// How a node is shown.
@@ -115,7 +66,7 @@ impl<'t> View<'t> {
         self.plan = None;
         let mut plan = Plan::default();
         self.lay_out(&mut plan, self.root, 0);
-        self.plan = (plan.nodes.len() > budget).then(|| plan.collapse(budget));
+        self.plan = (plan.len() > budget).then(|| plan.collapse(budget));
         self
     }
 
@@ -132,23 +83,26 @@ impl<'t> View<'t> {
 
     /// How many nodes there were before some were collapsed to keep the budget.
     pub(crate) fn compacted_from(&self) -> Option<usize> {
-        self.plan.as_ref().map(|plan| plan.nodes.len())
+        self.plan.as_ref().map(Plan::len)
     }
 
     fn lay_out(&self, plan: &mut Plan<'t>, node: TreeNode<'t>, level: u32) {
-        let at = plan.nodes.len();
-        let stub = self.options.depth.is_some_and(|depth| level >= depth) && self.kept(node, level).next().is_some();
-        plan.nodes.push(Planned { node, level, end: at + 1, stub, collapsed: false });
-        if !stub {
-            for child in self.kept(node, level) {
+        let is_stub = self.is_below_depth(level) && self.admitted(node, level).next().is_some();
+        let at = plan.open(node, level, is_stub);
+        if !is_stub {
+            for child in self.admitted(node, level) {
                 self.lay_out(plan, child, level + 1);
             }
         }
-        plan.nodes[at].end = plan.nodes.len();
+        plan.close(at);
+    }
+
+    fn is_below_depth(&self, level: u32) -> bool {
+        self.options.depth.is_some_and(|depth| level >= depth)
     }
 
     /// The children that the filter lets through.
-    fn kept(&self, node: TreeNode<'t>, level: u32) -> impl Iterator<Item = TreeNode<'t>> + use<'t> {
+    fn admitted(&self, node: TreeNode<'t>, level: u32) -> impl Iterator<Item = TreeNode<'t>> + use<'t> {
         let filter = &self.options.filter;
         let loaded = self.loaded.filter(|_| level == 0);
         // A window is cut from the list itself: what is registered below a list of which only a part is inline is not
@@ -156,8 +110,9 @@ impl<'t> View<'t> {
         let windowed = level == 0 && self.options.window.is_some();
         let list = if windowed { node.listed() } else { None };
         let own = loaded.is_none().then(|| node.children()).into_iter().flatten().take(list.unwrap_or(usize::MAX));
-        let instead = loaded.into_iter().flat_map(move |(_, run)| run.siblings().map(move |child| node.foreign(child)));
-        own.chain(instead).filter(move |child| filter.keeps(child))
+        let instead =
+            loaded.into_iter().flat_map(move |(_, run)| Siblings::of(run).map(move |child| node.foreign(child)));
+        own.chain(instead).filter(move |child| filter.admits(child))
     }
 
     pub(crate) fn root(&self) -> ViewNode<'_> {
@@ -182,55 +137,6 @@ impl<'t> View<'t> {
     }
 }
 
-impl Plan<'_> {
-    fn collapse(mut self, budget: usize) -> Self {
-        let mut order = self.candidates();
-        order.sort_by(|(_, mine), (_, theirs)| mine.total_cmp(theirs));
-        let mut count = self.nodes.len();
-        let mut gone = vec![false; self.nodes.len()];
-        for (at, _) in order {
-            if count <= budget {
-                break;
-            }
-            self.nodes[at].collapsed = true;
-            for below in &mut gone[at + 1..self.nodes[at].end] {
-                count -= usize::from(!*below);
-                *below = true;
-            }
-        }
-        self
-    }
-
-    /// Who may be collapsed, with its score: lower goes first, ties keep pre-order.
-    fn candidates(&self) -> Vec<(usize, f64)> {
-        let protected = self.protected();
-        let candidate = |(at, planned): (usize, &Planned<'_>)| {
-            let descendants = planned.end - at - 1;
-            if planned.level < 2 || descendants == 0 || protected[at] {
-                return None;
-            }
-            let salience = planned.node.fields().map_or(0.5, |fields| fields.salience());
-            Some((at, salience - f64::from(planned.level) * 0.01 - descendants as f64 * 0.001))
-        };
-        self.nodes.iter().enumerate().filter_map(candidate).collect()
-    }
-
-    /// Pinned nodes, what is below them and what is above them.
-    fn protected(&self) -> Vec<bool> {
-        let mut protected = vec![false; self.nodes.len()];
-        let mut above: Vec<usize> = Vec::new();
-        for (at, planned) in self.nodes.iter().enumerate() {
-            above.retain(|ancestor| self.nodes[*ancestor].end > at);
-            if planned.node.fields().is_some_and(|fields| fields.read_meta().pinned == Some(true)) {
-                above.iter().for_each(|ancestor| protected[*ancestor] = true);
-                protected[at..planned.end].fill(true);
-            }
-            above.push(at);
-        }
-        protected
-    }
-}
-
 impl<'v> ViewNode<'v> {
     pub(crate) fn id(&self) -> &'v str {
         self.node.id()
@@ -246,13 +152,13 @@ impl<'v> ViewNode<'v> {
         self.planned.is_none() && other.planned.is_none() && !self.windowed() && self.node.is(&other.node)
     }
 
-    /// The whole fragment that this node shows, with the levels that the depth leaves, if a cache may speak for it.
+    /// The whole fragment that this node shows, with the levels that the depth leaves, if its text may be cached.
     pub(crate) fn whole_fragment(&self) -> Option<&'v Fragment> {
         if self.planned.is_some() || self.windowed() { None } else { self.node.whole_fragment() }
     }
 
     /// The paths at which this view of a whole tree and another one differ, with the nodes there, if they differ only in
-    /// what single sources rendered. Looks at nothing else, so it costs next to nothing.
+    /// what single sources rendered. Looks at nothing else, so it costs almost nothing.
     pub(crate) fn changed_leaves<'o>(&self, old: &ViewNode<'o>) -> Option<Vec<(String, ViewNode<'o>, Self)>> {
         if self.level > 0 || !self.view.is_whole() || !old.view.is_whole() {
             return None;
@@ -268,7 +174,10 @@ impl<'v> ViewNode<'v> {
 
     /// Whether children of this node are rendered by sources of their own.
     pub(crate) fn joins_fragments(&self) -> bool {
-        self.planned.is_none() && !self.windowed() && self.form() == Projection::Full && self.node.joins_fragments()
+        self.planned.is_none()
+            && !self.windowed()
+            && self.projection() == Projection::Full
+            && self.node.joins_fragments()
     }
 
     pub(crate) const fn level(&self) -> u32 {
@@ -279,7 +188,7 @@ impl<'v> ViewNode<'v> {
         self.view.options
     }
 
-    /// The node without its children, for whoever writes those apart.
+    /// The node without its children, which the caller writes itself.
     pub(crate) const fn head(self) -> Head<'v> {
         Head(self)
     }
@@ -288,25 +197,24 @@ impl<'v> ViewNode<'v> {
         self.level == 0 && (self.view.options.window.is_some() || self.view.loaded.is_some())
     }
 
-    pub(crate) fn form(&self) -> Projection {
+    pub(crate) fn projection(&self) -> Projection {
         if let (Some(at), Some(plan)) = (self.planned, &self.view.plan) {
-            let planned = &plan.nodes[at];
-            return match (planned.stub, planned.collapsed) {
-                (true, _) => Projection::Stub(self.kept_count()),
-                (_, true) => Projection::Collapsed(self.kept_count()),
+            let planned = plan.node(at);
+            return match (planned.is_stub, planned.is_collapsed) {
+                (true, _) => Projection::Stub(self.admitted_count()),
+                (_, true) => Projection::Collapsed(self.admitted_count()),
                 _ => Projection::Full,
             };
         }
-        let at_depth = self.view.options.depth.is_some_and(|depth| self.level >= depth);
-        if at_depth && self.view.kept(self.node, self.level).next().is_some() {
-            Projection::Stub(self.kept_count())
+        if self.view.is_below_depth(self.level) && self.view.admitted(self.node, self.level).next().is_some() {
+            Projection::Stub(self.admitted_count())
         } else {
             Projection::Full
         }
     }
 
-    fn kept_count(&self) -> u64 {
-        self.view.kept(self.node, self.level).count() as u64
+    fn admitted_count(&self) -> u64 {
+        self.view.admitted(self.node, self.level).count() as u64
     }
 
     /// The children of both that do not stand in runs which both begin or end with, and how many are shown in the runs
@@ -332,14 +240,14 @@ impl<'v> ViewNode<'v> {
     /// What of a run of children is shown.
     fn shown_of(&self, run: &'v Fragment) -> impl Iterator<Item = Self> + use<'v> {
         let (view, node, level) = (self.view, self.node, self.level + 1);
-        let children = run.siblings().map(move |child| node.foreign(child));
-        let kept = children.filter(move |child| view.options.filter.keeps(child));
-        kept.map(move |node| Self { view, node, level, planned: None })
+        let children = Siblings::of(run).map(move |child| node.foreign(child));
+        let admitted = children.filter(move |child| view.options.filter.admits(child));
+        admitted.map(move |node| Self { view, node, level, planned: None })
     }
 
     /// The children that are shown.
     pub(crate) fn children(&self) -> Vec<Self> {
-        match self.form() {
+        match self.projection() {
             Projection::Full => self.sliced(self.all_children()),
             Projection::Stub(_) | Projection::Collapsed(_) => Vec::new(),
         }
@@ -348,19 +256,11 @@ impl<'v> ViewNode<'v> {
     fn all_children(&self) -> Vec<Self> {
         let (view, level) = (self.view, self.level + 1);
         match (self.planned, &view.plan) {
-            (Some(at), Some(plan)) => {
-                let mut next = at + 1;
-                let end = plan.nodes[at].end;
-                std::iter::from_fn(|| {
-                    let child = next;
-                    (child < end).then(|| {
-                        next = plan.nodes[child].end;
-                        Self { view, node: plan.nodes[child].node, level, planned: Some(child) }
-                    })
-                })
-                .collect()
-            }
-            _ => view.kept(self.node, self.level).map(|node| Self { view, node, level, planned: None }).collect(),
+            (Some(at), Some(plan)) => plan
+                .children(at)
+                .map(|child| Self { view, node: plan.node(child).node, level, planned: Some(child) })
+                .collect(),
+            _ => view.admitted(self.node, self.level).map(|node| Self { view, node, level, planned: None }).collect(),
         }
     }
 
@@ -376,9 +276,9 @@ impl<'v> ViewNode<'v> {
         }
     }
 
-    /// The node's own fields, as far as its form shows them.
+    /// The node's own fields, as far as its projection shows them.
     fn shown(&self) -> Option<Fields<'v>> {
-        match self.form() {
+        match self.projection() {
             Projection::Stub(_) => None,
             Projection::Full | Projection::Collapsed(_) => self.node.fields(),
         }
@@ -388,18 +288,18 @@ impl<'v> ViewNode<'v> {
         self.shown()?.props
     }
 
-    pub(crate) fn offers(&self) -> &'v [Action] {
-        self.shown().map_or(&[], |fields| fields.offers)
+    pub(crate) fn actions(&self) -> &'v [Action] {
+        self.shown().map_or(&[], |fields| fields.actions)
     }
 
     /// The text of a JSON object.
     pub(crate) fn content_ref(&self) -> Option<&'v str> {
-        if matches!(self.form(), Projection::Collapsed(_)) { None } else { self.shown()?.content_ref }
+        if matches!(self.projection(), Projection::Collapsed(_)) { None } else { self.shown()?.content_ref }
     }
 
     /// Whether both surely have the same `meta`, as far as that can be seen without reading it.
     pub(crate) fn has_same_meta(&self, other: &ViewNode<'_>) -> bool {
-        let as_it_is = |node: &ViewNode<'_>| node.form() == Projection::Full && !node.windowed();
+        let as_it_is = |node: &ViewNode<'_>| node.projection() == Projection::Full && !node.windowed();
         let same = || self.node.fields().map(|fields| fields.meta) == other.node.fields().map(|fields| fields.meta);
         as_it_is(self) && as_it_is(other) && same()
     }
@@ -408,11 +308,11 @@ impl<'v> ViewNode<'v> {
         self.node.fields().map(|fields| fields.read_meta()).unwrap_or_default()
     }
 
-    /// What the node says about itself, and how many children are not shown.
+    /// The node's `meta`, with the number of children that are not shown.
     pub(crate) fn meta(&self) -> Meta {
         let mut meta = self.own_meta();
-        match self.form() {
-            Projection::Full if self.windowed() => self.say_window(&mut meta),
+        match self.projection() {
+            Projection::Full if self.windowed() => self.describe_window(&mut meta),
             Projection::Full => {}
             Projection::Stub(count) => hide_children(&mut meta, count),
             Projection::Collapsed(count) => {
@@ -423,7 +323,7 @@ impl<'v> ViewNode<'v> {
         meta
     }
 
-    fn say_window(&self, meta: &mut Meta) {
+    fn describe_window(&self, meta: &mut Meta) {
         let children = self.all_children();
         let total = meta.total_children.unwrap_or(0).max(children.len() as u64);
         let base = self.view.base(meta);
@@ -447,8 +347,8 @@ impl<'v> ViewNode<'v> {
         if !meta.is_empty() {
             map.serialize_entry("meta", &meta)?;
         }
-        if !self.offers().is_empty() {
-            map.serialize_entry("affordances", &Offers(self.offers()))?;
+        if !self.actions().is_empty() {
+            map.serialize_entry("affordances", &Affordances(self.actions()))?;
         }
         if let Some(content) = self.content_ref() {
             map.serialize_entry("content_ref", raw(content))?;
@@ -460,8 +360,8 @@ impl<'v> ViewNode<'v> {
         1 + self.children().iter().map(Self::count).sum::<usize>()
     }
 
-    /// The root of the whole tree, and a list of which a slice was asked for, say that they have no children; other
-    /// nodes leave the field out.
+    /// Whether an empty list of children is written: only for the root of the whole tree, and for a list of which a slice
+    /// was asked for.
     fn has_no_children(&self) -> bool {
         self.windowed() || (self.level == 0 && self.node.is_tree_root())
     }
@@ -482,7 +382,7 @@ impl Serialize for ViewNode<'_> {
         let mut map = serializer.serialize_map(None)?;
         self.write_head(&mut map)?;
         let children = self.children();
-        if !children.is_empty() || (self.form() == Projection::Full && self.has_no_children()) {
+        if !children.is_empty() || (self.projection() == Projection::Full && self.has_no_children()) {
             map.serialize_entry("children", &children)?;
         }
         map.end()
@@ -498,15 +398,5 @@ impl Serialize for Head<'_> {
         let mut map = serializer.serialize_map(None)?;
         self.0.write_head(&mut map)?;
         map.end()
-    }
-}
-
-/// The affordances of a node, as they go on the wire.
-#[derive(Debug, Clone, Copy)]
-pub(crate) struct Offers<'a>(pub(crate) &'a [Action]);
-
-impl Serialize for Offers<'_> {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        serializer.collect_seq(self.0.iter().map(Action::affordance))
     }
 }

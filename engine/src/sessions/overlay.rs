@@ -1,4 +1,4 @@
-//! What only one session has: its own sources, tasks and tabs. Most sessions have nothing of it.
+//! What only one session has: its own sources, tasks and tabs. Most sessions have none of these.
 
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
@@ -6,21 +6,22 @@ use std::sync::Arc;
 use super::tab::Tab;
 use crate::model::Text;
 use crate::render::layout::Layout;
-use crate::render::registry::{Registry, Source};
-use crate::render::task::TaskState;
+use crate::render::registry::Registry;
+use crate::render::source::Source;
+use crate::render::task::TaskControl;
 
 /// Everybody's layout, and that layout with a session's own sources laid over it.
-pub(super) type OverlaidLayout = (Arc<Layout>, Arc<Layout>);
+pub(crate) type OverlaidLayout = (Arc<Layout>, Arc<Layout>);
 
 /// What only one session has.
 #[derive(Debug, Default)]
 pub(super) struct Overlay {
     /// What its factory made, in provider-per-session mode.
-    pub(super) instance: BTreeMap<Text, Arc<Source>>,
-    /// What was registered for it alone, over its instance; `None` hides a path.
+    pub(super) provider: BTreeMap<Text, Arc<Source>>,
+    /// What was registered for it alone, over its provider; `None` hides a path.
     pub(super) sources: BTreeMap<Text, Option<Arc<Source>>>,
     layout: Option<OverlaidLayout>,
-    pub(super) tasks: BTreeMap<Text, Arc<TaskState>>,
+    pub(super) tasks: BTreeMap<Text, Arc<dyn TaskControl>>,
     /// Tasks that ended and are still shown, the oldest first.
     ended: VecDeque<Text>,
     /// Connected tabs by number, mounted or not.
@@ -28,30 +29,31 @@ pub(super) struct Overlay {
 }
 
 impl Overlay {
-    /// A layout that is still here keeps it: that is dropped without a lock, by whoever takes it.
+    /// A layout that is still here counts: whoever takes it drops it without a lock.
     pub(super) fn is_empty(&self) -> bool {
-        let nothing_kept = self.layout.is_none() && self.tasks.is_empty() && self.ended.is_empty();
-        nothing_kept && !self.has_sources() && self.tabs.is_empty()
+        let no_tasks = self.tasks.is_empty() && self.ended.is_empty();
+        self.layout.is_none() && no_tasks && !self.has_sources() && self.tabs.is_empty()
     }
 
     pub(super) fn has_sources(&self) -> bool {
-        !self.instance.is_empty() || !self.sources.is_empty()
+        !self.provider.is_empty() || !self.sources.is_empty()
     }
 
-    /// Where everything stands in this session's tree; made again when either side changed.
-    pub(super) fn layout(&mut self, registry: &Registry) -> Arc<Layout> {
+    /// Where everything stands in this session's tree; made again when either side changed. With it comes the layout that
+    /// is not current any more, to be dropped without a lock.
+    pub(super) fn layout(&mut self, registry: &Registry) -> (Arc<Layout>, Option<OverlaidLayout>) {
         match &self.layout {
-            Some((base, layout)) if Arc::ptr_eq(base, registry.layout()) => Arc::clone(layout),
+            Some((base, layout)) if Arc::ptr_eq(base, registry.layout()) => (Arc::clone(layout), None),
             _ => {
-                let layout = registry.layout_with(&self.instance, &self.sources);
-                self.layout = Some((Arc::clone(registry.layout()), Arc::clone(&layout)));
-                layout
+                let layout = registry.layout_with(&self.provider, &self.sources);
+                let stale = self.layout.replace((Arc::clone(registry.layout()), Arc::clone(&layout)));
+                (layout, stale)
             }
         }
     }
 
     /// The sources changed. Hands the layout over, to be dropped without a lock.
-    pub(super) const fn forget_layout(&mut self) -> Option<OverlaidLayout> {
+    pub(super) const fn take_layout(&mut self) -> Option<OverlaidLayout> {
         self.layout.take()
     }
 
@@ -62,15 +64,15 @@ impl Overlay {
         (self.tabs.len() < max).then_some(next)
     }
 
-    /// A task ended and is shown for a while. Answers the one that has to go for it, if too many are shown.
+    /// A task ended and is shown for a while. Returns the one that has to go for it, if too many are shown.
     pub(super) fn end_task(&mut self, id: &Text, max: usize) -> Option<Text> {
         self.tasks.remove(id)?;
         self.ended.push_back(id.clone());
         if self.ended.len() > max { self.ended.pop_front() } else { None }
     }
 
-    /// The node of an ended task goes. False if it is gone already.
-    pub(super) fn forget_task(&mut self, id: &str) -> bool {
+    /// The node of an ended task is removed. False if it is gone already.
+    pub(super) fn remove_task(&mut self, id: &str) -> bool {
         let known = self.ended.len();
         self.ended.retain(|ended| ended != id);
         self.ended.len() < known

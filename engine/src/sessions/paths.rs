@@ -14,6 +14,11 @@ pub(crate) enum Paths {
 }
 
 impl Paths {
+    /// One path, in the normal spelling.
+    pub(crate) fn one(path: Text) -> Self {
+        Self::Only([path].into_iter().collect())
+    }
+
     pub(crate) fn touches(&self, registered: &str) -> bool {
         match self {
             Self::All => true,

@@ -1,8 +1,8 @@
-//! The sessions that have something in common, as places in the table.
+//! The sessions that have something in common, as keys of the table.
 
 use hashbrown::HashSet;
 
-/// At least one place. Most users and most values of most claims have one session, so one costs no allocation.
+/// At least one key. Most users and most values of most claims have one session, so one costs no allocation.
 #[derive(Debug)]
 pub(super) enum SlotSet {
     One(u32),
@@ -13,28 +13,28 @@ impl SlotSet {
     /// Any of them.
     pub(super) fn any(&self) -> u32 {
         match self {
-            Self::One(place) => *place,
-            Self::Many(places) => places.iter().next().copied().expect("there is at least one"),
+            Self::One(key) => *key,
+            Self::Many(keys) => keys.iter().next().copied().expect("there is at least one"),
         }
     }
 
-    pub(super) fn add(&mut self, place: u32) {
+    pub(super) fn add(&mut self, key: u32) {
         match self {
-            Self::One(known) if *known == place => {}
-            Self::One(known) => *self = Self::Many(Box::new([*known, place].into_iter().collect())),
-            Self::Many(places) => {
-                places.insert(place);
+            Self::One(known) if *known == key => {}
+            Self::One(known) => *self = Self::Many(Box::new([*known, key].into_iter().collect())),
+            Self::Many(keys) => {
+                keys.insert(key);
             }
         }
     }
 
     /// Takes one out; true if none is left, and then this is to be dropped.
-    pub(super) fn remove(&mut self, place: u32) -> bool {
+    pub(super) fn remove(&mut self, key: u32) -> bool {
         match self {
-            Self::One(known) => *known == place,
-            Self::Many(places) => {
-                places.remove(&place);
-                if let (1, Some(last)) = (places.len(), places.iter().next()) {
+            Self::One(known) => *known == key,
+            Self::Many(keys) => {
+                keys.remove(&key);
+                if let (1, Some(last)) = (keys.len(), keys.iter().next()) {
                     *self = Self::One(*last);
                 }
                 false
@@ -45,21 +45,21 @@ impl SlotSet {
     pub(super) fn len(&self) -> usize {
         match self {
             Self::One(_) => 1,
-            Self::Many(places) => places.len(),
+            Self::Many(keys) => keys.len(),
         }
     }
 
-    pub(super) fn contains(&self, place: u32) -> bool {
+    pub(super) fn contains(&self, key: u32) -> bool {
         match self {
-            Self::One(known) => *known == place,
-            Self::Many(places) => places.contains(&place),
+            Self::One(known) => *known == key,
+            Self::Many(keys) => keys.contains(&key),
         }
     }
 
     pub(super) fn iter(&self) -> impl Iterator<Item = u32> + '_ {
         let (one, many) = match self {
-            Self::One(place) => (Some(*place), None),
-            Self::Many(places) => (None, Some(places.iter().copied())),
+            Self::One(key) => (Some(*key), None),
+            Self::Many(keys) => (None, Some(keys.iter().copied())),
         };
         one.into_iter().chain(many.into_iter().flatten())
     }

@@ -4,7 +4,6 @@ use std::fmt;
 use std::sync::Arc;
 
 use hashbrown::HashMap;
-use parking_lot::Mutex;
 use serde_json::Value;
 use tokio::sync::oneshot;
 
@@ -16,12 +15,13 @@ use crate::protocol::encode;
 use crate::render::action::{Action, ActionInner, Handler, Invocation, Outcome};
 use crate::render::descriptor::Descriptor;
 use crate::render::params::Params;
+use crate::sync::Mutex;
 
 /// The id of the engine's subscription on every tab: constant, so that a reconnect replaces it (contract 3.4).
 pub(crate) const SUBSCRIPTION: &str = "ui-mount";
 
-/// What a tab answers to a call.
-pub(crate) type TabAnswer = Result<Outcome, ActionError>;
+/// The result of a call to a tab.
+pub(crate) type TabResult = Result<Outcome, ActionError>;
 
 /// One tab, on one socket.
 pub(crate) struct Tab {
@@ -42,7 +42,7 @@ struct State {
     provider_id: Option<String>,
     /// Actions by the JSON of their affordance: equal ones stay equal from one patch to the next.
     actions: HashMap<String, Action>,
-    calls: HashMap<String, oneshot::Sender<TabAnswer>>,
+    calls: HashMap<String, oneshot::Sender<TabResult>>,
     next_call: u64,
     /// When it was last told to fetch again and has not answered, in ms.
     fetching_since: Option<u64>,
@@ -51,7 +51,7 @@ struct State {
 }
 
 /// How calls reach a tab: given to the actions that stand for its affordances.
-pub(crate) type Forward = Arc<dyn Fn(Invocation) -> futures_util::future::BoxFuture<'static, TabAnswer> + Send + Sync>;
+pub(crate) type Forward = Arc<dyn Fn(Invocation) -> futures_util::future::BoxFuture<'static, TabResult> + Send + Sync>;
 
 impl Tab {
     pub(crate) fn new(path: Text, link: Arc<Link>, limits: TabLimits) -> Self {
@@ -123,7 +123,7 @@ impl Tab {
         path: &str,
         action: &str,
         params: &Value,
-    ) -> Option<(String, oneshot::Receiver<TabAnswer>)> {
+    ) -> Option<(String, oneshot::Receiver<TabResult>)> {
         let mut state = self.state.lock();
         if state.gone {
             return None;
@@ -138,13 +138,13 @@ impl Tab {
         Some((id, answered))
     }
 
-    /// Forgets a call whose time is up.
-    pub(crate) fn forget_call(&self, id: &str) {
+    /// Nobody waits for the result of a call any more.
+    pub(crate) fn abandon_call(&self, id: &str) {
         self.state.lock().calls.remove(id);
     }
 
     /// The tab answered a call.
-    pub(crate) fn answer(&self, id: &str, answer: TabAnswer, now_ms: u64, patience_ms: u64) {
+    pub(crate) fn answer(&self, id: &str, answer: TabResult, now_ms: u64, patience_ms: u64) {
         let mut state = self.state.lock();
         if let Some(call) = state.calls.remove(id) {
             // Nobody listens any more if the time was up.
@@ -204,7 +204,7 @@ fn action(value: &Value, forward: &Forward) -> Option<Action> {
     let params = affordance.params.as_ref().map(Params::untrusted);
     let forward = Arc::clone(forward);
     let handler = Handler::Async(Box::new(move |call| forward(call)));
-    Some(Action { inner: Arc::new(ActionInner { affordance, mended: None, params, handler }) })
+    Some(Action { inner: Arc::new(ActionInner { affordance, params, handler }) })
 }
 
 impl fmt::Debug for Tab {

@@ -19,8 +19,8 @@ use crate::sync::RwLock;
 
 /// The table. Its lock is held for look-ups only.
 ///
-/// Sessions are kept by *place*, a small number; the indexes hold places and compare with what stands there, so an idle
-/// session costs a few words here and no second copy of its id or user.
+/// Sessions are stored by *key*, a small number; the indexes hold keys and compare with the session stored there, so an
+/// idle session costs a few words here and no second copy of its id or user.
 #[derive(Debug)]
 pub(crate) struct Table {
     inner: RwLock<Inner>,
@@ -43,7 +43,7 @@ struct Inner {
     peak: usize,
 }
 
-/// A session's place, and whether it was made just now.
+/// A session's slot, and whether it was made just now.
 pub(crate) struct Opened {
     pub(crate) slot: Arc<Slot>,
     pub(crate) new: bool,
@@ -80,47 +80,52 @@ impl Table {
         Some(Arc::clone(&inner.slots[inner.find(id)? as usize]))
     }
 
-    /// Finds or makes the place of a session. The claims given are the ones that hold from now on.
-    /// A new one whose instance has yet to be made (`unmade`) is not rendered before.
-    pub(crate) fn open(&self, context: &Arc<Context>, now_ms: u64, unmade: bool) -> Result<Opened, ConnectError> {
+    /// Finds or makes the slot of a session. The claims given are the ones that hold from now on.
+    /// A new one whose provider is still to be made (`without_provider`) is not rendered before.
+    pub(crate) fn open(
+        &self,
+        context: &Arc<Context>,
+        now_ms: u64,
+        without_provider: bool,
+    ) -> Result<Opened, ConnectError> {
         let mut inner = self.inner.write();
-        let place = inner.find(context.id());
-        if inner.is_full_for(context, place, self.max_of_user) {
+        let key = inner.find(context.id());
+        if inner.is_full_for(context, key, self.max_of_user) {
             return Err(ConnectError::LimitReached(Limit::SessionsPerUser));
         }
-        if let Some(place) = place {
-            let slot = Arc::clone(&inner.slots[place as usize]);
-            // Out of the indexes with the old claims: they compare with what stands there.
-            inner.unindex(place, &slot.context());
+        if let Some(key) = key {
+            let slot = Arc::clone(&inner.slots[key as usize]);
+            // Out of the indexes with the old claims: they compare with the session stored there.
+            inner.unindex(key, &slot.context());
             let before = slot.set_context(Arc::clone(context));
-            inner.index(place, context);
+            inner.index(key, context);
             return Ok(Opened { slot, new: false, before: Some(before) });
         }
         if inner.slots.len() >= self.max {
             return Err(ConnectError::LimitReached(Limit::Sessions));
         }
-        let place = u32::try_from(inner.slots.vacant_key()).map_err(|_| ConnectError::LimitReached(Limit::Sessions))?;
-        let slot = Arc::new(Slot::new(Arc::clone(context), place, now_ms, unmade));
+        let key = u32::try_from(inner.slots.vacant_key()).map_err(|_| ConnectError::LimitReached(Limit::Sessions))?;
+        let slot = Arc::new(Slot::new(Arc::clone(context), key, now_ms, without_provider));
         inner.slots.insert(Arc::clone(&slot));
         inner.peak = inner.peak.max(inner.slots.len());
-        inner.add_id(place, context);
-        inner.index(place, context);
+        inner.add_id(key, context);
+        inner.index(key, context);
         Ok(Opened { slot, new: true, before: None })
     }
 
-    /// Forgets a session, if it may go. False if it may not, or if its place is not (or no longer) this one's: another may
-    /// have come to it.
+    /// Removes a session, if it may go. False if it may not, or if its key is another's by now.
     pub(crate) fn remove(&self, slot: &Arc<Slot>, may_go: impl FnOnce(&Slot) -> bool) -> bool {
         let mut inner = self.inner.write();
         if !inner.holds(slot) || !may_go(slot) {
             return false;
         }
-        let (place, context) = (slot.place(), slot.context());
-        inner.idle.remove(place);
-        inner.idle_trees.remove(place);
-        inner.unindex(place, &context);
-        inner.remove_id(place, &context);
-        inner.slots.remove(place as usize);
+        // Claims change only under this lock, so the slot holds the context too and it is not dropped here.
+        let (key, context) = (slot.key(), slot.context());
+        inner.idle.remove(key);
+        inner.idle_trees.remove(key);
+        inner.unindex(key, &context);
+        inner.remove_id(key, &context);
+        inner.slots.remove(key as usize);
         inner.shrink();
         true
     }
@@ -130,15 +135,15 @@ impl Table {
     pub(crate) fn idle(&self, slot: &Arc<Slot>, what: Idle) {
         let mut inner = self.inner.write();
         if inner.holds(slot) {
-            inner.order(what).push(slot.place());
+            inner.order(what).push(slot.key());
         }
     }
 
-    /// Somebody connected, or there is nothing left to drop.
+    /// Somebody connected, or there is nothing left to evict.
     pub(crate) fn not_idle(&self, slot: &Arc<Slot>, what: Idle) {
         let mut inner = self.inner.write();
         if inner.holds(slot) {
-            inner.order(what).remove(slot.place());
+            inner.order(what).remove(slot.key());
         }
     }
 
@@ -147,12 +152,12 @@ impl Table {
     pub(crate) fn longest_idle(&self, what: Idle, since: impl Fn(&Slot) -> Option<u64>) -> Option<(Arc<Slot>, u64)> {
         let mut inner = self.inner.write();
         loop {
-            let place = inner.order(what).first()?;
-            let slot = &inner.slots[place as usize];
+            let key = inner.order(what).first()?;
+            let slot = &inner.slots[key as usize];
             if let Some(since_ms) = since(slot) {
                 return Some((Arc::clone(slot), since_ms));
             }
-            inner.order(what).remove(place);
+            inner.order(what).remove(key);
         }
     }
 
@@ -186,15 +191,15 @@ impl Table {
 }
 
 impl Inner {
-    /// Whether a session's user has as many sessions as may be, and the one at this place is not among them.
-    fn is_full_for(&self, context: &Context, place: Option<u32>, max: usize) -> bool {
-        let places = context.user().and_then(|user| self.of_user(user));
-        places.is_some_and(|places| places.len() >= max && !place.is_some_and(|place| places.contains(place)))
+    /// Whether a session's user has as many sessions as may be, and the one at this key is not among them.
+    fn is_full_for(&self, context: &Context, key: Option<u32>, max: usize) -> bool {
+        let keys = context.user().and_then(|user| self.of_user(user));
+        keys.is_some_and(|keys| keys.len() >= max && !key.is_some_and(|key| keys.contains(key)))
     }
 
-    /// Whether a slot still is at its place.
+    /// Whether a slot still is at its key.
     fn holds(&self, slot: &Arc<Slot>) -> bool {
-        self.slots.get(slot.place() as usize).is_some_and(|known| Arc::ptr_eq(known, slot))
+        self.slots.get(slot.key() as usize).is_some_and(|known| Arc::ptr_eq(known, slot))
     }
 
     const fn order(&mut self, what: Idle) -> &mut IdleList {
@@ -206,69 +211,69 @@ impl Inner {
 
     fn find(&self, id: &str) -> Option<u32> {
         let hash = self.hasher.hash_one(id);
-        self.by_id.find(hash, |place| self.slots[*place as usize].context().id() == id).copied()
+        self.by_id.find(hash, |key| self.slots[*key as usize].context().id() == id).copied()
     }
 
-    fn add_id(&mut self, place: u32, context: &Context) {
+    fn add_id(&mut self, key: u32, context: &Context) {
         let (slots, hasher) = (&self.slots, &self.hasher);
         let hash = hasher.hash_one(context.id().as_str());
-        self.by_id.insert_unique(hash, place, |place| hasher.hash_one(slots[*place as usize].context().id().as_str()));
+        self.by_id.insert_unique(hash, key, |key| hasher.hash_one(slots[*key as usize].context().id().as_str()));
     }
 
-    fn remove_id(&mut self, place: u32, context: &Context) {
+    fn remove_id(&mut self, key: u32, context: &Context) {
         let hash = self.hasher.hash_one(context.id().as_str());
-        if let Ok(entry) = self.by_id.find_entry(hash, |known| *known == place) {
+        if let Ok(entry) = self.by_id.find_entry(hash, |known| *known == key) {
             entry.remove();
         }
     }
 
     fn of_user(&self, user: &str) -> Option<&SlotSet> {
         let hash = self.hasher.hash_one(user);
-        self.by_user.find(hash, |places| is_user(&self.slots, places, user))
+        self.by_user.find(hash, |keys| is_user(&self.slots, keys, user))
     }
 
-    fn pick(&self, places: Option<&SlotSet>) -> Vec<Arc<Slot>> {
-        let places = places.into_iter().flat_map(SlotSet::iter);
-        places.map(|place| Arc::clone(&self.slots[place as usize])).collect()
+    fn pick(&self, keys: Option<&SlotSet>) -> Vec<Arc<Slot>> {
+        let keys = keys.into_iter().flat_map(SlotSet::iter);
+        keys.map(|key| Arc::clone(&self.slots[key as usize])).collect()
     }
 
-    fn index(&mut self, place: u32, context: &Context) {
+    fn index(&mut self, key: u32, context: &Context) {
         if let Some(user) = context.user() {
-            self.index_user(place, user);
+            self.index_user(key, user);
         }
         for (name, value) in context.attributes() {
             let values = self.by_attribute.entry(name.clone()).or_default();
-            values.entry(value.clone()).and_modify(|places| places.add(place)).or_insert(SlotSet::One(place));
+            values.entry(value.clone()).and_modify(|keys| keys.add(key)).or_insert(SlotSet::One(key));
         }
     }
 
-    fn index_user(&mut self, place: u32, user: &Text) {
+    fn index_user(&mut self, key: u32, user: &Text) {
         let (slots, hasher) = (&self.slots, &self.hasher);
-        let rehash = |places: &SlotSet| {
-            let context = slots[places.any() as usize].context();
+        let rehash = |keys: &SlotSet| {
+            let context = slots[keys.any() as usize].context();
             hasher.hash_one(context.user().map_or("", Text::as_str))
         };
-        match self.by_user.entry(hasher.hash_one(user.as_str()), |places| is_user(slots, places, user), rehash) {
-            Entry::Occupied(mut places) => places.get_mut().add(place),
+        match self.by_user.entry(hasher.hash_one(user.as_str()), |keys| is_user(slots, keys, user), rehash) {
+            Entry::Occupied(mut keys) => keys.get_mut().add(key),
             Entry::Vacant(gap) => {
-                gap.insert(SlotSet::One(place));
+                gap.insert(SlotSet::One(key));
             }
         }
     }
 
-    fn unindex(&mut self, place: u32, context: &Context) {
+    fn unindex(&mut self, key: u32, context: &Context) {
         if let Some(user) = context.user() {
             let hash = self.hasher.hash_one(user.as_str());
             let slots = &self.slots;
-            if let Ok(mut entry) = self.by_user.find_entry(hash, |places| is_user(slots, places, user))
-                && entry.get_mut().remove(place)
+            if let Ok(mut entry) = self.by_user.find_entry(hash, |keys| is_user(slots, keys, user))
+                && entry.get_mut().remove(key)
             {
                 entry.remove();
             }
         }
         for (name, value) in context.attributes() {
             let Some(values) = self.by_attribute.get_mut(name) else { continue };
-            if values.get_mut(value).is_some_and(|places| places.remove(place)) {
+            if values.get_mut(value).is_some_and(|keys| keys.remove(key)) {
                 values.remove(value);
             }
             if values.is_empty() {
@@ -284,17 +289,17 @@ impl Inner {
         }
         self.peak = self.slots.len();
         self.slots.shrink_to_fit();
-        let places = self.slots.iter().next_back().map_or(0, |(place, _)| place + 1);
-        self.idle.shrink(places);
-        self.idle_trees.shrink(places);
+        let keys = self.slots.iter().next_back().map_or(0, |(key, _)| key + 1);
+        self.idle.shrink(keys);
+        self.idle_trees.shrink(keys);
         let (slots, hasher) = (&self.slots, &self.hasher);
-        let context = |place: u32| slots[place as usize].context();
-        self.by_id.shrink_to_fit(|place| hasher.hash_one(context(*place).id().as_str()));
-        self.by_user.shrink_to_fit(|places| hasher.hash_one(context(places.any()).user().map_or("", Text::as_str)));
+        let context = |key: u32| slots[key as usize].context();
+        self.by_id.shrink_to_fit(|key| hasher.hash_one(context(*key).id().as_str()));
+        self.by_user.shrink_to_fit(|keys| hasher.hash_one(context(keys.any()).user().map_or("", Text::as_str)));
         self.by_attribute.values_mut().for_each(HashMap::shrink_to_fit);
     }
 }
 
-fn is_user(slots: &Slab<Arc<Slot>>, places: &SlotSet, user: &str) -> bool {
-    slots[places.any() as usize].context().user().is_some_and(|known| known == user)
+fn is_user(slots: &Slab<Arc<Slot>>, keys: &SlotSet, user: &str) -> bool {
+    slots[keys.any() as usize].context().user().is_some_and(|known| known == user)
 }

@@ -1,6 +1,7 @@
 //! The stand-ins: the same methods, each a point at which shuttle's scheduler may let somebody else go first.
 
 use std::fmt;
+use std::ops::{Deref, DerefMut};
 use std::sync::PoisonError;
 use std::task::Waker;
 
@@ -9,40 +10,74 @@ pub(crate) use shuttle::future::AbortHandle;
 pub(crate) use shuttle::sync::atomic::{AtomicBool, AtomicU8, AtomicU32, AtomicU64, AtomicUsize, Ordering};
 use shuttle::sync::{MutexGuard, RwLockReadGuard, RwLockWriteGuard};
 
-/// In place of `parking_lot::Mutex`.
+/// In place of `parking_lot::Mutex`. Outside a scheduled run, as in the inline tests of pure modules, it is a plain lock.
 #[derive(Debug, Default)]
-pub(crate) struct Mutex<T: ?Sized>(shuttle::sync::Mutex<T>);
+pub(crate) struct Mutex<T: ?Sized> {
+    turn: shuttle::sync::Mutex<()>,
+    value: parking_lot::Mutex<T>,
+}
 
 impl<T> Mutex<T> {
     pub(crate) const fn new(value: T) -> Self {
-        Self(shuttle::sync::Mutex::new(value))
+        Self { turn: shuttle::sync::Mutex::new(()), value: parking_lot::Mutex::new(value) }
     }
 }
 
 impl<T: ?Sized> Mutex<T> {
-    pub(crate) fn lock(&self) -> MutexGuard<'_, T> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    pub(crate) fn lock(&self) -> Guard<parking_lot::MutexGuard<'_, T>, MutexGuard<'_, ()>> {
+        let turn = is_scheduled().then(|| self.turn.lock().unwrap_or_else(PoisonError::into_inner));
+        Guard { value: self.value.lock(), _turn: turn }
     }
 }
 
-/// In place of `parking_lot::RwLock`.
+/// In place of `parking_lot::RwLock`, in the same way.
 #[derive(Debug, Default)]
-pub(crate) struct RwLock<T: ?Sized>(shuttle::sync::RwLock<T>);
+pub(crate) struct RwLock<T: ?Sized> {
+    turn: shuttle::sync::RwLock<()>,
+    value: parking_lot::RwLock<T>,
+}
 
 impl<T> RwLock<T> {
     pub(crate) const fn new(value: T) -> Self {
-        Self(shuttle::sync::RwLock::new(value))
+        Self { turn: shuttle::sync::RwLock::new(()), value: parking_lot::RwLock::new(value) }
     }
 }
 
 impl<T: ?Sized> RwLock<T> {
-    pub(crate) fn read(&self) -> RwLockReadGuard<'_, T> {
-        self.0.read().unwrap_or_else(PoisonError::into_inner)
+    pub(crate) fn read(&self) -> Guard<parking_lot::RwLockReadGuard<'_, T>, RwLockReadGuard<'_, ()>> {
+        let turn = is_scheduled().then(|| self.turn.read().unwrap_or_else(PoisonError::into_inner));
+        Guard { value: self.value.read(), _turn: turn }
     }
 
-    pub(crate) fn write(&self) -> RwLockWriteGuard<'_, T> {
-        self.0.write().unwrap_or_else(PoisonError::into_inner)
+    pub(crate) fn write(&self) -> Guard<parking_lot::RwLockWriteGuard<'_, T>, RwLockWriteGuard<'_, ()>> {
+        let turn = is_scheduled().then(|| self.turn.write().unwrap_or_else(PoisonError::into_inner));
+        Guard { value: self.value.write(), _turn: turn }
     }
+}
+
+/// A locked value, and the turn that the scheduler gave for it; the turn is given back last.
+pub(crate) struct Guard<V, T> {
+    value: V,
+    _turn: Option<T>,
+}
+
+impl<V: Deref, T> Deref for Guard<V, T> {
+    type Target = V::Target;
+
+    fn deref(&self) -> &V::Target {
+        &self.value
+    }
+}
+
+impl<V: DerefMut, T> DerefMut for Guard<V, T> {
+    fn deref_mut(&mut self) -> &mut V::Target {
+        &mut self.value
+    }
+}
+
+/// Whether a scheduler runs this thread.
+fn is_scheduled() -> bool {
+    shuttle::current::try_get_current_task().is_some()
 }
 
 /// In place of `event_listener::Event`, which does each step at once: only what comes between the steps is left open.

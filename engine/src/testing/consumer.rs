@@ -10,7 +10,7 @@ use serde_json::{Value, json};
 use super::writer::Writer;
 use crate::client::{ConsumerState, Hello, Message, MessageId, Node, Received};
 use crate::connection::Connection;
-use crate::deliver::outbox::Frame;
+use crate::deliver::frame::Frame;
 use crate::engine::Engine;
 use crate::model::session::Session;
 

@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::task::{Context, Poll, Wake, Waker};
 
 use crate::connection::Connection;
-use crate::deliver::outbox::Frame;
+use crate::deliver::frame::Frame;
 use crate::sync::{AtomicBool, AtomicWaker, Ordering};
 
 /// The writer of one connection, which asks for frames only when it was woken, as the task of a socket does. So a wake

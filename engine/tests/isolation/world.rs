@@ -5,7 +5,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use grove_engine::testing::{ManualClock, TestConsumer};
-use grove_engine::{Clock, Config, Connection, Descriptor, Engine, Frame, Scope, Session, SessionProvider, Source};
+use grove_engine::{
+    Clock, Config, Connection, Descriptor, Engine, Frame, PerSession, Scope, Session, SessionProvider, Source,
+};
 use serde_json::{Value, json};
 
 use crate::person::{Claims, id, marker, markers};
@@ -132,7 +134,7 @@ impl World {
                     program.instantiate(instance, path, session, &data)
                 })
             };
-            builder.per_session(make).build()
+            PerSession::with_options(builder, make).engine().clone()
         } else {
             let engine = builder.build();
             for (path, program) in PATHS.iter().zip(&programs) {

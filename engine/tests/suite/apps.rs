@@ -118,8 +118,8 @@ impl Log {
         self.count(|event| matches!(event, Event::LimitReached { limit: reached, .. } if *reached == limit))
     }
 
-    /// What was mended, as `path: what`.
-    pub(crate) fn mended(&self) -> Vec<String> {
+    /// What was sanitised, as `path: what`.
+    pub(crate) fn sanitised(&self) -> Vec<String> {
         let sentence = |event: &Event| match event {
             Event::Sanitised { path, what } => Some(format!("{path}: {what}")),
             _ => None,

@@ -34,7 +34,6 @@ mod subscriptions;
 mod superseding;
 mod tabs;
 mod tasks;
-mod tidy;
 mod unchanged_protocol;
 mod views;
 mod windows;

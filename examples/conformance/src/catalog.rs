@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 use std::sync::{Arc, Weak};
 
-use grove_engine::{Action, ActionError, Invocation, Outcome};
+use grove_engine::{Action, ActionError, Estimate, Invocation, Outcome};
 use parking_lot::Mutex;
 use serde_json::{Value, json};
 
@@ -40,7 +40,7 @@ impl Catalog {
             .params(json!({"title": "string"})),
             clear: todo_action(state, "clear").dangerous(true).idempotent(true),
             toggle: todo_action(state, "toggle"),
-            toggle_someday: todo_action(state, "toggle").estimate_word("someday"),
+            toggle_someday: with_estimate(todo_action(state, "toggle"), "someday"),
             delete: todo_action(state, "delete").dangerous(true),
             read_content: Action::new("read_content", |_: Invocation<()>| {
                 Outcome::data(json!({"content": DOC, "encoding": "utf-8"}))
@@ -84,6 +84,14 @@ fn add(state: &State, call: &Invocation<Value>) -> Result<Outcome, ActionError> 
 }
 
 /// An action without parameters. On a todo and on the list it does what its name says there, elsewhere nothing.
+/// An estimate by its word in the protocol; one that the protocol does not know is left out.
+fn with_estimate(action: Action, word: &str) -> Action {
+    match Estimate::from_word(word) {
+        Some(estimate) => action.estimate(estimate),
+        None => action,
+    }
+}
+
 fn todo_action(state: &Arc<State>, name: &str) -> Action {
     let (state, did) = (Arc::clone(state), name.to_owned());
     Action::new(name, move |call: Invocation<()>| -> Changed {

@@ -15,7 +15,7 @@ pub(crate) trait Identified {
 
 /// Children in order, each found by its id in constant time however many there are.
 ///
-/// They are shared with clones of the list, and each is copied when it changes.
+/// Nodes are shared with clones of the tree and copied when one of them changes.
 #[derive(Debug, Clone)]
 pub(crate) struct Children<N> {
     list: Vec<Arc<N>>,
@@ -59,6 +59,12 @@ impl Index {
         for at in self.positions.iter_mut().filter(|at| range.contains(&(**at as usize))) {
             *at = at.wrapping_add_signed(by);
         }
+    }
+}
+
+impl<N> Default for Children<N> {
+    fn default() -> Self {
+        Self { list: Vec::new(), index: None }
     }
 }
 
@@ -161,13 +167,7 @@ impl<N: Identified + Clone> Children<N> {
     }
 }
 
-impl<N> Default for Children<N> {
-    fn default() -> Self {
-        Self { list: Vec::new(), index: None }
-    }
-}
-
-/// Equal lists of equal children, whatever is known about where they stand.
+/// Equal lists of equal nodes, whatever is known about where they stand.
 impl<N: PartialEq> PartialEq for Children<N> {
     fn eq(&self, other: &Self) -> bool {
         let same = |(mine, theirs): (&Arc<N>, &Arc<N>)| Arc::ptr_eq(mine, theirs) || mine == theirs;

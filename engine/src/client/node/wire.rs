@@ -7,8 +7,7 @@ use serde::de::{Error, MapAccess, Visitor};
 use serde::ser::SerializeMap;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
-use super::Node;
-use super::children::Children;
+use super::{Children, Extras, Node};
 use crate::model::Text;
 
 /// The fields that a node has; others are kept as they are.
@@ -60,10 +59,16 @@ impl Parts {
     }
 }
 
-fn children<E: Error>(list: Option<Vec<Node>>) -> Result<Option<Children<Node>>, E> {
+fn children<E: Error>(list: Option<Vec<Node>>) -> Result<Option<Children>, E> {
     let Some(list) = list else { return Ok(None) };
     let children = Children::from_list(list.into_iter().map(Arc::new).collect());
     children.map(Some).map_err(|id| E::custom(format!("two children have the id `{id}`")))
+}
+
+impl Node {
+    pub(crate) fn extras_mut(&mut self) -> &mut Extras {
+        self.extras.get_or_insert_default()
+    }
 }
 
 struct NodeVisitor;
@@ -119,7 +124,7 @@ impl Serialize for Node {
     }
 }
 
-impl Serialize for Children<Node> {
+impl Serialize for Children {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         serializer.collect_seq(self.as_slice().iter().map(Arc::as_ref))
     }

@@ -5,7 +5,7 @@ use std::time::Duration;
 use conformance::{Running, session_of};
 use futures_util::{SinkExt, StreamExt};
 use grove_engine::client::{ConsumerState, Message as Parsed, MessageId, Node};
-use grove_engine::{Connection, Frame, Provider, provider::Role};
+use grove_engine::{Connection, Frame, Provider, Role};
 use serde_json::{Value, json};
 use tokio::net::TcpStream;
 use tokio::time::timeout;

@@ -1,0 +1,41 @@
+//! Sends events of the application to consumers.
+
+use std::sync::Arc;
+
+use serde_json::Value;
+
+use crate::config::Limit;
+use crate::event::{Event, Observers};
+use crate::protocol::encode;
+use crate::refresh::scope::Target;
+use crate::sessions::table::Table;
+
+/// Encodes an event once and queues it for every consumer that it concerns.
+#[derive(Debug)]
+pub(crate) struct Emitter {
+    table: Arc<Table>,
+    observers: Arc<Observers>,
+    max_event_bytes: usize,
+}
+
+impl Emitter {
+    pub(crate) const fn new(table: Arc<Table>, observers: Arc<Observers>, max_event_bytes: usize) -> Self {
+        Self { table, observers, max_event_bytes }
+    }
+
+    /// Returns how many connections there are to which it goes.
+    pub(crate) fn emit(&self, target: &Target, name: &str, data: Option<&Value>) -> usize {
+        let event: Arc<str> = encode::event(name, data).into();
+        let mut receivers = 0;
+        for slot in target.resolve(&self.table, &self.observers) {
+            for link in slot.links().iter().filter(|link| !link.is_tab) {
+                receivers += 1;
+                if link.event(Arc::clone(&event), self.max_event_bytes) {
+                    let limit = Limit::EventBytes;
+                    self.observers.emit(|| Event::LimitReached { limit, session: slot.id() });
+                }
+            }
+        }
+        receivers
+    }
+}

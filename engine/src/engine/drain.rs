@@ -1,0 +1,174 @@
+//! How an engine ends: consumers are warned, and closed batch by batch, each when its own calls are answered.
+
+use std::collections::VecDeque;
+use std::hash::{BuildHasher, BuildHasherDefault, DefaultHasher};
+use std::sync::Arc;
+use std::time::Duration;
+
+use futures_util::future::{Either, select};
+
+use crate::clock::{Clock, millis};
+use crate::connection::connector::Connector;
+use crate::deliver::link::Link;
+use crate::event::{Event, Observers};
+use crate::in_flight::InFlight;
+use crate::protocol::close_reason::CloseReason;
+use crate::protocol::encode;
+use crate::sessions::quota::Quota;
+use crate::sessions::table::Table;
+
+/// The name of the event by which consumers are warned that their connection will be closed.
+const DRAINING: &str = "server.draining";
+
+/// How long peers get after the deadline to take the close.
+const CLOSE_GRACE_MS: u64 = 1_000;
+
+/// How often it is looked whether a call has been answered, in ms: it need not have been the last work.
+const LOOK_MS: u64 = 20;
+
+/// How an engine is to end. A [`Duration`] alone is a deadline without a spread.
+///
+/// ```
+/// use std::time::Duration;
+///
+/// use grove_engine::Shutdown;
+///
+/// let gentle = Shutdown { spread: Duration::from_secs(2), ..Shutdown::within(Duration::from_secs(8)) };
+/// assert_eq!(gentle.batch, 100);
+/// ```
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Shutdown {
+    /// How long calls in flight may take. What is not answered by then is answered with `internal`.
+    pub deadline: Duration,
+    /// Over how long connections are closed, and over how long after that their consumers come back. At most the
+    /// deadline. Zero closes all at once and tells nobody before.
+    pub spread: Duration,
+    /// How many connections are closed at once.
+    pub batch: usize,
+}
+
+impl Shutdown {
+    /// All at once, as soon as their calls are answered.
+    #[must_use]
+    pub const fn within(deadline: Duration) -> Self {
+        Self { deadline, spread: Duration::ZERO, batch: 100 }
+    }
+}
+
+impl From<Duration> for Shutdown {
+    fn from(deadline: Duration) -> Self {
+        Self::within(deadline)
+    }
+}
+
+/// Ends all connections.
+#[derive(Debug)]
+pub(crate) struct Drain {
+    pub(crate) table: Arc<Table>,
+    pub(crate) quota: Arc<Quota>,
+    pub(crate) connector: Arc<Connector>,
+    pub(crate) in_flight: Arc<InFlight>,
+    pub(crate) clock: Arc<dyn Clock>,
+    pub(crate) observers: Arc<Observers>,
+}
+
+impl Drain {
+    /// See [`Engine::shutdown`](crate::Engine::shutdown).
+    pub(crate) async fn run(&self, how: Shutdown) {
+        self.connector.close();
+        let until_ms = self.clock.now_ms().saturating_add(millis(how.deadline));
+        let mut leaving = self.begin(how);
+        loop {
+            let (work, gone) = (self.in_flight.listen(), self.quota.listen());
+            let now_ms = self.clock.now_ms();
+            leaving.close_due(now_ms);
+            if leaving.is_over() || now_ms >= until_ms || self.quota.connections() == 0 {
+                break;
+            }
+            let sleep = self.clock.sleep_until(leaving.look_again_ms(now_ms).min(until_ms));
+            if let Either::Left(_) = select(select(work, gone), sleep).await {}
+        }
+        leaving.cut_off();
+        self.await_disconnects(until_ms.saturating_add(CLOSE_GRACE_MS)).await;
+    }
+
+    /// Warns all consumers, and gives every connection its turn.
+    fn begin(&self, how: Shutdown) -> Leaving {
+        let spread_ms = millis(how.spread.min(how.deadline));
+        let mut links: Vec<_> = self.table.all().iter().flat_map(|slot| slot.links()).collect();
+        // In an order that has nothing to do with that in which they came.
+        links.sort_unstable_by_key(|link| scattered(link.number));
+        self.observers.warn(&Event::Draining { connections: links.len(), spread_ms });
+        if spread_ms > 0 {
+            links.iter().filter(|link| !link.is_tab).for_each(|link| warn(link, spread_ms));
+        }
+        let (batch, now_ms) = (how.batch.max(1), self.clock.now_ms());
+        let batches = links.len().div_ceil(batch) as u64;
+        let turn = |at: usize| now_ms.saturating_add(spread_ms.saturating_mul((at / batch) as u64) / batches);
+        let turns = links.into_iter().enumerate().map(|(at, link)| (turn(at), link)).collect();
+        Leaving { turns, calling: Vec::new() }
+    }
+
+    /// Waits until all connections are gone, or the time is up.
+    async fn await_disconnects(&self, until_ms: u64) {
+        loop {
+            let gone = self.quota.listen();
+            if self.quota.connections() == 0 || self.clock.now_ms() >= until_ms {
+                return;
+            }
+            if let Either::Left(_) = select(gone, self.clock.sleep_until(until_ms)).await {}
+        }
+    }
+}
+
+/// The connections that have still to be closed.
+struct Leaving {
+    /// Whose turn has not come, and when it will, in ms.
+    turns: VecDeque<(u64, Arc<Link>)>,
+    /// Whose turn has come while calls of theirs run.
+    calling: Vec<Arc<Link>>,
+}
+
+impl Leaving {
+    /// Closes every connection whose turn has come and whose calls are answered.
+    fn close_due(&mut self, now_ms: u64) {
+        while let Some((_, link)) = self.turns.pop_front_if(|(at_ms, _)| *at_ms <= now_ms) {
+            link.refuse_calls(CloseReason::ShuttingDown);
+            self.calling.push(link);
+        }
+        self.calling.retain(|link| {
+            let calling = link.has_calls();
+            if !calling {
+                link.end(CloseReason::ShuttingDown);
+            }
+            calling
+        });
+    }
+
+    fn is_over(&self) -> bool {
+        self.turns.is_empty() && self.calling.is_empty()
+    }
+
+    fn look_again_ms(&self, now_ms: u64) -> u64 {
+        let turn = self.turns.front().map_or(u64::MAX, |(at_ms, _)| *at_ms);
+        if self.calling.is_empty() { turn } else { turn.min(now_ms.saturating_add(LOOK_MS)) }
+    }
+
+    /// Answers in their place what still runs, and closes whoever is left.
+    fn cut_off(self) {
+        for link in self.turns.into_iter().map(|(_, link)| link).chain(self.calling) {
+            link.end(CloseReason::ShuttingDown);
+        }
+    }
+}
+
+fn warn(link: &Link, spread_ms: u64) {
+    // Turned round, so that it has nothing to do with the order in which they are closed.
+    let retry_in_ms = scattered(link.number).rotate_left(32) % spread_ms;
+    link.reply(encode::event(DRAINING, Some(&serde_json::json!({ "retry_in_ms": retry_in_ms }))));
+}
+
+/// The same for the same number at all times, and like chance from one number to the next.
+fn scattered(number: u64) -> u64 {
+    BuildHasherDefault::<DefaultHasher>::default().hash_one(number)
+}

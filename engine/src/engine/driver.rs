@@ -1,0 +1,76 @@
+//! Handles what becomes due.
+
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::{Arc, Weak};
+
+use crate::clock::timer_queue::TimerQueue;
+use crate::deliver::link::AbortReason;
+use crate::event::{Event, Observers, PanicSite};
+use crate::in_flight::InFlight;
+use crate::lifecycle::cache::CacheSweeper;
+use crate::lifecycle::evictor::Evictor;
+use crate::lifecycle::expiry::Expiry;
+use crate::lifecycle::liveness::Liveness;
+use crate::lifecycle::resume::ResumeWindow;
+use crate::refresh::refresher::Refresher;
+use crate::render::evaluate::panic_sentence;
+use crate::runs::task_runner::TaskRunner;
+use crate::sessions::idle_tracker::IdleTracker;
+use crate::sessions::timer::Timer;
+
+/// To whom each timer goes.
+#[derive(Debug)]
+pub(super) struct Driver {
+    pub(super) refresher: Arc<Refresher>,
+    pub(super) evictor: Arc<Evictor>,
+    pub(super) idle: Arc<IdleTracker>,
+    pub(super) expiry: Arc<Expiry>,
+    pub(super) resume: Arc<ResumeWindow>,
+    pub(super) liveness: Arc<Liveness>,
+    pub(super) cache: Arc<CacheSweeper>,
+    pub(super) tasks: Arc<TaskRunner>,
+    pub(super) in_flight: Arc<InFlight>,
+    pub(super) observers: Arc<Observers>,
+}
+
+/// Handles what becomes due, as long as there is an engine.
+pub(super) async fn drive(timers: Arc<TimerQueue<Timer>>, driver: Weak<Driver>) {
+    loop {
+        let timer = timers.next().await;
+        let Some(driver) = driver.upgrade() else { return };
+        // Something of the application's may be dropped here, and panic; time has to go on.
+        if let Err(panic) = catch_unwind(AssertUnwindSafe(|| driver.fire(timer))) {
+            let why = panic_sentence(panic.as_ref());
+            driver.observers.warn(&Event::Panicked { what: PanicSite::Timer, why });
+        }
+        timers.complete();
+        driver.in_flight.notify();
+    }
+}
+
+impl Driver {
+    fn fire(&self, timer: Timer) {
+        match timer {
+            Timer::Refreshes => self.refresher.render_refreshes(),
+            Timer::FirstTrees => self.refresher.render_first_trees(),
+            Timer::Wake(link) => with(&link, |link| link.wake()),
+            Timer::CheckLiveness(link) => with(&link, |link| self.liveness.check(link)),
+            Timer::Abort(link) => with(&link, |link| link.abort(AbortReason::Ended)),
+            Timer::SweepIdle(what) => self.evictor.sweep_idle(what),
+            Timer::EvictExcessTrees => {
+                self.idle.unschedule_excess();
+                self.evictor.evict_excess_trees();
+            }
+            Timer::Expiry(slot) => with(&slot, |slot| self.expiry.look(slot)),
+            Timer::ResumePoints(slot) => with(&slot, |slot| self.resume.expire(slot)),
+            Timer::SweepCache => self.cache.sweep(),
+            Timer::RemoveTask(task) => with(&task.0, |slot| self.tasks.remove(slot, &task.1)),
+        }
+    }
+}
+
+fn with<T>(thing: &Weak<T>, act: impl FnOnce(&Arc<T>)) {
+    if let Some(thing) = thing.upgrade() {
+        act(&thing);
+    }
+}

@@ -1,0 +1,112 @@
+//! Makes the parts of an engine and gives each what it works with. Nothing else happens here.
+
+use std::sync::Arc;
+
+use super::connection_parts::ConnectionParts;
+use super::drain::Drain;
+use super::driver::{Driver, drive};
+use super::foundation::Foundation;
+use super::lifecycle_parts::LifecycleParts;
+use super::options::EngineOptions;
+use crate::background::Background;
+use crate::config::Config;
+use crate::connection::connector::Connector;
+use crate::deliver::delivery::Delivery;
+use crate::emit::Emitter;
+use crate::event::Observers;
+use crate::lifecycle::cache::CacheSweeper;
+use crate::lifecycle::closer::Closer;
+use crate::lifecycle::expiry::Expiry;
+use crate::lifecycle::opener::Opener;
+use crate::lifecycle::revoker::Revoker;
+use crate::receive::greeter::Greeter;
+use crate::refresh::passes::Passes;
+use crate::refresh::refresher::Refresher;
+use crate::refresh::sources::Sources;
+use crate::render::evaluate::Renderer;
+use crate::sessions::quota::Quota;
+use crate::sessions::table::Table;
+use crate::sync::AbortHandle;
+
+/// The parts that the engine's public methods call. Each owns its data; what it needs of others it was given.
+pub(crate) struct Parts {
+    pub(crate) config: Config,
+    pub(crate) observers: Arc<Observers>,
+    pub(crate) background: Arc<Background>,
+    pub(crate) table: Arc<Table>,
+    pub(crate) sources: Arc<Sources>,
+    pub(crate) passes: Arc<Passes>,
+    pub(crate) refresher: Arc<Refresher>,
+    pub(crate) renderer: Arc<Renderer>,
+    pub(crate) delivery: Arc<Delivery>,
+    pub(crate) quota: Arc<Quota>,
+    pub(crate) opener: Arc<Opener>,
+    pub(crate) closer: Arc<Closer>,
+    pub(crate) revoker: Revoker,
+    pub(crate) expiry: Arc<Expiry>,
+    pub(crate) greeter: Arc<Greeter>,
+    pub(crate) connector: Arc<Connector>,
+    pub(crate) emitter: Emitter,
+    pub(crate) drain: Drain,
+    /// Handles timers as long as the parts exist.
+    _driver: Arc<Driver>,
+    driving: AbortHandle,
+}
+
+impl Drop for Parts {
+    fn drop(&mut self) {
+        self.driving.abort();
+    }
+}
+
+impl Parts {
+    pub(super) fn new(mut options: EngineOptions) -> Arc<Self> {
+        let base = Foundation::new(&mut options);
+        let lifecycle = LifecycleParts::new(&base);
+        let sources = Arc::new(Sources::new());
+        let passes = base.passes(&sources);
+        let refresher = base.refresher(&passes);
+        let tasks = base.tasks(&refresher);
+        let delivery = Arc::new(Delivery::new(&base.config));
+        let cache = CacheSweeper::new(Arc::clone(&delivery), Arc::clone(&base.timers));
+        let quota = Quota::new(Arc::clone(&base.table), base.config.limits.clone());
+        let greeter = Arc::new(Greeter::new(options.id, options.name, options.hello_fields));
+        let providers = lifecycle.providers(&base, options.factory, &sources, &refresher);
+        let opener = lifecycle.opener(&base, providers, &refresher);
+        let connections = ConnectionParts {
+            base: &base,
+            lifecycle: &lifecycle,
+            refresher: &refresher,
+            quota: &quota,
+            greeter: &greeter,
+        };
+        let inbound = connections.inbound(options.authorize, &tasks);
+        let outbound = connections.outbound(&delivery, &cache);
+        let connector = connections.connector(&opener, inbound, outbound);
+        let drain = connections.drain(&connector);
+        let driver = lifecycle.driver(&base, &refresher, cache, tasks);
+        let timers = drive(Arc::clone(&base.timers), Arc::downgrade(&driver));
+        Arc::new(Self {
+            driving: base.background.runtime.spawn(timers).abort_handle(),
+            _driver: driver,
+            emitter: base.emitter(),
+            revoker: lifecycle.revoker(&base),
+            expiry: lifecycle.expiry,
+            closer: lifecycle.closer,
+            config: base.config,
+            observers: base.observers,
+            background: base.background,
+            table: base.table,
+            renderer: base.renderer,
+            sources,
+            passes,
+            refresher,
+            delivery,
+            quota,
+            opener,
+            greeter,
+            connector,
+            drain,
+        })
+    }
+}

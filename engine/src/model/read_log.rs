@@ -1,0 +1,100 @@
+//! What a descriptor function read of its session, in the order of the first reading.
+
+use std::hash::BuildHasher;
+
+use hashbrown::{DefaultHashBuilder, HashTable};
+
+use super::Text;
+use crate::sync::Mutex;
+
+/// After this many different reads an evaluation counts as having read the whole session, so its result is shared with
+/// nobody: a longer log costs every session of a pass more than sharing can save.
+pub(crate) const MAX_READS: usize = 1_024;
+
+/// One thing that a descriptor function read of its session.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub(crate) enum Read {
+    Id,
+    User,
+    Project,
+    Parent,
+    Attribute(Text),
+    Attributes,
+    Permission(Text),
+    Permissions,
+    Expiry,
+    /// Typed data, or too much to be listed: it is not known what of the session was used.
+    Whole,
+}
+
+/// The different reads of one evaluation.
+///
+/// The lock guards the list, which many threads of a descriptor function may add to. It is held for one look-up, and
+/// nothing of the application's is dropped under it: a [`Read`] is plain text.
+#[derive(Debug, Default)]
+pub(crate) struct ReadLog(Mutex<Reads>);
+
+#[derive(Debug, Default)]
+struct Reads {
+    in_order: Vec<Read>,
+    /// Indexes into the list, by the hash of the read.
+    index: HashTable<usize>,
+    hasher: DefaultHashBuilder,
+    /// More than [`MAX_READS`] were made; the list is dropped.
+    is_whole: bool,
+}
+
+impl ReadLog {
+    pub(crate) fn record(&self, read: Read) {
+        self.0.lock().record(read);
+    }
+
+    /// The different reads so far, in the order in which they were first made.
+    pub(crate) fn all(&self) -> Vec<Read> {
+        let reads = self.0.lock();
+        if reads.is_whole { vec![Read::Whole] } else { reads.in_order.clone() }
+    }
+}
+
+impl Reads {
+    fn record(&mut self, read: Read) {
+        let hash = self.hasher.hash_one(&read);
+        if self.is_whole || self.index.find(hash, |at| self.in_order[*at] == read).is_some() {
+            return;
+        }
+        if self.in_order.len() == MAX_READS {
+            *self = Self { is_whole: true, ..Self::default() };
+            return;
+        }
+        let (in_order, hasher) = (&self.in_order, &self.hasher);
+        self.index.insert_unique(hash, in_order.len(), |at| hasher.hash_one(&in_order[*at]));
+        self.in_order.push(read);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn permission(n: usize) -> Read {
+        Read::Permission(n.to_string().into())
+    }
+
+    #[test]
+    fn a_read_that_was_made_before_is_not_recorded_again() {
+        let log = ReadLog::default();
+        [permission(1), Read::User, permission(1), Read::User].into_iter().for_each(|read| log.record(read));
+        assert_eq!(log.all(), [permission(1), Read::User]);
+    }
+
+    #[test]
+    fn past_the_bound_the_whole_session_was_read() {
+        let log = ReadLog::default();
+        (0..MAX_READS).for_each(|n| log.record(permission(n)));
+        log.record(permission(0));
+        assert_eq!(log.all().len(), MAX_READS, "as many as the bound are still distinguished");
+        log.record(Read::User);
+        log.record(permission(7));
+        assert_eq!(log.all(), [Read::Whole]);
+    }
+}

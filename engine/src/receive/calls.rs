@@ -1,0 +1,211 @@
+//! Runs actions: find it in the live tree, check, run, refresh, then answer behind the patches (contract 1.7, 1.8).
+
+use std::fmt;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::Arc;
+
+use futures_util::FutureExt;
+use serde_json::Value;
+use tracing::{Instrument, Span};
+
+use super::admission::{Admission, session_ended};
+use super::loader::{Loader, missing_item};
+use super::peer::Peer;
+use crate::background::Background;
+use crate::clock::Clock;
+use crate::deliver::call_log::CallKind;
+use crate::deliver::query::Loaded;
+use crate::deliver::versioned::Versioned;
+use crate::error::ActionError;
+use crate::event::{CallStatus, Event, Observers, PanicSite};
+use crate::model::Text;
+use crate::model::path;
+use crate::model::session::Session;
+use crate::protocol::encode;
+use crate::protocol::message::RequestId;
+use crate::refresh::refresher::Refresher;
+use crate::render::action::{Action, Handler, Invocation, Outcome};
+use crate::render::evaluate::panic_sentence;
+use crate::render::node_ref::NodeRef;
+use crate::render::task::TaskHost;
+use crate::sessions::blocking::BlockingPermits;
+use crate::sessions::call_quota::CallPermit;
+use crate::sessions::slot::Slot;
+use crate::span;
+
+/// Asked before every call, beside the handler's own check.
+pub(crate) type Authorize = Box<dyn Fn(&Session, &str, &Action) -> Result<(), ActionError> + Send + Sync>;
+
+/// Runs the calls of all sessions.
+pub(crate) struct Calls {
+    pub(crate) admission: Arc<Admission>,
+    pub(crate) refresher: Arc<Refresher>,
+    pub(crate) loader: Arc<Loader>,
+    pub(crate) permits: Arc<BlockingPermits>,
+    pub(crate) tasks: Arc<dyn TaskHost>,
+    pub(crate) authorize: Option<Authorize>,
+    pub(crate) background: Arc<Background>,
+    pub(crate) clock: Arc<dyn Clock>,
+    pub(crate) observers: Arc<Observers>,
+}
+
+/// What is called, and with what.
+#[derive(Debug)]
+pub(crate) struct Call {
+    pub(crate) path: String,
+    pub(crate) action: String,
+    pub(crate) params: Value,
+}
+
+/// An action that the caller's live tree offers, and the node's path.
+struct Found {
+    action: Action,
+    path: Text,
+}
+
+impl Calls {
+    /// Runs a call of a connection in the background; the connection goes on meanwhile.
+    pub(crate) fn start(self: &Arc<Self>, peer: &Peer, id: RequestId, call: Call) {
+        let admitted = self.admission.check_session(&peer.slot);
+        match admitted.and_then(|()| self.admission.admit(peer, &id, CallKind::Invoke)) {
+            Ok(permit) => {
+                let span = span::invoke(&peer.slot, peer.link.number, &call.path, &call.action);
+                let (calls, peer) = (Arc::clone(self), peer.clone());
+                self.background.spawn(async move { calls.answer(peer, id, call, permit).await }.instrument(span));
+            }
+            Err(refused) => {
+                let outcome = Err(refused);
+                peer.link.reply(encode::result(&id, &outcome));
+                self.report(&peer.slot, &call, &outcome, self.clock.now_ms());
+            }
+        }
+    }
+
+    /// Runs a call and queues its result behind the patches and the events that it caused.
+    async fn answer(&self, peer: Peer, id: RequestId, mut call: Call, _permit: CallPermit) {
+        let started_ms = self.clock.now_ms();
+        let events_before = peer.link.with_outbox(|outbox, _| outbox.events_queued());
+        let outcome = self.call(&peer.slot, &mut call).await;
+        if peer.link.end_call(&id, CallKind::Invoke) {
+            let version = peer.slot.tree().map_or(0, |now| now.version);
+            peer.link.result(encode::result(&id, &outcome), version, events_before);
+        }
+        self.report(&peer.slot, &call, &outcome, started_ms);
+    }
+
+    /// Runs a call for a session. When it returns, the session's tree shows what the call changed.
+    pub(crate) async fn call(&self, slot: &Arc<Slot>, call: &mut Call) -> Result<Outcome, ActionError> {
+        let found = self.find(slot, call).await?;
+        self.admission.check_session(slot)?;
+        let invocation = self.check(slot, &found, std::mem::take(&mut call.params))?;
+        let outcome = self.handle(slot, &found.action, invocation).await;
+        // Whatever came of it: a handler may fail after it changed something.
+        self.refresher.refresh_session(slot).await;
+        if found.action.affordance().origin.is_none() {
+            self.refresher.notify_tabs(slot);
+        }
+        outcome
+    }
+
+    /// Looks for the action where the caller can see it: what is not in this session's tree cannot be invoked.
+    async fn find(&self, slot: &Arc<Slot>, call: &Call) -> Result<Found, ActionError> {
+        // If the claims changed a moment ago, what may be done is decided by the tree that shows them.
+        let now = self.refresher.current_tree(slot).await.ok_or_else(session_ended)?;
+        if let Some(located) = now.tree.resolve(&call.path) {
+            let offers = located.node.fields().map_or(&[][..], |fields| fields.actions);
+            return offered(offers, call).map(|action| Found { action, path: located.path.clone() });
+        }
+        self.find_loaded(slot, call, &now).await
+    }
+
+    async fn find_loaded(&self, slot: &Arc<Slot>, call: &Call, now: &Versioned) -> Result<Found, ActionError> {
+        let missing = missing_item(&now.tree, &call.path).ok_or_else(no_such_path)?;
+        let path = missing.at().clone();
+        match self.loader.load(slot, missing).await {
+            Loaded::Item(item) => {
+                offered(NodeRef::root_of(&item).fields().actions, call).map(|action| Found { action, path })
+            }
+            Loaded::Failed => Err(ActionError::internal("the item could not be loaded")),
+            Loaded::Window(..) | Loaded::Nothing => Err(no_such_path()),
+        }
+    }
+
+    /// Checks the parameters, then the permission, with the claims of now: what changes while the handler runs holds for
+    /// the next call (SEC14).
+    fn check(&self, slot: &Slot, found: &Found, params: Value) -> Result<Invocation, ActionError> {
+        let session = slot.session();
+        if let Some(schema) = &found.action.inner.params {
+            schema.check(&params).map_err(ActionError::invalid_params)?;
+        }
+        let path = path::absolute(&found.path);
+        if let Some(authorize) = &self.authorize {
+            let allowed = catch_unwind(AssertUnwindSafe(|| authorize(&session, &path, &found.action)));
+            let panicked = |panic: Box<dyn std::any::Any + Send>| {
+                Err(self.panicked(PanicSite::Authorize, panic_sentence(panic.as_ref())))
+            };
+            allowed.unwrap_or_else(panicked)?;
+        }
+        let action = found.action.name().into();
+        Ok(Invocation { session, path, action, params, host: Arc::clone(&self.tasks) })
+    }
+
+    async fn handle(&self, slot: &Arc<Slot>, action: &Action, call: Invocation) -> Result<Outcome, ActionError> {
+        let caught = match &action.inner.handler {
+            Handler::Blocking(handler) => {
+                let _permits = self.permits.acquire(slot).await;
+                // It may have waited for long.
+                self.admission.check_session(slot)?;
+                let (handler, span) = (Arc::clone(handler), Span::current());
+                let run = move || span.in_scope(|| catch_unwind(AssertUnwindSafe(|| handler(call))));
+                match self.background.runtime.spawn_blocking(run).await {
+                    Ok(caught) => caught,
+                    Err(error) => return Err(self.panicked(PanicSite::Handler, error.to_string())),
+                }
+            }
+            Handler::Async(handler) => match catch_unwind(AssertUnwindSafe(|| handler(call))) {
+                Ok(future) => AssertUnwindSafe(future).catch_unwind().await,
+                Err(panic) => Err(panic),
+            },
+        };
+        caught.unwrap_or_else(|panic| Err(self.panicked(PanicSite::Handler, panic_sentence(panic.as_ref()))))
+    }
+
+    /// The log gets what happened, the consumer only that something did.
+    fn panicked(&self, what: PanicSite, why: String) -> ActionError {
+        self.observers.warn(&Event::Panicked { what, why });
+        ActionError::internal("the action failed")
+    }
+
+    fn report(&self, slot: &Slot, call: &Call, outcome: &Result<Outcome, ActionError>, started_ms: u64) {
+        self.observers.emit(|| Event::Invoked {
+            session: slot.id(),
+            path: path::normal(&call.path),
+            action: call.action.as_str().into(),
+            status: status(outcome),
+            took_us: self.clock.now_ms().saturating_sub(started_ms) * 1000,
+        });
+    }
+}
+
+fn no_such_path() -> ActionError {
+    ActionError::not_found("there is no such path")
+}
+
+fn offered(offers: &[Action], call: &Call) -> Result<Action, ActionError> {
+    let known = offers.iter().find(|action| action.name() == call.action);
+    known.cloned().ok_or_else(|| ActionError::not_found("the node offers no such action"))
+}
+
+fn status(outcome: &Result<Outcome, ActionError>) -> CallStatus {
+    match outcome {
+        Ok(outcome) if outcome.accepted => CallStatus::Accepted,
+        Ok(_) => CallStatus::Ok,
+        Err(error) => CallStatus::Failed(error.code().into()),
+    }
+}
+
+impl fmt::Debug for Calls {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Calls").finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,173 @@
+//! Parts of long lists that the tree does not hold: loaded by the source when somebody asks for them.
+
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::Arc;
+
+use crate::background::Background;
+use crate::deliver::query::Loaded;
+use crate::event::{Event, Observers, PanicSite};
+use crate::model::Text;
+use crate::model::path;
+use crate::model::session::Session;
+use crate::render::descriptor::{Descriptor, Item};
+use crate::render::evaluate::{Renderer, panic_sentence};
+use crate::render::fragment::Fragment;
+use crate::render::layout::Entry;
+use crate::render::node_ref::Siblings;
+use crate::render::pack::{self, PackedResult};
+use crate::render::source::{Source, WindowRequest};
+use crate::render::tree::{Tree, TreeNode};
+use crate::render::view::ViewOptions;
+use crate::sessions::blocking::BlockingPermits;
+use crate::sessions::slot::Slot;
+
+/// What has to be loaded before a query can be answered.
+#[derive(Debug)]
+pub(crate) struct Missing {
+    source: Arc<Source>,
+    /// Where the list or the item stands, in the normal spelling.
+    at: Text,
+    what: What,
+}
+
+#[derive(Debug)]
+enum What {
+    Window(WindowRequest),
+    /// By its path below the source.
+    Item(String),
+}
+
+/// What of a query's answer the tree does not hold, if a source can load it.
+pub(crate) fn missing(tree: &Tree, view: &ViewOptions, max_nodes: usize) -> Option<Missing> {
+    match tree.resolve(&view.path) {
+        Some(located) => missing_window(tree, &located.path, located.node, view, max_nodes),
+        None => missing_item(tree, &view.path),
+    }
+}
+
+/// An item that the tree does not hold, if a source can load it.
+pub(crate) fn missing_item(tree: &Tree, at: &str) -> Option<Missing> {
+    let at = without_root_id(tree, at);
+    let entry = tree.layout().covering(&at).filter(|entry| entry.source.item.is_some())?;
+    let below = below(entry, &at);
+    (!below.is_empty()).then(|| Missing { source: Arc::clone(&entry.source), what: What::Item(below), at })
+}
+
+fn without_root_id(tree: &Tree, at: &str) -> Text {
+    let mut segments = path::segments(at);
+    if segments.next() == Some(tree.root().id()) && tree.root().child(tree.root().id()).is_none() {
+        segments.collect::<Vec<_>>().join("/").into()
+    } else {
+        path::normal(at)
+    }
+}
+
+fn below(entry: &Entry, at: &str) -> String {
+    at[entry.path.len()..].trim_start_matches('/').to_owned()
+}
+
+fn missing_window(tree: &Tree, at: &Text, node: TreeNode<'_>, view: &ViewOptions, max_nodes: usize) -> Option<Missing> {
+    let meta = node.fields()?.read_meta();
+    let total = meta.total_children?;
+    let entry = tree.layout().covering(at).filter(|entry| entry.source.window.is_some())?;
+    let inline = meta.window.map_or_else(|| node.children().count() as u64, |window| window[1]);
+    let [first, count] = match view.window {
+        Some(window) => window,
+        // A list that shows nothing of itself is loaded when it is asked for more than a stub of it.
+        None if inline == 0 && total > 0 && view.depth != Some(0) => [0, total],
+        None => return None,
+    };
+    let base = meta.window.map_or(0, |window| window[0]);
+    let wanted = count.min(total.saturating_sub(first)).min(max_nodes as u64);
+    let held = first >= base && first.saturating_add(wanted) <= base + inline;
+    if held || wanted == 0 {
+        return None;
+    }
+    let request = WindowRequest { path: below(entry, at), offset: first, count: wanted };
+    Some(Missing { source: Arc::clone(&entry.source), what: What::Window(request), at: at.clone() })
+}
+
+/// Runs the functions by which sources load what the tree does not hold.
+#[derive(Debug)]
+pub(crate) struct Loader {
+    renderer: Arc<Renderer>,
+    permits: Arc<BlockingPermits>,
+    background: Arc<Background>,
+    observers: Arc<Observers>,
+}
+
+impl Loader {
+    pub(crate) fn new(
+        renderer: Arc<Renderer>,
+        permits: Arc<BlockingPermits>,
+        background: Arc<Background>,
+        observers: Arc<Observers>,
+    ) -> Arc<Self> {
+        Arc::new(Self { renderer, permits, background, observers })
+    }
+
+    /// Loads what is missing, for one session, on a thread where application code may block.
+    pub(crate) async fn load(self: &Arc<Self>, slot: &Arc<Slot>, missing: Missing) -> Loaded {
+        let (loader, session) = (Arc::clone(self), slot.session());
+        let _permits = self.permits.acquire(slot).await;
+        let load = self.background.runtime.spawn_blocking(move || {
+            let loaded = catch_unwind(AssertUnwindSafe(|| missing.load(&loader, &session)));
+            loaded.unwrap_or_else(|panic| Err(panic_sentence(panic.as_ref()))).unwrap_or_else(|why| {
+                loader.observers.warn(&Event::Panicked { what: PanicSite::Window, why });
+                Loaded::Failed
+            })
+        });
+        load.await.unwrap_or(Loaded::Failed)
+    }
+
+    fn pack(&self, parent: &str, items: Vec<Item>) -> Fragment {
+        let PackedResult { fragment, violations } =
+            pack::items(&self.renderer.store, self.renderer.limits, parent, items);
+        for violation in violations {
+            self.observers.warn(&Event::Sanitised { path: violation.path, what: violation.what });
+        }
+        fragment
+    }
+}
+
+impl Missing {
+    /// Where the list or the item stands, in the normal spelling.
+    pub(crate) const fn at(&self) -> &Text {
+        &self.at
+    }
+
+    fn load(&self, loader: &Loader, session: &Session) -> Result<Loaded, String> {
+        match &self.what {
+            What::Window(request) => {
+                let Some(load) = &self.source.window else { return Ok(Loaded::Nothing) };
+                let mut items = load(session, request)?;
+                if self.source.item.is_none() {
+                    // Nobody could find these items again, so nothing can be done with them.
+                    items.iter_mut().for_each(|item| drop_actions(&mut item.body));
+                }
+                Ok(Loaded::Window(request.offset, loader.pack(&self.at, items)))
+            }
+            What::Item(below) => {
+                let Some(load) = &self.source.item else { return Ok(Loaded::Nothing) };
+                let Some(item) = load(session, below)? else { return Ok(Loaded::Nothing) };
+                Ok(self.one(loader, item))
+            }
+        }
+    }
+
+    fn one(&self, loader: &Loader, item: Item) -> Loaded {
+        let parent = self.at.rsplit_once('/').map_or("", |(parent, _)| parent);
+        let fragment = loader.pack(parent, vec![item]);
+        let asked = self.at.rsplit('/').next();
+        match Siblings::of(&fragment).next() {
+            Some(node) if Some(node.id()) == asked => Loaded::Item(fragment),
+            _ => Loaded::Nothing,
+        }
+    }
+}
+
+fn drop_actions(shape: &mut Descriptor) {
+    shape.actions.clear();
+    shape.items.iter_mut().for_each(|item| drop_actions(&mut item.body));
+    shape.children.iter_mut().for_each(|(_, child)| drop_actions(child));
+}

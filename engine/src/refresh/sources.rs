@@ -1,0 +1,60 @@
+//! What is registered for every session, and how often each path's functions ran.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use crate::model::Text;
+use crate::render::registry::Registry;
+use crate::render::run_counts::RunCounts;
+use crate::render::source::Source;
+use crate::sync::RwLock;
+
+/// The registry, as a value that is replaced as a whole: whoever reads it holds no lock meanwhile, so whatever it drops
+/// is dropped without one.
+#[derive(Debug)]
+pub(crate) struct Sources {
+    registry: RwLock<Arc<Registry>>,
+    runs: RunCounts,
+}
+
+impl Sources {
+    pub(crate) fn new() -> Self {
+        Self { registry: RwLock::new(Arc::new(Registry::new())), runs: RunCounts::default() }
+    }
+
+    /// What is registered now.
+    pub(crate) fn snapshot(&self) -> Arc<Registry> {
+        Arc::clone(&self.registry.read())
+    }
+
+    /// Registers a source, in place of the one before.
+    pub(crate) fn register(&self, path: &Text, mut source: Source) {
+        self.count(path, &mut source);
+        let source = Arc::new(source);
+        let _replaced = self.replace(|registry| registry.insert(path.clone(), source));
+    }
+
+    /// Removes exactly this path. False if nothing is registered there.
+    pub(crate) fn unregister(&self, path: &str) -> bool {
+        let (replaced, _before) = self.replace(|registry| registry.remove(path));
+        replaced.0.is_some()
+    }
+
+    /// Changes the registry. Hands over what is replaced, to be dropped without the lock.
+    fn replace<T>(&self, change: impl FnOnce(&mut Registry) -> T) -> (T, Arc<Registry>) {
+        let mut current = self.registry.write();
+        let mut changed = Registry::clone(&current);
+        let replaced = change(&mut changed);
+        (replaced, std::mem::replace(&mut *current, Arc::new(changed)))
+    }
+
+    /// Counts a source's runs under a path from now on.
+    pub(crate) fn count(&self, path: &Text, source: &mut Source) {
+        self.runs.count(path, source);
+    }
+
+    /// How often each path's functions ran, over all sessions and whatever was registered there.
+    pub(crate) fn runs(&self) -> BTreeMap<Text, u64> {
+        self.runs.all()
+    }
+}

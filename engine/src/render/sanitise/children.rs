@@ -1,0 +1,69 @@
+//! Children with legal ids, each once, not too deep and not too many.
+
+use hashbrown::HashSet;
+
+use super::child::Child;
+use super::violation::Violations;
+use crate::model::id;
+use crate::render::descriptor::Descriptor;
+use crate::render::node_position::NodePosition;
+
+/// The children of a node that may be packed, at most `room` of them.
+pub(super) fn of<'d, 'k>(
+    shape: &'d Descriptor,
+    at: &NodePosition<'_>,
+    room: usize,
+    known_ids: impl Iterator<Item = &'k str>,
+    violations: &mut Violations,
+) -> Vec<Child<'d>> {
+    let given = shape.items.len() + shape.children.len();
+    if given == 0 {
+        return Vec::new();
+    }
+    if at.depth <= 1 {
+        violations.add(at, format!("{given} children are too deep and were dropped"));
+        return Vec::new();
+    }
+    // The same ids as before are legal, and each is there once.
+    if given <= room && known_ids.eq(all(shape).map(|child| child.id)) {
+        return all(shape).collect();
+    }
+    let mut passed = legal(shape, at, given, violations);
+    if passed.len() > room {
+        violations.add(at, format!("the tree is too large: {} children were dropped", passed.len() - room));
+        passed.truncate(room);
+    }
+    passed
+}
+
+/// The items, then the inline children.
+fn all(shape: &Descriptor) -> impl Iterator<Item = Child<'_>> {
+    let items = shape.items.iter().map(|item| Child { id: &item.id, kind: "item", shape: &item.body });
+    let inline = shape.children.iter().map(|(id, shape)| Child { id, kind: kind_of(shape), shape });
+    items.chain(inline)
+}
+
+/// The type of a node; one without is a group.
+pub(in crate::render) fn kind_of(shape: &Descriptor) -> &str {
+    if shape.kind.is_empty() { "group" } else { &shape.kind }
+}
+
+fn legal<'d>(
+    shape: &'d Descriptor,
+    at: &NodePosition<'_>,
+    given: usize,
+    violations: &mut Violations,
+) -> Vec<Child<'d>> {
+    let mut seen = HashSet::with_capacity(given);
+    let mut legal = Vec::with_capacity(given);
+    for child in all(shape) {
+        if let Err(why) = id::check(child.id) {
+            violations.add(at, format!("the child `{}` was dropped: {why}", child.id));
+        } else if !seen.insert(child.id) {
+            violations.add(at, format!("a second child `{}` was dropped", child.id));
+        } else {
+            legal.push(child);
+        }
+    }
+    legal
+}

@@ -1,0 +1,189 @@
+//! Runs tasks and shows each as a node of its session's tree.
+
+use std::panic::AssertUnwindSafe;
+use std::sync::{Arc, Weak};
+
+use futures_util::FutureExt;
+use futures_util::future::{Either, select};
+
+use super::task_node;
+use super::task_state::{TaskState, TaskStatus};
+use crate::background::Background;
+use crate::clock::millis;
+use crate::clock::timer_queue::TimerQueue;
+use crate::config::{Config, Limit};
+use crate::error::ActionError;
+use crate::event::{Event, Observers, PanicSite};
+use crate::model::Text;
+use crate::model::session::Session;
+use crate::protocol::code::ErrorCode;
+use crate::refresh::refresher::{Refresher, Urgency};
+use crate::render::evaluate::panic_sentence;
+use crate::render::task::{Task, TaskControl, TaskHost, TaskWork};
+use crate::sessions::idle_tracker::IdleTracker;
+use crate::sessions::paths::Paths;
+use crate::sessions::quota::QuotaExceeded;
+use crate::sessions::slot::Slot;
+use crate::sessions::table::Table;
+use crate::sessions::timer::Timer;
+use crate::sync::{AtomicU64, Ordering};
+
+/// Runs the tasks of all sessions.
+#[derive(Debug)]
+pub(crate) struct TaskRunner {
+    table: Arc<Table>,
+    refresher: Arc<Refresher>,
+    idle: Arc<IdleTracker>,
+    timers: Arc<TimerQueue<Timer>>,
+    background: Arc<Background>,
+    observers: Arc<Observers>,
+    next_number: AtomicU64,
+    max_tasks: usize,
+    retention_ms: u64,
+}
+
+/// Starts tasks as long as there is an engine; applications may hold it for longer.
+#[derive(Debug)]
+struct Starter(Weak<TaskRunner>);
+
+impl TaskRunner {
+    pub(crate) fn new(
+        table: Arc<Table>,
+        refresher: Arc<Refresher>,
+        idle: Arc<IdleTracker>,
+        timers: Arc<TimerQueue<Timer>>,
+        background: Arc<Background>,
+        observers: Arc<Observers>,
+        config: &Config,
+    ) -> Arc<Self> {
+        Arc::new(Self {
+            table,
+            refresher,
+            idle,
+            timers,
+            background,
+            observers,
+            next_number: AtomicU64::new(1),
+            max_tasks: config.limits.tasks_per_session,
+            retention_ms: millis(config.times.ended_task_retention),
+        })
+    }
+
+    /// What an invocation starts tasks by.
+    pub(crate) fn host(self: &Arc<Self>) -> Arc<dyn TaskHost> {
+        Arc::new(Starter(Arc::downgrade(self)))
+    }
+
+    fn start(self: &Arc<Self>, session: &Session, title: Text, work: TaskWork) -> Result<Text, ActionError> {
+        let session_id = session.context().id().clone();
+        let slot = self.table.get(&session_id).ok_or_else(session_ended)?;
+        let id: Text = format!("task-{}", self.next_number.fetch_add(1, Ordering::Relaxed)).into();
+        let state = Arc::new(TaskState::new(title));
+        let running = RunningTask {
+            id: id.clone(),
+            state: Arc::clone(&state),
+            runner: Arc::downgrade(self),
+            slot: Arc::downgrade(&slot),
+        };
+        let running: Arc<dyn TaskControl> = Arc::new(running);
+        if !slot.add_task(id.clone(), Arc::clone(&running), self.max_tasks) {
+            let limit = Limit::TasksPerSession;
+            self.observers.warn(&Event::LimitReached { limit, session: session_id });
+            return Err(ActionError::new(ErrorCode::Busy, QuotaExceeded(limit).message()));
+        }
+        slot.set_source(path(&id), Some(Arc::new(task_node::source(Arc::clone(&state)))));
+        let task = Task { id: id.clone(), control: running };
+        let (runner, slot, task_id) = (Arc::downgrade(self), Arc::downgrade(&slot), id.clone());
+        let observers = Arc::clone(&self.observers);
+        self.background.runtime.spawn(async move {
+            let status = run(task, &state, work, &observers).await;
+            state.end(status);
+            if let (Some(runner), Some(slot)) = (runner.upgrade(), slot.upgrade()) {
+                runner.ended(&slot, task_id);
+            }
+        });
+        Ok(id)
+    }
+
+    fn ended(&self, slot: &Arc<Slot>, task: Text) {
+        if let Some(oldest) = slot.end_task(&task, self.max_tasks) {
+            self.hide(slot, &oldest);
+        }
+        self.refresh(slot, &task);
+        let at_ms = self.timers.now_ms().saturating_add(self.retention_ms);
+        self.timers.at(at_ms, Timer::RemoveTask(Box::new((Arc::downgrade(slot), task))));
+        if slot.idle_from(self.timers.now_ms()) {
+            self.idle.session_idle(slot);
+        }
+    }
+
+    /// A timer fired: the node of an ended task is removed.
+    pub(crate) fn remove(&self, slot: &Slot, task: &str) {
+        if slot.remove_task(task) {
+            self.hide(slot, task);
+        }
+    }
+
+    fn hide(&self, slot: &Slot, task: &str) {
+        slot.restore_source(&path(task));
+        self.refresh(slot, task);
+    }
+
+    fn refresh(&self, slot: &Slot, task: &str) {
+        self.refresher.request_session(slot, &Paths::one(path(task)), Urgency::Own);
+    }
+}
+
+impl TaskHost for Starter {
+    fn start(&self, session: &Session, title: Text, work: TaskWork) -> Result<Text, ActionError> {
+        self.0.upgrade().ok_or_else(session_ended)?.start(session, title, work)
+    }
+}
+
+/// One task that runs. Its application may hold it for longer than there is an engine.
+#[derive(Debug)]
+struct RunningTask {
+    id: Text,
+    state: Arc<TaskState>,
+    runner: Weak<TaskRunner>,
+    slot: Weak<Slot>,
+}
+
+impl TaskControl for RunningTask {
+    fn progress(&self, fraction: f64, message: Text) {
+        self.state.progress(fraction, message);
+        if let (Some(runner), Some(slot)) = (self.runner.upgrade(), self.slot.upgrade()) {
+            runner.refresh(&slot, &self.id);
+        }
+    }
+
+    fn cancel(&self) {
+        self.state.cancel();
+    }
+
+    fn is_cancelled(&self) -> bool {
+        self.state.is_cancelled()
+    }
+}
+
+/// Where a task's node stands.
+fn path(task: &str) -> Text {
+    format!("tasks/{task}").into()
+}
+
+fn session_ended() -> ActionError {
+    ActionError::internal("the session has ended")
+}
+
+async fn run(task: Task, state: &TaskState, work: TaskWork, observers: &Observers) -> TaskStatus {
+    let work = AssertUnwindSafe(async move { work(task).await }).catch_unwind();
+    match select(Box::pin(work), Box::pin(state.cancelled())).await {
+        Either::Left((Ok(Ok(data)), _)) => TaskStatus::Done(data),
+        Either::Left((Ok(Err(error)), _)) => TaskStatus::Failed(error),
+        Either::Left((Err(panic), _)) => {
+            observers.warn(&Event::Panicked { what: PanicSite::Task, why: panic_sentence(panic.as_ref()) });
+            TaskStatus::Failed(ActionError::internal("the task failed"))
+        }
+        Either::Right(_) => TaskStatus::Cancelled,
+    }
+}

@@ -1,0 +1,35 @@
+//! What waits in the timer queue.
+
+use std::sync::Weak;
+
+use super::slot::Slot;
+use super::table::Idle;
+use crate::deliver::link::Link;
+use crate::model::Text;
+
+/// Something that becomes due. Entries are never cancelled; whoever handles one looks whether it still matters.
+#[derive(Debug)]
+pub(crate) enum Timer {
+    /// The pass over gathered refreshes.
+    Refreshes,
+    /// The pass over sessions that want a first tree.
+    FirstTrees,
+    /// A held patch or a greeting may go.
+    Wake(Weak<Link>),
+    /// Time to check whether a peer is alive and accepts what it is sent.
+    CheckLiveness(Weak<Link>),
+    /// A connection that was ended had time enough for it.
+    Abort(Weak<Link>),
+    /// The session or tree that has been idle for longest may have expired.
+    SweepIdle(Idle),
+    /// There are too many trees of idle sessions, or all trees are too large.
+    EvictExcessTrees,
+    /// A session's authentication may have ended, or soon will.
+    Expiry(Weak<Slot>),
+    /// A session's resume points may have expired.
+    ResumePoints(Weak<Slot>),
+    /// Cached texts that nobody used for a while are evicted.
+    SweepCache,
+    /// The node of an ended task is removed.
+    RemoveTask(Box<(Weak<Slot>, Text)>),
+}
