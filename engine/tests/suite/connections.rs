@@ -1,10 +1,12 @@
 //! A connection over any transport: opened, spoken to, closed, and gone without a trace.
 
+use std::task::{Context, Waker};
+
 use grove_engine::testing::TestConsumer;
-use grove_engine::{Action, CloseReason, Descriptor, Event, Frame, Invocation, Item, Session};
+use grove_engine::{Action, CloseReason, Descriptor, Event, Frame, Invocation, Item, Scope, Session};
 use serde_json::{Value, json};
 
-use crate::apps::{Gate, Log, Number, clocked, engine, watching};
+use crate::apps::{Gate, Log, Number, at, clocked, engine, watching};
 
 fn text(frame: Frame) -> Value {
     match frame {
@@ -124,4 +126,20 @@ async fn a_closed_connection_serves_nothing() {
     assert_eq!((messages.len(), messages[0]["type"].as_str()), (1, Some("closed")));
     consumer.send(&json!({"type": "query", "id": "later", "path": "/"}));
     assert_eq!(consumer.settled().await, Vec::<Value>::new(), "nothing follows the close");
+}
+
+#[tokio::test]
+async fn the_test_consumer_is_sent_nothing_for_which_it_was_not_woken() {
+    let engine = engine();
+    let number = Number::at(&engine, "n");
+    let (mut consumer, id) = watching(&engine, Session::new("s")).await;
+    assert!(consumer.settled().await.is_empty());
+    // Somebody else waits in its place, and takes the wake.
+    let mut context = Context::from_waker(Waker::noop());
+    assert!(consumer.connection().poll_next_frame(&mut context).is_pending());
+    number.set(1);
+    engine.refresh_now(Scope::all()).await;
+    assert!(consumer.settled().await.is_empty(), "a lost wake is a message that never comes");
+    assert_eq!(at(consumer.tree(&id), "n")["properties"]["n"], 0);
+    assert_eq!(text(consumer.connection().next_frame().await)["type"], "patch");
 }
