@@ -1,19 +1,19 @@
-//! What consumers reject is never sent (contract 1.10 and 2.5): it is sanitised, always alike, and reported.
+//! What consumers reject is never sent (contract 1.10 and 2.5): it is sanitised, deterministically, and reported.
 
 use grove_engine::model::content_ref::ContentKind;
 use grove_engine::testing::TestConsumer;
 use grove_engine::{Action, ContentRef, Descriptor, Event, Invocation, Item, Outcome, Session, Urgency, Value as Prop};
 use serde_json::{Value, json};
 
-use crate::apps::{Log, at, engine, engine_with, ids};
+use crate::fixtures::{EventLog, child_ids, engine, engine_with, node_at};
 
-/// The node that is shown for a descriptor, and what was sanitised.
-async fn shown(shape: Descriptor) -> (Value, Vec<String>) {
+/// Renders a descriptor; returns its node and what was sanitised.
+async fn render(descriptor: Descriptor) -> (Value, Vec<String>) {
     let engine = engine();
-    let log = Log::of(&engine);
-    engine.register("n", move |_: &Session| shape.clone());
+    let log = EventLog::of(&engine);
+    engine.register("n", move |_: &Session| descriptor.clone());
     let mut consumer = TestConsumer::connect(&engine, Session::new("s")).await;
-    // The kit's mirror looks at every node besides.
+    // The mirror of the test consumer validates every node as well.
     let (_, tree) = consumer.subscribe("/n").await;
     (tree, log.sanitised())
 }
@@ -21,41 +21,41 @@ async fn shown(shape: Descriptor) -> (Value, Vec<String>) {
 #[tokio::test]
 async fn children_with_invalid_ids_are_dropped_and_reported() {
     let long = "x".repeat(513);
-    let illegal =
+    let invalid =
         ["", "a/b", "a~b", "properties", "children", "affordances", "meta", "content_ref", "id", "type", long.as_str()];
-    let mut shape = Descriptor::collection().item(Item::new("good"));
-    for id in illegal {
-        shape = shape.item(Item::new(id)).child(id, Descriptor::status());
+    let mut descriptor = Descriptor::collection().item(Item::new("good"));
+    for id in invalid {
+        descriptor = descriptor.item(Item::new(id)).child(id, Descriptor::status());
     }
-    let (tree, sanitised) = shown(shape).await;
-    assert_eq!(ids(&tree), ["good"]);
-    assert_eq!(sanitised.len(), 2 * illegal.len(), "{sanitised:?}");
+    let (tree, sanitised) = render(descriptor).await;
+    assert_eq!(child_ids(&tree), ["good"]);
+    assert_eq!(sanitised.len(), 2 * invalid.len(), "{sanitised:?}");
     assert!(sanitised.iter().all(|what| what.starts_with("/n: ")), "{sanitised:?}");
 }
 
 #[tokio::test]
 async fn unusual_but_valid_ids_are_kept() {
-    let legal = [" ", "a b", ".", "..", "%2F", "__adapter", "0", "日本", "a:b", "Properties", "-1", "x\u{7f}", "null"];
-    let (tree, sanitised) = shown(Descriptor::collection().items(legal.map(Item::new))).await;
-    assert_eq!((ids(&tree), sanitised), (legal.to_vec(), Vec::new()));
+    let valid = [" ", "a b", ".", "..", "%2F", "__adapter", "0", "日本", "a:b", "Properties", "-1", "x\u{7f}", "null"];
+    let (tree, sanitised) = render(Descriptor::collection().items(valid.map(Item::new))).await;
+    assert_eq!((child_ids(&tree), sanitised), (valid.to_vec(), Vec::new()));
 }
 
 #[tokio::test]
 async fn of_siblings_with_the_same_id_the_first_is_kept() {
-    let shape = Descriptor::collection()
+    let descriptor = Descriptor::collection()
         .item(Item::new("a").prop("n", 1))
         .item(Item::new("a").prop("n", 2))
         .child("a", Descriptor::status().prop("n", 3))
         .child("b", Descriptor::status().prop("n", 4));
-    let (tree, sanitised) = shown(shape).await;
-    assert_eq!(ids(&tree), ["a", "b"]);
-    assert_eq!(at(&tree, "a")["properties"]["n"], 1);
+    let (tree, sanitised) = render(descriptor).await;
+    assert_eq!(child_ids(&tree), ["a", "b"]);
+    assert_eq!(node_at(&tree, "a")["properties"]["n"], 1);
     assert_eq!(sanitised.len(), 2, "{sanitised:?}");
 }
 
 #[tokio::test]
 async fn meta_that_consumers_reject_is_dropped_field_by_field() {
-    let shape = Descriptor::group()
+    let descriptor = Descriptor::group()
         .meta("urgency", "urgent!")
         .meta("salience", "high")
         .meta("total_children", -1)
@@ -66,10 +66,11 @@ async fn meta_that_consumers_reject_is_dropped_field_by_field() {
         .meta("focus", 1)
         .meta("changed", true)
         .meta("color", "red");
-    let (tree, sanitised) = shown(shape).await;
+    let (tree, sanitised) = render(descriptor).await;
     assert_eq!(tree["meta"], json!({"changed": true, "color": "red"}));
     assert_eq!(sanitised.len(), 8, "{sanitised:?}");
-    let (tree, sanitised) = shown(Descriptor::group().meta("total_children", 1.5).meta("window", json!([0, -1]))).await;
+    let (tree, sanitised) =
+        render(Descriptor::group().meta("total_children", 1.5).meta("window", json!([0, -1]))).await;
     assert_eq!((tree.get("meta"), sanitised.len()), (None, 2));
 }
 
@@ -92,9 +93,9 @@ async fn meta_set_by_wire_name_equals_meta_set_by_builder() {
         .changed(true)
         .urgency(Urgency::Critical)
         .reason("r");
-    let (tree, sanitised) = shown(by_name).await;
+    let (tree, sanitised) = render(by_name).await;
     assert_eq!(sanitised, Vec::<String>::new());
-    assert_eq!(tree, shown(built).await.0);
+    assert_eq!(tree, render(built).await.0);
     let expected = json!({
         "summary": "s", "salience": 0.25, "pinned": true, "changed": true, "focus": false, "urgency": "critical",
         "reason": "r",
@@ -105,7 +106,7 @@ async fn meta_set_by_wire_name_equals_meta_set_by_builder() {
 #[tokio::test]
 async fn a_non_finite_salience_is_dropped() {
     for salience in [f64::NAN, f64::INFINITY, f64::NEG_INFINITY] {
-        let (tree, sanitised) = shown(Descriptor::group().salience(salience).summary("s")).await;
+        let (tree, sanitised) = render(Descriptor::group().salience(salience).summary("s")).await;
         assert_eq!((&tree["meta"], sanitised.len()), (&json!({"summary": "s"}), 1));
     }
 }
@@ -113,11 +114,11 @@ async fn a_non_finite_salience_is_dropped() {
 #[tokio::test]
 async fn every_urgency_and_content_kind_is_one_that_consumers_accept() {
     for urgency in [Urgency::None, Urgency::Low, Urgency::Medium, Urgency::High, Urgency::Critical] {
-        let (tree, _) = shown(Descriptor::group().urgency(urgency)).await;
+        let (tree, _) = render(Descriptor::group().urgency(urgency)).await;
         assert!(["none", "low", "medium", "high", "critical"].contains(&tree["meta"]["urgency"].as_str().unwrap()));
     }
     for kind in [ContentKind::Text, ContentKind::Binary, ContentKind::Stream] {
-        let (tree, _) = shown(Descriptor::document().content_ref(ContentRef::new(kind, "a/b", "s").size(5))).await;
+        let (tree, _) = render(Descriptor::document().content_ref(ContentRef::new(kind, "a/b", "s").size(5))).await;
         let content = &tree["content_ref"];
         assert!(["text", "binary", "stream"].contains(&content["type"].as_str().unwrap()));
         assert_eq!((&content["mime"], &content["summary"], &content["size"]), (&json!("a/b"), &json!("s"), &json!(5)));
@@ -126,7 +127,7 @@ async fn every_urgency_and_content_kind_is_one_that_consumers_accept() {
 
 #[tokio::test]
 async fn numbers_that_json_cannot_represent_become_null() {
-    let shape = Descriptor::group()
+    let descriptor = Descriptor::group()
         .prop("nan", f64::NAN)
         .prop("inf", f64::INFINITY)
         .prop("max", u64::MAX)
@@ -134,7 +135,7 @@ async fn numbers_that_json_cannot_represent_become_null() {
         .prop("tiny", 5e-324)
         .prop("unit", Prop::of(()))
         .prop("none", None::<i64>);
-    let (tree, _) = shown(shape).await;
+    let (tree, _) = render(descriptor).await;
     let expected = json!({
         "nan": null, "inf": null, "max": u64::MAX, "min": i64::MIN, "tiny": 5e-324, "unit": null, "none": null,
     });
@@ -144,8 +145,8 @@ async fn numbers_that_json_cannot_represent_become_null() {
 #[tokio::test]
 async fn of_actions_with_the_same_name_the_first_is_kept() {
     let engine = engine();
-    let log = Log::of(&engine);
-    let act = |answer: &'static str| Action::new("act", move |_: Invocation<()>| Outcome::data(answer));
+    let log = EventLog::of(&engine);
+    let act = |data: &'static str| Action::new("act", move |_: Invocation<()>| Outcome::data(data));
     let (first, second) = (act("first"), act("second"));
     engine.register("n", move |_: &Session| Descriptor::group().action(&first).action(&second));
     let mut consumer = TestConsumer::connect(&engine, Session::new("s")).await;
@@ -156,22 +157,22 @@ async fn of_actions_with_the_same_name_the_first_is_kept() {
 
 #[tokio::test]
 async fn a_property_set_twice_has_the_last_value() {
-    let (tree, sanitised) = shown(Descriptor::group().prop("a", 1).prop("b", 2).prop("a", 3)).await;
+    let (tree, sanitised) = render(Descriptor::group().prop("a", 1).prop("b", 2).prop("a", 3)).await;
     assert_eq!((tree["properties"].to_string(), sanitised), (r#"{"a":3,"b":2}"#.to_owned(), Vec::new()));
 }
 
 #[tokio::test]
 async fn empty_fields_are_omitted_and_never_null() {
-    let (tree, _) = shown(Descriptor::new("x").summary("").item(Item::new("i"))).await;
+    let (tree, _) = render(Descriptor::new("x").summary("").item(Item::new("i"))).await;
     assert_eq!(tree, json!({"id": "n", "type": "x", "children": [{"id": "i", "type": "item"}]}));
-    let (tree, _) = shown(Descriptor::default()).await;
+    let (tree, _) = render(Descriptor::default()).await;
     assert_eq!(tree, json!({"id": "n", "type": "group"}), "a node without a type is a group");
 }
 
 #[tokio::test]
 async fn children_beyond_the_maximum_depth_are_dropped_and_reported() {
     let engine = engine_with(|config| config.sizes.depth = 3);
-    let log = Log::of(&engine);
+    let log = EventLog::of(&engine);
     let nested = |levels: u32| (1..levels).fold(Descriptor::status(), |inner, _| Descriptor::group().child("c", inner));
     engine.register("fits", move |_: &Session| nested(3));
     engine.register("over", move |_: &Session| nested(5));
@@ -189,11 +190,11 @@ fn count(node: &Value) -> usize {
 #[tokio::test]
 async fn nodes_beyond_the_limit_of_a_path_are_dropped_and_reported() {
     let engine = engine_with(|config| config.sizes.nodes = 20);
-    let log = Log::of(&engine);
+    let log = EventLog::of(&engine);
     engine.register("long", |_: &Session| Descriptor::collection().items((0..50).map(|n| Item::new(format!("i{n}")))));
     let mut consumer = TestConsumer::connect(&engine, Session::new("s")).await;
     let tree = consumer.query("/long").await;
-    assert_eq!(ids(&tree), (0..19).map(|n| format!("i{n}")).collect::<Vec<_>>());
+    assert_eq!(child_ids(&tree), (0..19).map(|n| format!("i{n}")).collect::<Vec<_>>());
     assert_eq!(log.sanitised(), ["/long: the tree is too large: 31 children were dropped"]);
 }
 
@@ -203,32 +204,32 @@ async fn nested_lists_count_towards_the_node_limit_of_their_path() {
         if levels == 0 {
             return Descriptor::status();
         }
-        (0..width).fold(Descriptor::group(), |shape, n| shape.child(format!("c{n}"), fan(levels - 1, width)))
+        (0..width).fold(Descriptor::group(), |descriptor, n| descriptor.child(format!("c{n}"), fan(levels - 1, width)))
     }
     let engine = engine_with(|config| config.sizes.nodes = 20);
     engine.register("fan", |_: &Session| fan(3, 8));
     let mut consumer = TestConsumer::connect(&engine, Session::new("s")).await;
-    let log = Log::of(&engine);
+    let log = EventLog::of(&engine);
     let tree = consumer.query("/fan").await;
     assert_eq!(
         log.count(|event| matches!(event, Event::Compacted { .. })),
         0,
-        "no view has to be made small: {:?}",
+        "no view has to be compacted: {:?}",
         log.all()
     );
     assert_eq!(count(&tree), 20);
-    assert_eq!(ids(&tree).len(), 8, "children come before grandchildren");
+    assert_eq!(child_ids(&tree).len(), 8, "children come before grandchildren");
 }
 
 #[tokio::test]
 async fn sanitising_is_deterministic() {
-    let shape = || {
+    let descriptor = || {
         Descriptor::collection()
             .items((0..5).map(|n| Item::new(format!("i{}", n % 3)).prop("n", n)))
             .meta("urgency", "x")
     };
-    let (first, why) = shown(shape()).await;
+    let (first, sanitised) = render(descriptor()).await;
     for _ in 0..3 {
-        assert_eq!(shown(shape()).await, (first.clone(), why.clone()));
+        assert_eq!(render(descriptor()).await, (first.clone(), sanitised.clone()));
     }
 }
