@@ -1,8 +1,12 @@
 //! The engine as an application holds it.
 
-pub mod builder;
-pub mod drain;
+pub(crate) mod drain;
 mod driver;
+mod options;
+pub(crate) mod builder;
+mod foundation;
+mod lifecycle_parts;
+mod connection_parts;
 pub(crate) mod parts;
 
 use std::fmt;
@@ -12,7 +16,7 @@ use builder::EngineBuilder;
 use drain::Shutdown;
 use parts::Parts;
 
-use crate::config::Config;
+use crate::config::{Config, ConfigError};
 use crate::connection::Connection;
 use crate::error::{ConnectError, RegisterError};
 use crate::event::Event;
@@ -259,8 +263,57 @@ impl Engine {
         self.parts.drain.run(how.into()).await;
     }
 
+    /// The name by which a consumer that comes back may refer to a connection. A consumer learns its own from `hello`; a
+    /// tab is told none.
+    #[cfg(feature = "testing")]
+    #[must_use]
+    pub fn connection_name(&self, connection: &Connection) -> String {
+        self.parts.greeter.connection_name(connection.number())
+    }
+
+    /// Waits until the engine has nothing to do: no pass, no call, no timer that is due.
+    #[cfg(feature = "testing")]
+    pub async fn settle(&self) {
+        let (in_flight, timers) = (&self.parts.background.in_flight, &self.parts.connector.services.timers);
+        loop {
+            let listener = in_flight.listen();
+            if in_flight.is_idle() && !timers.is_due() {
+                return;
+            }
+            listener.await;
+        }
+    }
+
     pub(crate) const fn parts(&self) -> &Arc<Parts> {
         &self.parts
+    }
+}
+
+impl EngineBuilder {
+    /// Starts the engine.
+    ///
+    /// # Panics
+    /// If the configuration cannot be used ([`EngineBuilder::try_build`] returns the error), or outside a tokio runtime.
+    #[must_use]
+    #[track_caller]
+    pub fn build(self) -> Engine {
+        match self.try_build() {
+            Ok(engine) => engine,
+            Err(error) => panic!("the configuration cannot be used: {error}"),
+        }
+    }
+
+    /// Starts the engine with a configuration that may not be valid.
+    ///
+    /// # Errors
+    /// [`ConfigError`] names the field that cannot be used, and says why.
+    ///
+    /// # Panics
+    /// Outside a tokio runtime.
+    #[track_caller]
+    pub fn try_build(self) -> Result<Engine, ConfigError> {
+        self.0.config.validate()?;
+        Ok(Engine { parts: Parts::new(self.0) })
     }
 }
 

@@ -1,6 +1,6 @@
 //! What happens inside, as one enum that feeds observers, `tracing` and tests.
 
-pub mod reason;
+pub(crate) mod reason;
 
 pub use reason::{CallStatus, EvictionReason, PanicSite};
 

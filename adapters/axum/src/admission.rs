@@ -5,6 +5,8 @@ use std::sync::Arc;
 
 use axum::RequestExt;
 use axum::extract::{ConnectInfo, Request, State};
+use axum::http::Version;
+use axum::http::header::{CONNECTION, UPGRADE};
 use axum::response::{IntoResponse, Response};
 use grove_engine::{Connection, Role};
 
@@ -17,13 +19,20 @@ use crate::upgrade_request::UpgradeRequest;
 /// The mount of a tab that names none (wire contract 3.1).
 const DEFAULT_MOUNT: &str = "ui";
 
-/// Handles `GET /slop`.
+/// Handles `GET /slop`, and `CONNECT /slop` over HTTP/2.
 pub(crate) async fn upgrade(State(endpoint): State<Arc<Endpoint>>, request: Request) -> Response {
+    let version = request.version();
     match admit(&endpoint, request).await {
         Ok((handshake, connection)) => handshake.accept(connection),
         Err(refusal) => {
             endpoint.provider.note(refusal.event());
-            refusal.into_response()
+            let mut response = refusal.into_response();
+            if version == Version::HTTP_2 {
+                // These two exist in HTTP/1.1 only (RFC 9113, 8.2.2).
+                response.headers_mut().remove(CONNECTION);
+                response.headers_mut().remove(UPGRADE);
+            }
+            response
         }
     }
 }

@@ -77,8 +77,15 @@ where
 /// (whose address proves nothing about who is behind it) *nor* was sent to a host name other than this machine's (as by
 /// a web page whose host name was made to resolve to 127.0.0.1). Everyone else gets 401.
 ///
-/// The address is known only if the router is served with `into_make_service_with_connect_info::<SocketAddr>()`.
-/// Without it everyone is refused, and the observers are told why.
+/// The address is known only if the application is served with [`serve`](crate::serve), or with
+/// `into_make_service_with_connect_info::<SocketAddr>()`. Without it everyone is refused, and the observers are told why.
+///
+/// # What it cannot see
+///
+/// A TCP forwarder on this machine, such as `ssh -R`, a published container port or `stunnel`, looks like a local peer,
+/// and whoever is behind it can send any `Host`. So do not forward the port of such a server. Every local user can
+/// connect as well. If either matters, use [`opaque`](crate::opaque) with a random token instead, and publish the URL with
+/// the token in a [`LocalDescriptor`](crate::LocalDescriptor), which only its user can read.
 pub fn anonymous() -> impl Authenticator {
     authenticate_with(|request: UpgradeRequest| async move {
         check_is_local(&request).map_err(|reason| Refusal::unauthorized().because(reason))?;
@@ -91,7 +98,7 @@ pub fn anonymous() -> impl Authenticator {
 /// Why the peer cannot be taken for a local one.
 fn check_is_local(request: &UpgradeRequest) -> Result<(), &'static str> {
     let peer = request.peer.ok_or(
-        "the peer's address is unknown; serve the router with into_make_service_with_connect_info::<SocketAddr>()",
+        "the peer's address is unknown; use grove_axum::serve, or into_make_service_with_connect_info::<SocketAddr>()",
     )?;
     if !peer.ip().to_canonical().is_loopback() {
         return Err("the peer is not on this machine, and there is no authenticator for others");

@@ -10,6 +10,8 @@ use axum::http::{HeaderMap, StatusCode};
 use axum::response::{IntoResponse, Response};
 use axum::routing::get;
 
+use crate::header_list;
+
 const MODULES: [(&str, &str); 2] =
     [("tab.js", include_str!("../browser/tab.js")), ("consumer.js", include_str!("../browser/consumer.js"))];
 
@@ -43,7 +45,6 @@ fn module(text: &'static str, tag: &str, headers: &HeaderMap) -> Response {
 }
 
 fn is_known(tag: &str, headers: &HeaderMap) -> bool {
-    let lists = headers.get_all(IF_NONE_MATCH).iter().filter_map(|list| list.to_str().ok());
-    let mut tags = lists.flat_map(|list| list.split(',')).map(str::trim);
-    tags.any(|known| known == "*" || known.trim_start_matches("W/") == tag)
+    let mut tags = header_list::elements(headers, &IF_NONE_MATCH);
+    tags.any(|known| known == b"*" || known.strip_prefix(b"W/").unwrap_or(known) == tag.as_bytes())
 }

@@ -3,7 +3,7 @@
 
 use std::sync::Arc;
 
-use axum::extract::State;
+use axum::extract::{OriginalUri, State};
 use axum::http::header::{CACHE_CONTROL, CONTENT_TYPE, VARY};
 use axum::http::{HeaderMap, Uri};
 use axum::response::{IntoResponse, Response};
@@ -13,9 +13,6 @@ use serde::Serialize;
 use crate::endpoint::{DEFAULT_PATH, Endpoint};
 use crate::public_address::PublicAddress;
 use crate::refusal::Refusal;
-
-/// The path of the document.
-pub(crate) const PATH: &str = "/.well-known/slop";
 
 /// Anyone may cache it for a minute: it is the same for everyone, and a deployment that changes it is seen soon.
 const CACHE: &str = "public, max-age=60";
@@ -52,13 +49,20 @@ impl<'a> Description<'a> {
 
 /// Handles `GET /.well-known/slop`: the same document for everyone, without a credential. 400 if the request names no
 /// valid host from which to build the URL.
-pub(crate) async fn describe(State(endpoint): State<Arc<Endpoint>>, uri: Uri, headers: HeaderMap) -> Response {
-    let Some(url) = endpoint.public_url(&headers, &uri) else {
+pub(crate) async fn describe(
+    State(endpoint): State<Arc<Endpoint>>,
+    OriginalUri(original): OriginalUri,
+    uri: Uri,
+    headers: HeaderMap,
+) -> Response {
+    // What nesting has removed from the path.
+    let mount = original.path().strip_suffix(uri.path()).unwrap_or_default();
+    let Some(url) = endpoint.public_url(&headers, &uri, mount) else {
         return Refusal::bad_request("the Host header is missing or malformed").into_response();
     };
     let provider = endpoint.provider.discovery();
     let body = serde_json::to_string(&Description::of(&provider, &url)).expect("strings always serialize");
-    let vary = "host, forwarded, x-forwarded-host, x-forwarded-proto";
+    let vary = "host, forwarded, x-forwarded-host, x-forwarded-proto, x-forwarded-prefix";
     ([(CONTENT_TYPE, "application/json"), (CACHE_CONTROL, CACHE), (VARY, vary)], body).into_response()
 }
 

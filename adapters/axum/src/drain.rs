@@ -23,26 +23,31 @@ pub type Stop = Pin<Box<dyn Future<Output = ()> + Send>>;
 /// Serves an application until it is told to stop, and then shuts it down gracefully.
 ///
 /// ```no_run
-/// use std::net::SocketAddr;
 /// use std::time::Duration;
 ///
 /// use axum::Router;
-/// use axum::serve::ListenerExt;
-/// use grove_axum::{Drain, anonymous, health, shutdown_signal};
+/// use grove_axum::{Drain, anonymous, health, serve, shutdown_signal};
 /// use grove_engine::Engine;
 /// use tokio::net::TcpListener;
+/// use tokio::runtime::Runtime;
 ///
-/// #[tokio::main]
-/// async fn main() -> std::io::Result<()> {
+/// fn main() -> std::io::Result<()> {
+///     let runtime = Runtime::new()?;
+///     let result = runtime.block_on(run());
+///     // Without this the process would wait for handlers that still block their threads.
+///     runtime.shutdown_background();
+///     result
+/// }
+///
+/// async fn run() -> std::io::Result<()> {
 ///     // First of all: from here on SIGTERM is a graceful shutdown.
 ///     let signal = shutdown_signal();
 ///     let engine = Engine::builder("desk", "Desk").build();
 ///     let app: Router = grove_axum::router(engine.clone(), anonymous()).merge(health(engine.clone()));
-///     let listener = TcpListener::bind("127.0.0.1:3000").await?.tap_io(|stream| drop(stream.set_nodelay(true)));
-///     let app = app.into_make_service_with_connect_info::<SocketAddr>();
+///     let listener = TcpListener::bind("127.0.0.1:3000").await?;
 ///     Drain::new(engine)
 ///         .deadline(Duration::from_secs(10))
-///         .serve(signal, |stop| axum::serve(listener, app).with_graceful_shutdown(stop))
+///         .serve(signal, |stop| serve(listener, app, stop))
 ///         .await
 /// }
 /// ```
@@ -57,6 +62,9 @@ pub type Stop = Pin<Box<dyn Future<Output = ()> + Send>>;
 ///           -> not before the notice is over: the listener closes, HTTP requests in flight are finished
 /// deadline  -> it returns, whatever is left
 /// ```
+///
+/// It returns at the deadline, but it cannot end a handler that blocks its thread. A tokio runtime waits for such threads
+/// when it is dropped, as `#[tokio::main]` does, so end `main` as above: `Runtime::shutdown_background` does not wait.
 ///
 /// What the application has to end itself, such as event streams to its pages, it ends when the signal arrives:
 ///
@@ -146,38 +154,5 @@ impl Drain {
         let deadline = self.deadline - CLOSE_GRACE.min(self.deadline / 2);
         let shutdown = Shutdown { deadline, spread: self.spread, batch: self.batch };
         tokio::join!(self.engine.shutdown(shutdown), sleep(self.notice));
-    }
-}
-
-/// Completes when the process is asked to stop: SIGTERM, or Ctrl-C.
-///
-/// It takes effect with the call, not with the first poll: call it before you announce that the server is up. From then
-/// on neither signal ends the process by itself, so whatever awaits this must also end it.
-///
-/// # Panics
-///
-/// Outside a tokio runtime with I/O, or if the system does not let the process listen for signals.
-#[cfg(unix)]
-#[track_caller]
-pub fn shutdown_signal() -> impl Future<Output = ()> + Send + 'static {
-    use tokio::signal::unix::{SignalKind, signal};
-    let listen = |kind| signal(kind).unwrap_or_else(|error| panic!("cannot listen for signals: {error}"));
-    let (mut terminate, mut interrupt) = (listen(SignalKind::terminate()), listen(SignalKind::interrupt()));
-    async move {
-        tokio::select! {
-            _ = terminate.recv() => {}
-            _ = interrupt.recv() => {}
-        }
-    }
-}
-
-/// Completes when the process is asked to stop with Ctrl-C.
-#[cfg(not(unix))]
-pub fn shutdown_signal() -> impl Future<Output = ()> + Send + 'static {
-    async {
-        if tokio::signal::ctrl_c().await.is_err() {
-            // Without a handler the process runs until it is killed.
-            std::future::pending::<()>().await;
-        }
     }
 }

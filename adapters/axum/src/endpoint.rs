@@ -9,10 +9,13 @@ use grove_engine::Provider;
 
 use crate::authenticate::Authenticator;
 use crate::origin::Origins;
-use crate::public_address::PublicAddress;
+use crate::public_address::{self, PublicAddress};
 
 /// Where the endpoint is unless [`Slop::path`](crate::Slop::path) says otherwise (wire contract 1.0).
 pub(crate) const DEFAULT_PATH: &str = "/slop";
+
+/// The path of the discovery document below the endpoint's directory (RFC 8615).
+const WELL_KNOWN: &str = "/.well-known/slop";
 
 /// What the handlers of one endpoint share. Built by [`Slop`](crate::Slop).
 #[derive(Clone)]
@@ -20,6 +23,10 @@ pub(crate) struct Endpoint {
     pub(crate) provider: Arc<dyn Provider>,
     pub(crate) authenticator: Arc<dyn Authenticator>,
     pub(crate) path: String,
+    /// Where the discovery document is, if not beside the endpoint.
+    pub(crate) discovery_path: Option<String>,
+    /// The public path in front of all routes, if it was given instead of read from requests.
+    pub(crate) public_prefix: Option<String>,
     pub(crate) origins: Origins,
     pub(crate) authenticate_timeout: Duration,
     /// Announced instead of what the request suggests.
@@ -34,6 +41,8 @@ impl Endpoint {
             provider: Arc::new(provider),
             authenticator: Arc::new(authenticator),
             path: DEFAULT_PATH.to_owned(),
+            discovery_path: None,
+            public_prefix: None,
             origins: Origins::default(),
             authenticate_timeout,
             announced_url: None,
@@ -46,12 +55,32 @@ impl Endpoint {
         PublicAddress::of(headers, uri, self.trust_forwarded)
     }
 
-    /// The URL of the WebSocket endpoint, for the sender of a request.
-    pub(crate) fn public_url(&self, headers: &HeaderMap, uri: &Uri) -> Option<String> {
-        match &self.announced_url {
-            Some(url) => Some(url.clone()),
-            None => self.public_address(headers, uri).map(|address| address.websocket_url(&self.path)),
+    /// The URL of the WebSocket endpoint, for the sender of a request. `mount` is the path under which these routes are
+    /// nested in the application.
+    pub(crate) fn public_url(&self, headers: &HeaderMap, uri: &Uri, mount: &str) -> Option<String> {
+        if let Some(url) = &self.announced_url {
+            return Some(url.clone());
         }
+        let prefix = match &self.public_prefix {
+            Some(prefix) => prefix.clone(),
+            None => format!("{}{mount}", self.forwarded_prefix(headers).unwrap_or_default()),
+        };
+        let address = self.public_address(headers, uri)?;
+        Some(address.websocket_url(&format!("{prefix}{}", self.path)))
+    }
+
+    /// The path that a proxy has removed from the request, if it says so and is trusted.
+    fn forwarded_prefix<'h>(&self, headers: &'h HeaderMap) -> Option<&'h str> {
+        if self.trust_forwarded { public_address::forwarded_prefix(headers) } else { None }
+    }
+
+    /// The path of the discovery document: beside the endpoint, so that two endpoints in one application have one each.
+    pub(crate) fn discovery_path(&self) -> String {
+        let beside = || {
+            let (directory, _) = self.path.trim_end_matches('/').rsplit_once('/').unwrap_or_default();
+            format!("{directory}{WELL_KNOWN}")
+        };
+        self.discovery_path.clone().unwrap_or_else(beside)
     }
 }
 
@@ -59,6 +88,8 @@ impl fmt::Debug for Endpoint {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Endpoint")
             .field("path", &self.path)
+            .field("discovery_path", &self.discovery_path)
+            .field("public_prefix", &self.public_prefix)
             .field("origins", &self.origins)
             .field("authenticate_timeout", &self.authenticate_timeout)
             .field("announced_url", &self.announced_url)

@@ -1,4 +1,5 @@
-//! The stream below the WebSocket library, with a way past the library for the messages that this server sends.
+//! The stream below the WebSocket library: it counts the peer's frames, and has a way past the library for the messages
+//! that this server sends.
 //!
 //! The library copies every message into a buffer that keeps the size of the largest message ever written: 35 KB and
 //! more for each connection that once got a snapshot. Here a message goes from its own buffer to the socket, and nothing
@@ -11,17 +12,26 @@ use std::task::{Context, Poll, ready};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
 use crate::frame_batch::FrameBatch;
+use crate::frame_counter::{FrameCounter, TooManyFrames};
 
-/// A stream on which whole batches are written between the library's own frames.
+/// A stream on which whole batches are written between the library's own frames, and on which a peer may send only so
+/// many frames.
 #[derive(Debug)]
 pub(crate) struct FrameStream<S> {
     stream: S,
     batch: Option<FrameBatch>,
+    /// `None` once the peer has sent too many frames. What it sends then is only read to be discarded.
+    counter: Option<FrameCounter>,
 }
 
 impl<S: AsyncWrite + Unpin> FrameStream<S> {
-    pub(crate) const fn new(stream: S) -> Self {
-        Self { stream, batch: None }
+    pub(crate) fn new(stream: S) -> Self {
+        Self { stream, batch: None, counter: Some(FrameCounter::new()) }
+    }
+
+    /// Whether the peer has sent too many control frames or fragments.
+    pub(crate) const fn is_flooded(&self) -> bool {
+        self.counter.is_none()
     }
 
     /// Writes a batch next. The library must have no frame half written, and no other batch may be in progress.
@@ -54,7 +64,15 @@ impl<S: AsyncRead + Unpin> AsyncRead for FrameStream<S> {
         context: &mut Context<'_>,
         buffer: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.stream).poll_read(context, buffer)
+        let before = buffer.filled().len();
+        ready!(Pin::new(&mut self.stream).poll_read(context, buffer))?;
+        let counted = self.counter.as_mut().map(|counter| counter.count(&buffer.filled()[before..]));
+        if let Some(Err(TooManyFrames)) = counted {
+            self.counter = None;
+            buffer.set_filled(before);
+            return Poll::Ready(Err(io::Error::other("too many frames")));
+        }
+        Poll::Ready(Ok(()))
     }
 }
 

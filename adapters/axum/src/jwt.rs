@@ -10,7 +10,7 @@ use std::sync::Arc;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use futures_util::FutureExt;
-use grove_engine::clock::system::SystemClock;
+use grove_engine::SystemClock;
 use grove_engine::{Clock, Session};
 use jsonwebtoken::crypto::rust_crypto;
 use jsonwebtoken::errors::{Error, ErrorKind};
@@ -189,7 +189,12 @@ impl Jwt {
             return Err(refused("the token's algorithm does not match its key"));
         }
         let token = decode::<Map<String, Value>>(token, &key.key, &self.validation(alg));
-        token.map(|token| token.claims).map_err(|error| refused(reason(&error)))
+        let claims = token.map_err(|error| refused(reason(&error)))?.claims;
+        // The library also accepts a list, which the specification does not allow (RFC 7519, 4.1.1).
+        match claims.get("iss") {
+            Some(Value::String(issuer)) if *issuer == self.rules.issuer => Ok(claims),
+            _ => Err(refused("the token is from another issuer")),
+        }
     }
 
     /// What the library checks. Times are not included: they are compared with our own clock.

@@ -70,15 +70,14 @@
 //!
 //! # In production
 //!
-//! - [`anonymous`] and [`UpgradeRequest::peer`] need the peer's address: serve the router with
-//!   `into_make_service_with_connect_info::<SocketAddr>()`.
+//! - Use [`serve`]. It sets `TCP_NODELAY`, without which a patch may wait for the acknowledgement of the previous one,
+//!   times out clients that send no complete request, and provides the peer's address, which [`anonymous`] and
+//!   [`UpgradeRequest::peer`] need.
 //! - Shut down with [`Drain`], and let the orchestrator query [`health`].
-//! - Set `TCP_NODELAY` on the listener's streams (`ListenerExt::tap_io`). Otherwise a patch may wait for the
-//!   acknowledgement of the previous one.
 //! - Behind a proxy that *overwrites* `Forwarded` or `X-Forwarded-*`, use [`Slop::trust_forwarded`].
 //! - A session cookie should be `SameSite=Lax` or `Strict`, `HttpOnly` and `Secure`. The Origin rule protects the
 //!   endpoint even when it is not.
-//! - Upgrades need HTTP/1.1. Over HTTP/2 the endpoint returns 426.
+//! - With the feature `http2`, WebSocket works over HTTP/2 as well (RFC 8441).
 
 mod admission;
 mod authenticate;
@@ -88,8 +87,10 @@ mod discovery;
 mod drain;
 mod endpoint;
 mod frame_batch;
+mod frame_counter;
 mod frame_stream;
 mod handshake;
+mod header_list;
 mod health;
 #[cfg(feature = "jwt")]
 mod jwt;
@@ -99,16 +100,20 @@ mod local_descriptor;
 mod metrics;
 mod opaque;
 mod origin;
+#[cfg(unix)]
+mod private_directory;
 mod public_address;
 mod refusal;
 mod renewal;
 mod router;
+mod serve;
+mod shutdown_signal;
 mod socket;
 mod upgrade_request;
 
 pub use authenticate::{Authenticating, Authenticator, anonymous, authenticate_with};
 pub use discovery::{meta_tag, public_url};
-pub use drain::{Drain, Stop, shutdown_signal};
+pub use drain::{Drain, Stop};
 pub use health::health;
 #[cfg(feature = "jwt")]
 pub use jwt::{Algorithm, Jwt, JwtKeyError, JwtKeySet, JwtKeys, JwtRules};
@@ -119,6 +124,8 @@ pub use metrics::metrics;
 pub use opaque::{IntoLookup, opaque};
 pub use refusal::Refusal;
 pub use router::{Slop, router};
+pub use serve::serve;
+pub use shutdown_signal::shutdown_signal;
 pub use upgrade_request::UpgradeRequest;
 
 /// The code in the guide, compiled and run.

@@ -4,20 +4,19 @@
 //! consumers elsewhere, so the directory is checked first, and everything after that is relative to the open directory,
 //! whatever becomes of its path meanwhile.
 
-use std::fs::{DirBuilder, File};
+use std::fs::File;
 use std::io::{self, ErrorKind, Write};
 use std::os::fd::OwnedFd;
-use std::os::unix::fs::DirBuilderExt;
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, PoisonError};
 
 use grove_engine::Discovery;
-use rustix::fs::{AtFlags, FileType, Mode, OFlags, Stat};
-use rustix::fs::{fchmod, fstat, linkat, open, openat, renameat, statat, unlinkat};
-use rustix::process::geteuid;
+use rustix::fs::{AtFlags, Mode, OFlags, Stat};
+use rustix::fs::{fchmod, fstat, linkat, openat, renameat, statat, unlinkat};
 use serde::Serialize;
 
 use crate::discovery::Description;
+use crate::private_directory;
 
 /// The longest provider id that may be a file name, in bytes.
 const MAX_ID_BYTES: usize = 64;
@@ -85,14 +84,15 @@ impl LocalDescriptor {
     ///
     /// - [`ErrorKind::InvalidInput`] when the provider's id cannot be a file name (it must match
     ///   `^[a-z0-9][a-z0-9._-]{0,63}$`) or `url` does not start with `ws://` or `wss://`;
-    /// - [`ErrorKind::PermissionDenied`] when the directory belongs to another user or others may read or write it;
+    /// - [`ErrorKind::PermissionDenied`] when the directory belongs to another user, others may read or write it, or
+    ///   another user could replace it: each parent directory must belong to this user or root, and be writable for
+    ///   others only if it is sticky, like `/tmp`;
     /// - the system's error when the directory is a symbolic link or no directory, or the file cannot be written.
     pub fn publish_in(directory: &Path, provider: &Discovery, url: &str) -> io::Result<Self> {
         let names = Names::of(&provider.id)?;
         let content = content(provider, url)?;
-        DirBuilder::new().recursive(true).mode(0o700).create(directory)?;
         let path = directory.join(&names.published);
-        let directory = open_private(directory)?;
+        let directory = private_directory::open_or_create(directory)?;
         let _renaming = RENAMING.lock().unwrap_or_else(PoisonError::into_inner);
         let file = write_new(&directory, &names.temporary, &content).and_then(|file| {
             renameat(&directory, &names.temporary, &directory, &names.published)?;
@@ -192,29 +192,6 @@ fn content(provider: &Discovery, url: &str) -> io::Result<Vec<u8>> {
     }
     let content = Content { description: Description::of(provider, url), pid: std::process::id() };
     Ok(serde_json::to_vec(&content)?)
-}
-
-/// Opens a directory to which only our user has access.
-///
-/// # Errors
-///
-/// When it is a symbolic link or no directory, belongs to another user, or others have access to it.
-fn open_private(path: &Path) -> io::Result<OwnedFd> {
-    let directory = open(path, OFlags::RDONLY | OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC, Mode::empty())?;
-    let found = fstat(&directory)?;
-    let denied = |why: &str| {
-        Err(io::Error::new(ErrorKind::PermissionDenied, format!("{} {why}: it must be private", path.display())))
-    };
-    if FileType::from_raw_mode(found.st_mode) != FileType::Directory {
-        return Err(ErrorKind::NotADirectory.into());
-    }
-    if found.st_uid != geteuid().as_raw() {
-        return denied("belongs to another user");
-    }
-    if Mode::from_raw_mode(found.st_mode).intersects(Mode::RWXG | Mode::RWXO) {
-        return denied("can be used by others");
-    }
-    Ok(directory)
 }
 
 /// Writes a file that only our user may read. An existing file of that name can only be left from a process that had our

@@ -1,6 +1,8 @@
 //! Which web pages may connect. Browsers send cookies with every WebSocket, whatever page opens it; only `Origin` tells
 //! the pages apart (wire contract 1.0).
 
+use std::fmt;
+
 use axum::http::HeaderMap;
 use axum::http::header::ORIGIN;
 
@@ -38,7 +40,11 @@ impl Origins {
         let origin = value.to_str().ok().and_then(Origin::parse).filter(|_| values.next().is_none());
         match origin {
             Some(origin) if self.allowed.contains(&origin) || own.is_some_and(|own| origin.is(own)) => Ok(()),
-            Some(_) => Err(refused("the origin is neither ours nor allowed")),
+            Some(origin) => {
+                let server = own.map_or_else(|| "unknown, without a valid host".to_owned(), ToString::to_string);
+                tracing::warn!(target: "grove", %origin, %server, "the page's origin is neither ours nor allowed");
+                Err(refused("the origin is neither ours nor allowed"))
+            }
             None => Err(refused("the origin is malformed")),
         }
     }
@@ -55,6 +61,15 @@ enum Origin {
     Null,
     /// A page of this scheme and authority. A default port is left out.
     Page { scheme: String, authority: Authority },
+}
+
+impl fmt::Display for Origin {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Null => f.write_str("null"),
+            Self::Page { scheme, authority } => write!(f, "{scheme}://{authority}"),
+        }
+    }
 }
 
 impl Origin {

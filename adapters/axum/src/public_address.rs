@@ -1,5 +1,7 @@
 //! The scheme and authority under which clients see this server.
 
+use std::fmt;
+
 use axum::http::header::{FORWARDED, HOST};
 use axum::http::uri::Scheme;
 use axum::http::{HeaderMap, Uri};
@@ -44,6 +46,14 @@ impl PublicAddress {
     }
 }
 
+impl fmt::Display for PublicAddress {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        // Without a known TLS, pages of either scheme are ours.
+        let scheme = if self.secure { "https" } else { "http(s)" };
+        write!(f, "{scheme}://{}", self.authority)
+    }
+}
+
 /// The protocol and the host that the outermost proxy saw: `Forwarded` (RFC 7239) first, then `X-Forwarded-*`.
 fn forwarded(headers: &HeaderMap) -> (Option<&str>, Option<&str>) {
     let standard = first(headers, FORWARDED.as_str()).unwrap_or_default();
@@ -57,6 +67,14 @@ fn forwarded(headers: &HeaderMap) -> (Option<&str>, Option<&str>) {
     let proto = parameter("proto").or_else(|| first(headers, "x-forwarded-proto"));
     let host = parameter("host").or_else(|| first(headers, "x-forwarded-host"));
     (proto, host)
+}
+
+/// The path that the outermost proxy has removed from the front of the target: `X-Forwarded-Prefix`, without a slash at
+/// its end. `None` if it is missing or is not a path.
+pub(crate) fn forwarded_prefix(headers: &HeaderMap) -> Option<&str> {
+    let prefix = first(headers, "x-forwarded-prefix")?.trim_end_matches('/');
+    let in_path = |byte: u8| byte.is_ascii_alphanumeric() || b"/-._~%!$&'()*+,;=:@".contains(&byte);
+    (prefix.starts_with('/') && prefix.bytes().all(in_path)).then_some(prefix)
 }
 
 /// The first element of a header that may be a list.

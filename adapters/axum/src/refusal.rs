@@ -50,9 +50,13 @@ impl Refusal {
         Self::new(StatusCode::CONFLICT, "conflict", "no session is open that this credential is for")
     }
 
-    /// 426: the request does not ask for a WebSocket over HTTP/1.1.
+    /// 426: the request does not ask for a WebSocket.
     pub(crate) fn upgrade_required() -> Self {
-        Self::new(StatusCode::UPGRADE_REQUIRED, "upgrade_required", "this endpoint speaks WebSocket over HTTP/1.1 only")
+        Self::new(
+            StatusCode::UPGRADE_REQUIRED,
+            "upgrade_required",
+            "this endpoint speaks WebSocket only, by an upgrade (HTTP/1.1) or an extended CONNECT (HTTP/2)",
+        )
     }
 
     fn new(status: StatusCode, code: &'static str, message: &'static str) -> Self {

@@ -53,17 +53,54 @@ impl Slop {
     }
 
     /// Serves the WebSocket endpoint at `path` instead of `/slop`, renewals at `{path}/renew`, and the modules for pages
-    /// at `{path}/tab.js` and `{path}/consumer.js`. The discovery document stays where it is.
+    /// at `{path}/tab.js` and `{path}/consumer.js`. The discovery document is beside it: for `/mail/slop`, at
+    /// `/mail/.well-known/slop`. So several endpoints can be merged into one application:
+    ///
+    /// ```
+    /// # use grove_axum::{Slop, anonymous, router};
+    /// # use grove_engine::Engine;
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() {
+    /// # let (desk, mail) = (Engine::builder("desk", "Desk").build(), Engine::builder("mail", "Mail").build());
+    /// let app: axum::Router =
+    ///     router(desk, anonymous()).merge(Slop::new(mail, anonymous()).path("/mail/slop").router());
+    /// # let _ = app;
+    /// # }
+    /// ```
     ///
     /// # Panics
     ///
     /// If `path` does not start with `/` or has route parameters: its URL is announced, so it must be one path.
     #[track_caller]
     pub fn path(mut self, path: impl Into<String>) -> Self {
-        let path = path.into();
-        let literal = path.starts_with('/') && !path.contains(['{', '}', '?', '#', ' ']);
-        assert!(literal, "the endpoint's path must be literal and start with `/`, such as `/slop`; it is `{path}`");
-        self.0.path = path;
+        self.0.path = literal("the endpoint's path", path.into());
+        self
+    }
+
+    /// Serves the discovery document at `path` instead of beside the endpoint.
+    ///
+    /// # Panics
+    ///
+    /// If `path` does not start with `/` or has route parameters.
+    #[track_caller]
+    pub fn discovery_path(mut self, path: impl Into<String>) -> Self {
+        self.0.discovery_path = Some(literal("the discovery document's path", path.into()));
+        self
+    }
+
+    /// The public path in front of these routes, such as `/app`, for announced URLs.
+    ///
+    /// The discovery document needs it only behind a proxy that removes a prefix from the path without setting
+    /// `X-Forwarded-Prefix`; the path of `Router::nest` is known from the request. [`Slop::public_url`] needs it in both
+    /// cases, since the request for a page does not show where these routes are nested.
+    ///
+    /// # Panics
+    ///
+    /// If `prefix` does not start with `/` or has route parameters.
+    #[track_caller]
+    pub fn public_prefix(mut self, prefix: impl Into<String>) -> Self {
+        let prefix = literal("the public prefix", prefix.into());
+        self.0.public_prefix = Some(prefix.trim_end_matches('/').to_owned());
         self
     }
 
@@ -87,8 +124,8 @@ impl Slop {
         self
     }
 
-    /// Trusts `Forwarded` and `X-Forwarded-Proto`/`-Host` for the public scheme and host, in the discovery document and
-    /// when origins are compared.
+    /// Trusts `Forwarded` and `X-Forwarded-Proto`/`-Host`/`-Prefix` for the public scheme, host and path, in the discovery
+    /// document and when origins are compared.
     ///
     /// Only for servers that can be reached through a proxy alone, and only if that proxy *overwrites* these headers:
     /// whoever can set them can name any host as ours.
@@ -119,7 +156,7 @@ impl Slop {
     /// [`meta_tag`]: crate::meta_tag
     #[must_use]
     pub fn public_url(&self, headers: &HeaderMap, uri: &Uri) -> Option<String> {
-        self.0.public_url(headers, uri)
+        self.0.public_url(headers, uri, "")
     }
 
     /// The routes, ready to be merged into an application with any state.
@@ -129,10 +166,20 @@ impl Slop {
     {
         let path = self.0.path.clone();
         Router::new()
-            .route(&path, get(admission::upgrade))
+            .route(&path, get(admission::upgrade).connect(admission::upgrade))
             .route(&renewal::path(&path), post(renewal::renew))
-            .route(discovery::PATH, get(discovery::describe))
+            .route(&self.0.discovery_path(), get(discovery::describe))
             .with_state(Arc::new(self.0))
             .merge(browser::modules(&path))
     }
+}
+
+/// # Panics
+///
+/// If `path` is not a literal path.
+#[track_caller]
+fn literal(what: &str, path: String) -> String {
+    let literal = path.starts_with('/') && !path.contains(['{', '}', '?', '#', ' ']);
+    assert!(literal, "{what} must be literal and start with `/`, such as `/slop`; it is `{path}`");
+    path
 }

@@ -13,7 +13,7 @@ use grove_engine::{Connection, Frame};
 use hyper::upgrade::Upgraded;
 use hyper_util::rt::TokioIo;
 use tokio::io::AsyncWriteExt;
-use tokio::time::{Instant, timeout};
+use tokio::time::timeout;
 use tokio_tungstenite::WebSocketStream;
 use tokio_tungstenite::tungstenite::error::ProtocolError;
 use tokio_tungstenite::tungstenite::protocol::frame::coding::CloseCode;
@@ -28,10 +28,6 @@ const READ_BUFFER_BYTES: usize = 2 * 1024;
 
 /// How long sending the close frame may take, and then how long the peer may take to reply to it.
 const CLOSE_TIMEOUT: Duration = Duration::from_secs(2);
-
-/// Burst of pings and pongs that is allowed; after that, one per second. Beyond it the connection is closed with 1008:
-/// each ping queues a pong, and nothing else bounds those while the peer does not read.
-const CONTROL_FRAMES: u64 = 60;
 
 /// The longest reason that fits a close frame (RFC 6455, 5.5).
 const REASON_BYTES: usize = 123;
@@ -51,7 +47,7 @@ pub(crate) async fn open(upgraded: Upgraded, max_message_bytes: usize) -> Socket
 
 /// Serves `connection` on `socket` until either ends it.
 pub(crate) async fn serve(socket: Socket, connection: Connection) {
-    let mut duplex = Duplex { socket, writing: Writing::Nothing, control: ControlBudget::full() };
+    let mut duplex = Duplex { socket, writing: Writing::Nothing };
     let end = poll_fn(|context| duplex.poll(context, &connection)).await;
     let mut socket = duplex.socket;
     let close_sent = tokio::select! {
@@ -72,7 +68,6 @@ pub(crate) async fn serve(socket: Socket, connection: Connection) {
 struct Duplex {
     socket: Socket,
     writing: Writing,
-    control: ControlBudget,
 }
 
 /// The state of the batch that is being written.
@@ -143,13 +138,13 @@ impl Duplex {
         match message {
             Ok(Message::Text(text)) => connection.receive(&text),
             Ok(Message::Binary(bytes)) => connection.receive_binary(&bytes),
-            Ok(Message::Ping(_) | Message::Pong(_)) if self.control.take() => connection.heard(),
-            Ok(Message::Ping(_) | Message::Pong(_)) => {
-                connection.flooded();
-                return Poll::Ready(Some(End::closed(CloseCode::Policy, "too many pings")));
-            }
+            Ok(Message::Ping(_) | Message::Pong(_)) => connection.heard(),
             Ok(Message::Close(_)) => return Poll::Ready(Some(End::ClosedByPeer)),
             Ok(Message::Frame(_)) => debug_assert!(false, "raw frames are never read"),
+            Err(_) if self.socket.get_ref().is_flooded() => {
+                connection.flooded();
+                return Poll::Ready(Some(End::closed(CloseCode::Policy, "too many control frames or fragments")));
+            }
             Err(error) => return Poll::Ready(Some(End::after(&error, connection))),
         }
         Poll::Ready(None)
@@ -227,28 +222,4 @@ async fn linger(mut socket: Socket) {
     };
     // A timeout is an end as well.
     let _ = timeout(CLOSE_TIMEOUT, ending).await;
-}
-
-/// How many more control frames the peer may send.
-struct ControlBudget {
-    left: u64,
-    refilled: Instant,
-}
-
-impl ControlBudget {
-    fn full() -> Self {
-        Self { left: CONTROL_FRAMES, refilled: Instant::now() }
-    }
-
-    /// Takes one, if there is one.
-    fn take(&mut self) -> bool {
-        let seconds = self.refilled.elapsed().as_secs();
-        if seconds > 0 {
-            self.left = self.left.saturating_add(seconds).min(CONTROL_FRAMES);
-            self.refilled = Instant::now();
-        }
-        let some_left = self.left > 0;
-        self.left = self.left.saturating_sub(1);
-        some_left
-    }
 }

@@ -21,8 +21,8 @@ pub struct UpgradeRequest {
     pub uri: Uri,
     /// The headers as sent.
     pub headers: HeaderMap,
-    /// The address of the other end of the socket, which may be a proxy. `None` unless the router is served with
-    /// `into_make_service_with_connect_info::<SocketAddr>()`.
+    /// The address of the other end of the socket, which may be a proxy. `None` unless the application
+    /// is served with [`serve`](crate::serve) or `into_make_service_with_connect_info::<SocketAddr>()`.
     pub peer: Option<SocketAddr>,
     extensions: Extensions,
 }
@@ -39,10 +39,11 @@ impl UpgradeRequest {
     /// cookies are skipped.
     #[must_use]
     pub fn cookie(&self, name: &str) -> Option<String> {
-        let headers = self.headers.get_all(COOKIE).iter().filter_map(|header| str::from_utf8(header.as_bytes()).ok());
-        headers
-            .flat_map(Cookie::split_parse_encoded)
-            .filter_map(Result::ok)
+        let headers = self.headers.get_all(COOKIE).iter();
+        // Each by itself: one cookie of another application that is not UTF-8 must not hide all others.
+        let pairs = headers.flat_map(|header| header.as_bytes().split(|byte| *byte == b';'));
+        pairs
+            .filter_map(|pair| Cookie::parse_encoded(str::from_utf8(pair).ok()?.trim()).ok())
             .find(|cookie| cookie.name() == name)
             .map(|cookie| cookie.value_trimmed().to_owned())
     }

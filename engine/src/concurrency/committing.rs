@@ -1,6 +1,6 @@
 //! Commits against subscribing, asking, calling, and other commits.
 
-use std::sync::atomic::Ordering;
+use crate::sync::Ordering;
 
 use shuttle::future::block_on;
 

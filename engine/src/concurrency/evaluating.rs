@@ -1,7 +1,7 @@
 //! Who evaluates for whom, and new claims against a pass with the old ones.
 
+use crate::sync::{AtomicUsize, Ordering};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
 
 use shuttle::future::block_on;
 

@@ -1,11 +1,11 @@
-//! What a node says about itself to an attentive consumer.
+//! The `meta` of a node: what deserves a consumer's attention.
 
 use serde::ser::SerializeMap;
 use serde::{Serialize, Serializer};
 
 use super::Text;
 
-/// How soon something wants attention; peers refuse any other word (contract 1.10).
+/// How soon something wants attention; peers reject any other word (contract 1.10).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Urgency {
@@ -43,7 +43,7 @@ impl Urgency {
 
 /// The `meta` of a node. Absent fields are not sent.
 #[derive(Debug, Clone, PartialEq, Default)]
-pub struct Meta {
+pub(crate) struct Meta {
     /// One line about what is inside.
     pub summary: Option<Text>,
     /// How much the node matters, from 0 to 1; peers read an absent one as 0.5.
@@ -58,7 +58,7 @@ pub struct Meta {
     pub urgency: Option<Urgency>,
     /// Why salience or urgency are what they are.
     pub reason: Option<Text>,
-    /// How many children there are in truth when not all are inline.
+    /// How many children there really are, when not all are inline.
     pub total_children: Option<u64>,
     /// Which slice of the children is inline: offset and count.
     pub window: Option<[u64; 2]>,
@@ -69,7 +69,7 @@ pub struct Meta {
 impl Meta {
     /// Whether nothing would be sent.
     #[must_use]
-    pub fn is_empty(&self) -> bool {
+    pub(crate) fn is_empty(&self) -> bool {
         *self == Self::default()
     }
 }

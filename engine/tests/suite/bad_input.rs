@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use grove_engine::testing::TestConsumer;
-use grove_engine::{Action, CloseReason, Descriptor, Engine, Event, Frame, Invocation, Limit, Session};
+use grove_engine::{Action, CloseReason, Descriptor, Engine, Event, Frame, Invocation, Limit, Outcome, Session};
 use serde_json::{Value, json};
 
 use crate::fixtures::{
@@ -175,7 +175,10 @@ async fn deeply_nested_json_is_refused() {
         "{\"a\":".repeat(9_000),
         "}".repeat(9_000)
     );
-    assert_eq!(error_code(&replies(&engine, &consumer, &text).await[0]), "bad_request");
+    let reply = replies(&engine, &consumer, &text).await.remove(0);
+    assert_eq!((reply["id"].as_str(), error_code(&reply)), (Some("i"), "invalid_params"));
+    let message = reply["error"]["message"].as_str().unwrap();
+    assert!(message.starts_with("params.a.a.") && message.ends_with("is nested too deeply"), "{message}");
     let deep = json!({"type": "query", "id": "q", "path": "/a".repeat(30_000)});
     assert_eq!(error_code(&replies(&engine, &consumer, &deep.to_string()).await[0]), "not_found");
 }
@@ -276,4 +279,97 @@ async fn ten_thousand_hostile_frames_do_not_affect_other_sessions() {
     }
     engine.settle().await;
     witness.check_mirrors().await;
+}
+
+#[tokio::test]
+async fn a_lone_surrogate_becomes_the_replacement_character() {
+    let engine = engine();
+    let say = Action::new("say", |call: Invocation<Value>| Outcome::data(call.params));
+    engine.register("n", move |_: &Session| Descriptor::group().action(&say));
+    let consumer = TestConsumer::connect(&engine, Session::new("s")).await;
+    let text = r#"{"type":"invoke","id":"i","path":"/n","action":"say","params":{"title":"cut \ud83d","k\ude00":"\ud83d\ude00"}}"#;
+    let replies = replies(&engine, &consumer, text).await;
+    assert_eq!((replies[0]["id"].as_str(), replies[0]["status"].as_str()), (Some("i"), Some("ok")), "{replies:?}");
+    assert_eq!(replies[0]["data"], json!({"title": "cut \u{fffd}", "k\u{fffd}": "\u{1f600}"}));
+}
+
+#[tokio::test]
+async fn a_number_out_of_range_is_refused_with_its_path_and_the_id() {
+    let (engine, calls) = counting();
+    let consumer = TestConsumer::connect(&engine, Session::new("s")).await;
+    for (text, kind, wanted, message) in [
+        (
+            r#"{"type":"invoke","id":"x","path":"/n","action":"act","params":{"a":[1,{"b":1e400}]}}"#,
+            "result",
+            "invalid_params",
+            "params.a[1].b is out of range",
+        ),
+        (
+            r#"{"type":"invoke","path":"/n","action":"act","params":{"a":NaN},"id":"x"}"#,
+            "result",
+            "invalid_params",
+            "params.a is not a number",
+        ),
+        (r#"{"type":"query","id":"x","depth":-1e999}"#, "error", "bad_request", "`depth` is out of range"),
+        (
+            r#"{"type":"subscribe","id":"x","filter":{"min_salience":1e400}}"#,
+            "error",
+            "bad_request",
+            "`filter.min_salience` is out of range",
+        ),
+    ] {
+        let replies = replies(&engine, &consumer, text).await;
+        assert_eq!(replies.len(), 1, "{text}: {replies:?}");
+        let reply = &replies[0];
+        assert_eq!((reply["type"].as_str(), reply["id"].as_str()), (Some(kind), Some("x")), "{text}");
+        assert_eq!((error_code(reply), reply["error"]["message"].as_str()), (wanted, Some(message)), "{text}");
+    }
+    assert_eq!(calls.load(Ordering::SeqCst), 0);
+}
+
+#[tokio::test]
+async fn an_unreadable_value_fails_only_its_own_message_of_a_batch() {
+    let (engine, calls) = counting();
+    let consumer = TestConsumer::connect(&engine, Session::new("s")).await;
+    let text = r#"{"type":"batch","messages":[
+        {"type":"invoke","id":"first","path":"/n","action":"act","params":{"a":1e400}},
+        {"type":"invoke","id":"second","path":"/n","action":"act","params":{"a":"\ud83d"}}]}"#;
+    let replies = replies(&engine, &consumer, text).await;
+    let summaries: Vec<_> =
+        replies.iter().map(|a| (a["id"].as_str().unwrap(), a["status"].as_str().unwrap())).collect();
+    assert_eq!(summaries, [("first", "error"), ("second", "ok")], "{replies:?}");
+    assert_eq!(calls.load(Ordering::SeqCst), 1);
+}
+
+#[tokio::test]
+async fn the_number_of_different_types_in_a_filter_is_limited() {
+    let (engine, _) = counting();
+    let consumer = TestConsumer::connect(&engine, Session::new("s")).await;
+    let query = |types: Vec<String>| json!({"type": "query", "id": "q", "filter": {"types": types}}).to_string();
+    let names = |count: usize| (0..count).map(|n| format!("t{n}")).collect::<Vec<_>>();
+    let same = std::iter::repeat_n("group".to_owned(), 5_000).chain(names(63)).collect();
+    let accepted = replies(&engine, &consumer, &query(same)).await.remove(0);
+    assert_eq!(accepted["tree"]["children"][0]["id"], "n", "duplicates do not count: {accepted}");
+    for (types, message) in [
+        (names(65), "`filter.types` must not hold more than 64 different types"),
+        (vec!["t".repeat(513)], "`filter.types` must not hold a type longer than 512 bytes"),
+    ] {
+        let refused = replies(&engine, &consumer, &query(types)).await.remove(0);
+        assert_eq!((refused["id"].as_str(), error_code(&refused)), (Some("q"), "bad_request"));
+        assert_eq!(refused["error"]["message"], message);
+    }
+}
+
+#[tokio::test]
+async fn an_id_longer_than_512_bytes_is_refused_and_not_echoed() {
+    let (engine, calls) = counting();
+    let consumer = TestConsumer::connect(&engine, Session::new("s")).await;
+    for kind in ["query", "subscribe", "invoke"] {
+        let message = json!({"type": kind, "id": "i".repeat(600), "path": "/n", "action": "act"});
+        let refused = replies(&engine, &consumer, &message.to_string()).await.remove(0);
+        assert_eq!((refused.get("id"), error_code(&refused)), (None, "bad_request"), "{kind}");
+    }
+    assert_eq!((calls.load(Ordering::SeqCst), engine.stats().subscriptions), (0, 0));
+    let message = json!({"type": "query", "id": "i".repeat(510)});
+    assert_eq!(replies(&engine, &consumer, &message.to_string()).await[0]["type"], "snapshot");
 }

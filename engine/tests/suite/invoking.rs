@@ -432,3 +432,78 @@ fn an_ambiguous_action_name_is_refused_at_declaration() {
         assert!(declared.is_err(), "{name}");
     }
 }
+
+#[derive(Debug, Deserialize, JsonSchema)]
+struct Numbers {
+    count: i32,
+    size: Option<u64>,
+    list: Option<Vec<i64>>,
+}
+
+#[tokio::test]
+async fn the_decoder_accepts_what_the_schema_allows_and_errors_name_the_parameter() {
+    let engine = engine();
+    let count = Action::new("count", |call: Invocation<Numbers>| {
+        let Numbers { count, size, list } = call.params;
+        Outcome::data(json!([count, size, list]))
+    });
+    engine.register("n", move |_: &Session| Descriptor::group().action(&count));
+    let mut consumer = TestConsumer::connect(&engine, Session::new("s")).await;
+    for (params, data) in [
+        (json!({"count": 3.0}), json!([3, null, null])),
+        (json!({"count": -3.0, "size": 1e18, "list": [1.0, 2]}), json!([-3, 1_000_000_000_000_000_000_u64, [1, 2]])),
+    ] {
+        let result = consumer.invoke("/n", "count", params.clone()).await;
+        assert_eq!(result["data"], data, "{params}: {result}");
+    }
+    for (params, start) in [
+        (json!({"count": 5e9}), "params.count "),
+        (json!({"count": 1, "list": [1, 1e30]}), "params.list[1] "),
+        (json!({"count": 1.5}), "params.count "),
+    ] {
+        let result = consumer.invoke("/n", "count", params.clone()).await;
+        let message = result["error"]["message"].as_str().unwrap_or_default();
+        assert!(error_code(&result) == "invalid_params" && message.starts_with(start), "{params}: {result}");
+    }
+}
+
+fn panic_of(declare: impl FnOnce() -> Action + std::panic::UnwindSafe) -> String {
+    let panic = std::panic::catch_unwind(declare).unwrap_err();
+    panic.downcast_ref::<String>().cloned().unwrap_or_default()
+}
+
+#[test]
+fn parameters_that_are_not_an_object_are_refused_at_declaration() {
+    for message in [
+        panic_of(|| Action::new("say", |_: Invocation<String>| ())),
+        panic_of(|| Action::new("say", |_: Invocation<Vec<Numbers>>| ())),
+        panic_of(|| Action::new("say", |_: Invocation<(i64, i64)>| ())),
+        panic_of(|| Action::new_async("say", async |_: Invocation<Option<bool>>| ())),
+    ] {
+        assert!(message.starts_with("the parameters of `say` must be an object: use a struct"), "{message}");
+    }
+}
+
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(tag = "kind", rename_all = "lowercase")]
+enum Shape {
+    Circle { radius: u32 },
+    Square { side: u32 },
+}
+
+#[tokio::test]
+async fn parameters_may_be_an_enum_of_objects_or_a_map() {
+    let engine = engine();
+    let draw = Action::new("draw", |call: Invocation<Shape>| match call.params {
+        Shape::Circle { radius } => json!(radius),
+        Shape::Square { side } => json!(side),
+    });
+    let tag = Action::new("tag", |call: Invocation<std::collections::BTreeMap<String, String>>| json!(call.params));
+    engine.register("n", move |_: &Session| Descriptor::group().action(&draw).action(&tag));
+    let mut consumer = TestConsumer::connect(&engine, Session::new("s")).await;
+    let affordances = consumer.query("/n").await["affordances"].clone();
+    assert!(affordances.as_array().unwrap().iter().all(|one| one["params"]["type"] == "object"), "{affordances}");
+    assert_eq!(consumer.invoke("/n", "draw", json!({"kind": "circle", "radius": 3})).await["data"], 3);
+    assert_eq!(error_code(&consumer.invoke("/n", "draw", json!({"kind": "line"})).await), "invalid_params");
+    assert_eq!(consumer.invoke("/n", "tag", json!({"a": "b"})).await["data"], json!({"a": "b"}));
+}

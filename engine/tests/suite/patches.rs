@@ -418,3 +418,24 @@ async fn shared_content_is_patched_correctly_for_many_sessions_and_views() {
     }
     assert_eq!(child_ids(node_at(&consumers[0].query("/").await, "n/m")), ["q"]);
 }
+
+#[tokio::test]
+#[expect(clippy::disallowed_methods, reason = "the work itself is measured, not the engine's time")]
+async fn one_change_among_very_many_properties_is_found_quickly() {
+    let engine = engine_with(|config| config.sizes.properties = 30_000);
+    let props = |changed: u32| {
+        let all = (0..20_000_u32).map(move |n| (format!("property-{n}"), if n == 9_999 { changed } else { n }));
+        node().props(all)
+    };
+    let content = SharedDescriptor::serve(&engine, "n", props(0));
+    let (mut consumer, _) = connect_and_subscribe(&engine, Session::new("s")).await;
+    let started = std::time::Instant::now();
+    content.change(&engine, props(1)).await;
+    let mut ops = consumer.settled().await.remove(0)["ops"].take();
+    assert_eq!(ops, json!([{"op": "replace", "path": "/n/properties/property-9999", "value": 1}]));
+    content.change(&engine, props(1).prop("another", true)).await;
+    ops = consumer.settled().await.remove(0)["ops"].take();
+    assert_eq!(ops, json!([{"op": "add", "path": "/n/properties/another", "value": true}]));
+    // A linear search for each property would take more than a minute.
+    assert!(started.elapsed().as_secs() < 20, "{:?}", started.elapsed());
+}

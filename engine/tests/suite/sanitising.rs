@@ -1,11 +1,14 @@
 //! What consumers reject is never sent (contract 1.10 and 2.5): it is sanitised, deterministically, and reported.
 
-use grove_engine::model::content_ref::ContentKind;
+use grove_engine::ContentKind;
 use grove_engine::testing::TestConsumer;
-use grove_engine::{Action, ContentRef, Descriptor, Event, Invocation, Item, Outcome, Session, Urgency, Value as Prop};
+use grove_engine::{
+    Action, Config, ContentRef, Descriptor, Event, Frame, Invocation, Item, Outcome, Scope, Session, Source, Urgency,
+    Value as Prop,
+};
 use serde_json::{Value, json};
 
-use crate::fixtures::{EventLog, child_ids, engine, engine_with, node_at};
+use crate::fixtures::{EventLog, SharedNumber, child_ids, engine, engine_with, error_code, node_at};
 
 /// Renders a descriptor; returns its node and what was sanitised.
 async fn render(descriptor: Descriptor) -> (Value, Vec<String>) {
@@ -232,4 +235,113 @@ async fn sanitising_is_deterministic() {
     for _ in 0..3 {
         assert_eq!(render(descriptor()).await, (first.clone(), sanitised.clone()));
     }
+}
+
+#[tokio::test]
+async fn properties_above_the_limit_are_dropped_and_reported() {
+    let engine = engine_with(|config| config.sizes.properties = 10);
+    let log = EventLog::of(&engine);
+    let props = |count: usize| Descriptor::group().props((0..count).map(|n| (format!("p{n}"), n)));
+    engine.register("fits", move |_: &Session| props(10).prop("p0", "set twice"));
+    engine.register("over", move |_: &Session| props(15).item(Item::new("i")));
+    let mut consumer = TestConsumer::connect(&engine, Session::new("s")).await;
+    assert_eq!(consumer.query("/fits").await["properties"].as_object().unwrap().len(), 10);
+    let over = consumer.query("/over").await;
+    let keys: Vec<_> = over["properties"].as_object().unwrap().keys().cloned().collect();
+    assert_eq!(keys, (0..10).map(|n| format!("p{n}")).collect::<Vec<_>>(), "the first ones are kept");
+    assert_eq!(child_ids(&over), ["i"]);
+    assert_eq!(log.sanitised(), ["/over: the node has too many properties: 5 were dropped"]);
+    assert_eq!(Config::default().sizes.properties, 256);
+}
+
+/// Arrays nested to this depth.
+fn nested(levels: usize) -> Value {
+    (1..levels).fold(json!([]), |inner, _| json!([inner]))
+}
+
+#[tokio::test]
+async fn a_value_that_is_nested_too_deeply_is_dropped_and_reported() {
+    let descriptor = Descriptor::group().prop("fits", nested(32)).prop("deep", nested(33)).prop("last", 1);
+    let (tree, sanitised) = render(descriptor).await;
+    assert_eq!(tree["properties"], json!({"fits": nested(32), "last": 1}));
+    assert_eq!(sanitised, ["/n: the property `deep` was dropped: it is nested too deeply"]);
+    let (tree, sanitised) = render(Descriptor::group().meta("fits", nested(32)).meta("deep", nested(33))).await;
+    assert_eq!((&tree["meta"], sanitised.len()), (&json!({"fits": nested(32)}), 1));
+}
+
+/// How deeply a JSON text is nested.
+fn levels(text: &str) -> usize {
+    let open = text.chars().scan(0_usize, |open, c| {
+        match c {
+            '[' | '{' => *open += 1,
+            ']' | '}' => *open -= 1,
+            _ => {}
+        }
+        Some(*open)
+    });
+    open.max().unwrap_or_default()
+}
+
+/// A chain of this many nodes, of which the last has every field that can be nested, at its maximum depth.
+fn chain(nodes: u32, number: i64) -> Descriptor {
+    let wrap = |inner: Value| json!({"type": "object", "properties": {}, "not": inner});
+    let schema = (1..30).fold(wrap(json!({})), |inner, _| wrap(inner));
+    let act = Action::new("act", |_: Invocation<Value>| ()).params(schema);
+    let last = Descriptor::status().prop("n", number).prop("v", nested(32)).meta("m", nested(32)).action(&act);
+    (1..nodes).fold(last, |below, _| Descriptor::group().child("c", below))
+}
+
+#[tokio::test]
+async fn no_frame_is_nested_deeper_than_consumers_can_parse() {
+    let engine = engine_with(|config| config.sizes.depth = 40);
+    let log = EventLog::of(&engine);
+    let deepest_path = ["p"; 32].join("/");
+    let number = SharedNumber::default();
+    for path in ["p", deepest_path.as_str()] {
+        let number = number.clone();
+        engine.register(path, move |_: &Session| chain(40, number.get()));
+    }
+    let connection = engine.connect(&Session::new("s")).unwrap();
+    connection.receive(r#"{"type":"subscribe","id":"s","path":"/"}"#);
+    connection.receive(r#"{"type":"query","id":"q","path":"/p"}"#);
+    engine.settle().await;
+    number.set(1);
+    engine.refresh_now(Scope::all()).await;
+    engine.settle().await;
+    let mut deepest = 0;
+    while let Some(frame) = connection.try_next_frame() {
+        let Frame::Text(text) = frame else { panic!("not a message: {frame:?}") };
+        serde_json::from_str::<Value>(&text).unwrap_or_else(|error| panic!("{error}: {text}"));
+        deepest = deepest.max(levels(&text));
+    }
+    assert!((100..=125).contains(&deepest), "{deepest} levels");
+    let sanitised = log.sanitised();
+    let is_below_the_long_path = |what: &String| what.starts_with(&format!("/{deepest_path}/c"));
+    assert!(!sanitised.is_empty() && sanitised.iter().all(is_below_the_long_path), "{sanitised:?}");
+    let long = ["p"; 33].join("/");
+    let refused = engine.try_register(&long, Source::new(|_: &Session| Descriptor::group())).unwrap_err();
+    assert!(refused.to_string().contains("must not have more than 32 segments"), "{refused}");
+}
+
+#[tokio::test]
+async fn a_descriptor_of_any_depth_can_be_dropped_without_overflowing_the_stack() {
+    let engine = engine_with(|config| config.sizes.depth = 3);
+    engine.register("deep", |_: &Session| chain(100_000, 0));
+    let mut consumer = TestConsumer::connect(&engine, Session::new("s")).await;
+    assert_eq!(consumer.query("/deep/c/c").await["type"], "group");
+}
+
+#[tokio::test]
+async fn a_result_that_is_nested_too_deeply_is_an_error() {
+    let engine = engine();
+    let get = |levels: usize| Action::new(format!("get{levels}"), move |_: Invocation<()>| nested(levels));
+    let (fits, deep) = (get(120), get(121));
+    engine.register("n", move |_: &Session| Descriptor::group().action(&fits).action(&deep));
+    let mut consumer = TestConsumer::connect(&engine, Session::new("s")).await;
+    assert_eq!(consumer.invoke("/n", "get120", Value::Null).await["status"], "ok");
+    let refused = consumer.invoke("/n", "get121", Value::Null).await;
+    assert_eq!(
+        (error_code(&refused), &refused["error"]["message"]),
+        ("too_large", &json!("the result is nested too deeply"))
+    );
 }

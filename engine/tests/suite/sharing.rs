@@ -1,15 +1,17 @@
 //! What is computed once for many sessions.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use grove_engine::testing::TestConsumer;
-use grove_engine::{Descriptor, Engine, Item, Scope, Session, Sharing, Source};
+use grove_engine::{Action, Descriptor, Engine, Invocation, Item, Outcome, Scope, Session, Sharing, Source};
 use parking_lot::Mutex;
 use serde_json::json;
 
 use crate::fixtures::{
-    EventLog, SharedDescriptor, connect_and_subscribe, engine, engine_with, evaluations, node_at, user_session,
+    EventLog, SharedDescriptor, SharedNumber, connect_and_subscribe, engine, engine_with, engine_with_clock,
+    evaluations, node_at, user_session,
 };
 
 /// Sessions `s0`, `s1`, ..: user `u0`, `u1`, ..; five organisations; every third one an administrator.
@@ -255,4 +257,81 @@ async fn evaluations_of_one_read_class_are_single_flight() {
         assert_eq!(evaluations_per_refresh(&engine, "/slow").await, 1);
     }
     drop(consumers);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_source_with_very_many_reads_counts_as_reading_the_whole_session() {
+    let engine = engine();
+    let read = |count: usize| {
+        move |session: &Session| {
+            let granted = (0..count).filter(|n| session.can(&format!("p{n}"))).count();
+            Descriptor::status().prop("granted", granted)
+        }
+    };
+    engine.register("few", read(1_000));
+    engine.register("many", read(40_000));
+    let consumers = members(&engine, 4).await;
+    assert_eq!(evaluations_per_refresh(&engine, "/few").await, 1, "all have the same permissions");
+    assert_eq!(evaluations_per_refresh(&engine, "/many").await, 4);
+    drop(consumers);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_result_that_keeps_its_session_is_not_shared() {
+    let engine = engine();
+    engine.register("n", |session: &Session| {
+        let session = session.clone();
+        Descriptor::group()
+            .action(&Action::new("whoami", move |_: Invocation<()>| Outcome::data(session.user().unwrap_or_default())))
+    });
+    let source = Source::new_async(|session: Session| async move {
+        let session = Arc::new(session);
+        let held = Arc::clone(&session);
+        Descriptor::group()
+            .action(&Action::new("whoami", move |_: Invocation<()>| Outcome::data(held.user().unwrap_or_default())))
+    });
+    engine.register_source("async", source);
+    let mut consumers = members(&engine, 3).await;
+    for (number, (consumer, _)) in consumers.iter_mut().enumerate() {
+        for path in ["/n", "/async"] {
+            let result = consumer.invoke(path, "whoami", json!({})).await;
+            assert_eq!(result["data"], format!("u{number}"), "{path}");
+        }
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_evaluation_that_timed_out_is_not_shared() {
+    let (engine, clock) = engine_with_clock(|config| config.times.evaluation_timeout = Duration::from_secs(5));
+    let (hangs, number) = (Arc::new(AtomicBool::new(false)), SharedNumber::default());
+    let (hang, current) = (Arc::clone(&hangs), number.clone());
+    engine.register_source(
+        "slow",
+        Source::new_async(move |_: Session| {
+            let (hangs, number) = (hang.swap(false, Ordering::SeqCst), current.get());
+            async move {
+                if hangs {
+                    std::future::pending::<()>().await;
+                }
+                Descriptor::status().prop("n", number)
+            }
+        }),
+    );
+    let mut consumers = members(&engine, 4).await;
+    number.set(1);
+    hangs.store(true, Ordering::SeqCst);
+    let all = engine.clone();
+    let pass = tokio::spawn(async move { all.refresh_now(Scope::all()).await });
+    while hangs.load(Ordering::SeqCst) {
+        tokio::task::yield_now().await;
+    }
+    clock.advance(6_000);
+    pass.await.unwrap();
+    let mut numbers = Vec::new();
+    for (consumer, subscription) in &mut consumers {
+        consumer.settled().await;
+        numbers.push(node_at(consumer.tree(subscription), "slow")["properties"]["n"].as_i64().unwrap());
+    }
+    numbers.sort_unstable();
+    assert_eq!(numbers, [0, 1, 1, 1], "one timed out, the others did not");
 }

@@ -3,7 +3,7 @@
 use std::sync::{Arc, Barrier};
 use std::time::Duration;
 
-use grove_engine::protocol::code::CloseCode;
+use grove_engine::CloseCode;
 use grove_engine::testing::TestConsumer;
 use grove_engine::{
     Action, CloseReason, Connection, Descriptor, Engine, Event, Frame, Invocation, Item, Scope, Session,

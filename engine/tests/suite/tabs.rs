@@ -420,3 +420,28 @@ async fn server_data_and_tabs_form_one_tree_in_one_snapshot() {
     assert_eq!(ids, ["settings", "todos", "ui"]);
     assert_eq!(tree["children"][2]["children"][0]["id"], "tab-1");
 }
+
+#[tokio::test]
+async fn an_unreadable_value_from_a_tab_affects_only_that_value() {
+    let engine = engine();
+    let mut consumer = TestConsumer::connect(&engine, alice()).await;
+    let tab = Tab::mounted(&engine, "/inbox").await;
+    let patch = |seq: u64, value: &str| {
+        format!(
+            r#"{{"type":"patch","subscription":"ui-mount","version":{seq},"seq":{seq},"ops":[{{"op":"replace","path":"/route/properties/path","value":{value}}}]}}"#
+        )
+    };
+    let mut values = Vec::new();
+    for (seq, value) in [(1, r#""cut \ud83d""#), (2, "1e400"), (3, r#""/done""#)] {
+        tab.connection.receive(&patch(seq, value));
+        engine.settle().await;
+        values.push(consumer.query("/ui/tab-1/route").await["properties"]["path"].clone());
+    }
+    assert_eq!(values, [json!("cut \u{fffd}"), Value::Null, json!("/done")]);
+    assert!(tab.connection.try_next_frame().is_none(), "no other snapshot is requested");
+    let snapshot = r#"{"type":"snapshot","id":"ui-mount","version":4,"tree":{"id":"ui","type":"root","properties":{"label":"half \ude00","n":-1e400}}}"#;
+    tab.connection.receive(snapshot);
+    engine.settle().await;
+    let mounted = consumer.query("/ui/tab-1").await;
+    assert_eq!(mounted["properties"], json!({"label": "half \u{fffd}", "n": null}));
+}

@@ -1,6 +1,6 @@
 //! A content reference as a test gives it.
 
-use grove_engine::model::content_ref::ContentKind;
+use grove_engine::ContentKind;
 use grove_engine::{ActionError, ContentRef};
 use serde::Deserialize;
 use serde_json::{Map, Value};

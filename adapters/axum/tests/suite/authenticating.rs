@@ -73,6 +73,19 @@ async fn the_cookie_is_found_among_others() {
 }
 
 #[tokio::test]
+async fn a_cookie_that_is_not_utf8_does_not_hide_the_others() {
+    let server = Server::for_known_users().await;
+    for cookies in [&b"theme=caf\xe9; session=alice"[..], b"session=alice; \xff", b"\xe9; session=alice; x=\xe9"] {
+        let head = format!("GET /slop HTTP/1.1\r\nhost: localhost\r\n{UPGRADE}cookie: ");
+        let request = [head.as_bytes(), cookies, b"\r\n\r\n"].concat();
+        let head = server.head(request).await;
+        assert!(head.starts_with("HTTP/1.1 101 "), "{}: {head}", String::from_utf8_lossy(cookies));
+    }
+    let head = format!("GET /slop HTTP/1.1\r\nhost: localhost\r\n{UPGRADE}cookie: session=alice\\xe9; s=");
+    assert_eq!(server.raw([head.as_bytes(), b"\xe9\r\n\r\n"].concat()).await.0, 401, "the others are still compared");
+}
+
+#[tokio::test]
 async fn a_token_may_be_in_the_query_in_the_header_or_in_the_cookie() {
     let server = Server::for_known_users().await;
     assert_eq!(server.dial("/slop?x=1&token=alice", &[]).await.unwrap().user().await, "alice");

@@ -49,9 +49,9 @@ async fn a_trusted_proxy_names_the_public_address() {
 
 #[tokio::test]
 async fn the_path_and_the_whole_url_can_be_chosen() {
-    let elsewhere = Server::start(|engine| Slop::new(engine, known_users()).path("/api/agents")).await;
-    assert_eq!(url(&elsewhere, "host: app.example\r\n").await, "ws://app.example/api/agents");
-    assert_eq!(elsewhere.dial("/api/agents?token=alice", &[]).await.unwrap().user().await, "alice");
+    let elsewhere = Server::start(|engine| Slop::new(engine, known_users()).path("/agents")).await;
+    assert_eq!(url(&elsewhere, "host: app.example\r\n").await, "ws://app.example/agents");
+    assert_eq!(elsewhere.dial("/agents?token=alice", &[]).await.unwrap().user().await, "alice");
     let announced = Server::start(|engine| Slop::new(engine, known_users()).announce("wss://app.example/slop")).await;
     assert_eq!(url(&announced, "host: 10.0.0.1\r\n").await, "wss://app.example/slop");
 }

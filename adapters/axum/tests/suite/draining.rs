@@ -8,7 +8,7 @@ use std::time::Duration;
 use axum::Router;
 use axum::routing::get;
 use futures_util::{SinkExt, StreamExt};
-use grove_axum::{Drain, health, shutdown_signal};
+use grove_axum::{Drain, health};
 use grove_engine::{Action, Descriptor, Engine, Invocation, Session};
 use serde_json::{Value, json};
 use tokio::net::{TcpListener, TcpStream};
@@ -158,7 +158,8 @@ async fn consumers_are_told_when_to_reconnect_and_all_are_closed_within_the_dead
 async fn without_a_spread_all_are_closed_at_once_without_an_event() {
     let app = Drained::start(|drain| drain.spread(Duration::ZERO).batch(1)).await;
     let mut consumers = [app.consumer().await, app.consumer().await];
-    app.stop().await;
+    // The listener may close at once, so nothing is asked of it any more.
+    app.signal.notify_one();
     for consumer in &mut consumers {
         let first = within_deadline(consumer.next()).await.unwrap().unwrap();
         assert!(matches!(&first, Message::Close(Some(frame)) if u16::from(frame.code) == 1001), "{first}");
@@ -215,13 +216,4 @@ async fn a_server_that_ends_by_itself_ends_the_drain() {
     let failing = |_| std::future::ready(Err(std::io::Error::other("broken")));
     let ended = Drain::new(engine).serve(std::future::pending(), failing).into_future();
     assert_eq!(within_deadline(ended).await.unwrap_err().to_string(), "broken");
-}
-
-#[cfg(unix)]
-#[tokio::test]
-async fn sigterm_is_caught_from_the_call_on() {
-    let signal = shutdown_signal();
-    let itself = rustix::process::getpid();
-    rustix::process::kill_process(itself, rustix::process::Signal::TERM).unwrap();
-    within_deadline(signal).await;
 }

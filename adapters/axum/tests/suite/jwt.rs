@@ -8,7 +8,7 @@ use axum::http::Request;
 use grove_axum::{
     Algorithm, Authenticator, Jwt, JwtKeyError, JwtKeySet, JwtKeys, JwtRules, Refusal, Slop, UpgradeRequest,
 };
-use grove_engine::clock::system::SystemClock;
+use grove_engine::SystemClock;
 use grove_engine::{Clock, Session};
 use jsonwebtoken::jwk::Jwk;
 use jsonwebtoken::{Algorithm as Signature, DecodingKey, EncodingKey, Header, encode};
@@ -178,6 +178,7 @@ fn tokens_with_bad_claims() -> Vec<Refused> {
     let malformed = "a time is malformed";
     let cases = [
         ("another issuer", json!({"iss": "https://evil.example"}), "the token is from another issuer"),
+        ("a list of issuers", json!({"iss": [ISSUER]}), "the token is from another issuer"),
         ("no issuer", json!({"iss": null}), "the token has no `iss`"),
         ("another audience", json!({"aud": ["mail", "desk2"]}), "the token is for another audience"),
         ("no audience", json!({"aud": null}), "the token has no `aud`"),
@@ -266,7 +267,7 @@ async fn a_token_and_its_session_are_valid_from_nbf_to_exp_with_the_leeway_on_bo
             UNIX_EPOCH + Duration::from_secs(self.0)
         }
 
-        fn sleep_until(&self, _: u64) -> grove_engine::clock::Sleep {
+        fn sleep_until(&self, _: u64) -> grove_engine::Sleep {
             Box::pin(std::future::pending())
         }
     }

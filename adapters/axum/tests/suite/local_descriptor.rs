@@ -180,6 +180,61 @@ fn the_directory_of_another_user_is_refused() {
 }
 
 #[test]
+fn a_parent_that_another_user_could_change_is_refused() {
+    let scratch = Scratch::new();
+    let parent = scratch.0.join("parent");
+    let providers = parent.join("slop").join("providers");
+    LocalDescriptor::publish_in(&providers, &desk(), URL).unwrap().close().unwrap();
+    for (open, refused) in [(0o777, true), (0o775, true), (0o1777, false), (0o755, false), (0o711, false)] {
+        fs::set_permissions(&parent, PermissionsExt::from_mode(open)).unwrap();
+        match LocalDescriptor::publish_in(&providers, &desk(), URL) {
+            Ok(file) => file.close().unwrap(),
+            Err(error) => {
+                assert!(refused, "{open:o}: {error}");
+                assert_eq!(error.kind(), ErrorKind::PermissionDenied, "{open:o}");
+                assert!(error.to_string().contains("parent is writable for others"), "{error}");
+            }
+        }
+        assert!(names(&providers).is_empty(), "{open:o}");
+    }
+    // Only root may change the owner of a directory; for other users there is nothing to test.
+    if std::os::unix::fs::chown(&parent, Some(65_534), None).is_ok() {
+        let error = LocalDescriptor::publish_in(&providers, &desk(), URL).unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::PermissionDenied);
+        assert!(names(&providers).is_empty());
+    }
+}
+
+#[test]
+fn nothing_is_created_below_a_parent_that_another_user_could_change() {
+    let scratch = Scratch::new();
+    fs::set_permissions(&scratch.0, PermissionsExt::from_mode(0o777)).unwrap();
+    assert!(LocalDescriptor::publish_in(&scratch.providers(), &desk(), URL).is_err());
+    assert!(names(&scratch.0).is_empty());
+}
+
+#[test]
+fn links_among_the_parents_are_followed_if_no_other_user_could_change_them() {
+    let scratch = Scratch::new();
+    let (real, shared) = (scratch.0.join("real"), scratch.0.join("shared"));
+    fs::create_dir(&real).unwrap();
+    fs::create_dir(&shared).unwrap();
+    symlink("real", scratch.0.join("relative")).unwrap();
+    symlink(&real, scratch.0.join("absolute")).unwrap();
+    symlink("loop", scratch.0.join("loop")).unwrap();
+    symlink("../real", shared.join("link")).unwrap();
+    for link in ["relative", "absolute", "shared/link", "relative/../real"] {
+        let file = LocalDescriptor::publish_in(&scratch.0.join(link).join("providers"), &desk(), URL).unwrap();
+        assert_eq!(names(&real.join("providers")), ["desk.json"], "{link}");
+        file.close().unwrap();
+    }
+    assert!(LocalDescriptor::publish_in(&scratch.0.join("loop").join("providers"), &desk(), URL).is_err());
+    fs::set_permissions(&shared, PermissionsExt::from_mode(0o777)).unwrap();
+    let error = LocalDescriptor::publish_in(&shared.join("link").join("providers"), &desk(), URL).unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::PermissionDenied);
+}
+
+#[test]
 fn an_id_that_readers_would_skip_is_refused() {
     let scratch = Scratch::new();
     let longest = "a".repeat(64);

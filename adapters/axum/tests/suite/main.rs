@@ -4,6 +4,8 @@ mod authenticating;
 mod browser_module;
 mod discovery;
 mod draining;
+#[cfg(feature = "http2")]
+mod http2;
 #[cfg(feature = "jwt")]
 mod jwt;
 mod limits;
@@ -11,10 +13,14 @@ mod limits;
 mod local_descriptor;
 #[cfg(feature = "metrics")]
 mod metrics;
+mod mounting;
 mod opaque;
 mod origins;
 mod per_session;
+#[cfg(unix)]
+mod process_end;
 mod renewal;
+mod serve;
 mod server;
 mod serving;
 mod spans;

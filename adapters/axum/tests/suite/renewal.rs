@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use axum::Router;
 use grove_axum::{Authenticator, Refusal, Slop, UpgradeRequest, authenticate_with};
-use grove_engine::clock::system::SystemClock;
+use grove_engine::SystemClock;
 use grove_engine::{Clock, Revocation, Session};
 use serde_json::{Value, json};
 

@@ -10,7 +10,7 @@ use futures_util::{SinkExt, StreamExt};
 use grove_axum::{Authenticator, Refusal, Slop, UpgradeRequest, authenticate_with};
 use grove_engine::{Config, Descriptor, Engine, Event, Session};
 use serde_json::{Value, json};
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::time::timeout;
 use tokio_tungstenite::tungstenite::client::IntoClientRequest;
@@ -118,9 +118,9 @@ impl Server {
     }
 
     /// Sends this request; returns the status and the whole response.
-    pub(crate) async fn raw(&self, head: &str) -> (u16, String) {
+    pub(crate) async fn raw(&self, request: impl AsRef<[u8]>) -> (u16, String) {
         let mut stream = TcpStream::connect(self.address).await.unwrap();
-        stream.write_all(head.as_bytes()).await.unwrap();
+        stream.write_all(request.as_ref()).await.unwrap();
         let mut answer = Vec::new();
         within_deadline(stream.read_to_end(&mut answer)).await.unwrap();
         let answer = String::from_utf8_lossy(&answer).into_owned();
@@ -129,9 +129,9 @@ impl Server {
     }
 
     /// Sends this request; returns the head of the response, on a connection that stays open.
-    pub(crate) async fn head(&self, head: &str) -> String {
+    pub(crate) async fn head(&self, request: impl AsRef<[u8]>) -> String {
         let mut stream = TcpStream::connect(self.address).await.unwrap();
-        stream.write_all(head.as_bytes()).await.unwrap();
+        stream.write_all(request.as_ref()).await.unwrap();
         let mut answer = Vec::new();
         while !answer.ends_with(b"\r\n\r\n") {
             answer.push(within_deadline(stream.read_u8()).await.unwrap());
@@ -171,11 +171,11 @@ pub(crate) struct Refused {
 
 /// A consumer, written by hand.
 #[derive(Debug)]
-pub(crate) struct Peer {
-    pub(crate) socket: WebSocketStream<MaybeTlsStream<TcpStream>>,
+pub(crate) struct Peer<S = MaybeTlsStream<TcpStream>> {
+    pub(crate) socket: WebSocketStream<S>,
 }
 
-impl Peer {
+impl<S: AsyncRead + AsyncWrite + Unpin> Peer<S> {
     pub(crate) async fn send(&mut self, message: impl Into<Message>) {
         within_deadline(self.socket.send(message.into())).await.unwrap();
     }

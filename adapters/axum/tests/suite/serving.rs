@@ -71,6 +71,46 @@ async fn neither_a_subprotocol_nor_compression_is_negotiated() {
 }
 
 #[tokio::test]
+async fn headers_that_are_lists_may_be_spread_over_lines() {
+    let server = Server::for_known_users().await;
+    let lists = [
+        "connection: keep-alive\r\nconnection: Upgrade\r\nupgrade: websocket\r\n",
+        "connection: close, upgrade\r\nconnection: \r\nupgrade: h2c\r\nupgrade: x, WebSocket\r\n",
+    ];
+    for lists in lists {
+        let request = format!(
+            "GET /slop?token=alice HTTP/1.1\r\nhost: localhost\r\n{lists}sec-websocket-version: 13\r\n\
+             sec-websocket-key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n"
+        );
+        let head = server.head(&request).await;
+        assert!(head.starts_with("HTTP/1.1 101 "), "{lists}: {head}");
+    }
+}
+
+#[tokio::test]
+async fn what_is_not_a_handshake_gets_a_426() {
+    let server = Server::for_known_users().await;
+    let handshake = [
+        "connection: upgrade, close\r\n",
+        "upgrade: websocket\r\n",
+        "sec-websocket-version: 13\r\n",
+        "sec-websocket-key: dGhlIHNhbXBsZSBub25jZQ==\r\n",
+    ];
+    for missing in 0..handshake.len() {
+        let mut lines = handshake;
+        lines[missing] = "";
+        let lines = lines.concat();
+        let request = format!("GET /slop?token=alice HTTP/1.1\r\nhost: localhost\r\n{lines}connection: close\r\n\r\n");
+        assert_eq!(server.raw(&request).await.0, 426, "{lines}");
+    }
+    let lines = handshake.concat();
+    let old = format!("GET /slop?token=alice HTTP/1.0\r\nhost: localhost\r\n{lines}\r\n");
+    assert_eq!(server.raw(&old).await.0, 426, "HTTP/1.0");
+    let connect = format!("CONNECT /slop?token=alice HTTP/1.1\r\nhost: localhost\r\n{lines}\r\n");
+    assert_ne!(server.raw(&connect).await.0, 101, "CONNECT over HTTP/1.1");
+}
+
+#[tokio::test]
 async fn another_websocket_version_gets_a_426_with_the_supported_one() {
     let server = Server::for_known_users().await;
     let request = "GET /slop?token=alice HTTP/1.1\r\nhost: localhost\r\nconnection: upgrade\r\n\
@@ -243,6 +283,51 @@ async fn a_peer_that_only_pings_is_closed() {
     within_deadline(peer.socket.flush()).await.unwrap();
     assert_eq!(peer.receive_close().await.code, CloseCode::Policy);
     within_deadline(reason.wait_for(|reason| *reason == "control_flood")).await.unwrap();
+}
+
+#[tokio::test]
+async fn a_peer_that_only_sends_empty_fragments_is_closed_and_others_are_served() {
+    let server = Server::for_known_users().await;
+    let mut other = server.dial("/slop?token=bob", &[]).await.unwrap();
+    let mut peer = server.alice().await;
+    assert_eq!(peer.receive().await["type"], "hello");
+    let fragment = |opcode| Message::Frame(RawFrame::message("", OpCode::Data(opcode), false));
+    peer.socket.feed(fragment(Data::Text)).await.unwrap();
+    let flood = async {
+        // It ends when the server has closed.
+        while peer.socket.feed(fragment(Data::Continue)).await.is_ok() {}
+    };
+    within_deadline(flood).await;
+    server.until_connections_are(1).await;
+    assert_eq!(other.user().await, "bob");
+}
+
+#[tokio::test]
+async fn a_peer_that_sends_too_many_empty_fragments_gets_1008() {
+    let server = Server::for_known_users().await;
+    let mut peer = server.alice().await;
+    for number in 0..10_000 {
+        let opcode = OpCode::Data(if number == 0 { Data::Text } else { Data::Continue });
+        peer.socket.feed(Message::Frame(RawFrame::message("", opcode, false))).await.unwrap();
+    }
+    within_deadline(peer.socket.flush()).await.unwrap();
+    assert_eq!(peer.receive_close().await.code, CloseCode::Policy);
+}
+
+#[tokio::test]
+async fn a_large_message_in_small_fragments_is_served() {
+    let server = Server::for_known_users().await;
+    let mut peer = server.alice().await;
+    assert_eq!(peer.receive().await["type"], "hello");
+    let padded = format!("{}{}", subscribe(), " ".repeat(60_000));
+    let parts: Vec<&[u8]> = padded.as_bytes().chunks(100).collect();
+    for (number, part) in parts.iter().enumerate() {
+        let opcode = OpCode::Data(if number == 0 { Data::Text } else { Data::Continue });
+        let last = number + 1 == parts.len();
+        peer.socket.feed(Message::Frame(RawFrame::message(part.to_vec(), opcode, last))).await.unwrap();
+    }
+    within_deadline(peer.socket.flush()).await.unwrap();
+    assert_eq!(user_in(&peer.receive().await), "alice");
 }
 
 #[tokio::test]

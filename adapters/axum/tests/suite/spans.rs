@@ -44,6 +44,16 @@ impl Write for Log {
 }
 
 #[tokio::test]
+async fn a_refused_page_is_logged_with_both_sides_of_the_comparison() {
+    let log = Log::all();
+    let server = Server::for_known_users().await;
+    let headers = [("origin", "https://refused.example:8443"), ("host", "refused.example")];
+    assert_eq!(server.dial("/slop?token=alice", &headers).await.unwrap_err().status, 403);
+    let line = log.line("https://refused.example:8443");
+    assert!(line.contains("WARN") && line.contains("server=http(s)://refused.example"), "{line}");
+}
+
+#[tokio::test]
 async fn a_handlers_log_lines_name_the_connection_and_the_call() {
     let log = Log::all();
     let server = Server::for_known_users().await;
