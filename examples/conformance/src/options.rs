@@ -40,7 +40,7 @@ pub struct Options {
 }
 
 impl Options {
-    /// The engine's bounds.
+    /// The configuration of the engine.
     pub(crate) fn config(&self) -> Config {
         let mut config = Config::default();
         config.times.debounce = Duration::from_millis(self.debounce_ms);

@@ -1,4 +1,4 @@
-//! Descriptor functions: from the app's data to what a session sees.
+//! Descriptor functions, which render the app's data for a session.
 
 use std::sync::Arc;
 
@@ -10,25 +10,25 @@ use crate::node::Node;
 use crate::state::State;
 use crate::tokens::ORG;
 
-/// The registered paths whose nodes each session has for itself.
+/// The registered paths whose nodes belong to a session.
 const OWN: [&str; 9] = ["ctl", "deep/a/leaf", "doc", "inbox", "mix", "mix/a1", "prio", "todos", "tree"];
 
 /// The registered paths whose nodes are computed.
 const COMPUTED: [&str; 4] = ["board", "me", "org", "stamp"];
 
-/// All of them, but the one that comes and goes.
+/// All registered paths except `LATE`.
 fn paths() -> impl Iterator<Item = &'static str> {
     OWN.into_iter().chain(COMPUTED)
 }
 
-/// What the descriptor functions share.
+/// What all descriptor functions use.
 #[derive(Debug)]
 pub(crate) struct Tree {
     state: Arc<State>,
     catalog: Catalog,
 }
 
-/// Whether everybody has something at this path.
+/// Whether a path is registered for everyone.
 pub(crate) fn is_registered(path: &str) -> bool {
     paths().any(|registered| registered == path)
 }
@@ -38,20 +38,20 @@ impl Tree {
         Self { state, catalog }
     }
 
-    /// Registers everything with an engine that serves all sessions from one registry.
+    /// Registers everything in an engine that serves all sessions from one registry.
     pub(crate) fn register(self: &Arc<Self>, engine: &Engine) {
         for path in paths() {
             engine.register_source(path, self.source(path));
         }
     }
 
-    /// The provider of one session, with the same in it.
+    /// Returns the provider of one session, with the same paths.
     pub(crate) fn instance(self: &Arc<Self>) -> SessionProvider {
         paths().fold(SessionProvider::new(), |instance, path| instance.register_source(path, self.source(path)))
     }
 
-    /// What renders a registered path. Where each session has a node for itself, it reads the session's id; else it
-    /// reads what it shows.
+    /// Returns the source of a registered path. Where the node belongs to a session, it reads the session's id; otherwise it
+    /// reads only what it shows.
     pub(crate) fn source(self: &Arc<Self>, path: &'static str) -> Source {
         let tree = Arc::clone(self);
         let source = Source::new(move |session: &Session| {
@@ -97,8 +97,8 @@ impl Tree {
             .item(Item::new("b1").prop("text", board.text))
     }
 
-    /// Children are inline children even where they are items, which is the same on the wire: then `retype` can make
-    /// them something else.
+    /// Children are inline children even where they are items, which is the same on the wire, so that `retype` can change
+    /// their type.
     fn descriptor(&self, node: &Node) -> Descriptor {
         let mut shape = Descriptor::new(&node.kind).actions(&self.catalog.offered(&node.offers));
         if let Some(props) = &node.props {
