@@ -1,4 +1,4 @@
-//! The whole app: its data, its engine, and what connects the two.
+//! The app as a whole: its data, its engine, and what connects the two.
 
 use std::sync::Arc;
 
@@ -17,12 +17,12 @@ pub(crate) struct App {
     pub(crate) providers: Option<PerSession>,
     pub(crate) state: Arc<State>,
     pub(crate) tree: Arc<Tree>,
-    /// The debounce of changes, in ms.
+    /// How long a change may take to be shown, in ms.
     pub(crate) debounce_ms: u64,
 }
 
 impl App {
-    /// Wires everything together. Actions hold the app weakly, because the engine holds them and the app holds the engine.
+    /// Wires everything together. Actions hold the app weakly: the engine holds them, and the app the engine.
     ///
     /// # Panics
     /// Outside a tokio runtime.
@@ -37,7 +37,7 @@ impl App {
     }
 }
 
-/// The engine with everything registered: once for all sessions, or separately for each session.
+/// The engine with everything registered: once for all, or anew for each session.
 fn engine(options: &Options, tree: &Arc<Tree>) -> (Engine, Option<PerSession>) {
     let builder = Engine::builder("app", "Conf App").config(options.config());
     if options.per_session {

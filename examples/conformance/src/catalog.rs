@@ -24,13 +24,13 @@ pub(crate) struct Catalog {
     delete: Action,
     read_content: Action,
     driver: Vec<Action>,
-    /// By name; created when they are first offered.
+    /// By name, made when they are first offered.
     plain: Mutex<HashMap<String, Action>>,
     state: Arc<State>,
 }
 
 impl Catalog {
-    /// Declares the actions. Those of the driver need the app, which is still being created.
+    /// Declares the actions. Those of the driver need the app, which is still in the making.
     pub(crate) fn new(state: &Arc<State>, app: &Weak<App>) -> Self {
         Self {
             add: Action::new("add", {
@@ -83,7 +83,8 @@ fn add(state: &State, call: &Invocation<Value>) -> Result<Outcome, ActionError> 
     Ok(Outcome::data(json!({ "id": id })))
 }
 
-/// Sets an estimate by its word in the protocol; a word that the protocol does not define is left out.
+/// An action without parameters. On a todo and on the list it does what its name says there, elsewhere nothing.
+/// An estimate by its word in the protocol; one that the protocol does not know is left out.
 fn with_estimate(action: Action, word: &str) -> Action {
     match Estimate::from_word(word) {
         Some(estimate) => action.estimate(estimate),
@@ -91,7 +92,6 @@ fn with_estimate(action: Action, word: &str) -> Action {
     }
 }
 
-/// An action without parameters. On a todo and on the list it does what its name says; elsewhere it does nothing.
 fn todo_action(state: &Arc<State>, name: &str) -> Action {
     let (state, did) = (Arc::clone(state), name.to_owned());
     Action::new(name, move |call: Invocation<()>| -> Changed {

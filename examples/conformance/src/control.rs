@@ -29,7 +29,7 @@ pub(crate) fn routes(app: Arc<App>) -> Router {
         .with_state(app)
 }
 
-/// The scope of a refresh.
+/// Whose trees shall be refreshed.
 #[derive(Deserialize)]
 #[serde(rename_all = "snake_case")]
 enum Whom {
@@ -52,7 +52,7 @@ struct Revoke {
     session: String,
 }
 
-/// A request that cannot be parsed.
+/// A request that cannot be understood.
 struct BadRequest(String);
 
 impl IntoResponse for BadRequest {
@@ -64,7 +64,7 @@ impl IntoResponse for BadRequest {
 
 type Body = Result<Bytes, BytesRejection>;
 
-/// Reads a body as a JSON object, whatever its content type.
+/// Reads a body as a JSON object, whatever type the request says it has.
 fn read<T: DeserializeOwned>(body: Body) -> Result<T, BadRequest> {
     let body = body.map_err(|rejection| BadRequest(rejection.body_text()))?;
     serde_json::from_slice::<Map<String, Value>>(&body)

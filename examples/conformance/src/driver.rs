@@ -13,12 +13,12 @@ use crate::own::{Changed, LATE, Own};
 use crate::step::Step;
 use crate::tree::is_registered;
 
-/// The number of steps in which a task of `async` progresses.
+/// In how many steps a task of `async` gets on.
 const TASK_STEPS: u32 = 4;
 
 impl App {
-    /// Does a driver action that does not wait. The session's data stays locked, so that no descriptor function sees a partial
-    /// change.
+    /// Does a driver action that needs not wait. The session's data is locked all the while, so that nobody renders half
+    /// of a change.
     pub(crate) fn drive(&self, call: &Invocation<Value>, action: &str) -> Result<Outcome, ActionError> {
         let step = Step::read(action, &call.params)?;
         let own = self.state.own(call.session.id());
@@ -43,8 +43,8 @@ impl App {
         }
     }
 
-    /// Does all steps as one change, up to the first that fails. All are parsed before the first is done. Waits come first,
-    /// so that the rest is a single change.
+    /// Does all steps as one change, up to the first that fails. All are read before the first is done. What is waited
+    /// for comes first, since the change is one.
     async fn many(&self, call: &Invocation<Value>, steps: &[Value]) -> Result<Outcome, ActionError> {
         let steps = steps.iter().map(Step::read_entry).collect::<Result<Vec<_>, _>>()?;
         for step in &steps {
@@ -123,7 +123,7 @@ impl App {
         if own.set_late(on) || back { self.register_anew(session, own, LATE) } else { Ok(()) }
     }
 
-    /// Updates the registration of a path for a session.
+    /// Lets the engine know whether a session has something at a path.
     fn register_anew(&self, session: &str, own: &Own, path: &str) -> Changed {
         let told = if own.gone.contains(path) {
             self.engine.unregister_for(session, path)
@@ -135,14 +135,14 @@ impl App {
         told.map_err(|error| ActionError::internal(error.to_string()))
     }
 
-    /// Changes the board for everyone. The caller's own tree is refreshed by its call.
+    /// Changes the board for everybody. The caller's own tree is refreshed with the result of the call.
     fn set_board(&self, session: &str, text: String) {
         self.state.set_board(text);
         let caller = session.to_owned();
         self.engine.refresh(Scope::matching(move |other| other.id() != caller).paths(["board"]));
     }
 
-    /// Starts a task that completes, and is shown as done, within `ms`.
+    /// Starts a task that is done, and shown to be, within `ms`.
     fn start(&self, call: &Invocation<Value>, ms: u64) -> Result<Outcome, ActionError> {
         let step = Duration::from_millis(ms.saturating_sub(self.debounce_ms)).mul_f64(0.9) / TASK_STEPS;
         call.start_task("waiting", move |task: Task| async move {
@@ -155,7 +155,7 @@ impl App {
     }
 }
 
-/// Returns the normal spelling of a path that is registered for everyone, or for this session.
+/// The normal spelling of a path that is registered for everybody, or for this session.
 fn registered(own: &Own, path: &str) -> Result<String, ActionError> {
     let normal = normal_path(path);
     if is_registered(&normal) || (normal == LATE && own.is_late()) {

@@ -11,7 +11,7 @@ use tracing_subscriber::EnvFilter;
 async fn main() -> io::Result<ExitCode> {
     let options = Options::parse();
     log_to_stderr();
-    // Before the start line, because a process that has read it may stop the app.
+    // Before the start line: whoever has read it may stop the app.
     let stop = asked_to_stop()?;
     let running = match start(&options).await {
         Ok(running) => running,
@@ -27,13 +27,13 @@ async fn main() -> io::Result<ExitCode> {
     Ok(ExitCode::SUCCESS)
 }
 
-/// Logs warnings by default, to standard error: standard output contains only the start line.
+/// Warnings by default: standard output holds the start line and nothing else.
 fn log_to_stderr() {
     let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new("warn"));
     tracing_subscriber::fmt().with_env_filter(filter).with_writer(io::stderr).init();
 }
 
-/// Completes when SIGTERM or an interrupt arrives; both are handled from now on.
+/// Ends when SIGTERM or an interrupt arrives; either counts from now on.
 #[cfg(unix)]
 fn asked_to_stop() -> io::Result<impl Future<Output = ()>> {
     use tokio::signal::unix::{SignalKind, signal};
@@ -43,11 +43,11 @@ fn asked_to_stop() -> io::Result<impl Future<Output = ()>> {
     })
 }
 
-/// Completes when an interrupt arrives.
+/// Ends when an interrupt arrives.
 #[cfg(not(unix))]
 fn asked_to_stop() -> io::Result<impl Future<Output = ()>> {
     Ok(async {
-        // Without a handler the app runs until it is killed.
+        // Without a handler the app runs until it is ended from outside.
         let _ = tokio::signal::ctrl_c().await;
     })
 }

@@ -40,7 +40,7 @@ pub struct Options {
 }
 
 impl Options {
-    /// The configuration of the engine.
+    /// The engine's bounds.
     pub(crate) fn config(&self) -> Config {
         let mut config = Config::default();
         config.times.debounce = Duration::from_millis(self.debounce_ms);

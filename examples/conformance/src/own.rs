@@ -1,4 +1,4 @@
-//! The data of one session, and every way to change it.
+//! What one session has for itself, and every way to change it.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::sync::LazyLock;
@@ -13,27 +13,27 @@ use crate::tokens::user_of;
 /// The registered path that comes and goes with `late`.
 pub(crate) const LATE: &str = "deep/a";
 
-/// Registered paths whose nodes are computed, and therefore belong to no session.
+/// Registered paths whose nodes are computed, and so belong to no session.
 const COMPUTED: [&str; 4] = ["board", "me", "org", "stamp"];
 
-/// The result of a change: nothing, or why it was not made.
+/// What every change may answer: nothing, or why it was not done.
 pub(crate) type Changed = Result<(), ActionError>;
 
 /// Nodes by registered path.
 type Nodes = BTreeMap<&'static str, Node>;
 
-/// The initial nodes of every session. They are stored once, because most sessions change few of them.
+/// What every session has at first. It is kept once: most sessions never change most of it.
 static SEED: LazyLock<Nodes> = LazyLock::new(|| seed::session_nodes(false).into());
 
-/// The initial nodes of read-only users.
+/// The same for read-only users.
 static READ_ONLY_SEED: LazyLock<Nodes> = LazyLock::new(|| seed::session_nodes(true).into());
 
 /// One session's nodes.
 #[derive(Debug)]
 pub(crate) struct Own {
-    /// The nodes that differ from the initial ones.
+    /// What is not as it was at first.
     changed: Nodes,
-    /// Registered paths that are currently removed for this session.
+    /// Registered paths that are not registered for this session now.
     pub(crate) gone: BTreeSet<String>,
     read_only: bool,
     next_todo: u64,
@@ -41,13 +41,13 @@ pub(crate) struct Own {
 }
 
 impl Own {
-    /// Returns the initial data of a session.
+    /// What a session has at first.
     pub(crate) fn new(session: &str) -> Self {
         let read_only = user_of(session).starts_with("ro");
         Self { changed: Nodes::new(), gone: BTreeSet::new(), read_only, next_todo: 3, next_grown: 1 }
     }
 
-    /// Returns the node that is registered under exactly this path.
+    /// The node that is registered under exactly this path.
     pub(crate) fn registered(&self, path: &str) -> Option<&Node> {
         self.changed.get(path).or_else(|| self.seed().get(path))
     }
@@ -56,7 +56,7 @@ impl Own {
         if self.read_only { &READ_ONLY_SEED } else { &SEED }
     }
 
-    /// Returns the node that is registered under exactly this path, for a change.
+    /// The node that is registered under exactly this path, to be changed.
     fn change(&mut self, path: &str) -> Option<&mut Node> {
         if let Some((path, seed)) = self.seed().get_key_value(path) {
             return Some(self.changed.entry(path).or_insert_with(|| seed.clone()));
@@ -64,7 +64,7 @@ impl Own {
         self.changed.get_mut(path)
     }
 
-    /// Returns a node by its path from the root, for a change.
+    /// A node by its path from the root, to be changed.
     fn node(&mut self, path: &str) -> Result<&mut Node, ActionError> {
         let ids: Vec<&str> = path.split('/').filter(|id| !id.is_empty()).collect();
         if ids.first().is_some_and(|first| COMPUTED.contains(first)) {
@@ -116,7 +116,7 @@ impl Own {
         Ok(())
     }
 
-    /// Adds or removes the node at [`LATE`]. Returns whether that is a change.
+    /// Puts a node at [`LATE`], or takes it away. True if that is a change.
     pub(crate) fn set_late(&mut self, on: bool) -> bool {
         if on == self.is_late() {
             return false;
@@ -151,7 +151,7 @@ impl Own {
         }
     }
 
-    /// Returns an id that no todo has, with the next free number.
+    /// An id that no todo has, with the next free number.
     fn free_id(todos: &Node, letter: char, next: &mut u64) -> String {
         loop {
             let id = format!("{letter}{next}");
@@ -196,7 +196,7 @@ impl Own {
         }
     }
 
-    /// Inserts a bare item; an index beyond the end appends it.
+    /// Inserts a bare item; beyond the end it comes last.
     pub(crate) fn insert(&mut self, id: &str, index: u64) -> Changed {
         grove_engine::check_id(id).map_err(|why| ActionError::invalid_params(why.to_string()))?;
         let todos = self.todos();
@@ -214,7 +214,7 @@ impl Own {
         Ok(())
     }
 
-    /// Reorders the items; those that are not named follow in their previous order.
+    /// Puts the items into this order; those that it does not name come behind, in the order they had.
     pub(crate) fn order(&mut self, ids: &[String]) -> Changed {
         let wanted: HashMap<&str, usize> = ids.iter().enumerate().map(|(at, id)| (id.as_str(), at)).collect();
         if wanted.len() < ids.len() {
@@ -228,7 +228,7 @@ impl Own {
         Ok(())
     }
 
-    /// Makes one of the changes of `burst`.
+    /// One of the changes that `burst` makes.
     pub(crate) fn burst(&mut self, at: u64) -> Changed {
         self.set("/todos/t1", "title", format!("burst-{at}").into())
     }
@@ -245,7 +245,7 @@ impl Own {
         self.next_grown = next;
     }
 
-    /// Puts invalid content into the tree, which must never reach the wire.
+    /// Puts things into the tree that must never reach the wire.
     pub(crate) fn spoil(&mut self) -> Changed {
         let at = self.todo("t1")?;
         let todos = self.todos();

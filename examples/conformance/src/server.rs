@@ -1,4 +1,4 @@
-//! The app, serving on a port until it is stopped.
+//! The app on a port, until it is stopped.
 
 use std::io;
 use std::net::SocketAddr;
@@ -40,7 +40,7 @@ pub struct Running {
 /// When the address cannot be listened on.
 ///
 /// # Panics
-/// If an allowed origin is not a valid origin.
+/// If an allowed origin is not one.
 pub async fn start(options: &Options) -> io::Result<Running> {
     let listener = TcpListener::bind(&options.listen).await?;
     let address = listener.local_addr()?;
@@ -50,7 +50,7 @@ pub async fn start(options: &Options) -> io::Result<Running> {
         None => slop(options, app.engine.clone()),
     };
     let routes = endpoint.merge(control::routes(Arc::clone(&app)));
-    // A patch must not wait for the acknowledgement of the previous one. If the option cannot be set, it is only slower.
+    // A patch must not wait for the acknowledgement of the one before it. Where that cannot be had, it is only slower.
     let listener = listener.tap_io(|stream| drop(stream.set_nodelay(true)));
     let (stop, stopped) = oneshot::channel::<()>();
     let server = tokio::spawn(async move {
@@ -60,7 +60,7 @@ pub async fn start(options: &Options) -> io::Result<Running> {
     Ok(Running { app, address, stop, server })
 }
 
-/// The endpoint and the discovery descriptor of a provider.
+/// The endpoint and the discovery document of any provider.
 fn slop(options: &Options, provider: impl Provider) -> Router {
     let ttl = options.session_ttl_ms.map(Duration::from_millis);
     let slop = Slop::new(provider, authenticator(ttl));
@@ -68,26 +68,26 @@ fn slop(options: &Options, provider: impl Provider) -> Router {
 }
 
 impl Running {
-    /// Returns the address on which it listens.
+    /// Where it listens.
     #[must_use]
     pub const fn address(&self) -> SocketAddr {
         self.address
     }
 
-    /// Returns the engine, to connect without a socket.
+    /// The engine, for whoever wants to connect without a socket.
     #[must_use]
     pub fn engine(&self) -> &Engine {
         &self.app.engine
     }
 
-    /// Stops: replies to what is in flight, closes all sockets, and returns within 5 s.
+    /// Stops: answers what is in flight, closes all sockets, and returns within 5 s.
     ///
     /// # Errors
-    /// If serving had failed before.
+    /// When serving had failed before.
     pub async fn stop(self) -> io::Result<()> {
         let Self { app, stop, mut server, .. } = self;
         app.engine.shutdown(CALLS_PATIENCE).await;
-        // The server may have failed already; then there is no receiver.
+        // It may have failed already; then nobody hears this.
         let _ = stop.send(());
         match timeout(HTTP_PATIENCE, &mut server).await {
             Ok(ended) => ended.map_err(io::Error::other)?,

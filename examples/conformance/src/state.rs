@@ -1,4 +1,4 @@
-//! The app's data. It outlives the trees that the engine renders from it.
+//! Everything that the app remembers. It outlives the trees that the engine makes of it.
 
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
@@ -9,7 +9,7 @@ use serde_json::Number;
 
 use crate::own::Own;
 
-/// The app's data. Each part has its own lock.
+/// The app's data. Each part has a lock of its own.
 #[derive(Debug)]
 pub(crate) struct State {
     /// By session id.
@@ -21,7 +21,7 @@ pub(crate) struct State {
     broken: Mutex<HashMap<String, HashSet<String>>>,
 }
 
-/// What `/board` shows to everyone.
+/// What `/board` shows to everybody.
 #[derive(Debug, Clone)]
 pub(crate) struct Board {
     pub(crate) text: String,
@@ -39,7 +39,7 @@ impl State {
         }
     }
 
-    /// Returns the data of a session; it is created on first use.
+    /// What a session has for itself; made when it is first asked for.
     pub(crate) fn own(&self, session: &str) -> Arc<Mutex<Own>> {
         let mut own = self.own.lock();
         if let Some(known) = own.get(session) {
@@ -66,8 +66,8 @@ impl State {
         }
     }
 
-    /// Panics if the path is broken for the session. While it is broken for no session, nothing of the session is read, so that
-    /// the evaluations of functions that read nothing stay shared.
+    /// Panics if the path is broken for the session. As long as it is broken for nobody, nothing of the session is read,
+    /// so that functions which read nothing go on being shared.
     pub(crate) fn panic_if_broken(&self, session: &Session, path: &str) {
         let broken = self.broken.lock().get(path).is_some_and(|sessions| sessions.contains(session.id()));
         assert!(!broken, "/{path} is broken");

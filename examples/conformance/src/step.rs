@@ -1,10 +1,10 @@
-//! Driver actions: their names, their parameters, and how a call is parsed.
+//! Driver actions: what they are called, what they take, and how a call of one is read.
 
 use grove_engine::ActionError;
 use serde::{Deserialize, Deserializer};
 use serde_json::{Map, Value, json};
 
-/// The maximum number of items or changes of one call, to protect the machine.
+/// More than this many items or changes at once is refused: it would only use up the machine.
 const MANY: u64 = 100_000;
 
 /// One driver action with its parameters.
@@ -103,10 +103,10 @@ pub(crate) enum Step {
 }
 
 impl Step {
-    /// Parses a call of a driver action.
+    /// Reads a call of a driver action.
     ///
     /// # Errors
-    /// `invalid_params` if there is no such action or its parameters are different.
+    /// `invalid_params` if there is no such action or it does not take these parameters.
     pub(crate) fn read(action: &str, params: &Value) -> Result<Self, ActionError> {
         let params = if params.is_null() { json!({}) } else { params.clone() };
         if !params.is_object() {
@@ -116,7 +116,7 @@ impl Step {
             .map_err(|error| ActionError::invalid_params(format!("`{action}` cannot be read: {error}")))
     }
 
-    /// Parses one entry of the steps of `many`.
+    /// Reads one entry of the steps of `many`.
     pub(crate) fn read_entry(entry: &Value) -> Result<Self, ActionError> {
         let action = entry.get("action").and_then(Value::as_str);
         let action = action.ok_or_else(|| ActionError::invalid_params("each step must name its action"))?;
@@ -127,22 +127,22 @@ impl Step {
     }
 }
 
-/// Parses a non-negative integer, which may be written as `3.0`.
+/// A whole number; `3.0` is one.
 fn whole<'de, D: Deserializer<'de>>(source: D) -> Result<u64, D::Error> {
     let number = f64::deserialize(source)?;
     if number.fract() == 0.0 && (0.0..=u64::MAX as f64).contains(&number) {
         Ok(number as u64)
     } else {
-        Err(serde::de::Error::custom(format!("{number} is not a non-negative integer")))
+        Err(serde::de::Error::custom(format!("{number} is not a whole number from 0 on")))
     }
 }
 
-/// Parses a value that is present, even if it is null.
+/// A value that is there, even if it is null.
 fn present<'de, D: Deserializer<'de>>(source: D) -> Result<Option<Value>, D::Error> {
     Value::deserialize(source).map(Some)
 }
 
-/// Returns the driver actions in the order in which `/ctl` offers them, each with the schema of its parameters, if any.
+/// The driver actions in the order in which `/ctl` offers them, each with the schema of its parameters if it takes any.
 pub(crate) fn declarations() -> Vec<(&'static str, Option<Value>)> {
     let whole = json!({"type": "integer", "minimum": 0});
     let limited = json!({"type": "integer", "minimum": 0, "maximum": MANY});
@@ -211,7 +211,7 @@ mod tests {
     }
 
     #[test]
-    fn an_integer_may_be_written_with_a_zero_fraction() {
+    fn a_whole_number_may_be_written_with_a_fraction_of_zero() {
         assert!(matches!(Step::read("grow", &json!({"n": 3.0})), Ok(Step::Grow { n: 3 })));
         assert!(Step::read("grow", &json!({"n": 3.5})).is_err());
         assert!(Step::read("grow", &json!({"n": -1})).is_err());

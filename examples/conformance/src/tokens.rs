@@ -1,4 +1,4 @@
-//! Which session a token belongs to.
+//! From a token to a session.
 
 use std::collections::HashMap;
 use std::time::{Duration, SystemTime};
@@ -13,8 +13,8 @@ pub(crate) const ORG: &str = "org";
 /// The cookie that may hold a token.
 const COOKIE: &str = "session";
 
-/// Accepts every well-formed token. With a time to live, a session expires that long after its first authentication;
-/// reconnecting does not extend it.
+/// Lets in whoever has a well-formed token. With a time to live, a session ends that long after its first
+/// authentication; coming back does not prolong it.
 pub(crate) fn authenticator(ttl: Option<Duration>) -> impl Authenticator {
     let ends: Mutex<HashMap<String, Option<SystemTime>>> = Mutex::default();
     authenticate_with(move |request: UpgradeRequest| {
@@ -31,7 +31,7 @@ pub(crate) fn authenticator(ttl: Option<Duration>) -> impl Authenticator {
     })
 }
 
-#[expect(clippy::disallowed_methods, reason = "a session expires at a wall-clock time")]
+#[expect(clippy::disallowed_methods, reason = "a session ends at a time of day")]
 fn now() -> SystemTime {
     SystemTime::now()
 }
@@ -43,7 +43,7 @@ fn is_valid(token: &str) -> bool {
     token.split('-').all(part) && !token.starts_with("bad")
 }
 
-/// Returns the session of a well-formed token.
+/// Whose session a well-formed token stands for.
 #[must_use]
 pub fn session_of(token: &str) -> Session {
     let user = user_of(token);

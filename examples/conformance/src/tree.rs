@@ -1,4 +1,4 @@
-//! Descriptor functions, which render the app's data for a session.
+//! Descriptor functions: from the app's data to what a session sees.
 
 use std::sync::Arc;
 
@@ -10,25 +10,25 @@ use crate::node::Node;
 use crate::state::State;
 use crate::tokens::ORG;
 
-/// The registered paths whose nodes belong to a session.
+/// The registered paths whose nodes each session has for itself.
 const OWN: [&str; 9] = ["ctl", "deep/a/leaf", "doc", "inbox", "mix", "mix/a1", "prio", "todos", "tree"];
 
 /// The registered paths whose nodes are computed.
 const COMPUTED: [&str; 4] = ["board", "me", "org", "stamp"];
 
-/// All registered paths except `LATE`.
+/// All of them, but the one that comes and goes.
 fn paths() -> impl Iterator<Item = &'static str> {
     OWN.into_iter().chain(COMPUTED)
 }
 
-/// What all descriptor functions use.
+/// What the descriptor functions share.
 #[derive(Debug)]
 pub(crate) struct Tree {
     state: Arc<State>,
     catalog: Catalog,
 }
 
-/// Whether a path is registered for everyone.
+/// Whether everybody has something at this path.
 pub(crate) fn is_registered(path: &str) -> bool {
     paths().any(|registered| registered == path)
 }
@@ -38,20 +38,20 @@ impl Tree {
         Self { state, catalog }
     }
 
-    /// Registers everything in an engine that serves all sessions from one registry.
+    /// Registers everything with an engine that serves all sessions from one registry.
     pub(crate) fn register(self: &Arc<Self>, engine: &Engine) {
         for path in paths() {
             engine.register_source(path, self.source(path));
         }
     }
 
-    /// Returns the provider of one session, with the same paths.
+    /// The provider of one session, with the same in it.
     pub(crate) fn instance(self: &Arc<Self>) -> SessionProvider {
         paths().fold(SessionProvider::new(), |instance, path| instance.register_source(path, self.source(path)))
     }
 
-    /// Returns the source of a registered path. Where the node belongs to a session, it reads the session's id; otherwise it
-    /// reads only what it shows.
+    /// What renders a registered path. Where each session has a node for itself, it reads the session's id; else it
+    /// reads what it shows.
     pub(crate) fn source(self: &Arc<Self>, path: &'static str) -> Source {
         let tree = Arc::clone(self);
         let source = Source::new(move |session: &Session| {
@@ -97,8 +97,8 @@ impl Tree {
             .item(Item::new("b1").prop("text", board.text))
     }
 
-    /// Children are inline children even where they are items, which is the same on the wire, so that `retype` can change
-    /// their type.
+    /// Children are inline children even where they are items, which is the same on the wire: then `retype` can make
+    /// them something else.
     fn descriptor(&self, node: &Node) -> Descriptor {
         let mut shape = Descriptor::new(&node.kind).actions(&self.catalog.offered(&node.offers));
         if let Some(props) = &node.props {
