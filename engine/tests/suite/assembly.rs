@@ -194,7 +194,7 @@ async fn registering_the_root_extends_it_but_keeps_its_id_type_and_label() {
 }
 
 #[tokio::test]
-async fn paths_with_illegal_segments_are_refused() {
+async fn paths_with_invalid_segments_are_refused() {
     let engine = engine();
     for path in ["a/meta", "properties", "a~b", "x/children/y", "type", &"x".repeat(600)] {
         let refused = engine.try_register(path, Source::new(|_: &Session| Descriptor::group()));

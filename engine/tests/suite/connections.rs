@@ -14,7 +14,7 @@ fn text(frame: Frame) -> Value {
 }
 
 #[tokio::test]
-async fn a_transport_connects_passes_messages_in_and_takes_frames_out() {
+async fn a_transport_can_connect_pass_messages_in_and_take_frames_out() {
     let engine = engine();
     SharedNumber::serve(&engine, "n");
     let connection = engine.connect(&Session::new("s")).unwrap();

@@ -126,7 +126,7 @@ async fn a_second_read_that_depends_on_the_first_separates_only_the_sessions_tha
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn only_the_permissions_that_a_source_reads_separate_sessions() {
+async fn sessions_share_an_evaluation_unless_a_permission_that_it_reads_differs() {
     let engine = engine();
     engine.register("tools", |session: &Session| Descriptor::group().prop("admin", session.can("admin")));
     let mut consumers = Vec::new();

@@ -259,7 +259,7 @@ async fn a_connection_is_served_as_usual_until_its_batch_is_closed() {
 }
 
 #[tokio::test]
-async fn a_browser_tab_is_closed_in_its_batch_without_a_notice() {
+async fn a_browser_tab_is_closed_in_its_batch_without_notice() {
     let (engine, _clock) = engine_with_clock(|_| {});
     let tab = engine.connect_tab(&Session::new("s")).unwrap();
     let spread = Duration::from_secs(1);

@@ -185,7 +185,7 @@ async fn a_connection_name_with_another_epoch_closes_nothing() {
 }
 
 #[tokio::test]
-async fn connection_names_reveal_neither_their_number_nor_other_names() {
+async fn a_connection_name_reveals_neither_other_names_nor_how_many_there_are() {
     let (engine, _) = app();
     let mut names = Vec::new();
     for _ in 0..3 {

@@ -137,7 +137,7 @@ async fn offsets_refer_to_the_whole_list_and_not_to_its_inline_items() {
 }
 
 #[tokio::test]
-async fn without_a_loader_a_window_never_contains_items_from_elsewhere() {
+async fn without_a_loader_a_window_contains_only_the_inline_items_within_it() {
     let engine = inbox(100);
     let mut consumer = TestConsumer::connect(&engine, Session::new("s")).await;
     let before = window(&mut consumer, 0, 25).await;

@@ -33,7 +33,7 @@ async fn an_id_is_never_reused() {
 }
 
 #[tokio::test]
-async fn toggle_flips_delete_removes_and_clear_empties() {
+async fn todos_can_be_toggled_deleted_and_cleared() {
     let app = Running::start().await;
     let mut consumer = app.subscribed("alice").await;
     for done in [true, false] {
