@@ -1,4 +1,4 @@
-//! A consumer on a thread of its own, with a copy that shares no code with the engine's diff.
+//! A consumer on its own thread, with a copy that shares no code with the engine's diff.
 
 use std::collections::BTreeMap;
 
@@ -13,12 +13,12 @@ use crate::error::ConnectError;
 use crate::model::session::Session;
 use crate::protocol::code::CloseCode;
 
-/// One consumer: the writer of its socket asks by `until`, the reader says by `say`; both may be at it at once.
+/// One consumer: it receives with `receive_until` and sends through a [`Sender`], possibly concurrently.
 pub(super) struct Consumer {
     connection: std::sync::Arc<Connection>,
     state: ConsumerState,
-    /// Answers by the request's id, each with what the copy showed when it came.
-    answers: BTreeMap<String, (Value, Option<u64>)>,
+    /// Replies by the id of the request, each with the number that the copy showed when it was received.
+    replies: BTreeMap<String, (Value, Option<u64>)>,
     /// The events that came, in order.
     events: Vec<Value>,
     /// The close code.
@@ -29,49 +29,49 @@ fn subscription() -> Value {
     json!({"type": "subscribe", "id": "sub", "path": "/n"})
 }
 
-/// The reading half of a consumer's socket.
+/// The sending half of a consumer.
 #[derive(Clone)]
-pub(super) struct Mouth(std::sync::Arc<Connection>);
+pub(super) struct Sender(std::sync::Arc<Connection>);
 
-impl Mouth {
-    pub(super) fn say(&self, message: &Value) {
+impl Sender {
+    pub(super) fn send(&self, message: &Value) {
         self.0.receive(&message.to_string());
     }
 
     pub(super) fn subscribe(&self) {
-        self.say(&subscription());
+        self.send(&subscription());
     }
 
     pub(super) fn query(&self, id: &str) {
-        self.say(&json!({"type": "query", "id": id, "path": "/n"}));
+        self.send(&json!({"type": "query", "id": id, "path": "/n"}));
     }
 
     pub(super) fn add(&self, id: &str) {
-        self.say(&json!({"type": "invoke", "id": id, "path": "/n", "action": "add"}));
+        self.send(&json!({"type": "invoke", "id": id, "path": "/n", "action": "add"}));
     }
 }
 
 impl Consumer {
     pub(super) fn connect(engine: &Engine, session: &Session) -> Result<Self, ConnectError> {
         let mut state = ConsumerState::strict();
-        // Its mouth subscribes, perhaps on another thread.
+        // Its sender subscribes, perhaps on another thread.
         state.sent(&subscription());
         Self::with_state(engine, session, state)
     }
 
     fn with_state(engine: &Engine, session: &Session, state: ConsumerState) -> Result<Self, ConnectError> {
         let connection = std::sync::Arc::new(engine.connect(session)?);
-        Ok(Self { connection, state, answers: BTreeMap::new(), events: Vec::new(), closed: None })
+        Ok(Self { connection, state, replies: BTreeMap::new(), events: Vec::new(), closed: None })
     }
 
-    /// What this consumer goes on from when its socket is lost and the engine has not noticed.
+    /// The state from which this consumer resumes when its socket is lost and the engine has not noticed.
     pub(super) fn resumable(&self) -> ConsumerState {
         let mut state = self.state.clone();
         state.disconnect();
         state
     }
 
-    /// Connects in place of a connection that is lost, with what its consumer had.
+    /// Connects in place of a lost connection, and resumes from the state of its consumer.
     pub(super) fn resume(engine: &Engine, session: &Session, mut state: ConsumerState) -> Result<Self, ConnectError> {
         let lost = state.lost().and_then(|hello| hello.connection.clone());
         state.resume(lost.as_deref());
@@ -82,19 +82,19 @@ impl Consumer {
         Ok(consumer)
     }
 
-    pub(super) fn mouth(&self) -> Mouth {
-        Mouth(std::sync::Arc::clone(&self.connection))
+    pub(super) fn sender(&self) -> Sender {
+        Sender(std::sync::Arc::clone(&self.connection))
     }
 
     pub(super) fn subscribe(&self) {
-        self.mouth().subscribe();
+        self.sender().subscribe();
     }
 
-    /// Takes frames until something holds; an end of the connection is an end of waiting.
-    pub(super) fn until(&mut self, holds: impl Fn(&Self) -> bool) {
+    /// Receives frames until a condition holds or the connection is closed.
+    pub(super) fn receive_until(&mut self, holds: impl Fn(&Self) -> bool) {
         while self.closed.is_none() && !holds(self) {
             let frame = block_on(self.connection.next_frame());
-            self.take(frame);
+            self.receive(frame);
         }
     }
 
@@ -103,30 +103,30 @@ impl Consumer {
         self.connection.try_next_frame()
     }
 
-    /// Takes what there is.
-    pub(super) fn take_all(&mut self) {
+    /// Receives the frames that are ready.
+    pub(super) fn receive_ready(&mut self) {
         while let Some(frame) = self.connection.try_next_frame() {
-            self.take(frame);
+            self.receive(frame);
         }
     }
 
-    pub(super) fn until_closed(&mut self) -> CloseCode {
-        self.until(|_| false);
+    pub(super) fn receive_until_closed(&mut self) -> CloseCode {
+        self.receive_until(|_| false);
         self.closed.expect("the loop ends with the close")
     }
 
-    fn take(&mut self, frame: Frame) {
+    fn receive(&mut self, frame: Frame) {
         match frame {
             Frame::Text(text) => {
                 let message: Value = serde_json::from_str(&text).unwrap_or_else(|error| panic!("{error}: {text}"));
-                self.take_message(&message);
+                self.receive_message(&message);
             }
             Frame::Ping => self.connection.heard(),
             Frame::Close { code, .. } => self.closed = Some(code),
         }
     }
 
-    fn take_message(&mut self, message: &Value) {
+    fn receive_message(&mut self, message: &Value) {
         let parsed = Message::from_json(message).unwrap_or_else(|error| panic!("{error}: {message}"));
         self.state.receive(parsed).unwrap_or_else(|error| panic!("{error}: {message}"));
         if message["type"] == "event" {
@@ -134,8 +134,8 @@ impl Consumer {
         }
         let id = message["id"].as_str().filter(|id| *id != "sub");
         if let (Some(id), Some("snapshot" | "result" | "error")) = (id, message["type"].as_str()) {
-            let seen = self.shown();
-            self.answers.insert(id.to_owned(), (message.clone(), seen));
+            let number = self.number();
+            self.replies.insert(id.to_owned(), (message.clone(), number));
         }
     }
 
@@ -144,7 +144,7 @@ impl Consumer {
     }
 
     /// The number that the copy shows; `None` before there is one.
-    pub(super) fn shown(&self) -> Option<u64> {
+    pub(super) fn number(&self) -> Option<u64> {
         self.copy()?.property("n")?.as_u64()
     }
 
@@ -152,24 +152,24 @@ impl Consumer {
         &self.events
     }
 
-    pub(super) fn answer(&self, id: &str) -> Option<&Value> {
-        self.answers.get(id).map(|(message, _)| message)
+    pub(super) fn reply(&self, id: &str) -> Option<&Value> {
+        self.replies.get(id).map(|(message, _)| message)
     }
 
-    pub(super) fn answers(&self) -> impl Iterator<Item = (&str, &Value)> {
-        self.answers.iter().map(|(id, (message, _))| (id.as_str(), message))
+    pub(super) fn replies(&self) -> impl Iterator<Item = (&str, &Value)> {
+        self.replies.iter().map(|(id, (message, _))| (id.as_str(), message))
     }
 
-    /// What the copy showed when this answer came.
-    pub(super) fn shown_at(&self, id: &str) -> Option<u64> {
-        self.answers.get(id).and_then(|(_, seen)| *seen)
+    /// The number that the copy showed when this reply was received.
+    pub(super) fn number_at(&self, id: &str) -> Option<u64> {
+        self.replies.get(id).and_then(|(_, number)| *number)
     }
 
-    /// Asks for the number and compares the copy with it.
+    /// Compares the copy with a fresh query.
     pub(super) fn check_copy(&mut self) {
-        self.mouth().query("check");
-        self.until(|consumer| consumer.answer("check").is_some());
-        let fresh = self.answer("check").map(|answer| answer["tree"].clone());
+        self.sender().query("check");
+        self.receive_until(|consumer| consumer.reply("check").is_some());
+        let fresh = self.reply("check").map(|reply| reply["tree"].clone());
         assert_eq!(self.copy().map(Node::to_json), fresh, "the copy differs from a fresh query");
     }
 }

@@ -44,12 +44,12 @@ fn check_events(events: &[Value], emitted: u64) {
 fn a_lane_that_overflows_among_commits_loses_no_count_and_no_patch() {
     check(|| {
         let app = bounded();
-        let mut consumer = app.watching(&alice());
-        let stream = app.meanwhile(|app| emit(app, 0..6));
-        let change = app.meanwhile(App::raise_beside);
-        consumer.until(|consumer| consumer.shown() == Some(1));
+        let mut consumer = app.subscribed(&alice());
+        let stream = app.spawn(|app| emit(app, 0..6));
+        let change = app.spawn(App::increment_only);
+        consumer.receive_until(|consumer| consumer.number() == Some(1));
         join([stream, change]);
-        consumer.take_all();
+        consumer.receive_ready();
         check_events(consumer.events(), 6);
         consumer.check_copy();
     });
@@ -59,9 +59,9 @@ fn a_lane_that_overflows_among_commits_loses_no_count_and_no_patch() {
 fn the_last_event_reaches_a_writer_that_waits() {
     check(|| {
         let app = bounded();
-        let mut consumer = app.watching(&alice());
-        let stream = app.meanwhile(|app| emit(app, 0..3));
-        consumer.until(|consumer| consumer.events().last().is_some_and(|event| event["data"] == 2));
+        let mut consumer = app.subscribed(&alice());
+        let stream = app.spawn(|app| emit(app, 0..3));
+        consumer.receive_until(|consumer| consumer.events().last().is_some_and(|event| event["data"] == 2));
         join([stream]);
         check_events(consumer.events(), 3);
     });
@@ -71,10 +71,10 @@ fn the_last_event_reaches_a_writer_that_waits() {
 fn an_event_that_is_emitted_while_its_connection_closes_comes_before_the_close_or_not_at_all() {
     check(|| {
         let app = bounded();
-        let mut consumer = app.watching(&alice());
-        let stream = app.meanwhile(|app| emit(app, 0..4));
-        let closing = app.meanwhile(|app| assert!(app.engine.close_session("s")));
-        assert_eq!(consumer.until_closed(), CloseCode::Normal);
+        let mut consumer = app.subscribed(&alice());
+        let stream = app.spawn(|app| emit(app, 0..4));
+        let closing = app.spawn(|app| assert!(app.engine.close_session("s")));
+        assert_eq!(consumer.receive_until_closed(), CloseCode::Normal);
         join([stream, closing]);
         assert_eq!(consumer.next_frame(), None, "something follows the close");
         let counts = consumer.events().iter().map(|event| event["data"]["count"].as_u64().unwrap_or(1));
@@ -86,7 +86,7 @@ fn an_event_that_is_emitted_while_its_connection_closes_comes_before_the_close_o
 fn the_events_of_a_call_precede_its_result_whatever_else_is_emitted() {
     check(|| {
         let app = bounded();
-        let mut consumer = app.watching(&alice());
+        let mut consumer = app.subscribed(&alice());
         let emitter = app.clone();
         let act = Action::new("add", move |_: Invocation<()>| {
             emit(&emitter, 0..1);
@@ -94,15 +94,15 @@ fn the_events_of_a_call_precede_its_result_whatever_else_is_emitted() {
         });
         app.engine.register("n", move |_: &Session| Descriptor::status().prop("n", 0_u64).action(&act));
         block_on(app.engine.refresh_now(Scope::all()));
-        let mouth = consumer.mouth();
-        let calling = app.meanwhile(move |_| mouth.add("call"));
-        let stream = app.meanwhile(|app| {
+        let sender = consumer.sender();
+        let calling = app.spawn(move |_| sender.add("call"));
+        let stream = app.spawn(|app| {
             while app.number.load(Ordering::SeqCst) == 0 {
                 shuttle::thread::yield_now();
             }
             emit(app, 1..4);
         });
-        consumer.until(|consumer| consumer.answer("call").is_some());
+        consumer.receive_until(|consumer| consumer.reply("call").is_some());
         let first = consumer.events().first().unwrap_or_else(|| panic!("the result came before its event"));
         assert!(first["data"] == 0 || first["data"]["count"].as_u64() >= Some(1), "{first}");
         join([calling, stream]);
@@ -119,13 +119,13 @@ fn end(app: &App, reason: CloseReason) {
 
 fn answered_once(reason: CloseReason, code: CloseCode) {
     let app = App::new();
-    let mut consumer = app.watching(&alice());
-    consumer.mouth().add("call");
-    let ending = app.meanwhile(move |app| end(app, reason));
-    assert_eq!(consumer.until_closed(), code);
+    let mut consumer = app.subscribed(&alice());
+    consumer.sender().add("call");
+    let ending = app.spawn(move |app| end(app, reason));
+    assert_eq!(consumer.receive_until_closed(), code);
     join([ending]);
     block_on(app.engine.settle());
-    assert!(consumer.answer("call").is_some(), "the close came before the answer");
+    assert!(consumer.reply("call").is_some(), "the close came before the answer");
     assert_eq!(consumer.next_frame(), None, "something follows the close");
 }
 
@@ -143,12 +143,12 @@ fn a_call_that_ends_while_its_connection_is_ended_is_answered_once_before_the_cl
 fn a_call_that_runs_while_too_many_replies_wait_is_answered_once_before_the_close() {
     check(|| {
         let app = App::with(|config| config.sizes.outbox_bytes = 300);
-        let mut consumer = app.watching(&alice());
-        consumer.mouth().add("call");
-        let mouth = consumer.mouth();
-        let asking = app.meanwhile(move |_| (0..6).for_each(|_| mouth.say(&json!({"type": "nonsense"}))));
-        consumer.until(|consumer| consumer.answer("call").is_some());
-        assert!(consumer.answer("call").is_some(), "the close came before the answer");
+        let mut consumer = app.subscribed(&alice());
+        consumer.sender().add("call");
+        let sender = consumer.sender();
+        let asking = app.spawn(move |_| (0..6).for_each(|_| sender.send(&json!({"type": "nonsense"}))));
+        consumer.receive_until(|consumer| consumer.reply("call").is_some());
+        assert!(consumer.reply("call").is_some(), "the close came before the answer");
         join([asking]);
     });
 }
@@ -157,11 +157,11 @@ fn a_call_that_runs_while_too_many_replies_wait_is_answered_once_before_the_clos
 fn a_shut_down_waits_for_the_result_of_a_call_that_has_ended() {
     check(|| {
         let app = App::new();
-        let mut consumer = app.watching(&alice());
-        consumer.mouth().add("call");
-        let ending = app.meanwhile(|app| block_on(app.engine.shutdown(std::time::Duration::from_secs(60))));
-        assert_eq!(consumer.until_closed(), CloseCode::GoingAway);
-        assert!(consumer.answer("call").is_some(), "the close came before the result");
+        let mut consumer = app.subscribed(&alice());
+        consumer.sender().add("call");
+        let ending = app.spawn(|app| block_on(app.engine.shutdown(std::time::Duration::from_secs(60))));
+        assert_eq!(consumer.receive_until_closed(), CloseCode::GoingAway);
+        assert!(consumer.reply("call").is_some(), "the close came before the result");
         drop(consumer);
         join([ending]);
     });

@@ -14,7 +14,7 @@ use grove_engine::{
 };
 use serde_json::{Value, json};
 
-use crate::apps::{Gate, Log, code, engine_with, person, watching};
+use crate::fixtures::{EventLog, Gate, connect_and_subscribe, engine_with, error_code, user_session};
 
 /// Every reason for which a connection may close while its consumer still listens. Idle and least recently used sessions
 /// have no connection; a silent peer and one that takes nothing lose their sockets.
@@ -55,7 +55,7 @@ struct World {
 fn bounds(reason: CloseReason) -> Config {
     let mut config = Config::immediate();
     config.execution.blocking_calls_per_session = 2;
-    (config.times.ping_interval, config.times.silence_timeout) = (crate::apps::FOREVER, crate::apps::FOREVER);
+    (config.times.ping_interval, config.times.silence_timeout) = (crate::fixtures::FOREVER, crate::fixtures::FOREVER);
     match reason {
         CloseReason::Slow => config.sizes.outbox_bytes = 20_000,
         CloseReason::Abuse => config.limits.messages_per_second = NonZeroU32::new(100),
@@ -73,7 +73,7 @@ impl World {
             assert!(!fails.load(Ordering::SeqCst), "the factory fails");
             SessionProvider::new()
         });
-        let session = person("s", "alice").with_expiry(clock.wall() + Duration::from_secs(3600));
+        let session = user_session("s", "alice").with_expiry(clock.wall() + Duration::from_secs(3600));
         let connection = desk.engine().connect(&session).unwrap();
         let world = Self {
             desk,
@@ -97,7 +97,7 @@ impl World {
 
     fn serve(&self) {
         let stand = self.calls.clone();
-        let blocks = Action::new("blocks", move |_: Invocation<()>| stand.pass());
+        let blocks = Action::new("blocks", move |_: Invocation<()>| stand.wait());
         let hanging = Arc::clone(&self.hanging);
         let hangs = Action::new_async("hangs", move |_: Invocation<()>| {
             hanging.store(true, Ordering::SeqCst);
@@ -106,16 +106,16 @@ impl World {
         let (stand, stand_anew) = (self.trees.clone(), self.new_trees.clone());
         self.engine().register("n", move |session: &Session| {
             if session.can("write") {
-                stand_anew.pass()
+                stand_anew.wait()
             } else {
-                stand.pass()
+                stand.wait()
             }
             Descriptor::status().prop("write", session.can("write")).action(&blocks).action(&hangs)
         });
         let stand = self.calls.clone();
         let list = Source::new(|_: &Session| Descriptor::collection().lazy(9));
         let list = list.on_window(move |_: &Session, _: &WindowRequest| {
-            stand.pass();
+            stand.wait();
             Vec::<Item>::new()
         });
         self.engine().register_source("list", list);
@@ -136,14 +136,14 @@ impl World {
         self.engine().settle().await;
         while self.connection.try_next_frame().is_some() {}
         self.invoke("runs", "blocks");
-        self.calls.arrived(1).await;
+        self.calls.wait_for_arrivals(1).await;
         self.say(&json!({"type": "query", "id": "loads", "path": "/list", "window": [0, 3]}));
-        self.calls.arrived(2).await;
-        let log = Log::of(self.engine());
+        self.calls.wait_for_arrivals(2).await;
+        let log = EventLog::of(self.engine());
         self.invoke("waits to run", "blocks");
         self.say(&json!({"type": "query", "id": "waits to load", "path": "/list", "window": [3, 3]}));
         self.invoke("hangs", "hangs");
-        while log.limit(Limit::BlockingCallsPerSession) < 2 || !self.hanging.load(Ordering::SeqCst) {
+        while log.limit_count(Limit::BlockingCallsPerSession) < 2 || !self.hanging.load(Ordering::SeqCst) {
             tokio::task::yield_now().await;
         }
         self.say(&json!({"type": "query", "id": "is ready", "path": "/n"}));
@@ -154,7 +154,7 @@ impl World {
     /// Requests that wait for a first tree.
     async fn requests_without_a_tree(&self) -> Vec<&'static str> {
         self.say(&json!({"type": "subscribe", "id": "subscribe", "path": "/n"}));
-        self.trees.arrived(1).await;
+        self.trees.wait_for_arrivals(1).await;
         self.say(&json!({"type": "query", "id": "query", "path": "/n"}));
         self.say(&json!({"type": "subscribe", "id": "nowhere", "path": "/nowhere"}));
         self.invoke("invoke", "blocks");
@@ -216,7 +216,7 @@ impl World {
     async fn check_silence(&self) {
         self.calls.open();
         self.trees.open();
-        self.calls.arrived(1).await;
+        self.calls.wait_for_arrivals(1).await;
         assert_eq!(self.connection.try_next_frame(), None, "something follows the close");
     }
 }
@@ -245,7 +245,7 @@ async fn requests_that_run_wait_for_a_permit_or_are_loaded_are_answered_before_e
         let (replies, closed) = world.replies().await;
         check(reason, &requests, &replies, closed);
         for id in ["runs", "loads", "waits to run", "waits to load", "hangs"] {
-            assert_eq!(code(&replies[id][0]), "internal", "{reason}: {id}");
+            assert_eq!(error_code(&replies[id][0]), "internal", "{reason}: {id}");
         }
         world.check_silence().await;
     }
@@ -260,7 +260,7 @@ async fn requests_that_wait_for_a_first_tree_are_answered_before_every_close() {
         let (replies, closed) = world.replies().await;
         check(reason, &requests, &replies, closed);
         for id in requests {
-            assert_eq!(code(&replies[id][0]), "internal", "{reason}: {id}");
+            assert_eq!(error_code(&replies[id][0]), "internal", "{reason}: {id}");
         }
     }
 }
@@ -289,7 +289,7 @@ async fn requests_that_wait_for_the_tree_of_new_claims_are_answered_before_every
         while world.connection.try_next_frame().is_some() {}
         world.session = world.session.clone().with_permission("write");
         assert!(world.engine().update_session(&world.session));
-        world.new_trees.arrived(1).await;
+        world.new_trees.wait_for_arrivals(1).await;
         let requests = world.requests_without_a_tree().await;
         world.end(reason).await;
         let (replies, closed) = world.replies().await;
@@ -299,7 +299,7 @@ async fn requests_that_wait_for_the_tree_of_new_claims_are_answered_before_every
 
 /// A tab with one action, and its connection.
 fn tab(engine: &Engine) -> Connection {
-    let tab = engine.connect_tab(&person("s", "alice")).unwrap();
+    let tab = engine.connect_tab(&user_session("s", "alice")).unwrap();
     let act = json!({"action": "act"});
     tab.receive(&json!({"type": "hello", "provider": {"id": "page"}}).to_string());
     let tree = json!({"id": "page", "type": "root", "affordances": [act]});
@@ -311,7 +311,7 @@ fn tab(engine: &Engine) -> Connection {
 async fn calls_to_a_tab_that_is_closed_are_answered_once() {
     let engine = engine_with(|config| config.sizes.tab_bytes = 2_000);
     let tab = tab(&engine);
-    let (mut consumer, _) = watching(&engine, person("s", "alice")).await;
+    let (mut consumer, _) = connect_and_subscribe(&engine, user_session("s", "alice")).await;
     let ids = [(); 2].map(|()| consumer.start_invoke("/ui/tab-1", "act", Value::Null));
     while !matches!(tab.next_frame().await, Frame::Text(text) if text.contains("invoke-2")) {}
     let tree = json!({"id": "page", "type": "root", "properties": {"text": "x".repeat(3_000)}});
@@ -330,7 +330,7 @@ async fn calls_to_a_tab_that_is_closed_are_answered_once() {
 #[tokio::test]
 async fn the_rest_of_a_batch_that_ends_its_connection_is_answered_too() {
     let engine = engine_with(|config| config.sizes.outbox_bytes = 3_000);
-    let (consumer, _) = watching(&engine, Session::new("s")).await;
+    let (consumer, _) = connect_and_subscribe(&engine, Session::new("s")).await;
     let batch: Vec<_> =
         (0..50).map(|at| json!({"type": "query", "id": format!("q{at}"), "path": "/nowhere"})).collect();
     consumer.connection().receive(&json!({"type": "batch", "messages": batch}).to_string());

@@ -5,7 +5,7 @@ use grove_engine::{
 };
 use serde_json::{Value, json};
 
-use crate::apps::{Gate, Log, Number, engine, engine_with, kinds, watching};
+use crate::fixtures::{EventLog, Gate, SharedNumber, connect_and_subscribe, engine, engine_with, message_types};
 
 /// How many bytes of events may wait in most of these tests.
 const BOUND: usize = 2_000;
@@ -66,11 +66,11 @@ fn check_order(messages: &[Value], emitted: u64) -> usize {
 #[tokio::test]
 async fn a_reader_that_takes_nothing_is_not_closed_and_is_told_once_how_many_events_it_missed() {
     let engine = bounded();
-    let (consumer, _) = watching(&engine, Session::new("s")).await;
-    let log = Log::of(&engine);
+    let (consumer, _) = connect_and_subscribe(&engine, Session::new("s")).await;
+    let log = EventLog::of(&engine);
     emit(&engine, 0..10_000);
     assert!(engine.stats().outbox_bytes <= BOUND);
-    assert!(log.limit(Limit::EventBytes) > 0);
+    assert!(log.limit_count(Limit::EventBytes) > 0);
     let messages = rest(consumer.connection());
     assert!(tick(&messages[0]).is_err() && messages[1..].iter().all(|message| tick(message).is_ok()));
     assert!(check_order(&messages, 10_000) > BOUND / 200);
@@ -81,7 +81,7 @@ async fn a_reader_that_takes_nothing_is_not_closed_and_is_told_once_how_many_eve
 #[tokio::test]
 async fn a_reader_that_is_slower_than_the_stream_still_gets_every_second_frame_as_an_event() {
     let engine = bounded();
-    let (consumer, _) = watching(&engine, Session::new("s")).await;
+    let (consumer, _) = connect_and_subscribe(&engine, Session::new("s")).await;
     let mut messages = Vec::new();
     for frame in 0..100 {
         emit(&engine, frame * 50..(frame + 1) * 50);
@@ -95,7 +95,7 @@ async fn a_reader_that_is_slower_than_the_stream_still_gets_every_second_frame_a
 #[tokio::test]
 async fn an_event_larger_than_the_bound_goes_out_alone() {
     let engine = bounded();
-    let (consumer, _) = watching(&engine, Session::new("s")).await;
+    let (consumer, _) = connect_and_subscribe(&engine, Session::new("s")).await;
     emit(&engine, 0..5);
     engine.emit(Scope::all(), "large", Some(&json!("x".repeat(3 * BOUND))));
     let messages = rest(consumer.connection());
@@ -105,15 +105,15 @@ async fn an_event_larger_than_the_bound_goes_out_alone() {
 #[tokio::test]
 async fn a_full_lane_delays_patches_and_replies_by_no_more_than_a_frame() {
     let engine = engine();
-    let number = Number::at(&engine, "n");
-    let (consumer, _) = watching(&engine, Session::new("s")).await;
+    let number = SharedNumber::serve(&engine, "n");
+    let (consumer, _) = connect_and_subscribe(&engine, Session::new("s")).await;
     emit(&engine, 0..1_000);
     number.set(1);
     engine.refresh_now(Scope::all()).await;
     ask(consumer.connection(), "q");
     let first: Vec<_> = (0..4).filter_map(|_| next(consumer.connection())).collect();
-    let others = kinds(&first).into_iter().filter(|kind| *kind != "event").collect::<Vec<_>>();
-    assert_eq!(others, ["snapshot", "patch"], "{:?}", kinds(&first));
+    let others = message_types(&first).into_iter().filter(|kind| *kind != "event").collect::<Vec<_>>();
+    assert_eq!(others, ["snapshot", "patch"], "{:?}", message_types(&first));
 }
 
 #[tokio::test]
@@ -121,20 +121,25 @@ async fn waiting_replies_and_a_call_that_never_ends_delay_an_event_by_no_more_th
     let engine = engine();
     let gate = Gate::default();
     let stand = gate.clone();
-    let wait = Action::new("wait", move |_: Invocation<()>| stand.pass());
+    let wait = Action::new("wait", move |_: Invocation<()>| stand.wait());
     engine.register("n", move |_: &Session| Descriptor::group().action(&wait));
-    let (mut consumer, _) = watching(&engine, Session::new("s")).await;
+    let (mut consumer, _) = connect_and_subscribe(&engine, Session::new("s")).await;
     consumer.start_invoke("/n", "wait", Value::Null);
-    gate.arrived(1).await;
+    gate.wait_for_arrivals(1).await;
     (0..500).for_each(|at| ask(consumer.connection(), &format!("q{at}")));
     emit(&engine, 0..3);
     let first: Vec<_> = (0..7).filter_map(|_| next(consumer.connection())).collect();
-    assert_eq!(kinds(&first).into_iter().filter(|kind| *kind == "event").count(), 3, "{:?}", kinds(&first));
+    assert_eq!(
+        message_types(&first).into_iter().filter(|kind| *kind == "event").count(),
+        3,
+        "{:?}",
+        message_types(&first)
+    );
     gate.open();
 }
 
 /// An action that changes the number, and emits so many events before it returns.
-fn emitting(engine: &Engine, number: &Number, events: u64) {
+fn emitting(engine: &Engine, number: &SharedNumber, events: u64) {
     let (emitter, number) = (engine.clone(), number.clone());
     let act = Action::new("act", move |_: Invocation<()>| {
         emit(&emitter, 0..events);
@@ -146,28 +151,28 @@ fn emitting(engine: &Engine, number: &Number, events: u64) {
 #[tokio::test]
 async fn the_events_of_a_call_and_its_patch_precede_its_result() {
     let engine = engine();
-    let number = Number::at(&engine, "n");
+    let number = SharedNumber::serve(&engine, "n");
     emitting(&engine, &number, 20);
-    let (mut consumer, _) = watching(&engine, Session::new("s")).await;
+    let (mut consumer, _) = connect_and_subscribe(&engine, Session::new("s")).await;
     consumer.start_invoke("/do", "act", Value::Null);
     let messages = consumer.settled().await;
     let (result, before) = messages.split_last().unwrap();
-    assert_eq!(result["type"], "result", "{:?}", kinds(&messages));
-    assert_eq!(kinds(before).into_iter().filter(|kind| *kind == "event").count(), 20);
-    assert!(kinds(before).contains(&"patch"));
+    assert_eq!(result["type"], "result", "{:?}", message_types(&messages));
+    assert_eq!(message_types(before).into_iter().filter(|kind| *kind == "event").count(), 20);
+    assert!(message_types(before).contains(&"patch"));
 }
 
 #[tokio::test]
 async fn if_the_events_of_a_call_are_dropped_what_says_so_precedes_its_result() {
     let engine = bounded();
-    emitting(&engine, &Number::default(), 1);
-    let (mut consumer, _) = watching(&engine, Session::new("s")).await;
+    emitting(&engine, &SharedNumber::default(), 1);
+    let (mut consumer, _) = connect_and_subscribe(&engine, Session::new("s")).await;
     consumer.start_invoke("/do", "act", Value::Null);
     engine.settle().await;
     emit(&engine, 1..1_000);
     let messages = rest(consumer.connection());
     let place = |wanted: &str| messages.iter().position(|m| m["type"] == wanted || m["name"] == wanted);
-    assert!(place("events.dropped").unwrap() < place("result").unwrap(), "{:?}", kinds(&messages));
+    assert!(place("events.dropped").unwrap() < place("result").unwrap(), "{:?}", message_types(&messages));
     let events: Vec<_> = messages.iter().filter(|message| message["type"] == "event").cloned().collect();
     check_order(&events, 1_000);
 }
@@ -175,12 +180,12 @@ async fn if_the_events_of_a_call_are_dropped_what_says_so_precedes_its_result() 
 #[tokio::test]
 async fn no_stream_of_events_puts_a_close_off_and_what_was_emitted_before_it_still_goes_out() {
     let engine = engine();
-    let (consumer, _) = watching(&engine, Session::new("s")).await;
+    let (consumer, _) = connect_and_subscribe(&engine, Session::new("s")).await;
     emit(&engine, 0..3);
     consumer.connection().flooded();
     emit(&engine, 3..6);
     let messages = rest(consumer.connection());
-    assert_eq!(kinds(&messages), ["event", "event", "event", "closed"]);
+    assert_eq!(message_types(&messages), ["event", "event", "event", "closed"]);
     assert_eq!(messages[3]["code"], CloseReason::ControlFlood.code().as_u16());
     emit(&engine, 6..9);
     assert_eq!((rest(consumer.connection()).len(), engine.stats().outbox_bytes), (0, 0));
@@ -193,15 +198,15 @@ async fn events_wait_for_hello_and_tabs_get_none() {
     let consumer = provider.connect(Session::new("s"), Role::Consumer).unwrap();
     let tab = provider.connect(Session::new("s"), Role::Tab { mount: "ui".to_owned() }).unwrap();
     assert_eq!(engine.emit(Scope::session("s"), "ding", None), 1);
-    assert_eq!(kinds(&rest(&consumer)), ["hello", "event"]);
-    assert_eq!(kinds(&rest(&tab)), ["connect"]);
+    assert_eq!(message_types(&rest(&consumer)), ["hello", "event"]);
+    assert_eq!(message_types(&rest(&tab)), ["connect"]);
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn readers_at_any_speed_beside_a_stream_get_their_patches_and_the_events_in_order() {
     let engine = bounded();
-    let number = Number::at(&engine, "n");
-    let (mut consumer, id) = watching(&engine, Session::new("s")).await;
+    let number = SharedNumber::serve(&engine, "n");
+    let (mut consumer, id) = connect_and_subscribe(&engine, Session::new("s")).await;
     let stream = tokio::task::spawn_blocking({
         let engine = engine.clone();
         move || emit(&engine, 0..5_000)

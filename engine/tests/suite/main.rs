@@ -1,6 +1,6 @@
-//! The engine's behaviour through its public API. Each file is named for a behaviour.
+//! The engine's behaviour through its public API. Each file is named after a behaviour.
 
-mod apps;
+mod fixtures;
 
 mod access;
 mod answered_before_the_close;

@@ -11,7 +11,7 @@ use grove_engine::{Action, Clock, Connection, Descriptor, Frame, Invocation, Pro
 
 use world::{World, alice, drain, finishes, finishes_anywhere, finishes_per_session, plain};
 
-use crate::apps::person;
+use crate::fixtures::user_session;
 
 /// The name under which the value of a scenario is registered.
 const AT: &str = "n";
@@ -26,7 +26,7 @@ async fn replace(world: &World) {
 fn when_a_source_is_replaced() {
     finishes(|world| async move {
         world.engine.register_source(AT, world.source());
-        let connection = world.watching(&alice()).await;
+        let connection = world.connect_and_subscribe(&alice()).await;
         world.arm();
         replace(&world).await;
         drain(&connection);
@@ -56,7 +56,7 @@ fn when_a_source_is_refused() {
 fn when_a_source_is_unregistered() {
     finishes(|world| async move {
         world.engine.register_source(AT, world.source());
-        let connection = world.watching(&alice()).await;
+        let connection = world.connect_and_subscribe(&alice()).await;
         world.arm();
         world.engine.unregister(AT);
         world.engine.settle().await;
@@ -68,7 +68,7 @@ fn when_a_source_is_unregistered() {
 fn when_the_root_is_replaced_and_unregistered() {
     finishes(|world| async move {
         world.engine.register_source("", world.source());
-        let connection = world.watching(&alice()).await;
+        let connection = world.connect_and_subscribe(&alice()).await;
         world.arm();
         world.engine.register_source("", world.source());
         world.engine.settle().await;
@@ -81,7 +81,7 @@ fn when_the_root_is_replaced_and_unregistered() {
 #[test]
 fn when_what_one_session_has_is_replaced_hidden_or_restored() {
     finishes(|world| async move {
-        let connection = world.watching(&alice()).await;
+        let connection = world.connect_and_subscribe(&alice()).await;
         for step in 0..3 {
             world.engine.register_for("s", AT, world.source()).unwrap();
             world.engine.settle().await;
@@ -102,7 +102,7 @@ fn when_what_one_session_has_is_replaced_hidden_or_restored() {
 
 /// A session that has a value of its own, and a consumer that was sent it.
 async fn with_overlay(world: &World, session: &Session) -> Connection {
-    let connection = world.watching(session).await;
+    let connection = world.connect_and_subscribe(session).await;
     world.engine.register_for("s", AT, world.source()).unwrap();
     world.engine.settle().await;
     drain(&connection);
@@ -159,7 +159,7 @@ fn when_a_session_is_evicted_so_that_another_may_be_opened() {
         drop(with_overlay(&world, &alice()).await);
         for id in ["s2", "s3"] {
             world.clock.advance(1);
-            let _ = world.engine.open_session(&person(id, "alice"));
+            let _ = world.engine.open_session(&user_session(id, "alice"));
         }
     });
 }
@@ -185,7 +185,7 @@ fn when_a_commit_replaces_a_tree_that_nobody_was_sent() {
             let value = each_time.value();
             Descriptor::status().action(&Action::new("act", move |_: Invocation<()>| value.touch()))
         });
-        let connection = world.watching(&alice()).await;
+        let connection = world.connect_and_subscribe(&alice()).await;
         drop(connection);
         world.clock.advance(5_000);
         world.engine.settle().await;
@@ -198,7 +198,7 @@ fn when_a_commit_replaces_a_tree_that_nobody_was_sent() {
 fn when_claims_change_or_a_session_with_data_ends() {
     finishes_anywhere(|world| async move {
         world.engine.register(AT, |session: &Session| Descriptor::status().prop("n", session.user()));
-        let connection = world.watching(&alice().with_data(world.value())).await;
+        let connection = world.connect_and_subscribe(&alice().with_data(world.value())).await;
         world.arm();
         world.engine.update_session(&alice().with_data(world.value()));
         world.engine.settle().await;
@@ -214,9 +214,9 @@ fn when_a_session_with_data_is_refused() {
     finishes_anywhere(|world| async move {
         world.engine.revoke(Revocation::user("bob"));
         world.arm();
-        assert!(world.engine.connect(&person("b", "bob").with_data(world.value())).is_err());
-        assert!(!world.engine.update_session(&person("nobody", "carol").with_data(world.value())));
-        assert!(world.engine.open_session(&person("b", "bob").with_data(world.value())).is_err());
+        assert!(world.engine.connect(&user_session("b", "bob").with_data(world.value())).is_err());
+        assert!(!world.engine.update_session(&user_session("nobody", "carol").with_data(world.value())));
+        assert!(world.engine.open_session(&user_session("b", "bob").with_data(world.value())).is_err());
     });
 }
 
@@ -224,7 +224,7 @@ fn when_a_session_with_data_is_refused() {
 fn when_an_engine_ends_with_all_that_is_registered() {
     finishes(|world| async move {
         world.engine.register_source(AT, world.source());
-        let connection = world.watching(&alice()).await;
+        let connection = world.connect_and_subscribe(&alice()).await;
         world.engine.register_for("s", "own", world.source()).unwrap();
         world.engine.settle().await;
         world.call_another_engine();
@@ -240,7 +240,7 @@ fn when_an_engine_ends_with_all_that_is_registered() {
 fn when_the_provider_of_one_session_is_made_closed_and_made_for_other_claims() {
     finishes_per_session(|world| async move {
         world.arm();
-        let connection = world.watching(&alice()).await;
+        let connection = world.connect_and_subscribe(&alice()).await;
         world.engine.update_session(&alice().with_permission("write"));
         world.engine.settle().await;
         drain(&connection);

@@ -10,7 +10,7 @@ use super::{AT, replace};
 /// A consumer that was sent a tree with the value, and not yet the one that is current.
 async fn slow_consumer(world: &World) -> Connection {
     world.engine.register_source(AT, world.source());
-    let connection = world.watching(&alice()).await;
+    let connection = world.connect_and_subscribe(&alice()).await;
     replace(world).await;
     world.arm();
     assert_eq!(world.returned(), 0, "something let go of the value too early");
@@ -83,7 +83,7 @@ fn when_the_resume_points_of_a_lost_connection_are_evicted_by_later_ones() {
     finishes(|world| async move {
         let connection = slow_consumer(&world).await;
         drop(connection);
-        drop(world.watching(&alice()).await);
+        drop(world.connect_and_subscribe(&alice()).await);
     });
 }
 
@@ -99,7 +99,7 @@ fn when_the_resume_points_of_a_lost_connection_end_with_the_session() {
 #[test]
 fn when_a_lost_subscription_that_shows_nothing_ends() {
     finishes(|world| async move {
-        let connection = world.watching(&alice()).await;
+        let connection = world.connect_and_subscribe(&alice()).await;
         say(&connection, &json!({"type": "subscribe", "id": "n", "path": "/gone"}));
         world.engine.register_source("gone", world.source());
         world.engine.settle().await;
@@ -160,7 +160,7 @@ fn loads_values(world: &World) -> Source {
 /// A query whose reply waits, and holds what was loaded for it.
 async fn loaded(world: &World, path: &str) -> Connection {
     world.engine.register_source(AT, loads_values(world));
-    let connection = world.watching(&alice()).await;
+    let connection = world.connect_and_subscribe(&alice()).await;
     say(&connection, &json!({"type": "query", "id": "q", "path": path, "window": [0, 3]}));
     world.engine.settle().await;
     world.arm();
@@ -197,7 +197,7 @@ fn when_a_query_for_which_something_was_loaded_ends_with_its_session() {
 fn when_an_item_that_was_loaded_for_a_call_has_been_called() {
     finishes_anywhere(|world| async move {
         world.engine.register_source(AT, loads_values(&world));
-        let connection = world.watching(&alice()).await;
+        let connection = world.connect_and_subscribe(&alice()).await;
         world.arm();
         say(&connection, &json!({"type": "invoke", "id": "c", "path": "/n/i1", "action": "act"}));
         world.engine.settle().await;

@@ -8,12 +8,12 @@ use serde_json::{Value, json};
 
 use super::AT;
 use super::world::{World, alice, drain, finishes_anywhere, finishes_built, say};
-use crate::apps::{Gate, person};
+use crate::fixtures::{Gate, user_session};
 
 #[test]
 fn when_a_predicate_has_been_asked() {
     finishes_anywhere(|world| async move {
-        let _connection = world.watching(&alice()).await;
+        let _connection = world.connect_and_subscribe(&alice()).await;
         let scope = || {
             let value = world.value();
             Scope::matching(move |_: &Session| {
@@ -45,8 +45,8 @@ fn when_the_future_of_a_descriptor_ends_late_or_is_given_up() {
             }
         });
         world.arm();
-        let _alice = world.watching(&alice()).await;
-        let bob = world.engine.connect(&person("t", "bob")).unwrap();
+        let _alice = world.connect_and_subscribe(&alice()).await;
+        let bob = world.engine.connect(&user_session("t", "bob")).unwrap();
         say(&bob, &json!({"type": "subscribe", "id": "sub", "path": "/"}));
         while world.returned() < 2 {
             tokio::task::yield_now().await;
@@ -79,7 +79,7 @@ fn when_a_task_ends_or_is_cancelled() {
         };
         let (ends, waits) = (start("ends", true), start("waits", false));
         world.engine.register(AT, move |_: &Session| Descriptor::group().action(&ends).action(&waits));
-        let connection = world.watching(&alice()).await;
+        let connection = world.connect_and_subscribe(&alice()).await;
         world.arm();
         // The second `waits` is refused: one task may run.
         for (path, action) in [("/n", "ends"), ("/n", "waits"), ("/n", "waits"), ("/tasks/task-2", "cancel")] {
@@ -104,7 +104,7 @@ fn when_a_handler_has_run_or_goes_on_while_its_connection_and_its_source_are_gon
         let blocking = Action::new("blocking", move |_: Invocation<()>| {
             let (own, _held) = (values.value(), &value);
             own.touch();
-            stand.pass();
+            stand.wait();
             Err::<Outcome, _>(ActionError::conflict("late"))
         });
         let offered = Mutex::new(Some(blocking));
@@ -112,9 +112,9 @@ fn when_a_handler_has_run_or_goes_on_while_its_connection_and_its_source_are_gon
             Some(action) => Descriptor::group().action(action),
             None => Descriptor::group(),
         });
-        let connection = world.watching(&alice()).await;
+        let connection = world.connect_and_subscribe(&alice()).await;
         say(&connection, &json!({"type": "invoke", "id": "c", "path": "/n", "action": "blocking"}));
-        gate.arrived(1).await;
+        gate.wait_for_arrivals(1).await;
         world.arm();
         drop(connection);
         world.engine.unregister(AT);
@@ -136,7 +136,7 @@ fn when_an_authorisation_and_an_observer_end_with_their_engine() {
             })
         },
         |world| async move {
-            let connection = world.watching(&alice()).await;
+            let connection = world.connect_and_subscribe(&alice()).await;
             world.engine.register_source(AT, world.source());
             world.engine.settle().await;
             world.call_another_engine();

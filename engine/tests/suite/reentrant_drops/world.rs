@@ -15,7 +15,7 @@ use parking_lot::Mutex;
 use serde_json::{Value, json};
 use tokio::runtime::{Builder, Handle};
 
-use crate::apps::person;
+use crate::fixtures::user_session;
 
 /// How long a scenario may take, in real time, before it is said to be deadlocked.
 const PATIENCE: Duration = Duration::from_secs(30);
@@ -90,7 +90,7 @@ fn call_everything(engine: &Engine, watch: &Watch) {
     watch.runtime.spawn(async move { refresher.refresh_now(scope).await });
     open(engine, &alice);
     serve(engine, &alice);
-    end(engine, &person("t", "bob"));
+    end(engine, &user_session("t", "bob"));
     if watch.rude {
         end(engine, &alice);
     }
@@ -139,7 +139,7 @@ fn end(engine: &Engine, session: &Session) {
 
 /// Whose values are dropped.
 pub(super) fn alice() -> Session {
-    person("s", "alice")
+    user_session("s", "alice")
 }
 
 pub(super) fn say(connection: &Connection, message: &Value) {
@@ -209,7 +209,7 @@ impl World {
     }
 
     /// A connection that has subscribed and taken all that there is.
-    pub(super) async fn watching(&self, session: &Session) -> Connection {
+    pub(super) async fn connect_and_subscribe(&self, session: &Session) -> Connection {
         let connection = self.engine.connect(session).unwrap();
         say(&connection, &json!({"type": "subscribe", "id": "sub", "path": "/", "depth": -1}));
         self.engine.settle().await;

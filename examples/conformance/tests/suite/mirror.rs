@@ -1,4 +1,4 @@
-//! Looks into a tree as JSON: a mirror's, or the answer to a query.
+//! Finds nodes in a tree as JSON, of a mirror or of a query's reply.
 
 use serde_json::Value;
 

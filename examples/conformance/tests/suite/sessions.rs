@@ -1,4 +1,4 @@
-//! Who may connect, and what is whose.
+//! Authentication, and what belongs to which session.
 
 use serde_json::json;
 
@@ -49,7 +49,7 @@ async fn a_page_of_another_origin_must_be_allowed() {
 #[tokio::test]
 async fn two_tokens_of_the_same_user_share_nothing() {
     let app = Running::start().await;
-    let (mut one, mut two) = (app.watching("alice-1").await, app.watching("alice-2").await);
+    let (mut one, mut two) = (app.subscribed("alice-1").await, app.subscribed("alice-2").await);
     let untouched = two.tree().clone();
     for (action, params) in [
         ("set", json!({"node": "/todos/t1", "key": "title", "value": "secret"})),
@@ -64,10 +64,10 @@ async fn two_tokens_of_the_same_user_share_nothing() {
         ("gone", json!({"path": "/prio", "gone": true})),
         ("emit", json!({"name": "secret"})),
     ] {
-        one.make(action, params).await;
+        one.drive_ok(action, params).await;
     }
     assert_eq!(app.refresh(&json!({"all": true})).await, 2);
-    let done = two.make("nothing", json!({})).await;
+    let done = two.drive_ok("nothing", json!({})).await;
     assert!(done.before.is_empty(), "{:?}", done.before);
     assert_eq!(two.tree(), &untouched);
 }
@@ -75,8 +75,8 @@ async fn two_tokens_of_the_same_user_share_nothing() {
 #[tokio::test]
 async fn two_connections_of_one_session_see_the_same_tree() {
     let app = Running::start().await;
-    let (mut one, mut two) = (app.watching("alice").await, app.watching("alice").await);
-    one.make("set", json!({"node": "/todos/t1", "key": "title", "value": "both"})).await;
+    let (mut one, mut two) = (app.subscribed("alice").await, app.subscribed("alice").await);
+    one.drive_ok("set", json!({"node": "/todos/t1", "key": "title", "value": "both"})).await;
     two.until(|tree| crate::mirror::at(tree, "/todos/t1")["properties"]["title"] == "both").await;
     assert_eq!(one.tree(), two.tree());
 }
@@ -84,21 +84,21 @@ async fn two_connections_of_one_session_see_the_same_tree() {
 #[tokio::test]
 async fn a_session_keeps_its_data_when_its_tree_is_evicted() {
     let app = Running::with(&["--idle-ms", "1"]).await;
-    let mut alice = app.watching("alice").await;
-    alice.make("set", json!({"node": "/todos/t1", "key": "title", "value": "kept"})).await;
-    alice.make("gone", json!({"path": "/prio", "gone": true})).await;
+    let mut alice = app.subscribed("alice").await;
+    alice.drive_ok("set", json!({"node": "/todos/t1", "key": "title", "value": "kept"})).await;
+    alice.drive_ok("gone", json!({"path": "/prio", "gone": true})).await;
     let tree = alice.tree().clone();
     alice.leave().await;
     app.until("no tree", |stats| stats["trees"] == 0).await;
     assert_eq!(app.stats().await["sessions"], 1);
-    assert_eq!(app.watching("alice").await.tree(), &tree);
+    assert_eq!(app.subscribed("alice").await.tree(), &tree);
 }
 
 #[tokio::test]
 async fn idle_trees_are_kept_up_to_the_limit() {
     let app = Running::with(&["--max-trees", "1"]).await;
     for token in ["a", "b", "c"] {
-        app.watching(token).await.leave().await;
+        app.subscribed(token).await.leave().await;
         app.until("no connection", |stats| stats["connections"] == 0).await;
     }
     app.until("one tree", |stats| stats["trees"] == 1).await;
@@ -107,7 +107,7 @@ async fn idle_trees_are_kept_up_to_the_limit() {
 #[tokio::test]
 async fn an_expired_session_is_closed_and_cannot_be_opened_again() {
     let app = Running::with(&["--session-ttl-ms", "300"]).await;
-    let mut alice = app.watching("alice").await;
+    let mut alice = app.subscribed("alice").await;
     let second = app.consumer("alice").await;
     second.leave().await;
     assert_eq!(alice.closed().await, 4401);
@@ -119,7 +119,7 @@ async fn an_expired_session_is_closed_and_cannot_be_opened_again() {
 async fn an_oversized_message_closes_the_connection() {
     let app = Running::with(&["--max-message-bytes", "1000"]).await;
     let mut alice = app.consumer("alice").await;
-    alice.say(&json!({"type": "query", "id": "q", "path": "x".repeat(2000)})).await;
+    alice.send(&json!({"type": "query", "id": "q", "path": "x".repeat(2000)})).await;
     assert_eq!(alice.closed().await, 1009);
 }
 
@@ -128,7 +128,7 @@ async fn messages_above_the_rate_limit_get_busy() {
     let app = Running::with(&["--rate", "1"]).await;
     let mut alice = app.consumer("alice").await;
     for at in 0..5 {
-        alice.say(&json!({"type": "query", "id": format!("q{at}"), "path": "/me"})).await;
+        alice.send(&json!({"type": "query", "id": format!("q{at}"), "path": "/me"})).await;
     }
-    alice.hear_until(|message| message["error"]["code"] == "busy").await;
+    alice.receive_until(|message| message["error"]["code"] == "busy").await;
 }

@@ -1,4 +1,4 @@
-//! Small applications, and instruments that watch an engine, for the other files.
+//! Small applications, and recorders of what an engine does, for the other files.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -10,23 +10,23 @@ use parking_lot::Mutex;
 use proptest::test_runner::Config as ProptestConfig;
 use serde_json::{Value, json};
 
-/// Longer than any test: so that nothing of the kind happens by itself.
+/// Longer than any test, so that a timer never fires.
 pub(crate) const FOREVER: Duration = Duration::from_secs(3_000_000_000);
 
-/// An engine that delays and gathers nothing.
+/// An engine without debounce and other delays.
 pub(crate) fn engine() -> Engine {
     engine_with(|_| {})
 }
 
-/// The same, with other bounds.
+/// The same with other limits.
 pub(crate) fn engine_with(change: impl FnOnce(&mut Config)) -> Engine {
     let mut config = Config::immediate();
     change(&mut config);
     Engine::builder("app", "App").config(config).build()
 }
 
-/// An engine whose time stands still until the test moves it.
-pub(crate) fn clocked(change: impl FnOnce(&mut Config)) -> (Engine, Arc<ManualClock>) {
+/// An engine on a clock that only the test advances.
+pub(crate) fn engine_with_clock(change: impl FnOnce(&mut Config)) -> (Engine, Arc<ManualClock>) {
     let mut config = Config::immediate();
     change(&mut config);
     let clock = ManualClock::new();
@@ -34,24 +34,24 @@ pub(crate) fn clocked(change: impl FnOnce(&mut Config)) -> (Engine, Arc<ManualCl
     (engine, clock)
 }
 
-/// How often a law is tried: as often as the environment says, or else this often. Failures are not written to files.
-pub(crate) fn tries(cases: u32) -> ProptestConfig {
-    let asked = std::env::var("PROPTEST_CASES").ok().and_then(|cases| cases.parse().ok());
-    ProptestConfig { cases: asked.unwrap_or(cases), failure_persistence: None, ..ProptestConfig::default() }
+/// How many cases a property test tries: `PROPTEST_CASES`, otherwise this number. Failures are not written to files.
+pub(crate) fn cases(cases: u32) -> ProptestConfig {
+    let configured = std::env::var("PROPTEST_CASES").ok().and_then(|cases| cases.parse().ok());
+    ProptestConfig { cases: configured.unwrap_or(cases), failure_persistence: None, ..ProptestConfig::default() }
 }
 
 /// A session of a user.
-pub(crate) fn person(id: &str, user: &str) -> Session {
+pub(crate) fn user_session(id: &str, user: &str) -> Session {
     Session::new(id).with_user(user)
 }
 
-/// How often the function of a registered path ran.
-pub(crate) fn runs(engine: &Engine, path: &str) -> u64 {
+/// How often the descriptor function of a registered path ran.
+pub(crate) fn evaluations(engine: &Engine, path: &str) -> u64 {
     engine.stats().evaluations.get(path).copied().unwrap_or_default()
 }
 
-/// The node at a path below a tree; null if there is none.
-pub(crate) fn at<'t>(tree: &'t Value, path: &str) -> &'t Value {
+/// The node at a path of a tree; null if there is none.
+pub(crate) fn node_at<'t>(tree: &'t Value, path: &str) -> &'t Value {
     path.split('/').filter(|id| !id.is_empty()).fold(tree, |node, id| {
         let children = node["children"].as_array().map(Vec::as_slice).unwrap_or_default();
         children.iter().find(|child| child["id"] == id).unwrap_or(&Value::Null)
@@ -59,30 +59,30 @@ pub(crate) fn at<'t>(tree: &'t Value, path: &str) -> &'t Value {
 }
 
 /// The ids of a node's children, in order.
-pub(crate) fn ids(node: &Value) -> Vec<&str> {
+pub(crate) fn child_ids(node: &Value) -> Vec<&str> {
     node["children"].as_array().into_iter().flatten().map(|child| child["id"].as_str().unwrap_or_default()).collect()
 }
 
 /// The names of the actions that a node offers, in order.
-pub(crate) fn offers(node: &Value) -> Vec<&str> {
+pub(crate) fn action_names(node: &Value) -> Vec<&str> {
     node["affordances"].as_array().into_iter().flatten().map(|a| a["action"].as_str().unwrap_or_default()).collect()
 }
 
 /// The types of messages, in order.
-pub(crate) fn kinds(messages: &[Value]) -> Vec<&str> {
+pub(crate) fn message_types(messages: &[Value]) -> Vec<&str> {
     messages.iter().map(|message| message["type"].as_str().unwrap_or_default()).collect()
 }
 
 /// The code of an `error` message or of a failed result.
-pub(crate) fn code(message: &Value) -> &str {
+pub(crate) fn error_code(message: &Value) -> &str {
     message["error"]["code"].as_str().unwrap_or_default()
 }
 
-/// Everything that an engine said had happened.
+/// All events of an engine.
 #[derive(Debug, Clone, Default)]
-pub(crate) struct Log(Arc<Mutex<Vec<Event>>>);
+pub(crate) struct EventLog(Arc<Mutex<Vec<Event>>>);
 
-impl Log {
+impl EventLog {
     pub(crate) fn of(engine: &Engine) -> Self {
         let log = Self::default();
         let events = Arc::clone(&log.0);
@@ -102,23 +102,23 @@ impl Log {
         self.0.lock().iter().filter(|event| wanted(event)).count()
     }
 
-    /// How many evaluations, commits and frames a session caused.
-    pub(crate) fn work_for(&self, who: &str) -> usize {
+    /// How many evaluations, commits and frames were made for a session.
+    pub(crate) fn work_for(&self, session_id: &str) -> usize {
         self.count(|event| match event {
             Event::Evaluated { session, .. }
             | Event::Committed { session, .. }
             | Event::SnapshotSent { session, .. }
-            | Event::PatchSent { session, .. } => session == who,
+            | Event::PatchSent { session, .. } => session == session_id,
             _ => false,
         })
     }
 
-    /// How often a bound of the configuration was reached.
-    pub(crate) fn limit(&self, limit: Limit) -> usize {
+    /// How often a limit of the configuration was reached.
+    pub(crate) fn limit_count(&self, limit: Limit) -> usize {
         self.count(|event| matches!(event, Event::LimitReached { limit: reached, .. } if *reached == limit))
     }
 
-    /// What was sanitised, as `path: what`.
+    /// What was sanitised, as `path: what`, in order.
     pub(crate) fn sanitised(&self) -> Vec<String> {
         let sentence = |event: &Event| match event {
             Event::Sanitised { path, what } => Some(format!("{path}: {what}")),
@@ -128,35 +128,35 @@ impl Log {
     }
 }
 
-/// One path whose content the test decides.
+/// The descriptor of one path, which the test changes.
 #[derive(Debug, Clone)]
-pub(crate) struct Shown(Arc<Mutex<Descriptor>>);
+pub(crate) struct SharedDescriptor(Arc<Mutex<Descriptor>>);
 
-impl Shown {
-    pub(crate) fn at(engine: &Engine, path: &str, first: Descriptor) -> Self {
-        let shown = Self(Arc::new(Mutex::new(first)));
-        let content = Arc::clone(&shown.0);
+impl SharedDescriptor {
+    pub(crate) fn serve(engine: &Engine, path: &str, first: Descriptor) -> Self {
+        let shared = Self(Arc::new(Mutex::new(first)));
+        let content = Arc::clone(&shared.0);
         engine.register(path, move |_: &Session| content.lock().clone());
-        shown
+        shared
     }
 
     pub(crate) fn set(&self, next: Descriptor) {
         *self.0.lock() = next;
     }
 
-    /// Changes the content and renders it for everybody.
+    /// Changes the content and refreshes all sessions.
     pub(crate) async fn change(&self, engine: &Engine, next: Descriptor) {
         self.set(next);
         engine.refresh_now(Scope::all()).await;
     }
 }
 
-/// One number that the test decides, under a path.
+/// A number that the test and the application share.
 #[derive(Debug, Clone, Default)]
-pub(crate) struct Number(Arc<Mutex<i64>>);
+pub(crate) struct SharedNumber(Arc<Mutex<i64>>);
 
-impl Number {
-    pub(crate) fn at(engine: &Engine, path: &str) -> Self {
+impl SharedNumber {
+    pub(crate) fn serve(engine: &Engine, path: &str) -> Self {
         let number = Self::default();
         let read = number.clone();
         engine.register(path, move |_: &Session| Descriptor::status().prop("n", read.get()));
@@ -180,11 +180,11 @@ pub(crate) struct Todo {
     pub(crate) done: bool,
 }
 
-/// To-do lists by user, served at `/todos` beside `/context`. Who may `write` can add and toggle.
+/// To-do lists by user, served at `/todos` beside `/context`. Sessions with the permission `write` can add and toggle.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Todos {
     lists: Arc<Mutex<BTreeMap<String, Vec<Todo>>>>,
-    /// Which user called which action, as handlers saw it.
+    /// The user and the action of each call that a handler received.
     calls: Arc<Mutex<Vec<(String, String)>>>,
 }
 
@@ -195,7 +195,7 @@ impl Todos {
         todos
     }
 
-    /// Serves these lists in one more engine.
+    /// Serves these lists in another engine as well.
     pub(crate) fn serve_in(&self, engine: &Engine) {
         engine.register("context", |session: &Session| Descriptor::context_of(session));
         let (add, toggle, read) = (self.add_action(), self.toggle_action(), self.clone());
@@ -205,8 +205,8 @@ impl Todos {
                 let item = Item::new(todo.id).prop("title", todo.title).prop("done", todo.done);
                 if session.can("write") { item.action(&toggle) } else { item }
             });
-            let shape = Descriptor::collection().prop("owner", session.user()).items(items);
-            if session.can("write") { shape.action(&add) } else { shape }
+            let descriptor = Descriptor::collection().prop("owner", session.user()).items(items);
+            if session.can("write") { descriptor.action(&add) } else { descriptor }
         });
     }
 
@@ -214,7 +214,7 @@ impl Todos {
         let todos = self.clone();
         Action::new("add", move |call: Invocation<Value>| {
             let user = call.session.user().unwrap_or_default().to_owned();
-            todos.note(&user, "add");
+            todos.record_call(&user, "add");
             todos.push(&user, call.params["title"].as_str().unwrap_or_default());
         })
         .params(json!({"title": "string"}))
@@ -224,9 +224,9 @@ impl Todos {
         let todos = self.clone();
         Action::new("toggle", move |call: Invocation<()>| -> Result<(), ActionError> {
             let user = call.session.user().unwrap_or_default().to_owned();
-            todos.note(&user, "toggle");
+            todos.record_call(&user, "toggle");
             if !call.session.can("write") {
-                return Err(ActionError::unauthorized("you may only read"));
+                return Err(ActionError::unauthorized("this session is read-only"));
             }
             let mut lists = todos.lists.lock();
             let todo = lists.get_mut(&user).and_then(|list| list.iter_mut().find(|todo| todo.id == call.node_id()));
@@ -236,7 +236,7 @@ impl Todos {
         })
     }
 
-    fn note(&self, user: &str, action: &str) {
+    fn record_call(&self, user: &str, action: &str) {
         self.calls.lock().push((user.to_owned(), action.to_owned()));
     }
 
@@ -255,15 +255,15 @@ impl Todos {
     }
 }
 
-/// A consumer that has subscribed to everything, in an engine at rest.
-pub(crate) async fn watching(engine: &Engine, session: Session) -> (TestConsumer, String) {
+/// Connects a consumer, subscribes it to the whole tree, and lets the engine settle. Returns the id of the subscription too.
+pub(crate) async fn connect_and_subscribe(engine: &Engine, session: Session) -> (TestConsumer, String) {
     let mut consumer = TestConsumer::connect(engine, session).await;
     let (subscription, _) = consumer.subscribe("/").await;
     engine.settle().await;
     (consumer, subscription)
 }
 
-/// Holds application code until the test lets it go on.
+/// Blocks application code until the test opens it.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Gate(Arc<(Mutex<GateState>, parking_lot::Condvar)>);
 
@@ -273,26 +273,26 @@ struct GateState {
     arrived: usize,
 }
 
-/// How long code may wait at a gate before the test is said to hang, in s.
-const PATIENCE_S: u64 = 20;
+/// How long code may wait at a gate before the test fails, in s.
+const TIMEOUT_S: u64 = 20;
 
 impl Gate {
-    /// Waits at the gate, on a thread that may block.
+    /// Blocks this thread until the gate is open.
     ///
     /// # Panics
-    /// If nobody opens it for a long time.
-    pub(crate) fn pass(&self) {
+    /// If the gate is not opened within the timeout.
+    pub(crate) fn wait(&self) {
         let (state, changed) = &*self.0;
         let mut state = state.lock();
         state.arrived += 1;
         changed.notify_all();
-        let patience = std::time::Duration::from_secs(PATIENCE_S);
-        let timed_out = changed.wait_while_for(&mut state, |state| !state.open, patience).timed_out();
-        assert!(!timed_out, "nobody opened the gate");
+        let timeout = Duration::from_secs(TIMEOUT_S);
+        let timed_out = changed.wait_while_for(&mut state, |state| !state.open, timeout).timed_out();
+        assert!(!timed_out, "the gate was not opened in time");
     }
 
-    /// How many have come to the gate.
-    pub(crate) fn count(&self) -> usize {
+    /// How many threads have arrived at the gate.
+    pub(crate) fn arrivals(&self) -> usize {
         self.0.0.lock().arrived
     }
 
@@ -302,19 +302,19 @@ impl Gate {
         changed.notify_all();
     }
 
-    /// Waits until somebody stands at the gate, or has passed it.
+    /// Waits until this many threads have arrived at the gate.
     ///
     /// # Panics
-    /// If nobody comes for a long time.
-    pub(crate) async fn arrived(&self, count: usize) {
+    /// If they do not arrive within the timeout.
+    pub(crate) async fn wait_for_arrivals(&self, count: usize) {
         let gate = self.clone();
         let wait = move || {
             let (state, changed) = &*gate.0;
-            let patience = std::time::Duration::from_secs(PATIENCE_S);
+            let timeout = Duration::from_secs(TIMEOUT_S);
             let mut state = state.lock();
-            changed.wait_while_for(&mut state, |state| state.arrived < count, patience).timed_out()
+            changed.wait_while_for(&mut state, |state| state.arrived < count, timeout).timed_out()
         };
         let timed_out = tokio::task::spawn_blocking(wait).await.expect("waiting does not panic");
-        assert!(!timed_out, "nobody came to the gate");
+        assert!(!timed_out, "too few threads arrived at the gate");
     }
 }

@@ -1,4 +1,4 @@
-//! For whom a tree is rendered, as the test knows it, and whose a marker is.
+//! The claims of sessions, and the markers by which their data is recognised.
 
 use std::collections::BTreeSet;
 
@@ -6,7 +6,7 @@ use grove_engine::Session;
 
 use crate::random::Random;
 
-/// The claims of one session. Small numbers, so that many are alike in part.
+/// The claims of one session. The numbers are small, so that many sessions are partly alike.
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) struct Claims {
     pub(crate) user: Option<u8>,
@@ -18,7 +18,7 @@ pub(crate) struct Claims {
     pub(crate) has_data: bool,
 }
 
-/// A text that says whose it is: a session's own (`s`), a user's (`u`), and so on.
+/// A string that identifies an owner: a session (`s`), a user (`u`), and so on.
 pub(crate) fn marker(kind: char, number: impl Into<usize>) -> String {
     format!("<{kind}{}>", number.into())
 }
@@ -36,19 +36,19 @@ pub(crate) fn markers(text: &str) -> impl Iterator<Item = &str> {
 
 impl Claims {
     pub(crate) fn random(random: &mut Random) -> Self {
-        let few = |random: &mut Random| random.maybe(80, |random| random.below(3) as u8);
+        let small = |random: &mut Random| random.maybe(80, |random| random.below(3) as u8);
         Self {
-            user: few(random),
-            project: few(random),
-            org: few(random),
-            team: few(random),
-            parent: few(random),
+            user: small(random),
+            project: small(random),
+            org: small(random),
+            team: small(random),
+            parent: small(random),
             permissions: (0..3).filter(|_| random.percent(40)).collect(),
             has_data: random.percent(30),
         }
     }
 
-    /// The session with these claims; `number` tells it from all others.
+    /// The session with these claims; `number` identifies it.
     pub(crate) fn session(&self, number: usize) -> Session {
         let mut session = Session::new(id(number)).with_attribute("secret", marker('s', number));
         if let Some(user) = self.user {
@@ -70,7 +70,7 @@ impl Claims {
         if self.has_data { session.with_data(data(number)) } else { session }
     }
 
-    /// What this session may be sent.
+    /// The markers that this session may be sent.
     pub(crate) fn markers(&self, number: usize) -> impl Iterator<Item = String> {
         let named = [('u', self.user), ('p', self.project), ('q', self.parent), ('o', self.org), ('t', self.team)];
         let named = named.into_iter().filter_map(|(kind, number)| Some(marker(kind, number?)));
@@ -84,7 +84,7 @@ pub(crate) fn id(number: usize) -> String {
     format!("session {}", marker('s', number))
 }
 
-/// What the application keeps beside the claims.
+/// The application data that is attached to the session.
 pub(crate) fn data(number: usize) -> String {
     format!("data of {}", marker('s', number))
 }
