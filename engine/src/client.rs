@@ -24,18 +24,18 @@
 //! # }
 //! ```
 
-mod apply;
-mod consumer_error;
-mod consumer_state;
-mod message;
 mod message_id;
-mod mirror;
-mod mirror_error;
 mod node;
 mod operation;
+mod message;
+mod mirror_error;
+mod consumer_error;
 mod received;
 mod strict;
+mod apply;
+mod mirror;
 mod subscription;
+mod consumer_state;
 
 pub use consumer_error::ConsumerError;
 pub use consumer_state::ConsumerState;

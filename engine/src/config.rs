@@ -8,6 +8,9 @@ pub(crate) mod memory;
 pub(crate) mod sizes;
 pub(crate) mod times;
 
+#[cfg(feature = "testing")]
+use std::time::Duration;
+
 pub use error::ConfigError;
 pub use execution::Execution;
 pub use limit::Limit;
@@ -56,6 +59,18 @@ impl Config {
         self.sizes.validate()?;
         self.memory.validate()?;
         self.execution.validate()
+    }
+
+    /// Limits for tests: nothing is delayed, gathered or limited in rate.
+    #[cfg(feature = "testing")]
+    #[must_use]
+    pub fn immediate() -> Self {
+        let mut config = Self::default();
+        config.times.debounce = Duration::ZERO;
+        config.times.hello_delay = Duration::ZERO;
+        config.times.first_patch_delay = Duration::ZERO;
+        config.limits.messages_per_second = None;
+        config
     }
 
     /// The largest message that a peer of either kind may send, in bytes: a tab sends its whole tree.

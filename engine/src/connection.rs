@@ -1,9 +1,9 @@
 //! One consumer, bound to one session for good.
 
-pub(crate) mod connector;
 pub(crate) mod outbound;
 mod rate;
 pub(crate) mod services;
+pub(crate) mod connector;
 
 use std::future::poll_fn;
 use std::sync::Arc;

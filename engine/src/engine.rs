@@ -1,12 +1,12 @@
 //! The engine as an application holds it.
 
-pub(crate) mod builder;
-mod connection_parts;
 pub(crate) mod drain;
 mod driver;
+mod options;
+pub(crate) mod builder;
 mod foundation;
 mod lifecycle_parts;
-mod options;
+mod connection_parts;
 pub(crate) mod parts;
 
 use std::fmt;
@@ -261,6 +261,27 @@ impl Engine {
     /// again, different for each. Without a spread there is no event.
     pub async fn shutdown(&self, how: impl Into<Shutdown>) {
         self.parts.drain.run(how.into()).await;
+    }
+
+    /// The name by which a consumer that comes back may refer to a connection. A consumer learns its own from `hello`; a
+    /// tab is told none.
+    #[cfg(feature = "testing")]
+    #[must_use]
+    pub fn connection_name(&self, connection: &Connection) -> String {
+        self.parts.greeter.connection_name(connection.number())
+    }
+
+    /// Waits until the engine has nothing to do: no pass, no call, no timer that is due.
+    #[cfg(feature = "testing")]
+    pub async fn settle(&self) {
+        let (in_flight, timers) = (&self.parts.background.in_flight, &self.parts.connector.services.timers);
+        loop {
+            let listener = in_flight.listen();
+            if in_flight.is_idle() && !timers.is_due() {
+                return;
+            }
+            listener.await;
+        }
     }
 
     pub(crate) const fn parts(&self) -> &Arc<Parts> {

@@ -30,9 +30,9 @@ pub(crate) mod timer;
 
 pub(crate) mod idle_tracker;
 
-pub(crate) mod call_quota;
-
 pub(crate) mod quota;
+
+pub(crate) mod call_quota;
 
 pub(crate) mod blocking;
 

@@ -291,7 +291,7 @@ fn answers(text: &str) -> Option<usize> {
 }
 
 #[test]
-fn any_frame_is_answered_and_harms_nobody() {
+fn any_frame_gets_its_replies_and_affects_no_other_session() {
     // Calls come under few ids, and shall run all the same.
     let app = Watched::new(|config| config.limits.call_ids_per_connection = 0);
     rich(&app.engine);
@@ -399,7 +399,7 @@ fn tab_message() -> impl Strategy<Value = Says> {
 }
 
 #[test]
-fn any_tab_leaves_every_mirror_exact_and_every_node_digestible() {
+fn any_tab_leaves_every_mirror_exact_and_every_node_valid() {
     let app = Watched::new(|config| config.sizes.tab_nodes = 60);
     rich(&app.engine);
     let input = (tab_tree(), prop::collection::vec(tab_message(), 0..12));
@@ -513,7 +513,7 @@ fn resolve<'t>(tree: &'t Value, path: &str) -> Option<&'t Value> {
 }
 
 #[test]
-fn any_spelling_of_a_path_leads_where_the_rule_says() {
+fn any_spelling_of_a_path_resolves_as_the_contract_says() {
     let app = Watched::new(|_| {});
     let open = Action::new("open", |call: Invocation<()>| Value::from(call.path));
     let below = |open: &Action| {
@@ -663,7 +663,7 @@ fn params() -> impl Strategy<Value = Map<String, Value>> {
 }
 
 #[test]
-fn any_shorthand_becomes_a_schema_that_means_the_same() {
+fn any_shorthand_becomes_an_equivalent_schema() {
     let app = Watched::new(|_| {});
     let consumer = std::cell::RefCell::new(app.consumer("s"));
     fuzz(&(shorthand(), params()), |(shorthand, params)| {
@@ -681,7 +681,7 @@ fn any_shorthand_becomes_a_schema_that_means_the_same() {
 }
 
 #[test]
-fn any_schema_is_taken_or_refused_and_checks_without_a_panic() {
+fn any_schema_is_accepted_or_refused_and_validates_without_a_panic() {
     let app = Watched::new(|_| {});
     let consumer = std::cell::RefCell::new(app.consumer("s"));
     fuzz(&(prop_oneof![4 => schema(), 1 => json_value()], params()), |(schema, params)| {

@@ -64,26 +64,28 @@ impl ConsumerState {
     /// Subscribes with options (`path`, `depth`, `filter`, `max_nodes`, `window`).
     pub fn subscribe(&mut self, options: Value) -> MessageId {
         let id = self.new_id("sub");
-        self.send(with(options, json!({"type": "subscribe", "id": id})));
+        self.send(&with(options, json!({"type": "subscribe", "id": id})));
         id
     }
 
     /// Ends a subscription, and its copy.
     pub fn unsubscribe(&mut self, id: &MessageId) {
-        self.send(json!({"type": "unsubscribe", "id": id}));
+        self.send(&json!({"type": "unsubscribe", "id": id}));
     }
 
     /// Queries, with the options of a subscription.
     pub fn query(&mut self, options: Value) -> MessageId {
         let id = self.new_id("q");
-        self.send(with(options, json!({"type": "query", "id": id})));
+        self.send(&with(options, json!({"type": "query", "id": id})));
         id
     }
 
     /// Invokes an action.
     pub fn invoke(&mut self, path: &str, action: &str, params: Value) -> MessageId {
         let id = self.new_id("inv");
-        self.send(json!({"type": "invoke", "id": id, "path": path, "action": action, "params": params}));
+        let mut message = json!({"type": "invoke", "id": id, "path": path, "action": action});
+        message["params"] = params;
+        self.send(&message);
         id
     }
 
@@ -92,8 +94,8 @@ impl ConsumerState {
         format!("{prefix}-{}", self.next_id).into()
     }
 
-    fn send(&mut self, message: Value) {
-        self.sent(&message);
+    fn send(&mut self, message: &Value) {
+        self.sent(message);
         self.outgoing.push_back(message.to_string());
     }
 
@@ -258,7 +260,7 @@ impl ConsumerState {
             message
         });
         for message in again.collect::<Vec<_>>() {
-            self.send(message);
+            self.send(&message);
         }
     }
 

@@ -1,6 +1,6 @@
 //! Commits against subscribing, asking, calling, and other commits.
 
-use std::sync::atomic::Ordering;
+use crate::sync::Ordering;
 
 use shuttle::future::block_on;
 
@@ -9,7 +9,7 @@ use crate::model::session::Session;
 use crate::refresh::scope::Scope;
 
 #[test]
-fn a_subscription_that_starts_among_commits_ends_with_the_last_tree() {
+fn a_subscription_started_during_commits_ends_with_the_latest_tree() {
     check(|| {
         let app = App::new();
         let mut first = app.consumer(&alice());
@@ -32,7 +32,7 @@ fn a_subscription_that_starts_among_commits_ends_with_the_last_tree() {
 }
 
 #[test]
-fn a_connection_that_is_made_during_a_commit_is_told_of_it() {
+fn a_connection_opened_during_a_commit_misses_no_change() {
     check(|| {
         let app = App::new();
         let _first = app.watching(&alice());
@@ -49,7 +49,7 @@ fn a_connection_that_is_made_during_a_commit_is_told_of_it() {
 }
 
 #[test]
-fn an_answer_shows_what_was_committed_before_it_was_asked_for_and_versions_never_go_back() {
+fn a_query_reply_shows_every_earlier_commit_and_versions_never_decrease() {
     check(|| {
         let app = App::new();
         let mut consumer = app.watching(&alice());
@@ -75,7 +75,7 @@ fn an_answer_shows_what_was_committed_before_it_was_asked_for_and_versions_never
 }
 
 #[test]
-fn the_patches_of_a_call_go_before_its_result_whatever_else_is_committed() {
+fn the_patches_of_a_call_precede_its_result_whatever_else_is_committed() {
     check(|| {
         let app = App::new();
         let mut consumer = app.watching(&alice());
@@ -94,7 +94,7 @@ fn the_patches_of_a_call_go_before_its_result_whatever_else_is_committed() {
 }
 
 #[test]
-fn when_a_refresh_returns_its_change_is_committed_whoever_else_was_at_the_slot() {
+fn when_a_refresh_returns_its_change_is_committed_despite_concurrent_passes() {
     check(|| {
         let app = App::new();
         let mut consumer = app.watching(&alice());
@@ -110,7 +110,7 @@ fn when_a_refresh_returns_its_change_is_committed_whoever_else_was_at_the_slot()
 }
 
 #[test]
-fn a_pass_that_was_overtaken_brings_nothing_older_back() {
+fn an_overtaken_pass_never_restores_older_content() {
     check(|| {
         let app = App::new();
         let (mut consumer, _other) = (app.watching(&alice()), app.watching(&Session::new("t")));
@@ -129,7 +129,7 @@ fn a_pass_that_was_overtaken_brings_nothing_older_back() {
 }
 
 #[test]
-fn a_refresh_that_is_given_up_keeps_nobody_waiting() {
+fn a_cancelled_refresh_blocks_nobody() {
     check(|| {
         let app = App::new();
         let mut consumer = app.watching(&alice());

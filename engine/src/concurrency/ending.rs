@@ -12,7 +12,7 @@ use crate::protocol::code::CloseCode;
 use crate::sessions::revocations::Revocation;
 
 #[test]
-fn an_eviction_and_a_return_at_once_leave_no_consumer_without_its_tree() {
+fn a_consumer_that_connects_during_an_eviction_gets_its_tree() {
     check(|| {
         let app = App::with(|config| config.times.idle_tree = Duration::from_millis(10));
         drop(app.watching(&alice()));
@@ -33,7 +33,7 @@ fn an_eviction_and_a_return_at_once_leave_no_consumer_without_its_tree() {
 }
 
 #[test]
-fn a_consumer_that_leaves_while_its_first_tree_is_made_leaves_no_tree_behind() {
+fn a_consumer_that_leaves_while_its_first_tree_is_rendered_leaves_no_tree_behind() {
     check(|| {
         let app = App::with(|config| config.times.idle_tree = Duration::from_millis(10));
         let consumer = app.consumer(&alice());
@@ -47,7 +47,7 @@ fn a_consumer_that_leaves_while_its_first_tree_is_made_leaves_no_tree_behind() {
 }
 
 #[test]
-fn the_end_of_an_idle_session_and_a_return_at_once_leave_nobody_at_a_closed_slot() {
+fn a_consumer_that_connects_while_its_idle_session_closes_is_not_left_on_a_closed_slot() {
     check(|| {
         let app = App::with(|config| config.times.idle_session = Duration::from_millis(10));
         drop(app.watching(&alice()));
@@ -61,7 +61,7 @@ fn the_end_of_an_idle_session_and_a_return_at_once_leave_nobody_at_a_closed_slot
 }
 
 #[test]
-fn a_close_ends_whoever_is_there_and_whoever_comes_after_it_begins_anew() {
+fn closing_a_session_closes_its_connections_and_later_ones_start_over() {
     check(|| {
         let app = App::new();
         let mut before = app.watching(&alice());
@@ -80,7 +80,7 @@ fn a_close_ends_whoever_is_there_and_whoever_comes_after_it_begins_anew() {
 }
 
 #[test]
-fn a_consumer_that_takes_the_place_of_its_lost_connection_misses_no_change() {
+fn a_consumer_that_supersedes_its_lost_connection_misses_no_change() {
     check(|| {
         let app = App::new();
         let mut old = app.watching(&alice());
@@ -98,7 +98,7 @@ fn a_consumer_that_takes_the_place_of_its_lost_connection_misses_no_change() {
 }
 
 #[test]
-fn a_question_that_waits_for_a_first_tree_is_answered_or_ended_by_a_close() {
+fn a_query_that_waits_for_a_first_tree_gets_a_reply_or_ends_with_the_close() {
     check(|| {
         let app = App::new();
         let mut consumer = app.consumer(&alice());
@@ -111,7 +111,7 @@ fn a_question_that_waits_for_a_first_tree_is_answered_or_ended_by_a_close() {
 }
 
 #[test]
-fn a_revocation_ends_or_refuses_every_connection_that_is_made_at_the_same_time() {
+fn a_revocation_closes_or_refuses_every_concurrent_connection() {
     check(|| {
         let app = App::new();
         let connecting = ["s", "t"].map(|id| {
@@ -130,7 +130,7 @@ fn a_revocation_ends_or_refuses_every_connection_that_is_made_at_the_same_time()
 }
 
 #[test]
-fn a_session_that_expires_while_it_connects_is_refused_or_ended() {
+fn a_session_that_expires_while_connecting_is_refused_or_closed() {
     check(|| {
         let app = App::with(|config| config.times.expiry_warning = Duration::from_millis(0));
         let session = alice().with_expiry(app.clock.wall() + Duration::from_millis(100));
@@ -146,7 +146,7 @@ fn a_session_that_expires_while_it_connects_is_refused_or_ended() {
 }
 
 #[test]
-fn a_shut_down_ends_or_refuses_every_connection_that_is_made_at_the_same_time() {
+fn a_shutdown_closes_or_refuses_every_concurrent_connection() {
     check(|| {
         let app = App::new();
         let connecting = app.meanwhile(|app| {

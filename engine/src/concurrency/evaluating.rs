@@ -1,7 +1,7 @@
 //! Who evaluates for whom, and new claims against a pass with the old ones.
 
+use crate::sync::{AtomicUsize, Ordering};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
 
 use shuttle::future::block_on;
 
@@ -13,7 +13,7 @@ use crate::sessions::latch::Latch;
 use crate::sync;
 
 #[test]
-fn a_lead_that_gives_up_passes_on_and_nobody_waits_for_ever() {
+fn if_the_evaluating_thread_gives_up_a_waiting_one_takes_over() {
     check(|| {
         let trace = Arc::new(SourceTrace::default());
         let runs = Arc::new(AtomicUsize::new(0));
@@ -38,7 +38,7 @@ fn a_lead_that_gives_up_passes_on_and_nobody_waits_for_ever() {
 }
 
 #[test]
-fn whoever_waits_for_a_queued_pass_is_told() {
+fn a_waiter_for_a_queued_pass_is_woken() {
     check(|| {
         let done = Arc::new(Latch::default());
         let telling = {
@@ -51,7 +51,7 @@ fn whoever_waits_for_a_queued_pass_is_told() {
 }
 
 #[test]
-fn new_claims_are_shown_in_the_end_even_if_a_pass_with_the_old_ones_was_on_its_way() {
+fn new_claims_prevail_over_a_concurrent_pass_with_the_old_ones() {
     check(|| {
         let app = App::new();
         app.engine.register("n", |session: &Session| Descriptor::status().prop("n", u64::from(session.can("see"))));

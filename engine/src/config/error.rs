@@ -51,6 +51,16 @@ pub(super) fn at_least(
     if value < least { Err(ConfigError::new(field, problem)) } else { Ok(()) }
 }
 
+/// A count or size with an upper bound of its own.
+pub(super) fn at_most(
+    field: &'static str,
+    value: usize,
+    most: usize,
+    problem: &'static str,
+) -> Result<(), ConfigError> {
+    if value > most { Err(ConfigError::new(field, problem)) } else { Ok(()) }
+}
+
 impl fmt::Display for ConfigError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "`{}` {}", self.field, self.problem)

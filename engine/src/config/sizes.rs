@@ -1,6 +1,6 @@
 //! How large one message, tree or queue may be.
 
-use super::error::{ConfigError, at_least, positive};
+use super::error::{ConfigError, at_least, at_most, positive};
 
 /// Sizes of single things, in bytes, nodes or levels.
 #[derive(Debug, Clone)]
@@ -16,11 +16,14 @@ pub struct Sizes {
     /// How many nodes one registered path, and one view, may hold. Default 10,000. Children over it are dropped, a view
     /// over it is compacted; either is an event.
     pub nodes: usize,
-    /// How many levels one registered path may have. Default 64. Children below are dropped with an event.
+    /// How many properties one node may have. Default 256. Those over it are dropped with an event.
+    pub properties: usize,
+    /// How many levels one registered path may have. Default 32, at most 40: consumers parse JSON of 127 levels, of which a
+    /// node takes two. Children below are dropped with an event.
     pub depth: u32,
     /// How many nodes a tab's tree may have. Default 2,000. A tab over it is closed (1008).
     pub tab_nodes: usize,
-    /// How many levels a tab's tree may have. Default 16. A tab over it is closed (1008).
+    /// How many levels a tab's tree may have. Default 16, at most 24. A tab over it is closed (1008).
     pub tab_depth: usize,
     /// How long a tab's tree may be as JSON, in bytes. Default 256 KiB. A tab over it is closed (1008).
     pub tab_bytes: usize,
@@ -32,6 +35,10 @@ pub struct Sizes {
     pub event_bytes: usize,
 }
 
+/// Deeper trees could be JSON that consumers do not parse.
+const DEEPEST: usize = 40;
+const DEEPEST_TAB: usize = 24;
+
 /// Below this not even `hello` or an error fits.
 const SMALLEST_FRAME: usize = 512;
 
@@ -42,7 +49,8 @@ impl Default for Sizes {
             frame_bytes: 1_000_000,
             rebase_bytes: 4 << 10,
             nodes: 10_000,
-            depth: 64,
+            properties: 256,
+            depth: 32,
             tab_nodes: 2_000,
             tab_depth: 16,
             tab_bytes: 256 << 10,
@@ -57,7 +65,15 @@ impl Sizes {
         positive("sizes.message_bytes", self.message_bytes)?;
         at_least("sizes.frame_bytes", self.frame_bytes, SMALLEST_FRAME, "must be at least 512 bytes")?;
         positive("sizes.nodes", self.nodes)?;
+        positive("sizes.properties", self.properties)?;
         positive("sizes.depth", self.depth as usize)?;
+        at_most("sizes.depth", self.depth as usize, DEEPEST, "must be at most 40: consumers could not parse the tree")?;
+        at_most(
+            "sizes.tab_depth",
+            self.tab_depth,
+            DEEPEST_TAB,
+            "must be at most 24: consumers could not parse the tree",
+        )?;
         positive("sizes.outbox_bytes", self.outbox_bytes)?;
         positive("sizes.event_bytes", self.event_bytes)
     }

@@ -39,7 +39,7 @@ impl Foundation {
         let nodes = u32::try_from(config.sizes.nodes).unwrap_or(u32::MAX);
         let renderer = Arc::new(Renderer {
             store: Store::new(config.memory.dictionary_bytes),
-            limits: PackLimits { nodes, depth: config.sizes.depth },
+            limits: PackLimits { nodes, properties: config.sizes.properties, depth: config.sizes.depth },
             root_id: options.id.clone(),
             root_name: options.name.clone(),
         });

@@ -9,7 +9,6 @@ use super::foundation::Foundation;
 use super::lifecycle_parts::LifecycleParts;
 use super::options::EngineOptions;
 use crate::background::Background;
-use crate::clock::timer_queue::TimerQueue;
 use crate::config::Config;
 use crate::connection::connector::Connector;
 use crate::deliver::delivery::Delivery;
@@ -27,7 +26,6 @@ use crate::refresh::sources::Sources;
 use crate::render::evaluate::Renderer;
 use crate::sessions::quota::Quota;
 use crate::sessions::table::Table;
-use crate::sessions::timer::Timer;
 use crate::sync::AbortHandle;
 
 /// The parts that the engine's public methods call. Each owns its data; what it needs of others it was given.
@@ -35,7 +33,6 @@ pub(crate) struct Parts {
     pub(crate) config: Config,
     pub(crate) observers: Arc<Observers>,
     pub(crate) background: Arc<Background>,
-    pub(crate) timers: Arc<TimerQueue<Timer>>,
     pub(crate) table: Arc<Table>,
     pub(crate) sources: Arc<Sources>,
     pub(crate) passes: Arc<Passes>,
@@ -99,7 +96,6 @@ impl Parts {
             config: base.config,
             observers: base.observers,
             background: base.background,
-            timers: base.timers,
             table: base.table,
             renderer: base.renderer,
             sources,

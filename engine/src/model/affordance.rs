@@ -5,7 +5,7 @@ use serde_json::Value;
 
 use super::Text;
 
-/// How long an action takes; peers refuse any other word (contract 1.10).
+/// How long an action takes; peers reject any other word (contract 1.10).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Estimate {

@@ -4,7 +4,7 @@ use serde::Serialize;
 
 use super::Text;
 
-/// What kind of content a reference points to; peers refuse any other word (contract 1.10).
+/// What kind of content a reference points to; peers reject any other word (contract 1.10).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "lowercase")]
 pub enum ContentKind {

@@ -5,7 +5,7 @@ use std::fmt;
 /// Words that mean a field of a node inside a patch path, and can therefore never be node ids.
 const RESERVED: [&str; 7] = ["properties", "children", "affordances", "meta", "content_ref", "id", "type"];
 
-/// Why a string cannot be a node id.
+/// Why a string cannot be a node id, or a path cannot be registered.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum IdError {
@@ -17,6 +17,8 @@ pub enum IdError {
     Character,
     /// The id is longer than [`MAX_BYTES`].
     Long,
+    /// The path has more segments than [`path::MAX_SEGMENTS`](super::path::MAX_SEGMENTS).
+    Deep,
 }
 
 /// The longest id that is accepted, in bytes.
@@ -31,6 +33,7 @@ impl fmt::Display for IdError {
             }
             Self::Character => "a node id must not contain `/` or `~`",
             Self::Long => "a node id must not be longer than 512 bytes",
+            Self::Deep => "a registered path must not have more than 32 segments",
         })
     }
 }
@@ -41,7 +44,7 @@ impl std::error::Error for IdError {}
 ///
 /// # Errors
 /// Says which rule of contract 2.5 the id breaks.
-pub(crate) fn check(id: &str) -> Result<(), IdError> {
+pub fn check(id: &str) -> Result<(), IdError> {
     if id.is_empty() {
         Err(IdError::Empty)
     } else if id.len() > MAX_BYTES {

@@ -1,11 +1,11 @@
-//! What a node says about itself to an attentive consumer.
+//! The `meta` of a node: what deserves a consumer's attention.
 
 use serde::ser::SerializeMap;
 use serde::{Serialize, Serializer};
 
 use super::Text;
 
-/// How soon something wants attention; peers refuse any other word (contract 1.10).
+/// How soon something wants attention; peers reject any other word (contract 1.10).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Urgency {
@@ -58,7 +58,7 @@ pub(crate) struct Meta {
     pub urgency: Option<Urgency>,
     /// Why salience or urgency are what they are.
     pub reason: Option<Text>,
-    /// How many children there are in truth when not all are inline.
+    /// How many children there really are, when not all are inline.
     pub total_children: Option<u64>,
     /// Which slice of the children is inline: offset and count.
     pub window: Option<[u64; 2]>,

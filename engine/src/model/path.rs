@@ -8,9 +8,9 @@ pub(crate) fn segments(path: &str) -> impl Iterator<Item = &str> {
     path.split('/').filter(|segment| !segment.is_empty())
 }
 
-/// The one spelling under which a path is kept: no slash at either end, none doubled; the root is empty.
+/// The one spelling under which a path is stored: no slash at either end, none doubled; the root is empty.
 #[must_use]
-pub(crate) fn normal(path: &str) -> Text {
+pub fn normal(path: &str) -> Text {
     let mut out = Text::default();
     for segment in segments(path) {
         if !out.is_empty() {
@@ -27,12 +27,18 @@ pub(crate) fn absolute(path: &str) -> String {
     format!("/{}", normal(path))
 }
 
+/// How many segments a registered path may have.
+pub(crate) const MAX_SEGMENTS: usize = 32;
+
 /// The normal spelling of a path under which a source may be registered.
 ///
 /// # Errors
-/// Says which rule a segment breaks (contract 2.5).
+/// Says which rule a segment breaks (contract 2.5), or that there are too many.
 pub(crate) fn registrable(path: &str) -> Result<Text, IdError> {
     segments(path).try_for_each(id::check)?;
+    if segments(path).count() > MAX_SEGMENTS {
+        return Err(IdError::Deep);
+    }
     Ok(normal(path))
 }
 

@@ -23,7 +23,7 @@ pub(crate) enum Read {
     Permission(Text),
     Permissions,
     Expiry,
-    /// Typed data, or too much to be listed: nobody can say what of the session was used.
+    /// Typed data, or too much to be listed: it is not known what of the session was used.
     Whole,
 }
 
@@ -40,7 +40,7 @@ struct Reads {
     /// Indexes into the list, by the hash of the read.
     index: HashTable<usize>,
     hasher: DefaultHashBuilder,
-    /// More than [`MAX_READS`] were made; the list is not kept any longer.
+    /// More than [`MAX_READS`] were made; the list is dropped.
     is_whole: bool,
 }
 
@@ -92,7 +92,7 @@ mod tests {
         let log = ReadLog::default();
         (0..MAX_READS).for_each(|n| log.record(permission(n)));
         log.record(permission(0));
-        assert_eq!(log.all().len(), MAX_READS, "as many as the bound are still told apart");
+        assert_eq!(log.all().len(), MAX_READS, "as many as the bound are still distinguished");
         log.record(Read::User);
         log.record(permission(7));
         assert_eq!(log.all(), [Read::Whole]);

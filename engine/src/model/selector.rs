@@ -6,7 +6,7 @@ use super::Text;
 
 /// Whose sessions something concerns: a refresh, a revocation, an event.
 ///
-/// It can be encoded and sent to another instance; a closure over the session cannot, and is kept apart
+/// It can be encoded and sent to another instance; a closure over the session cannot, and is separate
 /// ([`Scope::matching`](crate::Scope::matching)).
 #[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]

@@ -212,9 +212,14 @@ impl Session {
         Self { context, reads: Some(Arc::default()) }
     }
 
-    /// What was read so far, in the order of the first reading.
+    /// What was read so far, in the order of the first reading. If somebody else holds the session as well, such as an
+    /// action or a task that was given a clone, it may be read for anything later, and counts as a whole.
     pub(crate) fn reads(&self) -> Vec<Read> {
-        self.reads.as_ref().map(|log| log.all()).unwrap_or_default()
+        match &self.reads {
+            Some(log) if Arc::strong_count(log) > 1 => vec![Read::Whole],
+            Some(log) => log.all(),
+            None => Vec::new(),
+        }
     }
 
     pub(crate) fn context(&self) -> &Arc<Context> {

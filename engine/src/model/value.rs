@@ -17,7 +17,7 @@ pub enum Value {
     Int(i64),
     /// An integer that needs all 64 bits.
     Uint(u64),
-    /// A number with a fraction; what is not finite becomes `null`, since JSON has no word for it.
+    /// A number with a fraction; what is not finite becomes `null`, since JSON cannot express it.
     Float(f64),
     /// A string.
     Text(Text),

@@ -77,7 +77,7 @@ impl CloseReason {
         }
     }
 
-    /// The sentence that the peer gets, with the close code and in answer to what was still running.
+    /// The sentence that the peer gets, with the close code and in reply to what was still running.
     #[must_use]
     pub const fn message(self) -> &'static str {
         match self {

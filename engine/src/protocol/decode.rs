@@ -3,23 +3,30 @@
 use serde_json::{Map, Value};
 
 use super::code::ErrorCode;
+use super::json::{self, Parsed, Step, Unreadable};
 use super::message::{Position, Refused, Request, RequestId};
-use crate::error::ActionError;
 use crate::model::Text;
-use crate::model::path;
-use crate::render::action::Outcome;
-use crate::render::view::{Filter, ViewOptions};
+use crate::model::{id, path};
+use crate::render::view::{Filter, TypeSet, ViewOptions};
 
 type Keys = Map<String, Value>;
 
 /// How many messages one batch may hold.
 const BATCH_MAX: usize = 256;
 
+/// How long the id of a request may be, in bytes.
+const ID_MAX: usize = 512;
+
+/// How many different types a filter may name.
+const TYPES_MAX: usize = 64;
+
 /// Reads one frame: a message, or a batch of them.
 pub(crate) fn decode(text: &str) -> Vec<Result<Request, Refused>> {
-    match serde_json::from_str::<Value>(text) {
-        Ok(Value::Object(keys)) if keys.get("type").and_then(Value::as_str) == Some("batch") => batch(&keys),
-        Ok(Value::Object(keys)) => vec![message(keys)],
+    match json::parse(text) {
+        Ok(Parsed { value: Value::Object(keys), unreadable }) => match keys.get("type").and_then(Value::as_str) {
+            Some("batch") => batch(&keys, &unreadable),
+            _ => vec![message(keys, unreadable.first())],
+        },
         Ok(_) => vec![Err(bad(None, "a frame must hold one JSON object"))],
         Err(error) => vec![Err(bad(None, format!("the frame is not JSON: {}", syntax(&error))))],
     }
@@ -34,56 +41,84 @@ fn bad(id: Option<RequestId>, message: impl Into<String>) -> Refused {
     Refused { id, code: ErrorCode::BadRequest, message: message.into(), as_result: false }
 }
 
-fn batch(keys: &Keys) -> Vec<Result<Request, Refused>> {
+fn batch(keys: &Keys, unreadable: &[Unreadable]) -> Vec<Result<Request, Refused>> {
     let Some(Value::Array(messages)) = keys.get("messages") else {
         return vec![Err(bad(None, "a batch needs `messages`, an array"))];
     };
     if messages.len() > BATCH_MAX {
-        return vec![Err(bad(None, format!("a batch may hold at most {BATCH_MAX} messages")))];
+        return vec![Err(bad(None, format!("a batch must not hold more than {BATCH_MAX} messages")))];
     }
-    let one = |value: &Value| match value {
-        Value::Object(keys) => message(keys.clone()),
+    let one = |(index, value): (usize, &Value)| match value {
+        Value::Object(keys) => {
+            let inside = [Step::Key("messages".to_owned()), Step::Index(index)];
+            message(keys.clone(), unreadable.iter().find_map(|value| value.below(&inside)).as_ref())
+        }
         Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) | Value::Array(_) => {
             Err(bad(None, "a batch must hold JSON objects"))
         }
     };
-    messages.iter().map(one).collect()
+    messages.iter().enumerate().map(one).collect()
 }
 
-fn message(mut keys: Keys) -> Result<Request, Refused> {
+/// Reads one message. One with an unreadable value is refused, whatever it is about.
+fn message(mut keys: Keys, unreadable: Option<&Unreadable>) -> Result<Request, Refused> {
     let id = keys.get("id").and_then(RequestId::from_value);
+    if id.as_ref().is_some_and(|id| id.text().len() > ID_MAX) {
+        return Err(bad(None, format!("`id` must not be longer than {ID_MAX} bytes")));
+    }
     let kind = match keys.get("type") {
         Some(Value::String(kind)) => kind.clone(),
         Some(_) => return Err(bad(id, "`type` must be a string")),
         None => return Err(bad(id, "`type` is missing")),
     };
-    match kind.as_str() {
-        "connect" => Ok(Request::Connect),
-        "subscribe" => {
-            let id = required(&keys, id)?;
-            let named = |why| bad(Some(id.clone()), why);
-            let (view, position) = (view(&keys).map_err(named)?, position(&keys).map_err(named)?);
-            Ok(Request::Subscribe { id, view, position })
-        }
-        "unsubscribe" => Ok(Request::Unsubscribe { id: required(&keys, id)? }),
-        "query" => {
-            let id = required(&keys, id)?;
-            let view = view(&keys).map_err(|why| bad(Some(id.clone()), why))?;
-            Ok(Request::Query { id, view })
-        }
-        "invoke" => invoke(required(&keys, id)?, &mut keys),
-        "pause" | "resume" => Err(Refused {
+    match (kind.as_str(), unreadable) {
+        ("invoke", Some(value)) => Err(refused_call(required(&keys, id)?, value)),
+        (_, Some(value)) => Err(bad(id, format!("`{}` {}", value.place(), value.why()))),
+        ("connect", None) => Ok(Request::Connect),
+        ("subscribe", None) => subscribe(required(&keys, id)?, &keys),
+        ("unsubscribe", None) => Ok(Request::Unsubscribe { id: required(&keys, id)? }),
+        ("query", None) => query(required(&keys, id)?, &keys),
+        ("invoke", None) => invoke(required(&keys, id)?, &mut keys),
+        (kind, None) => Err(unserved(id, kind)),
+    }
+}
+
+/// Why a kind of message is not served.
+fn unserved(id: Option<RequestId>, kind: &str) -> Refused {
+    match kind {
+        "pause" | "resume" => Refused {
             id,
             code: ErrorCode::NotSupported,
             message: format!("`{kind}` is not supported"),
             as_result: false,
-        }),
-        "batch" => Err(bad(id, "a batch must not hold a batch")),
+        },
+        "batch" => bad(id, "a batch must not hold a batch"),
         "hello" | "snapshot" | "patch" | "result" | "event" | "error" => {
-            Err(bad(id, format!("`{kind}` is sent by providers, not by consumers")))
+            bad(id, format!("`{kind}` is sent by providers, not by consumers"))
         }
-        _ => Err(bad(id, "the message has an unknown `type`")),
+        _ => bad(id, "the message has an unknown `type`"),
     }
+}
+
+/// The refusal of a call of which a value could not be read.
+fn refused_call(id: RequestId, value: &Unreadable) -> Refused {
+    let (place, why) = (value.place(), value.why());
+    let (code, message) = match value.place.first() {
+        Some(Step::Key(key)) if key == "params" => (ErrorCode::InvalidParams, format!("{place} {why}")),
+        _ => (ErrorCode::BadRequest, format!("`{place}` {why}")),
+    };
+    Refused { id: Some(id), code, message, as_result: true }
+}
+
+fn subscribe(id: RequestId, keys: &Keys) -> Result<Request, Refused> {
+    let named = |why| bad(Some(id.clone()), why);
+    let (view, position) = (view(keys).map_err(named)?, position(keys).map_err(named)?);
+    Ok(Request::Subscribe { id, view, position })
+}
+
+fn query(id: RequestId, keys: &Keys) -> Result<Request, Refused> {
+    let view = view(keys).map_err(|why| bad(Some(id.clone()), why))?;
+    Ok(Request::Query { id, view })
 }
 
 fn required(keys: &Keys, id: Option<RequestId>) -> Result<RequestId, Refused> {
@@ -138,21 +173,34 @@ fn position(keys: &Keys) -> Result<Option<Position>, String> {
 }
 
 fn filter(keys: &Keys) -> Result<Filter, String> {
-    let none = Keys::new();
     let keys = match keys.get("filter") {
-        None | Some(Value::Null) => &none,
+        None | Some(Value::Null) => return Ok(Filter::default()),
         Some(Value::Object(keys)) => keys,
         Some(_) => return Err("`filter` must be an object".to_owned()),
     };
-    Ok(Filter {
-        types: given(keys, "types", "an array of strings", strings)?,
-        min_salience: given(keys, "min_salience", "a number", Value::as_f64)?,
-    })
+    let types = match keys.get("types") {
+        None | Some(Value::Null) => None,
+        Some(types) => Some(filter_types(types)?),
+    };
+    Ok(Filter { types, min_salience: given(keys, "filter.min_salience", "a number", Value::as_f64)? })
 }
 
-/// A field that may be absent or null, but not of another type.
+/// The different types of a filter, within bounds: each node of a view is looked up in them.
+fn filter_types(types: &Value) -> Result<TypeSet, String> {
+    let names = strings(types).ok_or("`filter.types` must be an array of strings")?;
+    if names.iter().any(|name| name.len() > id::MAX_BYTES) {
+        return Err(format!("`filter.types` must not hold a type longer than {} bytes", id::MAX_BYTES));
+    }
+    let types: TypeSet = names.into_iter().collect();
+    if types.len() > TYPES_MAX {
+        return Err(format!("`filter.types` must not hold more than {TYPES_MAX} different types"));
+    }
+    Ok(types)
+}
+
+/// A field that may be absent or null, but not of another type. `name` may have the object in front that it is in.
 fn given<T>(keys: &Keys, name: &str, what: &str, read: impl Fn(&Value) -> Option<T>) -> Result<Option<T>, String> {
-    match keys.get(name) {
+    match keys.get(name.rsplit('.').next().unwrap_or(name)) {
         None | Some(Value::Null) => Ok(None),
         Some(value) => read(value).map(Some).ok_or_else(|| format!("`{name}` must be {what}")),
     }
@@ -167,75 +215,6 @@ fn pair(value: &Value) -> Option<[u64; 2]> {
 
 fn strings(value: &Value) -> Option<Vec<Text>> {
     value.as_array()?.iter().map(|text| text.as_str().map(Text::from)).collect()
-}
-
-/// What a tab sends.
-#[derive(Debug)]
-pub(crate) enum TabMessage {
-    Hello {
-        id: Option<String>,
-    },
-    Snapshot {
-        id: String,
-        tree: Value,
-    },
-    Patch {
-        subscription: String,
-        seq: Option<u64>,
-        ops: Vec<Value>,
-    },
-    Result {
-        id: String,
-        answer: Result<Outcome, ActionError>,
-    },
-    /// A kind that the engine has no use for.
-    Other,
-    Malformed(&'static str),
-}
-
-/// Reads one frame of a tab, as tolerantly as real tabs need it (contract 3.1).
-pub(crate) fn decode_tab(text: &str) -> TabMessage {
-    let Ok(Value::Object(mut keys)) = serde_json::from_str::<Value>(text) else {
-        return TabMessage::Malformed("a frame must hold one JSON object");
-    };
-    let name = |keys: &Keys, field: &str| keys.get(field).and_then(Value::as_str).map(str::to_owned);
-    match keys.get("type").and_then(Value::as_str) {
-        Some("hello") => TabMessage::Hello { id: hello_id(&keys) },
-        Some("snapshot") => match (name(&keys, "id"), keys.remove("tree")) {
-            (Some(id), Some(tree)) => TabMessage::Snapshot { id, tree },
-            _ => TabMessage::Malformed("a snapshot needs `id` and `tree`"),
-        },
-        Some("patch") => match (name(&keys, "subscription"), keys.remove("ops")) {
-            (Some(subscription), Some(Value::Array(ops))) => {
-                TabMessage::Patch { subscription, seq: keys.get("seq").and_then(Value::as_u64), ops }
-            }
-            _ => TabMessage::Malformed("a patch needs `subscription` and `ops`"),
-        },
-        Some("result") => match name(&keys, "id") {
-            Some(id) => TabMessage::Result { id, answer: tab_answer(&mut keys) },
-            None => TabMessage::Malformed("a result needs `id`"),
-        },
-        Some(_) => TabMessage::Other,
-        None => TabMessage::Malformed("`type` must be a string"),
-    }
-}
-
-fn hello_id(keys: &Keys) -> Option<String> {
-    keys.get("provider")?.get("id")?.as_str().map(str::to_owned)
-}
-
-/// The result of a call, with the tab's own code and message (contract 3.2).
-fn tab_answer(keys: &mut Keys) -> Result<Outcome, ActionError> {
-    let data = keys.remove("data").filter(|data| !data.is_null());
-    match keys.get("status").and_then(Value::as_str) {
-        Some("ok") => Ok(Outcome { accepted: false, data }),
-        Some("accepted") => Ok(Outcome { accepted: true, data }),
-        _ => {
-            let fault = keys.remove("error").unwrap_or_default();
-            let code = fault["code"].as_str().unwrap_or(ErrorCode::Internal.as_str());
-            Err(ActionError::new(code, fault["message"].as_str().unwrap_or("the browser tab failed")))
-        }
-    }
 }
 
 #[cfg(test)]
@@ -256,7 +235,7 @@ mod tests {
             (r#"{"type":"subscribe"}"#, "`id` is missing"),
             (r#"{"type":"subscribe","id":"s","depth":"2"}"#, "`depth` must be an integer"),
             (r#"{"type":"query","id":"s","window":[1]}"#, "`window` must be [offset, count]"),
-            (r#"{"type":"query","id":"s","filter":{"types":"x"}}"#, "`types` must be an array of strings"),
+            (r#"{"type":"query","id":"s","filter":{"types":"x"}}"#, "`filter.types` must be an array of strings"),
             (r#"{"type":"invoke","id":"s","path":"/"}"#, "`action` must be a string"),
             (r#"{"type":"hello","id":"s"}"#, "`hello` is sent by providers, not by consumers"),
         ] {

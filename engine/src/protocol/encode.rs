@@ -3,9 +3,11 @@
 use serde::Serialize;
 use serde_json::Value;
 
+use super::code::ErrorCode;
 use super::message::{Refused, RequestId};
 use super::{CAPABILITIES, SLOP_VERSION};
 use crate::error::ActionError;
+use crate::model::nesting::{DATA_LEVELS, is_shallow};
 use crate::render::action::Outcome;
 
 /// Everything that is written here serialises.
@@ -13,7 +15,7 @@ fn text(message: impl Serialize) -> String {
     serde_json::to_string(&message).expect("a message serialises")
 }
 
-/// `hello`, with what the application lets out about the session (contract 1.1).
+/// `hello`, with what the application discloses about the session (contract 1.1).
 pub(crate) fn hello(id: &str, name: &str, epoch: &str, connection: &str, session: Option<&Value>) -> String {
     #[derive(Serialize)]
     struct Provider<'a> {
@@ -73,7 +75,7 @@ pub(crate) fn error(id: Option<&RequestId>, code: impl AsRef<str>, message: &str
     text(Error { r#type: "error", id, error: Fault { code: code.as_ref(), message } })
 }
 
-/// The answer to a message that cannot be served.
+/// The reply to a message that cannot be served.
 pub(crate) fn refused(refused: &Refused) -> String {
     match &refused.id {
         Some(id) if refused.as_result => result(id, &Err(ActionError::new(refused.code, refused.message.as_str()))),
@@ -82,9 +84,9 @@ pub(crate) fn refused(refused: &Refused) -> String {
 }
 
 /// `result`, for an invoke.
-pub(crate) fn result(id: &RequestId, answer: &Result<Outcome, ActionError>) -> String {
+pub(crate) fn result(id: &RequestId, outcome: &Result<Outcome, ActionError>) -> String {
     #[derive(Serialize)]
-    struct Answer<'a> {
+    struct CallResult<'a> {
         r#type: &'a str,
         id: &'a RequestId,
         status: &'a str,
@@ -93,14 +95,19 @@ pub(crate) fn result(id: &RequestId, answer: &Result<Outcome, ActionError>) -> S
         #[serde(skip_serializing_if = "Option::is_none")]
         error: Option<Fault<'a>>,
     }
-    let (status, data, error) = match answer {
+    let (status, data, error) = match outcome {
+        Ok(Outcome { data: Some(data), .. }) if !is_shallow(data, DATA_LEVELS) => (
+            "error",
+            None,
+            Some(Fault { code: ErrorCode::TooLarge.as_str(), message: "the result is nested too deeply" }),
+        ),
         Ok(outcome) => (if outcome.accepted { "accepted" } else { "ok" }, outcome.data.as_ref(), None),
         Err(error) => ("error", None, Some(Fault { code: error.code(), message: error.message() })),
     };
-    text(Answer { r#type: "result", id, status, data, error })
+    text(CallResult { r#type: "result", id, status, data, error })
 }
 
-/// The first word to a tab, which says nothing until it hears it (contract 3.1).
+/// The first message to a tab, which sends nothing before it (contract 3.1).
 pub(crate) const TAB_CONNECT: &str = r#"{"type":"connect"}"#;
 
 /// Asks a tab for its whole tree.
@@ -113,7 +120,7 @@ pub(crate) fn tab_invoke(id: &str, path: &str, action: &str, params: &Value) -> 
     text(serde_json::json!({"type": "invoke", "id": id, "path": path, "action": action, "params": params}))
 }
 
-/// `event`, which consumers hand to whoever listens.
+/// `event`, which consumers hand to their listeners.
 pub(crate) fn event(name: &str, data: Option<&Value>) -> String {
     #[derive(Serialize)]
     struct Event<'a> {

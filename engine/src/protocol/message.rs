@@ -37,7 +37,7 @@ impl Serialize for RequestId {
     }
 }
 
-/// Where a consumer says that its copy of a view stands.
+/// The state that a consumer's copy of a view has, as it claims.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Position {
     /// Which engine's versions these are.
@@ -72,7 +72,7 @@ pub(crate) enum Request {
     },
 }
 
-/// A message that cannot be served, and how to say so.
+/// A message that cannot be served, and how it is refused.
 #[derive(Debug, PartialEq)]
 pub(crate) struct Refused {
     pub(crate) id: Option<RequestId>,

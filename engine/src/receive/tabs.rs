@@ -15,7 +15,7 @@ use crate::model::Text;
 use crate::model::session::Session;
 use crate::protocol::close_reason::CloseReason;
 use crate::protocol::code::ErrorCode;
-use crate::protocol::decode::{TabMessage, decode_tab};
+use crate::protocol::decode_tab::{TabMessage, decode_tab};
 use crate::protocol::encode;
 use crate::refresh::refresher::{Refresher, Urgency};
 use crate::render::action::{Invocation, Outcome};

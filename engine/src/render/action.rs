@@ -1,18 +1,18 @@
 //! Actions: declared once, offered by many nodes.
 
-use std::any::TypeId;
 use std::fmt;
 use std::future::Future;
 use std::pin::Pin;
 use std::sync::Arc;
 
-use schemars::{JsonSchema, SchemaGenerator, generate::SchemaSettings};
+use schemars::JsonSchema;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use serde_json::Value;
 
 use super::params::Params;
 use super::task::{Task, TaskFuture, TaskHost, TaskResult};
+use super::typed_params;
 use crate::error::ActionError;
 use crate::model::Text;
 use crate::model::affordance::{Affordance, Estimate};
@@ -39,7 +39,7 @@ impl<P> Invocation<P> {
         self.path.rsplit('/').next().unwrap_or_default()
     }
 
-    /// Starts work that outlives the call: the consumer is told `accepted` with the task's id, and the node
+    /// Starts work that outlives the call: the consumer gets `accepted` with the task's id, and the node
     /// `/tasks/{id}` of this session shows status, progress and message, and offers `cancel`.
     ///
     /// # Errors
@@ -162,17 +162,19 @@ pub(crate) struct ActionInner {
 
 impl Action {
     /// An action whose handler may block. `P` is decoded from the parameters, and its JSON Schema is what the consumer
-    /// reads; use `()` for none and [`serde_json::Value`] together with [`Action::params`] for a schema of your own.
+    /// reads: a struct with a field for each parameter, or `()` for none, or [`serde_json::Value`] together with
+    /// [`Action::params`] for a schema of your own.
     ///
     /// # Panics
-    /// If the name is empty or holds `/` or `~` (contract 2.4).
+    /// If the name is empty or holds `/` or `~` (contract 2.4), or if `P` is not read from a JSON object: parameters have
+    /// names, so a `String` alone cannot be one.
     #[track_caller]
     pub fn new<P, R>(name: impl Into<Text>, handler: impl Fn(Invocation<P>) -> R + Send + Sync + 'static) -> Self
     where
         P: DeserializeOwned + JsonSchema + Send + 'static,
         R: IntoOutcome,
     {
-        let run = move |call: Invocation| handler(decode(call)?).into_outcome();
+        let run = move |call: Invocation| handler(decoded(call)?).into_outcome();
         Self::build::<P>(name.into(), Handler::Blocking(Arc::new(run)))
     }
 
@@ -191,7 +193,7 @@ impl Action {
         F: Future<Output = R> + Send + 'static,
     {
         let run = move |call: Invocation| -> HandlerFuture {
-            match decode(call) {
+            match decoded(call) {
                 Ok(call) => {
                     let returned = handler(call);
                     Box::pin(async move { returned.await.into_outcome() })
@@ -208,8 +210,8 @@ impl Action {
             !name.is_empty() && !name.contains(['/', '~']) && name.len() <= id::MAX_BYTES,
             "an action's name must not be empty, longer than 512 bytes, or hold `/` or `~`: `{name}`"
         );
+        let params = typed_params::schema_of::<P>().unwrap_or_else(|why| panic!("the parameters of `{name}` {why}"));
         let mut affordance = Affordance::named(name);
-        let params = schema_of::<P>().map(|schema| Params::compile(&schema).expect("a derived schema compiles"));
         affordance.params = params.as_ref().map(|params| params.schema().clone());
         Self { inner: Arc::new(ActionInner { affordance, params, handler }) }
     }
@@ -220,10 +222,11 @@ impl Action {
         self
     }
 
-    /// The parameters, as JSON Schema of type object or in the shorthand `{"title": "string"}` (contract 2.2).
+    /// The parameters, as JSON Schema of type object or in the shorthand `{"title": "string"}` (contract 2.2). It is a schema
+    /// if `"type"` is `"object"` and either it is the only key or there are `"properties"` or `"required"`.
     ///
     /// # Panics
-    /// If the schema cannot be compiled, or the action was cloned before.
+    /// If the schema cannot be compiled or is nested too deeply, or the action was cloned before.
     #[must_use]
     #[track_caller]
     #[expect(clippy::needless_pass_by_value, reason = "written as `.params(json!({..}))`")]
@@ -303,26 +306,7 @@ impl fmt::Debug for Action {
     }
 }
 
-fn decode<P: DeserializeOwned>(call: Invocation) -> Result<Invocation<P>, ActionError> {
-    // `()` reads null; an object with keys that nobody asked for is no reason to refuse.
-    let source = if std::mem::size_of::<P>() == 0 { Value::Null } else { call.params.clone() };
-    let params = serde_json::from_value(source)
-        .or_else(|_| serde_json::from_value(call.params.clone()))
-        .map_err(|error| ActionError::invalid_params(format!("params cannot be read: {error}")))?;
+fn decoded<P: DeserializeOwned>(call: Invocation) -> Result<Invocation<P>, ActionError> {
+    let params = typed_params::decode(&call.params)?;
     Ok(call.with(params))
-}
-
-fn schema_of<P: JsonSchema + 'static>() -> Option<Value> {
-    if TypeId::of::<P>() == TypeId::of::<()>() || TypeId::of::<P>() == TypeId::of::<Value>() {
-        return None;
-    }
-    let settings = SchemaSettings::draft2020_12().with(|settings| {
-        settings.meta_schema = None;
-        settings.inline_subschemas = true;
-    });
-    let mut schema = SchemaGenerator::new(settings).into_root_schema_for::<P>().to_value();
-    if let Some(keys) = schema.as_object_mut() {
-        keys.shift_remove("title");
-    }
-    Some(schema)
 }

@@ -7,7 +7,7 @@ use crate::model::meta::{Meta, Urgency};
 use crate::model::session::Session;
 use crate::model::value::Value;
 
-/// The wanted shape of a node: type, properties, children, actions and what it says about itself.
+/// The wanted shape of a node: type, properties, children, actions and `meta`.
 ///
 /// ```
 /// use grove_engine::{Descriptor, Item};
@@ -55,7 +55,7 @@ macro_rules! node_builder {
             self
         }
 
-        /// Sets several properties. An empty list still makes the node say `"properties": {}`.
+        /// Sets several properties. With an empty list the node still has `"properties": {}`.
         #[must_use]
         pub fn props<K: Into<Text>, V: Into<Value>>(mut self, props: impl IntoIterator<Item = (K, V)>) -> Self {
             let known = self$(.$body)?.props.get_or_insert_default();
@@ -183,7 +183,9 @@ macro_rules! node_builder {
 impl Descriptor {
     /// A descriptor of any type.
     pub fn new(kind: impl Into<Text>) -> Self {
-        Self { kind: kind.into(), ..Self::default() }
+        let mut shape = Self::default();
+        shape.kind = kind.into();
+        shape
     }
 
     /// Things of one kind.
@@ -233,6 +235,27 @@ impl Descriptor {
     }
 
     node_builder!();
+}
+
+impl Descriptor {
+    /// Moves out every child that has children of its own.
+    fn move_inner_children_to(&mut self, out: &mut Vec<Self>) {
+        let items = self.items.iter_mut().map(|item| &mut item.body);
+        let children = self.children.iter_mut().map(|(_, child)| child);
+        let inner = items.chain(children).filter(|child| !child.items.is_empty() || !child.children.is_empty());
+        out.extend(inner.map(std::mem::take));
+    }
+}
+
+/// Without recursion: how deep an application nests nodes is not known before they are sanitised.
+impl Drop for Descriptor {
+    fn drop(&mut self) {
+        let mut inner = Vec::new();
+        self.move_inner_children_to(&mut inner);
+        while let Some(mut shape) = inner.pop() {
+            shape.move_inner_children_to(&mut inner);
+        }
+    }
 }
 
 impl Item {

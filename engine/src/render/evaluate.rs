@@ -17,7 +17,7 @@ use crate::model::path;
 use crate::model::read_log::Read;
 use crate::model::session::{Context, Session};
 
-/// What an evaluation gave: a fragment, or why there is none. Cheap to clone and share.
+/// What an evaluation returned: a fragment, or why there is none. Cheap to clone and share.
 #[derive(Debug, Clone)]
 pub(crate) enum Rendered {
     Fragment(Fragment),
@@ -34,9 +34,9 @@ pub(crate) struct Evaluation {
 }
 
 impl Evaluation {
-    /// A function that did not end in time.
+    /// A function that did not end in time. What it has read is not known, so nobody shares this.
     pub(crate) fn late() -> Self {
-        Self { rendered: Rendered::Failed("it took too long".into()), reads: Vec::new(), violations: Vec::new() }
+        Self { rendered: Rendered::Failed("it took too long".into()), reads: vec![Read::Whole], violations: Vec::new() }
     }
 }
 

@@ -1,5 +1,8 @@
 //! Where a node stands while its tree is built.
 
+use crate::model::nesting::TREE_LEVELS;
+use crate::model::path::segments;
+
 /// The position of a node, and how many levels may still follow. The path is put together only when somebody needs it.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct NodePosition<'p> {
@@ -11,9 +14,11 @@ pub(super) struct NodePosition<'p> {
 }
 
 impl<'p> NodePosition<'p> {
-    /// The topmost node of what is built, at a path in the normal spelling.
-    pub(super) const fn top(path: &'p str, depth: u32) -> Self {
-        Self { name: path, above: None, depth }
+    /// The topmost node of what is built, at a path in the normal spelling: at most `depth` levels from here on, and no
+    /// more than a tree may have.
+    pub(super) fn top(path: &'p str, depth: u32) -> Self {
+        let above = u32::try_from(segments(path).count()).unwrap_or(u32::MAX);
+        Self { name: path, above: None, depth: depth.min(TREE_LEVELS.saturating_sub(above)) }
     }
 
     pub(super) fn below<'c>(&'c self, id: &'c str) -> NodePosition<'c> {

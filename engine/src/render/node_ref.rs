@@ -97,7 +97,7 @@ impl<'a> NodeRef<'a> {
         Fields { id, kind, props, meta, actions, content_ref, children, action_list, template, symbols }
     }
 
-    /// Whether both say the same, children and the identity of actions included.
+    /// Whether both are equal, children and the identity of actions included.
     fn is_same_as(&self, other: &Self) -> bool {
         let (mine, theirs) = (self.fields(), other.fields());
         mine.id == theirs.id
@@ -118,7 +118,7 @@ pub(crate) fn is_same_content(mine: &Fragment, theirs: &Fragment) -> bool {
 }
 
 impl Fields<'_> {
-    /// Whether type, properties, meta and content reference say the same.
+    /// Whether type, properties, meta and content reference are equal.
     fn has_same_own_fields(&self, other: &Self) -> bool {
         self.kind == other.kind
             && self.content_ref == other.content_ref
@@ -134,7 +134,7 @@ impl Fields<'_> {
         self.meta.map(|bytes| Reader::new(bytes, self.symbols))
     }
 
-    /// What the node says about itself.
+    /// The node's `meta`.
     pub(crate) fn read_meta(&self) -> Meta {
         self.meta_reader().map(read_meta).unwrap_or_default()
     }

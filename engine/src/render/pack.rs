@@ -3,8 +3,8 @@
 mod action_lists;
 mod block_builder;
 mod cut;
-mod packer;
 mod prior;
+mod packer;
 
 #[cfg(test)]
 mod tests;
@@ -24,6 +24,8 @@ use packer::Packer;
 pub(crate) struct PackLimits {
     pub(crate) nodes: u32,
     pub(crate) depth: u32,
+    /// Per node.
+    pub(crate) properties: usize,
 }
 
 /// A packed fragment, and what had to be dropped on the way.
@@ -42,7 +44,7 @@ pub(crate) fn node(
     shape: &Descriptor,
     prior: Option<&Fragment>,
 ) -> PackedResult {
-    let mut packer = Packer::new(store, Sanitiser::new(limits.nodes.saturating_sub(1)));
+    let mut packer = Packer::new(store, Sanitiser::new(limits.nodes.saturating_sub(1), limits.properties));
     let mut block = BlockBuilder::new(store);
     let child = Child { id, kind: kind_of(shape), shape };
     packer.node(&mut block, &NodePosition::top(path, limits.depth), child, prior.map(NodeRef::root_of));
@@ -56,9 +58,9 @@ pub(crate) fn node(
 
 /// Packs items that stand side by side under `parent`.
 pub(crate) fn items(store: &Store, limits: PackLimits, parent: &str, items: Vec<Item>) -> PackedResult {
-    let holder = Descriptor { items, ..Descriptor::default() };
+    let holder = Descriptor::default().items(items);
     let position = NodePosition::top(parent, limits.depth);
-    let mut sanitiser = Sanitiser::new(limits.nodes);
+    let mut sanitiser = Sanitiser::new(limits.nodes, limits.properties);
     let children = sanitiser.children(&position, &holder, std::iter::empty());
     let mut packer = Packer::new(store, sanitiser);
     let mut block = BlockBuilder::new(store);

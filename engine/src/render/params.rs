@@ -6,6 +6,8 @@ use jsonschema::error::{TypeKind, ValidationErrorKind};
 use jsonschema::{PatternOptions, ValidationError, Validator};
 use serde_json::{Map, Value, json};
 
+use crate::model::nesting::{VALUE_LEVELS, is_shallow};
+
 /// The types that a schema may name; an unknown one is permissive (contract 1.7).
 const TYPES: [&str; 7] = ["object", "string", "number", "integer", "boolean", "array", "null"];
 
@@ -33,7 +35,14 @@ impl Params {
     /// Takes a JSON Schema of type object, or the shorthand `{"title": "string"}` in which every key is required
     /// unless its value says `"optional": true`.
     pub(crate) fn compile(given: &Value) -> Result<Self, String> {
-        let schema = normalise(given);
+        Self::of_schema(normalise(given))
+    }
+
+    /// Takes a JSON Schema of type object.
+    pub(super) fn of_schema(schema: Value) -> Result<Self, String> {
+        if !is_shallow(&schema, VALUE_LEVELS) {
+            return Err("the parameter schema cannot be used: it is nested too deeply".to_owned());
+        }
         // A pattern must not be able to take exponential time: what is matched comes from outside.
         let validator = validator(&schema, PatternOptions::regex())
             .map_err(|error| format!("the parameter schema cannot be used: {error}"))?;
@@ -60,7 +69,7 @@ impl Params {
         &self.schema
     }
 
-    /// Checks parameters and says, in the words that all peers use, what is wrong first.
+    /// Checks parameters. The error names, in the words that all peers use, what is wrong first.
     pub(crate) fn check(&self, params: &Value) -> Result<(), String> {
         let Some(validator) = self.validator() else { return Ok(()) };
         validator.validate(params).map_err(|error| sentence(&error))
@@ -77,7 +86,7 @@ fn validator(
 }
 
 /// Whether checking against a schema takes no longer than its length suggests: references can be chained, and patterns
-/// take time for each letter. `patterns` says how many of them there may be.
+/// take time for each letter. `patterns` is how many of them there may be.
 fn is_affordable(schema: &Value, patterns: &mut usize) -> bool {
     match schema {
         Value::Object(keys) => keys.iter().all(|(key, value)| {
@@ -178,15 +187,22 @@ fn article(word: &str) -> &'static str {
 
 /// `/tags/1` as peers write it: `params.tags[1]`.
 fn place(pointer: &str) -> String {
-    pointer.split('/').skip(1).fold("params".to_owned(), |mut at, step| {
-        if step.parse::<usize>().is_ok() {
-            at.push_str(&format!("[{step}]"));
-        } else {
-            at.push('.');
-            at.push_str(&step.replace("~1", "/").replace("~0", "~"));
+    pointer.split('/').skip(1).fold("params".to_owned(), |mut place, step| {
+        match step.parse() {
+            Ok(index) => push_index(&mut place, index),
+            Err(_) => push_key(&mut place, &step.replace("~1", "/").replace("~0", "~")),
         }
-        at
+        place
     })
+}
+
+pub(super) fn push_index(place: &mut String, index: usize) {
+    place.push_str(&format!("[{index}]"));
+}
+
+pub(super) fn push_key(place: &mut String, key: &str) {
+    place.push('.');
+    place.push_str(key);
 }
 
 #[cfg(test)]

@@ -27,7 +27,7 @@ impl<'a> Props<'a> {
         Self { count, keys, entries }
     }
 
-    /// Whether both say the same, in the same order. The same bytes under the same keys do, at nearly no cost.
+    /// Whether both are equal, in the same order. The same bytes under the same keys are, at almost no cost.
     pub(crate) fn is_same_as(&self, other: &Self) -> bool {
         let same_bytes = self.has_same_keys(other) && self.entries.rest() == other.entries.rest();
         self.count == other.count && (same_bytes || self.iter().eq(other.iter()))

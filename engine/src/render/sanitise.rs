@@ -1,11 +1,11 @@
 //! Checks what an application gave, node by node, before it is packed. What consumers reject (contract 1.10 and 2.5), or
 //! what is over a bound, is dropped and reported as a [`Violation`]; the rest passes as it is, without a copy.
 
+pub(crate) mod violation;
+mod props;
 mod actions;
 mod children;
 mod meta;
-mod props;
-pub(crate) mod violation;
 
 use std::borrow::Cow;
 
@@ -25,6 +25,7 @@ pub(super) struct Sanitiser {
     /// How many nodes may still be added. Children are counted when their parent is sanitised, so no list below them can
     /// take their place.
     nodes_left: usize,
+    max_properties: usize,
     violations: Violations,
 }
 
@@ -49,8 +50,8 @@ pub(super) struct CleanNode<'d> {
 }
 
 impl Sanitiser {
-    pub(super) fn new(nodes: u32) -> Self {
-        Self { nodes_left: nodes as usize, violations: Violations::default() }
+    pub(super) fn new(nodes: u32, max_properties: usize) -> Self {
+        Self { nodes_left: nodes as usize, max_properties, violations: Violations::default() }
     }
 
     /// Sanitises one node. `known_ids` are the ids of the children that passed the last time, in their order.
@@ -67,7 +68,7 @@ impl Sanitiser {
             meta: meta::of(shape, at, &mut self.violations),
             actions: actions::unique(&shape.actions, at, &mut self.violations),
             children: self.children(at, shape, known_ids),
-            props: shape.props.as_deref().map(props::last_of_each),
+            props: shape.props.as_deref().map(|props| props::of(props, self.max_properties, at, &mut self.violations)),
             content_ref: shape.content_ref.as_deref(),
         }
     }

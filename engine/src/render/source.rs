@@ -15,7 +15,7 @@ pub enum Sharing {
     /// Evaluate once for all sessions that a descriptor function could not tell apart.
     #[default]
     ByReads,
-    /// Evaluate for every session. For functions that learn who the session is without reading it.
+    /// Evaluate for every session. For functions that know who the session is without reading it.
     Never,
 }
 

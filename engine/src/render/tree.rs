@@ -7,7 +7,7 @@ use super::layout::Layout;
 use super::node_ref::{Fields, NodeRef, is_same_content};
 use crate::model::path;
 
-/// An immutable tree; a few pointers, cheap to keep twice.
+/// An immutable tree; a few pointers, cheap to hold twice.
 #[derive(Debug)]
 pub(crate) struct Tree {
     layout: Arc<Layout>,

@@ -7,7 +7,7 @@ mod options;
 mod plan;
 
 pub(crate) use affordances::Affordances;
-pub(crate) use options::{Filter, ViewOptions};
+pub(crate) use options::{Filter, TypeSet, ViewOptions};
 
 use serde::ser::SerializeMap;
 use serde::{Serialize, Serializer};
@@ -188,7 +188,7 @@ impl<'v> ViewNode<'v> {
         self.view.options
     }
 
-    /// The node without its children, for whoever writes those apart.
+    /// The node without its children, which the caller writes itself.
     pub(crate) const fn head(self) -> Head<'v> {
         Head(self)
     }
@@ -308,7 +308,7 @@ impl<'v> ViewNode<'v> {
         self.node.fields().map(|fields| fields.read_meta()).unwrap_or_default()
     }
 
-    /// What the node says about itself, and how many children are not shown.
+    /// The node's `meta`, with the number of children that are not shown.
     pub(crate) fn meta(&self) -> Meta {
         let mut meta = self.own_meta();
         match self.projection() {

@@ -34,7 +34,7 @@ fn asked(name: &str) -> Option<u64> {
 
 #[test]
 #[expect(clippy::print_stdout, clippy::print_stderr, reason = "the figure and the seed are for whoever runs it")]
-fn no_session_is_sent_a_foreign_byte_and_each_sees_what_it_would_see_alone() {
+fn no_session_is_sent_data_of_another_and_each_sees_what_it_would_see_alone() {
     let wanted = asked("ISOLATION_CASES").unwrap_or(CASES);
     let mut seed = asked("ISOLATION_SEED").unwrap_or_else(|| RandomState::new().hash_one(0_u64));
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap();

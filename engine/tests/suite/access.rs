@@ -30,7 +30,7 @@ fn alice(expiry: SystemTime) -> Session {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_consumer_is_warned_a_minute_before_its_session_expires_and_closed_at_the_minute() {
+async fn a_consumer_is_warned_a_minute_before_its_session_expires_and_closed_when_it_does() {
     let (engine, clock) = engine();
     let session = alice(in_minutes(&clock, 10));
     let mut consumer = TestConsumer::connect(&engine, session.clone()).await;
@@ -48,7 +48,7 @@ async fn a_consumer_is_warned_a_minute_before_its_session_expires_and_closed_at_
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_renewal_out_of_band_keeps_the_socket() {
+async fn an_out_of_band_renewal_keeps_the_connection_open() {
     let (engine, clock) = engine();
     let mut consumer = TestConsumer::connect(&engine, alice(in_minutes(&clock, 10))).await;
     consumer.subscribe("/").await;
@@ -61,7 +61,7 @@ async fn a_renewal_out_of_band_keeps_the_socket() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn an_expiry_of_many_years_fits_the_wheel() {
+async fn an_expiry_a_hundred_years_ahead_is_accepted() {
     let (engine, clock) = engine();
     let mut consumer = TestConsumer::connect(&engine, alice(in_minutes(&clock, 60 * 24 * 365 * 100))).await;
     for _ in 0..3 {
@@ -82,7 +82,7 @@ async fn new_claims_change_the_tree_of_a_connected_consumer() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_revocation_closes_exactly_whom_it_means_and_keeps_them_out() {
+async fn a_revocation_closes_exactly_the_matching_sessions_and_refuses_them_afterwards() {
     let (engine, _) = engine();
     let token = |id: &str, user: &str, token: &str| Session::new(id).with_user(user).with_attribute("token", token);
     for (revocation, closed) in [
@@ -107,7 +107,7 @@ async fn a_revocation_closes_exactly_whom_it_means_and_keeps_them_out() {
 }
 
 #[tokio::test]
-async fn what_an_auditor_asks_for_is_an_event_from_the_first_connection_to_the_revocation() {
+async fn every_step_from_the_first_connection_to_the_revocation_is_reported() {
     let engine = Engine::builder("app", "App").config(Config::immediate()).build();
     let log = Log::of(&engine);
     let mut consumer = TestConsumer::connect(&engine, Session::new("s1").with_user("alice")).await;
@@ -137,7 +137,7 @@ fn expiring(ms: u64) -> Value {
 }
 
 #[tokio::test]
-async fn after_the_expiry_a_call_is_refused_then_the_connection_closes_and_no_patch_goes_out() {
+async fn after_expiry_a_call_is_refused_no_patch_is_sent_and_the_connection_closes() {
     let (engine, clock) = engine();
     let number = Number::at(&engine, "n");
     let runs = Number::default();
@@ -166,7 +166,7 @@ async fn after_the_expiry_a_call_is_refused_then_the_connection_closes_and_no_pa
 }
 
 #[tokio::test]
-async fn a_call_that_waits_until_the_expiry_or_a_revocation_does_not_run_any_more() {
+async fn a_queued_call_does_not_run_once_its_session_has_expired_or_been_revoked() {
     for (revoked, code) in [(false, 4401), (true, 1008)] {
         let (engine, clock) = clocked(|config| config.execution.blocking_calls_per_session = 1);
         let gate = Gate::default();
@@ -189,7 +189,7 @@ async fn a_call_that_waits_until_the_expiry_or_a_revocation_does_not_run_any_mor
 }
 
 #[tokio::test]
-async fn a_renewal_puts_the_warning_and_the_end_off() {
+async fn a_renewal_postpones_the_warning_and_the_expiry() {
     let (engine, clock) = engine();
     let mut consumer = TestConsumer::connect(&engine, alice(in_minutes(&clock, 10))).await;
     clock.advance(9 * 60_000);
@@ -207,7 +207,7 @@ async fn a_renewal_puts_the_warning_and_the_end_off() {
 }
 
 #[tokio::test]
-async fn who_has_less_than_a_minute_left_is_warned_at_once() {
+async fn a_session_with_less_than_a_minute_left_is_warned_immediately() {
     let (engine, clock) = engine();
     let in_s = |s: u64| clock.wall() + Duration::from_secs(s);
     let mut consumer = TestConsumer::connect(&engine, alice(in_s(40))).await;
@@ -221,7 +221,7 @@ async fn who_has_less_than_a_minute_left_is_warned_at_once() {
 }
 
 #[tokio::test]
-async fn a_renewal_is_of_an_open_session_by_whom_it_belongs_to_or_it_is_none() {
+async fn only_an_open_session_can_be_renewed_and_only_for_its_own_user_and_project() {
     let (engine, clock) = engine();
     let fresh = || alice(in_minutes(&clock, 30));
     assert_eq!(engine.renew(fresh()).unwrap(), None, "nothing is opened by it");
@@ -254,7 +254,7 @@ async fn a_renewal_is_of_an_open_session_by_whom_it_belongs_to_or_it_is_none() {
 }
 
 #[tokio::test]
-async fn who_was_anonymous_and_logs_in_keeps_the_socket_and_gets_the_rights_of_the_login() {
+async fn an_anonymous_session_that_logs_in_keeps_its_connection_and_gains_permissions() {
     let (engine, _) = engine();
     let write = Action::new("write", |call: Invocation<()>| json!({"by": call.session.user()}));
     engine.register("desk", move |session: &Session| {
@@ -273,7 +273,7 @@ async fn who_was_anonymous_and_logs_in_keeps_the_socket_and_gets_the_rights_of_t
 }
 
 #[tokio::test]
-async fn a_handler_that_runs_keeps_the_claims_with_which_it_began() {
+async fn a_running_handler_keeps_the_claims_it_started_with() {
     let (engine, _) = engine();
     let gate = Gate::default();
     let stand = gate.clone();
@@ -304,7 +304,7 @@ async fn just_changed() -> (Engine, Arc<ManualClock>, Session, TestConsumer) {
 }
 
 #[tokio::test]
-async fn a_first_snapshot_waits_for_the_tree_of_the_new_claims() {
+async fn a_first_snapshot_waits_until_the_tree_reflects_the_new_claims() {
     let (engine, clock, now, mut sibling) = just_changed().await;
     let mut consumer = TestConsumer::connect(&engine, now).await;
     let first = consumer.start_subscription(json!({"path": "/", "depth": -1}));
@@ -318,13 +318,13 @@ async fn a_first_snapshot_waits_for_the_tree_of_the_new_claims() {
 }
 
 #[tokio::test]
-async fn a_query_renders_the_tree_of_the_new_claims_at_once() {
+async fn a_query_immediately_renders_the_tree_for_the_new_claims() {
     let (_engine, _clock, _, mut sibling) = just_changed().await;
     assert_eq!(sibling.query("/board").await["properties"]["org"], "globex");
 }
 
 #[tokio::test]
-async fn who_resumes_after_the_claims_changed_starts_anew_with_the_tree_of_the_new_ones() {
+async fn resuming_after_the_claims_changed_starts_over_with_a_snapshot() {
     let (engine, clock, now, _sibling) = just_changed().await;
     let mut consumer = TestConsumer::connect(&engine, now).await;
     consumer.start_subscription(json!({"path": "/"}));
@@ -343,7 +343,7 @@ async fn who_resumes_after_the_claims_changed_starts_anew_with_the_tree_of_the_n
 }
 
 #[tokio::test]
-async fn a_snapshot_that_waited_comes_also_if_the_new_claims_show_the_same() {
+async fn a_delayed_snapshot_is_sent_even_if_the_new_claims_change_nothing() {
     let (engine, clock) = clocked(|config| config.times.debounce = Duration::from_millis(50));
     Number::at(&engine, "n");
     let (_sibling, _) = watching(&engine, person("s", "alice")).await;
@@ -359,7 +359,7 @@ async fn a_snapshot_that_waited_comes_also_if_the_new_claims_show_the_same() {
 }
 
 #[tokio::test]
-async fn the_latest_expiry_that_a_clock_can_name_fits() {
+async fn the_latest_expiry_that_a_clock_can_represent_is_accepted() {
     let (engine, clock) = engine();
     let latest = clock.wall().checked_add(Duration::from_secs(i64::MAX as u64 / 2)).unwrap();
     let mut consumer = TestConsumer::connect(&engine, alice(latest)).await;

@@ -15,7 +15,7 @@ fn plain(engine: &Engine, path: &str) {
 }
 
 #[tokio::test]
-async fn a_descriptor_becomes_a_node_field_by_field() {
+async fn each_field_of_a_descriptor_becomes_a_field_of_its_node() {
     let engine = engine();
     let (open, burn) = (Action::new("open", |_: Invocation<()>| ()), Action::new("burn", |_: Invocation<()>| ()));
     engine.register("shelf/books", move |_: &Session| {
@@ -61,7 +61,7 @@ async fn a_descriptor_becomes_a_node_field_by_field() {
 }
 
 #[tokio::test]
-async fn an_items_content_is_named_by_its_own_path() {
+async fn the_content_uri_of_an_item_contains_its_own_path() {
     let engine = engine();
     engine.register("shelf", |_: &Session| {
         Descriptor::collection().item(Item::new("b1").content_ref(ContentRef::text("text/plain", "s")))
@@ -70,7 +70,7 @@ async fn an_items_content_is_named_by_its_own_path() {
 }
 
 #[tokio::test]
-async fn registered_paths_stand_in_sorted_order_and_not_in_the_order_of_registration() {
+async fn registered_paths_are_sorted_regardless_of_the_order_of_registration() {
     let engine = engine();
     for path in ["m", "z", "a", "m/y", "m/b", "Z", "10", "9"] {
         plain(&engine, path);
@@ -81,7 +81,7 @@ async fn registered_paths_stand_in_sorted_order_and_not_in_the_order_of_registra
 }
 
 #[tokio::test]
-async fn own_items_come_first_then_inline_children_then_what_is_registered_below() {
+async fn items_come_first_then_inline_children_then_registered_paths() {
     let engine = engine();
     engine.register("n", |_: &Session| {
         Descriptor::collection().child("inline", Descriptor::status()).item(Item::new("z")).item(Item::new("y"))
@@ -115,7 +115,7 @@ async fn a_missing_ancestor_is_a_bare_group_until_it_is_registered() {
 }
 
 #[tokio::test]
-async fn a_registration_replaces_an_inline_child_of_its_id_in_its_place() {
+async fn a_registration_replaces_an_inline_child_with_the_same_id_in_place() {
     let engine = engine();
     engine.register("n", |_: &Session| {
         Descriptor::collection().item(Item::new("a").prop("inline", true)).item(Item::new("b"))
@@ -132,7 +132,7 @@ async fn a_registration_replaces_an_inline_child_of_its_id_in_its_place() {
 }
 
 #[tokio::test]
-async fn a_registration_below_an_inline_child_joins_its_children() {
+async fn a_path_registered_below_an_inline_child_is_added_to_its_children() {
     let engine = engine();
     engine.register("n", |_: &Session| {
         Descriptor::collection().item(Item::new("a").prop("inline", true).child("x", Descriptor::status()))
@@ -156,7 +156,7 @@ async fn the_later_registration_of_a_path_replaces_the_earlier_one() {
 }
 
 #[tokio::test]
-async fn a_registration_of_the_root_adds_to_it_and_leaves_id_type_and_label() {
+async fn registering_the_root_extends_it_but_keeps_its_id_type_and_label() {
     for path in ["/", ""] {
         let engine = engine();
         let act = Action::new("act", |call: Invocation<()>| Outcome::data(call.path));
@@ -196,7 +196,7 @@ async fn paths_with_illegal_segments_are_refused() {
 }
 
 #[tokio::test]
-async fn registering_while_people_watch_renders_that_path_alone() {
+async fn registering_a_path_while_consumers_are_subscribed_renders_only_that_path() {
     let engine = engine();
     let number = Number::at(&engine, "old");
     let (mut consumer, id) = watching(&engine, Session::new("s")).await;
@@ -218,7 +218,7 @@ fn mine(text: &'static str) -> Source {
 }
 
 #[tokio::test]
-async fn one_session_may_have_a_path_of_its_own_over_everybodys() {
+async fn a_path_registered_for_one_session_overrides_the_shared_one() {
     let engine = engine();
     engine.register("n", |_: &Session| Descriptor::status().prop("text", "everybody's"));
     let (mut alice, hers) = watching(&engine, Session::new("a")).await;
@@ -244,7 +244,7 @@ async fn one_session_may_have_a_path_of_its_own_over_everybodys() {
 }
 
 #[tokio::test]
-async fn a_path_may_be_hidden_from_one_session() {
+async fn a_path_can_be_hidden_from_one_session() {
     let engine = engine();
     plain(&engine, "n");
     plain(&engine, "n/below");
@@ -269,7 +269,7 @@ async fn a_path_may_be_hidden_from_one_session() {
 }
 
 #[tokio::test]
-async fn the_root_hidden_from_one_session_is_a_bare_root() {
+async fn a_root_hidden_from_one_session_becomes_a_bare_root() {
     let engine = engine();
     engine.register("/", |_: &Session| Descriptor::group().prop("secret", true));
     plain(&engine, "n");
@@ -285,7 +285,7 @@ async fn the_root_hidden_from_one_session_is_a_bare_root() {
 }
 
 #[tokio::test]
-async fn only_an_open_session_can_have_paths_of_its_own() {
+async fn only_an_open_session_can_have_its_own_paths() {
     let engine = engine();
     assert_eq!(engine.register_for("nobody", "n", mine("x")), Err(RegisterError::NoSession));
     assert_eq!(engine.unregister_for("nobody", "n"), Err(RegisterError::NoSession));

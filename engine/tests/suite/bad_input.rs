@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use grove_engine::testing::TestConsumer;
-use grove_engine::{Action, CloseReason, Descriptor, Engine, Event, Frame, Invocation, Limit, Session};
+use grove_engine::{Action, CloseReason, Descriptor, Engine, Event, Frame, Invocation, Limit, Outcome, Session};
 use serde_json::{Value, json};
 
 use crate::apps::{Log, clocked, code, engine, engine_with, person, watching};
@@ -35,7 +35,7 @@ async fn answers(engine: &Engine, consumer: &TestConsumer, text: &str) -> Vec<Va
 }
 
 #[tokio::test]
-async fn what_is_malformed_is_a_bad_request_and_the_connection_goes_on() {
+async fn malformed_messages_are_bad_requests_and_the_connection_stays_open() {
     let (engine, calls) = counting();
     let consumer = TestConsumer::connect(&engine, Session::new("s")).await;
     let bad_request = |id: Value| (id, "error", "bad_request");
@@ -101,7 +101,7 @@ async fn what_is_malformed_is_a_bad_request_and_the_connection_goes_on() {
 }
 
 #[tokio::test]
-async fn what_only_looks_odd_is_served() {
+async fn unusual_but_valid_messages_are_accepted() {
     let (engine, calls) = counting();
     let consumer = TestConsumer::connect(&engine, Session::new("s")).await;
     for text in [
@@ -124,7 +124,7 @@ async fn what_only_looks_odd_is_served() {
 }
 
 #[tokio::test]
-async fn a_number_and_its_text_are_two_ids() {
+async fn a_number_and_the_same_digits_as_a_string_are_different_ids() {
     let (engine, _) = counting();
     let consumer = TestConsumer::connect(&engine, Session::new("s")).await;
     answers(&engine, &consumer, r#"{"type":"subscribe","id":7,"path":"/"}"#).await;
@@ -135,7 +135,7 @@ async fn a_number_and_its_text_are_two_ids() {
 }
 
 #[tokio::test]
-async fn a_batch_is_served_in_order() {
+async fn a_batch_is_processed_in_order() {
     let (engine, calls) = counting();
     let consumer = TestConsumer::connect(&engine, Session::new("s")).await;
     let text = json!({"type": "batch", "messages": [
@@ -153,7 +153,7 @@ async fn a_batch_is_served_in_order() {
 }
 
 #[tokio::test]
-async fn json_in_a_binary_frame_is_served_and_other_bytes_are_a_bad_request() {
+async fn json_in_a_binary_frame_is_accepted_and_other_bytes_are_a_bad_request() {
     let (engine, _) = counting();
     let mut consumer = TestConsumer::connect(&engine, Session::new("s")).await;
     consumer.connection().receive_binary(br#"{"type":"query","id":"q","path":"/n"}"#);
@@ -163,7 +163,7 @@ async fn json_in_a_binary_frame_is_served_and_other_bytes_are_a_bad_request() {
 }
 
 #[tokio::test]
-async fn deeply_nested_json_is_refused_without_harm() {
+async fn deeply_nested_json_is_refused() {
     let (engine, _) = counting();
     let consumer = TestConsumer::connect(&engine, Session::new("s")).await;
     let text = format!("{}{}", "[".repeat(30_000), "]".repeat(30_000));
@@ -173,13 +173,16 @@ async fn deeply_nested_json_is_refused_without_harm() {
         "{\"a\":".repeat(9_000),
         "}".repeat(9_000)
     );
-    assert_eq!(code(&answers(&engine, &consumer, &text).await[0]), "bad_request");
+    let answer = answers(&engine, &consumer, &text).await.remove(0);
+    assert_eq!((answer["id"].as_str(), code(&answer)), (Some("i"), "invalid_params"));
+    let message = answer["error"]["message"].as_str().unwrap();
+    assert!(message.starts_with("params.a.a.") && message.ends_with("is nested too deeply"), "{message}");
     let deep = json!({"type": "query", "id": "q", "path": "/a".repeat(30_000)});
     assert_eq!(code(&answers(&engine, &consumer, &deep.to_string()).await[0]), "not_found");
 }
 
 #[tokio::test]
-async fn an_oversized_message_ends_its_connection_alone() {
+async fn an_oversized_message_closes_only_its_own_connection() {
     let engine = engine_with(|config| config.sizes.message_bytes = 1_000);
     let log = Log::of(&engine);
     let mut consumer = TestConsumer::connect(&engine, Session::new("s")).await;
@@ -195,7 +198,7 @@ async fn an_oversized_message_ends_its_connection_alone() {
 }
 
 #[tokio::test]
-async fn who_sends_too_often_is_told_to_wait_and_served_again_later() {
+async fn a_peer_above_the_rate_limit_gets_busy_and_is_served_again_later() {
     let (engine, clock) = clocked(|config| config.limits.messages_per_second = std::num::NonZeroU32::new(10));
     let log = Log::of(&engine);
     let mut consumer = TestConsumer::connect(&engine, Session::new("s")).await;
@@ -215,7 +218,7 @@ async fn who_sends_too_often_is_told_to_wait_and_served_again_later() {
 }
 
 #[tokio::test]
-async fn who_never_stops_sending_too_often_is_closed() {
+async fn a_peer_that_keeps_exceeding_the_rate_limit_is_closed() {
     let (engine, _clock) = clocked(|config| config.limits.messages_per_second = std::num::NonZeroU32::new(10));
     let log = Log::of(&engine);
     let mut consumer = TestConsumer::connect(&engine, Session::new("s")).await;
@@ -232,7 +235,7 @@ async fn who_never_stops_sending_too_often_is_closed() {
 }
 
 #[tokio::test]
-async fn ten_thousand_hostile_frames_harm_nobody() {
+async fn ten_thousand_hostile_frames_do_not_affect_other_sessions() {
     let engine = engine_with(|config| {
         config.sizes.outbox_bytes = 64 << 20;
         config.limits.call_ids_per_connection = 0;
@@ -272,4 +275,96 @@ async fn ten_thousand_hostile_frames_harm_nobody() {
     }
     engine.settle().await;
     witness.check_mirrors().await;
+}
+
+#[tokio::test]
+async fn half_a_surrogate_pair_becomes_the_replacement_character() {
+    let engine = engine();
+    let say = Action::new("say", |call: Invocation<Value>| Outcome::data(call.params));
+    engine.register("n", move |_: &Session| Descriptor::group().action(&say));
+    let consumer = TestConsumer::connect(&engine, Session::new("s")).await;
+    let text = r#"{"type":"invoke","id":"i","path":"/n","action":"say","params":{"title":"cut \ud83d","k\ude00":"\ud83d\ude00"}}"#;
+    let answers = answers(&engine, &consumer, text).await;
+    assert_eq!((answers[0]["id"].as_str(), answers[0]["status"].as_str()), (Some("i"), Some("ok")), "{answers:?}");
+    assert_eq!(answers[0]["data"], json!({"title": "cut \u{fffd}", "k\u{fffd}": "\u{1f600}"}));
+}
+
+#[tokio::test]
+async fn a_number_out_of_range_is_refused_at_its_place_with_the_id() {
+    let (engine, calls) = counting();
+    let consumer = TestConsumer::connect(&engine, Session::new("s")).await;
+    for (text, kind, wanted, message) in [
+        (
+            r#"{"type":"invoke","id":"x","path":"/n","action":"act","params":{"a":[1,{"b":1e400}]}}"#,
+            "result",
+            "invalid_params",
+            "params.a[1].b is out of range",
+        ),
+        (
+            r#"{"type":"invoke","path":"/n","action":"act","params":{"a":NaN},"id":"x"}"#,
+            "result",
+            "invalid_params",
+            "params.a is not a number",
+        ),
+        (r#"{"type":"query","id":"x","depth":-1e999}"#, "error", "bad_request", "`depth` is out of range"),
+        (
+            r#"{"type":"subscribe","id":"x","filter":{"min_salience":1e400}}"#,
+            "error",
+            "bad_request",
+            "`filter.min_salience` is out of range",
+        ),
+    ] {
+        let answers = answers(&engine, &consumer, text).await;
+        assert_eq!(answers.len(), 1, "{text}: {answers:?}");
+        let answer = &answers[0];
+        assert_eq!((answer["type"].as_str(), answer["id"].as_str()), (Some(kind), Some("x")), "{text}");
+        assert_eq!((code(answer), answer["error"]["message"].as_str()), (wanted, Some(message)), "{text}");
+    }
+    assert_eq!(calls.load(Ordering::SeqCst), 0);
+}
+
+#[tokio::test]
+async fn an_unreadable_value_costs_one_message_of_a_batch() {
+    let (engine, calls) = counting();
+    let consumer = TestConsumer::connect(&engine, Session::new("s")).await;
+    let text = r#"{"type":"batch","messages":[
+        {"type":"invoke","id":"first","path":"/n","action":"act","params":{"a":1e400}},
+        {"type":"invoke","id":"second","path":"/n","action":"act","params":{"a":"\ud83d"}}]}"#;
+    let answers = answers(&engine, &consumer, text).await;
+    let told: Vec<_> = answers.iter().map(|a| (a["id"].as_str().unwrap(), a["status"].as_str().unwrap())).collect();
+    assert_eq!(told, [("first", "error"), ("second", "ok")], "{answers:?}");
+    assert_eq!(calls.load(Ordering::SeqCst), 1);
+}
+
+#[tokio::test]
+async fn the_types_of_a_filter_are_few_and_each_counts_once() {
+    let (engine, _) = counting();
+    let consumer = TestConsumer::connect(&engine, Session::new("s")).await;
+    let query = |types: Vec<String>| json!({"type": "query", "id": "q", "filter": {"types": types}}).to_string();
+    let names = |count: usize| (0..count).map(|n| format!("t{n}")).collect::<Vec<_>>();
+    let same = std::iter::repeat_n("group".to_owned(), 5_000).chain(names(63)).collect();
+    let shown = answers(&engine, &consumer, &query(same)).await.remove(0);
+    assert_eq!(shown["tree"]["children"][0]["id"], "n", "duplicates do not count: {shown}");
+    for (types, message) in [
+        (names(65), "`filter.types` must not hold more than 64 different types"),
+        (vec!["t".repeat(513)], "`filter.types` must not hold a type longer than 512 bytes"),
+    ] {
+        let refused = answers(&engine, &consumer, &query(types)).await.remove(0);
+        assert_eq!((refused["id"].as_str(), code(&refused)), (Some("q"), "bad_request"));
+        assert_eq!(refused["error"]["message"], message);
+    }
+}
+
+#[tokio::test]
+async fn an_id_longer_than_512_bytes_is_refused_and_not_echoed() {
+    let (engine, calls) = counting();
+    let consumer = TestConsumer::connect(&engine, Session::new("s")).await;
+    for kind in ["query", "subscribe", "invoke"] {
+        let message = json!({"type": kind, "id": "i".repeat(600), "path": "/n", "action": "act"});
+        let refused = answers(&engine, &consumer, &message.to_string()).await.remove(0);
+        assert_eq!((refused.get("id"), code(&refused)), (None, "bad_request"), "{kind}");
+    }
+    assert_eq!((calls.load(Ordering::SeqCst), engine.stats().subscriptions), (0, 0));
+    let message = json!({"type": "query", "id": "i".repeat(510)});
+    assert_eq!(answers(&engine, &consumer, &message.to_string()).await[0]["type"], "snapshot");
 }

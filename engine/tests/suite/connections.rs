@@ -14,7 +14,7 @@ fn text(frame: Frame) -> Value {
 }
 
 #[tokio::test]
-async fn any_transport_opens_hands_in_and_takes_out() {
+async fn a_transport_connects_passes_messages_in_and_takes_frames_out() {
     let engine = engine();
     Number::at(&engine, "n");
     let connection = engine.connect(&Session::new("s")).unwrap();
@@ -27,7 +27,7 @@ async fn any_transport_opens_hands_in_and_takes_out() {
 }
 
 #[tokio::test]
-async fn a_dropped_socket_frees_subscriptions_and_queues() {
+async fn dropping_a_connection_frees_its_subscriptions_and_outbox() {
     let engine = engine();
     engine.register("n", |_: &Session| Descriptor::collection().items((0..100).map(|n| Item::new(format!("i{n}")))));
     let log = Log::of(&engine);
@@ -47,7 +47,7 @@ async fn a_dropped_socket_frees_subscriptions_and_queues() {
 }
 
 #[tokio::test]
-async fn a_call_of_a_socket_that_left_still_ends_and_its_change_is_seen_by_others() {
+async fn a_call_outlives_its_connection_and_others_see_its_change() {
     let engine = engine();
     let (number, gate) = (Number::at(&engine, "n"), Gate::default());
     let stand = gate.clone();
@@ -67,7 +67,7 @@ async fn a_call_of_a_socket_that_left_still_ends_and_its_change_is_seen_by_other
 }
 
 #[tokio::test]
-async fn a_silent_peer_is_pinged_and_one_that_stays_silent_is_dropped() {
+async fn a_silent_peer_is_pinged_and_dropped_if_it_stays_silent() {
     let (engine, clock) = clocked(|_| {});
     let log = Log::of(&engine);
     let connection = engine.connect(&Session::new("s")).unwrap();
@@ -87,7 +87,7 @@ async fn a_silent_peer_is_pinged_and_one_that_stays_silent_is_dropped() {
 }
 
 #[tokio::test]
-async fn a_peer_that_talks_is_not_pinged() {
+async fn a_peer_that_sends_messages_is_not_pinged() {
     let (engine, clock) = clocked(|_| {});
     let mut consumer = TestConsumer::connect(&engine, Session::new("s")).await;
     for _ in 0..20 {
@@ -98,7 +98,7 @@ async fn a_peer_that_talks_is_not_pinged() {
 }
 
 #[tokio::test]
-async fn a_socket_that_takes_nothing_is_dropped_however_alive_its_peer() {
+async fn a_connection_that_takes_no_frames_is_dropped_even_if_its_peer_is_alive() {
     let (engine, clock) = clocked(|_| {});
     let log = Log::of(&engine);
     let connection = engine.connect(&Session::new("s")).unwrap();
@@ -115,7 +115,7 @@ async fn a_socket_that_takes_nothing_is_dropped_however_alive_its_peer() {
 }
 
 #[tokio::test]
-async fn after_its_end_a_connection_serves_nothing() {
+async fn a_closed_connection_serves_nothing() {
     let engine = engine();
     let (mut consumer, _) = watching(&engine, Session::new("s")).await;
     engine.close_session("s");

@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 use crate::apps::{Log, engine, person, watching};
 
 #[tokio::test]
-async fn an_event_reaches_every_connection_of_its_scope_and_nobody_else() {
+async fn an_event_reaches_exactly_the_connections_in_its_scope() {
     let engine = engine();
     let (mut first, _) = watching(&engine, person("a1", "alice")).await;
     let (mut second, _) = watching(&engine, person("a1", "alice")).await;
@@ -22,7 +22,7 @@ async fn an_event_reaches_every_connection_of_its_scope_and_nobody_else() {
 }
 
 #[tokio::test]
-async fn an_event_without_data_has_none_and_no_event_renders_anything() {
+async fn an_event_without_data_omits_the_field_and_renders_nothing() {
     let engine = engine();
     let (mut consumer, _) = watching(&engine, person("a", "alice")).await;
     let log = Log::of(&engine);

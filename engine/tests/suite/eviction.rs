@@ -39,7 +39,7 @@ fn closings(log: &Log) -> Vec<(String, &'static str)> {
 }
 
 #[tokio::test]
-async fn without_a_consumer_the_tree_goes_first_and_the_session_later() {
+async fn without_consumers_the_tree_is_evicted_first_and_the_session_later() {
     let (engine, clock, log) = idle();
     Number::at(&engine, "n");
     let bare = engine.stats().tree_bytes;
@@ -63,7 +63,7 @@ async fn without_a_consumer_the_tree_goes_first_and_the_session_later() {
 }
 
 #[tokio::test]
-async fn after_a_second_visit_the_tree_goes_as_soon_as_after_the_first() {
+async fn after_a_second_connection_the_tree_is_evicted_as_soon_as_after_the_first() {
     let (engine, clock, log) = idle();
     drop(watching(&engine, Session::new("s")).await);
     pass(&engine, &clock, 120_000).await;
@@ -79,7 +79,7 @@ async fn after_a_second_visit_the_tree_goes_as_soon_as_after_the_first() {
 }
 
 #[tokio::test]
-async fn a_return_within_the_time_finds_the_tree_as_it_was() {
+async fn reconnecting_before_the_eviction_finds_the_tree_unchanged() {
     let (engine, clock, log) = idle();
     Number::at(&engine, "n");
     let (consumer, id) = watching(&engine, person("s", "alice")).await;
@@ -93,7 +93,7 @@ async fn a_return_within_the_time_finds_the_tree_as_it_was() {
 }
 
 #[tokio::test]
-async fn a_return_after_an_eviction_renders_again_and_gets_the_same() {
+async fn reconnecting_after_an_eviction_renders_the_same_tree_again() {
     let (engine, clock, _log) = idle();
     let todos = Todos::serve(&engine);
     todos.push("alice", "one");
@@ -106,7 +106,7 @@ async fn a_return_after_an_eviction_renders_again_and_gets_the_same() {
 }
 
 #[tokio::test]
-async fn the_session_outlives_its_connections_and_takes_the_claims_of_the_new_ones() {
+async fn a_session_outlives_its_connections_and_takes_the_claims_of_new_ones() {
     let (engine, clock, log) = idle();
     let todos = Todos::serve(&engine);
     todos.push("alice", "one");
@@ -120,7 +120,7 @@ async fn the_session_outlives_its_connections_and_takes_the_claims_of_the_new_on
 }
 
 #[tokio::test]
-async fn a_connection_that_brings_other_claims_is_never_shown_what_the_old_ones_allowed() {
+async fn a_connection_with_new_claims_never_sees_the_tree_of_the_old_claims() {
     let (engine, clock) = clocked(|config| config.times.debounce = Duration::from_millis(50));
     engine.register("board", |session: &Session| Descriptor::group().prop("org", session.attribute("org")));
     drop(watching(&engine, person("s", "alice").with_attribute("org", "acme")).await);
@@ -137,7 +137,7 @@ async fn a_connection_that_brings_other_claims_is_never_shown_what_the_old_ones_
 }
 
 #[tokio::test]
-async fn a_forgotten_session_is_opened_again_with_whatever_the_authenticator_says_now() {
+async fn an_evicted_session_is_opened_again_with_the_current_claims() {
     let (engine, clock, log) = idle();
     engine.register("context", |session: &Session| Descriptor::context_of(session));
     drop(watching(&engine, person("s", "alice")).await);
@@ -148,7 +148,7 @@ async fn a_forgotten_session_is_opened_again_with_whatever_the_authenticator_say
 }
 
 #[tokio::test]
-async fn eviction_touches_the_cache_alone() {
+async fn eviction_affects_only_cached_data() {
     let (engine, clock, log) = idle();
     let todos = Todos::serve(&engine);
     todos.push("alice", "one");
@@ -174,7 +174,7 @@ async fn a_refresh_renders_nothing_for_a_session_without_a_tree() {
 }
 
 #[tokio::test]
-async fn when_the_login_expires_the_session_goes_and_its_sockets_are_closed() {
+async fn an_expired_session_is_closed_together_with_its_connections() {
     let (engine, clock, log) = idle();
     let expiry = clock.wall() + Duration::from_secs(90);
     let (mut consumer, _) = watching(&engine, person("s", "alice").with_expiry(expiry)).await;
@@ -195,7 +195,7 @@ async fn when_the_login_expires_the_session_goes_and_its_sockets_are_closed() {
 }
 
 #[tokio::test]
-async fn of_expiry_and_idleness_the_earlier_counts() {
+async fn a_session_ends_at_its_expiry_or_idle_timeout_whichever_comes_first() {
     let (engine, clock, log) = idle();
     let in_s = |s: u64| clock.wall() + Duration::from_secs(s);
     engine.open_session(&Session::new("expires-first").with_expiry(in_s(600))).unwrap();
@@ -207,7 +207,7 @@ async fn of_expiry_and_idleness_the_earlier_counts() {
 }
 
 #[tokio::test]
-async fn an_expiry_that_was_brought_forward_counts() {
+async fn an_expiry_can_be_brought_forward() {
     let (engine, clock, _log) = idle();
     let in_s = |s: u64| clock.wall() + Duration::from_secs(s);
     let (mut consumer, _) = watching(&engine, Session::new("s").with_expiry(in_s(3600))).await;
@@ -218,7 +218,7 @@ async fn an_expiry_that_was_brought_forward_counts() {
 }
 
 #[tokio::test]
-async fn an_expiry_that_was_put_off_or_taken_back_counts() {
+async fn an_expiry_can_be_postponed_or_removed() {
     let (engine, clock, _log) = idle();
     let in_s = |s: u64| clock.wall() + Duration::from_secs(s);
     let (mut first, _) = watching(&engine, Session::new("a").with_expiry(in_s(60))).await;
@@ -236,7 +236,7 @@ async fn an_expiry_that_was_put_off_or_taken_back_counts() {
 }
 
 #[tokio::test]
-async fn of_too_many_idle_trees_the_least_recently_used_goes() {
+async fn above_the_limit_of_idle_trees_the_least_recently_used_is_evicted() {
     let (engine, _clock) = clocked(|config| config.memory.idle_trees = 3);
     let log = Log::of(&engine);
     let (_pinned, _) = watching(&engine, Session::new("connected")).await;
@@ -265,7 +265,7 @@ fn with_large_trees(max_tree_bytes: usize) -> (Engine, Log) {
 }
 
 #[tokio::test]
-async fn trees_that_take_too_many_bytes_make_room_and_who_is_looked_at_stays() {
+async fn above_the_limit_of_tree_bytes_idle_trees_are_evicted_and_trees_in_use_stay() {
     let (engine, log) = with_large_trees(20_000);
     let (mut pinned, _) = watching(&engine, Session::new("p0")).await;
     for id in ["a1", "b2", "c3", "d4", "e5", "f6"] {
@@ -281,7 +281,7 @@ async fn trees_that_take_too_many_bytes_make_room_and_who_is_looked_at_stays() {
 }
 
 #[tokio::test]
-async fn when_all_trees_are_looked_at_and_too_large_a_new_session_is_refused() {
+async fn a_new_session_is_refused_when_trees_in_use_exceed_the_byte_limit() {
     let (engine, log) = with_large_trees(10_000);
     let mut watchers = Vec::new();
     for id in ["a1", "b2", "c3"] {
@@ -297,7 +297,7 @@ async fn when_all_trees_are_looked_at_and_too_large_a_new_session_is_refused() {
 }
 
 #[tokio::test]
-async fn when_no_more_sessions_fit_the_least_recently_used_idle_one_makes_room() {
+async fn at_the_session_limit_the_least_recently_used_idle_session_is_closed() {
     let (engine, clock) = clocked(|config| config.limits.sessions = 3);
     let log = Log::of(&engine);
     let (_pinned, _) = watching(&engine, Session::new("connected")).await;
@@ -317,7 +317,7 @@ async fn when_no_more_sessions_fit_the_least_recently_used_idle_one_makes_room()
 }
 
 #[tokio::test]
-async fn a_closed_session_may_come_back() {
+async fn a_closed_session_can_be_opened_again() {
     let (engine, _clock, log) = idle();
     let (mut consumer, _) = watching(&engine, Session::new("s")).await;
     assert!(engine.close_session("s"));
@@ -335,7 +335,7 @@ async fn a_closed_session_may_come_back() {
 }
 
 #[tokio::test]
-async fn a_tree_that_comes_when_its_consumer_has_left_goes_as_soon_as_any_other() {
+async fn a_tree_rendered_after_its_consumer_left_is_evicted_like_any_other() {
     let (engine, clock, log) = idle();
     let mut hasty = TestConsumer::silent(&engine, Session::new("s"));
     hasty.start_subscription(serde_json::json!({"path": "/"}));
@@ -347,7 +347,7 @@ async fn a_tree_that_comes_when_its_consumer_has_left_goes_as_soon_as_any_other(
 }
 
 #[tokio::test]
-async fn a_tree_that_cannot_go_because_a_pass_is_at_it_goes_later() {
+async fn a_tree_in_use_by_a_pass_is_evicted_later() {
     let (engine, clock) = clocked(|config| config.memory.idle_trees = 1);
     let (gate, held) = (Gate::default(), Arc::new(AtomicBool::new(false)));
     let (stand, holds) = (gate.clone(), Arc::clone(&held));

@@ -50,7 +50,7 @@ fn failures(log: &Log) -> usize {
 }
 
 #[tokio::test]
-async fn a_failing_descriptor_keeps_what_was_good_and_harms_nobody_else() {
+async fn a_failing_descriptor_keeps_its_last_good_content_and_affects_nothing_else() {
     for broken in [Mood::Panics, Mood::Fails] {
         let engine = engine();
         let frail = Frail::serve(&engine);
@@ -74,7 +74,7 @@ async fn a_failing_descriptor_keeps_what_was_good_and_harms_nobody_else() {
 }
 
 #[tokio::test]
-async fn a_descriptor_that_never_was_good_is_unavailable_and_says_nothing_else() {
+async fn a_descriptor_that_has_never_succeeded_shows_only_that_it_is_unavailable() {
     for broken in [Mood::Panics, Mood::Fails] {
         let engine = engine();
         let frail = Frail::serve(&engine);
@@ -94,7 +94,7 @@ async fn a_descriptor_that_never_was_good_is_unavailable_and_says_nothing_else()
 }
 
 #[tokio::test]
-async fn async_descriptors_fail_alike() {
+async fn async_descriptors_fail_the_same_way() {
     let engine = engine();
     let log = Log::of(&engine);
     engine.register_async("early", |_: Session| -> std::future::Ready<Descriptor> { panic!("boom") });
@@ -124,7 +124,7 @@ async fn a_failing_root_is_still_a_root() {
 }
 
 #[tokio::test]
-async fn what_fails_for_a_class_runs_once_for_it_and_holds_up_nobody() {
+async fn a_failing_source_runs_once_per_read_class_and_blocks_nobody() {
     let engine = engine();
     let log = Log::of(&engine);
     engine.register("n", |_: &Session| -> Descriptor { panic!("boom") });
@@ -138,7 +138,7 @@ async fn what_fails_for_a_class_runs_once_for_it_and_holds_up_nobody() {
 }
 
 #[tokio::test]
-async fn a_predicate_that_panics_for_one_session_leaves_that_one_out() {
+async fn a_predicate_that_panics_for_one_session_skips_only_that_session() {
     let engine = engine();
     let number = Number::at(&engine, "n");
     let log = Log::of(&engine);
@@ -152,7 +152,7 @@ async fn a_predicate_that_panics_for_one_session_leaves_that_one_out() {
 }
 
 #[tokio::test]
-async fn an_observer_that_panics_is_reported_to_the_others_and_nothing_else_happens() {
+async fn a_panic_in_an_observer_is_reported_to_the_others_and_has_no_other_effect() {
     let engine = engine();
     engine.observe(|event| {
         if matches!(event, Event::Committed { .. }) {
@@ -174,7 +174,7 @@ async fn an_observer_that_panics_is_reported_to_the_others_and_nothing_else_happ
 }
 
 #[tokio::test]
-async fn an_observer_may_ask_the_engine_itself() {
+async fn an_observer_may_call_the_engine() {
     let engine = engine();
     let weak = engine.clone();
     let seen = Arc::new(Mutex::new(0));
@@ -191,7 +191,7 @@ async fn an_observer_may_ask_the_engine_itself() {
 }
 
 #[tokio::test]
-async fn what_was_good_for_other_claims_does_not_stand_in_for_what_fails_now() {
+async fn last_good_content_is_not_kept_across_a_change_of_claims() {
     let engine = engine();
     let frail = Frail::serve(&engine);
     let session = |org: &str| person("s", "alice").with_permission("frail").with_attribute("org", org);

@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 use crate::apps::{Log, clocked, engine, engine_with, kinds, person};
 
 #[tokio::test]
-async fn the_order_is_hello_snapshot_patches() {
+async fn hello_comes_first_then_the_snapshot_then_patches() {
     let engine = engine();
     let number = crate::apps::Number::at(&engine, "n");
     let mut consumer = TestConsumer::silent(&engine, Session::new("s"));
@@ -26,7 +26,7 @@ async fn the_order_is_hello_snapshot_patches() {
 }
 
 #[tokio::test]
-async fn hello_names_the_provider_and_comes_once() {
+async fn hello_describes_the_provider_and_is_sent_once() {
     let engine = engine();
     let mut consumer = TestConsumer::silent(&engine, Session::new("s"));
     let mut messages = consumer.settled().await;
@@ -49,7 +49,7 @@ async fn hello_names_the_provider_and_comes_once() {
 }
 
 #[tokio::test]
-async fn a_peer_that_asks_for_hello_gets_it_again() {
+async fn a_consumer_that_sends_connect_gets_hello_again() {
     let engine = engine();
     let mut consumer = TestConsumer::connect(&engine, Session::new("s")).await;
     consumer.send(&json!({"type": "connect"}));
@@ -57,7 +57,7 @@ async fn a_peer_that_asks_for_hello_gets_it_again() {
 }
 
 #[tokio::test]
-async fn hello_waits_a_moment_and_everything_else_waits_for_hello() {
+async fn hello_is_delayed_briefly_and_everything_else_waits_for_it() {
     let (engine, clock) = clocked(|config| config.times.hello_delay = Duration::from_millis(15));
     let mut consumer = TestConsumer::silent(&engine, Session::new("s"));
     consumer.start_subscription(json!({"path": "/"}));
@@ -70,7 +70,7 @@ async fn hello_waits_a_moment_and_everything_else_waits_for_hello() {
 }
 
 #[tokio::test]
-async fn hello_tells_nothing_about_the_session_by_default() {
+async fn hello_reveals_nothing_about_the_session_by_default() {
     let engine = engine();
     let session = person("secret-id", "alice").with_attribute("role", "editor");
     let mut consumer = TestConsumer::silent(&engine, session);
@@ -80,7 +80,7 @@ async fn hello_tells_nothing_about_the_session_by_default() {
 }
 
 #[tokio::test]
-async fn hello_tells_the_fields_that_the_application_lets_out_and_no_others() {
+async fn hello_contains_only_the_session_fields_that_the_application_allows() {
     let engine =
         Engine::builder("app", "App").config(Config::immediate()).hello_session(["user", "role", "absent"]).build();
     let session = person("secret-id", "alice").with_attribute("role", "editor").with_attribute("token", "secret");
@@ -91,7 +91,7 @@ async fn hello_tells_the_fields_that_the_application_lets_out_and_no_others() {
 }
 
 #[tokio::test]
-async fn no_message_holds_a_credential() {
+async fn no_message_contains_a_credential() {
     let engine = engine();
     crate::apps::Todos::serve(&engine).push("alice", "water the plants");
     let session = person("session-of-alice", "alice").with_attribute("token", "s3cr3t-bytes").with_permission("write");
@@ -116,7 +116,7 @@ async fn no_message_holds_a_credential() {
 }
 
 #[tokio::test]
-async fn events_hold_no_credential() {
+async fn no_event_contains_a_credential() {
     let engine = engine();
     engine.register("me", |session: &Session| Descriptor::context().prop("token", session.attribute("token")));
     let log = Log::of(&engine);
@@ -130,7 +130,7 @@ async fn events_hold_no_credential() {
 }
 
 #[tokio::test]
-async fn who_may_not_come_in_gets_no_connection_and_no_hello() {
+async fn a_refused_session_gets_no_connection_and_no_hello() {
     let (engine, clock) = clocked(|config| config.limits.connections_per_session = 1);
     let expiry = grove_engine::Clock::wall(&*clock) + std::time::Duration::from_secs(60);
     let ends = |session: Session| engine.connect(&session.with_expiry(expiry)).map(drop);
@@ -145,14 +145,14 @@ async fn who_may_not_come_in_gets_no_connection_and_no_hello() {
 }
 
 #[test]
-fn an_engine_needs_an_id_that_can_be_a_node_id() {
+fn an_engine_id_must_be_a_valid_node_id() {
     for id in ["", "a/b", "a~b", "meta", "properties"] {
         assert!(std::panic::catch_unwind(|| Engine::builder(id, "App")).is_err(), "{id}");
     }
 }
 
 #[tokio::test]
-async fn after_a_revocation_the_connections_are_closed_and_stay_out() {
+async fn a_revocation_closes_the_connections_and_refuses_new_ones() {
     let engine = engine_with(|_| {});
     let mut consumer = TestConsumer::connect(&engine, Session::new("s")).await;
     consumer.subscribe("/").await;

@@ -30,7 +30,7 @@ async fn answer<R: IntoOutcome + Send + 'static>(handler: impl Fn() -> R + Send 
 }
 
 #[tokio::test]
-async fn what_a_handler_returns_is_the_data_of_its_result() {
+async fn the_return_value_of_a_handler_becomes_the_data_of_the_result() {
     assert_eq!(answer(|| ()).await, json!({"status": "ok"}));
     assert_eq!(answer(Outcome::done).await, json!({"status": "ok"}));
     assert_eq!(answer(|| json!({})).await, json!({"status": "ok"}), "an empty object says nothing");
@@ -45,7 +45,7 @@ async fn what_a_handler_returns_is_the_data_of_its_result() {
 }
 
 #[tokio::test]
-async fn an_async_marker_means_accepted_and_is_taken_off() {
+async fn the_async_marker_means_accepted_and_is_stripped() {
     let marked = || json!({"__async": true, "taskId": "t", "more": 1});
     assert_eq!(answer(marked).await, json!({"status": "accepted", "data": {"taskId": "t", "more": 1}}));
     let expected = json!({"status": "accepted", "data": {"taskId": "t"}});
@@ -56,7 +56,7 @@ async fn an_async_marker_means_accepted_and_is_taken_off() {
 }
 
 #[tokio::test]
-async fn an_error_keeps_its_code_and_its_sentence() {
+async fn an_error_keeps_its_code_and_message() {
     let failed = |code: &str, message: &str| json!({"status": "error", "error": {"code": code, "message": message}});
     let fail = |error: ActionError| answer(move || -> Result<(), ActionError> { Err(error.clone()) });
     assert_eq!(fail(ActionError::conflict("it is gone")).await, failed("conflict", "it is gone"));
@@ -70,7 +70,7 @@ async fn an_error_keeps_its_code_and_its_sentence() {
 }
 
 #[tokio::test]
-async fn a_panicking_handler_is_an_internal_error_that_tells_nothing() {
+async fn a_panicking_handler_is_an_internal_error_that_reveals_nothing() {
     let engine = engine();
     let log = Log::of(&engine);
     let sync = Action::new("sync", |_: Invocation<()>| panic!("secret /etc/passwd") as ());
@@ -92,7 +92,7 @@ async fn a_panicking_handler_is_an_internal_error_that_tells_nothing() {
 }
 
 #[tokio::test]
-async fn a_handler_learns_who_called_where_and_with_what() {
+async fn a_handler_receives_the_session_path_action_and_parameters() {
     let engine = engine();
     let seen = Arc::new(Mutex::new(Vec::new()));
     let note = Arc::clone(&seen);
@@ -113,7 +113,7 @@ async fn a_handler_learns_who_called_where_and_with_what() {
 }
 
 #[tokio::test]
-async fn after_a_call_its_session_is_refreshed_and_the_patch_goes_before_the_result() {
+async fn a_call_refreshes_its_session_and_the_patch_precedes_the_result() {
     let engine = engine();
     let todos = Todos::serve(&engine);
     todos.push("alice", "one");
@@ -138,7 +138,7 @@ async fn after_a_call_its_session_is_refreshed_and_the_patch_goes_before_the_res
 }
 
 #[tokio::test]
-async fn patches_go_first_even_if_the_handler_failed_after_it_changed_something() {
+async fn patches_precede_the_result_even_if_the_handler_fails_after_a_change() {
     let engine = engine();
     let number = Number::at(&engine, "n");
     let act = |name: &'static str, end: fn() -> Result<(), ActionError>| {
@@ -159,7 +159,7 @@ async fn patches_go_first_even_if_the_handler_failed_after_it_changed_something(
 }
 
 #[tokio::test]
-async fn a_call_does_not_wait_for_the_debounce_and_flushes_what_was_gathered() {
+async fn a_call_skips_the_debounce_and_flushes_pending_changes() {
     let (engine, clock) = clocked(|config| config.times.debounce = Duration::from_millis(50));
     let (number, other) = (Number::at(&engine, "n"), Number::at(&engine, "other"));
     let set = number.clone();
@@ -181,7 +181,7 @@ async fn a_call_does_not_wait_for_the_debounce_and_flushes_what_was_gathered() {
 }
 
 #[tokio::test]
-async fn a_result_waits_for_a_patch_that_is_held() {
+async fn a_result_waits_for_a_delayed_first_patch() {
     let (engine, clock) = clocked(|config| config.times.first_patch_delay = Duration::from_millis(50));
     let number = Number::at(&engine, "n");
     let act = Action::new("act", move |_: Invocation<()>| number.set(1));
@@ -194,7 +194,7 @@ async fn a_result_waits_for_a_patch_that_is_held() {
 }
 
 #[tokio::test]
-async fn the_order_of_checks_is_action_then_parameters_then_permission_then_the_handler() {
+async fn the_action_is_checked_first_then_the_parameters_then_authorisation() {
     let ran = Arc::new(AtomicUsize::new(0));
     let asked = Arc::new(Mutex::new(Vec::new()));
     let (count, note) = (Arc::clone(&ran), Arc::clone(&asked));
@@ -226,7 +226,7 @@ async fn the_order_of_checks_is_action_then_parameters_then_permission_then_the_
 }
 
 #[tokio::test]
-async fn an_action_that_the_callers_own_tree_does_not_offer_does_not_run() {
+async fn an_action_that_the_callers_own_tree_does_not_offer_is_not_run() {
     let engine = engine();
     let todos = Todos::serve(&engine);
     todos.push("alice", "one");
@@ -238,7 +238,7 @@ async fn an_action_that_the_callers_own_tree_does_not_offer_does_not_run() {
 }
 
 #[tokio::test]
-async fn a_permission_that_is_gone_since_the_snapshot_is_gone_for_the_call() {
+async fn a_permission_lost_since_the_snapshot_no_longer_allows_the_call() {
     let (engine, clock) = clocked(|config| config.times.debounce = Duration::from_millis(50));
     let todos = Todos::serve(&engine);
     todos.push("alice", "one");
@@ -257,7 +257,7 @@ async fn a_permission_that_is_gone_since_the_snapshot_is_gone_for_the_call() {
 }
 
 #[tokio::test]
-async fn an_authorizer_that_panics_refuses() {
+async fn a_panicking_authorizer_refuses_the_call() {
     let engine = Engine::builder("app", "App")
         .config(Config::immediate())
         .authorize(|_: &Session, _: &str, _: &Action| -> Result<(), ActionError> { panic!("boom") })
@@ -281,7 +281,7 @@ struct Move {
 }
 
 #[tokio::test]
-async fn typed_parameters_are_described_checked_and_decoded() {
+async fn typed_parameters_get_a_schema_and_are_validated_and_decoded() {
     let engine = engine();
     let moves = Action::new("move", |call: Invocation<Move>| Outcome::data(json!([call.params.to, call.params.at])));
     engine.register("n", move |_: &Session| Descriptor::group().action(&moves));
@@ -298,7 +298,7 @@ async fn typed_parameters_are_described_checked_and_decoded() {
 }
 
 #[tokio::test]
-async fn parameters_in_shorthand_become_a_schema_and_are_refused_in_the_peers_words() {
+async fn shorthand_parameters_become_a_schema_and_errors_use_the_wording_of_the_contract() {
     let engine = engine();
     let add = Action::new("add", |call: Invocation<Value>| Outcome::data(call.params)).params(json!({
         "title": "string",
@@ -337,7 +337,7 @@ async fn parameters_in_shorthand_become_a_schema_and_are_refused_in_the_peers_wo
 }
 
 #[tokio::test]
-async fn absent_and_null_parameters_are_an_empty_object() {
+async fn absent_and_null_parameters_are_treated_as_an_empty_object() {
     let engine = engine();
     let echo = Action::new("echo", |call: Invocation<Value>| json!({"given": call.params}));
     engine.register("n", move |_: &Session| Descriptor::group().action(&echo));
@@ -353,7 +353,7 @@ async fn absent_and_null_parameters_are_an_empty_object() {
 }
 
 #[tokio::test]
-async fn an_affordance_says_what_was_declared_and_nothing_else() {
+async fn an_affordance_contains_exactly_what_was_declared() {
     let engine = engine();
     let act = Action::new("purge", |_: Invocation<Value>| ())
         .label("Purge")
@@ -377,7 +377,7 @@ async fn an_affordance_says_what_was_declared_and_nothing_else() {
 }
 
 #[tokio::test]
-async fn an_async_handler_may_wait_while_the_connection_goes_on() {
+async fn a_waiting_async_handler_does_not_block_its_connection() {
     let engine = engine();
     let go = Arc::new(tokio::sync::Notify::new());
     let wait = Arc::clone(&go);
@@ -397,7 +397,7 @@ async fn an_async_handler_may_wait_while_the_connection_goes_on() {
 }
 
 #[tokio::test]
-async fn a_call_at_once_renders_the_tree_that_it_needs() {
+async fn a_call_before_any_subscription_renders_the_tree_it_needs() {
     let engine = engine();
     let todos = Todos::serve(&engine);
     todos.push("alice", "one");
@@ -408,9 +408,84 @@ async fn a_call_at_once_renders_the_tree_that_it_needs() {
 }
 
 #[test]
-fn an_action_name_that_would_be_ambiguous_is_refused_at_once() {
+fn an_ambiguous_action_name_is_refused_at_declaration() {
     for name in ["", "a/b", "a~b"] {
         let made = std::panic::catch_unwind(|| Action::new(name, |_: Invocation<()>| ()));
         assert!(made.is_err(), "{name}");
     }
+}
+
+#[derive(Debug, Deserialize, JsonSchema)]
+struct Numbers {
+    count: i32,
+    size: Option<u64>,
+    list: Option<Vec<i64>>,
+}
+
+#[tokio::test]
+async fn what_the_schema_admits_the_decoder_takes_and_errors_name_the_parameter() {
+    let engine = engine();
+    let count = Action::new("count", |call: Invocation<Numbers>| {
+        let Numbers { count, size, list } = call.params;
+        Outcome::data(json!([count, size, list]))
+    });
+    engine.register("n", move |_: &Session| Descriptor::group().action(&count));
+    let mut consumer = TestConsumer::connect(&engine, Session::new("s")).await;
+    for (params, data) in [
+        (json!({"count": 3.0}), json!([3, null, null])),
+        (json!({"count": -3.0, "size": 1e18, "list": [1.0, 2]}), json!([-3, 1_000_000_000_000_000_000_u64, [1, 2]])),
+    ] {
+        let result = consumer.invoke("/n", "count", params.clone()).await;
+        assert_eq!(result["data"], data, "{params}: {result}");
+    }
+    for (params, start) in [
+        (json!({"count": 5e9}), "params.count "),
+        (json!({"count": 1, "list": [1, 1e30]}), "params.list[1] "),
+        (json!({"count": 1.5}), "params.count "),
+    ] {
+        let result = consumer.invoke("/n", "count", params.clone()).await;
+        let message = result["error"]["message"].as_str().unwrap_or_default();
+        assert!(code(&result) == "invalid_params" && message.starts_with(start), "{params}: {result}");
+    }
+}
+
+fn panic_of(declare: impl FnOnce() -> Action + std::panic::UnwindSafe) -> String {
+    let panic = std::panic::catch_unwind(declare).unwrap_err();
+    panic.downcast_ref::<String>().cloned().unwrap_or_default()
+}
+
+#[test]
+fn parameters_that_are_no_object_are_refused_when_the_action_is_declared() {
+    for message in [
+        panic_of(|| Action::new("say", |_: Invocation<String>| ())),
+        panic_of(|| Action::new("say", |_: Invocation<Vec<Numbers>>| ())),
+        panic_of(|| Action::new("say", |_: Invocation<(i64, i64)>| ())),
+        panic_of(|| Action::new_async("say", async |_: Invocation<Option<bool>>| ())),
+    ] {
+        assert!(message.starts_with("the parameters of `say` must be an object: use a struct"), "{message}");
+    }
+}
+
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(tag = "kind", rename_all = "lowercase")]
+enum Shape {
+    Circle { radius: u32 },
+    Square { side: u32 },
+}
+
+#[tokio::test]
+async fn parameters_may_be_an_enum_of_objects_or_a_map() {
+    let engine = engine();
+    let draw = Action::new("draw", |call: Invocation<Shape>| match call.params {
+        Shape::Circle { radius } => json!(radius),
+        Shape::Square { side } => json!(side),
+    });
+    let tag = Action::new("tag", |call: Invocation<std::collections::BTreeMap<String, String>>| json!(call.params));
+    engine.register("n", move |_: &Session| Descriptor::group().action(&draw).action(&tag));
+    let mut consumer = TestConsumer::connect(&engine, Session::new("s")).await;
+    let affordances = consumer.query("/n").await["affordances"].clone();
+    assert!(affordances.as_array().unwrap().iter().all(|one| one["params"]["type"] == "object"), "{affordances}");
+    assert_eq!(consumer.invoke("/n", "draw", json!({"kind": "circle", "radius": 3})).await["data"], 3);
+    assert_eq!(code(&consumer.invoke("/n", "draw", json!({"kind": "line"})).await), "invalid_params");
+    assert_eq!(consumer.invoke("/n", "tag", json!({"a": "b"})).await["data"], json!({"a": "b"}));
 }

@@ -141,7 +141,7 @@ impl Random {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn fifty_sessions_never_receive_a_foreign_secret_nor_run_a_foreign_handler() {
+async fn fifty_sessions_never_receive_each_others_secrets_or_run_each_others_handlers() {
     let engine = engine();
     let calls = serve(&engine);
     let mut random = Random(7);
@@ -192,7 +192,7 @@ async fn fifty_sessions_never_receive_a_foreign_secret_nor_run_a_foreign_handler
 }
 
 #[tokio::test]
-async fn another_sessions_node_is_as_if_it_did_not_exist() {
+async fn a_node_of_another_session_is_not_found() {
     let engine = engine();
     let calls = serve(&engine);
     let (mut alice, _) = watching(&engine, session(1)).await;
@@ -212,7 +212,7 @@ async fn another_sessions_node_is_as_if_it_did_not_exist() {
 }
 
 #[tokio::test]
-async fn equal_looking_actions_of_two_sessions_run_their_own_handlers() {
+async fn identical_looking_actions_of_different_sessions_run_their_own_handlers() {
     // Each session's node offers an action that looks like the other's and acts for its own owner.
     let engine = engine();
     engine.register("mine", |session: &Session| {
@@ -303,7 +303,7 @@ proptest! {
     #![proptest_config(tries(64))]
 
     #[test]
-    fn whatever_descriptors_read_in_whatever_order_each_session_gets_what_it_would_get_alone(
+    fn sharing_never_changes_what_a_session_sees_whatever_its_descriptors_read(
         askers in prop::collection::vec(asker(), 1..4),
         sessions in prop::collection::vec(some_session(), 1..40),
     ) {

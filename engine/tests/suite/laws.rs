@@ -459,7 +459,7 @@ proptest! {
     #![proptest_config(tries(64))]
 
     #[test]
-    fn a_query_answers_what_the_contract_says(app in first(), views in prop::collection::vec(view(), 1..12)) {
+    fn a_query_returns_what_the_contract_specifies(app in first(), views in prop::collection::vec(view(), 1..12)) {
         run(async {
             let app = App::new(&app);
             let mut consumer = TestConsumer::connect(&app.engine, Session::new("s")).await;
@@ -473,7 +473,7 @@ proptest! {
     }
 
     #[test]
-    fn a_budget_collapses_in_the_order_of_the_contract(
+    fn a_budget_collapses_nodes_in_the_order_of_the_contract(
         shape in weighed(4),
         budgets in prop::collection::vec((0_i64..60, select(vec!["/", "/a"]), prop::option::of(0_i64..5)), 1..10),
     ) {
@@ -490,7 +490,7 @@ proptest! {
     }
 
     #[test]
-    fn patches_lead_every_copy_to_the_view_as_it_is_now(
+    fn patches_bring_every_copy_up_to_date(
         app in first(),
         views in prop::collection::vec(view(), 1..8),
         steps in prop::collection::vec((prop::collection::vec(edit(), 1..4), any::<bool>()), 1..6),
@@ -512,7 +512,7 @@ proptest! {
     }
 
     #[test]
-    fn patches_lead_every_copy_of_a_long_list_to_the_list_as_it_is_now(
+    fn patches_bring_every_copy_of_a_long_list_up_to_date(
         app in long_list(),
         views in prop::collection::vec((view(), select(vec!["/", "/a"]), 0_i64..120), 1..6),
         steps in prop::collection::vec((prop::collection::vec(list_edit(), 0..5), any::<bool>()), 1..6),
@@ -541,7 +541,7 @@ proptest! {
     }
 
     #[test]
-    fn a_change_that_changes_nothing_is_no_frame(app in first(), views in prop::collection::vec(view(), 1..6)) {
+    fn a_refresh_that_changes_nothing_sends_no_frame(app in first(), views in prop::collection::vec(view(), 1..6)) {
         run(async {
             let app = App::new(&app);
             let mut consumer = TestConsumer::connect(&app.engine, Session::new("s")).await;
@@ -556,7 +556,7 @@ proptest! {
     }
 
     #[test]
-    fn a_session_with_paths_of_its_own_sees_its_own_tree(
+    fn a_session_with_its_own_paths_sees_them_in_its_tree(
         app in first(),
         own in prop::collection::vec((1..PATHS.len(), prop::option::of(shape(2))), 1..4),
         edits in prop::collection::vec(edit(), 0..3),
@@ -597,7 +597,7 @@ proptest! {
     }
 
     #[test]
-    fn a_window_is_the_slice_of_the_whole_list_that_it_says_it_is(
+    fn a_window_contains_exactly_the_slice_it_reports(
         total in 0_u64..40,
         base in 0_u64..40,
         inline in 0_u64..12,
@@ -637,7 +637,7 @@ proptest! {
     #![proptest_config(tries(24))]
 
     #[test]
-    fn what_many_sessions_share_is_right_for_each(
+    fn content_shared_by_many_sessions_is_correct_for_each(
         app in first(),
         views in prop::collection::vec(view(), 1..4),
         steps in prop::collection::vec(prop::collection::vec(edit(), 1..3), 1..4),

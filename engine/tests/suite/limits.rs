@@ -13,7 +13,7 @@ use serde_json::{Value, json};
 use crate::apps::{Gate, Log, Number, at, clocked, code, engine_with, person, watching};
 
 #[tokio::test]
-async fn one_session_too_many_is_refused() {
+async fn a_session_above_the_limit_is_refused() {
     let engine = engine_with(|config| config.limits.sessions = 2);
     let log = Log::of(&engine);
     let (mut first, _) = watching(&engine, Session::new("a")).await;
@@ -26,7 +26,7 @@ async fn one_session_too_many_is_refused() {
 }
 
 #[tokio::test]
-async fn one_connection_too_many_is_refused_and_room_is_found_again() {
+async fn a_connection_above_the_limit_is_refused_until_another_one_closes() {
     let engine = engine_with(|config| config.limits.connections = 2);
     let log = Log::of(&engine);
     let first = TestConsumer::connect(&engine, Session::new("a")).await;
@@ -41,7 +41,7 @@ async fn one_connection_too_many_is_refused_and_room_is_found_again() {
 }
 
 #[tokio::test]
-async fn one_connection_of_a_session_too_many_is_refused() {
+async fn a_connection_above_the_limit_per_session_is_refused() {
     let engine = engine_with(|config| config.limits.connections_per_session = 2);
     let log = Log::of(&engine);
     let _first = TestConsumer::connect(&engine, Session::new("a")).await;
@@ -52,7 +52,7 @@ async fn one_connection_of_a_session_too_many_is_refused() {
 }
 
 #[tokio::test]
-async fn one_subscription_too_many_is_busy() {
+async fn a_subscription_above_the_limit_is_busy() {
     let engine = engine_with(|config| config.limits.subscriptions_per_connection = 2);
     let log = Log::of(&engine);
     let mut consumer = TestConsumer::connect(&engine, Session::new("a")).await;
@@ -70,7 +70,7 @@ async fn one_subscription_too_many_is_busy() {
 }
 
 #[tokio::test]
-async fn one_call_too_many_is_busy() {
+async fn a_call_above_the_limit_is_busy() {
     let engine = engine_with(|config| config.limits.calls_per_connection = 2);
     let log = Log::of(&engine);
     let gate = Gate::default();
@@ -92,7 +92,7 @@ async fn one_call_too_many_is_busy() {
 }
 
 #[tokio::test]
-async fn one_tab_too_many_is_refused() {
+async fn a_tab_above_the_limit_is_refused() {
     let engine = engine_with(|config| config.limits.tabs_per_session = 1);
     let log = Log::of(&engine);
     let first = engine.connect_tab(&Session::new("a")).unwrap();
@@ -104,7 +104,7 @@ async fn one_tab_too_many_is_refused() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn no_more_async_sources_run_at_once_than_wanted() {
+async fn async_evaluations_run_concurrently_up_to_the_limit() {
     let engine = engine_with(|config| config.execution.async_evaluations = 4);
     let inside = Arc::new((AtomicUsize::new(0), AtomicUsize::new(0)));
     let count = Arc::clone(&inside);
@@ -132,7 +132,7 @@ async fn no_more_async_sources_run_at_once_than_wanted() {
 }
 
 #[tokio::test]
-async fn an_async_source_that_takes_too_long_keeps_what_it_had_and_holds_up_nothing_else() {
+async fn an_async_source_that_times_out_keeps_its_content_and_blocks_nothing_else() {
     let (engine, clock) = clocked(|config| config.times.evaluation_timeout = Duration::from_millis(1_000));
     let (number, log) = (Number::default(), Log::of(&engine));
     let read = number.clone();
@@ -162,7 +162,7 @@ async fn an_async_source_that_takes_too_long_keeps_what_it_had_and_holds_up_noth
 }
 
 #[tokio::test]
-async fn one_sessions_handlers_do_not_take_the_threads_of_all() {
+async fn the_handlers_of_one_session_cannot_occupy_all_threads() {
     let engine = engine_with(|config| {
         config.execution.blocking_calls_per_session = 2;
         config.execution.blocking_calls = 4;
@@ -189,7 +189,7 @@ async fn one_sessions_handlers_do_not_take_the_threads_of_all() {
 }
 
 #[tokio::test]
-async fn a_session_that_comes_back_has_no_more_threads_than_before() {
+async fn reconnecting_gives_a_session_no_additional_threads() {
     let engine = engine_with(|config| {
         config.execution.blocking_calls_per_session = 1;
         config.execution.blocking_calls = 4;
@@ -213,7 +213,7 @@ async fn a_session_that_comes_back_has_no_more_threads_than_before() {
 }
 
 #[tokio::test]
-async fn a_full_dictionary_and_no_cache_cost_memory_and_never_truth() {
+async fn content_is_correct_with_a_full_dictionary_and_no_cache() {
     let engine = engine_with(|config| {
         config.memory.dictionary_bytes = 0;
         config.memory.cache_bytes = 0;
@@ -234,7 +234,7 @@ async fn a_full_dictionary_and_no_cache_cost_memory_and_never_truth() {
 }
 
 #[tokio::test]
-async fn all_sessions_together_wait_for_a_thread_and_that_is_an_event() {
+async fn blocking_calls_above_the_total_limit_wait_and_that_is_reported() {
     let engine = engine_with(|config| config.execution.blocking_calls = 1);
     let (gate, log) = (Gate::default(), Log::of(&engine));
     let stand = gate.clone();
@@ -261,7 +261,7 @@ async fn all_sessions_together_wait_for_a_thread_and_that_is_an_event() {
 }
 
 #[tokio::test]
-async fn a_view_that_fits_no_frame_is_an_error_and_an_event() {
+async fn a_view_too_large_for_a_frame_is_an_error_and_is_reported() {
     let engine = engine_with(|config| config.sizes.frame_bytes = 1_000);
     let log = Log::of(&engine);
     engine.register("n", |_: &Session| Descriptor::status().prop("text", "x".repeat(2_000)));
@@ -273,7 +273,7 @@ async fn a_view_that_fits_no_frame_is_an_error_and_an_event() {
 }
 
 #[tokio::test]
-async fn the_revocation_that_gives_way_to_another_is_an_event() {
+async fn forgetting_the_oldest_revocation_at_the_limit_is_reported() {
     let engine = engine_with(|config| config.limits.revocations = 2);
     let log = Log::of(&engine);
     for session in ["a", "b", "b"] {
@@ -287,7 +287,7 @@ async fn the_revocation_that_gives_way_to_another_is_an_event() {
 }
 
 #[tokio::test]
-async fn for_one_session_of_a_user_too_many_the_users_own_idle_one_makes_room() {
+async fn a_session_above_the_limit_per_user_replaces_an_idle_one_of_that_user() {
     let (engine, clock) = clocked(|config| config.limits.sessions_per_user = 2);
     let log = Log::of(&engine);
     let (mut other, _) = watching(&engine, person("b1", "bob")).await;
@@ -310,7 +310,7 @@ async fn for_one_session_of_a_user_too_many_the_users_own_idle_one_makes_room() 
 }
 
 #[tokio::test]
-async fn one_connection_of_a_user_too_many_is_refused() {
+async fn a_connection_above_the_limit_per_user_is_refused() {
     let engine = engine_with(|config| config.limits.connections_per_user = 2);
     let log = Log::of(&engine);
     let first = TestConsumer::connect(&engine, person("a1", "alice")).await;
@@ -325,7 +325,7 @@ async fn one_connection_of_a_user_too_many_is_refused() {
 }
 
 #[tokio::test]
-async fn one_subscription_of_a_session_a_user_or_all_too_many_is_busy_until_one_ends() {
+async fn a_subscription_above_a_limit_per_session_per_user_or_in_total_is_busy_until_one_ends() {
     for (limit, busy_for) in [
         (Limit::SubscriptionsPerSession, [true, false, false]),
         (Limit::SubscriptionsPerUser, [true, true, false]),
@@ -359,7 +359,7 @@ async fn one_subscription_of_a_session_a_user_or_all_too_many_is_busy_until_one_
 }
 
 #[tokio::test]
-async fn one_call_of_a_session_a_user_or_all_too_many_is_busy_while_the_others_run() {
+async fn a_call_above_a_limit_per_session_per_user_or_in_total_is_busy_until_one_ends() {
     for (limit, busy_for) in [
         (Limit::CallsPerSession, [true, false, false]),
         (Limit::CallsPerUser, [true, true, false]),
@@ -397,7 +397,7 @@ async fn one_call_of_a_session_a_user_or_all_too_many_is_busy_while_the_others_r
 }
 
 #[tokio::test]
-async fn one_tab_of_a_user_or_of_all_too_many_is_refused() {
+async fn a_tab_above_a_limit_per_user_or_in_total_is_refused() {
     for limit in [Limit::TabsPerUser, Limit::Tabs] {
         let engine = engine_with(|config| match limit {
             Limit::TabsPerUser => config.limits.tabs_per_user = 1,

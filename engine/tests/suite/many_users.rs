@@ -10,7 +10,7 @@ use serde_json::{Value, json};
 use crate::apps::{Log, Todos, at, engine, ids, kinds, offers, person, runs, watching};
 
 #[tokio::test]
-async fn two_users_who_look_at_different_views_get_different_trees() {
+async fn two_users_with_different_views_open_get_different_trees() {
     let engine = engine();
     for view in ["inbox", "settings"] {
         engine.register(view, move |session: &Session| {
@@ -33,7 +33,7 @@ async fn two_users_who_look_at_different_views_get_different_trees() {
 }
 
 #[tokio::test]
-async fn a_hundred_changes_for_one_user_cost_another_nothing() {
+async fn a_hundred_changes_for_one_user_cause_no_work_for_another() {
     let engine = engine();
     let todos = Todos::serve(&engine);
     let (mut alice, hers) = watching(&engine, person("a", "alice")).await;
@@ -51,7 +51,7 @@ async fn a_hundred_changes_for_one_user_cost_another_nothing() {
 }
 
 #[tokio::test]
-async fn a_descriptor_is_told_for_whom_it_describes() {
+async fn a_descriptor_function_receives_the_session_it_renders_for() {
     let engine = engine();
     let seen = Arc::new(Mutex::new(Vec::new()));
     let note = Arc::clone(&seen);
@@ -66,7 +66,7 @@ async fn a_descriptor_is_told_for_whom_it_describes() {
 }
 
 #[tokio::test]
-async fn a_server_without_users_needs_no_session_code() {
+async fn a_server_without_users_needs_no_session_handling() {
     let engine = engine();
     engine.register("clock", |_: &Session| Descriptor::status().prop("time", "noon"));
     let mut consumer = TestConsumer::connect(&engine, Session::new("local")).await;
@@ -79,7 +79,7 @@ async fn a_server_without_users_needs_no_session_code() {
 }
 
 #[tokio::test]
-async fn who_may_only_read_is_offered_no_action() {
+async fn a_read_only_session_is_offered_no_actions() {
     let engine = engine();
     let todos = Todos::serve(&engine);
     todos.push("alice", "water the plants");
@@ -93,7 +93,7 @@ async fn who_may_only_read_is_offered_no_action() {
 }
 
 #[tokio::test]
-async fn the_context_node_says_who_with_which_role_and_what_may_be_done() {
+async fn the_context_node_shows_user_role_and_permissions() {
     let engine = engine();
     engine.register("context", |session: &Session| Descriptor::context_of(session));
     let session = person("a", "alice").with_attribute("role", "editor").with_permissions(["write", "read"]);
@@ -123,7 +123,7 @@ async fn connections_of_one_session_share_one_tree() {
 }
 
 #[tokio::test]
-async fn one_connection_never_shows_two_users() {
+async fn no_message_can_switch_a_connection_to_another_session() {
     let engine = engine();
     let todos = Todos::serve(&engine);
     for user in ["alice", "bob"] {
@@ -152,7 +152,7 @@ async fn one_connection_never_shows_two_users() {
 }
 
 #[tokio::test]
-async fn a_session_holds_the_claims_that_the_application_defines() {
+async fn a_session_carries_the_claims_that_the_application_defines() {
     #[derive(Debug)]
     struct Cart(Vec<&'static str>);
     let engine = engine();
@@ -185,7 +185,7 @@ async fn a_session_holds_the_claims_that_the_application_defines() {
 }
 
 #[tokio::test]
-async fn a_session_that_nobody_looks_at_is_light() {
+async fn a_session_without_consumers_has_no_tree() {
     let engine = engine();
     Todos::serve(&engine);
     let before = engine.stats();
@@ -234,7 +234,7 @@ async fn page(engine: &Engine, session: &Session, route: &str) -> Connection {
 }
 
 #[tokio::test]
-async fn a_user_may_have_many_tabs_and_consumers_at_once() {
+async fn a_user_can_have_several_tabs_and_consumers_at_once() {
     let engine = engine();
     let todos = Todos::serve(&engine);
     let (mut first, one) = watching(&engine, person("a", "alice")).await;

@@ -19,7 +19,7 @@ fn inbox() -> Engine {
 }
 
 #[tokio::test]
-async fn slashes_at_the_ends_and_doubled_ones_do_not_count() {
+async fn leading_trailing_and_repeated_slashes_are_ignored() {
     let engine = inbox();
     let mut consumer = TestConsumer::connect(&engine, Session::new("s")).await;
     for spelling in ["inbox", "/inbox", "/inbox/", "//inbox", "inbox//"] {
@@ -34,7 +34,7 @@ async fn slashes_at_the_ends_and_doubled_ones_do_not_count() {
 }
 
 #[tokio::test]
-async fn the_roots_own_id_may_stand_in_front_everywhere() {
+async fn a_path_may_start_with_the_id_of_the_root() {
     let engine = inbox();
     let mut consumer = TestConsumer::connect(&engine, Session::new("s")).await;
     for (prefixed, plain) in [("/app", "/"), ("/app/inbox", "/inbox"), ("app/inbox/m1/", "/inbox/m1")] {
@@ -46,7 +46,7 @@ async fn the_roots_own_id_may_stand_in_front_everywhere() {
 }
 
 #[tokio::test]
-async fn a_child_that_is_named_like_the_root_is_found_literally_first() {
+async fn a_child_with_the_id_of_the_root_takes_precedence() {
     let engine = inbox();
     engine.register("app", |_: &Session| Descriptor::group().child("x", Descriptor::status()));
     let mut consumer = TestConsumer::connect(&engine, Session::new("s")).await;
@@ -57,7 +57,7 @@ async fn a_child_that_is_named_like_the_root_is_found_literally_first() {
 }
 
 #[tokio::test]
-async fn segments_are_taken_as_they_are() {
+async fn segments_are_matched_literally() {
     let engine = engine();
     engine.register("%20", |_: &Session| Descriptor::group().child("a b", Descriptor::status()));
     engine.register("über.straße", |_: &Session| Descriptor::status());
@@ -88,7 +88,7 @@ async fn an_unknown_path_is_not_found_and_starts_no_subscription() {
 }
 
 #[tokio::test]
-async fn a_subscription_has_its_own_node_as_root_and_patch_paths_start_there() {
+async fn patch_paths_are_relative_to_the_subscribed_node() {
     let engine = engine();
     let shown = crate::apps::Shown::at(
         &engine,

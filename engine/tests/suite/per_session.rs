@@ -32,7 +32,7 @@ fn engine() -> Engine {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn descriptors_that_take_nothing_close_over_their_session() {
+async fn descriptor_functions_without_arguments_capture_their_session() {
     let engine = engine();
     for user in ["alice", "bob"] {
         let mut consumer = TestConsumer::connect(&engine, session(user)).await;
@@ -41,7 +41,7 @@ async fn descriptors_that_take_nothing_close_over_their_session() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn what_one_instance_registers_is_in_no_other() {
+async fn a_path_registered_in_one_session_provider_is_in_no_other() {
     let engine = engine();
     let mut alice = TestConsumer::connect(&engine, session("alice")).await;
     let mut bob = TestConsumer::connect(&engine, session("bob")).await;
@@ -56,7 +56,7 @@ async fn what_one_instance_registers_is_in_no_other() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn the_factory_runs_once_for_two_sockets_of_one_session() {
+async fn the_factory_runs_once_for_two_connections_of_one_session() {
     let made = Arc::new(AtomicUsize::new(0));
     let count = Arc::clone(&made);
     let engine =
@@ -73,7 +73,7 @@ async fn the_factory_runs_once_for_two_sockets_of_one_session() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_fault_in_one_instance_touches_no_other() {
+async fn a_fault_in_one_session_provider_affects_no_other() {
     let engine =
         PerSession::with_options(Engine::builder("app", "App").config(Config::immediate()), |session: &Session| {
             let user = session.user().unwrap_or_default().to_owned();
@@ -95,7 +95,7 @@ async fn a_fault_in_one_instance_touches_no_other() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_shared_change_reaches_exactly_the_sessions_of_the_users_it_means() {
+async fn a_refresh_reaches_exactly_the_sessions_in_its_scope() {
     let engine = engine();
     let mut alice = TestConsumer::connect(&engine, session("alice")).await;
     let mut bob = TestConsumer::connect(&engine, session("bob")).await;
@@ -109,7 +109,7 @@ async fn a_shared_change_reaches_exactly_the_sessions_of_the_users_it_means() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn one_call_ends_an_instance_and_idleness_does_too() {
+async fn a_session_provider_is_dropped_when_its_session_closes_or_stays_idle() {
     let clock = ManualClock::new();
     let held = Arc::new(());
     let data = Arc::clone(&held);
@@ -146,7 +146,7 @@ async fn one_call_ends_an_instance_and_idleness_does_too() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn new_claims_make_a_new_instance() {
+async fn new_claims_create_a_new_session_provider() {
     let engine = engine();
     let mut consumer = TestConsumer::connect(&engine, session("alice")).await;
     consumer.subscribe("/").await;
@@ -191,7 +191,7 @@ fn bulky(user: &str) -> SessionProvider {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn the_front_door_is_one_call() {
+async fn a_provider_per_session_is_set_up_with_one_call() {
     let providers = PerSession::new("desk", "Desk", |session: &Session| {
         let user = session.user().unwrap_or_default().to_owned();
         SessionProvider::new().register("notes", move || notes(&user))
@@ -203,7 +203,7 @@ async fn the_front_door_is_one_call() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_broken_instance_says_so_and_is_restarted_and_others_go_on() {
+async fn a_broken_session_provider_can_be_restarted_and_others_are_unaffected() {
     let broken = Arc::new(AtomicBool::new(false));
     let (seen, count) = (Arc::clone(&broken), Arc::new(Mutex::new(0)));
     let read = Arc::clone(&count);
@@ -239,7 +239,7 @@ async fn a_broken_instance_says_so_and_is_restarted_and_others_go_on() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_restart_that_fails_ends_that_session_alone() {
+async fn a_failed_restart_closes_only_that_session() {
     let broken = Arc::new(AtomicBool::new(false));
     let seen = Arc::clone(&broken);
     let providers = providers(move |session: &Session| {
@@ -255,7 +255,7 @@ async fn a_restart_that_fails_ends_that_session_alone() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn closing_an_instance_gives_its_memory_back_and_leaves_others_untouched() {
+async fn closing_a_session_provider_frees_its_memory_and_leaves_others_untouched() {
     let providers = providers(|session: &Session| bulky(session.user().unwrap_or_default()));
     let mut bob = watching(&providers, "bob").await;
     let before = providers.stats();
@@ -278,7 +278,7 @@ async fn closing_an_instance_gives_its_memory_back_and_leaves_others_untouched()
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn one_call_stops_all_instances_and_drops_what_they_held() {
+async fn one_call_stops_all_session_providers_and_drops_what_they_hold() {
     let held = Arc::new(());
     let data = Arc::clone(&held);
     let providers = providers(move |_: &Session| {
@@ -302,7 +302,7 @@ async fn one_call_stops_all_instances_and_drops_what_they_held() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn an_instance_outlives_its_tab_and_goes_some_time_after_its_consumer() {
+async fn a_session_provider_outlives_its_tab_and_is_dropped_some_time_after_its_consumer_left() {
     let made = Arc::new(AtomicUsize::new(0));
     let count = Arc::clone(&made);
     let (providers, clock) = clocked(
@@ -337,7 +337,7 @@ async fn an_instance_outlives_its_tab_and_goes_some_time_after_its_consumer() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_session_without_a_consumer_has_no_tree_and_a_return_evaluates_again_and_gets_a_snapshot_first() {
+async fn reconnecting_after_the_tree_was_evicted_evaluates_again_and_starts_with_a_snapshot() {
     let (providers, clock) = clocked(
         |config| config.times.idle_tree = Duration::from_millis(1_000),
         |session: &Session| bulky(session.user().unwrap_or_default()),
@@ -355,7 +355,7 @@ async fn a_session_without_a_consumer_has_no_tree_and_a_return_evaluates_again_a
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn an_expired_session_takes_its_instance_along() {
+async fn an_expired_session_drops_its_session_provider() {
     let (providers, clock) = clocked(|_| {}, |session: &Session| bulky(session.user().unwrap_or_default()));
     let until = clock.wall() + Duration::from_secs(600);
     let mut alice = TestConsumer::connect(providers.engine(), session("alice").with_expiry(until)).await;
@@ -374,7 +374,7 @@ async fn an_expired_session_takes_its_instance_along() {
 
 /// A board that two of three people share; an item that is deleted is gone for those two.
 #[tokio::test(flavor = "multi_thread")]
-async fn a_deleted_shared_resource_is_a_patch_for_exactly_the_sessions_of_its_users() {
+async fn deleting_a_shared_resource_patches_exactly_the_sessions_of_its_users() {
     let items = Arc::new(Mutex::new(BTreeMap::from([("plan", ["alice", "bob"].as_slice()), ("own", &["zoe"])])));
     let shared = Arc::clone(&items);
     let providers = providers(move |session: &Session| {
@@ -404,7 +404,7 @@ async fn a_deleted_shared_resource_is_a_patch_for_exactly_the_sessions_of_its_us
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn the_same_refresh_means_the_same_sessions_in_both_modes() {
+async fn a_scope_matches_the_same_sessions_in_both_modes() {
     let one = crate::apps::engine();
     one.register("notes", |session: &Session| notes(session.user().unwrap_or_default()));
     let each = engine();

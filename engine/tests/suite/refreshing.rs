@@ -58,7 +58,7 @@ impl People {
 }
 
 #[tokio::test]
-async fn a_refresh_reaches_the_sessions_of_its_scope_and_costs_the_others_nothing() {
+async fn a_refresh_reaches_the_sessions_in_its_scope_and_causes_no_work_for_others() {
     let mut people = People::watching().await;
     assert_eq!(people.reached(Scope::session("a2")).await, ["a2"]);
     assert_eq!(people.reached(Scope::user("alice")).await, ["a1", "a2", "a3"]);
@@ -74,7 +74,7 @@ async fn a_refresh_reaches_the_sessions_of_its_scope_and_costs_the_others_nothin
 }
 
 #[tokio::test]
-async fn a_session_that_is_not_meant_keeps_its_version() {
+async fn a_session_outside_the_scope_keeps_its_version() {
     let mut people = People::watching().await;
     let (_, bob) = &mut people.consumers[3];
     let before = bob.query_with(json!({"path": "/"})).await["version"].clone();
@@ -84,7 +84,7 @@ async fn a_session_that_is_not_meant_keeps_its_version() {
 }
 
 #[tokio::test]
-async fn a_refresh_of_all_evaluates_each_view_once() {
+async fn a_refresh_of_all_sessions_evaluates_each_source_once_per_session() {
     let people = People::watching().await;
     let before = people.engine.stats().evaluations;
     people.engine.refresh_now(Scope::all()).await;
@@ -93,7 +93,7 @@ async fn a_refresh_of_all_evaluates_each_view_once() {
 }
 
 #[tokio::test]
-async fn a_refresh_may_be_limited_to_paths_and_what_is_above_and_below_them() {
+async fn a_refresh_limited_to_paths_includes_their_ancestors_and_descendants() {
     let engine = engine();
     for path in ["/", "a", "a/b", "a/b/c", "ab", "d"] {
         engine.register(path, |_: &Session| Descriptor::group());
@@ -107,7 +107,7 @@ async fn a_refresh_may_be_limited_to_paths_and_what_is_above_and_below_them() {
 }
 
 #[tokio::test]
-async fn a_change_without_a_refresh_changes_nobodys_tree() {
+async fn a_change_without_a_refresh_changes_no_tree() {
     let mut people = People::watching().await;
     people.number.set(99);
     for (_, consumer) in &mut people.consumers {
@@ -117,7 +117,7 @@ async fn a_change_without_a_refresh_changes_nobodys_tree() {
 }
 
 #[tokio::test]
-async fn a_refresh_that_changes_nothing_makes_no_version_and_no_frame() {
+async fn a_refresh_that_changes_nothing_creates_no_version_and_sends_no_frame() {
     let mut people = People::watching().await;
     let before = people.engine.stats();
     people.engine.refresh_now(Scope::all()).await;
@@ -130,7 +130,7 @@ async fn a_refresh_that_changes_nothing_makes_no_version_and_no_frame() {
 }
 
 #[tokio::test]
-async fn a_hundred_changes_within_the_window_are_one_evaluation_and_one_patch() {
+async fn a_hundred_changes_within_the_debounce_cost_one_evaluation_and_one_patch() {
     let (engine, clock) = clocked(|config| config.times.debounce = Duration::from_millis(50));
     let number = Number::at(&engine, "n");
     let (mut consumer, subscription) = watching(&engine, Session::new("s")).await;
@@ -158,7 +158,7 @@ async fn a_hundred_changes_within_the_window_are_one_evaluation_and_one_patch() 
 }
 
 #[tokio::test]
-async fn without_a_debounce_a_change_goes_out_at_once() {
+async fn without_a_debounce_a_change_is_sent_immediately() {
     let (engine, _clock) = clocked(|_| {});
     let number = Number::at(&engine, "n");
     let (mut consumer, _) = watching(&engine, Session::new("s")).await;
@@ -168,7 +168,7 @@ async fn without_a_debounce_a_change_goes_out_at_once() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_broadcast_reaches_a_thousand_sessions_in_one_pass_and_with_one_patch_each() {
+async fn a_broadcast_reaches_a_thousand_sessions_in_one_pass_with_one_patch_each() {
     let engine = engine();
     let number = Number::at(&engine, "n");
     let mut consumers = Vec::new();
@@ -187,7 +187,7 @@ async fn a_broadcast_reaches_a_thousand_sessions_in_one_pass_and_with_one_patch_
 }
 
 #[tokio::test]
-async fn a_users_sessions_are_found_without_looking_at_the_others() {
+async fn the_sessions_of_a_user_are_found_without_visiting_others() {
     let engine = engine();
     let number = Number::at(&engine, "n");
     for id in 0..5000 {
@@ -216,7 +216,7 @@ async fn a_users_sessions_are_found_without_looking_at_the_others() {
 }
 
 #[tokio::test]
-async fn an_index_follows_new_claims() {
+async fn indexes_are_updated_when_claims_change() {
     let engine = engine();
     let (_consumer, _) = watching(&engine, person("s", "alice").with_attribute("org", "acme")).await;
     assert!(engine.update_session(&person("s", "amir").with_attribute("org", "globex")));
@@ -230,7 +230,7 @@ async fn an_index_follows_new_claims() {
 
 /// On a runtime with one thread nothing else could run if a descriptor function took that thread.
 #[tokio::test(flavor = "current_thread")]
-async fn a_descriptor_that_blocks_holds_up_neither_the_runtime_nor_other_sessions() {
+async fn a_blocking_descriptor_blocks_neither_the_runtime_nor_other_sessions() {
     let engine = engine();
     let gate = Gate::default();
     let stand = gate.clone();
@@ -296,7 +296,7 @@ async fn a_pass_over_many_sessions_runs_on_several_threads() {
 }
 
 #[tokio::test]
-async fn changes_during_a_pass_are_not_lost_and_cost_one_evaluation_more() {
+async fn changes_during_a_pass_are_not_lost_and_cost_one_more_evaluation() {
     let (engine, clock) = clocked(|config| config.times.debounce = Duration::from_millis(50));
     let (number, gate) = (Number::default(), Gate::default());
     let (read, stand) = (number.clone(), gate.clone());
@@ -359,7 +359,7 @@ impl SlowRead {
 }
 
 #[tokio::test]
-async fn a_change_while_an_async_source_makes_the_first_tree_is_not_lost() {
+async fn a_change_while_an_async_source_renders_the_first_tree_is_not_lost() {
     let engine = engine();
     let slow = SlowRead::at(&engine, "slow");
     let mut consumer = TestConsumer::connect(&engine, Session::new("s")).await;
@@ -373,7 +373,7 @@ async fn a_change_while_an_async_source_makes_the_first_tree_is_not_lost() {
 }
 
 #[tokio::test]
-async fn a_change_while_many_sessions_get_their_first_trees_is_not_lost() {
+async fn a_change_while_many_first_trees_are_rendered_is_not_lost() {
     let (engine, clock) = clocked(|config| config.times.debounce = Duration::from_millis(50));
     let (number, gate) = (Number::default(), Gate::default());
     let (read, stand) = (number.clone(), gate.clone());
@@ -408,7 +408,7 @@ async fn a_change_while_many_sessions_get_their_first_trees_is_not_lost() {
 }
 
 #[tokio::test]
-async fn new_claims_while_an_async_source_makes_the_first_tree_are_not_lost() {
+async fn new_claims_while_an_async_source_renders_the_first_tree_are_not_lost() {
     let engine = engine();
     let slow = SlowRead::at(&engine, "slow");
     let mut consumer = TestConsumer::connect(&engine, Session::new("s").with_permission("admin")).await;
@@ -439,7 +439,7 @@ async fn a_slow_async_result_does_not_replace_a_newer_one() {
 }
 
 #[tokio::test]
-async fn an_async_source_of_one_session_alone_is_served() {
+async fn an_async_source_can_be_registered_for_one_session() {
     let engine = engine();
     let (mut consumer, subscription) = watching(&engine, Session::new("s")).await;
     let source = grove_engine::Source::new_async(|session: Session| async move {

@@ -28,7 +28,7 @@ async fn call(consumer: &mut TestConsumer, id: Value) -> Value {
 }
 
 #[tokio::test]
-async fn an_invoke_that_comes_twice_runs_once_and_the_second_is_a_conflict() {
+async fn a_repeated_invoke_runs_once_and_the_second_is_a_conflict() {
     let engine = engine();
     let (count, log) = (counting(&engine), Log::of(&engine));
     let (mut consumer, _) = watching(&engine, Session::new("s")).await;
@@ -50,7 +50,7 @@ async fn an_invoke_that_comes_twice_runs_once_and_the_second_is_a_conflict() {
 }
 
 #[tokio::test]
-async fn an_invoke_that_comes_again_while_the_first_runs_is_a_conflict() {
+async fn an_invoke_repeated_while_the_first_is_running_is_a_conflict() {
     let engine = engine_with(|config| config.limits.call_ids_per_connection = 0);
     let (gate, count) = (Gate::default(), Number::default());
     let (stand, counted) = (gate.clone(), count.clone());
@@ -71,7 +71,7 @@ async fn an_invoke_that_comes_again_while_the_first_runs_is_a_conflict() {
 }
 
 #[tokio::test]
-async fn a_call_that_failed_is_not_tried_again_under_its_id() {
+async fn a_failed_call_does_not_run_again_under_the_same_id() {
     let engine = engine();
     let count = counting(&engine);
     let (mut consumer, _) = watching(&engine, Session::new("s")).await;
@@ -84,7 +84,7 @@ async fn a_call_that_failed_is_not_tried_again_under_its_id() {
 }
 
 #[tokio::test]
-async fn a_call_that_was_refused_as_busy_may_come_again_under_its_id() {
+async fn a_call_refused_as_busy_may_be_repeated_under_the_same_id() {
     let engine = engine_with(|config| config.limits.calls_per_connection = 1);
     let (gate, _count) = (Gate::default(), counting(&engine));
     let stand = gate.clone();
@@ -102,7 +102,7 @@ async fn a_call_that_was_refused_as_busy_may_come_again_under_its_id() {
 }
 
 #[tokio::test]
-async fn ids_of_calls_belong_to_their_connection() {
+async fn call_ids_are_scoped_to_their_connection() {
     let engine = engine();
     let count = counting(&engine);
     let (mut first, _) = watching(&engine, Session::new("s")).await;
@@ -115,7 +115,7 @@ async fn ids_of_calls_belong_to_their_connection() {
 }
 
 #[tokio::test]
-async fn no_more_ids_are_remembered_than_wanted_and_the_oldest_goes_first() {
+async fn call_ids_are_remembered_up_to_the_limit_and_the_oldest_is_dropped_first() {
     let engine = engine_with(|config| config.limits.call_ids_per_connection = 3);
     let count = counting(&engine);
     let (mut consumer, _) = watching(&engine, Session::new("s")).await;

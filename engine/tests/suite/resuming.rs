@@ -42,7 +42,7 @@ fn kinds(messages: &[Value]) -> Vec<&str> {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn one_patch_takes_the_place_of_a_snapshot() {
+async fn resuming_sends_one_patch_instead_of_a_snapshot() {
     let app = App::new();
     let mut consumer = TestConsumer::connect(&app.engine, Session::new("s1")).await;
     let (_, tree) = consumer.subscribe("/").await;
@@ -60,7 +60,7 @@ async fn one_patch_takes_the_place_of_a_snapshot() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn changes_of_the_gap_arrive_with_the_resumption() {
+async fn changes_made_while_disconnected_arrive_on_resuming() {
     let app = App::new();
     let mut consumer = TestConsumer::connect(&app.engine, Session::new("s1")).await;
     consumer.subscribe("/").await;
@@ -75,7 +75,7 @@ async fn changes_of_the_gap_arrive_with_the_resumption() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn nothing_changed_is_one_short_message() {
+async fn resuming_without_changes_sends_one_short_message() {
     let app = App::new();
     let mut consumer = TestConsumer::connect(&app.engine, Session::new("s1")).await;
     consumer.subscribe_with(json!({"path": "/todos", "depth": 1})).await;
@@ -87,7 +87,7 @@ async fn nothing_changed_is_one_short_message() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn what_the_engine_does_not_know_any_more_is_a_snapshot() {
+async fn a_copy_older_than_the_resume_point_gets_a_snapshot() {
     let app = App::new();
     let mut consumer = TestConsumer::connect(&app.engine, Session::new("s1")).await;
     consumer.subscribe("/").await;
@@ -103,7 +103,7 @@ async fn what_the_engine_does_not_know_any_more_is_a_snapshot() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_copy_of_another_session_view_or_engine_is_never_gone_on_from() {
+async fn a_copy_of_another_session_view_or_engine_is_never_resumed() {
     let app = App::new();
     let mut alice = TestConsumer::connect(&app.engine, Session::new("s1")).await;
     let hello_epoch = |engine: &Engine| {
@@ -131,7 +131,7 @@ async fn a_copy_of_another_session_view_or_engine_is_never_gone_on_from() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn after_the_time_for_it_a_snapshot_comes() {
+async fn after_the_resume_window_a_snapshot_is_sent() {
     let app = App::new();
     let mut holder = TestConsumer::connect(&app.engine, Session::new("s1")).await;
     holder.subscribe("/todos").await;
@@ -156,7 +156,7 @@ async fn after_the_time_for_it_a_snapshot_comes() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_position_that_is_not_one_is_refused_by_name() {
+async fn a_malformed_resume_field_is_refused_with_its_name() {
     let app = App::new();
     let mut consumer = TestConsumer::connect(&app.engine, Session::new("s1")).await;
     let named = |connection: Value| json!({"epoch": "e", "version": 1, "connection": connection});
@@ -169,7 +169,7 @@ async fn a_position_that_is_not_one_is_refused_by_name() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn after_a_gap_in_which_almost_everything_changed_a_snapshot_follows() {
+async fn resuming_after_almost_everything_changed_sends_a_snapshot() {
     let mut config = Config::immediate();
     config.sizes.rebase_bytes = 500;
     let engine = Engine::builder("app", "App").config(config).build();

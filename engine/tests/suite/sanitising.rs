@@ -2,10 +2,13 @@
 
 use grove_engine::ContentKind;
 use grove_engine::testing::TestConsumer;
-use grove_engine::{Action, ContentRef, Descriptor, Event, Invocation, Item, Outcome, Session, Urgency, Value as Prop};
+use grove_engine::{
+    Action, Config, ContentRef, Descriptor, Event, Frame, Invocation, Item, Outcome, Scope, Session, Source, Urgency,
+    Value as Prop,
+};
 use serde_json::{Value, json};
 
-use crate::apps::{Log, at, engine, engine_with, ids};
+use crate::apps::{Log, Number, at, code, engine, engine_with, ids};
 
 /// The node that is shown for a descriptor, and what was sanitised.
 async fn shown(shape: Descriptor) -> (Value, Vec<String>) {
@@ -19,7 +22,7 @@ async fn shown(shape: Descriptor) -> (Value, Vec<String>) {
 }
 
 #[tokio::test]
-async fn children_with_illegal_ids_are_dropped_and_named() {
+async fn children_with_invalid_ids_are_dropped_and_reported() {
     let long = "x".repeat(513);
     let illegal =
         ["", "a/b", "a~b", "properties", "children", "affordances", "meta", "content_ref", "id", "type", long.as_str()];
@@ -34,14 +37,14 @@ async fn children_with_illegal_ids_are_dropped_and_named() {
 }
 
 #[tokio::test]
-async fn odd_but_legal_ids_are_kept() {
+async fn unusual_but_valid_ids_are_kept() {
     let legal = [" ", "a b", ".", "..", "%2F", "__adapter", "0", "日本", "a:b", "Properties", "-1", "x\u{7f}", "null"];
     let (tree, sanitised) = shown(Descriptor::collection().items(legal.map(Item::new))).await;
     assert_eq!((ids(&tree), sanitised), (legal.to_vec(), Vec::new()));
 }
 
 #[tokio::test]
-async fn of_siblings_with_one_id_the_first_stays() {
+async fn of_siblings_with_the_same_id_the_first_is_kept() {
     let shape = Descriptor::collection()
         .item(Item::new("a").prop("n", 1))
         .item(Item::new("a").prop("n", 2))
@@ -74,7 +77,7 @@ async fn meta_that_consumers_reject_is_dropped_field_by_field() {
 }
 
 #[tokio::test]
-async fn meta_by_its_wire_names_is_the_same_as_by_the_builders() {
+async fn meta_set_by_wire_name_equals_meta_set_by_builder() {
     let by_name = Descriptor::group()
         .meta("summary", "s")
         .meta("salience", 0.25)
@@ -103,7 +106,7 @@ async fn meta_by_its_wire_names_is_the_same_as_by_the_builders() {
 }
 
 #[tokio::test]
-async fn a_salience_that_is_no_number_is_dropped() {
+async fn a_non_finite_salience_is_dropped() {
     for salience in [f64::NAN, f64::INFINITY, f64::NEG_INFINITY] {
         let (tree, sanitised) = shown(Descriptor::group().salience(salience).summary("s")).await;
         assert_eq!((&tree["meta"], sanitised.len()), (&json!({"summary": "s"}), 1));
@@ -111,7 +114,7 @@ async fn a_salience_that_is_no_number_is_dropped() {
 }
 
 #[tokio::test]
-async fn every_urgency_and_content_kind_is_one_that_consumers_know() {
+async fn every_urgency_and_content_kind_is_one_that_consumers_accept() {
     for urgency in [Urgency::None, Urgency::Low, Urgency::Medium, Urgency::High, Urgency::Critical] {
         let (tree, _) = shown(Descriptor::group().urgency(urgency)).await;
         assert!(["none", "low", "medium", "high", "critical"].contains(&tree["meta"]["urgency"].as_str().unwrap()));
@@ -125,7 +128,7 @@ async fn every_urgency_and_content_kind_is_one_that_consumers_know() {
 }
 
 #[tokio::test]
-async fn numbers_that_json_cannot_say_become_null() {
+async fn numbers_that_json_cannot_represent_become_null() {
     let shape = Descriptor::group()
         .prop("nan", f64::NAN)
         .prop("inf", f64::INFINITY)
@@ -142,7 +145,7 @@ async fn numbers_that_json_cannot_say_become_null() {
 }
 
 #[tokio::test]
-async fn of_two_actions_with_one_name_the_first_stays() {
+async fn of_actions_with_the_same_name_the_first_is_kept() {
     let engine = engine();
     let log = Log::of(&engine);
     let act = |answer: &'static str| Action::new("act", move |_: Invocation<()>| Outcome::data(answer));
@@ -155,13 +158,13 @@ async fn of_two_actions_with_one_name_the_first_stays() {
 }
 
 #[tokio::test]
-async fn a_property_that_is_set_twice_has_its_last_value() {
+async fn a_property_set_twice_has_the_last_value() {
     let (tree, sanitised) = shown(Descriptor::group().prop("a", 1).prop("b", 2).prop("a", 3)).await;
     assert_eq!((tree["properties"].to_string(), sanitised), (r#"{"a":3,"b":2}"#.to_owned(), Vec::new()));
 }
 
 #[tokio::test]
-async fn what_has_no_content_is_left_out_and_never_null() {
+async fn empty_fields_are_omitted_and_never_null() {
     let (tree, _) = shown(Descriptor::new("x").summary("").item(Item::new("i"))).await;
     assert_eq!(tree, json!({"id": "n", "type": "x", "children": [{"id": "i", "type": "item"}]}));
     let (tree, _) = shown(Descriptor::default()).await;
@@ -169,7 +172,7 @@ async fn what_has_no_content_is_left_out_and_never_null() {
 }
 
 #[tokio::test]
-async fn a_node_too_deep_loses_its_children_and_that_is_reported() {
+async fn children_beyond_the_maximum_depth_are_dropped_and_reported() {
     let engine = engine_with(|config| config.sizes.depth = 3);
     let log = Log::of(&engine);
     let nested = |levels: u32| (1..levels).fold(Descriptor::status(), |inner, _| Descriptor::group().child("c", inner));
@@ -187,7 +190,7 @@ fn count(node: &Value) -> usize {
 }
 
 #[tokio::test]
-async fn a_path_with_too_many_nodes_loses_the_last_and_that_is_reported() {
+async fn nodes_beyond_the_limit_of_a_path_are_dropped_and_reported() {
     let engine = engine_with(|config| config.sizes.nodes = 20);
     let log = Log::of(&engine);
     engine.register("long", |_: &Session| Descriptor::collection().items((0..50).map(|n| Item::new(format!("i{n}")))));
@@ -198,7 +201,7 @@ async fn a_path_with_too_many_nodes_loses_the_last_and_that_is_reported() {
 }
 
 #[tokio::test]
-async fn nested_lists_cannot_hold_more_nodes_than_one_path_may() {
+async fn nested_lists_count_towards_the_node_limit_of_their_path() {
     fn fan(levels: u32, width: u32) -> Descriptor {
         if levels == 0 {
             return Descriptor::status();
@@ -221,7 +224,7 @@ async fn nested_lists_cannot_hold_more_nodes_than_one_path_may() {
 }
 
 #[tokio::test]
-async fn sanitising_is_the_same_every_time() {
+async fn sanitising_is_deterministic() {
     let shape = || {
         Descriptor::collection()
             .items((0..5).map(|n| Item::new(format!("i{}", n % 3)).prop("n", n)))
@@ -231,4 +234,113 @@ async fn sanitising_is_the_same_every_time() {
     for _ in 0..3 {
         assert_eq!(shown(shape()).await, (first.clone(), why.clone()));
     }
+}
+
+#[tokio::test]
+async fn a_node_has_a_bounded_number_of_properties() {
+    let engine = engine_with(|config| config.sizes.properties = 10);
+    let log = Log::of(&engine);
+    let props = |count: usize| Descriptor::group().props((0..count).map(|n| (format!("p{n}"), n)));
+    engine.register("fits", move |_: &Session| props(10).prop("p0", "set twice"));
+    engine.register("over", move |_: &Session| props(15).item(Item::new("i")));
+    let mut consumer = TestConsumer::connect(&engine, Session::new("s")).await;
+    assert_eq!(consumer.query("/fits").await["properties"].as_object().unwrap().len(), 10);
+    let over = consumer.query("/over").await;
+    let keys: Vec<_> = over["properties"].as_object().unwrap().keys().cloned().collect();
+    assert_eq!(keys, (0..10).map(|n| format!("p{n}")).collect::<Vec<_>>(), "the first ones stay");
+    assert_eq!(ids(&over), ["i"]);
+    assert_eq!(log.sanitised(), ["/over: the node has too many properties: 5 were dropped"]);
+    assert_eq!(Config::default().sizes.properties, 256);
+}
+
+/// An array in an array in an array.
+fn nested(levels: usize) -> Value {
+    (1..levels).fold(json!([]), |inner, _| json!([inner]))
+}
+
+#[tokio::test]
+async fn a_value_that_is_nested_too_deeply_is_dropped_and_named() {
+    let shape = Descriptor::group().prop("fits", nested(32)).prop("deep", nested(33)).prop("last", 1);
+    let (tree, sanitised) = shown(shape).await;
+    assert_eq!(tree["properties"], json!({"fits": nested(32), "last": 1}));
+    assert_eq!(sanitised, ["/n: the property `deep` was dropped: it is nested too deeply"]);
+    let (tree, sanitised) = shown(Descriptor::group().meta("fits", nested(32)).meta("deep", nested(33))).await;
+    assert_eq!((&tree["meta"], sanitised.len()), (&json!({"fits": nested(32)}), 1));
+}
+
+/// How deep a JSON text is nested.
+fn levels(text: &str) -> usize {
+    let open = text.chars().scan(0_usize, |open, c| {
+        match c {
+            '[' | '{' => *open += 1,
+            ']' | '}' => *open -= 1,
+            _ => {}
+        }
+        Some(*open)
+    });
+    open.max().unwrap_or_default()
+}
+
+/// A node at the end of a chain of this many, with all that can be nested, and as deep as that may be.
+fn chain(nodes: u32, number: i64) -> Descriptor {
+    let wrap = |inner: Value| json!({"type": "object", "properties": {}, "not": inner});
+    let schema = (1..30).fold(wrap(json!({})), |inner, _| wrap(inner));
+    let act = Action::new("act", |_: Invocation<Value>| ()).params(schema);
+    let last = Descriptor::status().prop("n", number).prop("v", nested(32)).meta("m", nested(32)).action(&act);
+    (1..nodes).fold(last, |below, _| Descriptor::group().child("c", below))
+}
+
+#[tokio::test]
+async fn no_frame_is_nested_deeper_than_consumers_parse() {
+    let engine = engine_with(|config| config.sizes.depth = 40);
+    let log = Log::of(&engine);
+    let deepest_path = ["p"; 32].join("/");
+    let number = Number::default();
+    for path in ["p", deepest_path.as_str()] {
+        let number = number.clone();
+        engine.register(path, move |_: &Session| chain(40, number.get()));
+    }
+    let connection = engine.connect(&Session::new("s")).unwrap();
+    connection.receive(r#"{"type":"subscribe","id":"s","path":"/"}"#);
+    connection.receive(r#"{"type":"query","id":"q","path":"/p"}"#);
+    engine.settle().await;
+    number.set(1);
+    engine.refresh_now(Scope::all()).await;
+    engine.settle().await;
+    let mut deepest = 0;
+    while let Some(frame) = connection.try_next_frame() {
+        let Frame::Text(text) = frame else { panic!("not a message: {frame:?}") };
+        serde_json::from_str::<Value>(&text).unwrap_or_else(|error| panic!("{error}: {text}"));
+        deepest = deepest.max(levels(&text));
+    }
+    assert!((100..=125).contains(&deepest), "{deepest} levels");
+    let sanitised = log.sanitised();
+    let is_below_the_long_path = |what: &String| what.starts_with(&format!("/{deepest_path}/c"));
+    assert!(!sanitised.is_empty() && sanitised.iter().all(is_below_the_long_path), "{sanitised:?}");
+    let long = ["p"; 33].join("/");
+    let refused = engine.try_register(&long, Source::new(|_: &Session| Descriptor::group())).unwrap_err();
+    assert!(refused.to_string().contains("must not have more than 32 segments"), "{refused}");
+}
+
+#[tokio::test]
+async fn a_descriptor_of_any_depth_is_dropped_without_harm() {
+    let engine = engine_with(|config| config.sizes.depth = 3);
+    engine.register("deep", |_: &Session| chain(100_000, 0));
+    let mut consumer = TestConsumer::connect(&engine, Session::new("s")).await;
+    assert_eq!(consumer.query("/deep/c/c").await["type"], "group");
+}
+
+#[tokio::test]
+async fn a_result_that_is_nested_too_deeply_is_an_error() {
+    let engine = engine();
+    let give = |levels: usize| Action::new(format!("give{levels}"), move |_: Invocation<()>| nested(levels));
+    let (fits, deep) = (give(120), give(121));
+    engine.register("n", move |_: &Session| Descriptor::group().action(&fits).action(&deep));
+    let mut consumer = TestConsumer::connect(&engine, Session::new("s")).await;
+    assert_eq!(consumer.invoke("/n", "give120", Value::Null).await["status"], "ok");
+    let refused = consumer.invoke("/n", "give121", Value::Null).await;
+    assert_eq!(
+        (code(&refused), &refused["error"]["message"]),
+        ("too_large", &json!("the result is nested too deeply"))
+    );
 }

@@ -17,7 +17,7 @@ fn writer(id: &str, user: &str) -> Session {
 }
 
 #[tokio::test]
-async fn two_instances_serve_disjoint_sessions_with_the_same_code_and_neither_does_the_others_work() {
+async fn two_instances_serve_disjoint_sessions_and_neither_does_work_for_the_other() {
     let store = Todos::default();
     let (first, second) = (instance(&store), instance(&store));
     let (log_of_first, log_of_second) = (Log::of(&first), Log::of(&second));
@@ -35,7 +35,7 @@ async fn two_instances_serve_disjoint_sessions_with_the_same_code_and_neither_do
 }
 
 #[tokio::test]
-async fn a_session_that_moves_to_the_other_instance_goes_on_there_with_a_snapshot() {
+async fn a_session_that_moves_to_another_instance_continues_there_with_a_snapshot() {
     let store = Todos::default();
     let (first, second) = (instance(&store), instance(&store));
     let session = writer("s1", "alice");
@@ -51,7 +51,7 @@ async fn a_session_that_moves_to_the_other_instance_goes_on_there_with_a_snapsho
 }
 
 #[tokio::test]
-async fn what_one_instance_is_told_reaches_only_its_own_sessions() {
+async fn a_refresh_on_one_instance_reaches_only_its_own_sessions() {
     let store = Todos::default();
     let (first, second) = (instance(&store), instance(&store));
     let _here = watching(&first, person("s1", "alice")).await;

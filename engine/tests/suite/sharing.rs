@@ -1,14 +1,15 @@
 //! What is computed once for many sessions.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use grove_engine::testing::TestConsumer;
-use grove_engine::{Descriptor, Engine, Item, Scope, Session, Sharing, Source};
+use grove_engine::{Action, Descriptor, Engine, Invocation, Item, Outcome, Scope, Session, Sharing, Source};
 use parking_lot::Mutex;
 use serde_json::json;
 
-use crate::apps::{Log, Shown, at, engine, engine_with, person, runs, watching};
+use crate::apps::{Log, Number, Shown, at, clocked, engine, engine_with, person, runs, watching};
 
 /// Sessions `s0`, `s1`, ..: user `u0`, `u1`, ..; five organisations; every third one an administrator.
 fn member(number: usize) -> Session {
@@ -43,7 +44,7 @@ async fn a_source_that_reads_nothing_runs_once_for_a_thousand_sessions() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn shared_content_is_compared_and_written_once_for_a_thousand_sessions() {
+async fn shared_content_is_evaluated_and_compared_once_for_a_thousand_sessions() {
     let engine = engine();
     let news = Shown::at(&engine, "news", Descriptor::collection().item(Item::new("n1").prop("text", "hello")));
     let mut consumers = members(&engine, 1000).await;
@@ -61,7 +62,7 @@ async fn shared_content_is_compared_and_written_once_for_a_thousand_sessions() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_snapshot_of_shared_content_is_written_once() {
+async fn a_snapshot_of_shared_content_is_encoded_once() {
     let engine = engine();
     engine.register("news", |_: &Session| Descriptor::collection().item(Item::new("n1").prop("text", "hello")));
     let mut consumers = members(&engine, 100).await;
@@ -99,7 +100,7 @@ async fn a_source_that_reads_the_user_runs_once_per_user() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_second_read_that_depends_on_the_first_separates_only_whom_it_must() {
+async fn a_second_read_that_depends_on_the_first_separates_only_the_sessions_that_make_it() {
     let engine = engine();
     engine.register("panel", |session: &Session| {
         if session.can("admin") {
@@ -118,7 +119,7 @@ async fn a_second_read_that_depends_on_the_first_separates_only_whom_it_must() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_permission_counts_by_the_one_answer_that_was_asked_for() {
+async fn only_the_permissions_that_a_source_reads_separate_sessions() {
     let engine = engine();
     engine.register("tools", |session: &Session| Descriptor::group().prop("admin", session.can("admin")));
     let mut consumers = Vec::new();
@@ -131,7 +132,7 @@ async fn a_permission_counts_by_the_one_answer_that_was_asked_for() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_source_that_asks_not_to_be_shared_runs_for_every_session() {
+async fn a_source_that_opts_out_of_sharing_runs_for_every_session() {
     let engine = engine();
     let seen = Arc::new(Mutex::new(0));
     let next = Arc::clone(&seen);
@@ -176,7 +177,7 @@ async fn an_async_source_is_shared_like_any_other() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_reconnect_storm_costs_one_evaluation_per_class() {
+async fn a_reconnect_storm_costs_one_evaluation_per_read_class() {
     let (engine, clock) = crate::apps::clocked(|config| config.times.debounce = Duration::from_millis(50));
     engine.register("news", |_: &Session| Descriptor::group());
     engine.register("board", |session: &Session| Descriptor::group().prop("org", session.attribute("org")));
@@ -201,7 +202,7 @@ async fn a_reconnect_storm_costs_one_evaluation_per_class() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_shared_mutation_is_one_pass_over_the_sources_and_sessions_it_touches() {
+async fn a_refresh_is_one_pass_over_the_affected_sources_and_sessions() {
     let engine = engine();
     for path in ["billing", "inbox", "board"] {
         engine.register(path, |session: &Session| Descriptor::group().prop("user", session.user()));
@@ -222,7 +223,7 @@ async fn a_shared_mutation_is_one_pass_over_the_sources_and_sessions_it_touches(
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn equal_trees_of_many_sessions_are_held_once() {
+async fn equal_trees_of_many_sessions_are_stored_once() {
     let list =
         || Descriptor::collection().items((0..200).map(|n| Item::new(format!("n{n}")).prop("text", "some text")));
     let engine = engine();
@@ -236,7 +237,7 @@ async fn equal_trees_of_many_sessions_are_held_once() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn who_meets_at_one_class_waits_for_the_one_that_evaluates() {
+async fn evaluations_of_one_read_class_are_single_flight() {
     let engine = engine_with(|config| config.execution.pass_threads = 4);
     engine.register("slow", |_: &Session| {
         // Long enough for the other workers to arrive: they find somebody at it.
@@ -248,4 +249,81 @@ async fn who_meets_at_one_class_waits_for_the_one_that_evaluates() {
         assert_eq!(runs_per_refresh(&engine, "/slow").await, 1);
     }
     drop(consumers);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_source_with_very_many_reads_counts_as_reading_the_whole_session() {
+    let engine = engine();
+    let ask = |count: usize| {
+        move |session: &Session| {
+            let granted = (0..count).filter(|n| session.can(&format!("p{n}"))).count();
+            Descriptor::status().prop("granted", granted)
+        }
+    };
+    engine.register("few", ask(1_000));
+    engine.register("many", ask(40_000));
+    let consumers = members(&engine, 4).await;
+    assert_eq!(runs_per_refresh(&engine, "/few").await, 1, "all have the same permissions");
+    assert_eq!(runs_per_refresh(&engine, "/many").await, 4);
+    drop(consumers);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_holds_its_session_beyond_the_evaluation_is_shared_with_nobody() {
+    let engine = engine();
+    engine.register("n", |session: &Session| {
+        let session = session.clone();
+        Descriptor::group()
+            .action(&Action::new("whoami", move |_: Invocation<()>| Outcome::data(session.user().unwrap_or_default())))
+    });
+    let source = Source::new_async(|session: Session| async move {
+        let session = Arc::new(session);
+        let held = Arc::clone(&session);
+        Descriptor::group()
+            .action(&Action::new("whoami", move |_: Invocation<()>| Outcome::data(held.user().unwrap_or_default())))
+    });
+    engine.register_source("async", source);
+    let mut consumers = members(&engine, 3).await;
+    for (number, (consumer, _)) in consumers.iter_mut().enumerate() {
+        for path in ["/n", "/async"] {
+            let result = consumer.invoke(path, "whoami", json!({})).await;
+            assert_eq!(result["data"], format!("u{number}"), "{path}");
+        }
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_evaluation_that_was_late_is_shared_with_nobody() {
+    let (engine, clock) = clocked(|config| config.times.evaluation_timeout = Duration::from_secs(5));
+    let (hangs, number) = (Arc::new(AtomicBool::new(false)), Number::default());
+    let (hang, shown) = (Arc::clone(&hangs), number.clone());
+    engine.register_source(
+        "slow",
+        Source::new_async(move |_: Session| {
+            let (hangs, number) = (hang.swap(false, Ordering::SeqCst), shown.get());
+            async move {
+                if hangs {
+                    std::future::pending::<()>().await;
+                }
+                Descriptor::status().prop("n", number)
+            }
+        }),
+    );
+    let mut consumers = members(&engine, 4).await;
+    number.set(1);
+    hangs.store(true, Ordering::SeqCst);
+    let all = engine.clone();
+    let pass = tokio::spawn(async move { all.refresh_now(Scope::all()).await });
+    while hangs.load(Ordering::SeqCst) {
+        tokio::task::yield_now().await;
+    }
+    clock.advance(6_000);
+    pass.await.unwrap();
+    let mut numbers = Vec::new();
+    for (consumer, subscription) in &mut consumers {
+        consumer.settled().await;
+        numbers.push(at(consumer.tree(subscription), "slow")["properties"]["n"].as_i64().unwrap());
+    }
+    numbers.sort_unstable();
+    assert_eq!(numbers, [0, 1, 1, 1], "one was late, the others were not");
 }

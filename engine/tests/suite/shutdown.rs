@@ -15,7 +15,7 @@ use tokio::task::JoinHandle;
 use crate::apps::{Gate, Log, Number, clocked, code, engine, kinds, watching};
 
 #[tokio::test]
-async fn connections_are_told_and_new_ones_refused() {
+async fn a_shutdown_closes_connections_and_refuses_new_ones() {
     let engine = engine();
     let log = Log::of(&engine);
     let (mut consumer, _) = watching(&engine, Session::new("s")).await;
@@ -35,7 +35,7 @@ async fn connections_are_told_and_new_ones_refused() {
 }
 
 #[tokio::test]
-async fn a_call_in_flight_gets_the_time_to_end() {
+async fn a_call_in_flight_gets_time_to_finish() {
     let (engine, _clock) = clocked(|_| {});
     let (number, gate) = (Number::at(&engine, "n"), Gate::default());
     let stand = gate.clone();
@@ -61,7 +61,7 @@ async fn a_call_in_flight_gets_the_time_to_end() {
 }
 
 #[tokio::test]
-async fn at_the_deadline_whatever_is_in_flight_is_answered_in_its_place() {
+async fn at_the_deadline_every_request_in_flight_gets_an_error_reply() {
     let (engine, clock) = clocked(|_| {});
     let gate = Gate::default();
     let (stand, wait) = (gate.clone(), gate.clone());
@@ -97,7 +97,7 @@ async fn at_the_deadline_whatever_is_in_flight_is_answered_in_its_place() {
 }
 
 #[tokio::test]
-async fn who_does_not_leave_is_not_waited_for_longer_than_a_second() {
+async fn a_shutdown_waits_only_briefly_for_a_peer_that_does_not_disconnect() {
     let (engine, clock) = clocked(|_| {});
     let consumer = TestConsumer::connect(&engine, Session::new("s")).await;
     let ending = tokio::spawn({
@@ -114,7 +114,7 @@ async fn who_does_not_leave_is_not_waited_for_longer_than_a_second() {
 }
 
 #[tokio::test]
-async fn an_engine_that_nobody_holds_is_gone() {
+async fn an_engine_is_freed_with_its_last_handle_and_connection() {
     let held = Arc::new(());
     let engine = engine();
     let inside = Arc::clone(&held);
@@ -156,7 +156,7 @@ async fn closed(consumers: &mut [TestConsumer]) -> usize {
 }
 
 #[tokio::test]
-async fn connections_are_closed_in_batches_over_the_spread_and_each_is_told_its_own_time_to_come_back() {
+async fn connections_are_closed_in_batches_over_the_spread_and_each_gets_its_own_retry_time() {
     let (engine, clock) = clocked(|_| {});
     let log = Log::of(&engine);
     let mut consumers = Vec::new();
@@ -188,7 +188,7 @@ async fn connections_are_closed_in_batches_over_the_spread_and_each_is_told_its_
 }
 
 #[tokio::test]
-async fn the_order_of_leaving_is_not_that_of_coming() {
+async fn connections_are_not_closed_in_the_order_they_were_opened() {
     let (engine, _clock) = clocked(|_| {});
     let mut consumers = Vec::new();
     for session in 0..40 {
@@ -203,7 +203,7 @@ async fn the_order_of_leaving_is_not_that_of_coming() {
 }
 
 #[tokio::test]
-async fn who_has_a_call_in_flight_stays_until_it_is_answered_and_holds_up_nobody() {
+async fn a_connection_with_a_call_in_flight_stays_until_its_result_and_delays_no_other() {
     let (engine, _clock) = clocked(|_| {});
     let (number, gate) = (Number::at(&engine, "n"), Gate::default());
     let stand = gate.clone();
@@ -230,7 +230,7 @@ async fn who_has_a_call_in_flight_stays_until_it_is_answered_and_holds_up_nobody
 }
 
 #[tokio::test]
-async fn until_its_turn_a_connection_is_served_like_before() {
+async fn a_connection_is_served_as_usual_until_its_batch_is_closed() {
     let (engine, clock) = clocked(|_| {});
     let (number, shown) = (Number::at(&engine, "n"), Session::new("s"));
     let set = number.clone();
@@ -253,7 +253,7 @@ async fn until_its_turn_a_connection_is_served_like_before() {
 }
 
 #[tokio::test]
-async fn a_browser_tab_is_closed_in_its_turn_and_told_nothing_before() {
+async fn a_browser_tab_is_closed_in_its_batch_without_a_notice() {
     let (engine, _clock) = clocked(|_| {});
     let tab = engine.connect_tab(&Session::new("s")).unwrap();
     let spread = Duration::from_secs(1);
@@ -267,7 +267,7 @@ async fn a_browser_tab_is_closed_in_its_turn_and_told_nothing_before() {
 }
 
 #[tokio::test]
-async fn when_everybody_has_left_early_it_is_over_early() {
+async fn a_shutdown_ends_early_when_everyone_has_disconnected() {
     let (engine, _clock) = clocked(|_| {});
     let mut consumers = Vec::new();
     for session in 0..3 {

@@ -85,7 +85,7 @@ fn served() -> Engine {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_call_its_pass_and_its_handler_are_in_spans_that_name_session_and_user() {
+async fn calls_passes_and_handlers_run_in_spans_that_name_session_and_user() {
     let kept = Keep::all();
     let engine = served();
     let (mut consumer, _) = watching(&engine, person("traced-call", "alice")).await;
@@ -108,7 +108,7 @@ async fn a_call_its_pass_and_its_handler_are_in_spans_that_name_session_and_user
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn spans_hold_no_credential_and_no_more_of_a_message_than_fits() {
+async fn spans_contain_no_credentials_and_only_a_bounded_part_of_a_message() {
     let kept = Keep::all();
     let engine = served();
     let session = person("traced-secret", "alice").with_attribute("token", "s3cr3t-bytes").with_data("s3cr3t-bytes");

@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 use crate::apps::{Log, Number, Shown, at, clocked, code, engine, engine_with, kinds, person, watching};
 
 #[tokio::test]
-async fn a_subscription_under_a_known_id_replaces_the_one_before() {
+async fn a_subscription_with_an_id_in_use_replaces_the_previous_one() {
     let engine = engine();
     let number = Number::at(&engine, "n");
     Number::at(&engine, "m");
@@ -29,7 +29,7 @@ async fn a_subscription_under_a_known_id_replaces_the_one_before() {
 }
 
 #[tokio::test]
-async fn unsubscribe_and_subscribe_with_one_id_starts_anew() {
+async fn unsubscribing_and_subscribing_with_the_same_id_starts_over() {
     let engine = engine();
     let number = Number::at(&engine, "n");
     let mut consumer = TestConsumer::connect(&engine, Session::new("s")).await;
@@ -46,7 +46,7 @@ async fn unsubscribe_and_subscribe_with_one_id_starts_anew() {
 }
 
 #[tokio::test]
-async fn unsubscribe_is_not_answered_and_ends_the_patches() {
+async fn unsubscribe_gets_no_reply_and_stops_the_patches() {
     let engine = engine();
     let number = Number::at(&engine, "n");
     let mut consumer = TestConsumer::connect(&engine, Session::new("s")).await;
@@ -63,7 +63,7 @@ async fn unsubscribe_is_not_answered_and_ends_the_patches() {
 }
 
 #[tokio::test]
-async fn ids_belong_to_their_connection() {
+async fn subscription_ids_are_scoped_to_their_connection() {
     let engine = engine();
     let number = Number::at(&engine, "n");
     // Both call their subscription `sub-1`.
@@ -80,7 +80,7 @@ async fn ids_belong_to_their_connection() {
 }
 
 #[tokio::test]
-async fn a_vanished_path_is_said_once_and_its_return_starts_anew() {
+async fn a_vanished_path_is_reported_once_and_a_snapshot_follows_when_it_returns() {
     let engine = engine();
     let with = |n: i64| Descriptor::group().child("c", Descriptor::status().prop("n", n));
     let content = Shown::at(&engine, "n", with(1));
@@ -108,7 +108,7 @@ async fn a_vanished_path_is_said_once_and_its_return_starts_anew() {
 }
 
 #[tokio::test]
-async fn an_unregistered_path_vanishes_like_any_other() {
+async fn unregistering_a_path_is_reported_like_any_vanished_path() {
     let engine = engine();
     Number::at(&engine, "n");
     let mut consumer = TestConsumer::connect(&engine, Session::new("s")).await;
@@ -121,7 +121,7 @@ async fn an_unregistered_path_vanishes_like_any_other() {
 }
 
 #[tokio::test]
-async fn the_first_patch_waits_for_a_moment_after_the_snapshot() {
+async fn the_first_patch_is_delayed_briefly_after_the_snapshot() {
     let (engine, clock) = clocked(|config| config.times.first_patch_delay = Duration::from_millis(50));
     let number = Number::at(&engine, "n");
     let (mut consumer, subscription) = watching(&engine, Session::new("s")).await;
@@ -144,7 +144,7 @@ async fn the_first_patch_waits_for_a_moment_after_the_snapshot() {
 }
 
 #[tokio::test]
-async fn a_held_subscription_holds_up_no_other() {
+async fn a_delayed_first_patch_does_not_delay_other_subscriptions() {
     let (engine, clock) = clocked(|config| config.times.first_patch_delay = Duration::from_millis(50));
     let number = Number::at(&engine, "n");
     let (mut consumer, old) = watching(&engine, Session::new("s")).await;
@@ -160,7 +160,7 @@ async fn a_held_subscription_holds_up_no_other() {
 }
 
 #[tokio::test]
-async fn who_does_not_read_costs_a_pointer_and_gets_one_step_to_the_newest_state() {
+async fn a_slow_reader_costs_constant_memory_and_gets_one_patch_to_the_latest_state() {
     let engine = engine();
     let number = Number::at(&engine, "n");
     engine.register("list", |_: &Session| Descriptor::collection().items((0..50).map(|n| Item::new(format!("i{n}")))));
@@ -191,7 +191,7 @@ async fn who_does_not_read_costs_a_pointer_and_gets_one_step_to_the_newest_state
 }
 
 #[tokio::test]
-async fn who_missed_most_of_a_tree_gets_one_snapshot_out_of_the_blue_and_patches_go_on() {
+async fn a_slow_reader_that_missed_most_of_a_tree_is_re_based_and_then_gets_patches() {
     let engine = engine_with(|config| config.sizes.rebase_bytes = 500);
     let list = |revision: u32| {
         let item = move |n: u32| Item::new(format!("i{n}")).prop("text", format!("{revision} {}", "x".repeat(40)));
@@ -212,7 +212,7 @@ async fn who_missed_most_of_a_tree_gets_one_snapshot_out_of_the_blue_and_patches
 }
 
 #[tokio::test]
-async fn who_asks_and_does_not_read_is_closed_when_too_many_answers_wait() {
+async fn a_consumer_that_queries_without_reading_is_closed_when_its_outbox_is_full() {
     let engine = engine_with(|config| config.sizes.outbox_bytes = 20_000);
     engine.register("n", |_: &Session| Descriptor::document().prop("text", "x".repeat(1_000)));
     let log = Log::of(&engine);
@@ -234,7 +234,7 @@ async fn who_asks_and_does_not_read_is_closed_when_too_many_answers_wait() {
 }
 
 #[tokio::test]
-async fn subscriptions_take_turns() {
+async fn subscriptions_are_served_in_turn() {
     let engine = engine();
     let number = Number::at(&engine, "n");
     let mut consumer = TestConsumer::connect(&engine, Session::new("s")).await;
@@ -256,7 +256,7 @@ async fn subscriptions_take_turns() {
 }
 
 #[tokio::test]
-async fn after_an_eviction_a_subscription_begins_with_a_snapshot_and_versions_go_on() {
+async fn after_an_eviction_a_subscription_starts_with_a_snapshot_and_versions_keep_increasing() {
     let (engine, clock) = clocked(|_| {});
     let number = Number::at(&engine, "n");
     let (consumer, _) = watching(&engine, Session::new("s")).await;

@@ -46,7 +46,7 @@ fn superseded(log: &Log) -> usize {
 }
 
 #[tokio::test]
-async fn its_copy_goes_on_by_one_patch_and_the_old_connection_is_told() {
+async fn a_superseding_connection_resumes_with_one_patch_and_the_old_one_is_notified() {
     let (engine, number) = app();
     let log = Log::of(&engine);
     let (mut consumer, _) = watching(&engine, Session::new("s")).await;
@@ -71,7 +71,7 @@ async fn its_copy_goes_on_by_one_patch_and_the_old_connection_is_told() {
 }
 
 #[tokio::test]
-async fn what_the_lost_socket_took_and_never_brought_makes_it_a_snapshot() {
+async fn a_frame_lost_with_the_old_socket_costs_a_snapshot() {
     let (engine, number) = app();
     let (mut consumer, _) = watching(&engine, Session::new("s")).await;
     change(&engine, &number).await;
@@ -84,7 +84,7 @@ async fn what_the_lost_socket_took_and_never_brought_makes_it_a_snapshot() {
 }
 
 #[tokio::test]
-async fn a_connection_stalled_half_way_settles_its_calls_and_hands_over_all_that_it_had() {
+async fn a_stalled_connection_fails_its_calls_and_hands_over_its_subscriptions() {
     let engine = engine();
     let (number, gate) = (on(&engine), Gate::default());
     let stand = gate.clone();
@@ -107,7 +107,7 @@ async fn a_connection_stalled_half_way_settles_its_calls_and_hands_over_all_that
 }
 
 #[tokio::test]
-async fn a_second_one_that_names_the_same_connection_finds_nothing_to_take() {
+async fn only_one_of_two_connections_can_supersede_the_same_connection() {
     for _ in 0..50 {
         let (engine, number) = app();
         let log = Log::of(&engine);
@@ -144,7 +144,7 @@ async fn a_second_one_that_names_the_same_connection_finds_nothing_to_take() {
 }
 
 #[tokio::test]
-async fn a_name_that_is_not_of_this_session_does_nothing_and_says_nothing() {
+async fn naming_a_connection_of_another_session_has_no_effect_and_reveals_nothing() {
     let (engine, number) = app();
     let (mut bob, bobs) = watching(&engine, Session::new("bob")).await;
     let (mut sibling, siblings) = watching(&engine, Session::new("alice")).await;
@@ -171,7 +171,7 @@ async fn a_name_that_is_not_of_this_session_does_nothing_and_says_nothing() {
 }
 
 #[tokio::test]
-async fn a_name_of_an_earlier_engine_ends_nobody() {
+async fn a_connection_name_with_another_epoch_closes_nothing() {
     let (engine, _) = app();
     let (mut alice, _) = watching(&engine, Session::new("s")).await;
     let (other, _) = watching(&engine, Session::new("s")).await;
@@ -183,7 +183,7 @@ async fn a_name_of_an_earlier_engine_ends_nobody() {
 }
 
 #[tokio::test]
-async fn names_tell_neither_how_many_connections_there_are_nor_what_others_are_called() {
+async fn connection_names_reveal_neither_their_number_nor_other_names() {
     let (engine, _) = app();
     let mut names = Vec::new();
     for _ in 0..3 {
@@ -194,7 +194,7 @@ async fn names_tell_neither_how_many_connections_there_are_nor_what_others_are_c
 }
 
 #[tokio::test]
-async fn a_replaced_connection_that_takes_nothing_is_dropped_after_a_while() {
+async fn a_superseded_connection_that_takes_no_frames_is_dropped_after_a_while() {
     let (engine, clock) = clocked(|_| {});
     let number = on(&engine);
     let log = Log::of(&engine);
@@ -210,7 +210,7 @@ async fn a_replaced_connection_that_takes_nothing_is_dropped_after_a_while() {
 }
 
 #[tokio::test]
-async fn where_resuming_is_off_the_old_connection_goes_and_a_snapshot_comes() {
+async fn with_resuming_disabled_the_old_connection_closes_and_a_snapshot_is_sent() {
     let engine = engine_with(|config| config.times.resume_window = Duration::from_millis(0));
     on(&engine);
     let (mut consumer, _) = watching(&engine, Session::new("s")).await;
@@ -220,7 +220,7 @@ async fn where_resuming_is_off_the_old_connection_goes_and_a_snapshot_comes() {
 }
 
 #[tokio::test]
-async fn no_patch_overtakes_the_word_that_the_copy_stands() {
+async fn no_patch_overtakes_the_resumed_message() {
     // After so many answers patches have their turn, whatever else waits.
     for queries in [0, 15, 16, 17, 40] {
         let (engine, number) = app();
@@ -239,7 +239,7 @@ async fn no_patch_overtakes_the_word_that_the_copy_stands() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
-async fn under_changes_without_pause_nothing_is_lost_and_nothing_comes_twice() {
+async fn under_continuous_changes_nothing_is_lost_or_duplicated() {
     let (engine, number) = app();
     let (mut consumer, _) = watching(&engine, Session::new("s")).await;
     consumer.subscribe_with(json!({"path": "/n"})).await;
@@ -277,7 +277,7 @@ async fn under_changes_without_pause_nothing_is_lost_and_nothing_comes_twice() {
 }
 
 #[tokio::test]
-async fn a_session_remembers_so_many_lost_subscriptions_and_the_oldest_goes_first() {
+async fn resume_points_of_a_session_are_limited_and_the_oldest_is_evicted_first() {
     let engine = engine_with(|config| config.limits.resume_points_per_session = 2);
     on(&engine);
     let log = Log::of(&engine);
@@ -292,7 +292,7 @@ async fn a_session_remembers_so_many_lost_subscriptions_and_the_oldest_goes_firs
 }
 
 #[tokio::test]
-async fn a_tab_is_never_replaced_not_even_by_its_name() {
+async fn a_tab_is_never_superseded_even_by_its_name() {
     let (engine, _) = app();
     let tab = engine.connect_tab(&Session::new("s")).unwrap();
     assert_eq!(taken(&tab).len(), 1, "`connect`");

@@ -112,7 +112,7 @@ async fn parameters_are_checked_against_the_tabs_own_schema_before_they_are_sent
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn two_tabs_stand_side_by_side_and_one_leaves_alone() {
+async fn two_tabs_are_mounted_side_by_side_and_close_independently() {
     let engine = engine();
     let mut consumer = TestConsumer::connect(&engine, alice()).await;
     consumer.subscribe("/").await;
@@ -144,7 +144,7 @@ async fn a_call_that_waits_for_a_tab_fails_when_the_tab_closes() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn an_accepted_call_names_its_task_or_is_an_error() {
+async fn an_accepted_result_of_a_tab_must_name_its_task() {
     let engine = engine();
     let mut consumer = TestConsumer::connect(&engine, alice()).await;
     let tab = Tab::mounted(&engine, "/").await;
@@ -161,7 +161,7 @@ async fn an_accepted_call_names_its_task_or_is_an_error() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_tab_is_told_to_fetch_after_a_server_side_call_and_bursts_are_one() {
+async fn a_tab_is_refreshed_after_a_server_side_call_and_bursts_are_coalesced() {
     let engine = engine();
     let mut consumer = TestConsumer::connect(&engine, alice()).await;
     let tab = Tab::mounted(&engine, "/").await;
@@ -177,7 +177,7 @@ async fn a_tab_is_told_to_fetch_after_a_server_side_call_and_bursts_are_one() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn patches_for_an_earlier_socket_are_ignored() {
+async fn patches_for_an_earlier_connection_are_ignored() {
     let engine = engine();
     let mut consumer = TestConsumer::connect(&engine, alice()).await;
     let tab = Tab::open(&engine);
@@ -188,7 +188,7 @@ async fn patches_for_an_earlier_socket_are_ignored() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_peer_that_never_says_hello_changes_nothing() {
+async fn a_tab_that_never_sends_hello_changes_nothing() {
     let engine = engine();
     let mut consumer = TestConsumer::connect(&engine, alice()).await;
     let _mounted = Tab::mounted(&engine, "/").await;
@@ -198,7 +198,7 @@ async fn a_peer_that_never_says_hello_changes_nothing() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_tab_whose_tree_is_too_large_is_closed_and_the_session_goes_on() {
+async fn a_tab_whose_tree_has_too_many_nodes_is_closed_and_the_session_continues() {
     let engine = engine_with(|config| config.sizes.tab_nodes = 5);
     let log = Log::of(&engine);
     let mut consumer = TestConsumer::connect(&engine, alice()).await;
@@ -210,7 +210,7 @@ async fn a_tab_whose_tree_is_too_large_is_closed_and_the_session_goes_on() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn an_impossible_patch_asks_the_tab_for_its_tree_again() {
+async fn a_patch_that_cannot_be_applied_requests_the_tabs_tree_again() {
     let engine = engine();
     let tab = Tab::mounted(&engine, "/").await;
     tab.send(&json!({"type": "patch", "subscription": "ui-mount", "version": 2, "ops": [{"op": "remove", "path": "/nobody"}]}));
@@ -219,7 +219,7 @@ async fn an_impossible_patch_asks_the_tab_for_its_tree_again() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_gap_in_a_tabs_patches_asks_for_its_tree_again() {
+async fn a_gap_in_a_tabs_patches_requests_its_tree_again() {
     let engine = engine();
     let tab = Tab::mounted(&engine, "/").await;
     let patch = |seq: u64| {
@@ -234,7 +234,7 @@ async fn a_gap_in_a_tabs_patches_asks_for_its_tree_again() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_tab_that_does_not_answer_in_time_fails_the_call() {
+async fn a_call_fails_if_its_tab_does_not_reply_in_time() {
     let clock = ManualClock::new();
     let mut config = Config::immediate();
     (config.times.ping_interval, config.times.silence_timeout) = (crate::apps::FOREVER, crate::apps::FOREVER);
@@ -268,7 +268,7 @@ fn leaf(id: &str, text: &str) -> Value {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_tab_whose_tree_is_too_deep_is_closed_and_the_session_goes_on() {
+async fn a_tab_whose_tree_is_too_deep_is_closed_and_the_session_continues() {
     let engine = engine_with(|config| config.sizes.tab_depth = 3);
     let log = Log::of(&engine);
     let mut consumer = TestConsumer::connect(&engine, alice()).await;
@@ -285,7 +285,7 @@ async fn a_tab_whose_tree_is_too_deep_is_closed_and_the_session_goes_on() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_tab_whose_tree_is_too_long_is_closed_and_the_session_goes_on() {
+async fn a_tab_whose_tree_has_too_many_bytes_is_closed_and_the_session_continues() {
     let engine = engine_with(|config| config.sizes.tab_bytes = 2_000);
     let log = Log::of(&engine);
     let mut consumer = TestConsumer::connect(&engine, alice()).await;
@@ -310,7 +310,7 @@ async fn a_tab_whose_tree_is_too_long_is_closed_and_the_session_goes_on() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_tab_that_sends_without_end_is_closed_and_the_session_goes_on() {
+async fn a_tab_that_floods_its_connection_is_closed_and_the_session_continues() {
     let engine = engine_with(|config| config.limits.messages_per_second = std::num::NonZeroU32::new(10));
     let mut consumer = TestConsumer::connect(&engine, alice()).await;
     let tab = Tab::mounted(&engine, "/").await;
@@ -326,7 +326,7 @@ async fn a_tab_that_sends_without_end_is_closed_and_the_session_goes_on() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_tabs_pattern_that_would_take_for_ever_holds_up_nobody() {
+async fn a_catastrophic_pattern_in_a_tabs_schema_blocks_nobody() {
     let engine = engine();
     let mut consumer = TestConsumer::connect(&engine, alice()).await;
     let tab = Tab::mounted(&engine, "/").await;
@@ -353,7 +353,7 @@ async fn a_tabs_pattern_that_would_take_for_ever_holds_up_nobody() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn whatever_a_tab_calls_its_nodes_they_stand_below_its_own_place() {
+async fn a_tabs_nodes_stay_below_its_mount_whatever_their_ids() {
     let engine = engine();
     let mut consumer = TestConsumer::connect(&engine, alice()).await;
     let (all, before) = consumer.subscribe("/").await;
@@ -376,7 +376,7 @@ async fn whatever_a_tab_calls_its_nodes_they_stand_below_its_own_place() {
 }
 
 #[tokio::test]
-async fn an_application_cannot_register_where_tabs_stand() {
+async fn an_application_cannot_register_a_path_that_is_reserved_for_tabs() {
     let engine = engine();
     let shape = || Source::new(|_: &Session| Descriptor::group());
     for path in ["ui/tab-1", "/ui/tab-7/", "ui/tab-1/route"] {
@@ -392,7 +392,7 @@ async fn an_application_cannot_register_where_tabs_stand() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn who_connects_after_a_tab_left_still_calls_the_servers_actions() {
+async fn server_actions_still_work_after_a_tab_has_closed() {
     let engine = engine();
     drop(Tab::mounted(&engine, "/").await);
     let mut late = TestConsumer::connect(&engine, alice()).await;
@@ -403,7 +403,7 @@ async fn who_connects_after_a_tab_left_still_calls_the_servers_actions() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn server_data_and_tabs_are_one_tree_in_one_snapshot() {
+async fn server_data_and_tabs_form_one_tree_in_one_snapshot() {
     let engine = engine();
     engine.register("settings", |_: &Session| Descriptor::view().prop("theme", "dark"));
     let _tab = Tab::mounted(&engine, "/inbox").await;
@@ -412,4 +412,29 @@ async fn server_data_and_tabs_are_one_tree_in_one_snapshot() {
     let ids: Vec<_> = tree["children"].as_array().unwrap().iter().map(|child| child["id"].clone()).collect();
     assert_eq!(ids, ["settings", "todos", "ui"]);
     assert_eq!(tree["children"][2]["children"][0]["id"], "tab-1");
+}
+
+#[tokio::test]
+async fn a_value_that_cannot_be_read_costs_a_tab_that_value() {
+    let engine = engine();
+    let mut consumer = TestConsumer::connect(&engine, alice()).await;
+    let tab = Tab::mounted(&engine, "/inbox").await;
+    let patch = |seq: u64, value: &str| {
+        format!(
+            r#"{{"type":"patch","subscription":"ui-mount","version":{seq},"seq":{seq},"ops":[{{"op":"replace","path":"/route/properties/path","value":{value}}}]}}"#
+        )
+    };
+    let mut shown = Vec::new();
+    for (seq, value) in [(1, r#""cut \ud83d""#), (2, "1e400"), (3, r#""/done""#)] {
+        tab.connection.receive(&patch(seq, value));
+        engine.settle().await;
+        shown.push(consumer.query("/ui/tab-1/route").await["properties"]["path"].clone());
+    }
+    assert_eq!(shown, [json!("cut \u{fffd}"), Value::Null, json!("/done")]);
+    assert!(tab.connection.try_next_frame().is_none(), "no other snapshot is asked for");
+    let snapshot = r#"{"type":"snapshot","id":"ui-mount","version":4,"tree":{"id":"ui","type":"root","properties":{"label":"half \ude00","n":-1e400}}}"#;
+    tab.connection.receive(snapshot);
+    engine.settle().await;
+    let mounted = consumer.query("/ui/tab-1").await;
+    assert_eq!(mounted["properties"], json!({"label": "half \u{fffd}", "n": null}));
 }

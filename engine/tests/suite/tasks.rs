@@ -57,7 +57,7 @@ fn has_status(status: &'static str) -> impl Fn(&Value) -> bool {
 }
 
 #[tokio::test]
-async fn a_task_is_accepted_after_its_node_was_shown_and_goes_on_to_its_end() {
+async fn a_task_is_accepted_once_its_node_is_shown_and_runs_to_completion() {
     let (engine, clock) = clocked(|config| config.times.ended_task_retention = Duration::from_millis(5_000));
     let steps = exports(&engine);
     let (mut consumer, id) = watching(&engine, Session::new("s")).await;
@@ -103,7 +103,7 @@ async fn a_task_can_be_cancelled() {
 }
 
 #[tokio::test]
-async fn a_task_that_fails_says_so_and_one_that_panics_says_nothing_else() {
+async fn a_failed_task_shows_its_error_and_a_panicked_one_reveals_nothing() {
     let (engine, _clock) = clocked(|_| {});
     exports(&engine);
     let log = Log::of(&engine);
@@ -127,7 +127,7 @@ async fn a_task_that_fails_says_so_and_one_that_panics_says_nothing_else() {
 }
 
 #[tokio::test]
-async fn a_task_is_its_own_sessions_business() {
+async fn a_task_is_visible_only_to_its_own_session() {
     let (engine, _clock) = clocked(|_| {});
     exports(&engine);
     let (mut alice, hers) = watching(&engine, person("a", "alice")).await;
@@ -143,7 +143,7 @@ async fn a_task_is_its_own_sessions_business() {
 }
 
 #[tokio::test]
-async fn tasks_stand_beside_what_the_application_registers_there() {
+async fn tasks_appear_beside_what_the_application_registers_at_their_path() {
     let (engine, _clock) = clocked(|_| {});
     exports(&engine);
     engine
@@ -156,7 +156,7 @@ async fn tasks_stand_beside_what_the_application_registers_there() {
 }
 
 #[tokio::test]
-async fn one_task_too_many_is_busy() {
+async fn a_task_above_the_limit_is_busy() {
     let engine = engine_with(|config| config.limits.tasks_per_session = 2);
     let steps = exports(&engine);
     let log = Log::of(&engine);
@@ -174,7 +174,7 @@ async fn one_task_too_many_is_busy() {
 }
 
 #[tokio::test]
-async fn a_running_task_keeps_its_session_and_an_ended_one_lets_it_go() {
+async fn a_running_task_keeps_its_session_open_and_an_ended_one_does_not() {
     let (engine, clock) = clocked(|config| config.times.idle_session = Duration::from_millis(100_000));
     let steps = exports(&engine);
     let log = Log::of(&engine);
@@ -196,7 +196,7 @@ async fn a_running_task_keeps_its_session_and_an_ended_one_lets_it_go() {
 }
 
 #[tokio::test]
-async fn the_end_of_a_session_cancels_its_tasks() {
+async fn closing_a_session_cancels_its_tasks() {
     let (engine, _clock) = clocked(|_| {});
     let dropped = Arc::new(tokio::sync::Notify::new());
     struct Tell(Arc<tokio::sync::Notify>);
@@ -221,7 +221,7 @@ async fn the_end_of_a_session_cancels_its_tasks() {
 }
 
 #[tokio::test]
-async fn nonsensical_progress_is_kept_within_bounds() {
+async fn out_of_range_progress_is_clamped() {
     let (engine, _clock) = clocked(|_| {});
     let steps = Arc::new(Semaphore::new(0));
     let permits = Arc::clone(&steps);

@@ -117,7 +117,7 @@ fn comparable(mut messages: Vec<Value>) -> Vec<Value> {
 }
 
 #[tokio::test]
-async fn every_message_has_only_the_fields_that_the_protocol_names() {
+async fn every_message_has_only_the_fields_that_the_protocol_defines() {
     let engine = engine();
     list(&engine);
     let mut consumer = TestConsumer::silent(&engine, person("s", "alice"));
@@ -149,7 +149,7 @@ async fn a_consumer_cannot_tell_whether_there_are_other_users() {
 }
 
 #[tokio::test]
-async fn both_ways_to_serve_many_users_are_the_same_on_the_wire() {
+async fn both_multi_user_modes_are_identical_on_the_wire() {
     let shared = engine();
     list(&shared);
     let shared = script(&shared, &mut TestConsumer::silent(&shared, person("s", "alice"))).await;
@@ -166,7 +166,7 @@ async fn both_ways_to_serve_many_users_are_the_same_on_the_wire() {
 }
 
 #[tokio::test]
-async fn who_calls_is_known_without_a_field_for_it() {
+async fn the_caller_is_known_without_a_field_in_the_message() {
     let engine = engine();
     let todos = Todos::serve(&engine);
     todos.push("alice", "one");

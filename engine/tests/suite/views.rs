@@ -37,7 +37,7 @@ fn full() -> Descriptor {
 }
 
 #[tokio::test]
-async fn what_lies_at_the_depth_and_has_children_is_a_stub() {
+async fn a_node_with_children_at_the_requested_depth_is_a_stub() {
     let content = Descriptor::group()
         .prop("name", "top")
         .child("leaf", full())
@@ -57,7 +57,7 @@ async fn what_lies_at_the_depth_and_has_children_is_a_stub() {
 }
 
 #[tokio::test]
-async fn depth_zero_is_a_stub_of_the_node_itself_or_the_whole_leaf() {
+async fn depth_zero_shows_a_node_with_children_as_a_stub_and_a_leaf_in_full() {
     let content = Descriptor::group().prop("name", "top").child("leaf", Descriptor::status().prop("n", 1));
     let tree = shown(content.clone(), json!({"path": "/n", "depth": 0})).await;
     assert_eq!(tree, json!({"id": "n", "type": "group", "meta": {"total_children": 1}}), "no summary is invented");
@@ -66,7 +66,7 @@ async fn depth_zero_is_a_stub_of_the_node_itself_or_the_whole_leaf() {
 }
 
 #[tokio::test]
-async fn a_negative_depth_is_no_limit_and_so_is_none() {
+async fn a_negative_or_absent_depth_is_unlimited() {
     let content = Descriptor::group().child("a", Descriptor::group().child("b", Descriptor::status()));
     for options in [json!({"path": "/"}), json!({"path": "/", "depth": -1}), json!({"path": "/", "depth": -7})] {
         assert_eq!(at(&shown(content.clone(), options).await, "n/a/b")["type"], "status");
@@ -74,7 +74,7 @@ async fn a_negative_depth_is_no_limit_and_so_is_none() {
 }
 
 #[tokio::test]
-async fn a_view_that_is_not_open_costs_a_stub() {
+async fn a_view_that_is_not_open_is_only_a_stub() {
     let engine = engine();
     for view in ["inbox", "board", "settings"] {
         engine.register(view, move |session: &Session| {
@@ -97,7 +97,7 @@ async fn a_view_that_is_not_open_costs_a_stub() {
 }
 
 #[tokio::test]
-async fn a_filter_by_type_drops_a_child_with_all_that_is_below() {
+async fn a_type_filter_drops_a_child_with_its_whole_subtree() {
     let content = Descriptor::group()
         .child("keep", Descriptor::group().child("deep", Descriptor::group()).child("no", Descriptor::status()))
         .child("drop", Descriptor::status().child("lost", Descriptor::group()));
@@ -114,7 +114,7 @@ async fn a_filter_by_type_drops_a_child_with_all_that_is_below() {
 }
 
 #[tokio::test]
-async fn a_filter_by_salience_is_inclusive_and_reads_an_absent_one_as_a_half() {
+async fn a_salience_filter_is_inclusive_and_treats_an_absent_salience_as_one_half() {
     let content = Descriptor::group()
         .salience(0.0)
         .child("high", Descriptor::group().salience(0.9))
@@ -128,7 +128,7 @@ async fn a_filter_by_salience_is_inclusive_and_reads_an_absent_one_as_a_half() {
 }
 
 #[tokio::test]
-async fn what_gains_salience_enters_a_filtered_subscription_by_a_patch() {
+async fn a_node_that_gains_salience_enters_a_filtered_subscription_by_a_patch() {
     let engine = engine();
     let list = |salience: f64| {
         Descriptor::collection()
@@ -153,7 +153,7 @@ async fn what_gains_salience_enters_a_filtered_subscription_by_a_patch() {
 }
 
 #[tokio::test]
-async fn the_filter_comes_before_the_depth() {
+async fn the_filter_is_applied_before_the_depth() {
     let content = Descriptor::group()
         .child("a", Descriptor::group().prop("p", 1).child("x", Descriptor::status()).child("y", Descriptor::group()))
         .child("b", Descriptor::group().prop("p", 1).child("x", Descriptor::status()));
@@ -178,7 +178,7 @@ fn lists() -> Descriptor {
 }
 
 #[tokio::test]
-async fn a_budget_collapses_what_matters_least_until_it_fits() {
+async fn a_budget_collapses_the_least_salient_nodes_until_the_view_fits() {
     let budget = |nodes: i64| json!({"path": "/n", "max_nodes": nodes});
     assert_eq!(shown(lists(), budget(15)).await, shown(lists(), json!({"path": "/n"})).await, "it fits");
     let tree = shown(lists(), budget(12)).await;
@@ -202,7 +202,7 @@ async fn a_budget_collapses_what_matters_least_until_it_fits() {
 }
 
 #[tokio::test]
-async fn a_collapsed_node_keeps_properties_and_actions_and_loses_content() {
+async fn a_collapsed_node_keeps_its_properties_and_actions_and_drops_its_content() {
     let inner = full().child("x", Descriptor::status());
     let content = Descriptor::group().child("a", Descriptor::group().child("inner", inner));
     let tree = shown(content, json!({"path": "/n", "max_nodes": 1})).await;
@@ -214,7 +214,7 @@ async fn a_collapsed_node_keeps_properties_and_actions_and_loses_content() {
 }
 
 #[tokio::test]
-async fn one_child_is_still_called_children() {
+async fn a_generated_summary_says_children_even_for_one_child() {
     let content = Descriptor::group()
         .child("a", Descriptor::group().child("one", Descriptor::group().child("x", Descriptor::status())));
     let tree = shown(content, json!({"path": "/n", "max_nodes": 1})).await;
@@ -222,7 +222,7 @@ async fn one_child_is_still_called_children() {
 }
 
 #[tokio::test]
-async fn pinned_nodes_and_what_is_above_and_below_them_are_never_collapsed() {
+async fn pinned_nodes_their_ancestors_and_their_descendants_are_never_collapsed() {
     let leaf = || Descriptor::status();
     let pinned = Descriptor::group().pinned(true).child("below", Descriptor::group().child("x", leaf()));
     let content = Descriptor::group().child(
@@ -238,7 +238,7 @@ async fn pinned_nodes_and_what_is_above_and_below_them_are_never_collapsed() {
 }
 
 #[tokio::test]
-async fn pinned_protects_from_the_budget_alone() {
+async fn pinning_protects_only_from_the_budget() {
     let content = Descriptor::group()
         .child("pin", Descriptor::group().pinned(true).salience(0.1).child("x", Descriptor::status()));
     assert_eq!(
@@ -250,7 +250,7 @@ async fn pinned_protects_from_the_budget_alone() {
 }
 
 #[tokio::test]
-async fn a_budget_holds_at_every_patch() {
+async fn a_budget_is_applied_at_every_patch() {
     let engine = engine();
     let list =
         |count: usize| Descriptor::collection().items((0..count).map(|n| Item::new(format!("i{n}")).prop("n", n)));
@@ -268,7 +268,7 @@ async fn a_budget_holds_at_every_patch() {
 }
 
 #[tokio::test]
-async fn a_tree_over_the_engines_own_bound_is_compacted_and_that_is_an_event() {
+async fn a_tree_above_the_engines_node_limit_is_compacted_and_that_is_reported() {
     let engine = engine_with(|config| config.sizes.nodes = 100);
     let log = Log::of(&engine);
     for path in ["a", "b"] {
@@ -284,7 +284,7 @@ async fn a_tree_over_the_engines_own_bound_is_compacted_and_that_is_an_event() {
 }
 
 #[tokio::test]
-async fn a_tree_that_grows_over_the_engines_bound_is_compacted_from_then_on() {
+async fn a_tree_that_grows_above_the_engines_node_limit_is_compacted_from_then_on() {
     let engine = engine_with(|config| config.sizes.nodes = 100);
     let list = |count: usize| {
         Descriptor::group()
@@ -307,7 +307,7 @@ async fn a_tree_that_grows_over_the_engines_bound_is_compacted_from_then_on() {
 }
 
 #[tokio::test]
-async fn a_view_that_fits_no_frame_is_compacted_until_it_does() {
+async fn a_view_too_large_for_a_frame_is_compacted_until_it_fits() {
     let engine = engine_with(|config| config.sizes.frame_bytes = 4_000);
     let list =
         || Descriptor::collection().items((0..40).map(|n| Item::new(format!("i{n}")).prop("text", "x".repeat(40))));
@@ -321,7 +321,7 @@ async fn a_view_that_fits_no_frame_is_compacted_until_it_does() {
 }
 
 #[tokio::test]
-async fn a_view_that_cannot_be_made_to_fit_is_too_large() {
+async fn a_view_that_cannot_be_compacted_enough_is_too_large() {
     let engine = engine_with(|config| config.sizes.frame_bytes = 2_000);
     let content = Shown::at(&engine, "n", Descriptor::document().prop("text", "x".repeat(3_000)));
     let mut consumer = TestConsumer::connect(&engine, Session::new("s")).await;
@@ -336,7 +336,7 @@ async fn a_view_that_cannot_be_made_to_fit_is_too_large() {
 }
 
 #[tokio::test]
-async fn an_empty_root_says_that_it_has_no_children() {
+async fn an_empty_root_has_an_empty_list_of_children() {
     let engine = engine();
     let tree = query(&engine, json!({"path": "/"})).await;
     assert_eq!(tree, json!({"id": "app", "type": "root", "properties": {"label": "App"}, "children": []}));

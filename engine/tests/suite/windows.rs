@@ -64,7 +64,7 @@ async fn window(consumer: &mut TestConsumer, offset: u64, count: u64) -> Value {
 }
 
 #[tokio::test]
-async fn a_list_shows_a_slice_with_its_real_total() {
+async fn a_list_shows_a_slice_with_its_actual_total() {
     let engine = engine();
     engine.register("inbox", |_: &Session| Descriptor::collection().window(0, 1000, (0..25).map(item)));
     let (consumer, subscription) = watching(&engine, Session::new("s")).await;
@@ -74,7 +74,7 @@ async fn a_list_shows_a_slice_with_its_real_total() {
 }
 
 #[tokio::test]
-async fn a_window_in_place_of_items_replaces_them() {
+async fn a_window_replaces_items_that_were_added_before() {
     let engine = engine();
     engine.register("n", |_: &Session| Descriptor::collection().item(item(99)).window(5, 7, [item(5), item(6)]));
     let mut consumer = TestConsumer::connect(&engine, Session::new("s")).await;
@@ -83,7 +83,7 @@ async fn a_window_in_place_of_items_replaces_them() {
 }
 
 #[tokio::test]
-async fn a_stub_of_a_list_keeps_the_real_total_and_says_no_window() {
+async fn a_stub_of_a_list_keeps_the_actual_total_and_has_no_window() {
     let engine = inbox(0);
     let mut consumer = TestConsumer::connect(&engine, Session::new("s")).await;
     let tree = consumer.query_with(json!({"path": "/", "depth": 1})).await["tree"].clone();
@@ -91,7 +91,7 @@ async fn a_stub_of_a_list_keeps_the_real_total_and_says_no_window() {
 }
 
 #[tokio::test]
-async fn a_queried_window_says_what_it_really_holds() {
+async fn a_queried_window_reports_what_it_actually_contains() {
     let engine = engine();
     engine.register("inbox", |_: &Session| Descriptor::collection().items((0..10).map(item)));
     let mut consumer = TestConsumer::connect(&engine, Session::new("s")).await;
@@ -111,7 +111,7 @@ async fn a_queried_window_says_what_it_really_holds() {
 }
 
 #[tokio::test]
-async fn a_window_comes_after_the_filter() {
+async fn the_window_is_applied_after_the_filter() {
     let engine = engine();
     engine.register("inbox", |_: &Session| {
         Descriptor::collection().items((0..10).map(|n| item(n).salience(if n % 2 == 0 { 0.9 } else { 0.1 })))
@@ -123,7 +123,7 @@ async fn a_window_comes_after_the_filter() {
 }
 
 #[tokio::test]
-async fn offsets_count_over_the_whole_list_and_not_over_what_is_inline() {
+async fn offsets_refer_to_the_whole_list_and_not_to_its_inline_items() {
     let engine = inbox(100);
     let mut consumer = TestConsumer::connect(&engine, Session::new("s")).await;
     let slice = window(&mut consumer, 110, 5).await;
@@ -134,7 +134,7 @@ async fn offsets_count_over_the_whole_list_and_not_over_what_is_inline() {
 }
 
 #[tokio::test]
-async fn without_a_loader_nothing_is_passed_off_as_something_else() {
+async fn without_a_loader_a_window_never_contains_items_from_elsewhere() {
     let engine = inbox(100);
     let mut consumer = TestConsumer::connect(&engine, Session::new("s")).await;
     let before = window(&mut consumer, 0, 25).await;
@@ -151,7 +151,7 @@ async fn without_a_loader_nothing_is_passed_off_as_something_else() {
 }
 
 #[tokio::test]
-async fn what_the_tree_does_not_hold_is_loaded_for_the_query_alone() {
+async fn items_outside_the_tree_are_loaded_only_for_the_query() {
     let (engine, loader) = Loader::serve(windowed);
     let (mut consumer, subscription) = watching(&engine, person("s", "alice")).await;
     let before = runs(&engine, "/inbox");
@@ -168,7 +168,7 @@ async fn what_the_tree_does_not_hold_is_loaded_for_the_query_alone() {
 }
 
 #[tokio::test]
-async fn what_the_tree_holds_is_not_loaded() {
+async fn items_in_the_tree_are_not_loaded() {
     let (engine, loader) = Loader::serve(windowed);
     let mut consumer = TestConsumer::connect(&engine, person("s", "alice")).await;
     assert_eq!(ids(&window(&mut consumer, 5, 20).await).len(), 20);
@@ -181,7 +181,7 @@ async fn what_the_tree_holds_is_not_loaded() {
 }
 
 #[tokio::test]
-async fn a_lazy_list_is_loaded_when_somebody_asks_for_it() {
+async fn a_lazy_list_is_loaded_when_it_is_queried() {
     let (engine, loader) = Loader::serve(|| Descriptor::collection().summary("142 messages").lazy(142));
     let (mut consumer, subscription) = watching(&engine, person("s", "alice")).await;
     let shown = at(consumer.tree(&subscription), "inbox").clone();
@@ -198,7 +198,7 @@ async fn a_lazy_list_is_loaded_when_somebody_asks_for_it() {
 }
 
 #[tokio::test]
-async fn no_more_is_loaded_than_a_view_may_hold() {
+async fn no_more_is_loaded_than_a_view_may_contain() {
     let engine = engine_with(|config| config.sizes.nodes = 50);
     let asked = Arc::new(Mutex::new(Vec::new()));
     let note = Arc::clone(&asked);
@@ -216,7 +216,7 @@ async fn no_more_is_loaded_than_a_view_may_hold() {
 }
 
 #[tokio::test]
-async fn a_list_below_the_registered_path_is_loaded_by_its_own_path() {
+async fn a_list_below_a_registered_path_is_loaded_by_its_own_path() {
     let engine = engine();
     let asked = Arc::new(Mutex::new(Vec::new()));
     let note = Arc::clone(&asked);
@@ -232,7 +232,7 @@ async fn a_list_below_the_registered_path_is_loaded_by_its_own_path() {
 }
 
 #[tokio::test]
-async fn an_item_that_only_a_window_showed_can_be_queried_and_acted_on() {
+async fn an_item_seen_only_in_a_window_can_be_queried_and_invoked() {
     let (engine, _loader) = Loader::serve(windowed);
     let mut consumer = TestConsumer::connect(&engine, person("s", "alice")).await;
     let found = consumer.query("/inbox/m120").await;
@@ -249,7 +249,7 @@ async fn an_item_that_only_a_window_showed_can_be_queried_and_acted_on() {
 }
 
 #[tokio::test]
-async fn an_item_that_the_loader_withholds_does_not_exist() {
+async fn an_item_that_the_loader_withholds_is_not_found() {
     let (engine, _loader) = Loader::serve(windowed);
     let mut stranger = TestConsumer::connect(&engine, person("x", "stranger")).await;
     let mut alice = TestConsumer::connect(&engine, person("s", "alice")).await;
@@ -262,7 +262,7 @@ async fn an_item_that_the_loader_withholds_does_not_exist() {
 }
 
 #[tokio::test]
-async fn loaded_items_that_nobody_could_find_again_offer_nothing() {
+async fn loaded_items_offer_no_actions_without_an_item_loader() {
     let engine = engine();
     let open = Action::new("open", |_: Invocation<()>| ());
     let source = Source::new(|_: &Session| Descriptor::collection().lazy(9)).on_window(
@@ -278,7 +278,7 @@ async fn loaded_items_that_nobody_could_find_again_offer_nothing() {
 }
 
 #[tokio::test]
-async fn a_loader_that_fails_or_panics_costs_one_answer() {
+async fn a_loader_that_fails_or_panics_fails_only_its_own_request() {
     let engine = engine();
     let log = Log::of(&engine);
     let source = Source::new(|_: &Session| Descriptor::collection().lazy(9))
@@ -299,7 +299,7 @@ async fn a_loader_that_fails_or_panics_costs_one_answer() {
 }
 
 #[tokio::test]
-async fn what_a_loader_returns_is_sanitised() {
+async fn the_items_that_a_loader_returns_are_sanitised() {
     let engine = engine();
     let log = Log::of(&engine);
     let source = Source::new(|_: &Session| Descriptor::collection().lazy(9))
@@ -317,7 +317,7 @@ async fn what_a_loader_returns_is_sanitised() {
 }
 
 #[tokio::test]
-async fn a_subscription_may_ask_for_a_window_too() {
+async fn a_subscription_may_also_request_a_window() {
     let engine = engine();
     let count = crate::apps::Number::default();
     count.set(10);

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use grove_engine::model::path;
+use grove_engine::normal_path;
 use grove_engine::{ActionError, Invocation, Outcome, Scope, Task};
 use serde_json::{Map, Value, json};
 use tokio::time::sleep;
@@ -157,7 +157,7 @@ impl App {
 
 /// The normal spelling of a path that is registered for everybody, or for this session.
 fn registered(own: &Own, path: &str) -> Result<String, ActionError> {
-    let normal = path::normal(path);
+    let normal = normal_path(path);
     if is_registered(&normal) || (normal == LATE && own.is_late()) {
         Ok(normal.into())
     } else {

@@ -198,7 +198,7 @@ impl Own {
 
     /// Inserts a bare item; beyond the end it comes last.
     pub(crate) fn insert(&mut self, id: &str, index: u64) -> Changed {
-        grove_engine::model::id::check(id).map_err(|why| ActionError::invalid_params(why.to_string()))?;
+        grove_engine::check_id(id).map_err(|why| ActionError::invalid_params(why.to_string()))?;
         let todos = self.todos();
         if todos.position(id).is_some() {
             return Err(ActionError::conflict(format!("there is a todo `{id}` already")));

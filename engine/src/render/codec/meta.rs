@@ -1,4 +1,4 @@
-//! What a node says about itself, as it stands in a packed node or its template.
+//! The `meta` of a node, as it stands in a packed node or its template.
 
 use super::{Reader, put_fraction, put_text, put_varint};
 use crate::model::meta::{Meta, Urgency};

@@ -13,7 +13,7 @@ use crate::model::meta::Urgency;
 use crate::model::value::Value;
 use crate::render::action::{Action, Invocation};
 
-const LIMITS: PackLimits = PackLimits { nodes: 150, depth: 4 };
+const LIMITS: PackLimits = PackLimits { nodes: 150, depth: 4, properties: 4 };
 
 /// The last one has the name of the first.
 static ACTIONS: LazyLock<[Action; 4]> = LazyLock::new(|| {
@@ -36,7 +36,7 @@ fn value() -> impl Strategy<Value = Value> {
     ])
 }
 
-/// One more thing that a node says.
+/// One more field of a node.
 const SAYINGS: [fn(Descriptor) -> Descriptor; 23] = [
     |shape| shape,
     |shape| shape.props::<Text, Value>([]),
@@ -112,7 +112,8 @@ fn listed(own: &Descriptor, list: &Listed, items: usize) -> Descriptor {
     let items_end = items.min(list.len());
     let items = list[..items_end].iter().map(|(at, body)| {
         let mut item = Item::new(id(*at));
-        item.body = Descriptor { kind: "item".into(), ..body.clone() };
+        item.body = body.clone();
+        item.body.kind = "item".into();
         item
     });
     let shape = own.clone().items(items);
@@ -123,7 +124,7 @@ fn packed(store: &Store, shape: &Descriptor, prior: Option<&Fragment>) -> Packed
     node(store, LIMITS, "at/list", "list", shape, prior)
 }
 
-/// All that a node says, to the bit.
+/// All fields of a node, to the bit.
 fn write(node: NodeRef<'_>, out: &mut String) {
     let fields = node.fields();
     let props = fields.props.map(|props| props.iter().collect::<Vec<_>>());

@@ -1,4 +1,4 @@
-//! What a node says about itself, as far as consumers accept it (contract 1.10).
+//! The `meta` of a node, as far as consumers accept it (contract 1.10).
 
 use std::borrow::Cow;
 
@@ -7,12 +7,9 @@ use serde_json::Value as Json;
 use super::violation::Violations;
 use crate::model::Text;
 use crate::model::meta::{Meta, Urgency};
-use crate::model::nesting::is_shallow;
+use crate::model::nesting::{VALUE_LEVELS, is_shallow};
 use crate::render::descriptor::Descriptor;
 use crate::render::node_position::NodePosition;
-
-/// How deep a meta field of an application's own may be nested.
-const MAX_LEVELS: usize = 32;
 
 /// The `meta` of a node: what the builders set, then what was given by wire names, then its window.
 pub(super) fn of<'d>(shape: &'d Descriptor, at: &NodePosition<'_>, violations: &mut Violations) -> Cow<'d, Meta> {
@@ -61,7 +58,7 @@ fn set(meta: &mut Meta, name: &str, value: &Json) -> Result<(), &'static str> {
             let pair = value.as_array().filter(|pair| pair.len() == 2).ok_or("it must be [offset, count]")?;
             meta.window = Some([count(&pair[0])?, count(&pair[1])?]);
         }
-        _ if !is_shallow(value, MAX_LEVELS) => return Err("it is nested too deeply"),
+        _ if !is_shallow(value, VALUE_LEVELS) => return Err("it is nested too deeply"),
         _ => {
             meta.extra.get_or_insert_default().insert(name.to_owned(), value.clone());
         }

@@ -2,7 +2,7 @@
 
 use crate::render::node_position::NodePosition;
 
-/// A rule of the protocol, or a bound of the configuration, that something an application gave does not keep.
+/// A rule of the protocol, or a bound of the configuration, that something an application gave breaks.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Violation {
     /// The node, from the root.

@@ -30,7 +30,7 @@ impl ViewOptions {
 /// Which children are shown. The requested node itself is never filtered.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub(crate) struct Filter {
-    pub(crate) types: Option<Vec<Text>>,
+    pub(crate) types: Option<TypeSet>,
     pub(crate) min_salience: Option<f64>,
 }
 
@@ -42,6 +42,29 @@ impl Filter {
         }
         let salience = node.fields().map_or(0.5, |fields| fields.salience());
         self.min_salience.is_none_or(|least| salience >= least)
-            && self.types.as_ref().is_none_or(|types| types.iter().any(|kind| kind == node.kind()))
+            && self.types.as_ref().is_none_or(|types| types.contains(node.kind()))
+    }
+}
+
+/// Different types of nodes. They are few, and asked for once per node of a view.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) struct TypeSet(Box<[Text]>);
+
+impl TypeSet {
+    pub(crate) fn len(&self) -> usize {
+        self.0.len()
+    }
+
+    fn contains(&self, kind: &str) -> bool {
+        self.0.binary_search_by(|known| known.as_str().cmp(kind)).is_ok()
+    }
+}
+
+impl FromIterator<Text> for TypeSet {
+    fn from_iter<I: IntoIterator<Item = Text>>(types: I) -> Self {
+        let mut types: Vec<Text> = types.into_iter().collect();
+        types.sort_unstable();
+        types.dedup();
+        Self(types.into())
     }
 }

@@ -57,7 +57,7 @@ async fn the_contract_holds_over_a_websocket_with_a_provider_for_each_session() 
 }
 
 #[test]
-fn every_case_has_a_name_of_its_own_and_a_rule_of_its_files_sections() {
+fn every_case_has_a_unique_name_and_a_rule_of_its_files_sections() {
     let mut names = HashSet::new();
     for case in all() {
         let file = case.file.split('-').next().unwrap_or_default();

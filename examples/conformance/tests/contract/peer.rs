@@ -1,11 +1,11 @@
-//! One peer on either way in. It keeps a mirror of every subscription and checks each message as it comes.
+//! One peer on either way in. It copies the tree of every subscription and checks each message as it comes.
 
-use std::collections::BTreeMap;
 use std::time::Duration;
 
 use conformance::{Running, session_of};
 use futures_util::{SinkExt, StreamExt};
-use grove_engine::{Connection, Frame, Provider, provider::Role};
+use grove_engine::client::{ConsumerState, Message as Parsed, MessageId, Node};
+use grove_engine::{Connection, Frame, Provider, Role};
 use serde_json::{Value, json};
 use tokio::net::TcpStream;
 use tokio::time::timeout;
@@ -13,7 +13,6 @@ use tokio_tungstenite::tungstenite::Message;
 use tokio_tungstenite::{MaybeTlsStream, WebSocketStream};
 
 use crate::case::Who;
-use crate::mirror::{Mirror, without_empty_lists};
 
 /// Longer than anything takes; only a failing case waits so long.
 const PATIENCE: Duration = Duration::from_secs(15);
@@ -43,12 +42,7 @@ pub(crate) enum Heard {
 pub(crate) struct Peer {
     link: Link,
     is_tab: bool,
-    hellos: usize,
-    version: u64,
-    /// What was asked for and not answered yet, by the id's JSON.
-    asked: BTreeMap<String, Value>,
-    /// What was asked for, and the copy; none while the path is gone.
-    mirrors: BTreeMap<String, (Value, Option<Mirror>)>,
+    state: ConsumerState,
     fences: u64,
 }
 
@@ -69,15 +63,7 @@ impl Peer {
                 Link::Socket(Box::new(socket))
             }
         };
-        let mut peer = Self {
-            link,
-            is_tab: who.tab.is_some(),
-            hellos: 0,
-            version: 0,
-            asked: BTreeMap::new(),
-            mirrors: BTreeMap::new(),
-            fences: 0,
-        };
+        let mut peer = Self { link, is_tab: who.tab.is_some(), state: ConsumerState::strict(), fences: 0 };
         if !who.silent {
             let first = peer.message().await;
             let wanted = if peer.is_tab { "connect" } else { "hello" };
@@ -88,7 +74,7 @@ impl Peer {
 
     pub(crate) async fn say(&mut self, text: &str) {
         if let Ok(message) = serde_json::from_str::<Value>(text) {
-            self.remember(&message);
+            self.state.sent(&message);
         }
         match &mut self.link {
             Link::Memory(connection) => connection.receive(text),
@@ -100,24 +86,6 @@ impl Peer {
         match &mut self.link {
             Link::Memory(connection) => connection.receive_binary(bytes),
             Link::Socket(socket) => socket.send(Message::binary(bytes.to_vec())).await.unwrap(),
-        }
-    }
-
-    fn remember(&mut self, message: &Value) {
-        let id = message["id"].to_string();
-        match message["type"].as_str() {
-            Some("subscribe") => {
-                let mut options = message.clone();
-                options.as_object_mut().unwrap().retain(|key, _| !["type", "id", "resume"].contains(&key.as_str()));
-                self.asked.insert(id, options);
-            }
-            Some("unsubscribe") => {
-                self.mirrors.remove(&id);
-                self.asked.remove(&id);
-            }
-            Some("batch") => message["messages"].as_array().into_iter().flatten().for_each(|one| self.remember(one)),
-            Some("connect") => self.hellos = self.hellos.saturating_sub(1),
-            _ => {}
         }
     }
 
@@ -164,45 +132,22 @@ impl Peer {
     }
 
     fn take(&mut self, message: &Value) {
-        let kind = message["type"].as_str().unwrap_or_default();
-        let id = message["id"].to_string();
-        if kind == "hello" {
-            self.hellos += 1;
-            assert!(self.hellos <= 1, "hello comes once, and again only for whoever asks");
-        }
-        if let Some(version) = message.get("version") {
-            let version = version.as_u64().unwrap_or_else(|| panic!("a version is a whole number: {message}"));
-            // An answer to a query may be from the tree before the one that is on its way.
-            assert!(version >= self.version, "a version never goes back: {message}");
-            self.version = version;
-        }
         assert!(!message.as_object().unwrap().values().any(Value::is_null), "what is absent is left out: {message}");
-        match kind {
-            "snapshot" if message.get("seq").is_some() => {
-                if let Some(options) = self.asked.remove(&id) {
-                    self.mirrors.insert(id.clone(), (options, None));
-                }
-                let mirror = self.mirrors.get_mut(&id).unwrap_or_else(|| panic!("for nobody: {message}"));
-                mirror.1 = Some(Mirror::of_snapshot(message));
-            }
-            "patch" => {
-                let known = self.mirrors.get_mut(&message["subscription"].to_string());
-                let mirror = known.and_then(|(_, mirror)| mirror.as_mut());
-                mirror.unwrap_or_else(|| panic!("a patch for nothing: {message}")).patch(message);
-            }
-            "error" if self.asked.remove(&id).is_none() => {
-                if let Some(known) = self.mirrors.get_mut(&id) {
-                    known.1 = None;
-                }
-            }
-            _ => {}
+        let parsed = Parsed::from_json(message).unwrap_or_else(|error| panic!("{error}: {message}"));
+        if let Parsed::Resumed { id, .. } = &parsed
+            && self.state.tree(id).is_none()
+        {
+            // The case resumes another peer's copy, which this one does not have: there is nothing to check.
+            self.state.sent(&json!({"type": "unsubscribe", "id": id}));
+            return;
         }
+        self.state.receive(parsed).unwrap_or_else(|error| panic!("{error}: {message}"));
     }
 
-    /// The mirror of a subscription; null while there is nothing.
+    /// The copy of a subscription; null while there is nothing.
     pub(crate) fn mirror(&self, subscription: &Value) -> Value {
-        let known = self.mirrors.get(&subscription.to_string());
-        known.and_then(|(_, mirror)| mirror.as_ref()).map_or(Value::Null, |mirror| mirror.tree.clone())
+        let id = MessageId::from_json(subscription);
+        id.and_then(|id| self.state.tree(&id)).map_or(Value::Null, Node::to_json)
     }
 
     fn fence(&mut self) -> String {
@@ -234,24 +179,24 @@ impl Peer {
         }
     }
 
-    /// Every mirror equals a fresh query with the same options, at once or when what is on its way has come.
+    /// Every copy equals a fresh query with the same options, at once or when what is on its way has come.
     pub(crate) async fn check_mirrors(&mut self) {
         if self.is_tab {
             return;
         }
-        let ids: Vec<String> = self.mirrors.keys().cloned().collect();
-        for id in ids {
+        let subscriptions = self.state.subscriptions();
+        let asked: Vec<_> = subscriptions.map(|(id, of)| (id.clone(), of.options().clone())).collect();
+        for (id, options) in asked {
             let mut looks = 0;
             loop {
-                let options = self.mirrors[&id].0.clone();
                 let fresh = self.query(&options).await;
-                let mirror = self.mirrors[&id].1.as_ref().map(|mirror| without_empty_lists(&mirror.tree));
-                let wanted = fresh.get("tree").map(without_empty_lists);
-                if mirror == wanted {
+                let wanted = fresh.get("tree").map(|tree| Node::try_from(tree).unwrap());
+                let copy = self.state.tree(&id);
+                if copy == wanted.as_ref() {
                     break;
                 }
                 looks += 1;
-                assert!(looks < LOOKS, "the mirror of {id}\n  shows {mirror:?}\n  not   {wanted:?}");
+                assert!(looks < LOOKS, "the copy of {id}\n  shows {copy:?}\n  not   {wanted:?}");
                 self.listen(Duration::from_millis(50)).await;
             }
         }

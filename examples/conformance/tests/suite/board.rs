@@ -5,7 +5,7 @@ use serde_json::json;
 use crate::running::Running;
 
 #[tokio::test]
-async fn a_new_text_on_the_board_reaches_everybody_and_the_caller_before_the_result() {
+async fn a_new_board_text_reaches_everyone_and_the_caller_before_the_result() {
     let app = Running::start().await;
     let (mut alice, mut bob) = (app.watching("alice").await, app.watching("zoe").await);
     let rev = alice.at("/board")["properties"]["rev"].as_u64().unwrap();
@@ -19,7 +19,7 @@ async fn a_new_text_on_the_board_reaches_everybody_and_the_caller_before_the_res
 }
 
 #[tokio::test]
-async fn what_reads_nothing_or_only_the_org_is_evaluated_once_for_all_who_share_it() {
+async fn sources_that_read_nothing_or_only_the_org_are_evaluated_once_per_read_class() {
     let app = Running::start().await;
     let mut consumers = Vec::new();
     for token in ["alice-1", "alice-2", "bob", "mia", "nora", "zoe"] {
@@ -41,7 +41,7 @@ async fn what_reads_nothing_or_only_the_org_is_evaluated_once_for_all_who_share_
 }
 
 #[tokio::test]
-async fn the_stamp_is_seen_by_whom_a_refresh_reaches_and_by_nobody_before() {
+async fn a_new_stamp_is_seen_only_by_sessions_that_a_refresh_reaches() {
     let app = Running::start().await;
     let (mut one, mut other, mut third) =
         (app.watching("alice-1").await, app.watching("alice-2").await, app.watching("zoe").await);
@@ -66,7 +66,7 @@ async fn the_stamp_is_seen_by_whom_a_refresh_reaches_and_by_nobody_before() {
 }
 
 #[tokio::test]
-async fn the_org_is_that_of_the_session() {
+async fn the_org_node_shows_the_org_of_the_session() {
     let app = Running::start().await;
     for (token, org) in [("alice", "acme"), ("mia-2", "acme"), ("nora", "globex"), ("0-9", "globex")] {
         assert_eq!(app.watching(token).await.at("/org")["properties"]["org"], org, "{token}");

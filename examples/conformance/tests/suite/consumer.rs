@@ -4,13 +4,14 @@ use std::collections::BTreeMap;
 use std::net::SocketAddr;
 
 use futures_util::{SinkExt, StreamExt};
+use grove_engine::client::{ConsumerState, Message as Parsed, MessageId, Node, Received};
 use serde_json::{Value, json};
 use tokio::net::TcpStream;
 use tokio_tungstenite::tungstenite::client::IntoClientRequest;
 use tokio_tungstenite::tungstenite::{Error, Message};
 use tokio_tungstenite::{MaybeTlsStream, WebSocketStream};
 
-use crate::mirror::{self, Mirror, without_empty_lists};
+use crate::mirror;
 use crate::running::soon;
 
 type Socket = WebSocketStream<MaybeTlsStream<TcpStream>>;
@@ -31,9 +32,9 @@ pub(crate) async fn upgrade(url: &str, headers: &[(&'static str, &str)]) -> Resu
 /// One connection with its subscriptions.
 pub(crate) struct Consumer {
     socket: Socket,
-    sent: u64,
-    version: u64,
-    subscriptions: BTreeMap<String, (Value, Mirror)>,
+    state: ConsumerState,
+    /// The copies of the subscriptions as JSON.
+    trees: BTreeMap<MessageId, Value>,
 }
 
 /// What an invocation brought: everything that came before the result, and the result.
@@ -64,7 +65,7 @@ impl Done {
 impl Consumer {
     pub(crate) async fn connect(address: SocketAddr, token: &str) -> Self {
         let socket = upgrade(&format!("ws://{address}/slop?token={token}"), &[]).await.expect("to be let in");
-        let mut consumer = Self { socket, sent: 0, version: 0, subscriptions: BTreeMap::new() };
+        let mut consumer = Self { socket, state: ConsumerState::strict(), trees: BTreeMap::new() };
         let hello = consumer.hear().await;
         assert_eq!(hello["type"], "hello");
         assert_eq!(hello["provider"]["id"], "app");
@@ -73,7 +74,14 @@ impl Consumer {
     }
 
     pub(crate) async fn say(&mut self, message: &Value) {
+        self.state.sent(message);
         soon("to be heard", self.socket.send(Message::text(message.to_string()))).await.unwrap();
+    }
+
+    async fn say_all(&mut self) {
+        while let Some(message) = self.state.next_message() {
+            soon("to be heard", self.socket.send(Message::text(message))).await.unwrap();
+        }
     }
 
     /// The next message, after it was applied to the mirrors.
@@ -126,36 +134,17 @@ impl Consumer {
     }
 
     fn take_in(&mut self, message: &Value) {
-        let version = message.get("version").map(|version| version.as_u64().expect("a whole version"));
-        if let Some(version) = version {
-            assert!(version >= self.version, "a version never goes back: {message}");
-            self.version = version;
+        let parsed = Parsed::from_json(message).unwrap_or_else(|error| panic!("{error}: {message}"));
+        let received = self.state.receive(parsed).unwrap_or_else(|error| panic!("{error}: {message}"));
+        if let Received::Snapshot(id) | Received::Patched(id) | Received::Absent(id, _) = received {
+            let tree = self.state.tree(&id).map_or(Value::Null, Node::to_json);
+            self.trees.insert(id, tree);
         }
-        match message["type"].as_str() {
-            Some("patch") => {
-                let id = message["subscription"].as_str().unwrap();
-                self.subscriptions.get_mut(id).expect("a subscription").1.patch(message);
-            }
-            Some("snapshot") => {
-                let id = message["id"].as_str().unwrap();
-                if let Some((_, mirror)) = self.subscriptions.get_mut(id) {
-                    *mirror = Mirror::of_snapshot(message);
-                }
-            }
-            _ => {}
-        }
-    }
-
-    fn next_id(&mut self, kind: &str) -> String {
-        self.sent += 1;
-        format!("{kind}-{}", self.sent)
     }
 
     /// Sends a request. Answers all that was heard up to its answer, and the answer.
-    async fn ask(&mut self, mut request: Value, kind: &str) -> (Vec<Value>, Value) {
-        let id = self.next_id(kind);
-        request["id"] = json!(id);
-        self.say(&request).await;
+    async fn ask(&mut self, id: &MessageId) -> (Vec<Value>, Value) {
+        self.say_all().await;
         let mut heard = self.hear_until(|message| message["id"] == id.as_str()).await;
         let answer = heard.pop().unwrap();
         (heard, answer)
@@ -163,19 +152,16 @@ impl Consumer {
 
     /// Subscribes. Answers the id.
     pub(crate) async fn subscribe(&mut self, path: &str, depth: i64) -> String {
-        let options = json!({"type": "subscribe", "path": path, "depth": depth});
-        let (_, snapshot) = self.ask(options.clone(), "sub").await;
+        let id = self.state.subscribe(json!({"path": path, "depth": depth}));
+        let (_, snapshot) = self.ask(&id).await;
         assert_eq!(snapshot["type"], "snapshot", "{snapshot}");
-        let id = snapshot["id"].as_str().unwrap().to_owned();
-        self.subscriptions.insert(id.clone(), (options, Mirror::of_snapshot(&snapshot)));
-        id
+        id.as_str().to_owned()
     }
 
     /// The answer to a query: a snapshot, or an error.
     pub(crate) async fn query(&mut self, options: &Value) -> Value {
-        let mut query = json!({"type": "query"});
-        query.as_object_mut().unwrap().extend(options.as_object().unwrap().clone());
-        self.ask(query, "q").await.1
+        let id = self.state.query(options.clone());
+        self.ask(&id).await.1
     }
 
     /// The tree at a path, asked for afresh.
@@ -187,7 +173,7 @@ impl Consumer {
 
     /// The first subscription's mirror.
     pub(crate) fn tree(&self) -> &Value {
-        &self.subscriptions.values().next().expect("a subscription").1.tree
+        self.trees.values().next().expect("a subscription")
     }
 
     /// A node of the first subscription's mirror; `Null` if there is none.
@@ -196,12 +182,12 @@ impl Consumer {
     }
 
     pub(crate) fn mirror(&self, subscription: &str) -> &Value {
-        &self.subscriptions[subscription].1.tree
+        &self.trees[&subscription.into()]
     }
 
     pub(crate) async fn invoke(&mut self, path: &str, action: &str, params: Value) -> Done {
-        let request = json!({"type": "invoke", "path": path, "action": action, "params": params});
-        let (before, result) = self.ask(request, "inv").await;
+        let id = self.state.invoke(path, action, params);
+        let (before, result) = self.ask(&id).await;
         assert_eq!(result["type"], "result", "{result}");
         Done { before, result }
     }
@@ -222,14 +208,13 @@ impl Consumer {
 
     /// Every mirror equals a fresh query of the same path and depth.
     pub(crate) async fn check(&mut self) {
-        let views: Vec<(String, Value)> =
-            self.subscriptions.iter().map(|(id, (view, _))| (id.clone(), view.clone())).collect();
+        let views: Vec<_> = self.state.subscriptions().map(|(id, of)| (id.clone(), of.options().clone())).collect();
         for (id, view) in views {
             // Before the query: what comes with it was not there with the result.
-            let mirror = without_empty_lists(self.mirror(&id));
-            let fresh = self.query(&json!({"path": view["path"], "depth": view["depth"]})).await;
+            let copy = self.state.tree(&id).cloned();
+            let fresh = self.query(&view).await;
             if fresh["error"]["code"] != "not_found" {
-                assert_eq!(mirror, without_empty_lists(&fresh["tree"]), "the mirror of {view}");
+                assert_eq!(copy, Some(Node::try_from(&fresh["tree"]).unwrap()), "the mirror of {view}");
             }
         }
     }

@@ -5,7 +5,7 @@ use serde_json::{Value, json};
 use crate::running::Running;
 
 #[tokio::test]
-async fn a_refresh_answers_how_many_sessions_it_means() {
+async fn a_refresh_returns_the_number_of_matching_sessions() {
     let app = Running::start().await;
     assert_eq!(app.refresh(&json!({"all": true})).await, 0);
     let mut held = Vec::new();
@@ -30,7 +30,7 @@ async fn a_refresh_answers_how_many_sessions_it_means() {
 }
 
 #[tokio::test]
-async fn a_body_that_makes_no_sense_is_answered_with_400_and_why() {
+async fn a_malformed_body_gets_status_400_and_the_reason() {
     let app = Running::start().await;
     for (path, bodies) in [
         (
@@ -60,7 +60,7 @@ async fn a_body_that_makes_no_sense_is_answered_with_400_and_why() {
 }
 
 #[tokio::test]
-async fn stats_have_exactly_the_agreed_keys() {
+async fn stats_have_exactly_the_documented_keys() {
     let app = Running::start().await;
     let mut alice = app.watching("alice").await;
     alice.subscribe("/todos", 1).await;

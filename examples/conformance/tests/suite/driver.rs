@@ -63,7 +63,7 @@ async fn every_change_is_in_all_mirrors_when_its_result_arrives() {
 }
 
 #[tokio::test]
-async fn a_change_that_changes_nothing_sends_and_commits_nothing() {
+async fn an_action_that_changes_nothing_sends_and_commits_nothing() {
     let app = Running::start().await;
     let mut alice = app.watching("alice").await;
     let commits = app.commits().await;
@@ -92,7 +92,7 @@ async fn a_change_that_changes_nothing_sends_and_commits_nothing() {
 }
 
 #[tokio::test]
-async fn items_are_inserted_removed_and_ordered_one_operation_each() {
+async fn inserting_removing_and_moving_an_item_is_one_operation_each() {
     let app = Running::start().await;
     let mut alice = app.consumer("alice").await;
     let sub = alice.subscribe("/todos", -1).await;
@@ -111,7 +111,7 @@ async fn items_are_inserted_removed_and_ordered_one_operation_each() {
 }
 
 #[tokio::test]
-async fn what_cannot_be_done_is_refused_and_changes_nothing() {
+async fn invalid_actions_are_refused_and_change_nothing() {
     let app = Running::start().await;
     let mut alice = app.watching("alice").await;
     let before = alice.tree().clone();
@@ -176,7 +176,7 @@ async fn a_node_offers_exactly_the_actions_it_was_given() {
 }
 
 #[tokio::test]
-async fn type_and_content_can_change_on_nodes_and_on_items() {
+async fn the_type_and_content_of_nodes_and_items_can_change() {
     let app = Running::start().await;
     let mut alice = app.watching("alice").await;
     alice.subscribe("/todos", -1).await;
@@ -199,7 +199,7 @@ async fn type_and_content_can_change_on_nodes_and_on_items() {
 }
 
 #[tokio::test]
-async fn failures_carry_their_code_and_what_was_changed_stays_changed() {
+async fn failures_carry_their_code_and_earlier_changes_are_kept() {
     let app = Running::start().await;
     let mut alice = app.watching("alice").await;
     let failed = alice.drive("fail", json!({"message": "no"})).await;
@@ -216,7 +216,7 @@ async fn failures_carry_their_code_and_what_was_changed_stays_changed() {
 }
 
 #[tokio::test]
-async fn answers_may_be_a_number_or_nothing_or_the_parameters() {
+async fn a_result_can_be_a_number_nothing_or_the_parameters() {
     let app = Running::start().await;
     let mut alice = app.watching("alice").await;
     assert_eq!(alice.make("scalar", json!({})).await.result["data"], 7);
@@ -232,7 +232,7 @@ async fn answers_may_be_a_number_or_nothing_or_the_parameters() {
 }
 
 #[tokio::test]
-async fn many_steps_are_one_commit_and_one_patch_for_each_subscription() {
+async fn many_steps_are_one_commit_and_one_patch_per_subscription() {
     for debounce in ["50", "0"] {
         many_steps(Running::with(&["--debounce-ms", debounce]).await).await;
     }
@@ -269,7 +269,7 @@ async fn many_steps(app: Running) {
 }
 
 #[tokio::test]
-async fn many_stops_at_the_step_that_fails_and_does_nothing_if_one_cannot_be_read() {
+async fn many_stops_at_a_failing_step_and_does_nothing_if_a_step_is_malformed() {
     let app = Running::start().await;
     let mut alice = app.watching("alice").await;
     let set = |value: &str| json!({"action": "set", "params": {"node": "/todos/t1", "key": "title", "value": value}});
@@ -293,7 +293,7 @@ async fn many_stops_at_the_step_that_fails_and_does_nothing_if_one_cannot_be_rea
 }
 
 #[tokio::test]
-async fn a_burst_is_as_many_commits_as_changes() {
+async fn a_burst_commits_each_change_separately() {
     let app = Running::start().await;
     let mut alice = app.watching("alice").await;
     let commits = app.commits().await;
@@ -327,7 +327,7 @@ async fn an_event_reaches_every_connection_of_the_session() {
 }
 
 #[tokio::test]
-async fn a_task_is_accepted_runs_and_is_done() {
+async fn a_task_is_accepted_runs_and_completes() {
     let app = Running::start().await;
     let mut alice = app.watching("alice").await;
     let accepted = alice.invoke("/ctl", "async", json!({"ms": 200})).await.result;
@@ -342,7 +342,7 @@ async fn a_task_is_accepted_runs_and_is_done() {
 }
 
 #[tokio::test]
-async fn bad_nodes_reach_nobody() {
+async fn invalid_nodes_reach_no_consumer() {
     let app = Running::start().await;
     let mut alice = app.watching("alice").await;
     for _ in 0..2 {
@@ -358,7 +358,7 @@ async fn bad_nodes_reach_nobody() {
 }
 
 #[tokio::test]
-async fn calls_that_wait_do_not_hold_up_others() {
+async fn waiting_calls_do_not_delay_others() {
     let app = Running::start().await;
     let mut alice = app.watching("alice").await;
     alice.say(&json!({"type": "invoke", "id": "long", "path": "/ctl", "action": "sleep", "params": {"ms": 200}})).await;

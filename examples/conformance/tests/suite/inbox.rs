@@ -6,7 +6,7 @@ use crate::mirror::ids;
 use crate::running::Running;
 
 #[tokio::test]
-async fn the_tree_holds_the_first_three() {
+async fn the_tree_contains_the_first_three_messages() {
     let app = Running::start().await;
     let consumer = app.watching("alice").await;
     let message =
@@ -41,7 +41,7 @@ async fn every_window_within_the_list_can_be_queried() {
 }
 
 #[tokio::test]
-async fn what_was_changed_is_seen_in_a_window_too_and_by_this_session_only() {
+async fn a_change_also_appears_in_a_window_and_only_for_this_session() {
     let app = Running::start().await;
     let (mut alice, mut bob) = (app.watching("alice").await, app.watching("bob").await);
     for at in [1, 5] {

@@ -5,7 +5,7 @@ use serde_json::json;
 use crate::running::Running;
 
 #[tokio::test]
-async fn a_session_sees_the_same_in_both_modes() {
+async fn a_session_sees_the_same_tree_in_both_modes() {
     let (one, each) = (Running::start().await, Running::with(&["--per-session"]).await);
     for token in ["alice-1", "ro-1", "zoe"] {
         assert_eq!(one.watching(token).await.tree(), each.watching(token).await.tree());
@@ -13,7 +13,7 @@ async fn a_session_sees_the_same_in_both_modes() {
 }
 
 #[tokio::test]
-async fn paths_go_and_come_for_one_session() {
+async fn paths_can_be_removed_and_restored_for_one_session() {
     let app = Running::with(&["--per-session"]).await;
     let (mut alice, bob) = (app.watching("alice").await, app.watching("bob").await);
     let whole = alice.tree().clone();
@@ -31,7 +31,7 @@ async fn paths_go_and_come_for_one_session() {
 }
 
 #[tokio::test]
-async fn the_board_is_everybodys_and_evaluated_for_each() {
+async fn the_board_is_shared_but_evaluated_for_each_session() {
     let app = Running::with(&["--per-session", "--debounce-ms", "5"]).await;
     let (mut alice, mut bob) = (app.watching("alice").await, app.watching("bob").await);
     assert_eq!(app.stats().await["evaluations"]["/board"], 2);
@@ -42,7 +42,7 @@ async fn the_board_is_everybodys_and_evaluated_for_each() {
 }
 
 #[tokio::test]
-async fn a_refresh_means_the_same_sessions() {
+async fn a_refresh_matches_the_same_sessions() {
     let app = Running::with(&["--per-session"]).await;
     let _held = (app.watching("alice-1").await, app.watching("alice-2").await, app.watching("zoe").await);
     for (body, matched) in [

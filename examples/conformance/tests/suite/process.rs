@@ -22,7 +22,7 @@ async fn terminate(process: &Child) {
 }
 
 #[tokio::test]
-async fn it_says_where_it_listens_and_stops_when_asked_with_everything_answered() {
+async fn it_prints_its_address_and_replies_to_everything_before_it_stops() {
     let mut process = command().args(["--listen", "127.0.0.1:0"]).spawn().unwrap();
     let mut lines = BufReader::new(process.stdout.take().unwrap()).lines();
     let line = soon("the start line", lines.next_line()).await.unwrap().unwrap();
@@ -47,7 +47,7 @@ async fn it_says_where_it_listens_and_stops_when_asked_with_everything_answered(
 }
 
 #[tokio::test]
-async fn a_stop_takes_less_than_five_seconds_even_if_nobody_reads() {
+async fn stopping_takes_less_than_five_seconds_even_if_nobody_reads() {
     let app = Running::start().await;
     let mut alice = app.watching("alice").await;
     let call = json!({"type": "invoke", "id": "s", "path": "/ctl", "action": "sleep", "params": {"ms": 600_000}});

@@ -6,7 +6,7 @@ use crate::mirror::ids;
 use crate::running::Running;
 
 #[tokio::test]
-async fn every_registered_path_can_go_and_come_back() {
+async fn every_registered_path_can_be_removed_and_restored() {
     let app = Running::start().await;
     let (mut alice, bob) = (app.watching("alice").await, app.watching("bob").await);
     let (whole, others) = (alice.tree().clone(), bob.tree().clone());
@@ -26,7 +26,7 @@ async fn every_registered_path_can_go_and_come_back() {
 }
 
 #[tokio::test]
-async fn what_is_registered_below_a_gone_path_stays_below_a_group() {
+async fn what_is_registered_below_a_removed_path_stays_below_a_group() {
     let app = Running::start().await;
     let mut alice = app.watching("alice").await;
     alice.make("gone", json!({"path": "/mix", "gone": true})).await;
@@ -36,7 +36,7 @@ async fn what_is_registered_below_a_gone_path_stays_below_a_group() {
 }
 
 #[tokio::test]
-async fn only_registered_paths_can_go_or_break() {
+async fn only_registered_paths_can_be_removed_or_broken() {
     let app = Running::start().await;
     let mut alice = app.watching("alice").await;
     for path in ["/nowhere", "/todos/t1", "/deep", "/deep/a", "/"] {
@@ -46,7 +46,7 @@ async fn only_registered_paths_can_go_or_break() {
 }
 
 #[tokio::test]
-async fn a_subscription_to_a_path_that_goes_is_told_and_starts_again() {
+async fn a_subscription_gets_an_error_when_its_path_vanishes_and_a_snapshot_when_it_returns() {
     let app = Running::start().await;
     let mut alice = app.consumer("alice").await;
     let id = alice.subscribe("/prio", -1).await;
@@ -61,7 +61,7 @@ async fn a_subscription_to_a_path_that_goes_is_told_and_starts_again() {
 }
 
 #[tokio::test]
-async fn a_late_path_takes_its_place_between_those_that_were_there() {
+async fn a_path_registered_late_is_placed_between_existing_ones() {
     let app = Running::start().await;
     let (mut alice, bob) = (app.watching("alice").await, app.watching("bob").await);
     let before = alice.at("/deep");
@@ -85,7 +85,7 @@ async fn a_late_path_takes_its_place_between_those_that_were_there() {
 }
 
 #[tokio::test]
-async fn a_broken_path_keeps_its_last_good_content_and_the_others_go_on() {
+async fn a_broken_path_keeps_its_last_good_content_and_others_are_unaffected() {
     let app = Running::start().await;
     let (mut alice, mut bob) = (app.watching("alice").await, app.watching("bob").await);
     let todos = alice.at("/todos");
@@ -101,7 +101,7 @@ async fn a_broken_path_keeps_its_last_good_content_and_the_others_go_on() {
 }
 
 #[tokio::test]
-async fn a_shared_path_breaks_for_one_session_only() {
+async fn a_shared_path_can_break_for_one_session_only() {
     let app = Running::start().await;
     let (mut alice, mut bob) = (app.watching("alice").await, app.watching("anna").await);
     alice.make("break", json!({"path": "/board", "broken": true})).await;

@@ -5,7 +5,7 @@ use serde_json::json;
 use crate::running::Running;
 
 #[tokio::test]
-async fn a_token_may_come_in_the_query_in_a_header_or_in_a_cookie() {
+async fn a_token_can_be_sent_in_the_query_a_header_or_a_cookie() {
     let app = Running::start().await;
     assert_eq!(app.upgrade("?token=alice-1", &[]).await, 101);
     assert_eq!(app.upgrade("", &[("authorization", "Bearer alice-1")]).await, 101);
@@ -13,7 +13,7 @@ async fn a_token_may_come_in_the_query_in_a_header_or_in_a_cookie() {
 }
 
 #[tokio::test]
-async fn whoever_has_no_good_token_is_refused() {
+async fn a_connection_without_a_valid_token_is_refused() {
     let app = Running::start().await;
     for query in [
         "",
@@ -37,7 +37,7 @@ async fn whoever_has_no_good_token_is_refused() {
 }
 
 #[tokio::test]
-async fn a_page_of_another_origin_needs_permission() {
+async fn a_page_of_another_origin_must_be_allowed() {
     let app = Running::with(&["--allow-origin", "https://a.example", "--allow-origin", "https://b.example"]).await;
     for (origin, status) in [("https://a.example", 101), ("https://b.example", 101), ("https://c.example", 403)] {
         assert_eq!(app.upgrade("?token=alice", &[("origin", origin)]).await, status, "{origin}");
@@ -47,7 +47,7 @@ async fn a_page_of_another_origin_needs_permission() {
 }
 
 #[tokio::test]
-async fn two_tokens_share_nothing_even_if_the_user_is_the_same() {
+async fn two_tokens_of_the_same_user_share_nothing() {
     let app = Running::start().await;
     let (mut one, mut two) = (app.watching("alice-1").await, app.watching("alice-2").await);
     let untouched = two.tree().clone();
@@ -73,7 +73,7 @@ async fn two_tokens_share_nothing_even_if_the_user_is_the_same() {
 }
 
 #[tokio::test]
-async fn two_connections_of_one_session_see_the_same() {
+async fn two_connections_of_one_session_see_the_same_tree() {
     let app = Running::start().await;
     let (mut one, mut two) = (app.watching("alice").await, app.watching("alice").await);
     one.make("set", json!({"node": "/todos/t1", "key": "title", "value": "both"})).await;
@@ -82,7 +82,7 @@ async fn two_connections_of_one_session_see_the_same() {
 }
 
 #[tokio::test]
-async fn a_session_keeps_its_data_when_its_tree_was_dropped() {
+async fn a_session_keeps_its_data_when_its_tree_is_evicted() {
     let app = Running::with(&["--idle-ms", "1"]).await;
     let mut alice = app.watching("alice").await;
     alice.make("set", json!({"node": "/todos/t1", "key": "title", "value": "kept"})).await;
@@ -95,7 +95,7 @@ async fn a_session_keeps_its_data_when_its_tree_was_dropped() {
 }
 
 #[tokio::test]
-async fn no_more_trees_are_kept_than_allowed() {
+async fn idle_trees_are_kept_up_to_the_limit() {
     let app = Running::with(&["--max-trees", "1"]).await;
     for token in ["a", "b", "c"] {
         app.watching(token).await.leave().await;
@@ -105,7 +105,7 @@ async fn no_more_trees_are_kept_than_allowed() {
 }
 
 #[tokio::test]
-async fn a_session_ends_when_its_time_is_up_and_does_not_come_back() {
+async fn an_expired_session_is_closed_and_cannot_be_opened_again() {
     let app = Running::with(&["--session-ttl-ms", "300"]).await;
     let mut alice = app.watching("alice").await;
     let second = app.consumer("alice").await;
@@ -116,7 +116,7 @@ async fn a_session_ends_when_its_time_is_up_and_does_not_come_back() {
 }
 
 #[tokio::test]
-async fn a_message_that_is_too_large_ends_the_connection() {
+async fn an_oversized_message_closes_the_connection() {
     let app = Running::with(&["--max-message-bytes", "1000"]).await;
     let mut alice = app.consumer("alice").await;
     alice.say(&json!({"type": "query", "id": "q", "path": "x".repeat(2000)})).await;
@@ -124,7 +124,7 @@ async fn a_message_that_is_too_large_ends_the_connection() {
 }
 
 #[tokio::test]
-async fn too_many_messages_are_answered_with_busy_if_there_is_a_rate() {
+async fn messages_above_the_rate_limit_get_busy() {
     let app = Running::with(&["--rate", "1"]).await;
     let mut alice = app.consumer("alice").await;
     for at in 0..5 {

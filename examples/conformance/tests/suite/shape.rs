@@ -163,7 +163,7 @@ async fn ctl_offers_every_driver_action() {
 }
 
 #[tokio::test]
-async fn a_read_only_user_is_offered_nothing_on_todos() {
+async fn a_read_only_user_is_offered_no_actions_on_todos() {
     let app = Running::start().await;
     let mut consumer = app.watching("ro1-x").await;
     for path in ["/todos", "/todos/t1", "/todos/t2"] {

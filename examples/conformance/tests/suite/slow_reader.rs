@@ -23,7 +23,7 @@ const WAITING: u64 = 64 << 10;
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 #[expect(clippy::disallowed_methods, reason = "whether somebody is held up is a matter of real time")]
-async fn who_misses_ten_thousand_changes_costs_a_bounded_number_of_bytes_and_ends_exact() {
+async fn a_reader_that_misses_ten_thousand_changes_uses_bounded_memory_and_ends_with_the_exact_tree() {
     let app = Running::start().await;
     let mut slow = app.watching("alice-1").await;
     let mut brisk = app.watching("alice-1").await;

@@ -6,7 +6,7 @@ use crate::mirror::ids;
 use crate::running::Running;
 
 #[tokio::test]
-async fn adding_appends_an_item_with_the_next_id_and_raises_the_count() {
+async fn adding_appends_an_item_with_the_next_id_and_increments_the_count() {
     let app = Running::start().await;
     let mut consumer = app.watching("alice").await;
     for (id, count) in [("t3", 3), ("t4", 4)] {
@@ -21,7 +21,7 @@ async fn adding_appends_an_item_with_the_next_id_and_raises_the_count() {
 }
 
 #[tokio::test]
-async fn an_id_is_not_given_twice() {
+async fn an_id_is_never_reused() {
     let app = Running::start().await;
     let mut consumer = app.watching("alice").await;
     consumer.make("insert", json!({"id": "t3", "index": 0})).await;
@@ -33,7 +33,7 @@ async fn an_id_is_not_given_twice() {
 }
 
 #[tokio::test]
-async fn toggle_flips_and_delete_removes_and_clear_empties() {
+async fn toggle_flips_delete_removes_and_clear_empties() {
     let app = Running::start().await;
     let mut consumer = app.watching("alice").await;
     for done in [true, false] {
