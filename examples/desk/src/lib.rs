@@ -41,6 +41,7 @@ mod people;
 mod secret;
 mod seed;
 mod session;
+mod sign_in;
 mod site;
 mod store;
 mod theme;
@@ -57,8 +58,8 @@ use crate::store::Store;
 
 pub use desk::Desk;
 pub use error::DeskError;
-pub use login::SignIn;
 pub use people::{Person, Role};
+pub use sign_in::SignIn;
 
 /// Opens the desk of a SQLite file, creating and filling the file when it is new, and registers its tree with a new
 /// engine. Must be called inside a tokio runtime.

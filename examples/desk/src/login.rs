@@ -21,20 +21,12 @@ use crate::error::{DeskError, Result};
 use crate::html::{Escaped, fill};
 use crate::people::Person;
 use crate::session::session_of;
+use crate::sign_in::SignIn;
 use crate::site::Site;
 use crate::store::Login;
 
 const COOKIE_NAME: &str = "session";
 const TEMPLATE: &str = include_str!("login.html");
-
-/// How people log in.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum SignIn {
-    /// With their name: for a server that only this machine can reach.
-    ByName,
-    /// With a token.
-    ByToken,
-}
 
 pub(crate) fn routes() -> Router<Site> {
     Router::new().route("/login", get(show).post(log_in)).route("/logout", post(log_out))

@@ -21,8 +21,9 @@ use crate::change::Area;
 use crate::desk::Desk;
 use crate::error::Result;
 use crate::html::{Escaped, fill};
-use crate::login::{NotSignedIn, SignIn, SignedIn, asks_for_loopback, extend};
+use crate::login::{NotSignedIn, SignedIn, asks_for_loopback, extend};
 use crate::people::Person;
+use crate::sign_in::SignIn;
 use crate::site::Site;
 use crate::store::Login;
 

@@ -3,7 +3,7 @@
 use grove_axum::Slop;
 
 use crate::desk::Desk;
-use crate::login::SignIn;
+use crate::sign_in::SignIn;
 
 /// What every handler of the web side needs.
 #[derive(Clone, Debug)]
