@@ -77,7 +77,7 @@ impl Engine {
     #[track_caller]
     pub fn register_async<R, F>(&self, path: &str, describe: impl Fn(Session) -> F + Send + Sync + 'static)
     where
-        R: IntoDescriptor,
+        R: IntoDescriptor + 'static,
         F: Future<Output = R> + Send + 'static,
     {
         self.register_source(path, Source::new_async(describe));

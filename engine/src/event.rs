@@ -7,12 +7,11 @@ pub use reason::{CallStatus, EvictionReason, PanicSite};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 
-use parking_lot::RwLock;
-
 use crate::config::Limit;
 use crate::model::Text;
 use crate::model::selector::Selector;
 use crate::protocol::close_reason::CloseReason;
+use crate::sync::RwLock;
 
 /// Something that happened. Each variant says when it fires. None holds a credential or a property of an application.
 #[derive(Debug, Clone, PartialEq)]

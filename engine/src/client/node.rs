@@ -13,10 +13,19 @@ use serde::Deserialize;
 use serde_json::{Map, Value};
 
 use self::action::NodeAction;
-use self::children::Children;
+use self::children::Identified;
 use self::content::NodeContent;
 use self::meta::NodeMeta;
 use crate::model::Text;
+
+/// A node's children.
+pub(crate) type Children = children::Children<Node>;
+
+impl Identified for Node {
+    fn id(&self) -> &str {
+        &self.id
+    }
+}
 
 /// The fields of a node that the path of an operation can name. They are found before children of the same name.
 pub(super) const FIELDS: [&str; 5] = ["properties", "children", "affordances", "meta", "content_ref"];

@@ -21,7 +21,7 @@ use crate::model::session::{Context, Session};
 use crate::render::layout::Layout;
 use crate::render::registry::Registry;
 use crate::render::source::Source;
-use crate::render::task::TaskState;
+use crate::render::task::TaskControl;
 use crate::render::tree::Tree;
 use crate::render::view::ViewOptions;
 use crate::sync::{Mutex, Signal};
@@ -353,7 +353,7 @@ impl Slot {
     }
 
     /// Adds a task, if fewer than `max` run.
-    pub(crate) fn add_task(&self, id: Text, task: Arc<TaskState>, max: usize) -> bool {
+    pub(crate) fn add_task(&self, id: Text, task: Arc<dyn TaskControl>, max: usize) -> bool {
         self.with(|inner| {
             let full = inner.overlay().is_some_and(|overlay| overlay.tasks.len() >= max) || max == 0;
             if inner.state.is_closed() || full {

@@ -36,7 +36,7 @@ impl CrateTree {
         let mut files = BTreeMap::new();
         for path in rust_files(src) {
             let module = module_of(path.strip_prefix(src).unwrap());
-            files.insert(module.clone(), SourceFile::read(path, module));
+            files.insert(module.clone(), SourceFile::read(&path, module));
         }
         Self(files)
     }
@@ -54,8 +54,8 @@ impl CrateTree {
 }
 
 impl SourceFile {
-    fn read(path: PathBuf, module: Module) -> Self {
-        let text = fs::read_to_string(&path).unwrap();
+    fn read(path: &Path, module: Module) -> Self {
+        let text = fs::read_to_string(path).unwrap();
         let parsed: File = syn::parse_file(&text).unwrap_or_else(|error| panic!("{}: {error}", path.display()));
         let mut reader = Reader { module: module.clone(), ..Reader::default() };
         reader.visit_file(&parsed);

@@ -112,10 +112,9 @@ fn what_renders_and_delivers_does_not_know_the_table_of_sessions() {
 
 /// The scheduler of the concurrency tests sees only what goes through `sync`.
 #[test]
-fn every_lock_signal_and_atomic_is_named_through_sync() {
+fn every_lock_and_signal_is_named_through_sync() {
     let forbidden = [
         "parking_lot",
-        "std::sync::atomic",
         "sync::Mutex;",
         "std::sync::Mutex",
         "std::sync::RwLock",

@@ -5,17 +5,20 @@ use std::sync::Arc;
 
 use hashbrown::{DefaultHashBuilder, HashTable};
 
-use super::Node;
-
 /// Up to this many children are searched one by one, which is faster and needs no memory.
 const SEARCHED: usize = 16;
+
+/// What has an id that is unique among its siblings.
+pub(crate) trait Identified {
+    fn id(&self) -> &str;
+}
 
 /// Children in order, each found by its id in constant time however many there are.
 ///
 /// Nodes are shared with clones of the tree and copied when one of them changes.
-#[derive(Debug, Clone, Default)]
-pub(crate) struct Children {
-    list: Vec<Arc<Node>>,
+#[derive(Debug, Clone)]
+pub(crate) struct Children<N> {
+    list: Vec<Arc<N>>,
     /// Absent while there are few.
     index: Option<Box<Index>>,
 }
@@ -32,12 +35,12 @@ impl Index {
         self.hasher.hash_one(id)
     }
 
-    fn find(&self, list: &[Arc<Node>], id: &str) -> Option<usize> {
+    fn find<N: Identified>(&self, list: &[Arc<N>], id: &str) -> Option<usize> {
         let found = self.positions.find(self.hash(id), |at| list[*at as usize].id() == id);
         found.map(|at| *at as usize)
     }
 
-    fn add(&mut self, list: &[Arc<Node>], at: usize) {
+    fn add<N: Identified>(&mut self, list: &[Arc<N>], at: usize) {
         let Self { positions, hasher } = self;
         let hash = |at: &u32| hasher.hash_one(list[*at as usize].id());
         positions.insert_unique(hash(&(at as u32)), at as u32, hash);
@@ -59,12 +62,18 @@ impl Index {
     }
 }
 
-impl Children {
+impl<N> Default for Children<N> {
+    fn default() -> Self {
+        Self { list: Vec::new(), index: None }
+    }
+}
+
+impl<N: Identified + Clone> Children<N> {
     pub(crate) fn len(&self) -> usize {
         self.list.len()
     }
 
-    pub(crate) fn as_slice(&self) -> &[Arc<Node>] {
+    pub(crate) fn as_slice(&self) -> &[Arc<N>] {
         &self.list
     }
 
@@ -75,17 +84,17 @@ impl Children {
         }
     }
 
-    pub(crate) fn get(&self, id: &str) -> Option<&Node> {
+    pub(crate) fn get(&self, id: &str) -> Option<&N> {
         Some(&self.list[self.position(id)?])
     }
 
-    pub(crate) fn get_mut(&mut self, id: &str) -> Option<&mut Node> {
+    pub(crate) fn get_mut(&mut self, id: &str) -> Option<&mut N> {
         let at = self.position(id)?;
         Some(Arc::make_mut(&mut self.list[at]))
     }
 
     /// Puts a child at a position, which must lie in the list. False if there is one of its id already.
-    pub(crate) fn insert(&mut self, at: usize, child: Node) -> bool {
+    pub(crate) fn insert(&mut self, at: usize, child: N) -> bool {
         if self.position(child.id()).is_some() {
             return false;
         }
@@ -111,7 +120,7 @@ impl Children {
     }
 
     /// Puts another child of the same id in the place of one.
-    pub(crate) fn replace(&mut self, at: usize, child: Node) {
+    pub(crate) fn replace(&mut self, at: usize, child: N) {
         self.list[at] = Arc::new(child);
     }
 
@@ -137,7 +146,7 @@ impl Children {
     }
 
     /// Children in this order, or the id that several of them have.
-    pub(crate) fn from_list(list: Vec<Arc<Node>>) -> Result<Self, String> {
+    pub(crate) fn from_list(list: Vec<Arc<N>>) -> Result<Self, String> {
         let mut children = Self { list, index: None };
         let few = children.list.len() <= SEARCHED;
         let mut index = Box::<Index>::default();
@@ -159,9 +168,9 @@ impl Children {
 }
 
 /// Equal lists of equal nodes, whatever is known about where they stand.
-impl PartialEq for Children {
+impl<N: PartialEq> PartialEq for Children<N> {
     fn eq(&self, other: &Self) -> bool {
-        let same = |(mine, theirs): (&Arc<Node>, &Arc<Node>)| Arc::ptr_eq(mine, theirs) || mine == theirs;
-        self.len() == other.len() && self.list.iter().zip(&other.list).all(same)
+        let same = |(mine, theirs): (&Arc<N>, &Arc<N>)| Arc::ptr_eq(mine, theirs) || mine == theirs;
+        self.list.len() == other.list.len() && self.list.iter().zip(&other.list).all(same)
     }
 }

@@ -7,8 +7,7 @@ use serde::de::{Error, MapAccess, Visitor};
 use serde::ser::SerializeMap;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
-use super::children::Children;
-use super::{Extras, Node};
+use super::{Children, Extras, Node};
 use crate::model::Text;
 
 /// The fields that a node has; others are kept as they are.
