@@ -208,6 +208,31 @@ def run(set_up: Stage) -> None:
     metrics = get(server, "/metrics")
     check("\ngrove_tabs 3\n" in metrics and "\ngrove_connections 7\n" in metrics, f"the metrics were {metrics}")
 
+    say("nine tabs in one browser load, post and stay live")
+    alice.browser.driver.set_page_load_timeout(stage.DEADLINE_S)
+    more = [alice.browser.open("/", new=True) for _ in range(7)]
+    until("all nine tabs are there", lambda: len(agent.areas()) == 9)
+    task = agent.open_task()
+    alice.find(f"#{name_of(task)} .tick", more[-1]).click()
+    until("the first tab shows it", lambda: alice.is_done(task))
+    task = agent.open_task()
+    agent.invoke(task, "toggle")
+    ticked = f"return document.querySelector('#{name_of(task)} .tick')?.ariaPressed === 'true'"
+    for page in [alice.page, two, *more]:
+        until("every tab shows what the AI did", lambda: alice.browser.to(page).execute_script(ticked))
+
+    say("when the tab with the stream is closed, another one takes over")
+    for page in [alice.page, *more]:
+        alice.browser.to(page).close()
+    until("one tab is left", lambda: len(agent.areas()) == 1)
+    task = agent.open_task()
+    agent.invoke(task, "toggle")
+    ticked = f"return document.querySelector('#{name_of(task)} .tick')?.ariaPressed === 'true'"
+    until("it shows what the AI did", lambda: alice.browser.to(two).execute_script(ticked))
+    alice.page = alice.browser.open("/#inbox", new=True)
+    alice.browser.driver.execute_script("window.stayed = true")
+    until("there are two tabs again", lambda: sorted(agent.areas().values()) == ["inbox", "tasks"])
+
     say("after an orderly restart, pages and AIs reconnect")
     check(server.stop() == 0, "the server must exit with success although pages are open")
     check(agent.close_code() == 1001, "the close code must say that the server goes away")

@@ -84,7 +84,7 @@ where
 ///
 /// A TCP forwarder on this machine, such as `ssh -R`, a published container port or `stunnel`, looks like a local peer,
 /// and whoever is behind it can send any `Host`. So do not forward the port of such a server. Every local user can
-/// connect as well. If either matters, use [`opaque`](crate::opaque) with a random token instead, and publish the URL with
+/// connect as well. If either matters, let an authenticator compare a random token instead, and publish the URL with
 /// the token in a [`LocalDescriptor`](crate::LocalDescriptor), which only its user can read.
 pub fn anonymous() -> impl Authenticator {
     authenticate_with(|request: UpgradeRequest| async move {

@@ -26,7 +26,8 @@ const DIRECTORY: OFlags = OFlags::RDONLY.union(OFlags::DIRECTORY).union(OFlags::
 /// user could replace it, because a parent directory belongs to that user or is writable for others.
 pub(crate) fn open_or_create(path: &Path) -> io::Result<OwnedFd> {
     let path = std::path::absolute(path)?;
-    let mut walk = Walk { directory: open("/", DIRECTORY, Mode::empty())?, opened: PathBuf::from("/"), links: 0 };
+    let mut walk =
+        Walk { directory: open("/", DIRECTORY, Mode::empty())?, opened: PathBuf::from("/"), links: MAX_LINKS };
     let mut missing = components(&path);
     while let Some(name) = missing.pop() {
         walk.check_parent()?;
@@ -51,6 +52,7 @@ struct Walk {
     directory: OwnedFd,
     /// For messages.
     opened: PathBuf,
+    /// How many more symbolic links may be followed.
     links: u32,
 }
 
@@ -81,12 +83,9 @@ impl Walk {
         if !is_trusted(&link) {
             return Err(self.denied(Some(name), "belongs to another user, who could make it lead elsewhere"));
         }
-        self.links += 1;
-        if self.links > MAX_LINKS {
-            return Err(Errno::LOOP.into());
-        }
-        let target = readlinkat(&self.directory, name, Vec::new())?;
-        let target = PathBuf::from(OsString::from_vec(target.into_bytes()));
+        self.links = self.links.checked_sub(1).ok_or(Errno::LOOP)?;
+        let target = readlinkat(&self.directory, name, Vec::new())?.into_bytes();
+        let target = PathBuf::from(OsString::from_vec(target));
         if target.is_absolute() {
             self.directory = open("/", DIRECTORY, Mode::empty())?;
             self.opened = PathBuf::from("/");

@@ -2,6 +2,8 @@
 
 #[cfg(unix)]
 use tokio::signal::unix::{Signal, SignalKind};
+#[cfg(unix)]
+use tokio::sync::oneshot;
 
 /// Completes when the process is asked to stop: SIGTERM, or Ctrl-C. A second signal ends the process at once, with exit
 /// code 128 plus its number, whatever is still being completed.
@@ -15,32 +17,37 @@ use tokio::signal::unix::{Signal, SignalKind};
 #[cfg(unix)]
 #[track_caller]
 pub fn shutdown_signal() -> impl Future<Output = ()> + Send + 'static {
-    let (first, signalled) = tokio::sync::oneshot::channel();
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_io().build();
-    let runtime = runtime.unwrap_or_else(|error| panic!("cannot handle signals: {error}"));
-    let mut signals = {
-        let _inside = runtime.enter();
-        Signals::new().unwrap_or_else(|error| panic!("cannot handle signals: {error}"))
-    };
-    // A thread of its own, so that the second signal works even when the application blocks all threads of its runtime.
-    let handle = move || {
-        runtime.block_on(async {
-            signals.next().await;
-            // Without a receiver no one waits for the first signal.
-            let _ = first.send(());
-            let number = signals.next().await;
-            tracing::warn!(target: "grove", "second signal: the process ends at once");
-            std::process::exit(128 + number);
-        });
-    };
-    let thread = std::thread::Builder::new().name("signals".to_owned()).spawn(handle);
-    thread.unwrap_or_else(|error| panic!("cannot start a thread for signals: {error}"));
+    let (first, signalled) = oneshot::channel();
+    if let Err(error) = handle_signals(first) {
+        panic!("cannot handle signals: {error}");
+    }
     async {
         if signalled.await.is_err() {
             // The thread never drops its sender without sending.
             std::future::pending::<()>().await;
         }
     }
+}
+
+/// Handles signals on a thread of its own, so that the second signal works even when the application blocks all threads
+/// of its runtime.
+#[cfg(unix)]
+fn handle_signals(first: oneshot::Sender<()>) -> std::io::Result<()> {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_io().build()?;
+    let mut signals = {
+        let _inside = runtime.enter();
+        Signals::new()?
+    };
+    let handle = async move {
+        signals.next().await;
+        // Without a receiver no one waits for the first signal.
+        let _ = first.send(());
+        let number = signals.next().await;
+        tracing::warn!(target: "grove", "second signal: the process ends at once");
+        std::process::exit(128 + number);
+    };
+    std::thread::Builder::new().name("signals".to_owned()).spawn(move || runtime.block_on(handle))?;
+    Ok(())
 }
 
 #[cfg(unix)]
