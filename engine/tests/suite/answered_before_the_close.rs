@@ -323,7 +323,7 @@ async fn calls_to_a_tab_that_is_closed_are_answered_once() {
     for id in ids {
         let results: Vec<_> = messages.iter().filter(|message| message["id"] == id.as_str()).collect();
         assert_eq!(results.len(), 1, "{messages:?}");
-        assert_eq!(code(results[0]), "internal");
+        assert_eq!(error_code(results[0]), "internal");
     }
 }
 
