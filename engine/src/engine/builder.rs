@@ -14,7 +14,7 @@ use crate::model::session::Session;
 use crate::render::action::Action;
 use crate::session_provider::SessionProvider;
 
-/// Builder for [`Engine`].
+/// Builder for an [`Engine`](super::Engine).
 pub struct EngineBuilder(pub(super) EngineOptions);
 
 impl EngineBuilder {

@@ -15,9 +15,9 @@ pub enum IdError {
     Reserved,
     /// The id holds `/` or `~`, which patch paths give a meaning.
     Character,
-    /// The id is longer than [`MAX_BYTES`].
+    /// The id is longer than 512 bytes.
     Long,
-    /// The path has more segments than [`path::MAX_SEGMENTS`](super::path::MAX_SEGMENTS).
+    /// The path has more than 32 segments.
     Deep,
 }
 
