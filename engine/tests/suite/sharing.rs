@@ -284,6 +284,8 @@ async fn what_holds_its_session_beyond_the_evaluation_is_shared_with_nobody() {
     });
     engine.register_source("async", source);
     let mut consumers = members(&engine, 3).await;
+    // In one pass, so that what can be shared is.
+    engine.refresh_now(Scope::all()).await;
     for (number, (consumer, _)) in consumers.iter_mut().enumerate() {
         for path in ["/n", "/async"] {
             let result = consumer.invoke(path, "whoami", json!({})).await;
