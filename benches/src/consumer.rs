@@ -3,8 +3,9 @@
 use grove_engine::{Connection, Engine, Frame, Session};
 use serde_json::Value;
 
+use crate::failure::Failure;
 use crate::mirror::{Mirror, count_nodes};
-use crate::{Failure, process};
+use crate::process;
 
 /// The subscription of every consumer here: the whole tree.
 pub(crate) const SUBSCRIBE: &str = r#"{"type":"subscribe","id":"all","path":"/","depth":-1}"#;

@@ -1,80 +1,87 @@
-//! Asks Grove what sessions cost, and checks that what it measured really happened.
+//! Measures what sessions cost in Grove, and verifies that the measured work really happened.
 //!
 //! ```text
-//! cargo run --release -p grove-bench -- QUESTION [options]
+//! cargo run --release -p grove-bench -- SUBCOMMAND [options]
 //!
-//! memory    bytes per session: known, connected, subscribed, changed, and after everybody has left
+//! memory    memory per session: idle, connected, subscribed, changed, and after all have disconnected
 //! refresh   time per session from a change to the frame: private, shared, and one user among many
 //! connect   a storm of connections, each with its first snapshot
-//! resume    consumers that lost their sockets: bytes until their copies are right again
-//! live      real WebSocket consumers in this process, the server in its own
-//! slow      what readers that read nothing cost the others
-//! churn     what is left after consumers have come and gone
-//! restart   does a rolling restart of the real desk lose anything that was acknowledged?
+//! resume    consumers that lost their sockets: bytes until their copies are current
+//! live      WebSocket consumers in this process, the server in its own
+//! slow      what stalled readers cost the server and the other consumers
+//! churn     what is left after consumers have connected and disconnected
+//! restart   does a rolling restart of the real `desk` lose anything that was acknowledged?
 //! soak      is every copy exact after minutes of connects, stalls, kills, expiries and restarts?
-//! smoke     every figure, small, within two minutes; exit code 1 if anything is wrong
-//! all       every figure, within a quarter of an hour
+//! smoke     all benchmarks at small sizes, within two minutes
+//! all       all benchmarks, within a quarter of an hour
 //! ```
 //!
-//! Machines differ, so a time means little alone: `--peer` runs `slop-ai` 0.2.0 on the same workload in the same run
-//! and gives ratios. Every measurement (a *cell*) is a process of its own, so none finds the heap as another left it.
+//! Times differ between machines, so `--peer` measures `slop-ai` 0.2.0 on the same workload in the same run and gives
+//! ratios. Every measurement (a *cell*) is a process of its own, so that none inherits the heap of another.
 //!
 //! # Layout
 //!
-//! `question` has one file per question: which cells it has, how one is measured, what its plot shows. `workload` says
-//! what the application shows. `subject` is the engine under test, `peer` the published crate in its place. `consumer`
-//! takes frames and `mirror` checks them. `row` is a cell's result, `goals` what it ought to be, `report` how it is
-//! shown. `trial` has what gives no figure and a verdict: `restart` and `soak`.
+//! In the order of a run: `cli` parses the command line. `suite` selects the cells, which `plan` describes. `run` starts
+//! a process for each cell, in which `benchmark` measures: it has one file for each benchmark. `workload` is the
+//! application, `subject` the engine or the peer that serves it, `sockets` a server with WebSocket consumers, `measure`
+//! has the instruments. A cell gives a `result`, which `report` shows by means of `output`. A `scenario` gives a verdict
+//! instead of figures: `restart` and `soak`.
 
-mod cell;
-mod clock;
+mod benchmark;
+mod cli;
 mod consumer;
-mod goals;
-mod heap;
+mod failure;
+mod measure;
 mod mirror;
-mod options;
-mod peer;
-mod plot;
+mod output;
+mod plan;
 mod process;
-mod question;
 mod report;
-mod row;
-mod stopwatch;
+mod result;
+mod run;
+mod scenario;
+mod sockets;
 mod subject;
-mod table;
-mod trial;
+mod suite;
+mod websocket;
 mod workload;
 
 use std::process::ExitCode;
 
 use clap::Parser;
 
-use crate::options::{Command, Options};
-use crate::question::live::server;
+use crate::cli::internal_command::InternalCommand;
+use crate::cli::{Command, Options};
+use crate::failure::Failure;
+use crate::output::console;
+use crate::scenario::{restart, soak};
+use crate::sockets::server;
+use crate::suite::Suite;
 
-/// Its statistics are how live heap is known; see [`heap`].
+/// Its statistics give the bytes of live heap.
 #[global_allocator]
 static ALLOCATOR: tikv_jemallocator::Jemalloc = tikv_jemallocator::Jemalloc;
 
-/// What can go wrong is told to a person, once, and ends the run.
-type Failure = Box<dyn std::error::Error + Send + Sync>;
-
 #[tokio::main]
 async fn main() -> ExitCode {
-    let outcome = match Options::parse().command {
-        Command::Cell { cell } => cell::measure_here(&cell).await.map(|()| true),
-        Command::Serve(serving) => server::run(serving).await.map(|()| true),
-        Command::Restart(asked) => trial::restart::run(asked).await,
-        Command::Soak(asked) => trial::soak::run(asked).await,
-        Command::SoakServer { listen } => trial::soak::server::run(&listen).await.map(|()| true),
-        asked => question::answer(asked).await,
-    };
-    match outcome {
+    match execute(Options::parse().command).await {
         Ok(true) => ExitCode::SUCCESS,
         Ok(false) => ExitCode::FAILURE,
         Err(failure) => {
-            report::complain(&*failure);
+            console::note(&format!("error: {failure}"));
             ExitCode::from(2)
         }
+    }
+}
+
+/// Returns whether every check passed.
+async fn execute(command: Command) -> Result<bool, Failure> {
+    match command {
+        Command::Benchmark(command) => run::suite(Suite::of(command)).await,
+        Command::Restart(options) => restart::run(&options).await,
+        Command::Soak(options) => soak::run(options).await,
+        Command::Internal(InternalCommand::Cell { cell }) => run::cell(&cell).await.map(|()| true),
+        Command::Internal(InternalCommand::Serve(options)) => server::run(options).await.map(|()| true),
+        Command::Internal(InternalCommand::SoakServer { listen }) => soak::server::run(&listen).await.map(|()| true),
     }
 }

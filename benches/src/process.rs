@@ -1,27 +1,29 @@
-//! What the system says about a process.
+//! What the operating system reports about this process.
 
 use std::fs;
 
 use rustix::param::page_size;
 use rustix::time::{ClockId, clock_gettime};
 
-use crate::Failure;
+use crate::failure::Failure;
 
-/// Resident bytes of this process that no file backs.
+/// Resident bytes of this process that are not backed by a file.
 pub(crate) fn rss_bytes() -> Result<u64, Failure> {
     let statm = fs::read_to_string("/proc/self/statm")?;
     let field = |at: usize| statm.split_whitespace().nth(at).and_then(|pages| pages.parse::<u64>().ok());
-    let (Some(resident), Some(shared)) = (field(1), field(2)) else { return Err("statm cannot be read".into()) };
+    let (Some(resident), Some(shared)) = (field(1), field(2)) else {
+        return Err("/proc/self/statm has no resident and shared page counts".into());
+    };
     Ok((resident - shared) * page_size() as u64)
 }
 
-/// CPU time that this process has used, on all cores and in the kernel too, in us.
+/// CPU time that this process has used on all cores, in user and kernel mode, in us.
 pub(crate) fn cpu_us() -> f64 {
     let used = clock_gettime(ClockId::ProcessCPUTime);
     used.tv_sec as f64 * 1e6 + used.tv_nsec as f64 / 1e3
 }
 
-/// How many files this process may have open.
+/// How many file descriptors this process may have open.
 pub(crate) fn open_files_limit() -> Result<u32, Failure> {
     let limits = fs::read_to_string("/proc/self/limits")?;
     let line = limits.lines().find_map(|line| line.strip_prefix("Max open files"));
@@ -29,7 +31,7 @@ pub(crate) fn open_files_limit() -> Result<u32, Failure> {
     Ok(soft.and_then(|soft| soft.parse().ok()).unwrap_or(u32::MAX))
 }
 
-/// How many threads a measurement uses, for Grove and for its peer alike.
+/// How many threads a measurement uses, for Grove and for the peer alike.
 pub(crate) fn threads() -> usize {
     std::thread::available_parallelism().map_or(2, usize::from)
 }

@@ -1,4 +1,4 @@
-//! Shows the answer: a table for people, JSON for programs, a plot for the documents.
+//! The report of a suite: tables on the console, JSON and plots as files.
 
 use std::io::Write as _;
 use std::path::PathBuf;
@@ -7,73 +7,77 @@ use std::time::Duration;
 use indicatif::{ProgressBar, ProgressStyle};
 use serde_json::{Map, Value, json};
 
-use crate::cell::Cell;
-use crate::question::Question;
-use crate::row::Row;
-use crate::stopwatch::Moment;
-use crate::{Failure, goals, table};
+use crate::benchmark;
+use crate::cli::output_options::OutputOptions;
+use crate::failure::Failure;
+use crate::measure::stopwatch::Stopwatch;
+use crate::output::table;
+use crate::plan::benchmark::Benchmark;
+use crate::plan::cell::Cell;
+use crate::result::goal::Goal;
+use crate::result::row::Row;
 
-/// The answer as it comes in.
+/// Rows as they come in, and a progress bar.
 pub(crate) struct Report {
-    name: String,
-    json: bool,
-    bar: ProgressBar,
-    rows: Vec<(Question, Row)>,
-    start: Moment,
+    name: &'static str,
+    output: OutputOptions,
+    progress: ProgressBar,
+    rows: Vec<(Benchmark, Row)>,
+    start: Stopwatch,
 }
 
 impl Report {
-    /// For an answer of this many measurements; the peer's are not counted.
-    pub(crate) fn begin(name: &str, json: bool, cells: usize) -> Self {
-        let bar = ProgressBar::new(cells as u64);
+    /// Starts the report of this many cells.
+    pub(crate) fn start(name: &'static str, output: OutputOptions, cells: usize) -> Self {
+        let progress = ProgressBar::new(cells as u64);
         let style = ProgressStyle::with_template("{bar:24} {pos}/{len} {elapsed} {msg}");
-        bar.set_style(style.unwrap_or_else(|_| ProgressStyle::default_bar()));
-        bar.enable_steady_tick(Duration::from_millis(200));
-        Self { name: name.to_owned(), json, bar, rows: Vec::new(), start: Moment::now() }
+        progress.set_style(style.unwrap_or_else(|_| ProgressStyle::default_bar()));
+        progress.enable_steady_tick(Duration::from_millis(200));
+        Self { name, output, progress, rows: Vec::new(), start: Stopwatch::start() }
     }
 
-    /// Says what is measured now.
-    pub(crate) fn next(&self, cell: &Cell) {
-        self.bar.set_message(cell.title());
+    /// Shows which cell is measured now.
+    pub(crate) fn show_progress(&self, cell: &Cell) {
+        self.progress.set_message(cell.title());
     }
 
-    pub(crate) fn add(&mut self, question: Question, row: Row) {
-        self.rows.push((question, row));
-        self.bar.inc(1);
+    pub(crate) fn add(&mut self, benchmark: Benchmark, row: Row) {
+        self.rows.push((benchmark, row));
+        self.progress.inc(1);
     }
 
-    /// Shows everything. True if everything happened as it had to.
-    pub(crate) fn end(self) -> Result<bool, Failure> {
-        self.bar.finish_and_clear();
+    /// Shows and writes everything. Returns whether every check passed.
+    pub(crate) fn finish(self) -> Result<bool, Failure> {
+        self.progress.finish_and_clear();
         let mut text = String::new();
-        for question in Question::EACH {
-            let rows: Vec<Row> =
-                self.rows.iter().filter(|(of, _)| *of == question).map(|(_, row)| row.clone()).collect();
-            if rows.is_empty() {
-                continue;
+        for benchmark in Benchmark::ALL {
+            let of_benchmark = self.rows.iter().filter(|(of, _)| *of == benchmark);
+            let rows: Vec<Row> = of_benchmark.map(|(_, row)| row.clone()).collect();
+            if !rows.is_empty() {
+                self.write_files(benchmark, &rows)?;
+                text += &section(benchmark, &rows);
             }
-            self.keep(question, &rows)?;
-            text += &format!("\n{}\n\n{}\n\n{}", question.name(), question.prose(), table::of(question, &rows));
-            rows.iter().for_each(|row| text += &verdicts(row));
         }
-        text += &format!("\n{} s; JSON and plots are in {}\n", self.start.elapsed().as_secs(), folder()?.display());
+        let (seconds, folder) = (self.start.elapsed().as_secs(), folder()?);
+        text += &format!("\nTook {seconds} s. JSON and plots are in {}.\n", folder.display());
         self.show(&text)?;
         Ok(self.rows.iter().all(|(_, row)| row.problems.is_empty()))
     }
 
-    /// Writes the JSON and the plot of one question.
-    fn keep(&self, question: Question, rows: &[Row]) -> Result<(), Failure> {
+    /// Writes the JSON and the plot of one benchmark.
+    fn write_files(&self, benchmark: Benchmark, rows: &[Row]) -> Result<(), Failure> {
         let folder = folder()?;
-        let alone = self.name == question.name();
-        let name = if alone { self.name.clone() } else { format!("{}-{}", question.name(), self.name) };
-        let object = json!({"question": question.name(), "rows": rows});
+        let alone = self.name == benchmark.name();
+        let name = if alone { self.name.to_owned() } else { format!("{}-{}", benchmark.name(), self.name) };
+        // The keys are published.
+        let object = json!({"question": benchmark.name(), "rows": rows});
         std::fs::write(folder.join(format!("{name}.json")), serde_json::to_string_pretty(&object)?)?;
-        std::fs::write(folder.join(format!("{name}.svg")), question.draw(rows)?)?;
+        std::fs::write(folder.join(format!("{name}.svg")), benchmark::plot(benchmark, rows)?)?;
         Ok(())
     }
 
     fn show(&self, text: &str) -> Result<(), Failure> {
-        if !self.json {
+        if !self.output.json {
             std::io::stdout().lock().write_all(text.as_bytes())?;
             return Ok(());
         }
@@ -91,37 +95,32 @@ impl Report {
             [Value::Object(only)] => only.clone(),
             _ => Map::from_iter([("rows".to_owned(), Value::Array(rows))]),
         };
-        object.insert("question".to_owned(), self.name.as_str().into());
+        object.insert("question".to_owned(), self.name.into());
         Ok(Value::Object(object))
     }
 }
 
-/// Which goals a row meets, and what went wrong.
-fn verdicts(row: &Row) -> String {
-    let goals = goals::of(row).into_iter().map(|goal| {
-        let verdict = if goal.is_met() { "met" } else { "MISSED" };
-        let sessions = row.sessions.unwrap_or_default();
-        format!("{verdict}: {} at {sessions}: {:.2} of at most {}\n", goal.what, goal.measured, goal.at_most)
-    });
-    let problems = row.problems.iter().map(|problem| format!("WRONG: {problem}\n"));
-    goals.chain(problems).collect()
+/// The printed section of one benchmark.
+fn section(benchmark: Benchmark, rows: &[Row]) -> String {
+    let (name, description, table) = (benchmark.name(), benchmark.description(), table::of(benchmark, rows));
+    let goals = rows.iter().flat_map(|row| Goal::of(row).into_iter().map(|goal| goal_line(row, &goal)));
+    let problems = rows.iter().flat_map(|row| row.problems.iter().map(|problem| format!("FAILED: {problem}\n")));
+    let lines: String = goals.chain(problems).collect();
+    format!("\n{name}\n\n{description}\n\n{table}{lines}")
 }
 
-/// Where results are kept.
+fn goal_line(row: &Row, goal: &Goal) -> String {
+    let Goal { name, at_most, measured } = goal;
+    let verdict = if goal.is_met() { "goal met" } else { "GOAL MISSED" };
+    let sessions = row.sessions.unwrap_or_default();
+    format!("{verdict}: {name} at {sessions} sessions: {measured:.2}, goal at most {at_most}\n")
+}
+
+/// Where results are written.
 fn folder() -> Result<PathBuf, Failure> {
     let target = std::env::var_os("CARGO_TARGET_DIR").map_or_else(|| PathBuf::from("target"), PathBuf::from);
     let folder = target.join("bench");
-    std::fs::create_dir_all(&folder)?;
+    std::fs::create_dir_all(&folder)
+        .map_err(|error| format!("cannot create the results folder {}: {error}", folder.display()))?;
     Ok(folder)
-}
-
-/// Says something to the person who waits, beside the answer.
-pub(crate) fn remark(words: &str) {
-    // Nothing can be done about a closed standard error.
-    let _ = writeln!(std::io::stderr(), "{words}");
-}
-
-/// Says why there is no answer.
-pub(crate) fn complain(failure: &dyn std::error::Error) {
-    remark(&format!("grove-bench: {failure}"));
 }

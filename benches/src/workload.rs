@@ -1,8 +1,9 @@
-//! What the application shows, for Grove and for the peer alike.
+//! The applications whose trees are served, by Grove and by the peer alike.
 
-pub(crate) mod corpus;
-pub(crate) mod inbox;
-pub(crate) mod mail;
+mod corpus;
+mod inbox;
+pub(crate) mod likeness;
+mod mail;
 pub(crate) mod population;
 
 use std::sync::Arc;
@@ -17,26 +18,14 @@ use self::population::Population;
 /// An application.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, ValueEnum)]
 pub(crate) enum Workload {
-    /// 101 nodes, about 35 KB: a list of 90 todos whose titles name the user, and a few things beside it.
+    /// 101 nodes, about 35 KB of JSON: 90 todos whose titles name the user, and a few other nodes
     #[serde(rename = "inbox-101")]
     #[value(name = "inbox-101")]
     Inbox,
-    /// About 500 nodes: 20 threads of 24 messages with texts that do not repeat.
+    /// About 500 nodes, 180 KB of JSON: 20 threads of 24 messages with texts that do not repeat
     #[serde(rename = "mail-500")]
     #[value(name = "mail-500")]
     Mail,
-}
-
-/// How alike sessions are.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, ValueEnum)]
-#[serde(rename_all = "lowercase")]
-pub(crate) enum Likeness {
-    /// No two sessions show the same texts.
-    Distinct,
-    /// Ten sessions each show the same, and the engine cannot know it before it has rendered them: the user was read.
-    Tenth,
-    /// All sessions show the same, and the descriptor reads an attribute that they have in common.
-    One,
 }
 
 impl Workload {
@@ -47,7 +36,7 @@ impl Workload {
         }
     }
 
-    /// Registers the application for everybody in the population.
+    /// Registers the application for the whole population.
     pub(crate) fn register(self, engine: &Engine, population: &Arc<Population>) {
         match self {
             Self::Inbox => inbox::register(engine, population),
@@ -55,7 +44,7 @@ impl Workload {
         }
     }
 
-    /// Makes the application for one session, whose closures know whose they are.
+    /// Makes the application of a single session, whose closures capture that session.
     pub(crate) fn factory(
         self,
         population: &Arc<Population>,
@@ -66,15 +55,15 @@ impl Workload {
         }
     }
 
-    /// Registers the application for member `u` alone, as the peer wants it.
-    pub(crate) fn register_at_peer(self, server: &SlopServer, population: &Arc<Population>, u: u32) {
+    /// Registers the application of member `u` with a server of the peer.
+    pub(crate) fn register_with_peer(self, server: &SlopServer, population: &Arc<Population>, u: u32) {
         match self {
-            Self::Inbox => inbox::register_at_peer(server, population, u),
-            Self::Mail => mail::register_at_peer(server, population, u),
+            Self::Inbox => inbox::register_with_peer(server, population, u),
+            Self::Mail => mail::register_with_peer(server, population, u),
         }
     }
 
-    /// The path that shows what a private change changes.
+    /// The path that a private change affects.
     pub(crate) const fn private_path(self) -> &'static str {
         match self {
             Self::Inbox => "todos",
@@ -82,32 +71,20 @@ impl Workload {
         }
     }
 
-    /// The path that shows what a shared change changes.
+    /// The path that a shared change affects.
     pub(crate) const fn shared_path(self) -> &'static str {
         match self {
             Self::Inbox => "announcements",
             Self::Mail => "banner",
         }
     }
-}
 
-impl Workload {
-    /// A call of an action that everybody's tree offers; it changes nothing.
-    pub(crate) fn call(self, number: u64) -> String {
+    /// An `invoke` message for an action that every tree offers and that changes nothing.
+    pub(crate) fn invoke(self, number: u64) -> String {
         let (path, action) = match self {
             Self::Inbox => ("/todos/todo-1", "toggle"),
             Self::Mail => ("/mail/t-1", "archive"),
         };
         format!(r#"{{"type":"invoke","id":"call-{number}","path":"{path}","action":"{action}"}}"#)
-    }
-}
-
-impl Likeness {
-    pub(crate) const fn name(self) -> &'static str {
-        match self {
-            Self::Distinct => "distinct",
-            Self::Tenth => "tenth",
-            Self::One => "one",
-        }
     }
 }

@@ -1,6 +1,6 @@
 //! The one source of time, and the one wheel on which everything waits.
 
-pub mod system;
+pub(crate) mod system;
 pub(crate) mod timer_queue;
 
 use std::fmt;

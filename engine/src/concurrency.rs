@@ -1,14 +1,15 @@
-//! What may happen at the same time, in thousands of orders: a scheduler decides at every lock, atomic and signal who
-//! goes next. The engine under test is the whole one, on the stand-ins of `sync`.
+//! Concurrency tests, in thousands of schedules: a scheduler decides at every lock, atomic and signal which thread runs
+//! next. The whole engine is under test, on the replacements in `sync`.
 //!
-//! Each test ends only when its consumers have what they must have in the end. So a wake-up that was lost is a deadlock,
-//! and the scheduler says so. `SHUTTLE_SCHEDULES` says how many orders each test tries, half of them at random and half by
-//! priorities (PCT), which finds what needs few but unlikely turns.
+//! Each test ends only when its consumers have what they must finally have. So a lost wake-up is a deadlock, which the
+//! scheduler reports. `SHUTTLE_SCHEDULES` is the number of schedules that each test tries, half of them at random and half
+//! by priorities (PCT), which finds faults that need few but unlikely switches.
 
 mod committing;
 mod consumer;
 mod ending;
 mod evaluating;
+mod events;
 
 use std::sync::Arc;
 
@@ -29,18 +30,18 @@ use crate::sessions::slot::Slot;
 use crate::sync::{AtomicU64, Ordering};
 use crate::testing::ManualClock;
 
-/// How many orders a test tries if nothing else is said.
+/// How many schedules a test tries by default.
 const SCHEDULES: usize = 100;
 
-/// How many turns against the priorities PCT tries to combine.
+/// How many priority changes PCT combines.
 const DEPTH: usize = 3;
 
 const STACK_BYTES: usize = 256 << 10;
 
-/// Runs a test in many orders.
+/// Runs a test in many schedules.
 fn check(test: fn()) {
-    let asked = std::env::var("SHUTTLE_SCHEDULES").ok().and_then(|text| text.parse().ok());
-    let half = asked.unwrap_or(SCHEDULES).div_ceil(2);
+    let configured = std::env::var("SHUTTLE_SCHEDULES").ok().and_then(|text| text.parse().ok());
+    let half = configured.unwrap_or(SCHEDULES).div_ceil(2);
     run(RandomScheduler::new(half), test);
     run(PctScheduler::new(DEPTH, half), test);
 }
@@ -52,7 +53,7 @@ fn run(scheduler: impl Scheduler + 'static, test: fn()) {
     shuttle::Runner::new(scheduler, config).run(test);
 }
 
-/// An engine that shows one number under `/n`, which `add` raises, and time that stands still.
+/// An engine that shows one number under `/n`, which `add` increments, on a manual clock.
 #[derive(Clone)]
 struct App {
     engine: Engine,
@@ -72,29 +73,29 @@ impl App {
         let clock = ManualClock::new();
         let engine = Engine::builder("app", "App").config(config).clock(Arc::clone(&clock) as Arc<_>).build();
         let number = Arc::new(AtomicU64::new(0));
-        let (read, raise) = (Arc::clone(&number), Arc::clone(&number));
-        let add = Action::new("add", move |_: Invocation<()>| json!(raise.fetch_add(1, Ordering::SeqCst) + 1));
+        let (read, increment) = (Arc::clone(&number), Arc::clone(&number));
+        let add = Action::new("add", move |_: Invocation<()>| json!(increment.fetch_add(1, Ordering::SeqCst) + 1));
         engine.register("n", move |_: &Session| {
-            let shown = read.load(Ordering::SeqCst);
-            Descriptor::status().prop("n", shown).action(&add)
+            let number = read.load(Ordering::SeqCst);
+            Descriptor::status().prop("n", number).action(&add)
         });
         Self { engine, clock, number }
     }
 
-    /// A change of the data, told to everybody. When it returns, all trees show it.
-    fn raise(&self) -> u64 {
+    /// Increments the number and refreshes all sessions. When it returns, all trees show the new number.
+    fn increment(&self) -> u64 {
         let now = self.number.fetch_add(1, Ordering::SeqCst) + 1;
         block_on(self.engine.refresh_now(Scope::all()));
         now
     }
 
-    /// The same, for a thread that has nothing to say about it.
-    fn raise_beside(&self) {
-        self.raise();
+    /// The same, for a thread that does not need the number.
+    fn increment_only(&self) {
+        self.increment();
     }
 
-    /// A change of the data whose pass is only started.
-    fn raise_soon(&self) {
+    /// Increments the number and starts a pass without waiting for it.
+    fn increment_soon(&self) {
         self.number.fetch_add(1, Ordering::SeqCst);
         self.engine.refresh(Scope::all());
     }
@@ -103,11 +104,11 @@ impl App {
         Consumer::connect(&self.engine, session).unwrap_or_else(|error| panic!("refused: {error}"))
     }
 
-    /// A consumer that has subscribed and been sent a first tree.
-    fn watching(&self, session: &Session) -> Consumer {
+    /// A consumer that has subscribed and received its first tree.
+    fn subscribed(&self, session: &Session) -> Consumer {
         let mut consumer = self.consumer(session);
         consumer.subscribe();
-        consumer.until(|consumer| consumer.shown().is_some());
+        consumer.receive_until(|consumer| consumer.number().is_some());
         consumer
     }
 
@@ -115,30 +116,30 @@ impl App {
         self.engine.parts().table.get(session).unwrap_or_else(|| panic!("`{session}` is not open"))
     }
 
-    /// The number in the tree that is committed for a session.
+    /// The number in the committed tree of a session.
     fn committed(&self, session: &Session) -> u64 {
         let mut consumer = self.consumer(session);
-        consumer.mouth().query("q");
-        consumer.until(|consumer| consumer.answer("q").is_some());
-        consumer.answer("q").and_then(|answer| answer["tree"]["properties"]["n"].as_u64()).unwrap_or_default()
+        consumer.sender().query("q");
+        consumer.receive_until(|consumer| consumer.reply("q").is_some());
+        consumer.reply("q").and_then(|reply| reply["tree"]["properties"]["n"].as_u64()).unwrap_or_default()
     }
 
-    /// Whoever was not closed belongs to the slot that is open now, and is told of what changes.
+    /// Asserts that each consumer that was not closed is attached to the open slot and gets further changes.
     fn check_attached<'a>(&self, consumers: impl IntoIterator<Item = &'a mut Consumer>) {
         for consumer in consumers {
-            consumer.take_all();
+            consumer.receive_ready();
             if consumer.closed.is_none() {
-                let wanted = self.raise();
-                consumer.until(|consumer| consumer.shown() == Some(wanted));
-                assert_eq!(consumer.closed, None, "closed late");
-                assert_eq!(self.slot("s").links().len(), 1, "a connection that was closed is still attached");
+                let wanted = self.increment();
+                consumer.receive_until(|consumer| consumer.number() == Some(wanted));
+                assert_eq!(consumer.closed, None, "it was closed late");
+                assert_eq!(self.slot("s").links().len(), 1, "a closed connection is still attached");
                 consumer.check_copy();
             }
         }
     }
 
-    /// Does something at the same time as everything else.
-    fn meanwhile(&self, work: impl FnOnce(&Self) + Send + 'static) -> JoinHandle<()> {
+    /// Runs something concurrently with the rest of the test.
+    fn spawn(&self, work: impl FnOnce(&Self) + Send + 'static) -> JoinHandle<()> {
         let app = self.clone();
         shuttle::thread::spawn(move || work(&app))
     }

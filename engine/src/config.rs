@@ -1,12 +1,15 @@
 //! Every bound: its unit, its default, and what happens when it is reached.
 
-pub mod error;
-pub mod execution;
-pub mod limit;
-pub mod limits;
-pub mod memory;
-pub mod sizes;
-pub mod times;
+pub(crate) mod error;
+pub(crate) mod execution;
+pub(crate) mod limit;
+pub(crate) mod limits;
+pub(crate) mod memory;
+pub(crate) mod sizes;
+pub(crate) mod times;
+
+#[cfg(feature = "testing")]
+use std::time::Duration;
 
 pub use error::ConfigError;
 pub use execution::Execution;
@@ -56,6 +59,18 @@ impl Config {
         self.sizes.validate()?;
         self.memory.validate()?;
         self.execution.validate()
+    }
+
+    /// Limits for tests: nothing is delayed, gathered or limited in rate.
+    #[cfg(feature = "testing")]
+    #[must_use]
+    pub fn immediate() -> Self {
+        let mut config = Self::default();
+        config.times.debounce = Duration::ZERO;
+        config.times.hello_delay = Duration::ZERO;
+        config.times.first_patch_delay = Duration::ZERO;
+        config.limits.messages_per_second = None;
+        config
     }
 
     /// The largest message that a peer of either kind may send, in bytes: a tab sends its whole tree.

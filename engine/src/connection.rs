@@ -1,9 +1,9 @@
 //! One consumer, bound to one session for good.
 
-pub(crate) mod connector;
 pub(crate) mod outbound;
 mod rate;
 pub(crate) mod services;
+pub(crate) mod connector;
 
 use std::future::poll_fn;
 use std::sync::Arc;
@@ -73,6 +73,7 @@ impl Connection {
                 None => self.services.inbound.receive(&self.peer, text, || self.admit()),
             }
         }
+        self.end_abuse();
     }
 
     /// Takes one binary frame, which must hold UTF-8 JSON (contract 1.9).
@@ -85,6 +86,7 @@ impl Connection {
                     let words = "a binary frame must hold UTF-8 text";
                     self.peer.link.reply(encode::error(None, ErrorCode::BadRequest, words));
                 }
+                self.end_abuse();
             }
         }
     }
@@ -112,7 +114,7 @@ impl Connection {
         }
     }
 
-    /// Counts one message against the rate. A peer that keeps sending over it is closed.
+    /// Counts one message against the rate.
     fn admit(&self) -> bool {
         let Some(rate) = self.rate.as_deref() else { return true };
         let link = &self.peer.link;
@@ -120,12 +122,17 @@ impl Connection {
             link.forgive();
             return true;
         }
-        match link.strike() {
-            1 => self.services.limit_reached(Limit::MessagesPerSecond, &self.peer.slot),
-            STRIKES => link.end(CloseReason::Abuse),
-            _ => {}
+        if link.strike() == 1 {
+            self.services.limit_reached(Limit::MessagesPerSecond, &self.peer.slot);
         }
         false
+    }
+
+    /// Closes a peer that keeps sending over its rate, when all that it sent is answered.
+    fn end_abuse(&self) {
+        if self.peer.link.strikes() >= STRIKES {
+            self.peer.link.end(CloseReason::Abuse);
+        }
     }
 
     /// Waits for the next thing to send. May be dropped and called again at any time: nothing is lost. One task at a time
@@ -176,6 +183,14 @@ impl Connection {
     #[must_use]
     pub fn span(&self) -> tracing::Span {
         span::connection(&self.peer.slot, self.peer.link.number)
+    }
+
+    pub(crate) const fn peer(&self) -> &Peer {
+        &self.peer
+    }
+
+    pub(crate) fn services(&self) -> &ConnectionServices {
+        &self.services
     }
 
     /// The number that events call this connection by.

@@ -16,6 +16,8 @@ pub(crate) mod subscription;
 
 pub(crate) mod event_lane;
 
+pub(crate) mod peer_kind;
+
 pub(crate) mod frame;
 
 pub(crate) mod replies;

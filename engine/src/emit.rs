@@ -6,7 +6,7 @@ use serde_json::Value;
 
 use crate::config::Limit;
 use crate::event::{Event, Observers};
-use crate::protocol::encode;
+use crate::protocol::encoded_event::EncodedEvent;
 use crate::refresh::scope::Target;
 use crate::sessions::table::Table;
 
@@ -25,17 +25,42 @@ impl Emitter {
 
     /// Returns how many connections there are to which it goes.
     pub(crate) fn emit(&self, target: &Target, name: &str, data: Option<&Value>) -> usize {
-        let event: Arc<str> = encode::event(name, data).into();
+        self.send(target, &EncodedEvent::new(name, data.cloned()))
+    }
+
+    /// All receivers share the encoded event.
+    fn send(&self, target: &Target, event: &Arc<EncodedEvent>) -> usize {
         let mut receivers = 0;
         for slot in target.resolve(&self.table, &self.observers) {
-            for link in slot.links().iter().filter(|link| !link.is_tab) {
+            for link in slot.links().iter().filter(|link| !link.is_tab()) {
                 receivers += 1;
-                if link.event(Arc::clone(&event), self.max_event_bytes) {
+                if link.event(Arc::clone(event), self.max_event_bytes) {
                     let limit = Limit::EventBytes;
                     self.observers.emit(|| Event::LimitReached { limit, session: slot.id() });
                 }
             }
         }
         receivers
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::Session;
+    use crate::engine::Engine;
+    use crate::model::selector::Selector;
+
+    #[tokio::test]
+    async fn an_event_for_a_thousand_connections_is_encoded_once_and_no_tab_gets_it() {
+        let engine = Engine::builder("app", "App").build();
+        let connect = |at: usize| engine.connect(&Session::new(format!("s{}", at % 100))).unwrap();
+        let connections: Vec<_> = (0..1_000).map(connect).collect();
+        let tab = engine.connect_tab(&Session::new("s0")).unwrap();
+        let event = EncodedEvent::new("ding", None);
+        let receivers = engine.parts().emitter.send(&Target::Selected(Selector::All), &event);
+        assert_eq!((receivers, Arc::strong_count(&event)), (1_000, 1 + 1_000));
+        drop((connections, tab));
+        assert_eq!(Arc::strong_count(&event), 1);
     }
 }

@@ -1,8 +1,12 @@
 //! The engine as an application holds it.
 
-pub mod builder;
-pub mod drain;
+pub(crate) mod drain;
 mod driver;
+mod options;
+pub(crate) mod builder;
+mod foundation;
+mod lifecycle_parts;
+mod connection_parts;
 pub(crate) mod parts;
 
 use std::fmt;
@@ -12,8 +16,10 @@ use builder::EngineBuilder;
 use drain::Shutdown;
 use parts::Parts;
 
-use crate::config::Config;
+use crate::client::Client;
+use crate::config::{Config, ConfigError};
 use crate::connection::Connection;
+use crate::deliver::peer_kind::PeerKind;
 use crate::error::{ConnectError, RegisterError};
 use crate::event::Event;
 use crate::model::Text;
@@ -73,7 +79,7 @@ impl Engine {
     #[track_caller]
     pub fn register_async<R, F>(&self, path: &str, describe: impl Fn(Session) -> F + Send + Sync + 'static)
     where
-        R: IntoDescriptor,
+        R: IntoDescriptor + 'static,
         F: Future<Output = R> + Send + 'static,
     {
         self.register_source(path, Source::new_async(describe));
@@ -207,7 +213,15 @@ impl Engine {
     /// # Errors
     /// See [`ConnectError`].
     pub fn connect(&self, session: &Session) -> Result<Connection, ConnectError> {
-        self.parts.connector.connect(session, false)
+        self.parts.connector.connect(session, PeerKind::Consumer)
+    }
+
+    /// A consumer of a session in this process: it sees and may do what the session may, without a socket.
+    ///
+    /// # Errors
+    /// See [`ConnectError`].
+    pub fn client(&self, session: &Session) -> Result<Client, ConnectError> {
+        self.parts.connector.connect(session, PeerKind::InProcess).map(Client::new)
     }
 
     /// Binds a browser tab to a session. Its tree is shown under `/ui/tab-N`, where the engine chooses `N`.
@@ -215,7 +229,7 @@ impl Engine {
     /// # Errors
     /// See [`ConnectError`].
     pub fn connect_tab(&self, session: &Session) -> Result<Connection, ConnectError> {
-        self.parts.connector.connect(session, true)
+        self.parts.connector.connect(session, PeerKind::Tab)
     }
 
     /// Point-in-time counters.
@@ -259,8 +273,57 @@ impl Engine {
         self.parts.drain.run(how.into()).await;
     }
 
+    /// The name by which a consumer that comes back may refer to a connection. A consumer learns its own from `hello`; a
+    /// tab is told none.
+    #[cfg(feature = "testing")]
+    #[must_use]
+    pub fn connection_name(&self, connection: &Connection) -> String {
+        self.parts.greeter.connection_name(connection.number())
+    }
+
+    /// Waits until the engine has nothing to do: no pass, no call, no timer that is due.
+    #[cfg(feature = "testing")]
+    pub async fn settle(&self) {
+        let (in_flight, timers) = (&self.parts.background.in_flight, &self.parts.connector.services.timers);
+        loop {
+            let listener = in_flight.listen();
+            if in_flight.is_idle() && !timers.is_due() {
+                return;
+            }
+            listener.await;
+        }
+    }
+
     pub(crate) const fn parts(&self) -> &Arc<Parts> {
         &self.parts
+    }
+}
+
+impl EngineBuilder {
+    /// Starts the engine.
+    ///
+    /// # Panics
+    /// If the configuration cannot be used ([`EngineBuilder::try_build`] returns the error), or outside a tokio runtime.
+    #[must_use]
+    #[track_caller]
+    pub fn build(self) -> Engine {
+        match self.try_build() {
+            Ok(engine) => engine,
+            Err(error) => panic!("the configuration cannot be used: {error}"),
+        }
+    }
+
+    /// Starts the engine with a configuration that may not be valid.
+    ///
+    /// # Errors
+    /// [`ConfigError`] names the field that cannot be used, and says why.
+    ///
+    /// # Panics
+    /// Outside a tokio runtime.
+    #[track_caller]
+    pub fn try_build(self) -> Result<Engine, ConfigError> {
+        self.0.config.validate()?;
+        Ok(Engine { parts: Parts::new(self.0) })
     }
 }
 

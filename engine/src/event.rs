@@ -1,18 +1,17 @@
 //! What happens inside, as one enum that feeds observers, `tracing` and tests.
 
-pub mod reason;
+pub(crate) mod reason;
 
 pub use reason::{CallStatus, EvictionReason, PanicSite};
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 
-use parking_lot::RwLock;
-
 use crate::config::Limit;
 use crate::model::Text;
 use crate::model::selector::Selector;
 use crate::protocol::close_reason::CloseReason;
+use crate::sync::RwLock;
 
 /// Something that happened. Each variant says when it fires. None holds a credential or a property of an application.
 #[derive(Debug, Clone, PartialEq)]

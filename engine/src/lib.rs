@@ -54,19 +54,19 @@
 
 mod sync;
 
-pub mod model;
+mod model;
 
-pub mod config;
+mod config;
 
-pub mod error;
+mod error;
 
-pub mod render;
+mod render;
 
-pub mod protocol;
+mod protocol;
 
-pub mod event;
+mod event;
 
-pub mod clock;
+mod clock;
 
 mod in_flight;
 
@@ -74,13 +74,13 @@ mod background;
 
 mod deliver;
 
-pub mod sessions;
+mod sessions;
 
 mod span;
 
-pub mod session_provider;
+mod session_provider;
 
-pub mod refresh;
+mod refresh;
 
 mod runs;
 
@@ -88,17 +88,19 @@ mod lifecycle;
 
 mod receive;
 
-pub mod connection;
+mod connection;
 
 mod emit;
 
-pub mod provider;
+pub mod client;
 
-pub mod stats;
+mod provider;
 
-pub mod engine;
+mod stats;
 
-pub mod per_session;
+mod engine;
+
+mod per_session;
 
 #[cfg(feature = "testing")]
 pub mod testing;
@@ -106,8 +108,9 @@ pub mod testing;
 #[cfg(all(test, feature = "shuttle"))]
 mod concurrency;
 
-pub use clock::Clock;
-pub use config::{Config, ConfigError, Limit};
+pub use clock::system::SystemClock;
+pub use clock::{Clock, Sleep};
+pub use config::{Config, ConfigError, Execution, Limit, Limits, Memory, Sizes, Times};
 pub use connection::Connection;
 pub use deliver::frame::Frame;
 pub use engine::Engine;
@@ -115,12 +118,15 @@ pub use engine::builder::EngineBuilder;
 pub use engine::drain::Shutdown;
 pub use error::{ActionError, ConnectError, RegisterError};
 pub use event::{CallStatus, Event, EvictionReason, PanicSite};
+pub use model::Text;
 pub use model::affordance::Estimate;
-pub use model::content_ref::ContentRef;
+pub use model::content_ref::{ContentKind, ContentRef};
+pub use model::id::{IdError, check as check_id};
 pub use model::meta::Urgency;
+pub use model::path::normal as normal_path;
 pub use model::selector::Selector;
 pub use model::session::Session;
-pub use model::value::Value;
+pub use model::value::{JsonText, Value};
 pub use per_session::PerSession;
 pub use protocol::close_reason::CloseReason;
 pub use protocol::code::{CloseCode, ErrorCode};
@@ -130,7 +136,7 @@ pub use refresh::scope::Scope;
 pub use render::action::{Action, IntoOutcome, Invocation, Outcome};
 pub use render::descriptor::{Descriptor, Item};
 pub use render::source::{IntoDescriptor, IntoLoaded, Sharing, Source, WindowRequest};
-pub use render::task::Task;
+pub use render::task::{Task, TaskResult};
 pub use session_provider::SessionProvider;
 pub use sessions::revocations::Revocation;
 pub use stats::Stats;

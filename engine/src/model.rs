@@ -1,16 +1,16 @@
 //! The nouns: plain data without locks, clocks or sockets.
 
-pub mod affordance;
-pub mod content_ref;
-pub mod id;
-pub mod meta;
-pub mod nesting;
-pub mod patch;
-pub mod path;
+pub(crate) mod affordance;
+pub(crate) mod content_ref;
+pub(crate) mod id;
+pub(crate) mod meta;
+pub(crate) mod nesting;
+pub(crate) mod patch;
+pub(crate) mod path;
 pub(crate) mod read_log;
-pub mod selector;
-pub mod session;
-pub mod value;
+pub(crate) mod selector;
+pub(crate) mod session;
+pub(crate) mod value;
 
 /// Short owned text: up to 24 bytes live inside the value itself.
 pub type Text = compact_str::CompactString;

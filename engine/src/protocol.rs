@@ -1,12 +1,14 @@
 //! JSON text in and out: the only place that knows how messages are spelled.
 
-pub mod close_reason;
-pub mod code;
+pub(crate) mod code;
+pub(crate) mod close_reason;
+mod json;
+
+pub(crate) mod message;
 pub(crate) mod decode;
 pub(crate) mod decode_tab;
 pub(crate) mod encode;
-mod json;
-pub(crate) mod message;
+pub(crate) mod encoded_event;
 
 /// The version of the protocol that `hello` and discovery name.
 pub const SLOP_VERSION: &str = "0.1";

@@ -1,6 +1,6 @@
 //! Whose trees are rendered again, when, and how.
 
-pub mod scope;
+pub(crate) mod scope;
 
 pub(crate) mod sources;
 

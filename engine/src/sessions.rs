@@ -30,10 +30,10 @@ pub(crate) mod timer;
 
 pub(crate) mod idle_tracker;
 
-pub(crate) mod call_quota;
-
 pub(crate) mod quota;
+
+pub(crate) mod call_quota;
 
 pub(crate) mod blocking;
 
-pub mod revocations;
+pub(crate) mod revocations;

@@ -1,8 +1,8 @@
 """A page that is a consumer, in a real headless Chromium: the page `/watch` of the example `tabs`.
 
-What the page shows must be what a fresh query shows, after everything that happens to its connection: changes, a network
-that is lost, one that goes dead without a word, a reload, a server that dies. After a loss it must go on from its copy,
-as long as the server still knows where that stood.
+The page must show what a fresh query shows, whatever happens to its connection: changes, a network that is lost, one
+that stalls without either side noticing, a reload, a server that dies. After a loss it must resume its copy, as long as
+the server still has its resume point.
 
     python consumer.py --server target/release/tabs
 """
@@ -33,7 +33,7 @@ class Page:
         return normal(json.loads(self.text("tree") or "null"))
 
     def changes(self) -> list[str]:
-        """How the copy came to be what it is, since the last look."""
+        """The kinds of changes of the copy since the last call."""
         script = """
             const list = document.getElementById("changes"), seen = [...list.children].map((one) => one.textContent);
             list.replaceChildren();
@@ -50,7 +50,7 @@ class Page:
 
 
 def normal(node: Any) -> Any:
-    """No children and an empty list of them are the same tree."""
+    """The tree without empty lists of children: they mean the same as no list."""
     if not isinstance(node, dict):
         return node
     children = [normal(child) for child in node.get("children", [])]
@@ -78,7 +78,7 @@ def run(set_up: Stage) -> None:
     until("the change is there", is_exact)
     check(page.changes() == ["patch"], "a change is a patch")
 
-    say("and what becomes of other pages")
+    say("it shows what other pages publish")
     other = browser.open("/#/compose", new=True)
     until("the tab is there", lambda: "ui" in json.dumps(page.tree()) and is_exact())
     browser.to(other).find_element(By.ID, "draft").send_keys("Dear Bob,")
@@ -86,28 +86,28 @@ def run(set_up: Stage) -> None:
     browser.to(other).close()
     until("the tab is gone", lambda: "tab-1" not in page.text("tree") and is_exact())
 
-    say("it calls an action, and sees what that changed")
+    say("it invokes an action, and sees what that changed")
     page.say("Tea at four")
-    until("it is answered", lambda: page.text("answer") == "ok")
-    check("Tea at four" in page.text("tree") and is_exact(), "the change must come before the answer")
+    until("the result is there", lambda: page.text("answer") == "ok")
+    check("Tea at four" in page.text("tree") and is_exact(), "the change must come before the result")
 
-    say("a lost network is found again, and the copy goes on")
+    say("after a lost network it reconnects, and the copy is resumed")
     page.changes()
     wire.cut()
     notice("Said meanwhile")
     until("it is open again", lambda: page.text("status") == "open" and "Said meanwhile" in page.text("tree"))
     changes = page.changes()
-    check(changes == ["resumed", "patch"], f"it must go on from its copy; it did by {changes}")
-    check(is_exact(), "and the copy must be exact")
+    check(changes == ["resumed", "patch"], f"the copy must be resumed; its changes were {changes}")
+    check(is_exact(), "the copy must be exact")
 
-    say("one that goes dead without a word is noticed, and the new connection takes the place of the old one")
+    say("a stalled connection is noticed, and the new connection replaces it")
     wire.go_dead()
     driver = browser.to(page.handle)
     driver.execute_script("dispatchEvent(new Event('online'))")
     until("it is open again", lambda: "resumed" in page.changes())
     notice("Said afterwards")
     until("the change is there", lambda: "Said afterwards" in page.text("tree") and is_exact())
-    check("snapshot" not in page.changes(), "it must have gone on from its copy")
+    check("snapshot" not in page.changes(), "the copy must have been resumed")
     wire.cut()
     until("a third time", lambda: "resumed" in page.changes())
 
@@ -118,19 +118,19 @@ def run(set_up: Stage) -> None:
     until("the page says so", lambda: page.text("answer").startswith("lost"))
     until("it is open again", lambda: page.text("status") == "open")
 
-    say("a reload begins anew")
+    say("a reload starts over")
     browser.to(page.handle).refresh()
     until("the tree is there", is_exact)
-    check(page.changes() == ["snapshot"], "a page that forgot its copy gets a new one")
+    check(page.changes() == ["snapshot"], "a reloaded page gets a snapshot")
 
-    say("a server that dies is found again, and knows nothing of copies")
+    say("after the server died, the page reconnects and gets a snapshot")
     browser.check_faults()
     server.kill()
     agent.close()
     server.start()
     again = Agent(server.address)
     until("the tree is there", lambda: page.tree() == normal(again.query("/")) and "Nothing new" in page.text("tree"))
-    check(page.changes() == ["snapshot"], "of another server it gets a snapshot")
+    check(page.changes() == ["snapshot"], "a restarted server sends a snapshot")
     browser.check_faults()
     again.close()
 

@@ -1,8 +1,8 @@
 """Two people of different orgs at the example `desk`, each in a Chromium of their own, and the AIs of both.
 
-What an AI does shows on the pages of whom it concerns, without a reload; what a person does arrives in the trees of
-whom it concerns, as a patch. Nobody else's page or tree learns of it. A server that stops and starts again is found
-again, and a logout is the end of the AI that came in with it.
+What an AI does appears on the pages of the people concerned, without a reload; what a person does arrives in the trees
+of the people concerned, as a patch. Nobody else's page or tree shows it. After a restart of the server everybody
+reconnects, and a logout ends the AI that used its token.
 
     python desk.py --server target/release/desk
 """
@@ -26,13 +26,13 @@ POLICY_VIOLATION = 1008
 
 
 class Agent(stage.Agent):
-    """An AI that knows a desk."""
+    """An AI that knows what a desk publishes."""
 
     def tasks(self) -> list[dict[str, Any]]:
         return self.query("/tasks")["children"]
 
     def open_task(self) -> str:
-        """The path of a task that is to be done."""
+        """The path of a task that is not done."""
         return next(f"/tasks/{task['id']}" for task in self.tasks() if not task["properties"]["done"])
 
     def titles(self) -> list[str]:
@@ -50,16 +50,16 @@ class Agent(stage.Agent):
         return next((draft["properties"]["text"] for draft in drafts if draft["id"] == field), "")
 
     def renames_own_task(self) -> None:
-        """Whatever was sent before this arrives before its result: it must all be about this."""
+        """All that was sent before arrives before this result: there must be nothing but this change."""
         own = self.open_task()
         result, ops = self.invoke(own, "rename", title="Marker")
-        check(result["status"] == "ok", f"rename was answered {result}")
+        check(result["status"] == "ok", f"the result of rename was {result}")
         foreign = [op for op in ops if not op["path"].startswith(own)]
-        check(foreign == [], f"this was heard of others: {foreign}")
+        check(foreign == [], f"changes of others arrived: {foreign}")
 
 
 class Desk:
-    """Somebody's browser."""
+    """A person's browser with their desk."""
 
     def __init__(self, browser: Browser, person: str) -> None:
         self.browser = browser
@@ -67,7 +67,7 @@ class Desk:
         browser.driver.find_element(By.CSS_SELECTOR, f"button[value={person}]").click()
         self.page = browser.driver.current_window_handle
         until("the desk is shown", lambda: browser.driver.find_elements(By.ID, "agent-token"))
-        # A reload would lose it.
+        # A reload would lose this.
         browser.driver.execute_script("window.stayed = true")
 
     def find(self, selector: str, page: str | None = None) -> WebElement:
@@ -86,8 +86,16 @@ class Desk:
     def agent_token(self) -> str:
         return self.find("#agent-token").text
 
+    def end_of_consumer(self, token: str) -> dict[str, Any]:
+        """How a consumer ends that connects from the page with `token`."""
+        script = """
+            const [token, done] = arguments;
+            import("/slop/consumer.js").then(({ connect }) => connect({ url: `/slop?token=${token}`, onEnd: done }));
+        """
+        return self.browser.to(self.page).execute_async_script(script, token)
+
     def check_no_reload(self) -> None:
-        check(self.browser.to(self.page).execute_script("return window.stayed"), "the page must not be loaded again")
+        check(self.browser.to(self.page).execute_script("return window.stayed"), "the page must not have been reloaded")
 
 
 def name_of(path: str) -> str:
@@ -99,7 +107,7 @@ def code_of(result: dict[str, Any]) -> str:
 
 
 def development_tokens(server: Server) -> dict[str, str]:
-    """What it prints after its address: a line for each person, then a line for the token of each."""
+    """The tokens that it prints after its address: a line for each person, then a line for the token of each."""
     tokens: dict[str, str] = {}
     people = 0
     while not tokens or len(tokens) < people:
@@ -126,7 +134,7 @@ def run(set_up: Stage) -> None:
     check("Acme Parcels" in alice.shown() and "Globex" not in alice.shown(), "alice must see her org and no other")
     check("Globex Lamps" in zoe.shown() and "Acme" not in zoe.shown(), "zoe must see her org and no other")
 
-    say("and so do their AIs, each with the tab of its own person")
+    say("so do their AIs, each with the tab of its own person")
     token = alice.agent_token()
     agent, other = Agent(server.address, token), Agent(server.address, zoe.agent_token())
     amir, elsewhere = Agent(server.address, tokens["amir"]), Agent(server.address, tokens["alice"])
@@ -135,58 +143,58 @@ def run(set_up: Stage) -> None:
     for one in [agent, other]:
         until("the tab is there", lambda: one.areas() == {"/ui/tab-1": "tasks"})
     for one in [amir, elsewhere]:
-        check(one.tabs() == {}, "a tab is of its own login only")
+        check(one.tabs() == {}, "a tab belongs to its own login only")
 
-    say("what the AI does shows on the page")
+    say("what the AI does appears on the page")
     task = agent.open_task()
     check(not alice.is_done(task), "the page must show the task as open")
     result, _ = agent.invoke(task, "toggle")
-    check(result["status"] == "ok", f"toggle was answered {result}")
+    check(result["status"] == "ok", f"the result of toggle was {result}")
     until("the page shows the tick", lambda: alice.is_done(task))
     alice.check_no_reload()
 
-    say("what the person does is a patch for the AI, and nothing for anybody else's")
+    say("what the person does is a patch for their AIs, and nothing for the AIs of others")
     task = agent.open_task()
     for one in [agent, elsewhere, other, amir]:
         one.drain()
     alice.find(f"#{name_of(task)} .tick").click()
     ticked = {"op": "replace", "path": f"{task}/properties/done", "value": True}
     for one in [agent, elsewhere]:
-        heard: list[dict[str, Any]] = []
-        until("the patch arrives", lambda: heard.extend(one.drain()) or ticked in heard)
+        ops: list[dict[str, Any]] = []
+        until("the patch arrives", lambda: ops.extend(one.drain()) or ticked in ops)
     for one in [other, amir]:
         one.renames_own_task()
     until("zoe's page shows what her AI did", lambda: "Marker" in zoe.shown())
     check("Marker" not in alice.shown(), "alice must not see it")
 
-    say("two tabs stand side by side")
+    say("two tabs are published side by side")
     two = alice.browser.open("/", new=True)
     until("the second tab is there", lambda: agent.areas() == {"/ui/tab-1": "tasks", "/ui/tab-2": "tasks"})
-    check(len(other.tabs()) == 1 and elsewhere.tabs() == {}, "and nobody else sees it")
+    check(len(other.tabs()) == 1 and elsewhere.tabs() == {}, "nobody else must see it")
 
-    say("the AI navigates the one, and opens a message there")
+    say("the AI navigates one of them, and opens a message there")
     agent.drain()
     result, ops = agent.invoke("/ui/tab-1/route", "navigate", to="board")
     moved = {"op": "replace", "path": "/ui/tab-1/route/properties/area", "value": "board"}
-    check(result["status"] == "ok" and moved in ops, f"navigate was answered {result} after {ops}")
+    check(result["status"] == "ok" and moved in ops, f"the result of navigate was {result} after {ops}")
     check(alice.browser.to(alice.page).current_url.endswith("/#board"), "the page must have gone there")
     unread = next(item["id"] for item in agent.query("/inbox")["children"] if item["properties"]["unread"])
     agent.invoke("/ui/tab-1/route", "navigate", to="inbox", message=unread)
     check(agent.selection("/ui/tab-1") == [f"/inbox/{unread}"], "the message must be open in the first tab")
-    check(agent.selection("/ui/tab-2") == [] and agent.areas()["/ui/tab-2"] == "tasks", "the second stays as it was")
+    check(agent.selection("/ui/tab-2") == [] and agent.areas()["/ui/tab-2"] == "tasks", "the second must stay as it was")
     until("it counts as read", lambda: not agent.query(f"/inbox/{unread}")["properties"]["unread"])
     check(code_of(agent.invoke("/ui/tab-1/route", "navigate", to="nowhere")[0]) == "invalid_params", "no such area")
     result, _ = agent.invoke("/ui/tab-1/route", "navigate", to="inbox", message="m0")
-    check(code_of(result) == "not_found", f"an unknown message was answered {result}")
+    check(code_of(result) == "not_found", f"the result for an unknown message was {result}")
 
-    say("and fills a field of the other, which the person sends")
+    say("the AI fills in a field of the other, which the person sends")
     result, _ = agent.invoke("/ui/tab-2/drafts/new-task", "fill", text="Water the plants")
-    check(result["status"] == "ok", f"fill was answered {result}")
+    check(result["status"] == "ok", f"the result of fill was {result}")
     check(alice.value("new-task", two) == "Water the plants", "the text must be in the page")
     check(alice.value("new-task") == "" and agent.draft("/ui/tab-1", "new-task") == "", "the first tab has its own")
     agent.invoke(agent.open_task(), "rename", title="Renamed meanwhile")
     until("the section is shown again", lambda: "Renamed meanwhile" in alice.shown(two))
-    check(alice.value("new-task", two) == "Water the plants", "and what was in the field is still there")
+    check(alice.value("new-task", two) == "Water the plants", "what was in the field must still be there")
     alice.find("#new-task", two).send_keys(", all of them")
     filled = "Water the plants, all of them"
     until("what is typed arrives", lambda: agent.draft("/ui/tab-2", "new-task") == filled)
@@ -195,14 +203,39 @@ def run(set_up: Stage) -> None:
     until("the other tab shows it", lambda: filled in alice.shown())
     until("the field is empty again", lambda: agent.draft("/ui/tab-2", "new-task") == "")
 
-    say("operators are told")
-    check(get(server, "/healthz") == "ok\n" and get(server, "/readyz") == "ready\n", "it must be well and ready")
+    say("health checks and metrics respond")
+    check(get(server, "/healthz") == "ok\n" and get(server, "/readyz") == "ready\n", "it must be healthy and ready")
     metrics = get(server, "/metrics")
     check("\ngrove_tabs 3\n" in metrics and "\ngrove_connections 7\n" in metrics, f"the metrics were {metrics}")
 
-    say("a server that stops in order is found again by pages and AIs")
-    check(server.stop() == 0, "the server must end well although pages are open")
-    check(agent.close_code() == 1001, "the AI must be told that the server goes away")
+    say("nine tabs in one browser load, post and stay live")
+    alice.browser.driver.set_page_load_timeout(stage.DEADLINE_S)
+    more = [alice.browser.open("/", new=True) for _ in range(7)]
+    until("all nine tabs are there", lambda: len(agent.areas()) == 9)
+    task = agent.open_task()
+    alice.find(f"#{name_of(task)} .tick", more[-1]).click()
+    until("the first tab shows it", lambda: alice.is_done(task))
+    task = agent.open_task()
+    agent.invoke(task, "toggle")
+    ticked = f"return document.querySelector('#{name_of(task)} .tick')?.ariaPressed === 'true'"
+    for page in [alice.page, two, *more]:
+        until("every tab shows what the AI did", lambda: alice.browser.to(page).execute_script(ticked))
+
+    say("when the tab with the stream is closed, another one takes over")
+    for page in [alice.page, *more]:
+        alice.browser.to(page).close()
+    until("one tab is left", lambda: len(agent.areas()) == 1)
+    task = agent.open_task()
+    agent.invoke(task, "toggle")
+    ticked = f"return document.querySelector('#{name_of(task)} .tick')?.ariaPressed === 'true'"
+    until("it shows what the AI did", lambda: alice.browser.to(two).execute_script(ticked))
+    alice.page = alice.browser.open("/#inbox", new=True)
+    alice.browser.driver.execute_script("window.stayed = true")
+    until("there are two tabs again", lambda: sorted(agent.areas().values()) == ["inbox", "tasks"])
+
+    say("after an orderly restart, pages and AIs reconnect")
+    check(server.stop() == 0, "the server must exit with success although pages are open")
+    check(agent.close_code() == 1001, "the close code must say that the server goes away")
     server.start()
     agent, other = Agent(server.address, token), Agent(server.address, tokens["zoe"])
     until("both tabs are there again", lambda: sorted(agent.areas().values()) == ["inbox", "tasks"])
@@ -213,16 +246,20 @@ def run(set_up: Stage) -> None:
     for desk in [alice, zoe]:
         desk.browser.check_faults()
 
-    say("a logout is the end of the AI that came in with it, and of the other tab")
+    say("a logout ends the AI that used its token, and the other tab")
     alice.find("form[action='/logout'] button", two).click()
-    check(agent.close_code() == POLICY_VIOLATION, "the AI must be told that its login ended")
+    check(agent.close_code() == POLICY_VIOLATION, "the close code must say that the login has ended")
     try:
         Agent(server.address, token)
-        check(False, "the token must not open anything any more")
+        check(False, "the token must not be accepted any more")
     except InvalidStatus as refused:
-        check(refused.response.status_code == UNAUTHORIZED, f"the token was answered {refused}")
-    until("the other tab is at the door", lambda: alice.browser.to(alice.page).current_url.endswith("/login"))
+        check(refused.response.status_code == UNAUTHORIZED, f"the response to the token was {refused}")
+    until("the other tab shows the login page", lambda: alice.browser.to(alice.page).current_url.endswith("/login"))
     other.renames_own_task()
+
+    say("a consumer in a page that uses the token of the ended login ends, and reports why")
+    end = alice.end_of_consumer(token)
+    check(end["code"] == UNAUTHORIZED and end["why"] == "unauthorized", f"it ended with {end}")
 
 
 if __name__ == "__main__":

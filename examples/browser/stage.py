@@ -1,7 +1,6 @@
-"""What every browser test plays on: an example that serves, a real headless Chromium, and an AI that looks on.
+"""What the browser tests share: an example that serves, a real headless Chromium, and an AI that consumes the tree.
 
-The AI is a WebSocket and nothing else. The first difference from what must be is printed and ends the run with exit
-code 1.
+The AI is a bare WebSocket. The first check that fails is printed and ends the run with exit code 1.
 """
 
 from __future__ import annotations
@@ -27,7 +26,7 @@ from websockets.exceptions import ConnectionClosed
 from websockets.sync.client import connect
 
 DEADLINE_S = 20.0
-"""Longer than anything here takes; only a failing run waits so long."""
+"""Longer than anything here takes; only a failing run waits that long."""
 LOOK_AGAIN_S = 0.02
 
 FLAGS = [
@@ -44,7 +43,7 @@ FLAGS = [
 
 
 class Failed(Exception):
-    """Something is not as it must be."""
+    """A check failed."""
 
 
 def check(is_so: bool, what: str) -> None:
@@ -53,11 +52,11 @@ def check(is_so: bool, what: str) -> None:
 
 
 def until(what: str, look: Callable[[], Any]) -> Any:
-    """Looks again until there is something to see."""
+    """Calls `look` until it returns something true, and returns that."""
     deadline = time.monotonic() + DEADLINE_S
     while not (seen := look()):
         if time.monotonic() > deadline:
-            raise Failed(f"it did not happen: {what}")
+            raise Failed(f"this did not happen: {what}")
         time.sleep(LOOK_AGAIN_S)
     return seen
 
@@ -67,7 +66,7 @@ def say(what: str) -> None:
 
 
 class Server:
-    """An example, always on the same port, so that the pages find it again."""
+    """An example, always on the same port, so that pages can reconnect after a restart."""
 
     def __init__(self, program: Path, *arguments: str) -> None:
         self.command = [program, *arguments]
@@ -87,7 +86,7 @@ class Server:
         return self.process.stdout.readline()
 
     def stop(self) -> int:
-        """Asks it to end, and answers with its exit code."""
+        """Stops it with SIGTERM, and returns its exit code."""
         self.process.send_signal(signal.SIGTERM)
         code = self.process.wait(DEADLINE_S)
         self.forget()
@@ -105,7 +104,7 @@ class Server:
 
 
 class Wire:
-    """What lies between a browser and a server. It can be cut, and it can go dead without a word to either side."""
+    """A proxy between a browser and a server. It can cut connections, and stall them without either side noticing."""
 
     def __init__(self, server: Server) -> None:
         self.server = server
@@ -127,13 +126,13 @@ class Wire:
                 reset(near)
 
     def cut(self) -> None:
-        """Ends all connections there are; new ones are let through."""
+        """Ends all present connections; new ones get through."""
         for line in self.lines:
             line.cut()
         self.lines = []
 
     def go_dead(self) -> None:
-        """All connections there are stay open, and nothing comes through any more; new ones are let through."""
+        """Keeps all present connections open, but forwards nothing on them any more; new ones get through."""
         for line in self.lines:
             line.dead = True
 
@@ -143,7 +142,7 @@ class Wire:
 
 
 class Line:
-    """One connection through a wire."""
+    """One connection through a `Wire`."""
 
     def __init__(self, near: socket.socket, far: socket.socket) -> None:
         self.ends = [near, far]
@@ -168,10 +167,10 @@ class Line:
 
 
 def reset(end: socket.socket) -> None:
-    """Ends a connection at once, as a router does that forgot it."""
+    """Resets a connection, as a router does that has lost its state."""
     try:
         end.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
-        # Whoever waits in it is woken.
+        # Wakes the thread that waits in `recv`.
         end.shutdown(socket.SHUT_RD)
     except OSError:
         pass
@@ -195,18 +194,18 @@ class Agent:
         return json.loads(self.socket.recv(timeout=DEADLINE_S))
 
     def ask(self, kind: str, **fields: Any) -> tuple[dict[str, Any], list[dict[str, Any]]]:
-        """The answer, and the operations that came before it."""
+        """Sends a request. Returns the response, and the operations that came before it."""
         return self.answer(self.send(kind, **fields))
 
     def send(self, kind: str, **fields: Any) -> str:
-        """Asks, and answers by which name the answer will come."""
+        """Sends a request, and returns its id."""
         self.last_id += 1
         name = f"{kind}-{self.last_id}"
         self.socket.send(json.dumps({"type": kind, "id": name, **fields}))
         return name
 
     def answer(self, name: str) -> tuple[dict[str, Any], list[dict[str, Any]]]:
-        """The answer of that name, and the operations that came before it."""
+        """The response with that id, and the operations that came before it."""
         ops: list[dict[str, Any]] = []
         while True:
             message = self.hear()
@@ -222,11 +221,11 @@ class Agent:
         return self.ask("query", path=path, depth=depth)[0].get("tree")
 
     def drain(self) -> list[dict[str, Any]]:
-        """The operations that came since the last look."""
+        """The operations that have arrived since the last call."""
         return self.ask("query", path="/", depth=0)[1]
 
     def tabs(self) -> dict[str, dict[str, Any]]:
-        """What each tab says of itself, by where it is mounted."""
+        """The nodes that each tab publishes, by the path where it is mounted."""
         mounted = (self.query("/ui") or {}).get("children", [])
         return {f"/ui/{tab['id']}": {child["id"]: child for child in tab["children"]} for tab in mounted}
 
@@ -252,7 +251,7 @@ class Browser:
         self.address = address
 
     def open(self, path: str, *, new: bool) -> str:
-        """Shows what is at a path, in a new page or in the current one, and answers with the page's name."""
+        """Loads a path in a new page or in the current one, and returns the page's window handle."""
         if new:
             self.driver.switch_to.new_window("tab")
         self.driver.get(f"http://{self.address}{path}")
@@ -263,14 +262,17 @@ class Browser:
         return self.driver
 
     def check_faults(self) -> None:
-        """The pages may complain of nothing but a server that was away."""
+        """The pages may log no errors but those of a server that was away.
+
+        After each failed attempt to connect, the modules ask it whether it still accepts the credential.
+        """
         lines = [entry["message"] for entry in self.driver.get_log("browser") if entry["level"] == "SEVERE"]
-        faults = [line for line in lines if "ERR_CONNECTION" not in line]
-        check(faults == [], f"the pages complained: {faults}")
+        faults = [line for line in lines if "ERR_CONNECTION" not in line and "/slop/renew" not in line]
+        check(faults == [], f"the pages logged errors: {faults}")
 
 
 class Stage:
-    """What is set up for one run, and taken down after it."""
+    """What is set up for one run, and torn down after it."""
 
     def __init__(self, arguments: argparse.Namespace, stack: ExitStack) -> None:
         self.arguments = arguments
@@ -297,7 +299,7 @@ class Stage:
 
 
 def play(manual: str, run: Callable[[Stage], None]) -> int:
-    """Reads the command line, sets the stage, and runs."""
+    """Reads the command line, and runs the test."""
     parser = argparse.ArgumentParser(description=manual, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--server", type=Path, required=True, help="the example that serves")
     parser.add_argument("--chromium", type=Path, default=Path("/usr/bin/chromium"))

@@ -1,7 +1,7 @@
-"""Two tabs of the example `tabs` in a real headless Chromium, and an AI that looks at them and acts in them.
+"""Two tabs of the example `tabs` in a real headless Chromium, and an AI that sees them and acts in them.
 
-What the AI sees of the pages must be what is in the pages, after everything that happens to them: its own actions, a
-person's, a tab that closes, a reload, a walk to another page and back, a network that is lost, a server that dies.
+What the AI sees of the pages must be what is in the pages, whatever happens to them: its own actions, a person's, a tab
+that closes, a reload, a navigation to another page and back, a network that is lost, a server that dies.
 
     python tabs.py --server target/release/tabs
 """
@@ -28,7 +28,7 @@ class Agent(stage.Agent):
         return draft_of(self.tabs()[mount])
 
     def at(self, route: str, draft: str) -> str | None:
-        """Where the tab with this route and this draft is mounted, once there are two tabs and it is one of them."""
+        """The mount of the tab with this route and this draft, once there are two tabs and it is one of them."""
         tabs = self.tabs()
         wanted = (route, draft)
         found = [mount for mount, tab in tabs.items() if (tab["route"]["properties"]["path"], draft_of(tab)) == wanted]
@@ -54,52 +54,52 @@ def run(set_up: Stage) -> None:
     def typed(page: str) -> str:
         return browser.to(page).find_element(By.ID, "draft").get_property("value")
 
-    say("two tabs stand side by side")
+    say("two tabs are published side by side")
     one = browser.open("/#/inbox", new=False)
     until("the first tab is there", lambda: agent.routes() == {"/ui/tab-1": "/inbox"})
     two = browser.open("/#/compose", new=True)
     until("the second tab is there", lambda: agent.routes() == {"/ui/tab-1": "/inbox", "/ui/tab-2": "/compose"})
 
-    say("the AI navigates the one, and sees it before it is answered")
+    say("the AI navigates one of them, and sees the change before the result")
     agent.drain()
     result, ops = agent.invoke("/ui/tab-1/route", "navigate", to="/compose")
-    check(result["status"] == "ok", f"navigate was answered {result}")
+    check(result["status"] == "ok", f"the result of navigate was {result}")
     moved = {"op": "replace", "path": "/ui/tab-1/route/properties/path", "value": "/compose"}
     check(moved in ops, f"the patch must come before the result; before it came {ops}")
     check(browser.to(one).current_url.endswith("#/compose"), "the page must have gone there")
     refused, _ = agent.invoke("/ui/tab-1/route", "navigate", to="/nowhere")
-    check(refused.get("error", {}).get("code") == "invalid_params", f"nowhere was answered {refused}")
+    check(refused.get("error", {}).get("code") == "invalid_params", f"the result for nowhere was {refused}")
 
-    say("and fills the draft of the other, and of that one only")
+    say("the AI fills in the draft of the other, and only that one")
     result, ops = agent.invoke("/ui/tab-2/compose/draft", "fill", text="Dear Bob,")
     filled = {"op": "replace", "path": "/ui/tab-2/compose/draft/properties/text", "value": "Dear Bob,"}
-    check(result["status"] == "ok" and filled in ops, f"fill was answered {result} after {ops}")
+    check(result["status"] == "ok" and filled in ops, f"the result of fill was {result} after {ops}")
     check(typed(two) == "Dear Bob,", "the text must be in the page")
     check(typed(one) == "" and agent.draft("/ui/tab-1") == "", "the first tab has its own draft")
 
-    say("what the person does is seen")
+    say("the AI sees what the person does")
     browser.to(two).find_element(By.ID, "draft").send_keys(" how are you?")
     until("the typed text arrives", lambda: agent.draft("/ui/tab-2") == "Dear Bob, how are you?")
     browser.to(one).find_element(By.LINK_TEXT, "Inbox").click()
-    until("the person's way arrives", lambda: agent.routes()["/ui/tab-1"] == "/inbox")
+    until("the person's route arrives", lambda: agent.routes()["/ui/tab-1"] == "/inbox")
     for mail in ["m3", "m1"]:
         browser.to(one).find_element(By.ID, mail).click()
     wanted = ["Budget for next year", "The printer, again"]
     until("the selection arrives", lambda: agent.selected("/ui/tab-1") == wanted)
 
-    say("what the server's data became is fetched by both pages")
+    say("both pages fetch the server's data again when it has changed")
     agent.invoke("/notice", "say", text="Lunch at noon")
     for page in [one, two]:
         until("the page shows the notice", lambda: text(page, "notice") == "Lunch at noon")
 
-    say("a reload comes back")
+    say("a reloaded tab comes back")
     browser.to(two).refresh()
-    # It may stand elsewhere, if the server heard of the new page before it heard of the old one's end.
+    # It may have another mount, if the server saw the new page before it saw the end of the old one.
     mount = until("the tab is there again, and empty", lambda: agent.at("/compose", draft=""))
     agent.invoke(f"{mount}/compose/draft", "fill", text="again")
     check(typed(two) == "again", "the page that came back must be the one that is called")
 
-    say("a walk to another page takes the tab away, and the way back brings it again")
+    say("navigating to another page removes the tab, and navigating back restores it")
     browser.to(two).get("about:blank")
     until("the tab is gone", lambda: agent.routes() == {"/ui/tab-1": "/inbox"})
     browser.to(two).back()
@@ -107,16 +107,16 @@ def run(set_up: Stage) -> None:
     agent.invoke(f"{mount}/compose/draft", "fill", text="Dear Carol,")
     check(typed(two) == "Dear Carol,", "the page that came back must be the one that is called")
 
-    say("closing one removes that one only")
+    say("closing a tab removes only that one")
     agent.drain()
     browser.to(one).close()
     until("the tab is gone", lambda: "/ui/tab-1" not in agent.routes())
     browser.to(two)
     check(agent.routes() == {mount: "/compose"}, "the other tab stays")
     gone, _ = agent.invoke("/ui/tab-1/route", "navigate", to="/inbox")
-    check(gone.get("error", {}).get("code") == "not_found", f"a closed tab answered {gone}")
+    check(gone.get("error", {}).get("code") == "not_found", f"the result of a closed tab was {gone}")
 
-    say("a network that is lost takes the tab away, and brings it back as it is then")
+    say("a lost network removes the tab, which comes back with its present state")
     wire.cut()
     browser.to(two).find_element(By.ID, "draft").send_keys(" and Dave,")
     until("the tab is back", lambda: [agent.draft(mount) for mount in agent.routes()] == ["Dear Carol, and Dave,"])
@@ -124,16 +124,16 @@ def run(set_up: Stage) -> None:
     agent.invoke(f"{mount}/compose/draft", "fill", text="Dear Carol,")
     check(typed(two) == "Dear Carol,", "the page that came back must be the one that is called")
 
-    say("a call to a tab whose network is lost fails clearly")
+    say("a call to a tab whose network is lost fails with an error")
     wire.go_dead()
     call = agent.send("invoke", path=f"{mount}/route", action="navigate", params={"to": "/inbox"})
     agent.drain()
     wire.cut()
     lost, _ = agent.answer(call)
-    check(lost.get("error", {}).get("code") == "internal", f"the call was answered {lost}")
+    check(lost.get("error", {}).get("code") == "internal", f"the result of the call was {lost}")
     until("the tab is back", lambda: len(agent.routes()) == 1)
 
-    say("a server that dies is found again, by the page that lived on")
+    say("after the server died, the page reconnects with its present state")
     browser.check_faults()
     agent.close()
     server.kill()
@@ -142,7 +142,7 @@ def run(set_up: Stage) -> None:
     server.start()
     again = Agent(server.address)
     until("the tab is there again", lambda: again.routes() == {"/ui/tab-1": "/compose"})
-    check(again.draft("/ui/tab-1") == "Dear Carol, still there?", "what was typed meanwhile must be there")
+    check(again.draft("/ui/tab-1") == "Dear Carol, still there?", "what was typed in the meantime must be there")
     again.invoke("/ui/tab-1/route", "navigate", to="/inbox")
     check(browser.to(two).current_url.endswith("#/inbox"), "the page must have gone there")
     browser.check_faults()

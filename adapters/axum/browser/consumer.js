@@ -392,6 +392,8 @@ class Connection {
   #deadline;
   #stableTimer;
   #credentialCheck;
+  // A listener may close the consumer in the middle of anything.
+  #isClosed = false;
 
   constructor({ url, WebSocket = globalThis.WebSocket, fetch, probeMs = PROBE_INTERVAL_MS }, events) {
     this.#url = socketUrl(url);
@@ -406,6 +408,7 @@ class Connection {
     clearTimeout(this.#retryTimer);
     this.#retryTimer = undefined;
     this.#events.connecting();
+    if (this.#isClosed) return;
     let socket;
     try {
       socket = new this.#WebSocket(this.#url.href);
@@ -439,6 +442,7 @@ class Connection {
   }
 
   close() {
+    this.#isClosed = true;
     this.#listen("removeEventListener");
     this.#leave();
     this.#cancelCredentialCheck();
@@ -539,6 +543,7 @@ class Connection {
 
   // The delay is random, so that the consumers of a server that restarts do not all come back at once.
   #scheduleRetry() {
+    if (this.#isClosed) return;
     const hintMs = this.#retryHintMs;
     this.#retryHintMs = undefined;
     const ms = hintMs === undefined ? backoff(this.#attempts) : hintMs + Math.random() * RETRY_MS;
@@ -551,7 +556,7 @@ class Connection {
   // HTTP: only a clear refusal ends the consumer, everything else may be a server that is away.
   async #checkCredential() {
     const fetch = this.#fetch;
-    if (!fetch || this.#credentialCheck) return;
+    if (!fetch || this.#credentialCheck || this.#isClosed) return;
     const check = new AbortController();
     this.#credentialCheck = check;
     const timer = setTimeout(() => check.abort(), CREDENTIAL_CHECK_TIMEOUT_MS);

@@ -4,7 +4,7 @@ import { readFile } from "node:fs/promises";
 import { test } from "node:test";
 
 import {
-  FakeSocket, TREE, clock, errors, failureCode, news, open, page, patch, reconnect, reset, retry, sockets, start,
+  FakeSocket, TREE, clock, errors, failureCode, http, news, open, page, patch, reconnect, reset, retry, sockets, start,
   subscribed,
 } from "./consumer.setup.js";
 import { settled } from "./still_clock.js";
@@ -238,6 +238,32 @@ test("a consumer that was closed stays closed", async () => {
   clock.advance(100_000);
   assert.deepEqual([sockets.length, clock.pending, consumer.status], [1, 0, "ended"]);
   assert.deepEqual(news, [["status", "ended"], ["end", { code: 1000, reason: "", why: "closed" }]]);
+});
+
+test("a listener may close the consumer at any moment, and it ends once", async () => {
+  const moments = {
+    waiting: () => sockets[0].end(),
+    connecting: () => { sockets[0].end(); clock.advance(500); },
+    open: () => sockets[0].greet(),
+  };
+  for (const [moment, happen] of Object.entries(moments)) {
+    reset();
+    let ends = 0;
+    const onStatus = (status) => { if (status === moment) consumer.close(); };
+    const consumer = start({ onStatus, onEnd: () => { ends += 1; } });
+    consumer.subscribe("/");
+    happen();
+    await settled();
+    if (http.requests.length > 0) http.respond(401);
+    await settled();
+    clock.advance(100_000);
+    assert.deepEqual([ends, sockets.length, clock.pending, consumer.status], [1, 1, 0, "ended"], moment);
+  }
+  let tries = 0;
+  class NoSocket { constructor() { tries += 1; throw new Error("no"); } }
+  const consumer = start({ WebSocket: NoSocket, onError: () => { if (tries === 2) consumer.close(); } });
+  clock.advance(100_000);
+  assert.deepEqual([tries, consumer.status, clock.pending], [2, "ended", 0]);
 });
 
 // ------------------------------------------------------------------------------------------------ liveness

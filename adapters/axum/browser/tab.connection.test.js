@@ -157,6 +157,14 @@ test("a tab that was closed stays closed", async () => {
   assert.deepEqual([sockets.length, clock.pending, socket.take(), errors], [1, 0, [], []]);
 });
 
+test("the page may close the tab when it hears why the server closed the connection", () => {
+  const tab = start({ onError: () => tab.close() });
+  sockets[0].greet();
+  sockets[0].end(1008, "the tab's tree is too large");
+  clock.advance(100_000);
+  assert.deepEqual([sockets.length, clock.pending], [1, 0]);
+});
+
 // ------------------------------------------------------------------------------------------------ the credential
 
 const URL_WITH_TOKEN = "ws://app.example/slop?token=t";

@@ -408,6 +408,8 @@ class Connection {
     this.#events.lost();
     const blamed = BLAMING_CODES.includes(code);
     if (blamed) this.#events.failed(new Error(`the server closed the connection: ${reason || code}`));
+    // The page may have closed the tab when it heard of that.
+    if (this.#state !== "open") return;
     if (opened && !blamed) this.#attempts = 0;
     // The delay is random, so that the tabs of a server that restarts do not all come back at once.
     const ms = Math.min(RETRY_MS * 2 ** this.#attempts, RETRY_MAX_MS) * (0.5 + Math.random() / 2);

@@ -1,4 +1,4 @@
-//! Who is it? Asked once per connection, before anything is said (wire contract 1.0).
+//! Authenticators: whose session is a connection? Decided once, before anything is sent (wire contract 1.0).
 
 use std::panic::AssertUnwindSafe;
 use std::pin::Pin;
@@ -13,18 +13,18 @@ use crate::public_address::PublicAddress;
 use crate::refusal::Refusal;
 use crate::upgrade_request::UpgradeRequest;
 
-/// The session of a request, or why there is none; what [`Authenticator::authenticate`] returns.
+/// The future that [`Authenticator::authenticate`] returns: the session of a request, or why it is refused.
 pub type Authenticating = Pin<Box<dyn Future<Output = Result<Session, Refusal>> + Send>>;
 
-/// Turns an upgrade request into the session that the connection will show, for good.
+/// Turns an upgrade request into the session to which the connection is bound for its whole life.
 ///
 /// Most applications need only [`authenticate_with`]; implement the trait when the authenticator is a type of its own.
 pub trait Authenticator: Send + Sync + 'static {
     /// Finds the session of `request`.
     ///
-    /// It may take as long as [`Slop::authenticate_timeout`](crate::Slop::authenticate_timeout) and holds up nobody
-    /// else, as long as it waits and does not block its thread: look things up in `tokio::task::spawn_blocking` where
-    /// the library blocks. A panic is a 503, and its message goes nowhere near the peer.
+    /// It may take as long as [`Slop::authenticate_timeout`](crate::Slop::authenticate_timeout) and delays no one else,
+    /// provided that it does not block its thread: use `tokio::task::spawn_blocking` for libraries that block. A panic
+    /// becomes a 503, and its message is never sent to the peer.
     fn authenticate(&self, request: UpgradeRequest) -> Authenticating;
 }
 
@@ -34,7 +34,7 @@ impl<A: Authenticator + ?Sized> Authenticator for Arc<A> {
     }
 }
 
-/// An authenticator of one async function.
+/// An authenticator made from one async function.
 ///
 /// ```
 /// use grove_axum::{Refusal, UpgradeRequest, authenticate_with};
@@ -42,9 +42,13 @@ impl<A: Authenticator + ?Sized> Authenticator for Arc<A> {
 ///
 /// let authenticator = authenticate_with(|request: UpgradeRequest| async move {
 ///     let token = request.bearer().ok_or_else(Refusal::unauthorized)?;
-///     Ok(Session::new(token).with_user("alice"))
+///     let login = find_login(&token).await.ok_or_else(Refusal::unauthorized)?;
+///     // The session's id is the login's id, and never the token: ids appear in logs and events.
+///     Ok(Session::new(login.id).with_user(login.user))
 /// });
 /// # let _ = authenticator;
+/// # struct Login { id: String, user: String }
+/// # async fn find_login(_: &str) -> Option<Login> { None }
 /// ```
 pub fn authenticate_with<F, Fut>(function: F) -> impl Authenticator
 where
@@ -66,27 +70,35 @@ where
     }
 }
 
-/// No users: whoever connects from this machine is the one session `local`. For desktop and command-line servers.
+/// No users: everyone who connects from this machine shares the one session `local`. For desktop and command-line
+/// servers.
 ///
-/// A peer is from this machine when its address is a loopback address *and* the request neither came through a proxy
-/// (whose address proves nothing about who is behind it) *nor* was sent to a name other than this machine's (a web page
-/// whose host name was made to resolve to 127.0.0.1). All others get 401.
+/// A peer is on this machine when its address is a loopback address *and* the request neither came through a proxy
+/// (whose address proves nothing about who is behind it) *nor* was sent to a host name other than this machine's (as by
+/// a web page whose host name was made to resolve to 127.0.0.1). Everyone else gets 401.
 ///
-/// The address is known only if the router is served with `into_make_service_with_connect_info::<SocketAddr>()`;
-/// without it everybody is refused, and the observers are told so.
+/// The address is known only if the application is served with [`serve`](crate::serve), or with
+/// `into_make_service_with_connect_info::<SocketAddr>()`. Without it everyone is refused, and the observers are told why.
+///
+/// # What it cannot see
+///
+/// A TCP forwarder on this machine, such as `ssh -R`, a published container port or `stunnel`, looks like a local peer,
+/// and whoever is behind it can send any `Host`. So do not forward the port of such a server. Every local user can
+/// connect as well. If either matters, let an authenticator compare a random token instead, and publish the URL with
+/// the token in a [`LocalDescriptor`](crate::LocalDescriptor), which only its user can read.
 pub fn anonymous() -> impl Authenticator {
     authenticate_with(|request: UpgradeRequest| async move {
-        from_this_machine(&request).map_err(|reason| Refusal::unauthorized().because(reason))?;
+        check_is_local(&request).map_err(|reason| Refusal::unauthorized().because(reason))?;
         Ok(Session::new("local"))
     })
 }
 
 /// # Errors
 ///
-/// What speaks against it.
-fn from_this_machine(request: &UpgradeRequest) -> Result<(), &'static str> {
+/// Why the peer cannot be taken for a local one.
+fn check_is_local(request: &UpgradeRequest) -> Result<(), &'static str> {
     let peer = request.peer.ok_or(
-        "the peer's address is unknown; serve the router with into_make_service_with_connect_info::<SocketAddr>()",
+        "the peer's address is unknown; use grove_axum::serve, or into_make_service_with_connect_info::<SocketAddr>()",
     )?;
     if !peer.ip().to_canonical().is_loopback() {
         return Err("the peer is not on this machine, and there is no authenticator for others");
@@ -101,7 +113,7 @@ fn from_this_machine(request: &UpgradeRequest) -> Result<(), &'static str> {
     }
 }
 
-/// Asks `authenticator`, for at most `timeout`.
+/// Runs `authenticator` for at most `timeout`.
 ///
 /// # Errors
 ///
@@ -112,9 +124,9 @@ pub(crate) async fn run(
     timeout: Duration,
 ) -> Result<Session, Refusal> {
     // The call is inside the future, so that a panic before the first await is caught as well.
-    let asking = AssertUnwindSafe(async { authenticator.authenticate(request).await }).catch_unwind();
-    match tokio::time::timeout(timeout, asking).await {
-        Ok(Ok(answer)) => answer,
+    let authenticating = AssertUnwindSafe(async { authenticator.authenticate(request).await }).catch_unwind();
+    match tokio::time::timeout(timeout, authenticating).await {
+        Ok(Ok(result)) => result,
         Ok(Err(_panic)) => Err(Refusal::unavailable().because("the authenticator panicked")),
         Err(_elapsed) => Err(Refusal::unavailable().because("the authenticator took too long")),
     }

@@ -3,7 +3,7 @@
 use std::fmt;
 use std::net::{Ipv4Addr, Ipv6Addr};
 
-/// A valid host in lower case, and its port if one is named. Nothing else may be in it: neither user nor path.
+/// A valid host in lower case, and its port if one is given. It may hold nothing else: neither user nor path.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Authority {
     pub(crate) host: String,
@@ -11,7 +11,7 @@ pub(crate) struct Authority {
 }
 
 impl Authority {
-    /// `None` for what is not an authority.
+    /// `None` if `text` is not an authority.
     pub(crate) fn parse(text: &str) -> Option<Self> {
         let port_from = match text.strip_prefix('[') {
             Some(rest) => rest.find(']')? + 2,
@@ -23,7 +23,7 @@ impl Authority {
         }
         let port = match port.strip_prefix(':') {
             Some("") => None,
-            // `parse` alone would take a sign.
+            // `parse` alone would accept a sign.
             Some(digits) if digits.bytes().all(|byte| byte.is_ascii_digit()) => Some(digits.parse().ok()?),
             None if port.is_empty() => None,
             _ => return None,
@@ -63,7 +63,7 @@ mod tests {
     use super::Authority;
 
     #[test]
-    fn a_host_and_a_port_are_told_apart() {
+    fn a_host_and_a_port_are_separated() {
         let parse = |text| Authority::parse(text).map(|authority| (authority.host, authority.port));
         assert_eq!(parse("App.example"), Some(("app.example".to_owned(), None)));
         assert_eq!(parse("app.example:"), Some(("app.example".to_owned(), None)));
@@ -72,7 +72,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_not_an_authority_is_refused() {
+    fn text_that_is_not_an_authority_is_rejected() {
         let wrong =
             ["", ":80", "a b", "user@host", "host/path", "host:99999", "host:+80", "::1", "[::1", "[x]", "a\"b"];
         for text in wrong {
@@ -81,7 +81,7 @@ mod tests {
     }
 
     #[test]
-    fn loopback_is_this_machine_only() {
+    fn only_names_and_addresses_of_this_machine_are_loopback() {
         let loopback = |text| Authority::parse(text).unwrap().is_loopback();
         assert!(["localhost", "app.localhost:80", "127.0.0.2", "[::1]:80"].into_iter().all(loopback));
         assert!(!["evil.example", "localhost.evil.example", "128.0.0.1", "[::2]"].into_iter().any(loopback));

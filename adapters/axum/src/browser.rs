@@ -1,5 +1,5 @@
-//! The modules by which a page becomes a tab (wire contract 3) or a consumer. They are files of this crate, below
-//! `browser/`, so that the page and the server that it talks to are always of one version.
+//! The modules that make a page a tab (wire contract 3) or a consumer. They are files of this crate, below `browser/`,
+//! so that a page and its server are always of the same version.
 
 use std::hash::{DefaultHasher, Hash, Hasher};
 use std::sync::Arc;
@@ -10,10 +10,12 @@ use axum::http::{HeaderMap, StatusCode};
 use axum::response::{IntoResponse, Response};
 use axum::routing::get;
 
+use crate::header_list;
+
 const MODULES: [(&str, &str); 2] =
     [("tab.js", include_str!("../browser/tab.js")), ("consumer.js", include_str!("../browser/consumer.js"))];
 
-/// Routes to the modules, below the endpoint at `path`: the same for everybody.
+/// Routes to the modules, below the endpoint at `path`: the same for everyone.
 pub(crate) fn modules<S>(path: &str) -> Router<S>
 where
     S: Clone + Send + Sync + 'static,
@@ -32,18 +34,17 @@ fn tag(text: &str) -> String {
     format!("\"{:016x}\"", hasher.finish())
 }
 
-/// Answers `GET /slop/tab.js` and its like. Browsers may keep it but have to ask whether it is still the one, so that a
-/// deployment is seen at once.
+/// Handles `GET /slop/tab.js` and the like. Browsers may cache a module but must revalidate it, so that a deployment is
+/// seen at once.
 fn module(text: &'static str, tag: &str, headers: &HeaderMap) -> Response {
-    let about = [(ETAG, tag), (CACHE_CONTROL, "public, no-cache")];
+    let caching = [(ETAG, tag), (CACHE_CONTROL, "public, no-cache")];
     if is_known(tag, headers) {
-        return (StatusCode::NOT_MODIFIED, about).into_response();
+        return (StatusCode::NOT_MODIFIED, caching).into_response();
     }
-    (about, [(CONTENT_TYPE, "text/javascript; charset=utf-8")], text).into_response()
+    (caching, [(CONTENT_TYPE, "text/javascript; charset=utf-8")], text).into_response()
 }
 
 fn is_known(tag: &str, headers: &HeaderMap) -> bool {
-    let lists = headers.get_all(IF_NONE_MATCH).iter().filter_map(|list| list.to_str().ok());
-    let mut tags = lists.flat_map(|list| list.split(',')).map(str::trim);
-    tags.any(|known| known == "*" || known.trim_start_matches("W/") == tag)
+    let mut tags = header_list::elements(headers, &IF_NONE_MATCH);
+    tags.any(|known| known == b"*" || known.strip_prefix(b"W/").unwrap_or(known) == tag.as_bytes())
 }

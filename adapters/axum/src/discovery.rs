@@ -3,24 +3,21 @@
 
 use std::sync::Arc;
 
-use axum::extract::State;
+use axum::extract::{OriginalUri, State};
 use axum::http::header::{CACHE_CONTROL, CONTENT_TYPE, VARY};
 use axum::http::{HeaderMap, Uri};
 use axum::response::{IntoResponse, Response};
 use grove_engine::Discovery;
 use serde::Serialize;
 
+use crate::endpoint::{DEFAULT_PATH, Endpoint};
 use crate::public_address::PublicAddress;
 use crate::refusal::Refusal;
-use crate::router::{DEFAULT_PATH, Slop};
 
-/// Where the document is.
-pub(crate) const PATH: &str = "/.well-known/slop";
-
-/// Anyone may keep it for a minute: it is the same for all, and a deployment that changes it is soon seen.
+/// Anyone may cache it for a minute: it is the same for everyone, and a deployment that changes it is seen soon.
 const CACHE: &str = "public, max-age=60";
 
-/// What is said of a provider, here and in [`LocalDescriptor`](crate::LocalDescriptor).
+/// The description of a provider, used here and in [`LocalDescriptor`](crate::LocalDescriptor).
 #[derive(Debug, Serialize)]
 pub(crate) struct Description<'a> {
     id: &'a str,
@@ -38,7 +35,7 @@ struct Transport<'a> {
 }
 
 impl<'a> Description<'a> {
-    /// Of `provider`, which can be reached at `url`.
+    /// Describes `provider`, which can be reached at `url`.
     pub(crate) fn of(provider: &'a Discovery, url: &'a str) -> Self {
         Self {
             id: &provider.id,
@@ -50,28 +47,35 @@ impl<'a> Description<'a> {
     }
 }
 
-/// Answers `GET /.well-known/slop`: the same for everybody, without a credential. 400 if the request names no valid
-/// host to build the URL from.
-pub(crate) async fn describe(State(slop): State<Arc<Slop>>, uri: Uri, headers: HeaderMap) -> Response {
-    let Some(url) = slop.public_url(&headers, &uri) else {
+/// Handles `GET /.well-known/slop`: the same document for everyone, without a credential. 400 if the request names no
+/// valid host from which to build the URL.
+pub(crate) async fn describe(
+    State(endpoint): State<Arc<Endpoint>>,
+    OriginalUri(original): OriginalUri,
+    uri: Uri,
+    headers: HeaderMap,
+) -> Response {
+    // What nesting has removed from the path.
+    let mount = original.path().strip_suffix(uri.path()).unwrap_or_default();
+    let Some(url) = endpoint.public_url(&headers, &uri, mount) else {
         return Refusal::bad_request("the Host header is missing or malformed").into_response();
     };
-    let provider = slop.provider.discovery();
+    let provider = endpoint.provider.discovery();
     let body = serde_json::to_string(&Description::of(&provider, &url)).expect("strings always serialize");
-    let varies = "host, forwarded, x-forwarded-host, x-forwarded-proto";
-    ([(CONTENT_TYPE, "application/json"), (CACHE_CONTROL, CACHE), (VARY, varies)], body).into_response()
+    let vary = "host, forwarded, x-forwarded-host, x-forwarded-proto, x-forwarded-prefix";
+    ([(CONTENT_TYPE, "application/json"), (CACHE_CONTROL, CACHE), (VARY, vary)], body).into_response()
 }
 
-/// The URL of `/slop` on the host that a page's request names, such as `ws://app.example/slop`; `None` if it names no
-/// valid one.
+/// The URL of `/slop` on the host that a page's request names, such as `ws://app.example/slop`. `None` if the request
+/// names no valid host.
 ///
-/// This is [`Slop::public_url`] with the default options: no proxy is believed.
+/// This is [`Slop::public_url`](crate::Slop::public_url) with the default options: no proxy is trusted.
 #[must_use]
 pub fn public_url(headers: &HeaderMap, uri: &Uri) -> Option<String> {
     PublicAddress::of(headers, uri, false).map(|address| address.websocket_url(DEFAULT_PATH))
 }
 
-/// The tag that tells a browser extension, and the tab's own script, where the endpoint is; for a page's `<head>`.
+/// The tag for a page's `<head>` that tells browser extensions and the page's own scripts where the endpoint is.
 ///
 /// ```
 /// assert_eq!(

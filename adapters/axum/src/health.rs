@@ -1,4 +1,4 @@
-//! What an orchestrator asks: does the process live, and may it be sent new consumers?
+//! Liveness and readiness, for an orchestrator.
 
 use std::sync::Arc;
 
@@ -12,8 +12,8 @@ use grove_engine::Provider;
 
 /// `GET /healthz` and `GET /readyz`, to be merged into an application.
 ///
-/// `/healthz` is 200 as long as the process answers at all. `/readyz` is 200 until the provider shuts down and 503 from
-/// then on, while what is in flight is still being answered. Neither needs a credential or tells anything else.
+/// `/healthz` is 200 for as long as the process responds. `/readyz` is 200 until the provider shuts down and 503 from
+/// then on, while calls in flight are still being completed. Neither needs a credential or reveals anything else.
 ///
 /// ```
 /// # use grove_engine::Engine;
@@ -37,9 +37,9 @@ async fn alive() -> impl IntoResponse {
 }
 
 async fn ready(State(provider): State<Arc<dyn Provider>>) -> impl IntoResponse {
-    let (status, word) = match provider.is_closing() {
+    let (status, text) = match provider.is_closing() {
         true => (StatusCode::SERVICE_UNAVAILABLE, "shutting down\n"),
         false => (StatusCode::OK, "ready\n"),
     };
-    (status, [(CACHE_CONTROL, "no-store")], word)
+    (status, [(CACHE_CONTROL, "no-store")], text)
 }

@@ -1,5 +1,7 @@
-//! Credentials that speak for themselves: JSON Web Tokens, verified without asking anybody.
+//! Self-contained credentials: JSON Web Tokens, verified locally.
 
+mod algorithm;
+mod key_error;
 mod key_set;
 mod keys;
 
@@ -8,7 +10,7 @@ use std::sync::Arc;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use futures_util::FutureExt;
-use grove_engine::clock::system::SystemClock;
+use grove_engine::SystemClock;
 use grove_engine::{Clock, Session};
 use jsonwebtoken::crypto::rust_crypto;
 use jsonwebtoken::errors::{Error, ErrorKind};
@@ -16,34 +18,35 @@ use jsonwebtoken::{Header, Validation, decode, decode_header};
 use serde::de::DeserializeOwned;
 use serde_json::{Map, Value};
 
-pub use self::key_set::{JwksError, JwtKeySet};
+pub use self::algorithm::Algorithm;
+pub use self::key_error::JwtKeyError;
+pub use self::key_set::JwtKeySet;
 pub use self::keys::JwtKeys;
-pub use jsonwebtoken::{Algorithm, DecodingKey};
 
 use crate::authenticate::{Authenticating, Authenticator};
 use crate::refusal::Refusal;
 use crate::upgrade_request::UpgradeRequest;
 
-/// How far the clocks of the issuer and of this machine may be apart unless [`Jwt::leeway`] says otherwise.
+/// Default of [`Jwt::leeway`].
 const LEEWAY: Duration = Duration::from_secs(30);
 
-/// The cookie that holds the token unless [`Jwt::cookie`] says otherwise.
+/// Default of [`Jwt::cookie`].
 const COOKIE: &str = "session";
 
-/// No token is longer. Real ones have a few KB at most.
+/// The longest token that is accepted. Real ones have a few KB at most.
 const MAX_TOKEN_BYTES: usize = 16 * 1024;
 
-/// The last second that a time in a token may name: the end of the year 9999.
+/// The latest time that a token may contain: the end of the year 9999.
 const LAST_SECOND: f64 = 253_402_300_799.0;
 
-/// What a token must say to be accepted. There are no defaults: each field is a decision.
+/// What a token must contain to be accepted. There are no defaults: each field is a decision.
 #[derive(Clone, Debug)]
 pub struct JwtRules {
-    /// Who issued it: its `iss` must be this.
+    /// The issuer: the token's `iss` must be this.
     pub issuer: String,
-    /// For whom it is: its `aud` must be this, or a list with this in it.
+    /// The audience: the token's `aud` must be this, or a list that contains it.
     pub audience: String,
-    /// How it may be signed. Name what the issuer uses and nothing else.
+    /// The signature algorithms. List those that the issuer uses and no others.
     pub algorithms: Vec<Algorithm>,
 }
 
@@ -51,20 +54,21 @@ pub struct JwtRules {
 ///
 /// The token is taken from `?token=`, else from `Authorization: Bearer`, else from a cookie. It is accepted when
 ///
-/// - its algorithm is one of [`JwtRules::algorithms`] and fits the key: `none` never is, and a public key is never a
-///   secret;
-/// - its `kid` names a key of the [`JwtKeys`], and the signature is of that key. What the token says of keys itself
-///   (`jwk`, `jku`, `x5c`) is ignored, and a token that demands extensions (`crit`) is refused;
-/// - its `iss`, `aud` and `exp` are there and right, and its `nbf`, if it has one, is over.
+/// - its algorithm is one of [`JwtRules::algorithms`] and matches the key: `none` never does, and a public key is never
+///   used as a secret;
+/// - its `kid` names a key of the [`JwtKeys`], and the signature was made with that key. Keys in the token itself
+///   (`jwk`, `jku`, `x5c`) are ignored, and a token that requires extensions (`crit`) is refused;
+/// - its `iss`, `aud` and `exp` are present and valid, and its `nbf`, if present, is in the past.
 ///
-/// Then the application's function makes a session of its claims. All other tokens get a 401 that does not say why; the
-/// observers are told in [`Event::Refused`](grove_engine::Event::Refused). The token itself goes nowhere.
+/// Then the application's function turns its claims into a session. All other tokens get a 401 that does not say why;
+/// the observers learn the reason from [`Event::Refused`](grove_engine::Event::Refused). The token itself is never
+/// logged.
 ///
-/// The session expires when the token does: at `exp` plus the leeway, so that whoever is let in at the last moment is
-/// not thrown out at once. The function may give it an earlier expiry.
+/// The session expires with the token: at `exp` plus the leeway, so that a token accepted at the last moment does not end
+/// its session at once. The function may set an earlier expiry.
 ///
 /// ```
-/// use grove_axum::{Algorithm, DecodingKey, Jwt, JwtKeySet, JwtKeys, JwtRules};
+/// use grove_axum::{Algorithm, Jwt, JwtKeySet, JwtRules};
 /// use grove_engine::Session;
 /// use serde::Deserialize;
 ///
@@ -75,8 +79,8 @@ pub struct JwtRules {
 ///     org: Option<String>,
 /// }
 ///
-/// let secret = DecodingKey::from_secret(b"at least 32 bytes, known to the issuer too");
-/// let keys = JwtKeys::from(JwtKeySet::new().key("2026-01", secret));
+/// # fn main() -> Result<(), grove_axum::JwtKeyError> {
+/// let keys = JwtKeySet::new().with_secret("2026-01", b"at least 32 bytes, known to the issuer too")?;
 /// let rules = JwtRules {
 ///     issuer: "https://id.example".to_owned(),
 ///     audience: "desk".to_owned(),
@@ -88,6 +92,8 @@ pub struct JwtRules {
 ///         .with_attribute("org", claims.org.unwrap_or_default()))
 /// });
 /// # let _ = authenticator;
+/// # Ok(())
+/// # }
 /// ```
 #[must_use]
 pub struct Jwt {
@@ -96,20 +102,21 @@ pub struct Jwt {
     leeway: Duration,
     cookie_name: String,
     clock: Arc<dyn Clock>,
-    session: Box<SessionOf>,
+    session: Box<SessionFn>,
 }
 
-/// The application's function, behind a step that reads what it wants from the claims.
-type SessionOf = dyn Fn(Map<String, Value>) -> Result<Session, Refusal> + Send + Sync;
+/// The application's function, behind a step that deserializes its claims.
+type SessionFn = dyn Fn(Map<String, Value>) -> Result<Session, Refusal> + Send + Sync;
 
 impl Jwt {
-    /// Accepts tokens that are signed by one of `keys` and keep to `rules`; `session` says whose session a token is for.
+    /// Accepts tokens that are signed with one of `keys` and comply with `rules`; `session` turns claims into a session.
     ///
-    /// A token whose claims do not fit `session`'s parameter is refused. So is one for which `session` says so.
+    /// A token is refused when its claims cannot be deserialized into `session`'s parameter, or when `session` refuses
+    /// it.
     ///
     /// # Panics
     ///
-    /// If no algorithm is allowed, or the issuer or audience is empty.
+    /// If no algorithm is listed, or the issuer or audience is empty.
     #[track_caller]
     pub fn new<C, F>(keys: impl Into<JwtKeys>, rules: JwtRules, session: F) -> Self
     where
@@ -118,8 +125,8 @@ impl Jwt {
     {
         assert!(!rules.algorithms.is_empty(), "name the algorithms that the issuer signs with");
         assert!(!rules.issuer.is_empty() && !rules.audience.is_empty(), "name the issuer and the audience");
-        // Otherwise the library could not choose if another crate asked it for its other backend. Another choice that
-        // the application has made before stays.
+        // Otherwise the library could not choose if another crate enabled its other backend. An earlier choice of the
+        // application stays.
         let _ = rust_crypto::DEFAULT_PROVIDER.install_default();
         let session = move |claims| {
             let claims = serde_json::from_value(Value::Object(claims));
@@ -136,57 +143,62 @@ impl Jwt {
         }
     }
 
-    /// Takes the token from this cookie if it is nowhere else. Default `session`.
+    /// The cookie from which the token is taken if it is nowhere else. Default `session`.
     pub fn cookie(mut self, name: impl Into<String>) -> Self {
         self.cookie_name = name.into();
         self
     }
 
-    /// How far the clocks of the issuer and of this machine may be apart. Default 30 s.
+    /// The largest accepted difference between the issuer's clock and this machine's. Default 30 s.
     pub fn leeway(mut self, leeway: Duration) -> Self {
         self.leeway = leeway;
         self
     }
 
-    /// Where time comes from; the engine's clock, in tests.
+    /// The source of the time; in tests, the engine's clock.
     pub fn clock(mut self, clock: Arc<dyn Clock>) -> Self {
         self.clock = clock;
         self
     }
 
     fn session_of(&self, request: &UpgradeRequest) -> Result<Session, Refusal> {
-        let token = request.secret(&self.cookie_name).ok_or_else(|| refused("there is no token"))?;
+        let token = request.nonempty_credential(&self.cookie_name).ok_or_else(|| refused("there is no token"))?;
         let claims = self.verify(&token)?;
-        let ends = self.lifetime(&claims)?;
+        let expiry = self.expiry(&claims)?;
         let session = (self.session)(claims)?;
-        let ends = session.expires_at().map_or(ends, |earlier| earlier.min(ends));
-        Ok(session.with_expiry(ends))
+        let expiry = session.expires_at().map_or(expiry, |earlier| earlier.min(expiry));
+        Ok(session.with_expiry(expiry))
     }
 
-    /// The claims of a token whose signature, issuer and audience are right.
+    /// The claims of a token whose signature, issuer and audience are valid.
     fn verify(&self, token: &str) -> Result<Map<String, Value>, Refusal> {
         if token.len() > MAX_TOKEN_BYTES {
             return Err(refused("the token is too long"));
         }
         let header = decode_header(token).map_err(|_| refused("the token's header or algorithm is not known"))?;
         let Header { alg, kid, crit, .. } = header;
-        if !self.rules.algorithms.contains(&alg) {
+        if !self.rules.algorithms.iter().any(|allowed| alg == (*allowed).into()) {
             return Err(refused("the token's algorithm is not allowed"));
         }
         if crit.is_some() {
-            return Err(refused("the token demands extensions"));
+            return Err(refused("the token requires extensions"));
         }
         let kid = kid.ok_or_else(|| refused("the token names no key"))?;
         let key = self.keys.find(&kid).ok_or_else(|| refused("the token names a key that is not known"))?;
-        if !key.fits(alg) {
-            return Err(refused("the token's algorithm is not its key's"));
+        if !key.allows(alg) {
+            return Err(refused("the token's algorithm does not match its key"));
         }
         let token = decode::<Map<String, Value>>(token, &key.key, &self.validation(alg));
-        token.map(|token| token.claims).map_err(|error| refused(reason(&error)))
+        let claims = token.map_err(|error| refused(reason(&error)))?.claims;
+        // The library also accepts a list, which the specification does not allow (RFC 7519, 4.1.1).
+        match claims.get("iss") {
+            Some(Value::String(issuer)) if *issuer == self.rules.issuer => Ok(claims),
+            _ => Err(refused("the token is from another issuer")),
+        }
     }
 
-    /// What the library is to look at. Times are not among it: they are compared with our own clock.
-    fn validation(&self, algorithm: Algorithm) -> Validation {
+    /// What the library checks. Times are not included: they are compared with our own clock.
+    fn validation(&self, algorithm: jsonwebtoken::Algorithm) -> Validation {
         let mut validation = Validation::new(algorithm);
         validation.set_issuer(&[&self.rules.issuer]);
         validation.set_audience(&[&self.rules.audience]);
@@ -195,19 +207,19 @@ impl Jwt {
         validation
     }
 
-    /// When a token that is good now ceases to be.
-    fn lifetime(&self, claims: &Map<String, Value>) -> Result<SystemTime, Refusal> {
+    /// When a token that is valid now expires.
+    fn expiry(&self, claims: &Map<String, Value>) -> Result<SystemTime, Refusal> {
         let malformed = || refused("a time is malformed");
         let time = |name: &str| claims.get(name).map(|claim| time(claim).ok_or_else(malformed)).transpose();
         let expires = time("exp")?.ok_or_else(|| refused("the token has no `exp`"))?;
-        let ends = expires.checked_add(self.leeway).ok_or_else(malformed)?;
+        let expiry = expires.checked_add(self.leeway).ok_or_else(malformed)?;
         let now = self.clock.wall();
-        if now >= ends {
+        if now >= expiry {
             return Err(refused("the token has expired"));
         }
         match time("nbf")? {
             Some(starts) if starts > now + self.leeway => Err(refused("the token is not valid yet")),
-            _ => Ok(ends),
+            _ => Ok(expiry),
         }
     }
 }
@@ -233,16 +245,16 @@ fn refused(reason: &'static str) -> Refusal {
     Refusal::unauthorized().because(reason)
 }
 
-/// The time that a claim names in seconds since 1970, whole or not.
+/// The time that a claim gives in seconds since 1970, possibly with a fraction.
 fn time(claim: &Value) -> Option<SystemTime> {
     let seconds = claim.as_f64().filter(|seconds| (0.0..=LAST_SECOND).contains(seconds))?;
     UNIX_EPOCH.checked_add(Duration::from_secs_f64(seconds))
 }
 
-/// What observers are told of a token that the library refuses. The library's own words could hold parts of it.
+/// The reason for the observers when the library rejects a token. The library's own messages could contain parts of it.
 fn reason(error: &Error) -> &'static str {
     match error.kind() {
-        ErrorKind::InvalidSignature => "the token's signature is wrong",
+        ErrorKind::InvalidSignature => "the token's signature is invalid",
         ErrorKind::InvalidIssuer => "the token is from another issuer",
         ErrorKind::InvalidAudience => "the token is for another audience",
         ErrorKind::MissingRequiredClaim(claim) => match claim.as_str() {

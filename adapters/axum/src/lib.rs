@@ -1,9 +1,15 @@
 //! Serves a [Grove](grove_engine) provider in an [axum] application: one WebSocket endpoint for AI consumers and
-//! browser tabs, the module that makes a page such a tab, and one discovery document.
+//! browser tabs, the modules that make a page a tab or a consumer, and a discovery document.
 //!
 //! ```
-//! use grove_axum::{Refusal, UpgradeRequest, authenticate_with};
+//! use grove_axum::opaque;
 //! use grove_engine::{Descriptor, Engine, Session};
+//!
+//! /// Looks up the login to which a session cookie or an API token belongs.
+//! async fn session_of(credential: String) -> Option<Session> {
+//!     // The session has an id of its own: ids appear in logs and events, a credential must not.
+//!     (credential == "s3cret").then(|| Session::new("login-17").with_user("alice"))
+//! }
 //!
 //! # #[tokio::main(flavor = "current_thread")]
 //! # async fn main() -> std::io::Result<()> {
@@ -11,13 +17,8 @@
 //! engine.register("greeting", |session: &Session| {
 //!     Descriptor::new("status").prop("for", session.user().unwrap_or("nobody"))
 //! });
-//! let authenticator = authenticate_with(|request: UpgradeRequest| async move {
-//!     match request.credential("session").as_deref() {
-//!         Some("s3cret") => Ok(Session::new("s3cret").with_user("alice")),
-//!         _ => Err(Refusal::unauthorized()),
-//!     }
-//! });
-//! let app: axum::Router = axum::Router::new().merge(grove_axum::router(engine, authenticator));
+//! let routes = grove_axum::router(engine, opaque("session", session_of));
+//! let app: axum::Router = axum::Router::new().merge(routes);
 //! let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await?;
 //! let server = tokio::spawn(async { axum::serve(listener, app).await });
 //! # server.abort();
@@ -25,11 +26,11 @@
 //! # }
 //! ```
 //!
-//! `ws://…/slop?token=s3cret` now shows alice her tree, and nobody else anything.
+//! `ws://…/slop?token=s3cret` now shows alice her tree, and shows anyone else nothing.
 //!
 //! # Pages
 //!
-//! A page publishes nodes of its own, which only its own session's AI sees, under `/ui/tab-N`. It needs no build step:
+//! A page publishes nodes of its own under `/ui/tab-N`, which only its own session's AI sees. It needs no build step:
 //!
 //! ```html
 //! <script type="module">
@@ -43,7 +44,7 @@
 //! </script>
 //! ```
 //!
-//! The manual is `browser/tab.d.ts` of this crate; `examples/tabs` is a whole page.
+//! `browser/tab.d.ts` of this crate documents the module; `examples/tabs` is a complete page.
 //!
 //! # What happens at an upgrade
 //!
@@ -51,32 +52,32 @@
 //! GET /slop -> is it a WebSocket upgrade?       426
 //!           -> is the provider shutting down?   503
 //!           -> may this Origin connect?         403   Slop::allow_origin
-//!           -> who is it?                       401   Authenticator; 503 if it is slow or panics
-//!           -> has the provider room for it?    503   (400 bad mount, 401 expired or revoked)
+//!           -> whose session is it?             401   Authenticator; 503 if it is slow or panics
+//!           -> is a limit reached?              503   (400 bad mount, 401 expired or revoked)
 //!           -> 101, then hello
 //! ```
 //!
-//! Nothing of the protocol, not even `hello`, is written before the last step (wire contract 1.0). Every refusal is
-//! also reported to the engine's observers.
+//! Nothing of the protocol, not even `hello`, is sent before the last step (wire contract 1.0). Every refusal is also
+//! reported to the engine's observers.
 //!
 //! # What happens at a renewal
 //!
-//! A connection lives no longer than the authentication behind it. `POST /slop/renew` with a new credential asks the
-//! same [`Authenticator`] under the same Origin rule, and the session goes on with the claims and the expiry that it
-//! answers, while the sockets stay: 200 and `{"expires_in_ms": N}`, or `{}` if it has no end. 409 says that no such
-//! session is open, or that it is somebody else's; the other refusals are those of an upgrade.
+//! A connection lives no longer than its authentication. `POST /slop/renew` with a new credential runs the same
+//! [`Authenticator`] under the same Origin rule. The session continues with the claims and the expiry that it returns,
+//! and its sockets stay open. The response is 200 with `{"expires_in_ms": N}`, or `{}` if the session does not expire.
+//! 409 means that no such session is open, or that it belongs to someone else; the other refusals are those of an
+//! upgrade.
 //!
-//! # Serving it well
+//! # In production
 //!
-//! - [`anonymous`] and [`UpgradeRequest::peer`] need the peer's address: serve the router with
-//!   `into_make_service_with_connect_info::<SocketAddr>()`.
-//! - End it with [`Drain`], and let an orchestrator ask [`health`].
-//! - Give the listener `TCP_NODELAY` (`ListenerExt::tap_io`), else a patch may wait for the acknowledgement of the one
-//!   before it.
-//! - Behind a proxy that *overwrites* `Forwarded` or `X-Forwarded-*`, say so with [`Slop::trust_forwarded`].
-//! - A session cookie should be `SameSite=Lax` or `Strict`, `HttpOnly` and `Secure`. The Origin rule guards the
+//! - Use [`serve`]. It sets `TCP_NODELAY`, without which a patch may wait for the acknowledgement of the previous one,
+//!   times out clients that send no complete request, and provides the peer's address, which [`anonymous`] and
+//!   [`UpgradeRequest::peer`] need.
+//! - Shut down with [`Drain`], and let the orchestrator query [`health`].
+//! - Behind a proxy that *overwrites* `Forwarded` or `X-Forwarded-*`, use [`Slop::trust_forwarded`].
+//! - A session cookie should be `SameSite=Lax` or `Strict`, `HttpOnly` and `Secure`. The Origin rule protects the
 //!   endpoint even when it is not.
-//! - Upgrades are HTTP/1.1. Over HTTP/2 the endpoint answers 426.
+//! - With the feature `http2`, WebSocket works over HTTP/2 as well (RFC 8441).
 
 mod admission;
 mod authenticate;
@@ -84,7 +85,12 @@ mod authority;
 mod browser;
 mod discovery;
 mod drain;
-mod gate;
+mod endpoint;
+mod frame_batch;
+mod frame_counter;
+mod frame_stream;
+mod handshake;
+mod header_list;
 mod health;
 #[cfg(feature = "jwt")]
 mod jwt;
@@ -94,19 +100,23 @@ mod local_descriptor;
 mod metrics;
 mod opaque;
 mod origin;
+#[cfg(unix)]
+mod private_directory;
 mod public_address;
 mod refusal;
 mod renewal;
 mod router;
+mod serve;
+mod shutdown_signal;
 mod socket;
 mod upgrade_request;
 
 pub use authenticate::{Authenticating, Authenticator, anonymous, authenticate_with};
 pub use discovery::{meta_tag, public_url};
-pub use drain::{Drain, Stop, shutdown_signal};
+pub use drain::{Drain, Stop};
 pub use health::health;
 #[cfg(feature = "jwt")]
-pub use jwt::{Algorithm, DecodingKey, JwksError, Jwt, JwtKeySet, JwtKeys, JwtRules};
+pub use jwt::{Algorithm, Jwt, JwtKeyError, JwtKeySet, JwtKeys, JwtRules};
 #[cfg(unix)]
 pub use local_descriptor::LocalDescriptor;
 #[cfg(feature = "metrics")]
@@ -114,9 +124,11 @@ pub use metrics::metrics;
 pub use opaque::{IntoLookup, opaque};
 pub use refusal::Refusal;
 pub use router::{Slop, router};
+pub use serve::serve;
+pub use shutdown_signal::shutdown_signal;
 pub use upgrade_request::UpgradeRequest;
 
-/// The code of the guide, compiled and run.
+/// The code in the guide, compiled and run.
 #[cfg(all(doctest, feature = "jwt", feature = "metrics"))]
 mod guide {
     #[doc = include_str!("../../../docs/guide/start.md")]

@@ -1,7 +1,8 @@
-//! What an operator watches: counts of what there is and of what has happened, for Prometheus.
+//! Metrics for Prometheus: gauges from the engine's statistics, and counters of its events.
 
-mod census;
-mod tally;
+mod event_counters;
+mod path_labels;
+mod stats_collector;
 
 use std::sync::Arc;
 
@@ -15,17 +16,17 @@ use grove_engine::Engine;
 use prometheus_client::encoding::text::encode;
 use prometheus_client::registry::Registry;
 
-use self::census::Census;
-use self::tally::Tally;
+use self::event_counters::EventCounters;
+use self::stats_collector::StatsCollector;
 
-/// The format that is written, which Prometheus has read since version 2.5.
+/// The format of the response; Prometheus reads it since version 2.5.
 const OPEN_METRICS: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
 
 /// `GET /metrics` in the text format of Prometheus (OpenMetrics 1.0), to be merged into an application.
 ///
-/// The metrics are listed in `docs/metrics.md`. No label names a session, a user or anything else that grows with them.
-/// What has happened is counted from this call on, so make the routes before you serve, and once per engine. There is
-/// no check of who asks: serve it where only operators reach it.
+/// The metrics are listed in `docs/metrics.md`. No label names a session, a user or anything else whose number grows
+/// with them. Events are counted from this call on, so create the routes before you serve, once per engine. Access is
+/// not checked: serve it where only operators can reach it.
 ///
 /// ```
 /// # use grove_engine::Engine;
@@ -41,19 +42,19 @@ where
     S: Clone + Send + Sync + 'static,
 {
     let mut registry = Registry::with_prefix("grove");
-    let tally = Tally::register(&mut registry);
-    engine.observe(move |event| tally.count(event));
-    registry.register_collector(Box::new(Census::of(engine)));
+    let counters = EventCounters::register(&mut registry);
+    engine.observe(move |event| counters.count(event));
+    registry.register_collector(Box::new(StatsCollector::new(engine)));
     Router::new().route("/metrics", get(scrape)).with_state(Arc::new(registry))
 }
 
-/// Taking the census looks at every session, so it is done where it holds up nobody.
+/// Statistics visit every session, so they are collected where they block no one.
 async fn scrape(State(registry): State<Arc<Registry>>) -> Response {
-    let written = tokio::task::spawn_blocking(move || {
+    let encoded = tokio::task::spawn_blocking(move || {
         let mut text = String::new();
         encode(&mut text, &registry).map(|()| text)
     });
-    match written.await {
+    match encoded.await {
         Ok(Ok(text)) => ([(CONTENT_TYPE, OPEN_METRICS), (CACHE_CONTROL, "no-store")], text).into_response(),
         _ => StatusCode::INTERNAL_SERVER_ERROR.into_response(),
     }

@@ -1,4 +1,4 @@
-//! Credentials that say nothing by themselves: the application looks them up.
+//! Opaque credentials: the application looks them up.
 
 use futures_util::FutureExt;
 use grove_engine::Session;
@@ -7,13 +7,13 @@ use crate::authenticate::{Authenticating, Authenticator};
 use crate::refusal::Refusal;
 use crate::upgrade_request::UpgradeRequest;
 
-/// An authenticator for session cookies and API tokens: it finds the credential, and `lookup` finds whose it is.
+/// An authenticator for session cookies and API tokens: it extracts the credential, and `lookup` finds its session.
 ///
 /// The credential is taken from `?token=`, else from `Authorization: Bearer`, else from the cookie `cookie_name`. If
-/// there is none, or `lookup` knows no session for it, the answer is a 401 that does not say which. `lookup` may also
+/// there is none, or `lookup` knows no session for it, the response is a 401 that does not say which. `lookup` may also
 /// fail with a [`Refusal`], such as [`Refusal::unavailable`] when the database cannot be reached.
 ///
-/// Give the session an id of its own. The credential must not be the id: ids are in logs and events.
+/// Give the session an id of its own. The credential must not be the id: ids appear in logs and events.
 ///
 /// ```
 /// use grove_axum::opaque;
@@ -34,13 +34,13 @@ where
     Opaque { cookie_name: cookie_name.into(), lookup }
 }
 
-/// What a lookup may return: `Option<Session>`, or `Result<Option<Session>, Refusal>` if it can fail.
+/// A lookup's result: `Option<Session>`, or `Result<Option<Session>, Refusal>` if it can fail.
 pub trait IntoLookup {
     /// The session, if there is one.
     ///
     /// # Errors
     ///
-    /// Why it cannot be said.
+    /// Why the lookup failed.
     fn into_lookup(self) -> Result<Option<Session>, Refusal>;
 }
 
@@ -67,11 +67,11 @@ where
     Fut: Future<Output: IntoLookup> + Send + 'static,
 {
     fn authenticate(&self, request: UpgradeRequest) -> Authenticating {
-        let looking = request.secret(&self.cookie_name).map(&self.lookup);
+        let lookup = request.nonempty_credential(&self.cookie_name).map(&self.lookup);
         async move {
-            let looking = looking.ok_or_else(|| Refusal::unauthorized().because("there is no credential"))?;
-            let found = looking.await.into_lookup()?;
-            found.ok_or_else(|| Refusal::unauthorized().because("nobody has this credential"))
+            let lookup = lookup.ok_or_else(|| Refusal::unauthorized().because("there is no credential"))?;
+            let found = lookup.await.into_lookup()?;
+            found.ok_or_else(|| Refusal::unauthorized().because("the credential is not known"))
         }
         .boxed()
     }

@@ -1,5 +1,7 @@
-//! Which web pages may connect. Browsers send cookies along with every WebSocket, whatever page opens it; `Origin` is
-//! the only thing that tells the pages apart (wire contract 1.0).
+//! Which web pages may connect. Browsers send cookies with every WebSocket, whatever page opens it; only `Origin` tells
+//! the pages apart (wire contract 1.0).
+
+use std::fmt;
 
 use axum::http::HeaderMap;
 use axum::http::header::ORIGIN;
@@ -26,8 +28,8 @@ impl Origins {
         self.allowed.push(origin);
     }
 
-    /// Lets through what comes from no browser, from a page of ours (`own` is how it reached us) or from an allowed
-    /// origin.
+    /// Accepts requests that do not come from a browser, and those from pages of our own (`own` is the address under
+    /// which the request reached us) or of an allowed origin.
     ///
     /// # Errors
     ///
@@ -38,7 +40,11 @@ impl Origins {
         let origin = value.to_str().ok().and_then(Origin::parse).filter(|_| values.next().is_none());
         match origin {
             Some(origin) if self.allowed.contains(&origin) || own.is_some_and(|own| origin.is(own)) => Ok(()),
-            Some(_) => Err(refused("the origin is neither ours nor allowed")),
+            Some(origin) => {
+                let server = own.map_or_else(|| "unknown, without a valid host".to_owned(), ToString::to_string);
+                tracing::warn!(target: "grove", %origin, %server, "the page's origin is neither ours nor allowed");
+                Err(refused("the origin is neither ours nor allowed"))
+            }
             None => Err(refused("the origin is malformed")),
         }
     }
@@ -48,13 +54,22 @@ fn refused(reason: &'static str) -> Refusal {
     Refusal::forbidden().with_message("pages of this origin may not connect").because(reason)
 }
 
-/// Where a page is from.
+/// Where a page comes from.
 #[derive(Clone, Debug, PartialEq, Eq)]
 enum Origin {
-    /// A page that has none to show: sandboxed, or a local file.
+    /// A page without an origin: sandboxed, or a local file.
     Null,
-    /// A page of this scheme and authority; a default port is not written.
+    /// A page of this scheme and authority. A default port is left out.
     Page { scheme: String, authority: Authority },
+}
+
+impl fmt::Display for Origin {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Null => f.write_str("null"),
+            Self::Page { scheme, authority } => write!(f, "{scheme}://{authority}"),
+        }
+    }
 }
 
 impl Origin {
@@ -73,8 +88,8 @@ impl Origin {
         Some(Self::Page { scheme, authority })
     }
 
-    /// Whether a page of this origin is one of ours. Without a port `Host` says nothing about the scheme, so the page's
-    /// own counts; but a page without TLS is not ours when we are known to be behind it.
+    /// Whether a page of this origin is one of ours. `Host` without a port says nothing about the scheme, so the page's
+    /// scheme decides; but a page without TLS is not ours when we are known to be behind TLS.
     fn is(&self, own: &PublicAddress) -> bool {
         let Self::Page { scheme, authority } = self else { return false };
         let Some(default) = default_port(scheme) else { return false };
@@ -110,7 +125,7 @@ mod tests {
     }
 
     #[test]
-    fn no_browser_no_rule() {
+    fn requests_without_an_origin_are_accepted() {
         assert!(admits(&[], &[], "app.example", false));
     }
 
@@ -132,7 +147,7 @@ mod tests {
     }
 
     #[test]
-    fn a_listed_origin_may_connect_and_its_neighbours_may_not() {
+    fn a_listed_origin_may_connect_and_similar_ones_may_not() {
         let allowed = ["chrome-extension://abc", "https://Other.example:443"];
         assert!(admits(&allowed, &["chrome-extension://abc"], "app.example", true));
         assert!(admits(&allowed, &["https://other.example"], "app.example", true));
@@ -147,7 +162,7 @@ mod tests {
     }
 
     #[test]
-    fn an_unclear_origin_may_not_connect() {
+    fn a_malformed_or_repeated_origin_may_not_connect() {
         assert!(!admits(&[], &["app.example"], "app.example", false));
         assert!(!admits(&[], &["http://app.example/"], "app.example", false));
         assert!(!admits(&[], &["http://app.example", "http://app.example"], "app.example", false));
@@ -155,7 +170,7 @@ mod tests {
 
     #[test]
     #[should_panic(expected = "without a path or wildcards")]
-    fn a_wildcard_is_not_an_origin() {
+    fn a_wildcard_is_rejected() {
         Origins::default().allow("*");
     }
 }

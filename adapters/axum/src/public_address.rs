@@ -1,4 +1,6 @@
-//! Under which scheme and authority the outside sees this server.
+//! The scheme and authority under which clients see this server.
+
+use std::fmt;
 
 use axum::http::header::{FORWARDED, HOST};
 use axum::http::uri::Scheme;
@@ -9,13 +11,13 @@ use crate::authority::Authority;
 /// The server's own address, as the sender of one request knows it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct PublicAddress {
-    /// Known to be behind TLS. `false` is "not known": a proxy may do TLS without saying so.
+    /// Known to be behind TLS. `false` means "not known": a proxy may terminate TLS without saying so.
     pub(crate) secure: bool,
     pub(crate) authority: Authority,
 }
 
 impl PublicAddress {
-    /// From `Host` (over HTTP/2 the target), or from what a proxy says if it is to be believed.
+    /// From `Host` (over HTTP/2, the target), or from a proxy's headers if they are trusted.
     ///
     /// `None` when there is no host, more than one, or one that is malformed.
     pub(crate) fn of(headers: &HeaderMap, uri: &Uri, trust_forwarded: bool) -> Option<Self> {
@@ -38,9 +40,17 @@ impl PublicAddress {
         format!("{scheme}://{}{path}", self.authority)
     }
 
-    /// Whether the sender reached us under a name of this machine.
+    /// Whether the sender used a name of this machine.
     pub(crate) fn is_loopback(&self) -> bool {
         self.authority.is_loopback()
+    }
+}
+
+impl fmt::Display for PublicAddress {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        // Without a known TLS, pages of either scheme are ours.
+        let scheme = if self.secure { "https" } else { "http(s)" };
+        write!(f, "{scheme}://{}", self.authority)
     }
 }
 
@@ -59,12 +69,20 @@ fn forwarded(headers: &HeaderMap) -> (Option<&str>, Option<&str>) {
     (proto, host)
 }
 
+/// The path that the outermost proxy has removed from the front of the target: `X-Forwarded-Prefix`, without a slash at
+/// its end. `None` if it is missing or is not a path.
+pub(crate) fn forwarded_prefix(headers: &HeaderMap) -> Option<&str> {
+    let prefix = first(headers, "x-forwarded-prefix")?.trim_end_matches('/');
+    let in_path = |byte: u8| byte.is_ascii_alphanumeric() || b"/-._~%!$&'()*+,;=:@".contains(&byte);
+    (prefix.starts_with('/') && prefix.bytes().all(in_path)).then_some(prefix)
+}
+
 /// The first element of a header that may be a list.
 fn first<'h>(headers: &'h HeaderMap, name: &str) -> Option<&'h str> {
     headers.get(name)?.to_str().ok()?.split(',').next().map(str::trim)
 }
 
-/// The value of a header that must be there once.
+/// The value of a header that must occur exactly once.
 fn only<'h>(headers: &'h HeaderMap, name: &str) -> Option<&'h str> {
     let mut values = headers.get_all(name).iter();
     match (values.next(), values.next()) {
@@ -96,14 +114,14 @@ mod tests {
     }
 
     #[test]
-    fn a_proxy_is_believed_only_when_told_to() {
+    fn proxy_headers_count_only_when_trusted() {
         let headers = [("host", "inner"), ("x-forwarded-proto", "https, http"), ("x-forwarded-host", "app.example")];
         assert_eq!(url(&headers, false).as_deref(), Some("ws://inner/slop"));
         assert_eq!(url(&headers, true).as_deref(), Some("wss://app.example/slop"));
     }
 
     #[test]
-    fn the_standard_header_wins() {
+    fn the_standard_header_takes_precedence() {
         let forwarded = ("forwarded", "for=1.2.3.4; Proto=https;host=\"app.example:8443\", for=5.6.7.8");
         let headers = [("host", "inner"), forwarded, ("x-forwarded-host", "other")];
         assert_eq!(url(&headers, true).as_deref(), Some("wss://app.example:8443/slop"));

@@ -1,4 +1,4 @@
-//! Why there is no connection, as the peer and as the observers are told.
+//! Why a request is refused: what the peer is told, and what the observers are told.
 
 use std::borrow::Cow;
 
@@ -10,9 +10,9 @@ use axum::response::{IntoResponse, Response};
 use grove_engine::{ConnectError, Event};
 use serde_json::json;
 
-/// An upgrade or a renewal that is refused, with the status and the message that the peer gets.
+/// The refusal of an upgrade or a renewal, with the status and the message that the peer gets.
 ///
-/// It answers `{"error": {"code": ..., "message": ...}}` and is never cached.
+/// The response body is `{"error": {"code": ..., "message": ...}}`, and it is never cached.
 #[derive(Clone, Debug)]
 pub struct Refusal {
     status: StatusCode,
@@ -22,19 +22,19 @@ pub struct Refusal {
 }
 
 impl Refusal {
-    /// 401: no credential, or not a valid one.
+    /// 401: there is no credential, or it is not valid.
     #[must_use]
     pub fn unauthorized() -> Self {
         Self::new(StatusCode::UNAUTHORIZED, "unauthorized", "authentication is required")
     }
 
-    /// 403: known, but not allowed here.
+    /// 403: authenticated, but not allowed here.
     #[must_use]
     pub fn forbidden() -> Self {
         Self::new(StatusCode::FORBIDDEN, "forbidden", "this is not allowed")
     }
 
-    /// 503: cannot be decided or served now; worth another try.
+    /// 503: cannot be decided or served now; trying again may help.
     #[must_use]
     pub fn unavailable() -> Self {
         Self::new(StatusCode::SERVICE_UNAVAILABLE, "unavailable", "the provider cannot take connections now")
@@ -45,35 +45,39 @@ impl Refusal {
         Self::new(StatusCode::BAD_REQUEST, "bad_request", "the request is malformed").with_message(message)
     }
 
-    /// 409: the credential is good, and no session is open that it could be for.
+    /// 409: the credential is valid, but no open session belongs to it.
     pub(crate) fn conflict() -> Self {
         Self::new(StatusCode::CONFLICT, "conflict", "no session is open that this credential is for")
     }
 
-    /// 426: the request does not ask for a WebSocket over HTTP/1.1.
+    /// 426: the request does not ask for a WebSocket.
     pub(crate) fn upgrade_required() -> Self {
-        Self::new(StatusCode::UPGRADE_REQUIRED, "upgrade_required", "this endpoint speaks WebSocket over HTTP/1.1 only")
+        Self::new(
+            StatusCode::UPGRADE_REQUIRED,
+            "upgrade_required",
+            "this endpoint speaks WebSocket only, by an upgrade (HTTP/1.1) or an extended CONNECT (HTTP/2)",
+        )
     }
 
     fn new(status: StatusCode, code: &'static str, message: &'static str) -> Self {
         Self { status, code, message: Cow::Borrowed(message), reason: message }
     }
 
-    /// Tells the peer this instead of the default. Anybody may read it.
+    /// Sends the peer this message instead of the default one. Anyone may read it.
     #[must_use]
     pub fn with_message(mut self, message: impl Into<Cow<'static, str>>) -> Self {
         self.message = message.into();
         self
     }
 
-    /// Tells the observers this; the peer does not see it.
+    /// Gives the observers this reason. The peer does not see it.
     #[must_use]
     pub fn because(mut self, reason: &'static str) -> Self {
         self.reason = reason;
         self
     }
 
-    /// What the observers are told.
+    /// The event for the observers.
     pub(crate) fn event(&self) -> Event {
         Event::Refused { status: self.status.as_u16(), reason: self.reason }
     }
@@ -86,7 +90,9 @@ impl From<ConnectError> for Refusal {
             ConnectError::LimitReached(limit) => Self::unavailable().because(limit.as_str()),
             ConnectError::Revoked => Self::unauthorized().because("the session was revoked"),
             ConnectError::Expired => Self::unauthorized().because("the session has expired"),
-            ConnectError::ProviderFailed => Self::unavailable().because("the provider of this session cannot be made"),
+            ConnectError::ProviderFailed => {
+                Self::unavailable().because("the provider of this session cannot be created")
+            }
             ConnectError::Invalid(message) => Self::bad_request(message),
             _ => Self::unavailable(),
         }

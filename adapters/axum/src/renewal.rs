@@ -1,4 +1,4 @@
-//! A new credential for a session whose connections stay, brought by an ordinary request (SEC13).
+//! A new credential for a session whose connections stay open, brought by an ordinary request (SEC13).
 
 use std::sync::Arc;
 
@@ -10,33 +10,33 @@ use serde_json::json;
 
 use crate::admission;
 use crate::authenticate;
+use crate::endpoint::Endpoint;
 use crate::refusal::Refusal;
-use crate::router::Slop;
 
-/// Where it is when the endpoint is at `path`.
+/// The path of renewals when the endpoint is at `path`.
 pub(crate) fn path(path: &str) -> String {
     format!("{}/renew", path.trim_end_matches('/'))
 }
 
-/// Answers `POST /slop/renew`.
-pub(crate) async fn renew(State(slop): State<Arc<Slop>>, request: Request) -> Response {
-    match take_over(&slop, request).await {
-        Ok(renewed) => answer(&renewed),
+/// Handles `POST /slop/renew`.
+pub(crate) async fn renew(State(endpoint): State<Arc<Endpoint>>, request: Request) -> Response {
+    match try_renew(&endpoint, request).await {
+        Ok(renewed) => response(&renewed),
         Err(refusal) => {
-            slop.provider.note(refusal.event());
+            endpoint.provider.note(refusal.event());
             refusal.into_response()
         }
     }
 }
 
-/// The same questions as at an upgrade, asked of the new credential.
-async fn take_over(slop: &Slop, request: Request) -> Result<Renewed, Refusal> {
-    let asked = admission::receive(slop, request).await?;
-    let session = authenticate::run(&*slop.authenticator, asked, slop.authenticate_timeout).await?;
-    slop.provider.renew(session)?.ok_or_else(Refusal::conflict)
+/// The same checks as for an upgrade, with the new credential.
+async fn try_renew(endpoint: &Endpoint, request: Request) -> Result<Renewed, Refusal> {
+    let request = admission::receive(endpoint, request).await?;
+    let session = authenticate::run(&*endpoint.authenticator, request, endpoint.authenticate_timeout).await?;
+    endpoint.provider.renew(session)?.ok_or_else(Refusal::conflict)
 }
 
-fn answer(renewed: &Renewed) -> Response {
+fn response(renewed: &Renewed) -> Response {
     let body = match renewed.expires_in {
         Some(left) => json!({"expires_in_ms": u64::try_from(left.as_millis()).unwrap_or(u64::MAX)}),
         None => json!({}),

@@ -1,6 +1,5 @@
 //! The routes, and the options they take.
 
-use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -13,17 +12,13 @@ use crate::admission;
 use crate::authenticate::Authenticator;
 use crate::browser;
 use crate::discovery;
-use crate::origin::Origins;
-use crate::public_address::PublicAddress;
+use crate::endpoint::Endpoint;
 use crate::renewal;
 
-/// Where the endpoint is unless [`Slop::path`] says otherwise (wire contract 1.0).
-pub(crate) const DEFAULT_PATH: &str = "/slop";
-
-/// `GET /slop`, `POST /slop/renew`, its pages' modules `/slop/tab.js` and `/slop/consumer.js`, and
-/// `GET /.well-known/slop` with the default options; merge it into any application.
+/// `GET /slop`, `POST /slop/renew`, the modules for pages `/slop/tab.js` and `/slop/consumer.js`, and
+/// `GET /.well-known/slop`, with the default options. Merge it into any application.
 ///
-/// The options are those of [`Slop`].
+/// [`Slop`] has the options.
 pub fn router<S>(provider: impl Provider, authenticator: impl Authenticator) -> Router<S>
 where
     S: Clone + Send + Sync + 'static,
@@ -31,7 +26,7 @@ where
     Slop::new(provider, authenticator).router()
 }
 
-/// The endpoint with its options; [`Slop::router`] makes it routes.
+/// Builder for the endpoint's routes, with its options.
 ///
 /// ```
 /// # use grove_engine::Engine;
@@ -46,80 +41,100 @@ where
 /// # let _ = routes;
 /// # }
 /// ```
-#[derive(Clone)]
-#[must_use = "options do nothing until `router` makes routes of them"]
-pub struct Slop {
-    pub(crate) provider: Arc<dyn Provider>,
-    pub(crate) authenticator: Arc<dyn Authenticator>,
-    pub(crate) path: String,
-    pub(crate) origins: Origins,
-    pub(crate) authenticate_timeout: Duration,
-    pub(crate) announced: Option<String>,
-    pub(crate) trust_forwarded: bool,
-}
+#[derive(Clone, Debug)]
+#[must_use = "options do nothing until `router` turns them into routes"]
+pub struct Slop(Endpoint);
 
 impl Slop {
-    /// The endpoint of `provider` for whom `authenticator` lets in, at `/slop`, for non-browsers and pages of the same
-    /// origin, with the authentication time of the provider's configuration.
+    /// The endpoint of `provider` at `/slop`, for whoever `authenticator` lets in. Non-browsers and pages of the same
+    /// origin may connect, and the authenticator may take as long as the provider's configuration says.
     pub fn new(provider: impl Provider, authenticator: impl Authenticator) -> Self {
-        let authenticate_timeout = provider.config().times.authentication_timeout;
-        Self {
-            provider: Arc::new(provider),
-            authenticator: Arc::new(authenticator),
-            path: DEFAULT_PATH.to_owned(),
-            origins: Origins::default(),
-            authenticate_timeout,
-            announced: None,
-            trust_forwarded: false,
-        }
+        Self(Endpoint::new(provider, authenticator))
     }
 
-    /// Serves the WebSocket endpoint at `path` instead of `/slop`, renewals at `{path}/renew`, and the pages' modules at
-    /// `{path}/tab.js` and `{path}/consumer.js`. The discovery document stays where it is.
+    /// Serves the WebSocket endpoint at `path` instead of `/slop`, renewals at `{path}/renew`, and the modules for pages
+    /// at `{path}/tab.js` and `{path}/consumer.js`. The discovery document is beside it: for `/mail/slop`, at
+    /// `/mail/.well-known/slop`. So several endpoints can be merged into one application:
+    ///
+    /// ```
+    /// # use grove_axum::{Slop, anonymous, router};
+    /// # use grove_engine::Engine;
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() {
+    /// # let (desk, mail) = (Engine::builder("desk", "Desk").build(), Engine::builder("mail", "Mail").build());
+    /// let app: axum::Router =
+    ///     router(desk, anonymous()).merge(Slop::new(mail, anonymous()).path("/mail/slop").router());
+    /// # let _ = app;
+    /// # }
+    /// ```
     ///
     /// # Panics
     ///
-    /// If `path` does not start with `/` or holds route parameters: its URL is announced, so it must be one path.
+    /// If `path` does not start with `/` or has route parameters: its URL is announced, so it must be one path.
     #[track_caller]
     pub fn path(mut self, path: impl Into<String>) -> Self {
-        let path = path.into();
-        let literal = path.starts_with('/') && !path.contains(['{', '}', '?', '#', ' ']);
-        assert!(literal, "the endpoint's path must be literal and start with `/`, such as `/slop`; it is `{path}`");
-        self.path = path;
+        self.0.path = literal("the endpoint's path", path.into());
+        self
+    }
+
+    /// Serves the discovery document at `path` instead of beside the endpoint.
+    ///
+    /// # Panics
+    ///
+    /// If `path` does not start with `/` or has route parameters.
+    #[track_caller]
+    pub fn discovery_path(mut self, path: impl Into<String>) -> Self {
+        self.0.discovery_path = Some(literal("the discovery document's path", path.into()));
+        self
+    }
+
+    /// The public path in front of these routes, such as `/app`, for announced URLs.
+    ///
+    /// The discovery document needs it only behind a proxy that removes a prefix from the path without setting
+    /// `X-Forwarded-Prefix`; the path of `Router::nest` is known from the request. [`Slop::public_url`] needs it in both
+    /// cases, since the request for a page does not show where these routes are nested.
+    ///
+    /// # Panics
+    ///
+    /// If `prefix` does not start with `/` or has route parameters.
+    #[track_caller]
+    pub fn public_prefix(mut self, prefix: impl Into<String>) -> Self {
+        let prefix = literal("the public prefix", prefix.into());
+        self.0.public_prefix = Some(prefix.trim_end_matches('/').to_owned());
         self
     }
 
     /// Lets browser pages or extensions of another origin connect, such as `https://app.example` or
     /// `chrome-extension://<id>`. Call it once per origin; `null` lets sandboxed pages and local files in.
     ///
-    /// Requests without an `Origin` (they are not from browsers) and those of the same origin need no entry.
+    /// Requests without an `Origin` (which do not come from browsers) and those of the same origin need no entry.
     ///
     /// # Panics
     ///
     /// If `origin` is not `scheme://host[:port]` or `null`. There are no wildcards.
     #[track_caller]
     pub fn allow_origin(mut self, origin: &str) -> Self {
-        self.origins.allow(origin);
+        self.0.origins.allow(origin);
         self
     }
 
-    /// How long the authenticator may take; then the upgrade is refused with 503.
+    /// How long the authenticator may take. After that the upgrade is refused with 503.
     pub fn authenticate_timeout(mut self, timeout: Duration) -> Self {
-        self.authenticate_timeout = timeout;
+        self.0.authenticate_timeout = timeout;
         self
     }
 
-    /// Believes `Forwarded` and `X-Forwarded-Proto`/`-Host` about the public scheme and host, in the discovery
+    /// Trusts `Forwarded` and `X-Forwarded-Proto`/`-Host`/`-Prefix` for the public scheme, host and path, in the discovery
     /// document and when origins are compared.
     ///
-    /// Only for servers that are reached through a proxy alone, one which *overwrites* these headers: whoever may set
-    /// them may name any host as ours.
+    /// Only for servers that can be reached through a proxy alone, and only if that proxy *overwrites* these headers:
+    /// whoever can set them can name any host as ours.
     pub fn trust_forwarded(mut self, trust: bool) -> Self {
-        self.trust_forwarded = trust;
+        self.0.trust_forwarded = trust;
         self
     }
 
-    /// Announces this URL in the discovery document, whatever host a request names. The way to say `wss` when this
+    /// Announces this URL in the discovery document, whatever host a request names. Use it to announce `wss` when this
     /// process speaks TLS itself.
     ///
     /// # Panics
@@ -128,23 +143,20 @@ impl Slop {
     #[track_caller]
     pub fn announce(mut self, url: impl Into<String>) -> Self {
         let url = url.into();
-        let socket = url.starts_with("ws://") || url.starts_with("wss://");
-        assert!(socket, "the announced URL must be absolute and start with `ws://` or `wss://`; it is `{url}`");
-        self.announced = Some(url);
+        let websocket = url.starts_with("ws://") || url.starts_with("wss://");
+        assert!(websocket, "the announced URL must be absolute and start with `ws://` or `wss://`; it is `{url}`");
+        self.0.announced_url = Some(url);
         self
     }
 
-    /// The endpoint's URL as a page's visitor must dial it, from that page's request; for [`meta_tag`].
+    /// The endpoint's URL as the visitor of a page must dial it, from the request for that page; for [`meta_tag`].
     ///
     /// `None` when the request names no valid host.
     ///
     /// [`meta_tag`]: crate::meta_tag
     #[must_use]
     pub fn public_url(&self, headers: &HeaderMap, uri: &Uri) -> Option<String> {
-        match &self.announced {
-            Some(url) => Some(url.clone()),
-            None => self.public_address(headers, uri).map(|address| address.websocket_url(&self.path)),
-        }
+        self.0.public_url(headers, uri, "")
     }
 
     /// The routes, ready to be merged into an application with any state.
@@ -152,29 +164,22 @@ impl Slop {
     where
         S: Clone + Send + Sync + 'static,
     {
-        let path = self.path.clone();
+        let path = self.0.path.clone();
         Router::new()
-            .route(&path, get(admission::upgrade))
+            .route(&path, get(admission::upgrade).connect(admission::upgrade))
             .route(&renewal::path(&path), post(renewal::renew))
-            .route(discovery::PATH, get(discovery::describe))
-            .with_state(Arc::new(self))
+            .route(&self.0.discovery_path(), get(discovery::describe))
+            .with_state(Arc::new(self.0))
             .merge(browser::modules(&path))
-    }
-
-    /// Under which scheme and host the sender of a request sees this server.
-    pub(crate) fn public_address(&self, headers: &HeaderMap, uri: &Uri) -> Option<PublicAddress> {
-        PublicAddress::of(headers, uri, self.trust_forwarded)
     }
 }
 
-impl fmt::Debug for Slop {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Slop")
-            .field("path", &self.path)
-            .field("origins", &self.origins)
-            .field("authenticate_timeout", &self.authenticate_timeout)
-            .field("announced", &self.announced)
-            .field("trust_forwarded", &self.trust_forwarded)
-            .finish_non_exhaustive()
-    }
+/// # Panics
+///
+/// If `path` is not a literal path.
+#[track_caller]
+fn literal(what: &str, path: String) -> String {
+    let literal = path.starts_with('/') && !path.contains(['{', '}', '?', '#', ' ']);
+    assert!(literal, "{what} must be literal and start with `/`, such as `/slop`; it is `{path}`");
+    path
 }

@@ -1,8 +1,8 @@
-//! One connection over one socket: frames out, frames in, and a clean end. One task serves it all.
+//! One connection over one socket: frames out, frames in, and an orderly close. One task serves it all.
 //!
-//! The socket is the upgraded stream itself rather than axum's `WebSocket`. For the sake of its end: a peer that is in
-//! the middle of a message too large would be reset before it could read why, unless what it still sends is read and
-//! thrown away. And for the sake of memory: see [`gate`](crate::gate).
+//! The socket is the upgraded stream itself rather than axum's `WebSocket`, for two reasons. A peer that is in the middle
+//! of a message that is too large would be reset before it could read why, unless what it still sends is read and
+//! discarded. And memory: see [`frame_stream`](crate::frame_stream).
 
 use std::future::poll_fn;
 use std::task::{Context, Poll, ready};
@@ -13,30 +13,27 @@ use grove_engine::{Connection, Frame};
 use hyper::upgrade::Upgraded;
 use hyper_util::rt::TokioIo;
 use tokio::io::AsyncWriteExt;
-use tokio::time::{Instant, timeout};
+use tokio::time::timeout;
 use tokio_tungstenite::WebSocketStream;
 use tokio_tungstenite::tungstenite::error::ProtocolError;
 use tokio_tungstenite::tungstenite::protocol::frame::coding::CloseCode;
 use tokio_tungstenite::tungstenite::protocol::{CloseFrame, Role, WebSocketConfig};
 use tokio_tungstenite::tungstenite::{Error, Message};
 
-use crate::gate::{Batch, Gate};
+use crate::frame_batch::FrameBatch;
+use crate::frame_stream::FrameStream;
 
-/// Bytes read at once, and held by every connection; the library's default is 64 times as much.
+/// Size of the read buffer, which every connection holds; the library's default is 64 times as much.
 const READ_BUFFER_BYTES: usize = 2 * 1024;
 
-/// How long the close frame may take to be sent, and then how long the peer may take to answer.
-const CLOSE_PATIENCE: Duration = Duration::from_secs(2);
+/// How long sending the close frame may take, and then how long the peer may take to reply to it.
+const CLOSE_TIMEOUT: Duration = Duration::from_secs(2);
 
-/// Pings and pongs that may come at once; after that, one per second. Beyond it the connection ends with 1008: each
-/// ping queues a pong, which nothing else bounds while the peer does not read.
-const CONTROL_FRAMES: u64 = 60;
-
-/// Bytes that a close frame has for its reason (RFC 6455, 5.5).
+/// The longest reason that fits a close frame (RFC 6455, 5.5).
 const REASON_BYTES: usize = 123;
 
 /// An upgraded stream that speaks WebSocket.
-pub(crate) type Socket = WebSocketStream<Gate<TokioIo<Upgraded>>>;
+pub(crate) type Socket = WebSocketStream<FrameStream<TokioIo<Upgraded>>>;
 
 /// Speaks WebSocket on a stream whose upgrade is done, with messages up to `max_message_bytes`.
 pub(crate) async fn open(upgraded: Upgraded, max_message_bytes: usize) -> Socket {
@@ -45,63 +42,62 @@ pub(crate) async fn open(upgraded: Upgraded, max_message_bytes: usize) -> Socket
         .write_buffer_size(0)
         .max_message_size(Some(max_message_bytes))
         .max_frame_size(Some(max_message_bytes));
-    WebSocketStream::from_raw_socket(Gate::new(TokioIo::new(upgraded)), Role::Server, Some(config)).await
+    WebSocketStream::from_raw_socket(FrameStream::new(TokioIo::new(upgraded)), Role::Server, Some(config)).await
 }
 
 /// Serves `connection` on `socket` until either ends it.
 pub(crate) async fn serve(socket: Socket, connection: Connection) {
-    let mut duplex = Duplex { socket, writing: Writing::Nothing, control: ControlBudget::full() };
+    let mut duplex = Duplex { socket, writing: Writing::Nothing };
     let end = poll_fn(|context| duplex.poll(context, &connection)).await;
     let mut socket = duplex.socket;
-    let parted = tokio::select! {
-        parted = part(&mut socket, end) => parted,
+    let close_sent = tokio::select! {
+        sent = send_close(&mut socket, end) => sent,
         () = connection.aborted() => false,
     };
-    // The session needs not wait for the peer's farewell.
+    // The session need not wait for the peer's half of the close.
     drop(connection);
-    if parted {
+    if close_sent {
         linger(socket).await;
     }
 }
 
 /// Both directions of a socket.
 ///
-/// Reading goes on while a write is blocked (peers ping and expect an answer), and a peer that reads nothing at all is
-/// dropped when the connection says so.
+/// Reading continues while a write is blocked (peers ping and expect a pong). A peer that reads nothing at all is dropped
+/// when the connection says so.
 struct Duplex {
     socket: Socket,
     writing: Writing,
-    control: ControlBudget,
 }
 
-/// How far a batch has come.
+/// The state of the batch that is being written.
 enum Writing {
     Nothing,
-    /// It waits until the library has nothing half written; with the end of the connection, if that follows.
-    Ready(Batch, Option<End>),
-    /// It is on its way.
-    Going(Option<End>),
+    /// Waits until the library has no frame half written. The second field is the end of the connection, if it follows.
+    Ready(FrameBatch, Option<End>),
+    /// Is being written.
+    InProgress(Option<End>),
 }
 
 impl Duplex {
-    /// Goes on with whatever can, until the connection ends.
+    /// Makes progress in both directions until the connection ends.
     fn poll(&mut self, context: &mut Context<'_>, connection: &Connection) -> Poll<End> {
         loop {
-            // Asked each time, though it is seldom so: while the socket is full, nothing else waits for it.
+            // Polled each time, although rarely ready: while the socket is full, nothing else waits for it.
             if connection.poll_aborted(context).is_ready() {
                 return Poll::Ready(End::Dropped);
             }
             if let Poll::Ready(end) = self.poll_write(context, connection) {
                 return Poll::Ready(end);
             }
-            // What was read may be answered at once.
+            // What was read may have produced a reply.
             if let Some(end) = ready!(self.poll_read(context, connection)) {
                 return Poll::Ready(end);
             }
         }
     }
 
-    /// Sends what the connection has to say, whenever the socket has room, until it ends.
+    /// Sends the connection's frames, whenever the socket has room, until it ends.
     fn poll_write(&mut self, context: &mut Context<'_>, connection: &Connection) -> Poll<End> {
         loop {
             self.writing = match std::mem::replace(&mut self.writing, Writing::Nothing) {
@@ -112,7 +108,7 @@ impl Duplex {
                 Writing::Ready(batch, end) => match self.socket.poll_flush_unpin(context) {
                     Poll::Ready(Ok(())) => {
                         self.socket.get_mut().put(batch);
-                        Writing::Going(end)
+                        Writing::InProgress(end)
                     }
                     Poll::Ready(Err(_)) => return Poll::Ready(End::Dropped),
                     Poll::Pending => {
@@ -120,13 +116,13 @@ impl Duplex {
                         return Poll::Pending;
                     }
                 },
-                // The library's flush takes the batch along, and what it has to say itself behind it.
-                Writing::Going(end) => match (self.socket.poll_flush_unpin(context), end) {
+                // The library's flush writes the batch, and the library's own frames behind it.
+                Writing::InProgress(end) => match (self.socket.poll_flush_unpin(context), end) {
                     (Poll::Ready(Ok(())), Some(end)) => return Poll::Ready(end),
                     (Poll::Ready(Ok(())), None) => Writing::Nothing,
                     (Poll::Ready(Err(_)), _) => return Poll::Ready(End::Dropped),
                     (Poll::Pending, end) => {
-                        self.writing = Writing::Going(end);
+                        self.writing = Writing::InProgress(end);
                         return Poll::Pending;
                     }
                 },
@@ -134,7 +130,7 @@ impl Duplex {
         }
     }
 
-    /// Takes one message of what the peer sends. Answers the end, if that was it.
+    /// Reads one message from the peer. Returns how the connection ends, if it does.
     fn poll_read(&mut self, context: &mut Context<'_>, connection: &Connection) -> Poll<Option<End>> {
         let Some(message) = ready!(self.socket.poll_next_unpin(context)) else {
             return Poll::Ready(Some(End::Dropped));
@@ -142,22 +138,22 @@ impl Duplex {
         match message {
             Ok(Message::Text(text)) => connection.receive(&text),
             Ok(Message::Binary(bytes)) => connection.receive_binary(&bytes),
-            Ok(Message::Ping(_) | Message::Pong(_)) if self.control.take() => connection.heard(),
-            Ok(Message::Ping(_) | Message::Pong(_)) => {
-                connection.flooded();
-                return Poll::Ready(Some(End::closed(CloseCode::Policy, "too many pings")));
-            }
-            Ok(Message::Close(_)) => return Poll::Ready(Some(End::Answered)),
+            Ok(Message::Ping(_) | Message::Pong(_)) => connection.heard(),
+            Ok(Message::Close(_)) => return Poll::Ready(Some(End::ClosedByPeer)),
             Ok(Message::Frame(_)) => debug_assert!(false, "raw frames are never read"),
+            Err(_) if self.socket.get_ref().is_flooded() => {
+                connection.flooded();
+                return Poll::Ready(Some(End::closed(CloseCode::Policy, "too many control frames or fragments")));
+            }
             Err(error) => return Poll::Ready(Some(End::after(&error, connection))),
         }
         Poll::Ready(None)
     }
 }
 
-/// The next thing to say, and the small ones that are ready behind it.
-fn gather(context: &mut Context<'_>, connection: &Connection) -> Poll<(Batch, Option<End>)> {
-    let mut batch = Batch::default();
+/// The next frame, and the small ones that are ready behind it.
+fn gather(context: &mut Context<'_>, connection: &Connection) -> Poll<(FrameBatch, Option<End>)> {
+    let mut batch = FrameBatch::default();
     let mut next = Some(ready!(connection.poll_next_frame(context)));
     while let Some(frame) = next {
         match frame {
@@ -170,13 +166,13 @@ fn gather(context: &mut Context<'_>, connection: &Connection) -> Poll<(Batch, Op
     Poll::Ready((batch, None))
 }
 
-/// How it ends.
+/// How a connection ends.
 enum End {
-    /// We say so, with this code and reason.
+    /// We close it, with this code and reason.
     Closed(CloseFrame),
-    /// The peer said so. The answer is waiting to be sent.
-    Answered,
-    /// Nobody is there to be told.
+    /// The peer closed it. The library has queued the reply.
+    ClosedByPeer,
+    /// There is no one to tell.
     Dropped,
 }
 
@@ -186,7 +182,7 @@ impl End {
         Self::Closed(CloseFrame { code: code.into(), reason: reason.into() })
     }
 
-    /// What a failed read means: the peer broke the protocol, or is gone.
+    /// What a failed read means: the peer violated the protocol, or is gone.
     fn after(error: &Error, connection: &Connection) -> Self {
         match error {
             Error::Capacity(_) => {
@@ -195,59 +191,35 @@ impl End {
             }
             Error::Utf8(_) => Self::closed(CloseCode::Invalid, "text must be UTF-8"),
             Error::Protocol(ProtocolError::ResetWithoutClosingHandshake) => Self::Dropped,
-            Error::Protocol(_) => Self::closed(CloseCode::Protocol, "this is not WebSocket"),
+            Error::Protocol(_) => Self::closed(CloseCode::Protocol, "WebSocket protocol error"),
             _ => Self::Dropped,
         }
     }
 }
 
-/// Sends our close frame, or our answer to the peer's. Says whether it was sent.
-async fn part(socket: &mut Socket, end: End) -> bool {
+/// Sends our close frame, or the reply to the peer's. Returns whether it was sent.
+async fn send_close(socket: &mut Socket, end: End) -> bool {
     let sending = async {
         match end {
             End::Closed(frame) => socket.send(Message::Close(Some(frame))).await.is_ok(),
-            End::Answered => socket.flush().await.is_ok(),
+            End::ClosedByPeer => socket.flush().await.is_ok(),
             End::Dropped => false,
         }
     };
-    timeout(CLOSE_PATIENCE, sending).await.unwrap_or(false)
+    timeout(CLOSE_TIMEOUT, sending).await.unwrap_or(false)
 }
 
-/// Waits for the peer's half of the close and throws away what it still sends. Were the stream dropped with bytes
-/// unread, the peer would be reset and might never see the close frame.
+/// Waits for the peer's half of the close and discards what it still sends. If the stream were dropped with bytes unread,
+/// the peer would be reset and might never see the close frame.
 async fn linger(mut socket: Socket) {
     let ending = async {
         while let Some(Ok(_)) = socket.next().await {}
         let stream = socket.get_mut();
         if stream.shutdown().await.is_ok() {
-            // How much it was, or that it failed, changes nothing.
+            // Neither the amount nor a failure changes anything.
             let _ = tokio::io::copy(stream, &mut tokio::io::sink()).await;
         }
     };
-    // Out of patience is an end as well.
-    let _ = timeout(CLOSE_PATIENCE, ending).await;
-}
-
-/// How many more control frames are taken from the peer.
-struct ControlBudget {
-    left: u64,
-    refilled: Instant,
-}
-
-impl ControlBudget {
-    fn full() -> Self {
-        Self { left: CONTROL_FRAMES, refilled: Instant::now() }
-    }
-
-    /// Takes one, if there is one.
-    fn take(&mut self) -> bool {
-        let seconds = self.refilled.elapsed().as_secs();
-        if seconds > 0 {
-            self.left = self.left.saturating_add(seconds).min(CONTROL_FRAMES);
-            self.refilled = Instant::now();
-        }
-        let some_left = self.left > 0;
-        self.left = self.left.saturating_sub(1);
-        some_left
-    }
+    // A timeout is an end as well.
+    let _ = timeout(CLOSE_TIMEOUT, ending).await;
 }

@@ -1,4 +1,4 @@
-//! What an authenticator is shown of the request.
+//! The request as an authenticator sees it.
 
 use std::fmt;
 use std::net::SocketAddr;
@@ -8,41 +8,42 @@ use axum::http::request::Parts;
 use axum::http::{Extensions, HeaderMap, Method, Uri};
 use cookie::Cookie;
 
-/// The request that asks to become a connection, or to renew the session of one, as an [`Authenticator`](crate::Authenticator) sees it.
+/// A request to open a connection, or to renew a session, as an [`Authenticator`](crate::Authenticator) sees it.
 ///
 /// Consumers cannot set headers, so a credential may be in the query, in `Authorization` or in a cookie (wire contract
-/// 1.0); [`UpgradeRequest::credential`] looks in all three. `Debug` prints names only, never values.
+/// 1.0). [`UpgradeRequest::credential`] looks in all three. `Debug` prints names only, never values.
 #[derive(Clone)]
 #[non_exhaustive]
 pub struct UpgradeRequest {
-    /// The method: `GET` at an upgrade, `POST` at a renewal.
+    /// The method: `GET` for an upgrade, `POST` for a renewal.
     pub method: Method,
     /// The target, with its query as sent. It may hold a token: do not log it.
     pub uri: Uri,
     /// The headers as sent.
     pub headers: HeaderMap,
-    /// The socket's other end, which may be a proxy. `None` unless the router is served with
-    /// `into_make_service_with_connect_info::<SocketAddr>()`.
+    /// The address of the other end of the socket, which may be a proxy. `None` unless the application
+    /// is served with [`serve`](crate::serve) or `into_make_service_with_connect_info::<SocketAddr>()`.
     pub peer: Option<SocketAddr>,
     extensions: Extensions,
 }
 
 impl UpgradeRequest {
-    /// The request with these parts, from this peer. The adapter makes them; so may the test of an authenticator.
+    /// A request with these parts, from this peer. For tests of authenticators; the adapter builds its own.
     #[must_use]
     pub fn new(parts: Parts, peer: Option<SocketAddr>) -> Self {
         let Parts { method, uri, headers, extensions, .. } = parts;
         Self { method, uri, headers, peer, extensions }
     }
 
-    /// The value of the cookie `name`, percent-decoded and without quotes; the first, if there are several. Cookies
-    /// that make no sense are passed over.
+    /// The value of the cookie `name`, percent-decoded and without quotes; the first, if there are several. Malformed
+    /// cookies are skipped.
     #[must_use]
     pub fn cookie(&self, name: &str) -> Option<String> {
-        let headers = self.headers.get_all(COOKIE).iter().filter_map(|header| str::from_utf8(header.as_bytes()).ok());
-        headers
-            .flat_map(Cookie::split_parse_encoded)
-            .filter_map(Result::ok)
+        let headers = self.headers.get_all(COOKIE).iter();
+        // Each by itself: one cookie of another application that is not UTF-8 must not hide all others.
+        let pairs = headers.flat_map(|header| header.as_bytes().split(|byte| *byte == b';'));
+        pairs
+            .filter_map(|pair| Cookie::parse_encoded(str::from_utf8(pair).ok()?.trim()).ok())
             .find(|cookie| cookie.name() == name)
             .map(|cookie| cookie.value_trimmed().to_owned())
     }
@@ -61,18 +62,18 @@ impl UpgradeRequest {
         form_urlencoded::parse(query).find(|(key, _)| key == name).map(|(_, value)| value.into_owned())
     }
 
-    /// The credential, wherever it is: `?token=`, then the bearer token, then the cookie `cookie_name`.
+    /// The credential: `?token=`, else the bearer token, else the cookie `cookie_name`.
     #[must_use]
     pub fn credential(&self, cookie_name: &str) -> Option<String> {
         self.query("token").or_else(|| self.bearer()).or_else(|| self.cookie(cookie_name))
     }
 
     /// The credential, if it is not empty.
-    pub(crate) fn secret(&self, cookie_name: &str) -> Option<String> {
+    pub(crate) fn nonempty_credential(&self, cookie_name: &str) -> Option<String> {
         self.credential(cookie_name).filter(|secret| !secret.is_empty())
     }
 
-    /// What a middleware in front has left on the request, such as the user it found.
+    /// A value that a middleware in front has left on the request, such as the user that it found.
     #[must_use]
     pub fn extension<T: Send + Sync + 'static>(&self) -> Option<&T> {
         self.extensions.get()
@@ -123,7 +124,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_printed_holds_no_secret() {
+    fn debug_output_holds_no_secret() {
         let headers = [("authorization", "Bearer hush"), ("cookie", "session=hush")];
         let printed = format!("{:?}", request("/slop?token=hush", &headers));
         assert!(!printed.contains("hush"), "{printed}");

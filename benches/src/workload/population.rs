@@ -1,16 +1,16 @@
-//! Who uses the application, how alike they are, and what has changed so far.
+//! The users of the application, how similar they are, and what has changed so far.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 
 use grove_engine::Session;
 
-use super::Likeness;
+use super::likeness::Likeness;
 
-/// The attribute that a descriptor reads when all sessions show one view.
+/// The attribute that descriptors read when all sessions share one view.
 const VIEW: &str = "view";
 
-/// All members, and the application's data: a counter for each, and one for all.
+/// All members and the application's data: a private counter for each member, and one shared counter.
 #[derive(Debug)]
 pub(crate) struct Population {
     sessions: u32,
@@ -19,19 +19,19 @@ pub(crate) struct Population {
     shared: AtomicU32,
 }
 
-/// What a descriptor knows of whom it renders for.
+/// What determines the content that a descriptor renders.
 #[derive(Debug, Clone, Copy)]
-pub(crate) struct Face {
-    /// Whose data it is: sessions with the same `K` show the same texts.
-    pub(crate) k: u32,
-    /// How often the private data changed.
+pub(crate) struct Content {
+    /// Sessions with the same owner show the same content.
+    pub(crate) owner: u32,
+    /// How often the private data has changed.
     pub(crate) revision: u32,
 }
 
 impl Population {
     pub(crate) fn new(sessions: u32, likeness: Likeness) -> Self {
-        let own = if likeness == Likeness::One { 1 } else { sessions };
-        let private = (0..own).map(|_| AtomicU32::new(0)).collect();
+        let owners = if likeness == Likeness::One { 1 } else { sessions };
+        let private = (0..owners).map(|_| AtomicU32::new(0)).collect();
         Self { sessions, likeness, private, shared: AtomicU32::new(0) }
     }
 
@@ -48,54 +48,54 @@ impl Population {
         }
     }
 
-    /// What a descriptor shows, from what it reads of the session: the shared view, or the user.
-    pub(crate) fn face(&self, session: &Session) -> Face {
-        let named = match self.likeness {
+    /// The content for a session. Reads the attribute of the shared view, or the user.
+    pub(crate) fn content(&self, session: &Session) -> Content {
+        let member = match self.likeness {
             Likeness::One => session.attribute(VIEW),
             Likeness::Distinct | Likeness::Tenth => session.user().and_then(|user| user.strip_prefix("user-")),
         };
-        self.face_of(named.and_then(|number| number.parse().ok()).unwrap_or(0))
+        self.content_of(member.and_then(|number| number.parse().ok()).unwrap_or(0))
     }
 
-    /// The same for a closure that is one session's.
-    pub(crate) fn faces(self: &Arc<Self>, session: &Session) -> impl Fn() -> Face + Send + Sync + use<> {
-        let (people, session) = (Arc::clone(self), session.clone());
-        move || people.face(&session)
+    /// The same for a closure that belongs to one session.
+    pub(crate) fn content_reader(self: &Arc<Self>, session: &Session) -> impl Fn() -> Content + Send + Sync + use<> {
+        let (population, session) = (Arc::clone(self), session.clone());
+        move || population.content(&session)
     }
 
-    /// What member `u` is shown.
-    pub(crate) fn face_of(&self, u: u32) -> Face {
-        let k = match self.likeness {
+    /// The content for member `u`.
+    pub(crate) fn content_of(&self, u: u32) -> Content {
+        let owner = match self.likeness {
             Likeness::Distinct => u,
             Likeness::Tenth => u % (self.sessions / 10).max(1),
             Likeness::One => 0,
         };
-        Face { k, revision: self.counter(u).load(Ordering::Relaxed) }
+        Content { owner, revision: self.counter(u).load(Ordering::Relaxed) }
     }
 
-    /// The private data of member `u`; everybody's, where all share one view.
+    /// The private counter of member `u`, which is the same for all members if they share one view.
     fn counter(&self, u: u32) -> &AtomicU32 {
         &self.private[u as usize % self.private.len()]
     }
 
-    /// How often the shared data changed.
+    /// How often the shared data has changed.
     pub(crate) fn shared(&self) -> u32 {
         self.shared.load(Ordering::Relaxed)
     }
 
-    /// A private change in every session.
-    pub(crate) fn change_everybody(&self) {
+    /// Changes the private data of every member.
+    pub(crate) fn change_all_private(&self) {
         for counter in &self.private {
             counter.fetch_add(1, Ordering::Relaxed);
         }
     }
 
-    /// A private change in the session of member `u`, or in the one view.
-    pub(crate) fn change_one(&self, u: u32) {
+    /// Changes the private data of member `u`.
+    pub(crate) fn change_private(&self, u: u32) {
         self.counter(u).fetch_add(1, Ordering::Relaxed);
     }
 
-    /// A change that everybody sees. Answers the new count.
+    /// Changes the shared data. Returns the new count.
     pub(crate) fn change_shared(&self) -> u32 {
         self.shared.fetch_add(1, Ordering::Relaxed) + 1
     }

@@ -1,6 +1,6 @@
-//! Commits against subscribing, asking, calling, and other commits.
+//! Commits concurrent with subscriptions, queries, calls, and other commits.
 
-use std::sync::atomic::Ordering;
+use crate::sync::Ordering;
 
 use shuttle::future::block_on;
 
@@ -9,135 +9,135 @@ use crate::model::session::Session;
 use crate::refresh::scope::Scope;
 
 #[test]
-fn a_subscription_that_starts_among_commits_ends_with_the_last_tree() {
+fn a_subscription_started_during_commits_ends_with_the_latest_tree() {
     check(|| {
         let app = App::new();
         let mut first = app.consumer(&alice());
-        let changes = app.meanwhile(|app| {
-            app.raise();
-            app.raise_soon();
-            app.raise();
+        let changes = app.spawn(|app| {
+            app.increment();
+            app.increment_soon();
+            app.increment();
         });
-        let late = app.meanwhile(|app| {
+        let late = app.spawn(|app| {
             let mut late = app.consumer(&alice());
             late.subscribe();
-            late.until(|consumer| consumer.shown() == Some(3));
+            late.receive_until(|consumer| consumer.number() == Some(3));
             late.check_copy();
         });
         first.subscribe();
-        first.until(|consumer| consumer.shown() == Some(3));
+        first.receive_until(|consumer| consumer.number() == Some(3));
         join([changes, late]);
         first.check_copy();
     });
 }
 
 #[test]
-fn a_connection_that_is_made_during_a_commit_is_told_of_it() {
+fn a_connection_opened_during_a_commit_misses_no_change() {
     check(|| {
         let app = App::new();
-        let _first = app.watching(&alice());
-        // The moment is short: several changes are several moments.
+        let _first = app.subscribed(&alice());
+        // The critical moment is short, so several changes are tried.
         for round in 1..=6 {
-            let change = app.meanwhile(App::raise_beside);
+            let change = app.spawn(App::increment_only);
             let mut late = app.consumer(&alice());
-            let mouth = late.mouth();
-            let reading = app.meanwhile(move |_| mouth.subscribe());
-            late.until(|consumer| consumer.shown() == Some(round));
-            join([change, reading]);
+            let sender = late.sender();
+            let subscribing = app.spawn(move |_| sender.subscribe());
+            late.receive_until(|consumer| consumer.number() == Some(round));
+            join([change, subscribing]);
         }
     });
 }
 
 #[test]
-fn an_answer_shows_what_was_committed_before_it_was_asked_for_and_versions_never_go_back() {
+fn a_query_reply_shows_every_earlier_commit_and_versions_never_decrease() {
     check(|| {
         let app = App::new();
-        let mut consumer = app.watching(&alice());
-        let (mouth, other) = (consumer.mouth(), consumer.mouth());
-        let asking = app.meanwhile(move |app| {
+        let mut consumer = app.subscribed(&alice());
+        let (sender, other) = (consumer.sender(), consumer.sender());
+        let querying = app.spawn(move |app| {
             for id in ["one", "two"] {
-                let at_least = app.raise();
-                mouth.query(&format!("{id}>={at_least}"));
+                let at_least = app.increment();
+                sender.query(&format!("{id}>={at_least}"));
             }
         });
-        let beside = app.meanwhile(move |app| {
-            let at_least = app.raise();
+        let concurrent = app.spawn(move |app| {
+            let at_least = app.increment();
             other.query(&format!("three>={at_least}"));
         });
-        consumer.until(|consumer| consumer.answers().count() == 3 && consumer.shown() == Some(3));
-        for (id, answer) in consumer.answers() {
+        consumer.receive_until(|consumer| consumer.replies().count() == 3 && consumer.number() == Some(3));
+        for (id, reply) in consumer.replies() {
             let at_least: u64 = id.split_once(">=").and_then(|(_, least)| least.parse().ok()).unwrap();
-            assert!(answer["tree"]["properties"]["n"].as_u64().unwrap() >= at_least, "{id}: {answer}");
+            assert!(reply["tree"]["properties"]["n"].as_u64().unwrap() >= at_least, "{id}: {reply}");
         }
-        join([asking, beside]);
+        join([querying, concurrent]);
         consumer.check_copy();
     });
 }
 
 #[test]
-fn the_patches_of_a_call_go_before_its_result_whatever_else_is_committed() {
+fn the_patches_of_a_call_precede_its_result_whatever_else_is_committed() {
     check(|| {
         let app = App::new();
-        let mut consumer = app.watching(&alice());
-        let mouth = consumer.mouth();
-        let calling = app.meanwhile(move |_| ["a", "b"].iter().for_each(|id| mouth.add(id)));
-        let beside = app.meanwhile(|app| app.raise_soon());
-        consumer.until(|consumer| ["a", "b"].iter().all(|id| consumer.answer(id).is_some()));
+        let mut consumer = app.subscribed(&alice());
+        let sender = consumer.sender();
+        let calling = app.spawn(move |_| ["a", "b"].iter().for_each(|id| sender.add(id)));
+        let concurrent = app.spawn(|app| app.increment_soon());
+        consumer.receive_until(|consumer| ["a", "b"].iter().all(|id| consumer.reply(id).is_some()));
         for id in ["a", "b"] {
-            let made = consumer.answer(id).unwrap()["data"].as_u64().unwrap();
-            assert!(consumer.shown_at(id).unwrap() >= made, "{id}: the result {made} came before its patch");
+            let added = consumer.reply(id).unwrap()["data"].as_u64().unwrap();
+            assert!(consumer.number_at(id).unwrap() >= added, "{id}: the result {added} precedes its patch");
         }
-        join([calling, beside]);
-        consumer.until(|consumer| consumer.shown() == Some(3));
+        join([calling, concurrent]);
+        consumer.receive_until(|consumer| consumer.number() == Some(3));
         consumer.check_copy();
     });
 }
 
 #[test]
-fn when_a_refresh_returns_its_change_is_committed_whoever_else_was_at_the_slot() {
+fn when_a_refresh_returns_its_change_is_committed_despite_concurrent_passes() {
     check(|| {
         let app = App::new();
-        let mut consumer = app.watching(&alice());
+        let mut consumer = app.subscribed(&alice());
         let change = |app: &App| {
-            let mine = app.raise();
-            assert!(app.committed(&alice()) >= mine, "a refresh returned before its change was committed");
+            let number = app.increment();
+            assert!(app.committed(&alice()) >= number, "a refresh returned before its change was committed");
         };
-        let threads = [app.meanwhile(change), app.meanwhile(change), app.meanwhile(App::raise_soon)];
-        consumer.until(|consumer| consumer.shown() == Some(3));
+        let threads = [app.spawn(change), app.spawn(change), app.spawn(App::increment_soon)];
+        consumer.receive_until(|consumer| consumer.number() == Some(3));
         join(threads);
         consumer.check_copy();
     });
 }
 
 #[test]
-fn a_pass_that_was_overtaken_brings_nothing_older_back() {
+fn an_overtaken_pass_never_restores_older_content() {
     check(|| {
         let app = App::new();
-        let (mut consumer, _other) = (app.watching(&alice()), app.watching(&Session::new("t")));
-        // Evaluated once for both, and perhaps before the session's own refresh.
-        let all = app.meanwhile(App::raise_beside);
-        let own = app.meanwhile(|app| {
-            let mine = app.number.fetch_add(1, Ordering::SeqCst) + 1;
+        let (mut consumer, _other) = (app.subscribed(&alice()), app.subscribed(&Session::new("t")));
+        // This pass evaluates once for both sessions, perhaps before the session's own refresh.
+        let all = app.spawn(App::increment_only);
+        let own = app.spawn(|app| {
+            let number = app.number.fetch_add(1, Ordering::SeqCst) + 1;
             block_on(app.engine.refresh_now(Scope::session("s")));
-            assert!(app.committed(&alice()) >= mine, "something older came back");
+            assert!(app.committed(&alice()) >= number, "older content was restored");
         });
-        consumer.until(|consumer| consumer.shown() == Some(2));
+        consumer.receive_until(|consumer| consumer.number() == Some(2));
         join([all, own]);
         consumer.check_copy();
-        assert_eq!(consumer.shown(), Some(2));
+        assert_eq!(consumer.number(), Some(2));
     });
 }
 
 #[test]
-fn a_refresh_that_is_given_up_keeps_nobody_waiting() {
+fn a_cancelled_refresh_blocks_nobody() {
     check(|| {
         let app = App::new();
-        let mut consumer = app.watching(&alice());
+        let mut consumer = app.subscribed(&alice());
         let engine = app.engine.clone();
-        let given_up = shuttle::future::spawn(async move { engine.refresh_now(Scope::all()).await });
-        let change = app.meanwhile(App::raise_beside);
-        given_up.abort();
-        consumer.until(|consumer| consumer.shown() == Some(1));
+        let cancelled = shuttle::future::spawn(async move { engine.refresh_now(Scope::all()).await });
+        let change = app.spawn(App::increment_only);
+        cancelled.abort();
+        consumer.receive_until(|consumer| consumer.number() == Some(1));
         join([change]);
         consumer.check_copy();
     });

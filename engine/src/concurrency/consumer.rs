@@ -1,160 +1,175 @@
-//! A consumer on a thread of its own, with a mirror that shares no code with the engine's diff.
+//! A consumer on its own thread, with a copy that shares no code with the engine's diff.
 
 use std::collections::BTreeMap;
 
 use serde_json::{Value, json};
 use shuttle::future::block_on;
 
+use crate::client::{ConsumerState, Message, MessageId, Node};
 use crate::connection::Connection;
 use crate::deliver::frame::Frame;
 use crate::engine::Engine;
 use crate::error::ConnectError;
 use crate::model::session::Session;
 use crate::protocol::code::CloseCode;
-use crate::testing::Mirror;
 
-/// One consumer: the writer of its socket asks by `until`, the reader says by `say`; both may be at it at once.
+/// One consumer: it receives with `receive_until` and sends through a [`Sender`], possibly concurrently.
 pub(super) struct Consumer {
     connection: std::sync::Arc<Connection>,
-    copy: Mirror,
-    /// The latest version that anything on this connection carried.
-    version: u64,
-    /// Answers by the request's id, each with what the copy showed when it came.
-    answers: BTreeMap<String, (Value, Option<u64>)>,
+    state: ConsumerState,
+    /// Replies by the id of the request, each with the number that the copy showed when it was received.
+    replies: BTreeMap<String, (Value, Option<u64>)>,
+    /// The events that came, in order.
+    events: Vec<Value>,
     /// The close code.
     pub(super) closed: Option<CloseCode>,
 }
 
-/// The reading half of a consumer's socket.
-#[derive(Clone)]
-pub(super) struct Mouth(std::sync::Arc<Connection>);
+fn subscription() -> Value {
+    json!({"type": "subscribe", "id": "sub", "path": "/n"})
+}
 
-impl Mouth {
-    pub(super) fn say(&self, message: &Value) {
+/// The sending half of a consumer.
+#[derive(Clone)]
+pub(super) struct Sender(std::sync::Arc<Connection>);
+
+impl Sender {
+    pub(super) fn send(&self, message: &Value) {
         self.0.receive(&message.to_string());
     }
 
     pub(super) fn subscribe(&self) {
-        self.say(&json!({"type": "subscribe", "id": "sub", "path": "/n"}));
+        self.send(&subscription());
     }
 
     pub(super) fn query(&self, id: &str) {
-        self.say(&json!({"type": "query", "id": id, "path": "/n"}));
+        self.send(&json!({"type": "query", "id": id, "path": "/n"}));
     }
 
     pub(super) fn add(&self, id: &str) {
-        self.say(&json!({"type": "invoke", "id": id, "path": "/n", "action": "add"}));
+        self.send(&json!({"type": "invoke", "id": id, "path": "/n", "action": "add"}));
     }
 }
 
 impl Consumer {
     pub(super) fn connect(engine: &Engine, session: &Session) -> Result<Self, ConnectError> {
+        let mut state = ConsumerState::strict();
+        // Its sender subscribes, perhaps on another thread.
+        state.sent(&subscription());
+        Self::with_state(engine, session, state)
+    }
+
+    fn with_state(engine: &Engine, session: &Session, state: ConsumerState) -> Result<Self, ConnectError> {
         let connection = std::sync::Arc::new(engine.connect(session)?);
-        Ok(Self { connection, copy: Mirror::default(), version: 0, answers: BTreeMap::new(), closed: None })
+        Ok(Self { connection, state, replies: BTreeMap::new(), events: Vec::new(), closed: None })
     }
 
-    /// What this consumer brings along when its socket is lost and the engine has not noticed.
-    pub(super) fn position(&self, engine: &Engine) -> (Mirror, Value) {
-        let mut copy = self.copy.clone();
-        copy.reconnect();
-        let greeter = &engine.parts().greeter;
-        let name = greeter.connection_name(self.connection.number());
-        let position = json!({"epoch": greeter.epoch(), "version": copy.version(), "connection": name});
-        (copy, position)
+    /// The state from which this consumer resumes when its socket is lost and the engine has not noticed.
+    pub(super) fn resumable(&self) -> ConsumerState {
+        let mut state = self.state.clone();
+        state.disconnect();
+        state
     }
 
-    /// Takes the place of the connection that a position names.
-    pub(super) fn come_back(
-        engine: &Engine,
-        session: &Session,
-        position: (Mirror, Value),
-    ) -> Result<Self, ConnectError> {
-        let (copy, resume) = position;
-        let consumer = Self { version: copy.version(), copy, ..Self::connect(engine, session)? };
-        consumer.mouth().say(&json!({"type": "subscribe", "id": "sub", "path": "/n", "resume": resume}));
+    /// Connects in place of a lost connection, and resumes from the state of its consumer.
+    pub(super) fn resume(engine: &Engine, session: &Session, mut state: ConsumerState) -> Result<Self, ConnectError> {
+        let lost = state.lost().and_then(|hello| hello.connection.clone());
+        state.resume(lost.as_deref());
+        let mut consumer = Self::with_state(engine, session, state)?;
+        while let Some(message) = consumer.state.next_message() {
+            consumer.connection.receive(&message);
+        }
         Ok(consumer)
     }
 
-    pub(super) fn mouth(&self) -> Mouth {
-        Mouth(std::sync::Arc::clone(&self.connection))
+    pub(super) fn sender(&self) -> Sender {
+        Sender(std::sync::Arc::clone(&self.connection))
     }
 
     pub(super) fn subscribe(&self) {
-        self.mouth().subscribe();
+        self.sender().subscribe();
     }
 
-    /// Takes frames until something holds; an end of the connection is an end of waiting.
-    pub(super) fn until(&mut self, holds: impl Fn(&Self) -> bool) {
+    /// Receives frames until a condition holds or the connection is closed.
+    pub(super) fn receive_until(&mut self, holds: impl Fn(&Self) -> bool) {
         while self.closed.is_none() && !holds(self) {
             let frame = block_on(self.connection.next_frame());
-            self.take(frame);
+            self.receive(frame);
         }
     }
 
-    /// Takes what there is.
-    pub(super) fn take_all(&mut self) {
+    /// The next frame as it is, if there is one.
+    pub(super) fn next_frame(&self) -> Option<Frame> {
+        self.connection.try_next_frame()
+    }
+
+    /// Receives the frames that are ready.
+    pub(super) fn receive_ready(&mut self) {
         while let Some(frame) = self.connection.try_next_frame() {
-            self.take(frame);
+            self.receive(frame);
         }
     }
 
-    pub(super) fn until_closed(&mut self) -> CloseCode {
-        self.until(|_| false);
+    pub(super) fn receive_until_closed(&mut self) -> CloseCode {
+        self.receive_until(|_| false);
         self.closed.expect("the loop ends with the close")
     }
 
-    fn take(&mut self, frame: Frame) {
+    fn receive(&mut self, frame: Frame) {
         match frame {
             Frame::Text(text) => {
                 let message: Value = serde_json::from_str(&text).unwrap_or_else(|error| panic!("{error}: {text}"));
-                self.take_message(&message);
+                self.receive_message(&message);
             }
             Frame::Ping => self.connection.heard(),
             Frame::Close { code, .. } => self.closed = Some(code),
         }
     }
 
-    fn take_message(&mut self, message: &Value) {
-        if let Some(version) = message["version"].as_u64() {
-            assert!(version >= self.version, "a version goes back on a connection: {message}");
-            self.version = version;
+    fn receive_message(&mut self, message: &Value) {
+        let parsed = Message::from_json(message).unwrap_or_else(|error| panic!("{error}: {message}"));
+        self.state.receive(parsed).unwrap_or_else(|error| panic!("{error}: {message}"));
+        if message["type"] == "event" {
+            self.events.push(message.clone());
         }
-        let id = message["id"].as_str().unwrap_or_default();
-        match message["type"].as_str() {
-            Some("snapshot") if id == "sub" => self.copy.snapshot(message),
-            Some("resumed") => self.copy.resumed(message),
-            Some("patch") => self.copy.patch(message),
-            Some("snapshot" | "result" | "error") => {
-                let seen = self.shown();
-                self.answers.insert(id.to_owned(), (message.clone(), seen));
-            }
-            _ => {}
+        let id = message["id"].as_str().filter(|id| *id != "sub");
+        if let (Some(id), Some("snapshot" | "result" | "error")) = (id, message["type"].as_str()) {
+            let number = self.number();
+            self.replies.insert(id.to_owned(), (message.clone(), number));
         }
+    }
+
+    fn copy(&self) -> Option<&Node> {
+        self.state.tree(&MessageId::from("sub"))
     }
 
     /// The number that the copy shows; `None` before there is one.
-    pub(super) fn shown(&self) -> Option<u64> {
-        self.copy.tree()["properties"]["n"].as_u64()
+    pub(super) fn number(&self) -> Option<u64> {
+        self.copy()?.property("n")?.as_u64()
     }
 
-    pub(super) fn answer(&self, id: &str) -> Option<&Value> {
-        self.answers.get(id).map(|(message, _)| message)
+    pub(super) fn events(&self) -> &[Value] {
+        &self.events
     }
 
-    pub(super) fn answers(&self) -> impl Iterator<Item = (&str, &Value)> {
-        self.answers.iter().map(|(id, (message, _))| (id.as_str(), message))
+    pub(super) fn reply(&self, id: &str) -> Option<&Value> {
+        self.replies.get(id).map(|(message, _)| message)
     }
 
-    /// What the copy showed when this answer came.
-    pub(super) fn shown_at(&self, id: &str) -> Option<u64> {
-        self.answers.get(id).and_then(|(_, seen)| *seen)
+    pub(super) fn replies(&self) -> impl Iterator<Item = (&str, &Value)> {
+        self.replies.iter().map(|(id, (message, _))| (id.as_str(), message))
     }
 
-    /// Asks for the number and compares the copy with it.
+    /// The number that the copy showed when this reply was received.
+    pub(super) fn number_at(&self, id: &str) -> Option<u64> {
+        self.replies.get(id).and_then(|(_, number)| *number)
+    }
+
+    /// Compares the copy with a fresh query.
     pub(super) fn check_copy(&mut self) {
-        self.mouth().query("check");
-        self.until(|consumer| consumer.answer("check").is_some());
-        let fresh = self.answer("check").map(|answer| answer["tree"].clone());
-        assert_eq!(Some(self.copy.tree()), fresh.as_ref(), "the copy differs from a fresh query");
+        self.sender().query("check");
+        self.receive_until(|consumer| consumer.reply("check").is_some());
+        let fresh = self.reply("check").map(|reply| reply["tree"].clone());
+        assert_eq!(self.copy().map(Node::to_json), fresh, "the copy differs from a fresh query");
     }
 }

@@ -1,4 +1,4 @@
-//! Ends against beginnings: eviction, close, expiry, revocation and shut-down against connect, commit and subscribe.
+//! Eviction, close, expiry, revocation and shutdown, concurrent with connect, commit and subscribe.
 
 use std::time::Duration;
 
@@ -12,15 +12,15 @@ use crate::protocol::code::CloseCode;
 use crate::sessions::revocations::Revocation;
 
 #[test]
-fn an_eviction_and_a_return_at_once_leave_no_consumer_without_its_tree() {
+fn a_consumer_that_connects_during_an_eviction_gets_its_tree() {
     check(|| {
         let app = App::with(|config| config.times.idle_tree = Duration::from_millis(10));
-        drop(app.watching(&alice()));
-        let evicting = app.meanwhile(|app| app.clock.advance(10));
-        let changing = app.meanwhile(App::raise_beside);
+        drop(app.subscribed(&alice()));
+        let evicting = app.spawn(|app| app.clock.advance(10));
+        let changing = app.spawn(App::increment_only);
         let mut consumer = app.consumer(&alice());
         consumer.subscribe();
-        consumer.until(|consumer| consumer.shown() == Some(1));
+        consumer.receive_until(|consumer| consumer.number() == Some(1));
         assert_eq!(consumer.closed, None);
         join([evicting, changing]);
         consumer.check_copy();
@@ -28,17 +28,17 @@ fn an_eviction_and_a_return_at_once_leave_no_consumer_without_its_tree() {
         block_on(app.engine.settle());
         app.clock.advance(20_000);
         block_on(app.engine.settle());
-        assert_eq!(app.engine.stats().trees, 0, "nobody looks, and the tree is still there");
+        assert_eq!(app.engine.stats().trees, 0, "the tree is kept without a consumer");
     });
 }
 
 #[test]
-fn a_consumer_that_leaves_while_its_first_tree_is_made_leaves_no_tree_behind() {
+fn a_consumer_that_leaves_while_its_first_tree_is_rendered_leaves_no_tree_behind() {
     check(|| {
         let app = App::with(|config| config.times.idle_tree = Duration::from_millis(10));
         let consumer = app.consumer(&alice());
         consumer.subscribe();
-        join([app.meanwhile(move |_| drop(consumer))]);
+        join([app.spawn(move |_| drop(consumer))]);
         block_on(app.engine.settle());
         app.clock.advance(20_000);
         block_on(app.engine.settle());
@@ -47,79 +47,79 @@ fn a_consumer_that_leaves_while_its_first_tree_is_made_leaves_no_tree_behind() {
 }
 
 #[test]
-fn the_end_of_an_idle_session_and_a_return_at_once_leave_nobody_at_a_closed_slot() {
+fn a_consumer_that_connects_while_its_idle_session_closes_is_not_left_on_a_closed_slot() {
     check(|| {
         let app = App::with(|config| config.times.idle_session = Duration::from_millis(10));
-        drop(app.watching(&alice()));
-        let ending = app.meanwhile(|app| app.clock.advance(10));
+        drop(app.subscribed(&alice()));
+        let ending = app.spawn(|app| app.clock.advance(10));
         let mut consumer = app.consumer(&alice());
         consumer.subscribe();
-        consumer.until(|consumer| consumer.shown().is_some());
+        consumer.receive_until(|consumer| consumer.number().is_some());
         join([ending]);
         app.check_attached([&mut consumer]);
     });
 }
 
 #[test]
-fn a_close_ends_whoever_is_there_and_whoever_comes_after_it_begins_anew() {
+fn closing_a_session_closes_its_connections_and_later_ones_start_over() {
     check(|| {
         let app = App::new();
-        let mut before = app.watching(&alice());
+        let mut before = app.subscribed(&alice());
         let old = app.slot("s");
-        let mut asking = app.consumer(&alice());
-        asking.mouth().query("q");
-        let threads = [app.meanwhile(|app| assert!(app.engine.close_session("s"))), app.meanwhile(App::raise_beside)];
+        let mut querying = app.consumer(&alice());
+        querying.sender().query("q");
+        let threads = [app.spawn(|app| assert!(app.engine.close_session("s"))), app.spawn(App::increment_only)];
         let mut after = app.consumer(&alice());
         after.subscribe();
-        assert_eq!(before.until_closed(), CloseCode::Normal);
-        assert_eq!(asking.until_closed(), CloseCode::Normal);
+        assert_eq!(before.receive_until_closed(), CloseCode::Normal);
+        assert_eq!(querying.receive_until_closed(), CloseCode::Normal);
         join(threads);
-        assert!(old.tree().is_none() && old.links().is_empty(), "a closed slot keeps something");
+        assert!(old.tree().is_none() && old.links().is_empty(), "a closed slot keeps a tree or a connection");
         app.check_attached([&mut after]);
     });
 }
 
 #[test]
-fn a_consumer_that_takes_the_place_of_its_lost_connection_misses_no_change() {
+fn a_consumer_that_supersedes_its_lost_connection_misses_no_change() {
     check(|| {
         let app = App::new();
-        let mut old = app.watching(&alice());
-        let position = old.position(&app.engine);
-        // It is not dead at all, and takes what it is given for as long as it may.
+        let mut old = app.subscribed(&alice());
+        let lost = old.resumable();
+        // The old connection still works, and receives until it is closed.
         let threads = [
-            app.meanwhile(move |_| assert_eq!(old.until_closed(), CloseCode::Replaced)),
-            app.meanwhile(App::raise_beside),
+            app.spawn(move |_| assert_eq!(old.receive_until_closed(), CloseCode::Replaced)),
+            app.spawn(App::increment_only),
         ];
-        let mut new = Consumer::come_back(&app.engine, &alice(), position).unwrap();
-        new.until(|consumer| consumer.shown() == Some(1));
+        let mut new = Consumer::resume(&app.engine, &alice(), lost).unwrap();
+        new.receive_until(|consumer| consumer.number() == Some(1));
         join(threads);
         app.check_attached([&mut new]);
     });
 }
 
 #[test]
-fn a_question_that_waits_for_a_first_tree_is_answered_or_ended_by_a_close() {
+fn a_query_that_waits_for_a_first_tree_gets_a_reply_or_ends_with_the_close() {
     check(|| {
         let app = App::new();
         let mut consumer = app.consumer(&alice());
-        let closing = app.meanwhile(|app| assert!(app.engine.close_session("s")));
-        consumer.mouth().query("q");
-        assert_eq!(consumer.until_closed(), CloseCode::Normal);
+        let closing = app.spawn(|app| assert!(app.engine.close_session("s")));
+        consumer.sender().query("q");
+        assert_eq!(consumer.receive_until_closed(), CloseCode::Normal);
         join([closing]);
         block_on(app.engine.settle());
     });
 }
 
 #[test]
-fn a_revocation_ends_or_refuses_every_connection_that_is_made_at_the_same_time() {
+fn a_revocation_closes_or_refuses_every_concurrent_connection() {
     check(|| {
         let app = App::new();
         let connecting = ["s", "t"].map(|id| {
-            app.meanwhile(move |app| {
+            app.spawn(move |app| {
                 let session = Session::new(id).with_user("alice");
                 if let Ok(mut consumer) = Consumer::connect(&app.engine, &session) {
                     consumer.subscribe();
-                    assert_eq!(consumer.until_closed(), CloseCode::Policy);
+                    assert_eq!(consumer.receive_until_closed(), CloseCode::Policy);
                 }
             })
         });
@@ -130,29 +130,29 @@ fn a_revocation_ends_or_refuses_every_connection_that_is_made_at_the_same_time()
 }
 
 #[test]
-fn a_session_that_expires_while_it_connects_is_refused_or_ended() {
+fn a_session_that_expires_while_connecting_is_refused_or_closed() {
     check(|| {
         let app = App::with(|config| config.times.expiry_warning = Duration::from_millis(0));
         let session = alice().with_expiry(app.clock.wall() + Duration::from_millis(100));
-        let passing = app.meanwhile(|app| app.clock.advance(100));
+        let advancing = app.spawn(|app| app.clock.advance(100));
         if let Ok(mut consumer) = Consumer::connect(&app.engine, &session) {
             consumer.subscribe();
-            assert_eq!(consumer.until_closed(), CloseCode::Expired);
+            assert_eq!(consumer.receive_until_closed(), CloseCode::Expired);
         }
-        join([passing]);
+        join([advancing]);
         block_on(app.engine.settle());
         assert_eq!(app.engine.stats().sessions, 0);
     });
 }
 
 #[test]
-fn a_shut_down_ends_or_refuses_every_connection_that_is_made_at_the_same_time() {
+fn a_shutdown_closes_or_refuses_every_concurrent_connection() {
     check(|| {
         let app = App::new();
-        let connecting = app.meanwhile(|app| {
+        let connecting = app.spawn(|app| {
             if let Ok(mut consumer) = Consumer::connect(&app.engine, &alice()) {
                 consumer.subscribe();
-                assert_eq!(consumer.until_closed(), CloseCode::GoingAway);
+                assert_eq!(consumer.receive_until_closed(), CloseCode::GoingAway);
             }
         });
         block_on(app.engine.shutdown(Duration::ZERO));

@@ -1,7 +1,7 @@
-//! Who evaluates for whom, and new claims against a pass with the old ones.
+//! Single-flight evaluation, and new claims concurrent with a pass with the old ones.
 
+use crate::sync::{AtomicUsize, Ordering};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
 
 use shuttle::future::block_on;
 
@@ -13,7 +13,7 @@ use crate::sessions::latch::Latch;
 use crate::sync;
 
 #[test]
-fn a_lead_that_gives_up_passes_on_and_nobody_waits_for_ever() {
+fn if_the_evaluating_thread_gives_up_a_waiting_one_takes_over() {
     check(|| {
         let trace = Arc::new(SourceTrace::default());
         let runs = Arc::new(AtomicUsize::new(0));
@@ -24,7 +24,7 @@ fn a_lead_that_gives_up_passes_on_and_nobody_waits_for_ever() {
                 loop {
                     match trace.claim(session.context()) {
                         Claimed::Hit(result) => return assert_eq!(result, 7),
-                        // The first one gives up, and is gone.
+                        // The first one gives up.
                         Claimed::Lead(lead) if runs.fetch_add(1, Ordering::SeqCst) == 0 => return drop(lead),
                         Claimed::Lead(lead) => drop(lead.settle(&[], 7)),
                         Claimed::Wait(released) => sync::wait(released),
@@ -33,35 +33,35 @@ fn a_lead_that_gives_up_passes_on_and_nobody_waits_for_ever() {
             })
         });
         join(threads);
-        assert_eq!(runs.load(Ordering::SeqCst), 2, "it ran once, and once more since the first gave up");
+        assert_eq!(runs.load(Ordering::SeqCst), 2, "it ran twice, because the first one gave up");
     });
 }
 
 #[test]
-fn whoever_waits_for_a_queued_pass_is_told() {
+fn a_waiter_for_a_queued_pass_is_woken() {
     check(|| {
         let done = Arc::new(Latch::default());
-        let telling = {
+        let setting = {
             let done = Arc::clone(&done);
             shuttle::thread::spawn(move || done.set())
         };
         block_on(done.wait());
-        join([telling]);
+        join([setting]);
     });
 }
 
 #[test]
-fn new_claims_are_shown_in_the_end_even_if_a_pass_with_the_old_ones_was_on_its_way() {
+fn new_claims_prevail_over_a_concurrent_pass_with_the_old_ones() {
     check(|| {
         let app = App::new();
         app.engine.register("n", |session: &Session| Descriptor::status().prop("n", u64::from(session.can("see"))));
-        let mut consumer = app.watching(&alice().with_permission("see"));
-        let renewing = app.meanwhile(|app| assert!(app.engine.update_session(&alice())));
-        let changing = app.meanwhile(App::raise_soon);
-        consumer.until(|consumer| consumer.shown() == Some(0));
+        let mut consumer = app.subscribed(&alice().with_permission("see"));
+        let renewing = app.spawn(|app| assert!(app.engine.update_session(&alice())));
+        let changing = app.spawn(App::increment_soon);
+        consumer.receive_until(|consumer| consumer.number() == Some(0));
         join([renewing, changing]);
         consumer.check_copy();
-        // Whoever comes now never sees what the old claims allowed.
-        assert_eq!(app.watching(&alice()).shown(), Some(0));
+        // A new consumer never sees what the old claims allowed.
+        assert_eq!(app.subscribed(&alice()).number(), Some(0));
     });
 }

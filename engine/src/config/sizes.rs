@@ -74,6 +74,7 @@ impl Sizes {
             DEEPEST_TAB,
             "must be at most 24: consumers could not parse the tree",
         )?;
-        positive("sizes.outbox_bytes", self.outbox_bytes)
+        positive("sizes.outbox_bytes", self.outbox_bytes)?;
+        positive("sizes.event_bytes", self.event_bytes)
     }
 }

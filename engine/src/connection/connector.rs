@@ -7,6 +7,7 @@ use super::services::ConnectionServices;
 use crate::clock::millis;
 use crate::deliver::link::Link;
 use crate::deliver::outbox::Outbox;
+use crate::deliver::peer_kind::PeerKind;
 use crate::error::ConnectError;
 use crate::event::Event;
 use crate::lifecycle::expiry::Expiry;
@@ -46,14 +47,14 @@ impl Connector {
     }
 
     /// Binds a peer to a session, opening the session if need be.
-    pub(crate) fn connect(&self, session: &Session, is_tab: bool) -> Result<Connection, ConnectError> {
+    pub(crate) fn connect(&self, session: &Session, kind: PeerKind) -> Result<Connection, ConnectError> {
         loop {
             if self.is_closing() {
                 return Err(ConnectError::Closing);
             }
             let permit = self.quota.admit_connection().map_err(|exceeded| self.refused(session, exceeded))?;
             let slot = self.opener.open(session)?;
-            let link = self.link(&slot, is_tab);
+            let link = self.link(&slot, kind);
             if !slot.attach(Arc::clone(&link)) {
                 // It was closed since it was found: idle, expired or revoked. Looked for anew, it is made again or refused.
                 continue;
@@ -65,20 +66,21 @@ impl Connector {
         }
     }
 
-    fn link(&self, slot: &Slot, is_tab: bool) -> Arc<Link> {
+    fn link(&self, slot: &Slot, kind: PeerKind) -> Arc<Link> {
         let config = &self.services.config;
         let number = self.next_number.fetch_add(1, Ordering::Relaxed);
-        let (greeting, delay_ms) = match is_tab {
-            true => (encode::TAB_CONNECT.to_owned(), 0),
-            false => (self.greeter.hello(slot, number), millis(config.times.hello_delay)),
+        let greeting = match kind {
+            PeerKind::Consumer => Some((self.greeter.hello(slot, number), millis(config.times.hello_delay))),
+            PeerKind::Tab => Some((encode::TAB_CONNECT.to_owned(), 0)),
+            PeerKind::InProcess => None,
         };
-        let outbox = Outbox::new(greeting, delay_ms, config.sizes.outbox_bytes);
-        Arc::new(Link::new(number, is_tab, self.services.timers.now_ms(), outbox))
+        let outbox = Outbox::new(greeting, config.sizes.outbox_bytes);
+        Arc::new(Link::new(number, kind, self.services.timers.now_ms(), outbox))
     }
 
     /// Whether a connection may stay that was just added to its session.
     fn admit(&self, peer: &Peer, session: &Session) -> Result<Option<TabPeer>, ConnectError> {
-        let tab = || peer.link.is_tab.then(|| self.tabs.open(&peer.slot, &peer.link)).transpose();
+        let tab = || peer.link.is_tab().then(|| self.tabs.open(&peer.slot, &peer.link)).transpose();
         let admitted = self.quota.check_connections(&peer.slot).and_then(|()| tab());
         let tab = admitted.map_err(|exceeded| self.refused(session, exceeded))?;
         if self.is_closing() {
@@ -97,10 +99,12 @@ impl Connector {
 
     fn begin(&self, peer: &Peer, session: &Session) {
         self.services.idle.pin(&peer.slot);
-        if let Some(warning) = self.expiry.warning(session.context()).filter(|_| !peer.link.is_tab) {
-            peer.link.reply(warning);
+        if let Some(warning) = self.expiry.warning(session.context()) {
+            peer.link.notice(&warning);
         }
-        self.liveness.watch(&peer.link);
+        if peer.link.kind != PeerKind::InProcess {
+            self.liveness.watch(&peer.link);
+        }
         let connection = peer.link.number;
         self.services.observers.emit(|| Event::Connected { session: peer.slot.id(), connection });
     }

@@ -5,7 +5,10 @@ use std::collections::hash_map::RandomState;
 use std::hash::BuildHasher;
 
 use crate::config::Limits;
+use crate::error::ActionError;
 use crate::protocol::close_reason::CloseReason;
+use crate::protocol::code::ErrorCode;
+use crate::protocol::encode;
 use crate::protocol::message::RequestId;
 
 /// What kind of request runs, and therefore what kind of message answers it.
@@ -13,6 +16,16 @@ use crate::protocol::message::RequestId;
 pub(crate) enum CallKind {
     Query,
     Invoke,
+}
+
+impl CallKind {
+    /// The reply to a request that cannot be served because its connection ends.
+    fn rejection(self, id: &RequestId, reason: CloseReason) -> String {
+        match self {
+            Self::Query => encode::error(Some(id), ErrorCode::Internal, reason.message()),
+            Self::Invoke => encode::result(id, &Err(ActionError::internal(reason.message()))),
+        }
+    }
 }
 
 /// Why a call does not begin.
@@ -76,9 +89,11 @@ impl CallLog {
         self.closed.get_or_insert(reason);
     }
 
-    /// Takes all calls that run, for whoever answers them instead.
-    pub(crate) fn take_running(&mut self) -> Vec<(RequestId, CallKind)> {
-        self.entries.as_mut().map(|entries| std::mem::take(&mut entries.running)).unwrap_or_default()
+    /// Lets no call begin any more, and ends all that run. Returns what their consumers are told.
+    pub(crate) fn reject(&mut self, reason: CloseReason) -> Vec<String> {
+        self.close(reason);
+        let running = self.entries.as_mut().map(|entries| std::mem::take(&mut entries.running)).unwrap_or_default();
+        running.into_iter().map(|(id, kind)| kind.rejection(&id, reason)).collect()
     }
 
     pub(crate) fn has_running(&self) -> bool {

@@ -3,52 +3,57 @@
 use std::collections::VecDeque;
 use std::sync::Arc;
 
-use crate::protocol::encode;
+use crate::protocol::encoded_event::EncodedEvent;
 
 /// Events in order, within a bound. Above it the oldest are dropped, and one message in their place says how many.
 ///
-/// A slow reader never costs more than the bound, and is never closed for it (rooms 4).
+/// A slow reader never costs more than the bound, and is never closed for it (rooms 4). However slow it is, every second
+/// message that it takes is an event: the one behind a message about dropped ones is not dropped any more.
 #[derive(Debug, Default)]
 pub(crate) struct EventLane {
     /// Encoded once for all receivers.
-    waiting: VecDeque<Arc<str>>,
+    waiting: VecDeque<Arc<EncodedEvent>>,
     bytes: usize,
-    /// How many were dropped since the last frame.
+    /// How many were dropped since the last message that said so. They stood behind the oldest event if that is reserved,
+    /// and before it otherwise.
     dropped: u64,
+    /// The oldest event goes out next, whatever is dropped meanwhile.
+    is_reserved: bool,
 }
 
 impl EventLane {
     /// Adds an event. At least the newest is kept, whatever its size. Returns whether any was dropped for it.
-    pub(crate) fn push(&mut self, event: Arc<str>, max_bytes: usize) -> bool {
-        self.bytes += event.len();
+    pub(crate) fn push(&mut self, event: Arc<EncodedEvent>, max_bytes: usize) -> bool {
+        self.bytes += event.text.len();
         self.waiting.push_back(event);
-        let dropped = self.dropped;
-        while self.bytes > max_bytes && self.waiting.len() > 1 {
-            if let Some(oldest) = self.waiting.pop_front() {
-                self.bytes -= oldest.len();
-                self.dropped += 1;
-            }
+        let (oldest, dropped) = (usize::from(self.is_reserved), self.dropped);
+        while self.bytes > max_bytes && self.waiting.len() > oldest + 1 {
+            let Some(event) = self.waiting.remove(oldest) else { break };
+            self.bytes -= event.text.len();
+            self.dropped += 1;
         }
         self.dropped > dropped
     }
 
-    /// The next frame: how many were dropped, or the oldest event.
-    pub(crate) fn pop(&mut self) -> Option<String> {
-        if self.dropped > 0 {
-            return Some(encode::events_dropped(std::mem::take(&mut self.dropped)));
+    /// The next event: how many were dropped, or the oldest event.
+    pub(crate) fn pop(&mut self) -> Option<Arc<EncodedEvent>> {
+        if self.dropped > 0 && !self.is_reserved {
+            self.is_reserved = true;
+            return Some(EncodedEvent::dropped(std::mem::take(&mut self.dropped)));
         }
+        self.is_reserved = false;
         let event = self.waiting.pop_front()?;
-        self.bytes -= event.len();
-        Some(event.as_ref().to_owned())
+        self.bytes -= event.text.len();
+        Some(event)
     }
 
     pub(crate) fn is_empty(&self) -> bool {
         self.waiting.is_empty()
     }
 
-    /// How many events wait.
-    pub(crate) fn len(&self) -> usize {
-        self.waiting.len()
+    /// How many of the events that were pushed last have neither gone out nor been reported as dropped.
+    pub(crate) fn outstanding(&self) -> u64 {
+        self.waiting.len() as u64 + self.dropped
     }
 
     pub(crate) const fn bytes(&self) -> usize {
@@ -58,34 +63,136 @@ impl EventLane {
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::*;
 
     fn lane(events: usize, max_bytes: usize) -> EventLane {
         let mut lane = EventLane::default();
         (0..events).for_each(|at| {
-            lane.push(format!("event-{at:03}").into(), max_bytes);
+            lane.push(EncodedEvent::new(&format!("{at:03}"), None), max_bytes);
         });
         lane
+    }
+
+    /// The length of every event here.
+    const LENGTH: usize = r#"{"type":"event","name":"000"}"#.len();
+
+    fn names(lane: &mut EventLane) -> Vec<String> {
+        std::iter::from_fn(|| lane.pop()).map(|event| event.name.to_string()).collect()
     }
 
     #[test]
     fn events_come_out_in_order() {
         let mut lane = lane(3, 1_000);
-        assert_eq!([lane.pop(), lane.pop(), lane.pop()].map(Option::unwrap), ["event-000", "event-001", "event-002"]);
-        assert_eq!((lane.pop(), lane.bytes()), (None, 0));
+        assert_eq!(names(&mut lane), ["000", "001", "002"]);
+        assert_eq!(lane.bytes(), 0);
     }
 
     #[test]
     fn over_the_bound_the_oldest_are_dropped_and_one_message_says_how_many() {
-        let mut lane = lane(10, 30);
-        assert_eq!((lane.len(), lane.bytes()), (3, 27));
-        assert_eq!(lane.pop().unwrap(), r#"{"type":"event","name":"events.dropped","data":{"count":7}}"#);
-        assert_eq!(lane.pop().unwrap(), "event-007");
+        let mut lane = lane(10, 3 * LENGTH);
+        assert_eq!((lane.outstanding(), lane.bytes()), (10, 3 * LENGTH));
+        assert_eq!(lane.pop().unwrap().text, r#"{"type":"event","name":"events.dropped","data":{"count":7}}"#);
+        assert_eq!(names(&mut lane), ["007", "008", "009"]);
     }
 
     #[test]
     fn the_newest_event_is_kept_whatever_its_size() {
         let mut lane = lane(2, 3);
-        assert_eq!((lane.len(), lane.pop().is_some(), lane.pop().as_deref()), (1, true, Some("event-001")));
+        assert_eq!(lane.bytes(), LENGTH);
+        assert_eq!(names(&mut lane), ["events.dropped", "001"]);
+    }
+
+    fn with_text(text: &str) -> Arc<EncodedEvent> {
+        Arc::new(EncodedEvent { name: "e".into(), data: None, text: text.to_owned() })
+    }
+
+    /// What may happen to a lane.
+    #[derive(Debug, Clone, Copy)]
+    enum Step {
+        /// An event of so many bytes comes.
+        Push(usize),
+        /// The socket has room.
+        Pop,
+    }
+
+    fn step() -> impl Strategy<Value = Step> {
+        prop_oneof![(4..40_usize).prop_map(Step::Push), Just(Step::Pop)]
+    }
+
+    /// All events that were pushed, as a list in which each stands once: it waits, or it was dropped.
+    #[derive(Debug, Default)]
+    struct Model {
+        /// In order; `None` for one that was dropped and not reported.
+        events: Vec<Option<String>>,
+        /// The next pop gives the first of them.
+        first_is_next: bool,
+    }
+
+    impl Model {
+        fn bytes(&self) -> usize {
+            self.events.iter().flatten().map(String::len).sum()
+        }
+
+        fn push(&mut self, event: String, max_bytes: usize) {
+            self.events.push(Some(event));
+            let (first, last) = (usize::from(self.first_is_next), self.events.len() - 1);
+            for at in first..last {
+                if self.bytes() > max_bytes {
+                    self.events[at] = None;
+                }
+            }
+        }
+
+        fn pop(&mut self) -> Option<String> {
+            let dropped = self.events.iter().take_while(|event| event.is_none()).count();
+            if dropped > 0 {
+                self.events.drain(..dropped);
+                self.first_is_next = true;
+                return Some(format!(r#"{{"type":"event","name":"events.dropped","data":{{"count":{dropped}}}}}"#));
+            }
+            self.first_is_next = false;
+            if self.events.is_empty() { None } else { self.events.remove(0) }
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn it_is_a_queue_from_which_the_oldest_are_dropped_and_counted(
+            max_bytes in 1..120_usize,
+            steps in prop::collection::vec(step(), 0..200),
+        ) {
+            let (mut lane, mut model, mut number) = (EventLane::default(), Model::default(), 0);
+            let mut given = Vec::new();
+            for step in steps {
+                match step {
+                    Step::Push(len) => {
+                        let event = format!("{number:-<len$}");
+                        number += 1;
+                        let before = lane.dropped;
+                        prop_assert_eq!(lane.push(with_text(&event), max_bytes), lane.dropped > before);
+                        model.push(event, max_bytes);
+                    }
+                    Step::Pop => {
+                        let popped = lane.pop().map(|event| event.text.clone());
+                        prop_assert_eq!(&popped, &model.pop());
+                        given.extend(popped);
+                    }
+                }
+                prop_assert_eq!(lane.bytes(), model.bytes());
+                prop_assert_eq!(lane.outstanding(), model.events.len() as u64);
+                prop_assert_eq!(lane.is_empty(), model.events.is_empty());
+                let kept = lane.waiting.len();
+                prop_assert!(lane.bytes() <= max_bytes || kept <= 1 + usize::from(lane.is_reserved), "over its bound");
+            }
+            given.extend(std::iter::from_fn(|| lane.pop()).map(|event| event.text.clone()));
+            let is_notice = |text: &&String| text.contains("events.dropped");
+            prop_assert!(given.windows(2).all(|pair| !pair.iter().all(|text| is_notice(&text))), "two in a row");
+            let events = given.iter().filter(|text| !is_notice(text)).count();
+            let counts = given.iter().filter(is_notice).map(|text| text.split_once(":{\"count\":").unwrap().1);
+            let dropped: usize = counts.map(|count| count.trim_end_matches('}').parse::<usize>().unwrap()).sum();
+            prop_assert_eq!(events + dropped, number);
+        }
     }
 }

@@ -4,15 +4,14 @@ use std::sync::Arc;
 use std::task::Waker;
 
 use super::call_log::{CallKind, CallLog, CallRejected};
-use super::outbox::Outbox;
+use super::outbox::{Outbox, Queued};
+use super::peer_kind::PeerKind;
 use super::query::PendingQuery;
 use super::released::Released;
 use super::resume_point::ResumePoint;
 use crate::config::Limits;
-use crate::error::ActionError;
 use crate::protocol::close_reason::CloseReason;
-use crate::protocol::code::ErrorCode;
-use crate::protocol::encode;
+use crate::protocol::encoded_event::EncodedEvent;
 use crate::protocol::message::RequestId;
 use crate::sync::{AtomicBool, AtomicU8, AtomicU32, AtomicU64, AtomicWaker, Mutex, Ordering};
 
@@ -20,11 +19,11 @@ use crate::sync::{AtomicBool, AtomicU8, AtomicU32, AtomicU64, AtomicWaker, Mutex
 ///
 /// The outbox is locked for one look or one frame, never while something is awaited, and never while a slot is locked:
 /// the writer reads the session's tree with the outbox locked, so that a reply cannot overtake a tree committed before.
+/// It may be locked while the calls are, and never the other way round: so a call is either running or answered.
 #[derive(Debug)]
 pub(crate) struct Link {
     pub(crate) number: u64,
-    /// Whether a browser tab is at the other end, not a consumer.
-    pub(crate) is_tab: bool,
+    pub(crate) kind: PeerKind,
     ping: AtomicBool,
     /// By [`AbortReason`]; 0 if it goes on.
     aborted: AtomicU8,
@@ -52,10 +51,10 @@ pub(crate) enum AbortReason {
 }
 
 impl Link {
-    pub(crate) fn new(number: u64, is_tab: bool, now_ms: u64, outbox: Outbox) -> Self {
+    pub(crate) fn new(number: u64, kind: PeerKind, now_ms: u64, outbox: Outbox) -> Self {
         Self {
             number,
-            is_tab,
+            kind,
             ping: AtomicBool::new(false),
             aborted: AtomicU8::new(0),
             strikes: AtomicU32::new(0),
@@ -91,6 +90,11 @@ impl Link {
         self.strikes.fetch_add(1, Ordering::Relaxed) + 1
     }
 
+    /// How many messages came over the rate, less those that did not.
+    pub(crate) fn strikes(&self) -> u32 {
+        self.strikes.load(Ordering::Relaxed)
+    }
+
     /// A message came within the rate.
     pub(crate) fn forgive(&self) {
         // Only one thread receives for a connection at a time; a lost update would cost one strike.
@@ -123,9 +127,18 @@ impl Link {
         self.calls.lock().begin(id, kind, limits)
     }
 
-    /// Ends a call; false if it was answered already.
-    pub(crate) fn end_call(&self, id: &RequestId, kind: CallKind) -> bool {
-        self.calls.lock().end(id, kind)
+    /// Ends a call and queues its reply in one step: an end of the connection finds the call either running or answered.
+    /// Nothing is queued if it was answered already.
+    pub(crate) fn answer_call(&self, id: &RequestId, kind: CallKind, add: impl FnOnce(&mut Outbox) -> Queued) {
+        let mut calls = self.calls.lock();
+        if !calls.end(id, kind) {
+            // The reply, which `add` holds, is dropped when the lock is released.
+            drop(calls);
+            return;
+        }
+        let queued = add(&mut self.outbox.lock());
+        drop(calls);
+        self.after(queued);
     }
 
     pub(crate) fn has_calls(&self) -> bool {
@@ -158,74 +171,77 @@ impl Link {
     /// Orders the end of the connection. Calls that still run are answered with an error first, so that no consumer waits
     /// for ever (contract T25).
     pub(crate) fn end(&self, reason: CloseReason) {
-        self.reject_calls(reason);
-        self.outbox.lock().end(reason);
-        self.wake();
+        self.end_with(reason, |outbox, _| outbox.end(reason));
     }
 
     /// Another connection takes the place of this one: hands over its resume points, with the number of its subscriptions,
     /// and ends with a last message for the peer, if it still listens.
-    pub(crate) fn hand_over(&self, notice: String) -> (usize, Vec<ResumePoint>) {
-        self.reject_calls(CloseReason::Superseded);
-        let handed_over = self.with_outbox(|outbox, released| {
-            let handed_over = outbox.take_subscriptions(released);
+    pub(crate) fn hand_over(&self, notice: &EncodedEvent) -> (usize, Vec<ResumePoint>) {
+        let reason = CloseReason::Superseded;
+        self.end_with(reason, |outbox, released| {
+            let handed_over = outbox.hand_over(reason, released);
             if !outbox.is_ending() {
-                outbox.reply(notice);
-                outbox.end(CloseReason::Superseded);
+                outbox.last_reply(notice.text.clone());
+                outbox.end(reason);
             }
             handed_over
-        });
-        self.wake();
-        handed_over
+        })
     }
 
-    fn reject_calls(&self, reason: CloseReason) {
-        let running = {
-            let mut calls = self.calls.lock();
-            calls.close(reason);
-            calls.take_running()
-        };
-        for (id, kind) in running {
-            self.reply(match kind {
-                CallKind::Query => encode::error(Some(&id), ErrorCode::Internal, reason.message()),
-                CallKind::Invoke => encode::result(&id, &Err(ActionError::internal(reason.message()))),
-            });
-        }
+    /// Rejects the calls that run, and orders the end in the same step: no frame goes out in between.
+    fn end_with<T>(&self, reason: CloseReason, end: impl FnOnce(&mut Outbox, &mut Released) -> T) -> T {
+        let mut released = Released::default();
+        let mut calls = self.calls.lock();
+        let mut outbox = self.outbox.lock();
+        calls.reject(reason).into_iter().for_each(|text| outbox.last_reply(text));
+        let ended = end(&mut outbox, &mut released);
+        drop(outbox);
+        drop(calls);
+        drop(released);
+        self.wake();
+        ended
     }
 
     /// Queues a reply and wakes the writer. A peer that lets too many wait is closed.
     pub(crate) fn reply(&self, text: String) {
-        self.queue(|outbox| outbox.reply(text));
-    }
-
-    /// Queues the result of a call behind its patches and its events.
-    pub(crate) fn result(&self, text: String, version: u64, events_before: u64) {
-        self.queue(|outbox| outbox.result(text, version, events_before));
+        let queued = self.outbox.lock().reply(text);
+        self.after(queued);
     }
 
     /// Queues a query, to be answered from the tree at its turn.
     pub(crate) fn query(&self, query: PendingQuery) {
-        self.queue(|outbox| outbox.query(query));
+        let queued = self.outbox.lock().query(query);
+        self.after(queued);
     }
 
-    fn queue(&self, add: impl FnOnce(&mut Outbox)) {
-        let overflowed = {
-            let mut outbox = self.outbox.lock();
-            let ending = outbox.is_ending();
-            add(&mut outbox);
-            !ending && outbox.is_ending()
-        };
-        if overflowed {
-            self.reject_calls(CloseReason::Slow);
+    /// What was queued still goes out before the close, and so do the rejections of calls that run.
+    fn after(&self, queued: Queued) {
+        match queued {
+            Queued::Fits => self.wake(),
+            Queued::TooMuch => self.end(CloseReason::Slow),
         }
-        self.wake();
     }
 
     /// Queues an event and wakes the writer. Returns whether older ones were dropped for it.
-    pub(crate) fn event(&self, event: Arc<str>, max_bytes: usize) -> bool {
+    pub(crate) fn event(&self, event: Arc<EncodedEvent>, max_bytes: usize) -> bool {
         let dropped = self.outbox.lock().event(event, max_bytes);
         self.wake();
         dropped
+    }
+
+    /// Tells a consumer something about its connection, which must not be dropped for other events. Tabs are not told.
+    pub(crate) fn notice(&self, notice: &Arc<EncodedEvent>) {
+        match self.kind {
+            PeerKind::Consumer => self.reply(notice.text.clone()),
+            PeerKind::InProcess => {
+                self.event(Arc::clone(notice), usize::MAX);
+            }
+            PeerKind::Tab => {}
+        }
+    }
+
+    pub(crate) fn is_tab(&self) -> bool {
+        self.kind == PeerKind::Tab
     }
 
     /// A ping is due. It goes out before anything else: a peer that takes little must still be seen to live.

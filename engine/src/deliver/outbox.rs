@@ -14,6 +14,7 @@ use super::versioned::Versioned;
 use crate::protocol::close_reason::CloseReason;
 use crate::protocol::code::ErrorCode;
 use crate::protocol::encode;
+use crate::protocol::encoded_event::EncodedEvent;
 use crate::protocol::message::RequestId;
 
 /// The first frame, and when it goes.
@@ -55,13 +56,24 @@ pub(crate) struct Outbox {
     ended: bool,
 }
 
+/// Whether what was queued fits into the outbox.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[must_use = "a peer that lets too many replies wait is closed"]
+pub(crate) enum Queued {
+    Fits,
+    /// Too many replies wait: the connection is to be closed.
+    TooMuch,
+}
+
 /// How many replies may go before a patch has its turn.
 const REPLIES_IN_ROW: u8 = 16;
 
 impl Outbox {
-    pub(crate) fn new(greeting: String, delay_ms: u64, max_reply_bytes: usize) -> Self {
+    /// An outbox whose first frame, if any, goes out after a delay in ms.
+    pub(crate) fn new(greeting: Option<(String, u64)>, max_reply_bytes: usize) -> Self {
+        let greeting = greeting.map(|(text, delay_ms)| Box::new(Greeting { text, delay_ms, at_ms: None }));
         Self {
-            greeting: Some(Box::new(Greeting { text: greeting, delay_ms, at_ms: None })),
+            greeting,
             subscriptions: Vec::new(),
             waiting: None,
             max_reply_bytes,
@@ -86,6 +98,11 @@ impl Outbox {
     /// Whether an end was ordered. Then nothing more is received.
     pub(crate) const fn is_ending(&self) -> bool {
         self.ending.is_some()
+    }
+
+    /// Why an end was ordered, if it was.
+    pub(crate) const fn ending(&self) -> Option<CloseReason> {
+        self.ending
     }
 
     /// Replaces a subscription with the same id (contract 1.9). Its snapshot takes its turn among the replies.
@@ -116,6 +133,14 @@ impl Outbox {
         (count, points.collect())
     }
 
+    /// Another connection goes on with the subscriptions: takes them. Whoever waits here for one to begin is told.
+    pub(crate) fn hand_over(&mut self, reason: CloseReason, released: &mut Released) -> (usize, Vec<ResumePoint>) {
+        if let Some(waiting) = &mut self.waiting {
+            waiting.replies.reject_starts(reason, released);
+        }
+        self.take_subscriptions(released)
+    }
+
     pub(crate) fn has_subscription(&self, id: &RequestId) -> bool {
         self.subscriptions.iter().any(|subscription| subscription.id == *id)
     }
@@ -130,33 +155,40 @@ impl Outbox {
     }
 
     /// Queues a reply.
-    pub(crate) fn reply(&mut self, text: String) {
-        self.queue(Reply::Text(text));
+    pub(crate) fn reply(&mut self, text: String) -> Queued {
+        self.queue(Reply::Text(text))
+    }
+
+    /// Queues a reply of a connection that is about to end, whatever else waits.
+    pub(crate) fn last_reply(&mut self, text: String) {
+        self.waiting.get_or_insert_default().replies.push(Reply::Text(text));
     }
 
     /// Queues the result of a call, which must not overtake the patches up to a version, nor the events that were queued
     /// while the call ran.
-    pub(crate) fn result(&mut self, text: String, version: u64, events_before: u64) {
+    pub(crate) fn result(&mut self, text: String, version: u64, events_before: u64) -> Queued {
         let event = if self.events_queued > events_before { self.events_queued } else { 0 };
-        self.queue(Reply::Result { text, version, event });
+        self.queue(Reply::Result { text, version, event })
     }
 
     /// Queues a query.
-    pub(crate) fn query(&mut self, query: PendingQuery) {
-        self.queue(Reply::Query(query));
+    pub(crate) fn query(&mut self, query: PendingQuery) -> Queued {
+        self.queue(Reply::Query(query))
     }
 
-    /// A peer that lets too many replies wait is closed; what was queued still goes out before the close.
-    fn queue(&mut self, reply: Reply) {
+    fn queue(&mut self, reply: Reply) -> Queued {
         let replies = &mut self.waiting.get_or_insert_default().replies;
         replies.push(reply);
-        if replies.bytes() > self.max_reply_bytes {
-            self.end(CloseReason::Slow);
-        }
+        let too_much = replies.bytes() > self.max_reply_bytes && !self.is_ending();
+        if too_much { Queued::TooMuch } else { Queued::Fits }
     }
 
-    /// Queues an event. Returns whether older ones were dropped for it.
-    pub(crate) fn event(&mut self, event: Arc<str>, max_bytes: usize) -> bool {
+    /// Queues an event, unless an end was ordered: a stream of events must not put the close off. Returns whether older
+    /// ones were dropped for it.
+    pub(crate) fn event(&mut self, event: Arc<EncodedEvent>, max_bytes: usize) -> bool {
+        if self.is_ending() {
+            return false;
+        }
         self.events_queued += 1;
         self.waiting.get_or_insert_default().events.push(event, max_bytes)
     }
@@ -242,12 +274,17 @@ impl Outbox {
 
     fn next_event(&mut self) -> Option<Next> {
         self.event_turn = false;
-        Some(Next::other(self.waiting.as_mut()?.events.pop()?))
+        Some(Next::other(self.take_event()?.text.clone()))
+    }
+
+    /// The next event, for a receiver that takes nothing else.
+    pub(crate) fn take_event(&mut self) -> Option<Arc<EncodedEvent>> {
+        self.waiting.as_mut()?.events.pop()
     }
 
     fn result_awaits_event(&self) -> bool {
-        let waiting = self.waiting.as_ref().map_or(0, |waiting| waiting.events.len()) as u64;
-        matches!(self.front(), Some(Reply::Result { event, .. }) if self.events_queued - waiting < *event)
+        let outstanding = self.waiting.as_ref().map_or(0, |waiting| waiting.events.outstanding());
+        matches!(self.front(), Some(Reply::Result { event, .. }) if self.events_queued - outstanding < *event)
     }
 
     /// Replies go first, but a peer that never stops asking still gets its patches.

@@ -5,11 +5,13 @@ use std::sync::Arc;
 use super::delivery::Delivery;
 use super::fit::fit;
 use super::versioned::Versioned;
+use crate::error::ActionError;
 use crate::protocol::code::ErrorCode;
 use crate::protocol::encode;
 use crate::protocol::message::RequestId;
 use crate::render::fragment::Fragment;
 use crate::render::node_ref::NodeRef;
+use crate::render::tree::TreeNode;
 use crate::render::view::ViewOptions;
 
 /// What was loaded for a query beside the tree.
@@ -23,6 +25,23 @@ pub(crate) enum Loaded {
     Item(Fragment),
     /// The source failed; the log knows why.
     Failed,
+}
+
+/// A node, and the children that were loaded for it with the offset of the first.
+type LocatedNode<'a> = (TreeNode<'a>, Option<(u64, &'a Fragment)>);
+
+impl Loaded {
+    /// Where the requested node stands: in the tree, or in what was loaded.
+    pub(crate) fn locate<'a>(&'a self, now: &'a Versioned, view: &ViewOptions) -> Result<LocatedNode<'a>, ActionError> {
+        let located = now.tree.resolve(&view.path).map(|located| located.node);
+        match (located, self) {
+            (_, Self::Failed) => Err(ActionError::internal("what was asked for could not be loaded")),
+            (Some(node), Self::Window(offset, run)) => Ok((node, Some((*offset, run)))),
+            (Some(node), _) => Ok((node, None)),
+            (None, Self::Item(item)) => Ok((now.tree.root().foreign(NodeRef::root_of(item)), None)),
+            (None, _) => Err(ActionError::not_found("there is no such path")),
+        }
+    }
 }
 
 /// A query whose answer waits for its turn.
@@ -48,13 +67,9 @@ impl PendingQuery {
 
     /// Answers from the tree now, so that versions never go back on a connection.
     pub(crate) fn answer(&self, now: &Versioned, delivery: &Delivery) -> QueryReply {
-        let located = now.tree.resolve(&self.view.path).map(|located| located.node);
-        let (node, children) = match (located, &self.loaded) {
-            (_, Loaded::Failed) => return self.refused(ErrorCode::Internal, "what was asked for could not be loaded"),
-            (Some(node), Loaded::Window(offset, run)) => (node, Some((*offset, run))),
-            (Some(node), _) => (node, None),
-            (None, Loaded::Item(item)) => (now.tree.root().foreign(NodeRef::root_of(item)), None),
-            (None, _) => return self.refused(ErrorCode::NotFound, "there is no such path"),
+        let (node, children) = match self.loaded.locate(now, &self.view) {
+            Ok(located) => located,
+            Err(error) => return self.refused(error.code(), error.message()),
         };
         match fit(&self.view, node, children, now.tree.nodes(), delivery) {
             Some(fitted) => {
@@ -68,7 +83,7 @@ impl PendingQuery {
         }
     }
 
-    fn refused(&self, code: ErrorCode, words: &str) -> QueryReply {
+    fn refused(&self, code: impl AsRef<str>, words: &str) -> QueryReply {
         QueryReply { text: encode::error(Some(&self.id), code, words), compacted: None, too_large: false }
     }
 }

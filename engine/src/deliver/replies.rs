@@ -40,6 +40,14 @@ impl Reply {
             Self::Start(_) | Self::Resume(_) => 0,
         }
     }
+
+    /// The request that waits for a view.
+    const fn view_id(&self) -> Option<&RequestId> {
+        match self {
+            Self::Query(PendingQuery { id, .. }) | Self::Start(id) | Self::Resume(id) => Some(id),
+            Self::Text(_) | Self::Result { .. } => None,
+        }
+    }
 }
 
 /// Replies in order, with what they cost.
@@ -86,10 +94,17 @@ impl Replies {
     /// The session is closed, so there will be no tree: whatever waits for one is answered with an error instead, so that
     /// no consumer waits for ever (contract T25).
     pub(super) fn reject_views(&mut self, reason: CloseReason, released: &mut Released) {
+        self.reject(reason, released, |reply| reply.view_id());
+    }
+
+    /// Subscriptions that have not begun never will: the same for them alone.
+    pub(super) fn reject_starts(&mut self, reason: CloseReason, released: &mut Released) {
+        self.reject(reason, released, |reply| reply.view_id().filter(|_| !matches!(reply, Reply::Query(_))));
+    }
+
+    fn reject(&mut self, reason: CloseReason, released: &mut Released, id: impl Fn(&Reply) -> Option<&RequestId>) {
         for reply in &mut self.waiting {
-            let (Reply::Query(PendingQuery { id, .. }) | Reply::Start(id) | Reply::Resume(id)) = reply else {
-                continue;
-            };
+            let Some(id) = id(reply) else { continue };
             let error = Reply::Text(encode::error(Some(id), ErrorCode::Internal, reason.message()));
             self.bytes += error.cost();
             let view = std::mem::replace(reply, error);

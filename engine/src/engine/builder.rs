@@ -3,34 +3,23 @@
 use std::fmt;
 use std::sync::Arc;
 
-use super::Engine;
-use super::parts::Parts;
+use super::options::EngineOptions;
 use crate::clock::Clock;
 use crate::clock::system::SystemClock;
-use crate::config::{Config, ConfigError};
+use crate::config::Config;
 use crate::error::ActionError;
 use crate::event::{Event, Observers};
 use crate::model::Text;
 use crate::model::session::Session;
-use crate::receive::calls::Authorize;
 use crate::render::action::Action;
-use crate::session_provider::{Factory, SessionProvider};
+use crate::session_provider::SessionProvider;
 
 /// Builder for [`Engine`].
-pub struct EngineBuilder {
-    pub(super) id: Text,
-    pub(super) name: Text,
-    pub(super) config: Config,
-    pub(super) clock: Arc<dyn Clock>,
-    pub(super) observers: Observers,
-    pub(super) authorize: Option<Authorize>,
-    pub(super) hello_fields: Vec<Text>,
-    pub(super) factory: Option<Factory>,
-}
+pub struct EngineBuilder(pub(super) EngineOptions);
 
 impl EngineBuilder {
     pub(super) fn new(id: Text, name: Text) -> Self {
-        Self {
+        Self(EngineOptions {
             id,
             name,
             config: Config::default(),
@@ -39,27 +28,27 @@ impl EngineBuilder {
             authorize: None,
             hello_fields: Vec::new(),
             factory: None,
-        }
+        })
     }
 
     /// The bounds; see [`Config`].
     #[must_use]
     pub fn config(mut self, config: Config) -> Self {
-        self.config = config;
+        self.0.config = config;
         self
     }
 
     /// Where time comes from. Tests bring a clock of their own.
     #[must_use]
     pub fn clock(mut self, clock: Arc<dyn Clock>) -> Self {
-        self.clock = clock;
+        self.0.clock = clock;
         self
     }
 
     /// Is told of every event, on whatever thread it happens. It must not block.
     #[must_use]
     pub fn observer(self, observer: impl Fn(&Event) + Send + Sync + 'static) -> Self {
-        self.observers.add(observer);
+        self.0.observers.add(observer);
         self
     }
 
@@ -70,7 +59,7 @@ impl EngineBuilder {
         mut self,
         authorize: impl Fn(&Session, &str, &Action) -> Result<(), ActionError> + Send + Sync + 'static,
     ) -> Self {
-        self.authorize = Some(Box::new(authorize));
+        self.0.authorize = Some(Box::new(authorize));
         self
     }
 
@@ -78,7 +67,7 @@ impl EngineBuilder {
     /// default.
     #[must_use]
     pub fn hello_session<F: Into<Text>>(mut self, fields: impl IntoIterator<Item = F>) -> Self {
-        self.hello_fields = fields.into_iter().map(Into::into).collect();
+        self.0.hello_fields = fields.into_iter().map(Into::into).collect();
         self
     }
 
@@ -86,39 +75,13 @@ impl EngineBuilder {
     /// another. The factory runs when a session is opened and again when its claims change; if it panics, only that
     /// session is refused.
     pub(crate) fn per_session(mut self, factory: impl Fn(&Session) -> SessionProvider + Send + Sync + 'static) -> Self {
-        self.factory = Some(Box::new(factory));
+        self.0.factory = Some(Box::new(factory));
         self
-    }
-
-    /// Starts the engine.
-    ///
-    /// # Panics
-    /// If the configuration cannot be used ([`EngineBuilder::try_build`] returns the error), or outside a tokio runtime.
-    #[must_use]
-    #[track_caller]
-    pub fn build(self) -> Engine {
-        match self.try_build() {
-            Ok(engine) => engine,
-            Err(error) => panic!("the configuration cannot be used: {error}"),
-        }
-    }
-
-    /// Starts the engine with a configuration that may not be valid.
-    ///
-    /// # Errors
-    /// [`ConfigError`] names the field that cannot be used, and says why.
-    ///
-    /// # Panics
-    /// Outside a tokio runtime.
-    #[track_caller]
-    pub fn try_build(self) -> Result<Engine, ConfigError> {
-        self.config.validate()?;
-        Ok(Engine { parts: Parts::new(self) })
     }
 }
 
 impl fmt::Debug for EngineBuilder {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("EngineBuilder").field("id", &self.id).finish_non_exhaustive()
+        f.debug_struct("EngineBuilder").field("id", &self.0.id).finish_non_exhaustive()
     }
 }

@@ -13,7 +13,7 @@ use crate::deliver::link::Link;
 use crate::event::{Event, Observers};
 use crate::in_flight::InFlight;
 use crate::protocol::close_reason::CloseReason;
-use crate::protocol::encode;
+use crate::protocol::encoded_event::EncodedEvent;
 use crate::sessions::quota::Quota;
 use crate::sessions::table::Table;
 
@@ -100,7 +100,7 @@ impl Drain {
         links.sort_unstable_by_key(|link| scattered(link.number));
         self.observers.warn(&Event::Draining { connections: links.len(), spread_ms });
         if spread_ms > 0 {
-            links.iter().filter(|link| !link.is_tab).for_each(|link| warn(link, spread_ms));
+            links.iter().for_each(|link| warn(link, spread_ms));
         }
         let (batch, now_ms) = (how.batch.max(1), self.clock.now_ms());
         let batches = links.len().div_ceil(batch) as u64;
@@ -165,7 +165,7 @@ impl Leaving {
 fn warn(link: &Link, spread_ms: u64) {
     // Turned round, so that it has nothing to do with the order in which they are closed.
     let retry_in_ms = scattered(link.number).rotate_left(32) % spread_ms;
-    link.reply(encode::event(DRAINING, Some(&serde_json::json!({ "retry_in_ms": retry_in_ms }))));
+    link.notice(&EncodedEvent::new(DRAINING, Some(serde_json::json!({ "retry_in_ms": retry_in_ms }))));
 }
 
 /// The same for the same number at all times, and like chance from one number to the next.

@@ -8,7 +8,7 @@ use crate::clock::millis;
 use crate::clock::timer_queue::TimerQueue;
 use crate::model::session::Context;
 use crate::protocol::close_reason::CloseReason;
-use crate::protocol::encode;
+use crate::protocol::encoded_event::EncodedEvent;
 use crate::sessions::slot::Slot;
 use crate::sessions::timer::Timer;
 
@@ -69,12 +69,12 @@ impl Expiry {
     /// Warns the consumers of a session that its authentication is about to end, if it is.
     pub(crate) fn warn(&self, slot: &Slot) {
         let Some(warning) = self.warning(&slot.context()) else { return };
-        slot.links().iter().filter(|link| !link.is_tab).for_each(|link| link.reply(warning.clone()));
+        slot.links().iter().for_each(|link| link.notice(&warning));
     }
 
     /// What consumers are sent about an authentication that is about to end.
-    pub(crate) fn warning(&self, context: &Context) -> Option<String> {
+    pub(crate) fn warning(&self, context: &Context) -> Option<Arc<EncodedEvent>> {
         let left = self.time_left(context).filter(|left| *left <= self.warning)?;
-        Some(encode::event("session.expiring", Some(&serde_json::json!({ "expires_in_ms": millis(left) }))))
+        Some(EncodedEvent::new("session.expiring", Some(serde_json::json!({ "expires_in_ms": millis(left) }))))
     }
 }

@@ -35,7 +35,7 @@ impl Estimate {
 
 /// One entry of a node's `affordances`. False and absent options are not sent.
 #[derive(Debug, Clone, PartialEq, Serialize)]
-pub struct Affordance {
+pub(crate) struct Affordance {
     /// The name to invoke.
     pub action: Text,
     /// What a person would read on a button.
@@ -63,7 +63,7 @@ pub struct Affordance {
 
 impl Affordance {
     /// An affordance with nothing but its name.
-    pub fn named(action: impl Into<Text>) -> Self {
+    pub(crate) fn named(action: impl Into<Text>) -> Self {
         Self {
             action: action.into(),
             label: None,

@@ -22,7 +22,7 @@ pub enum IdError {
 }
 
 /// The longest id that is accepted, in bytes.
-pub const MAX_BYTES: usize = 512;
+pub(crate) const MAX_BYTES: usize = 512;
 
 impl fmt::Display for IdError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

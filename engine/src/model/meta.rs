@@ -43,7 +43,7 @@ impl Urgency {
 
 /// The `meta` of a node. Absent fields are not sent.
 #[derive(Debug, Clone, PartialEq, Default)]
-pub struct Meta {
+pub(crate) struct Meta {
     /// One line about what is inside.
     pub summary: Option<Text>,
     /// How much the node matters, from 0 to 1; peers read an absent one as 0.5.
@@ -69,7 +69,7 @@ pub struct Meta {
 impl Meta {
     /// Whether nothing would be sent.
     #[must_use]
-    pub fn is_empty(&self) -> bool {
+    pub(crate) fn is_empty(&self) -> bool {
         *self == Self::default()
     }
 }

@@ -6,17 +6,17 @@
 use serde_json::Value;
 
 /// How many levels the tree of a session may have, from its root on.
-pub const TREE_LEVELS: u32 = 44;
+pub(crate) const TREE_LEVELS: u32 = 44;
 
 /// How many levels one value may have: a property, a field of `meta`, a parameter schema.
-pub const VALUE_LEVELS: usize = 32;
+pub(crate) const VALUE_LEVELS: usize = 32;
 
 /// How many levels the data of a result may have.
-pub const DATA_LEVELS: usize = 120;
+pub(crate) const DATA_LEVELS: usize = 120;
 
 /// Whether a value has at most this many levels. Never looks deeper than that, however deep it is.
 #[must_use]
-pub fn is_shallow(value: &Value, levels: usize) -> bool {
+pub(crate) fn is_shallow(value: &Value, levels: usize) -> bool {
     let Some(below) = levels.checked_sub(1) else { return false };
     match value {
         Value::Array(list) => list.iter().all(|value| is_shallow(value, below)),
@@ -27,7 +27,7 @@ pub fn is_shallow(value: &Value, levels: usize) -> bool {
 
 /// Whether the text of a JSON value has at most this many levels. The text must be valid.
 #[must_use]
-pub fn is_shallow_text(text: &str, levels: usize) -> bool {
+pub(crate) fn is_shallow_text(text: &str, levels: usize) -> bool {
     if text.len() <= 2 * levels {
         return true;
     }

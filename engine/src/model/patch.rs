@@ -5,7 +5,7 @@ use serde::Serialize;
 /// What a step does (contract 1.6).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "lowercase")]
-pub enum OpKind {
+pub(crate) enum OpKind {
     /// A new property, or a new child at an index.
     Add,
     /// A property, field or child goes.
@@ -18,7 +18,7 @@ pub enum OpKind {
 
 /// One operation; its path starts at the subscription's root.
 #[derive(Debug, Clone, PartialEq, Serialize)]
-pub struct PatchOp<V> {
+pub(crate) struct PatchOp<V> {
     /// What it does.
     pub op: OpKind,
     /// Where, from the subscription's root.

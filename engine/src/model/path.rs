@@ -4,7 +4,7 @@ use super::Text;
 use super::id::{self, IdError};
 
 /// The segments of a path; empty segments do not count, so `""`, `/` and `//` are all the root.
-pub fn segments(path: &str) -> impl Iterator<Item = &str> {
+pub(crate) fn segments(path: &str) -> impl Iterator<Item = &str> {
     path.split('/').filter(|segment| !segment.is_empty())
 }
 
@@ -23,18 +23,18 @@ pub fn normal(path: &str) -> Text {
 
 /// A path as consumers write it: `/` for the root, `/a/b` below it.
 #[must_use]
-pub fn absolute(path: &str) -> String {
+pub(crate) fn absolute(path: &str) -> String {
     format!("/{}", normal(path))
 }
 
 /// How many segments a registered path may have.
-pub const MAX_SEGMENTS: usize = 32;
+pub(crate) const MAX_SEGMENTS: usize = 32;
 
 /// The normal spelling of a path under which a source may be registered.
 ///
 /// # Errors
 /// Says which rule a segment breaks (contract 2.5), or that there are too many.
-pub fn registrable(path: &str) -> Result<Text, IdError> {
+pub(crate) fn registrable(path: &str) -> Result<Text, IdError> {
     segments(path).try_for_each(id::check)?;
     if segments(path).count() > MAX_SEGMENTS {
         return Err(IdError::Deep);
@@ -44,14 +44,14 @@ pub fn registrable(path: &str) -> Result<Text, IdError> {
 
 /// Whether a path in the normal spelling is where a browser tab stands, `ui/tab-N`, or lies below it.
 #[must_use]
-pub fn is_of_a_tab(path: &str) -> bool {
+pub(crate) fn is_of_a_tab(path: &str) -> bool {
     let number = path.strip_prefix("ui/tab-").and_then(|rest| rest.split('/').next());
     number.is_some_and(|number| !number.is_empty() && number.bytes().all(|digit| digit.is_ascii_digit()))
 }
 
 /// Whether `inner` is `outer` or lies below it; both in the normal spelling.
 #[must_use]
-pub fn covers(outer: &str, inner: &str) -> bool {
+pub(crate) fn covers(outer: &str, inner: &str) -> bool {
     outer.is_empty()
         || inner == outer
         || (inner.len() > outer.len() && inner.starts_with(outer) && inner.as_bytes()[outer.len()] == b'/')
@@ -59,7 +59,7 @@ pub fn covers(outer: &str, inner: &str) -> bool {
 
 /// Escapes a property key for use inside a patch path (contract 1.6).
 #[must_use]
-pub fn escape_key(key: &str) -> String {
+pub(crate) fn escape_key(key: &str) -> String {
     key.replace('~', "~0").replace('/', "~1")
 }
 

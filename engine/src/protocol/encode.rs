@@ -131,8 +131,3 @@ pub(crate) fn event(name: &str, data: Option<&Value>) -> String {
     }
     text(Event { r#type: "event", name, data })
 }
-
-/// In place of events that a consumer did not read fast enough.
-pub(crate) fn events_dropped(count: u64) -> String {
-    event("events.dropped", Some(&serde_json::json!({ "count": count })))
-}

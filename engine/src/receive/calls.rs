@@ -86,15 +86,26 @@ impl Calls {
         let started_ms = self.clock.now_ms();
         let events_before = peer.link.with_outbox(|outbox, _| outbox.events_queued());
         let outcome = self.call(&peer.slot, &mut call).await;
-        if peer.link.end_call(&id, CallKind::Invoke) {
-            let version = peer.slot.tree().map_or(0, |now| now.version);
-            peer.link.result(encode::result(&id, &outcome), version, events_before);
-        }
+        let version = peer.slot.tree().map_or(0, |now| now.version);
+        let result = encode::result(&id, &outcome);
+        peer.link.answer_call(&id, CallKind::Invoke, |outbox| outbox.result(result, version, events_before));
         self.report(&peer.slot, &call, &outcome, started_ms);
     }
 
+    /// Runs a call of a client in this process.
+    pub(crate) async fn run(&self, slot: &Arc<Slot>, mut call: Call) -> Result<Outcome, ActionError> {
+        let started_ms = self.clock.now_ms();
+        let admitted = self.admission.check_session(slot).and_then(|()| self.admission.admit_session(slot));
+        let outcome = match admitted {
+            Ok(_permit) => self.call(slot, &mut call).await,
+            Err(refused) => Err(refused),
+        };
+        self.report(slot, &call, &outcome, started_ms);
+        outcome
+    }
+
     /// Runs a call for a session. When it returns, the session's tree shows what the call changed.
-    pub(crate) async fn call(&self, slot: &Arc<Slot>, call: &mut Call) -> Result<Outcome, ActionError> {
+    async fn call(&self, slot: &Arc<Slot>, call: &mut Call) -> Result<Outcome, ActionError> {
         let found = self.find(slot, call).await?;
         self.admission.check_session(slot)?;
         let invocation = self.check(slot, &found, std::mem::take(&mut call.params))?;

@@ -24,19 +24,21 @@ pub(crate) struct Inbound {
 }
 
 impl Inbound {
-    /// Serves one frame. Of a batch, each message after the first is admitted by itself.
+    /// Serves one frame. Of a batch, each message after the first is admitted by itself; if one of them ends the connection,
+    /// those behind it are refused. What comes later is not answered any more: nobody can put the close off by asking.
     pub(crate) fn receive(&self, peer: &Peer, text: &str, admit: impl Fn() -> bool) {
         for (at, message) in decode::decode(text).into_iter().enumerate() {
             if at > 0 && !admit() {
-                peer.link.reply(encode::refused(&over_rate(message)));
+                peer.link.reply(encode::refused(&refusal(message, ErrorCode::Busy, TOO_MANY)));
                 continue;
             }
-            if peer.link.with_outbox(|outbox, _| outbox.is_ending()) {
-                return;
-            }
-            match message {
-                Ok(request) => self.dispatch(peer, request),
-                Err(refused) => peer.link.reply(encode::refused(&refused)),
+            match (peer.link.with_outbox(|outbox, _| outbox.ending()), message) {
+                (Some(_), _) if at == 0 => return,
+                (Some(reason), message) => {
+                    peer.link.reply(encode::refused(&refusal(message, ErrorCode::Internal, reason.message())));
+                }
+                (None, Ok(request)) => self.dispatch(peer, request),
+                (None, Err(refused)) => peer.link.reply(encode::refused(&refused)),
             }
         }
     }
@@ -54,8 +56,8 @@ impl Inbound {
     }
 }
 
-/// The refusal of a message that came too soon, with its id so that nobody waits for ever.
-fn over_rate(message: Result<Request, Refused>) -> Refused {
+/// The refusal of a message that is not served, with its id so that nobody waits for ever.
+fn refusal(message: Result<Request, Refused>, code: ErrorCode, words: &str) -> Refused {
     let (id, as_result) = match message {
         Ok(Request::Invoke { id, .. }) => (Some(id), true),
         Ok(Request::Subscribe { id, .. } | Request::Unsubscribe { id } | Request::Query { id, .. }) => {
@@ -64,5 +66,5 @@ fn over_rate(message: Result<Request, Refused>) -> Refused {
         Ok(Request::Connect) => (None, false),
         Err(refused) => (refused.id, refused.as_result),
     };
-    Refused { id, code: ErrorCode::Busy, message: TOO_MANY.to_owned(), as_result }
+    Refused { id, code, message: words.to_owned(), as_result }
 }

@@ -2,18 +2,21 @@
 
 use std::sync::Arc;
 
-use super::admission::Admission;
+use super::admission::{Admission, session_ended};
 use super::loader::{Loader, missing};
 use super::peer::Peer;
 use crate::background::Background;
 use crate::deliver::call_log::CallKind;
 use crate::deliver::query::{Loaded, PendingQuery};
+use crate::deliver::versioned::Versioned;
+use crate::error::ActionError;
 use crate::protocol::code::ErrorCode;
 use crate::protocol::encode;
 use crate::protocol::message::RequestId;
 use crate::refresh::refresher::Refresher;
 use crate::render::view::ViewOptions;
 use crate::sessions::call_quota::CallPermit;
+use crate::sessions::slot::Slot;
 
 /// Serves the queries of all sessions.
 #[derive(Debug)]
@@ -47,6 +50,18 @@ impl Queries {
         tree.is_some_and(|now| missing(&now.tree, &query.view, self.max_nodes).is_none())
     }
 
+    /// The tree of a session, and what is loaded for a view of it.
+    pub(crate) async fn load(&self, slot: &Arc<Slot>, view: &ViewOptions) -> Result<(Versioned, Loaded), ActionError> {
+        let _permit = self.admission.admit_session(slot)?;
+        self.admission.check_session(slot)?;
+        let now = self.refresher.current_tree(slot).await.ok_or_else(session_ended)?;
+        let loaded = match missing(&now.tree, view, self.max_nodes) {
+            Some(missing) => self.loader.load(slot, missing).await,
+            None => Loaded::Nothing,
+        };
+        Ok((now, loaded))
+    }
+
     /// Renders or loads what is missing, then queues the query.
     async fn complete(&self, peer: Peer, mut query: PendingQuery, _permit: CallPermit) {
         let now = self.refresher.current_tree(&peer.slot).await;
@@ -54,12 +69,12 @@ impl Queries {
         if let Some(missing) = missing {
             query.loaded = self.loader.load(&peer.slot, missing).await;
         }
-        if !peer.link.end_call(&query.id, CallKind::Query) {
-            return;
-        }
-        match now {
-            Some(_) => peer.link.query(query),
-            None => peer.link.reply(encode::error(Some(&query.id), ErrorCode::Internal, "the session has ended")),
+        let id = query.id.clone();
+        if now.is_some() {
+            peer.link.answer_call(&id, CallKind::Query, |outbox| outbox.query(query));
+        } else {
+            let error = encode::error(Some(&id), ErrorCode::Internal, "the session has ended");
+            peer.link.answer_call(&id, CallKind::Query, |outbox| outbox.reply(error));
         }
     }
 }

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use super::greeter::Greeter;
 use super::peer::Peer;
 use crate::deliver::link::Link;
+use crate::deliver::peer_kind::PeerKind;
 use crate::deliver::resume_point::ResumePoint;
 use crate::deliver::subscription::Subscription;
 use crate::event::{Event, Observers};
@@ -12,6 +13,7 @@ use crate::lifecycle::liveness::Liveness;
 use crate::lifecycle::resume::ResumeWindow;
 use crate::protocol::code::ErrorCode;
 use crate::protocol::encode;
+use crate::protocol::encoded_event::EncodedEvent;
 use crate::protocol::message::{Position, RequestId};
 use crate::refresh::refresher::Refresher;
 use crate::render::view::ViewOptions;
@@ -86,7 +88,7 @@ impl Subscriptions {
     /// place at a time, so no patch is lost and none is written twice.
     fn supersede(&self, peer: &Peer, name: &str) {
         let Some(old) = self.other_connection(peer, name) else { return };
-        let (subscriptions, points) = old.hand_over(encode::event("session_replaced", None));
+        let (subscriptions, points) = old.hand_over(&EncodedEvent::new("session_replaced", None));
         self.quota.release_subscriptions(subscriptions);
         self.resume.keep(&peer.slot, points);
         self.liveness.abort_soon(&old);
@@ -94,7 +96,11 @@ impl Subscriptions {
 
     /// Another consumer's connection of this session.
     fn other_connection(&self, peer: &Peer, name: &str) -> Option<Arc<Link>> {
-        let mut others = peer.slot.links().into_iter().filter(|link| !link.is_tab && !Arc::ptr_eq(link, &peer.link));
+        let mut others = peer
+            .slot
+            .links()
+            .into_iter()
+            .filter(|link| link.kind == PeerKind::Consumer && !Arc::ptr_eq(link, &peer.link));
         others.find(|link| self.greeter.connection_name(link.number) == name)
     }
 }

@@ -5,11 +5,11 @@ use std::sync::Arc;
 
 use hashbrown::hash_table::Entry;
 use hashbrown::{DefaultHashBuilder, HashTable};
-use parking_lot::Mutex;
 
 use crate::render::fragment::Fragment;
 use crate::render::layout::Layout;
 use crate::render::tree::Tree;
+use crate::sync::Mutex;
 
 /// Sessions of which every part is shared share the tree as well: one view of ten thousand is one tree.
 #[derive(Debug, Default)]

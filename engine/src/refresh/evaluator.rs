@@ -13,7 +13,7 @@ use crate::clock::{Clock, millis};
 use crate::config::Config;
 use crate::event::{Event, Observers};
 use crate::model::session::Context;
-use crate::render::evaluate::{Evaluation, Rendered, Renderer};
+use crate::render::evaluate::{Evaluation, Rendered, Renderer, Started};
 use crate::render::fragment::Fragment;
 use crate::render::layout::{Entry, Layout};
 use crate::render::registry::Registry;
@@ -142,10 +142,10 @@ impl Evaluator {
     }
 
     async fn run_async(&self, pass: &Pass, context: &Arc<Context>, entry: &Entry) -> Evaluation {
-        let evaluation = Box::pin(self.renderer.evaluate_async(entry, context));
+        let Started { session, shape } = Renderer::start(entry, context);
         let late = self.clock.sleep_until(self.clock.now_ms().saturating_add(self.evaluation_ms));
-        let evaluation = match select(evaluation, late).await {
-            Either::Left((evaluation, _)) => evaluation,
+        let evaluation = match select(shape, late).await {
+            Either::Left((shape, _)) => self.renderer.finish(entry, &session, shape, None),
             Either::Right(_) => Evaluation::late(),
         };
         self.report(pass, entry, context, evaluation)

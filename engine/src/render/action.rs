@@ -5,6 +5,7 @@ use std::future::Future;
 use std::pin::Pin;
 use std::sync::Arc;
 
+use futures_util::FutureExt;
 use schemars::JsonSchema;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
@@ -53,7 +54,7 @@ impl<P> Invocation<P> {
         F: Future<Output = TaskResult> + Send + 'static,
     {
         let work = Box::new(move |task| -> TaskFuture { Box::pin(work(task)) });
-        Arc::clone(&self.host).start(&self.session, title.into(), work).map(Outcome::accepted)
+        self.host.start(&self.session, title.into(), work).map(Outcome::accepted)
     }
 
     pub(crate) fn with<Q>(self, params: Q) -> Invocation<Q> {
@@ -99,6 +100,20 @@ impl Outcome {
     pub fn accepted(task: impl Into<Text>) -> Self {
         let task: Text = task.into();
         Self { accepted: true, data: Some(serde_json::json!({ "taskId": task.as_str() })) }
+    }
+}
+
+impl Outcome {
+    /// What the handler returned, or the task's id if the work goes on.
+    #[must_use]
+    pub const fn value(&self) -> Option<&Value> {
+        self.data.as_ref()
+    }
+
+    /// Whether the work goes on as a task.
+    #[must_use]
+    pub const fn is_accepted(&self) -> bool {
+        self.accepted
     }
 }
 
@@ -189,15 +204,12 @@ impl Action {
     ) -> Self
     where
         P: DeserializeOwned + JsonSchema + Send + 'static,
-        R: IntoOutcome,
+        R: IntoOutcome + 'static,
         F: Future<Output = R> + Send + 'static,
     {
         let run = move |call: Invocation| -> HandlerFuture {
             match decoded(call) {
-                Ok(call) => {
-                    let returned = handler(call);
-                    Box::pin(async move { returned.await.into_outcome() })
-                }
+                Ok(call) => Box::pin(handler(call).map(IntoOutcome::into_outcome)),
                 Err(error) => Box::pin(std::future::ready(Err(error))),
             }
         };

@@ -1,7 +1,9 @@
 //! Runs a descriptor function for one session and packs what it returns. Its panic is caught here.
 
 use std::any::Any;
+use std::future::Future;
 use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::pin::Pin;
 use std::sync::Arc;
 
 use futures_util::FutureExt;
@@ -40,6 +42,15 @@ impl Evaluation {
     }
 }
 
+/// What a descriptor function returned, or its panic.
+pub(crate) type CaughtShape = Result<Result<Descriptor, String>, Box<dyn Any + Send>>;
+
+/// An async descriptor function on its way, and the session whose reads it records.
+pub(crate) struct Started {
+    pub(crate) session: Session,
+    pub(crate) shape: Pin<Box<dyn Future<Output = CaughtShape> + Send>>,
+}
+
 /// What evaluations need beside the source and the session.
 #[derive(Debug, Clone)]
 pub(crate) struct Renderer {
@@ -53,7 +64,7 @@ impl Renderer {
     /// Runs a source whose function may block. `prior` is what it gave before, of which whatever is still the same is reused.
     ///
     /// # Panics
-    /// If the source is async; those are run by [`Renderer::evaluate_async`].
+    /// If the source is async; those are started by [`Renderer::start`].
     pub(crate) fn evaluate(&self, entry: &Entry, context: &Arc<Context>, prior: Option<&Fragment>) -> Evaluation {
         let Describe::Blocking(describe) = &entry.source.describe else { unreachable!("an async source is awaited") };
         entry.source.count_run();
@@ -62,8 +73,11 @@ impl Renderer {
         self.finish(entry, &session, shape, prior)
     }
 
-    /// Runs a source whose function awaits.
-    pub(crate) async fn evaluate_async(&self, entry: &Entry, context: &Arc<Context>) -> Evaluation {
+    /// Starts a source whose function awaits. What is returned is to be awaited, and then given to [`Renderer::finish`].
+    ///
+    /// # Panics
+    /// If the source may block; those are run by [`Renderer::evaluate`].
+    pub(crate) fn start(entry: &Entry, context: &Arc<Context>) -> Started {
         let Describe::Async(describe) = &entry.source.describe else {
             unreachable!("a blocking source is not awaited")
         };
@@ -71,17 +85,18 @@ impl Renderer {
         let session = Session::tracked(Arc::clone(context));
         let started = catch_unwind(AssertUnwindSafe(|| describe(session.clone())));
         let shape = match started {
-            Ok(future) => AssertUnwindSafe(future).catch_unwind().await,
-            Err(panic) => Err(panic),
+            Ok(future) => AssertUnwindSafe(future).catch_unwind().left_future(),
+            Err(panic) => std::future::ready(Err(panic)).right_future(),
         };
-        self.finish(entry, &session, shape, None)
+        Started { session, shape: Box::pin(shape) }
     }
 
-    fn finish(
+    /// Packs what a function returned.
+    pub(crate) fn finish(
         &self,
         entry: &Entry,
         session: &Session,
-        shape: Result<Result<Descriptor, String>, Box<dyn Any + Send>>,
+        shape: CaughtShape,
         prior: Option<&Fragment>,
     ) -> Evaluation {
         let reads = session.reads();

@@ -3,8 +3,8 @@
 mod action_lists;
 mod block_builder;
 mod cut;
-mod packer;
 mod prior;
+mod packer;
 
 #[cfg(test)]
 mod tests;
@@ -13,8 +13,9 @@ use super::descriptor::{Descriptor, Item};
 use super::fragment::Fragment;
 use super::node_position::NodePosition;
 use super::node_ref::NodeRef;
+use super::sanitise::child::Child;
 use super::sanitise::violation::Violation;
-use super::sanitise::{Child, Sanitiser, kind_of};
+use super::sanitise::{Sanitiser, kind_of};
 use super::store::Store;
 use block_builder::BlockBuilder;
 use packer::Packer;

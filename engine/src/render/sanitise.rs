@@ -1,11 +1,12 @@
 //! Checks what an application gave, node by node, before it is packed. What consumers reject (contract 1.10 and 2.5), or
 //! what is over a bound, is dropped and reported as a [`Violation`]; the rest passes as it is, without a copy.
 
+pub(crate) mod violation;
+mod props;
 mod actions;
+pub(super) mod child;
 mod children;
 mod meta;
-mod props;
-pub(crate) mod violation;
 
 use std::borrow::Cow;
 
@@ -16,6 +17,7 @@ use crate::model::Text;
 use crate::model::content_ref::ContentRef;
 use crate::model::meta::Meta;
 use crate::model::value::Value;
+use child::Child;
 pub(super) use children::kind_of;
 use violation::{Violation, Violations};
 
@@ -27,14 +29,6 @@ pub(super) struct Sanitiser {
     nodes_left: usize,
     max_properties: usize,
     violations: Violations,
-}
-
-/// A child that may be packed: its id is legal and unique among its siblings. What is inside was not looked at yet.
-#[derive(Debug, Clone, Copy)]
-pub(super) struct Child<'d> {
-    pub(super) id: &'d str,
-    pub(super) kind: &'d str,
-    pub(super) shape: &'d Descriptor,
 }
 
 /// A node that may be packed as it is.

@@ -7,6 +7,8 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use super::descriptor::{Descriptor, Item};
+use futures_util::FutureExt;
+
 use crate::model::session::Session;
 
 /// Whether sessions with the same values for every read share one evaluation.
@@ -108,12 +110,11 @@ impl Source {
     /// A source whose function awaits.
     pub fn new_async<R, F>(describe: impl Fn(Session) -> F + Send + Sync + 'static) -> Self
     where
-        R: IntoDescriptor,
+        R: IntoDescriptor + 'static,
         F: Future<Output = R> + Send + 'static,
     {
         Self::build(Describe::Async(Box::new(move |session| {
-            let described = describe(session);
-            Box::pin(async move { described.await.into_descriptor() })
+            Box::pin(describe(session).map(IntoDescriptor::into_descriptor))
         })))
     }
 

@@ -2,11 +2,11 @@
 
 use std::sync::Arc;
 
+use super::task_state::{TaskState, TaskStatus, TaskView};
 use crate::model::session::Session;
 use crate::render::action::{Action, Invocation};
 use crate::render::descriptor::Descriptor;
 use crate::render::source::Source;
-use crate::render::task::{TaskState, TaskStatus, TaskView};
 
 /// The source of a task's node, which reads the task and nothing of the session.
 pub(super) fn source(state: Arc<TaskState>) -> Source {

@@ -7,6 +7,7 @@ use futures_util::FutureExt;
 use futures_util::future::{Either, select};
 
 use super::task_node;
+use super::task_state::{TaskState, TaskStatus};
 use crate::background::Background;
 use crate::clock::millis;
 use crate::clock::timer_queue::TimerQueue;
@@ -18,7 +19,7 @@ use crate::model::session::Session;
 use crate::protocol::code::ErrorCode;
 use crate::refresh::refresher::{Refresher, Urgency};
 use crate::render::evaluate::panic_sentence;
-use crate::render::task::{Task, TaskHost, TaskState, TaskStatus, TaskView, TaskWork};
+use crate::render::task::{Task, TaskControl, TaskHost, TaskWork};
 use crate::sessions::idle_tracker::IdleTracker;
 use crate::sessions::paths::Paths;
 use crate::sessions::quota::QuotaExceeded;
@@ -73,29 +74,30 @@ impl TaskRunner {
         Arc::new(Starter(Arc::downgrade(self)))
     }
 
-    fn start(
-        self: Arc<Self>,
-        host: Arc<dyn TaskHost>,
-        session: &Session,
-        title: Text,
-        work: TaskWork,
-    ) -> Result<Text, ActionError> {
+    fn start(self: &Arc<Self>, session: &Session, title: Text, work: TaskWork) -> Result<Text, ActionError> {
         let session_id = session.context().id().clone();
         let slot = self.table.get(&session_id).ok_or_else(session_ended)?;
         let id: Text = format!("task-{}", self.next_number.fetch_add(1, Ordering::Relaxed)).into();
         let state = Arc::new(TaskState::new(title));
-        if !slot.add_task(id.clone(), Arc::clone(&state), self.max_tasks) {
+        let running = RunningTask {
+            id: id.clone(),
+            state: Arc::clone(&state),
+            runner: Arc::downgrade(self),
+            slot: Arc::downgrade(&slot),
+        };
+        let running: Arc<dyn TaskControl> = Arc::new(running);
+        if !slot.add_task(id.clone(), Arc::clone(&running), self.max_tasks) {
             let limit = Limit::TasksPerSession;
             self.observers.warn(&Event::LimitReached { limit, session: session_id });
             return Err(ActionError::new(ErrorCode::Busy, QuotaExceeded(limit).message()));
         }
         slot.set_source(path(&id), Some(Arc::new(task_node::source(Arc::clone(&state)))));
-        let task = Task { id: id.clone(), session: session_id, state: Arc::clone(&state), host };
-        let (runner, slot, task_id) = (Arc::downgrade(&self), Arc::downgrade(&slot), id.clone());
+        let task = Task { id: id.clone(), control: running };
+        let (runner, slot, task_id) = (Arc::downgrade(self), Arc::downgrade(&slot), id.clone());
         let observers = Arc::clone(&self.observers);
         self.background.runtime.spawn(async move {
             let status = run(task, &state, work, &observers).await;
-            state.update(|view| end(view, status));
+            state.end(status);
             if let (Some(runner), Some(slot)) = (runner.upgrade(), slot.upgrade()) {
                 runner.ended(&slot, task_id);
             }
@@ -133,17 +135,34 @@ impl TaskRunner {
 }
 
 impl TaskHost for Starter {
-    fn start(self: Arc<Self>, session: &Session, title: Text, work: TaskWork) -> Result<Text, ActionError> {
-        let runner = self.0.upgrade().ok_or_else(session_ended)?;
-        runner.start(self, session, title, work)
+    fn start(&self, session: &Session, title: Text, work: TaskWork) -> Result<Text, ActionError> {
+        self.0.upgrade().ok_or_else(session_ended)?.start(session, title, work)
+    }
+}
+
+/// One task that runs. Its application may hold it for longer than there is an engine.
+#[derive(Debug)]
+struct RunningTask {
+    id: Text,
+    state: Arc<TaskState>,
+    runner: Weak<TaskRunner>,
+    slot: Weak<Slot>,
+}
+
+impl TaskControl for RunningTask {
+    fn progress(&self, fraction: f64, message: Text) {
+        self.state.progress(fraction, message);
+        if let (Some(runner), Some(slot)) = (self.runner.upgrade(), self.slot.upgrade()) {
+            runner.refresh(&slot, &self.id);
+        }
     }
 
-    fn changed(&self, session: &str, task: &str) {
-        if let Some(runner) = self.0.upgrade()
-            && let Some(slot) = runner.table.get(session)
-        {
-            runner.refresh(&slot, task);
-        }
+    fn cancel(&self) {
+        self.state.cancel();
+    }
+
+    fn is_cancelled(&self) -> bool {
+        self.state.is_cancelled()
     }
 }
 
@@ -167,11 +186,4 @@ async fn run(task: Task, state: &TaskState, work: TaskWork, observers: &Observer
         }
         Either::Right(_) => TaskStatus::Cancelled,
     }
-}
-
-fn end(view: &mut TaskView, status: TaskStatus) {
-    if matches!(status, TaskStatus::Done(_)) {
-        view.progress = 1.0;
-    }
-    view.status = status;
 }

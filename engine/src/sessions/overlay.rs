@@ -8,7 +8,7 @@ use crate::model::Text;
 use crate::render::layout::Layout;
 use crate::render::registry::Registry;
 use crate::render::source::Source;
-use crate::render::task::TaskState;
+use crate::render::task::TaskControl;
 
 /// Everybody's layout, and that layout with a session's own sources laid over it.
 pub(crate) type OverlaidLayout = (Arc<Layout>, Arc<Layout>);
@@ -21,7 +21,7 @@ pub(super) struct Overlay {
     /// What was registered for it alone, over its provider; `None` hides a path.
     pub(super) sources: BTreeMap<Text, Option<Arc<Source>>>,
     layout: Option<OverlaidLayout>,
-    pub(super) tasks: BTreeMap<Text, Arc<TaskState>>,
+    pub(super) tasks: BTreeMap<Text, Arc<dyn TaskControl>>,
     /// Tasks that ended and are still shown, the oldest first.
     ended: VecDeque<Text>,
     /// Connected tabs by number, mounted or not.

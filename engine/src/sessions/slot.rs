@@ -1,5 +1,6 @@
 //! One session's entry in memory: who it is, its tree, and who is connected.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::SystemTime;
 
@@ -21,7 +22,7 @@ use crate::model::session::{Context, Session};
 use crate::render::layout::Layout;
 use crate::render::registry::Registry;
 use crate::render::source::Source;
-use crate::render::task::TaskState;
+use crate::render::task::TaskControl;
 use crate::render::tree::Tree;
 use crate::render::view::ViewOptions;
 use crate::sync::{Mutex, Signal};
@@ -120,12 +121,13 @@ impl Slot {
     /// Gives the session a provider of its own, in place of the one before, if its claims are still those for which it was
     /// made; otherwise another one is being made. True if somebody waits for a first tree.
     pub(crate) fn set_provider(&self, made_for: &Context, sources: Vec<(Text, Arc<Source>)>) -> bool {
+        // Before the lock is taken: of two sources under one path the first is dropped here.
+        let sources: BTreeMap<_, _> = sources.into_iter().collect();
         let (awaited, _replaced) = self.with(|inner| {
             if !inner.context.same_claims(made_for) {
                 return (false, Err(sources));
             }
             let awaited = inner.state.provider_made();
-            let sources = sources.into_iter().collect();
             let replaced = inner.edit_overlay(|overlay| std::mem::replace(&mut overlay.provider, sources));
             (awaited, Ok(replaced))
         });
@@ -197,6 +199,21 @@ impl Slot {
             let (tree, closed) = self.with(|inner| (inner.current.clone(), inner.state.is_closed()));
             if closed || tree.is_some() {
                 return tree;
+            }
+            listener.await;
+        }
+    }
+
+    /// Waits for a tree that is not of this version; `None` if the slot is closed instead.
+    pub(crate) async fn wait_for_change(&self, seen: Option<u64>) -> Option<Versioned> {
+        loop {
+            let listener = self.changed.listen();
+            let (tree, closed) = self.with(|inner| (inner.current.clone(), inner.state.is_closed()));
+            if closed {
+                return None;
+            }
+            if let Some(tree) = tree.filter(|tree| Some(tree.version) != seen) {
+                return Some(tree);
             }
             listener.await;
         }
@@ -353,7 +370,7 @@ impl Slot {
     }
 
     /// Adds a task, if fewer than `max` run.
-    pub(crate) fn add_task(&self, id: Text, task: Arc<TaskState>, max: usize) -> bool {
+    pub(crate) fn add_task(&self, id: Text, task: Arc<dyn TaskControl>, max: usize) -> bool {
         self.with(|inner| {
             let full = inner.overlay().is_some_and(|overlay| overlay.tasks.len() >= max) || max == 0;
             if inner.state.is_closed() || full {

@@ -363,11 +363,7 @@ mod tests {
                     state.set_tasks(runs);
                 }
                 Step::EvictTree => self.tree &= !state.evict_tree(),
-                Step::CloseIfIdle => {
-                    if state.close_if_idle() {
-                        self.close(state);
-                    }
-                }
+                Step::CloseIfIdle if state.close_if_idle() => self.close(state),
                 Step::Close => self.close(state),
                 _ => {}
             }

@@ -11,7 +11,7 @@ use crate::deliver::resume_point::ResumePoint;
 use crate::deliver::versioned::Versioned;
 use crate::model::session::Context;
 use crate::render::layout::Layout;
-use crate::render::task::TaskState;
+use crate::render::task::TaskControl;
 use crate::render::tree::Tree;
 
 /// What a pass works with.
@@ -49,7 +49,7 @@ pub(crate) struct Finished {
 #[derive(Debug)]
 pub(crate) struct Closed {
     pub(crate) links: SmallVec<[Arc<Link>; 1]>,
-    pub(crate) tasks: Vec<Arc<TaskState>>,
+    pub(crate) tasks: Vec<Arc<dyn TaskControl>>,
 }
 
 /// A tree and the resume points that hold it, to be dropped when no lock is held.

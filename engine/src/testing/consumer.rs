@@ -1,11 +1,14 @@
-//! A consumer in memory. It keeps a mirror of every subscription and checks each message as it arrives.
+//! A consumer in memory. It copies every subscription's tree and checks each message as it arrives.
 
 use std::collections::BTreeMap;
+use std::future::poll_fn;
+use std::sync::OnceLock;
 use std::time::Duration;
 
 use serde_json::{Value, json};
 
-use super::mirror::{Mirror, same};
+use super::writer::Writer;
+use crate::client::{ConsumerState, Hello, Message, MessageId, Node, Received};
 use crate::connection::Connection;
 use crate::deliver::frame::Frame;
 use crate::engine::Engine;
@@ -19,99 +22,23 @@ const PATIENCE: Duration = Duration::from_secs(20);
 pub struct TestConsumer {
     engine: Engine,
     connection: Connection,
-    mirrors: BTreeMap<String, (Value, Mirror)>,
+    writer: Writer,
+    state: ConsumerState,
+    /// The copies as JSON, written when a test looks at them.
+    trees: BTreeMap<String, OnceLock<Value>>,
     session: Session,
-    epoch: String,
-    /// What the provider calls the connection.
-    name: String,
-    next_id: u64,
     closed: Option<u16>,
 }
 
 impl TestConsumer {
-    /// Connects, and takes `hello`, which must be first.
+    /// Connects and takes `hello`, which must be first.
     ///
     /// # Panics
     /// If the session is refused, or something else comes first.
     pub async fn connect(engine: &Engine, session: Session) -> Self {
         let mut consumer = Self::silent(engine, session);
-        let hello = consumer.next().await;
-        consumer.greeted(&hello);
+        consumer.next_hello().await;
         consumer
-    }
-
-    fn greeted(&mut self, hello: &Value) {
-        assert_eq!(hello["type"], "hello", "hello is first: {hello}");
-        let field = |name: &str| hello["provider"][name].as_str().unwrap_or_default().to_owned();
-        (self.epoch, self.name) = (field("epoch"), field("connection"));
-    }
-
-    /// Loses the socket and comes back: every subscription goes on from its copy, or starts anew if the engine does not
-    /// know where it stood.
-    ///
-    /// # Panics
-    /// If the session is refused.
-    pub async fn reconnect(&mut self) {
-        let epoch = std::mem::take(&mut self.epoch);
-        drop(self.dial().await);
-        self.resume(&epoch, None);
-    }
-
-    /// Comes back while the engine still takes the old connection for alive, and names it as the one that is replaced.
-    /// Answers the old connection.
-    ///
-    /// # Panics
-    /// If the session is refused.
-    pub async fn supersede(&mut self) -> Connection {
-        let name = std::mem::take(&mut self.name);
-        self.come_back_for(Some(&name)).await
-    }
-
-    /// Comes back while the engine still takes the old connection for alive, and names `lost` as the one that is
-    /// replaced, or none. Answers the old connection.
-    ///
-    /// # Panics
-    /// If the session is refused.
-    pub async fn come_back_for(&mut self, lost: Option<&str>) -> Connection {
-        let epoch = std::mem::take(&mut self.epoch);
-        let old = self.dial().await;
-        self.resume(&epoch, lost);
-        old
-    }
-
-    /// Which provider's versions this consumer knows.
-    #[must_use]
-    pub fn epoch(&self) -> &str {
-        &self.epoch
-    }
-
-    /// What the provider calls this connection.
-    #[must_use]
-    pub fn name(&self) -> &str {
-        &self.name
-    }
-
-    /// A new connection; answers the one before.
-    async fn dial(&mut self) -> Connection {
-        let new = self.engine.connect(&self.session).unwrap_or_else(|error| panic!("refused: {error}"));
-        let old = std::mem::replace(&mut self.connection, new);
-        self.closed = None;
-        let hello = self.next().await;
-        self.greeted(&hello);
-        old
-    }
-
-    /// Subscribes again to everything, with where each copy stands.
-    fn resume(&mut self, epoch: &str, lost: Option<&str>) {
-        for (id, (options, copy)) in &mut self.mirrors {
-            copy.reconnect();
-            let mut position = json!({"epoch": epoch, "version": copy.version()});
-            if let Some(lost) = lost {
-                position["connection"] = lost.into();
-            }
-            let message = with(options.clone(), json!({"type": "subscribe", "id": id, "resume": position}));
-            self.connection.receive(&message.to_string());
-        }
     }
 
     /// Connects and takes nothing yet.
@@ -124,13 +51,79 @@ impl TestConsumer {
         Self {
             engine: engine.clone(),
             connection,
-            mirrors: BTreeMap::new(),
+            writer: Writer::new(),
+            state: ConsumerState::strict(),
+            trees: BTreeMap::new(),
             session,
-            epoch: String::new(),
-            name: String::new(),
-            next_id: 0,
             closed: None,
         }
+    }
+
+    async fn next_hello(&mut self) {
+        let hello = self.next().await;
+        assert_eq!(hello["type"], "hello", "hello is first: {hello}");
+    }
+
+    /// Loses the connection and makes another: every subscription goes on from its copy, or starts anew if the engine does
+    /// not know where it stood.
+    ///
+    /// # Panics
+    /// If the session is refused.
+    pub async fn reconnect(&mut self) {
+        drop(self.dial().await);
+        self.resume(None);
+    }
+
+    /// Makes another connection while the engine still takes the old one to be alive, and names it as the one that is
+    /// replaced. Returns the old connection.
+    ///
+    /// # Panics
+    /// If the session is refused.
+    pub async fn supersede(&mut self) -> Connection {
+        let name = self.name().to_owned();
+        self.come_back_for(Some(&name)).await
+    }
+
+    /// Makes another connection while the engine still takes the old one to be alive, and names `lost` as the one that is
+    /// replaced, or none. Returns the old connection.
+    ///
+    /// # Panics
+    /// If the session is refused.
+    pub async fn come_back_for(&mut self, lost: Option<&str>) -> Connection {
+        let old = self.dial().await;
+        self.resume(lost);
+        old
+    }
+
+    /// Makes a new connection. Returns the one before.
+    async fn dial(&mut self) -> Connection {
+        let new = self.engine.connect(&self.session).unwrap_or_else(|error| panic!("refused: {error}"));
+        let old = std::mem::replace(&mut self.connection, new);
+        (self.writer, self.closed) = (Writer::new(), None);
+        self.state.disconnect();
+        self.next_hello().await;
+        old
+    }
+
+    fn resume(&mut self, replaces: Option<&str>) {
+        self.state.resume(replaces);
+        self.send_all();
+    }
+
+    /// By whose versions this consumer knows its copies.
+    #[must_use]
+    pub fn epoch(&self) -> &str {
+        self.hello_field(|hello| hello.epoch.as_deref())
+    }
+
+    /// What the provider calls this connection.
+    #[must_use]
+    pub fn name(&self) -> &str {
+        self.hello_field(|hello| hello.connection.as_deref())
+    }
+
+    fn hello_field<'h>(&'h self, field: impl FnOnce(&'h Hello) -> Option<&'h str>) -> &'h str {
+        self.state.hello().and_then(field).unwrap_or_default()
     }
 
     /// The connection itself, for what this kit has no word for.
@@ -145,31 +138,33 @@ impl TestConsumer {
         self.closed
     }
 
-    /// Sends any message.
-    pub fn send(&self, message: &Value) {
+    /// Sends any message, whether it makes sense or not.
+    pub fn send(&mut self, message: &Value) {
+        self.state.sent(message);
         self.connection.receive(&message.to_string());
     }
 
-    fn id(&mut self, prefix: &str) -> String {
-        self.next_id += 1;
-        format!("{prefix}-{}", self.next_id)
+    fn send_all(&mut self) {
+        while let Some(message) = self.state.next_message() {
+            self.connection.receive(&message);
+        }
     }
 
-    /// The next message, checked against the mirrors. Answers pings by itself.
+    /// The next message, checked against the copies. Pings are answered.
     ///
     /// # Panics
     /// If nothing comes for a long time, or the message breaks a rule.
     pub async fn next(&mut self) -> Value {
         loop {
-            let frame = tokio::time::timeout(PATIENCE, self.connection.next_frame()).await;
-            let frame = frame.unwrap_or_else(|_| panic!("nothing came"));
+            let frame = poll_fn(|context| self.writer.poll_next(&self.connection, context));
+            let frame = tokio::time::timeout(PATIENCE, frame).await.unwrap_or_else(|_| panic!("nothing came"));
             if let Some(message) = self.take(frame) {
                 return message;
             }
         }
     }
 
-    /// Everything that can be read now, after the engine has come to rest.
+    /// Everything that the engine has to send after it has come to rest, if it has woken the connection for it.
     ///
     /// # Panics
     /// If a message breaks a rule.
@@ -178,13 +173,13 @@ impl TestConsumer {
         self.ready()
     }
 
-    /// Everything that can be read now, whatever the engine is at.
+    /// Everything that the engine has to send now, whatever it is doing, if it has woken the connection for it.
     ///
     /// # Panics
     /// If a message breaks a rule.
     pub fn ready(&mut self) -> Vec<Value> {
         let mut messages = Vec::new();
-        while let Some(frame) = self.connection.try_next_frame() {
+        while let Some(frame) = self.writer.next_if_woken(&self.connection) {
             messages.extend(self.take(frame));
         }
         messages
@@ -210,39 +205,17 @@ impl TestConsumer {
     }
 
     fn check(&mut self, message: &Value) {
-        let mirror = |mirrors: &mut BTreeMap<String, (Value, Mirror)>, id: &Value| {
-            let id = id.as_str().unwrap_or_default().to_owned();
-            mirrors.remove_entry(&id)
-        };
-        match message["type"].as_str() {
-            Some("snapshot") if message.get("seq").is_some() => {
-                let (id, (options, mut copy)) = mirror(&mut self.mirrors, &message["id"])
-                    .unwrap_or_else(|| panic!("a snapshot that nobody asked for: {message}"));
-                copy.snapshot(message);
-                self.mirrors.insert(id, (options, copy));
-            }
-            Some("resumed") => {
-                let id = message["id"].as_str().unwrap_or_default();
-                let (_, copy) = self.mirrors.get_mut(id).unwrap_or_else(|| panic!("nobody resumed: {message}"));
-                copy.resumed(message);
-            }
-            Some("patch") => {
-                let (id, (options, mut copy)) = mirror(&mut self.mirrors, &message["subscription"])
-                    .unwrap_or_else(|| panic!("a patch of no subscription: {message}"));
-                copy.patch(message);
-                self.mirrors.insert(id, (options, copy));
-            }
-            Some("error") => {
-                if let Some((id, (options, mut copy))) = mirror(&mut self.mirrors, &message["id"]) {
-                    copy.gone();
-                    self.mirrors.insert(id, (options, copy));
-                }
-            }
-            _ => {}
+        check_no_nulls(&message["tree"]);
+        let operations = message["ops"].as_array().into_iter().flatten();
+        operations.filter(|operation| is_about_child(operation)).for_each(|child| check_no_nulls(&child["value"]));
+        let parsed = Message::from_json(message).unwrap_or_else(|error| panic!("{error}: {message}"));
+        let received = self.state.receive(parsed).unwrap_or_else(|error| panic!("{error}: {message}"));
+        if let Received::Snapshot(id) | Received::Patched(id) | Received::Absent(id, _) = received {
+            self.trees.insert(id.as_str().to_owned(), OnceLock::new());
         }
     }
 
-    /// Subscribes to a path with all that is below it, and answers the id and the first tree.
+    /// Subscribes to a path with all that is below it. Returns the id and the first tree.
     ///
     /// # Panics
     /// If the first message for it is not a snapshot.
@@ -250,71 +223,75 @@ impl TestConsumer {
         self.subscribe_with(json!({"path": path, "depth": -1})).await
     }
 
-    /// Subscribes with options (`path`, `depth`, `filter`, `max_nodes`), and answers the id and the first tree.
+    /// Subscribes with options (`path`, `depth`, `filter`, `max_nodes`). Returns the id and the first tree.
     ///
     /// # Panics
     /// If the first message for it is not a snapshot.
     pub async fn subscribe_with(&mut self, options: Value) -> (String, Value) {
         let id = self.start_subscription(options);
-        loop {
-            let message = self.next().await;
-            if message["id"] == id.as_str() {
-                assert_eq!(message["type"], "snapshot", "a subscription starts with a snapshot: {message}");
-                return (id, message["tree"].clone());
-            }
-        }
+        let message = self.answer(&id).await;
+        assert_eq!(message["type"], "snapshot", "a subscription starts with a snapshot: {message}");
+        (id, message["tree"].clone())
     }
 
     /// Sends a subscription and takes nothing yet.
     pub fn start_subscription(&mut self, options: Value) -> String {
-        let id = self.id("sub");
-        self.mirrors.insert(id.clone(), (options.clone(), Mirror::default()));
-        self.send(&with(options, json!({"type": "subscribe", "id": id})));
+        let id = self.state.subscribe(options).as_str().to_owned();
+        self.trees.insert(id.clone(), OnceLock::new());
+        self.send_all();
         id
     }
 
     /// Ends a subscription.
     pub fn unsubscribe(&mut self, id: &str) {
-        self.mirrors.remove(id);
-        self.send(&json!({"type": "unsubscribe", "id": id}));
+        self.trees.remove(id);
+        self.state.unsubscribe(&id.into());
+        self.send_all();
     }
 
-    /// The copy of a subscription's tree as it is now.
+    /// The copy of a subscription's tree as it is now; null while there is nothing to show.
     ///
     /// # Panics
     /// If there is no such subscription.
     #[must_use]
     pub fn tree(&self, subscription: &str) -> &Value {
-        self.mirrors[subscription].1.tree()
+        let tree = || self.state.tree(&subscription.into()).map_or(Value::Null, Node::to_json);
+        self.trees[subscription].get_or_init(tree)
     }
 
-    /// Queries, and answers the whole message.
+    /// Queries. Returns the whole message.
     pub async fn query_with(&mut self, options: Value) -> Value {
-        let id = self.id("q");
-        self.send(&with(options, json!({"type": "query", "id": id})));
-        self.answer(&id).await
+        let id = self.state.query(options);
+        self.request(&id).await
     }
 
-    /// Queries a path with all that is below it, and answers the tree; null if there is no such path.
+    /// Queries a path with all that is below it. Returns the tree; null if there is no such path.
     pub async fn query(&mut self, path: &str) -> Value {
         self.query_with(json!({"path": path, "depth": -1})).await["tree"].clone()
     }
 
-    /// Invokes, and answers the result.
+    /// Invokes. Returns the result.
     pub async fn invoke(&mut self, path: &str, action: &str, params: Value) -> Value {
-        let id = self.start_invoke(path, action, params);
-        self.answer(&id).await
+        let id = self.state.invoke(path, action, params);
+        self.request(&id).await
     }
 
     /// Sends an invocation and takes nothing yet.
-    #[expect(clippy::needless_pass_by_value, reason = "written as `start_invoke(.., json!({..}))`")]
     pub fn start_invoke(&mut self, path: &str, action: &str, params: Value) -> String {
-        let id = self.id("inv");
-        self.send(&json!({"type": "invoke", "id": id, "path": path, "action": action, "params": params}));
-        id
+        let id = self.state.invoke(path, action, params);
+        self.send_all();
+        id.as_str().to_owned()
+    }
+
+    async fn request(&mut self, id: &MessageId) -> Value {
+        self.send_all();
+        self.answer(id.as_str()).await
     }
 
     /// Takes messages until the one that answers a request.
+    ///
+    /// # Panics
+    /// If the connection is closed.
     pub async fn answer(&mut self, id: &str) -> Value {
         loop {
             let message = self.next().await;
@@ -331,21 +308,27 @@ impl TestConsumer {
     /// If a copy differs.
     pub async fn check_mirrors(&mut self) {
         self.settled().await;
-        let copies: Vec<_> = self
-            .mirrors
-            .iter()
-            .map(|(id, (options, copy))| (id.clone(), options.clone(), copy.tree().clone()))
-            .collect();
-        for (id, options, copy) in copies {
+        let subscriptions = self.state.subscriptions();
+        let copies = subscriptions.map(|(id, of)| (id.clone(), of.options().clone(), of.tree().cloned()));
+        for (id, options, copy) in copies.collect::<Vec<_>>() {
             let fresh = self.query_with(options).await["tree"].clone();
-            assert!(same(&copy, &fresh), "the copy of {id} differs\n copy: {copy}\nfresh: {fresh}");
+            let fresh = (!fresh.is_null()).then(|| Node::try_from(fresh).unwrap_or_else(|error| panic!("{error}")));
+            assert_eq!(copy, fresh, "the copy of {id} differs from a fresh query");
         }
     }
 }
 
-fn with(mut options: Value, more: Value) -> Value {
-    if let (Some(options), Value::Object(more)) = (options.as_object_mut(), more) {
-        options.extend(more);
+const FIELDS: [&str; 5] = ["properties", "meta", "affordances", "content_ref", "children"];
+
+/// Whether the value of an operation is a node.
+fn is_about_child(operation: &Value) -> bool {
+    operation["path"].as_str().is_some_and(|path| !path.split('/').any(|segment| FIELDS.contains(&segment)))
+}
+
+/// What is absent must be left out, although consumers can read null as well.
+fn check_no_nulls(node: &Value) {
+    for field in FIELDS {
+        assert!(node.get(field).is_none_or(|value| !value.is_null()), "`{field}` is null: {node}");
     }
-    options
+    node["children"].as_array().into_iter().flatten().for_each(check_no_nulls);
 }

@@ -1,6 +1,6 @@
-//! Numbers that look random and follow from a seed.
+//! Pseudo-random numbers from a seed.
 
-/// SplitMix64: small, and good enough to choose by.
+/// SplitMix64: small, and good enough for test data.
 #[derive(Debug)]
 pub(crate) struct Random(u64);
 
@@ -16,28 +16,28 @@ impl Random {
         mixed ^ (mixed >> 31)
     }
 
-    /// A number below a limit.
+    /// Returns a number below a limit.
     pub(crate) fn below(&mut self, limit: usize) -> usize {
         (self.next() % limit as u64) as usize
     }
 
-    /// True in so many of a hundred cases.
-    pub(crate) fn percent(&mut self, of_hundred: usize) -> bool {
-        self.below(100) < of_hundred
+    /// Returns true in this percentage of cases.
+    pub(crate) fn percent(&mut self, percentage: usize) -> bool {
+        self.below(100) < percentage
     }
 
     pub(crate) fn choose<T: Clone>(&mut self, all: &[T]) -> T {
         all[self.below(all.len())].clone()
     }
 
-    /// Something in so many of a hundred cases.
-    pub(crate) fn maybe<T>(&mut self, of_hundred: usize, make: impl FnOnce(&mut Self) -> T) -> Option<T> {
-        self.percent(of_hundred).then(|| make(self))
+    /// Returns a value in this percentage of cases.
+    pub(crate) fn maybe<T>(&mut self, percentage: usize, make: impl FnOnce(&mut Self) -> T) -> Option<T> {
+        self.percent(percentage).then(|| make(self))
     }
 
-    /// Some things, at least and at most so many.
-    pub(crate) fn some<T>(&mut self, least: usize, most: usize, make: impl Fn(&mut Self) -> T) -> Vec<T> {
-        let count = least + self.below(most - least + 1);
+    /// Returns a list with a random length between these limits.
+    pub(crate) fn some<T>(&mut self, min: usize, max: usize, make: impl Fn(&mut Self) -> T) -> Vec<T> {
+        let count = min + self.below(max - min + 1);
         (0..count).map(|_| make(self)).collect()
     }
 }

@@ -4,7 +4,9 @@ use grove_engine::testing::TestConsumer;
 use grove_engine::{Action, ContentRef, Descriptor, Engine, Invocation, Item, Outcome, RegisterError, Session, Source};
 use serde_json::{Value, json};
 
-use crate::apps::{Log, Number, at, engine, ids, kinds, offers, runs, watching};
+use crate::fixtures::{
+    EventLog, SharedNumber, action_names, child_ids, connect_and_subscribe, engine, evaluations, message_types, node_at,
+};
 
 async fn tree(engine: &Engine) -> Value {
     TestConsumer::connect(engine, Session::new("s")).await.query("/").await
@@ -15,7 +17,7 @@ fn plain(engine: &Engine, path: &str) {
 }
 
 #[tokio::test]
-async fn a_descriptor_becomes_a_node_field_by_field() {
+async fn each_field_of_a_descriptor_becomes_a_field_of_its_node() {
     let engine = engine();
     let (open, burn) = (Action::new("open", |_: Invocation<()>| ()), Action::new("burn", |_: Invocation<()>| ()));
     engine.register("shelf/books", move |_: &Session| {
@@ -35,7 +37,7 @@ async fn a_descriptor_becomes_a_node_field_by_field() {
             )
             .item(Item::new("b2").action(&open).child("author", Descriptor::context()).item(Item::new("page")))
     });
-    let node = at(&tree(&engine).await, "shelf/books").to_string();
+    let node = node_at(&tree(&engine).await, "shelf/books").to_string();
     let expected = json!({
         "id": "books", "type": "collection",
         "properties": {"b": 2, "a": {"z": 1, "y": [null]}},
@@ -61,78 +63,82 @@ async fn a_descriptor_becomes_a_node_field_by_field() {
 }
 
 #[tokio::test]
-async fn an_items_content_is_named_by_its_own_path() {
+async fn the_content_uri_of_an_item_contains_its_own_path() {
     let engine = engine();
     engine.register("shelf", |_: &Session| {
         Descriptor::collection().item(Item::new("b1").content_ref(ContentRef::text("text/plain", "s")))
     });
-    assert_eq!(at(&tree(&engine).await, "shelf/b1")["content_ref"]["uri"], "slop://content/shelf/b1");
+    assert_eq!(node_at(&tree(&engine).await, "shelf/b1")["content_ref"]["uri"], "slop://content/shelf/b1");
 }
 
 #[tokio::test]
-async fn registered_paths_stand_in_sorted_order_and_not_in_the_order_of_registration() {
+async fn registered_paths_are_sorted_regardless_of_the_order_of_registration() {
     let engine = engine();
     for path in ["m", "z", "a", "m/y", "m/b", "Z", "10", "9"] {
         plain(&engine, path);
     }
     let tree = tree(&engine).await;
-    assert_eq!(ids(&tree), ["10", "9", "Z", "a", "m", "z"]);
-    assert_eq!(ids(at(&tree, "m")), ["b", "y"]);
+    assert_eq!(child_ids(&tree), ["10", "9", "Z", "a", "m", "z"]);
+    assert_eq!(child_ids(node_at(&tree, "m")), ["b", "y"]);
 }
 
 #[tokio::test]
-async fn own_items_come_first_then_inline_children_then_what_is_registered_below() {
+async fn items_come_first_then_inline_children_then_registered_paths() {
     let engine = engine();
     engine.register("n", |_: &Session| {
         Descriptor::collection().child("inline", Descriptor::status()).item(Item::new("z")).item(Item::new("y"))
     });
     plain(&engine, "n/b");
     plain(&engine, "n/a");
-    assert_eq!(ids(at(&tree(&engine).await, "n")), ["z", "y", "inline", "a", "b"]);
+    assert_eq!(child_ids(node_at(&tree(&engine).await, "n")), ["z", "y", "inline", "a", "b"]);
 }
 
 #[tokio::test]
 async fn a_missing_ancestor_is_a_bare_group_until_it_is_registered() {
     let engine = engine();
     plain(&engine, "a/b/c");
-    let (mut consumer, id) = watching(&engine, Session::new("s")).await;
+    let (mut consumer, id) = connect_and_subscribe(&engine, Session::new("s")).await;
     let ancestor = json!({
         "id": "b", "type": "group", "children": [{"id": "c", "type": "status", "properties": {"n": 1}}],
     });
-    assert_eq!(*at(consumer.tree(&id), "a/b"), ancestor);
-    // Registered later, it keeps what is below; its own children come first.
+    assert_eq!(*node_at(consumer.tree(&id), "a/b"), ancestor);
+    // When it is registered later, it keeps what is registered below, after its own children.
     engine.register("a/b", |_: &Session| Descriptor::collection().prop("own", true).item(Item::new("i")));
     consumer.check_mirrors().await;
-    let node = at(consumer.tree(&id), "a/b");
-    assert_eq!((node["type"].as_str(), ids(node)), (Some("collection"), vec!["i", "c"]));
-    // Unregistered, what is below stays.
+    let node = node_at(consumer.tree(&id), "a/b");
+    assert_eq!((node["type"].as_str(), child_ids(node)), (Some("collection"), vec!["i", "c"]));
+    // When it is unregistered, what is registered below stays.
     assert!(engine.unregister("a/b"));
     consumer.check_mirrors().await;
-    assert_eq!(*at(consumer.tree(&id), "a/b"), ancestor);
+    assert_eq!(*node_at(consumer.tree(&id), "a/b"), ancestor);
     assert!(engine.unregister("a/b/c"));
     consumer.check_mirrors().await;
-    assert_eq!(consumer.tree(&id)["children"], json!([]), "an ancestor of nothing is nothing");
+    assert_eq!(consumer.tree(&id)["children"], json!([]), "an ancestor without descendants is removed");
 }
 
 #[tokio::test]
-async fn a_registration_replaces_an_inline_child_of_its_id_in_its_place() {
+async fn a_registration_replaces_an_inline_child_with_the_same_id_in_place() {
     let engine = engine();
     engine.register("n", |_: &Session| {
         Descriptor::collection().item(Item::new("a").prop("inline", true)).item(Item::new("b"))
     });
-    let (mut consumer, id) = watching(&engine, Session::new("s")).await;
+    let (mut consumer, id) = connect_and_subscribe(&engine, Session::new("s")).await;
     plain(&engine, "n/a");
     consumer.check_mirrors().await;
-    let list = at(consumer.tree(&id), "n");
-    assert_eq!(ids(list), ["a", "b"]);
-    assert_eq!(*at(list, "a"), json!({"id": "a", "type": "status", "properties": {"n": 1}}));
+    let list = node_at(consumer.tree(&id), "n");
+    assert_eq!(child_ids(list), ["a", "b"]);
+    assert_eq!(*node_at(list, "a"), json!({"id": "a", "type": "status", "properties": {"n": 1}}));
     engine.unregister("n/a");
     consumer.check_mirrors().await;
-    assert_eq!(at(consumer.tree(&id), "n/a")["properties"], json!({"inline": true}), "it was only covered");
+    assert_eq!(
+        node_at(consumer.tree(&id), "n/a")["properties"],
+        json!({"inline": true}),
+        "the inline child was only hidden"
+    );
 }
 
 #[tokio::test]
-async fn a_registration_below_an_inline_child_joins_its_children() {
+async fn a_path_registered_below_an_inline_child_is_added_to_its_children() {
     let engine = engine();
     engine.register("n", |_: &Session| {
         Descriptor::collection().item(Item::new("a").prop("inline", true).child("x", Descriptor::status()))
@@ -140,23 +146,23 @@ async fn a_registration_below_an_inline_child_joins_its_children() {
     plain(&engine, "n/a/y");
     plain(&engine, "n/gone/z");
     let tree = tree(&engine).await;
-    let a = at(&tree, "n/a");
-    assert_eq!((a["properties"]["inline"].as_bool(), ids(a)), (Some(true), vec!["x", "y"]));
-    assert_eq!(at(&tree, "n/gone")["type"], "group");
+    let a = node_at(&tree, "n/a");
+    assert_eq!((a["properties"]["inline"].as_bool(), child_ids(a)), (Some(true), vec!["x", "y"]));
+    assert_eq!(node_at(&tree, "n/gone")["type"], "group");
 }
 
 #[tokio::test]
 async fn the_later_registration_of_a_path_replaces_the_earlier_one() {
     let engine = engine();
     engine.register("n", |_: &Session| Descriptor::status().prop("which", "first"));
-    let (mut consumer, id) = watching(&engine, Session::new("s")).await;
+    let (mut consumer, id) = connect_and_subscribe(&engine, Session::new("s")).await;
     engine.register("/n/", |_: &Session| Descriptor::status().prop("which", "second"));
-    assert_eq!(kinds(&consumer.settled().await), ["patch"]);
-    assert_eq!(at(consumer.tree(&id), "n")["properties"]["which"], "second");
+    assert_eq!(message_types(&consumer.settled().await), ["patch"]);
+    assert_eq!(node_at(consumer.tree(&id), "n")["properties"]["which"], "second");
 }
 
 #[tokio::test]
-async fn a_registration_of_the_root_adds_to_it_and_leaves_id_type_and_label() {
+async fn registering_the_root_extends_it_but_keeps_its_id_type_and_label() {
     for path in ["/", ""] {
         let engine = engine();
         let act = Action::new("act", |call: Invocation<()>| Outcome::data(call.path));
@@ -173,18 +179,22 @@ async fn a_registration_of_the_root_adds_to_it_and_leaves_id_type_and_label() {
         let root = consumer.query("/").await;
         assert_eq!((root["id"].as_str(), root["type"].as_str()), (Some("app"), Some("root")));
         assert_eq!(root["properties"], json!({"label": "App", "version": 3}));
-        assert_eq!((root["meta"]["summary"].as_str(), offers(&root)), (Some("all of it"), vec!["act"]));
-        assert_eq!(ids(&root), ["inline", "n"]);
+        assert_eq!((root["meta"]["summary"].as_str(), action_names(&root)), (Some("all of it"), vec!["act"]));
+        assert_eq!(child_ids(&root), ["inline", "n"]);
         assert_eq!(consumer.invoke("/", "act", Value::Null).await["data"], "/");
         assert!(engine.unregister(path));
         engine.settle().await;
         let root = consumer.query("/").await;
-        assert_eq!((&root["properties"], ids(&root)), (&json!({"label": "App"}), vec!["n"]), "a bare root remains");
+        assert_eq!(
+            (&root["properties"], child_ids(&root)),
+            (&json!({"label": "App"}), vec!["n"]),
+            "a bare root remains"
+        );
     }
 }
 
 #[tokio::test]
-async fn paths_with_illegal_segments_are_refused() {
+async fn paths_with_invalid_segments_are_refused() {
     let engine = engine();
     for path in ["a/meta", "properties", "a~b", "x/children/y", "type", &"x".repeat(600)] {
         let refused = engine.try_register(path, Source::new(|_: &Session| Descriptor::group()));
@@ -196,11 +206,11 @@ async fn paths_with_illegal_segments_are_refused() {
 }
 
 #[tokio::test]
-async fn registering_while_people_watch_renders_that_path_alone() {
+async fn registering_a_path_while_consumers_are_subscribed_renders_only_that_path() {
     let engine = engine();
-    let number = Number::at(&engine, "old");
-    let (mut consumer, id) = watching(&engine, Session::new("s")).await;
-    let before = runs(&engine, "/old");
+    let number = SharedNumber::serve(&engine, "old");
+    let (mut consumer, id) = connect_and_subscribe(&engine, Session::new("s")).await;
+    let before = evaluations(&engine, "/old");
     plain(&engine, "new");
     let messages = consumer.settled().await;
     let node = json!({"id": "new", "type": "status", "properties": {"n": 1}});
@@ -208,76 +218,80 @@ async fn registering_while_people_watch_renders_that_path_alone() {
     assert!(engine.unregister("new"));
     assert_eq!(consumer.settled().await[0]["ops"], json!([{"op": "remove", "path": "/new"}]));
     assert!(!engine.unregister("new"));
-    assert_eq!(runs(&engine, "/old"), before);
+    assert_eq!(evaluations(&engine, "/old"), before);
     number.set(1);
-    assert_eq!(at(consumer.tree(&id), "old")["properties"]["n"], 0);
+    assert_eq!(node_at(consumer.tree(&id), "old")["properties"]["n"], 0);
 }
 
-fn mine(text: &'static str) -> Source {
+fn text_source(text: &'static str) -> Source {
     Source::new(move |_: &Session| Descriptor::status().prop("text", text))
 }
 
 #[tokio::test]
-async fn one_session_may_have_a_path_of_its_own_over_everybodys() {
+async fn a_path_registered_for_one_session_overrides_the_shared_one() {
     let engine = engine();
-    engine.register("n", |_: &Session| Descriptor::status().prop("text", "everybody's"));
-    let (mut alice, hers) = watching(&engine, Session::new("a")).await;
-    let (mut bob, his) = watching(&engine, Session::new("b")).await;
-    let log = Log::of(&engine);
-    engine.register_for("a", "n", mine("alice's")).unwrap();
-    engine.register_for("a", "/only/here/", mine("alice's")).unwrap();
+    engine.register("n", |_: &Session| Descriptor::status().prop("text", "shared"));
+    let (mut alice, alice_id) = connect_and_subscribe(&engine, Session::new("a")).await;
+    let (mut bob, bob_id) = connect_and_subscribe(&engine, Session::new("b")).await;
+    let log = EventLog::of(&engine);
+    engine.register_for("a", "n", text_source("alice's")).unwrap();
+    engine.register_for("a", "/only/here/", text_source("alice's")).unwrap();
     alice.check_mirrors().await;
-    assert_eq!(at(alice.tree(&hers), "n")["properties"]["text"], "alice's");
-    assert_eq!(at(alice.tree(&hers), "only/here")["properties"]["text"], "alice's");
+    assert_eq!(node_at(alice.tree(&alice_id), "n")["properties"]["text"], "alice's");
+    assert_eq!(node_at(alice.tree(&alice_id), "only/here")["properties"]["text"], "alice's");
     assert_eq!((bob.settled().await.len(), log.work_for("b")), (0, 0));
-    assert_eq!(ids(bob.tree(&his)), ["n"]);
-    // A change for everybody reaches bob; alice keeps her own.
+    assert_eq!(child_ids(bob.tree(&bob_id)), ["n"]);
+    // A change of the shared path reaches bob; alice keeps her own.
     engine.register("n", |_: &Session| Descriptor::status().prop("text", "new"));
     alice.check_mirrors().await;
     bob.check_mirrors().await;
-    assert_eq!(at(alice.tree(&hers), "n")["properties"]["text"], "alice's");
-    assert_eq!(at(bob.tree(&his), "n")["properties"]["text"], "new");
+    assert_eq!(node_at(alice.tree(&alice_id), "n")["properties"]["text"], "alice's");
+    assert_eq!(node_at(bob.tree(&bob_id), "n")["properties"]["text"], "new");
     engine.restore_for("a", "n").unwrap();
     engine.restore_for("a", "only/here").unwrap();
     alice.check_mirrors().await;
-    assert_eq!(alice.tree(&hers), bob.tree(&his));
+    assert_eq!(alice.tree(&alice_id), bob.tree(&bob_id));
 }
 
 #[tokio::test]
-async fn a_path_may_be_hidden_from_one_session() {
+async fn a_path_can_be_hidden_from_one_session() {
     let engine = engine();
     plain(&engine, "n");
     plain(&engine, "n/below");
     plain(&engine, "m");
-    let (mut alice, hers) = watching(&engine, Session::new("a")).await;
-    let (mut bob, his) = watching(&engine, Session::new("b")).await;
+    let (mut alice, alice_id) = connect_and_subscribe(&engine, Session::new("a")).await;
+    let (mut bob, bob_id) = connect_and_subscribe(&engine, Session::new("b")).await;
     engine.unregister_for("a", "m").unwrap();
     engine.unregister_for("a", "n").unwrap();
     alice.check_mirrors().await;
-    assert_eq!(ids(alice.tree(&hers)), ["n"]);
-    assert_eq!(at(alice.tree(&hers), "n")["type"], "group", "what is registered below stays under a bare group");
+    assert_eq!(child_ids(alice.tree(&alice_id)), ["n"]);
+    assert_eq!(
+        node_at(alice.tree(&alice_id), "n")["type"],
+        "group",
+        "what is registered below stays under a bare group"
+    );
     assert_eq!(bob.settled().await, Vec::<Value>::new());
-    // What one session registered alone may be hidden as well.
-    engine.register_for("a", "own", mine("alice's")).unwrap();
+    // A path registered for one session can be hidden as well.
+    engine.register_for("a", "own", text_source("alice's")).unwrap();
     engine.unregister_for("a", "own").unwrap();
     alice.check_mirrors().await;
-    assert_eq!(ids(alice.tree(&hers)), ["n"]);
+    assert_eq!(child_ids(alice.tree(&alice_id)), ["n"]);
     engine.restore_for("a", "m").unwrap();
     engine.restore_for("a", "n").unwrap();
     alice.check_mirrors().await;
-    assert_eq!(alice.tree(&hers), bob.tree(&his));
+    assert_eq!(alice.tree(&alice_id), bob.tree(&bob_id));
 }
 
 #[tokio::test]
-async fn the_root_hidden_from_one_session_is_a_bare_root() {
+async fn a_root_hidden_from_one_session_becomes_a_bare_root() {
     let engine = engine();
     engine.register("/", |_: &Session| Descriptor::group().prop("secret", true));
     plain(&engine, "n");
-    let (mut consumer, id) = watching(&engine, Session::new("s")).await;
+    let (mut consumer, id) = connect_and_subscribe(&engine, Session::new("s")).await;
     engine.unregister_for("s", "/").unwrap();
     consumer.check_mirrors().await;
     let root = consumer.tree(&id);
-    assert_eq!((root["id"].as_str(), root["type"].as_str(), ids(root)), (Some("app"), Some("root"), vec!["n"]));
+    assert_eq!((root["id"].as_str(), root["type"].as_str(), child_ids(root)), (Some("app"), Some("root"), vec!["n"]));
     assert_eq!(root["properties"], json!({"label": "App"}));
     engine.restore_for("s", "/").unwrap();
     consumer.check_mirrors().await;
@@ -285,13 +299,13 @@ async fn the_root_hidden_from_one_session_is_a_bare_root() {
 }
 
 #[tokio::test]
-async fn only_an_open_session_can_have_paths_of_its_own() {
+async fn only_an_open_session_can_have_its_own_paths() {
     let engine = engine();
-    assert_eq!(engine.register_for("nobody", "n", mine("x")), Err(RegisterError::NoSession));
+    assert_eq!(engine.register_for("nobody", "n", text_source("x")), Err(RegisterError::NoSession));
     assert_eq!(engine.unregister_for("nobody", "n"), Err(RegisterError::NoSession));
     assert_eq!(engine.restore_for("nobody", "n"), Err(RegisterError::NoSession));
     engine.open_session(&Session::new("s")).unwrap();
-    assert!(matches!(engine.register_for("s", "a/meta", mine("x")), Err(RegisterError::Path(..))));
-    engine.register_for("s", "n", mine("x")).unwrap();
-    assert_eq!(at(&tree(&engine).await, "n")["properties"]["text"], "x", "registered before anybody connected");
+    assert!(matches!(engine.register_for("s", "a/meta", text_source("x")), Err(RegisterError::Path(..))));
+    engine.register_for("s", "n", text_source("x")).unwrap();
+    assert_eq!(node_at(&tree(&engine).await, "n")["properties"]["text"], "x", "registered before the first connection");
 }

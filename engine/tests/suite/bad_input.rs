@@ -1,4 +1,4 @@
-//! Unknown, malformed, duplicate and oversized input (contract 1.9): it is named, and the connection goes on.
+//! Unknown, malformed, duplicate and oversized input (contract 1.9): it gets an error, and the connection stays open.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -7,7 +7,9 @@ use grove_engine::testing::TestConsumer;
 use grove_engine::{Action, CloseReason, Descriptor, Engine, Event, Frame, Invocation, Limit, Outcome, Session};
 use serde_json::{Value, json};
 
-use crate::apps::{Log, clocked, code, engine, engine_with, person, watching};
+use crate::fixtures::{
+    EventLog, connect_and_subscribe, engine, engine_with, engine_with_clock, error_code, user_session,
+};
 
 /// An engine with `/n`, whose action `act` counts its calls.
 fn counting() -> (Engine, Arc<AtomicUsize>) {
@@ -20,22 +22,22 @@ fn counting() -> (Engine, Arc<AtomicUsize>) {
     (engine, calls)
 }
 
-/// What comes back for raw text.
-async fn answers(engine: &Engine, consumer: &TestConsumer, text: &str) -> Vec<Value> {
+/// Sends raw text and returns the replies.
+async fn replies(engine: &Engine, consumer: &TestConsumer, text: &str) -> Vec<Value> {
     consumer.connection().receive(text);
     engine.settle().await;
     let mut messages = Vec::new();
     while let Some(frame) = consumer.connection().try_next_frame() {
         match frame {
             Frame::Text(text) => messages.push(serde_json::from_str(&text).unwrap()),
-            other => panic!("{text} is answered with {other:?}"),
+            other => panic!("the reply to {text} is {other:?}"),
         }
     }
     messages
 }
 
 #[tokio::test]
-async fn what_is_malformed_is_a_bad_request_and_the_connection_goes_on() {
+async fn malformed_messages_are_bad_requests_and_the_connection_stays_open() {
     let (engine, calls) = counting();
     let consumer = TestConsumer::connect(&engine, Session::new("s")).await;
     let bad_request = |id: Value| (id, "error", "bad_request");
@@ -84,24 +86,24 @@ async fn what_is_malformed_is_a_bad_request_and_the_connection_goes_on() {
         (r#"{"type":"batch","messages":[5]}"#, none()),
         (r#"{"type":"batch","messages":[{"type":"batch","messages":[]}]}"#, none()),
     ] {
-        let answers = answers(&engine, &consumer, text).await;
-        assert_eq!(answers.len(), 1, "{text}: {answers:?}");
-        let answer = &answers[0];
+        let replies = replies(&engine, &consumer, text).await;
+        assert_eq!(replies.len(), 1, "{text}: {replies:?}");
+        let reply = &replies[0];
         let (id, kind, wanted) = wanted;
-        assert_eq!((answer["type"].as_str(), code(answer)), (Some(kind), wanted), "{text}");
+        assert_eq!((reply["type"].as_str(), error_code(reply)), (Some(kind), wanted), "{text}");
         assert_eq!(
-            answer.get("id").cloned().unwrap_or_default(),
+            reply.get("id").cloned().unwrap_or_default(),
             id,
-            "{text}: the id as it came, and none instead of null"
+            "{text}: the id is echoed, and omitted instead of null"
         );
-        assert!(answer["id"].is_null() != answer.as_object().unwrap().contains_key("id"), "{text}: {answer}");
+        assert!(reply["id"].is_null() != reply.as_object().unwrap().contains_key("id"), "{text}: {reply}");
     }
     assert_eq!((calls.load(Ordering::SeqCst), engine.stats().subscriptions), (0, 0));
-    assert_eq!(answers(&engine, &consumer, r#"{"type":"query","id":"q","path":"/n"}"#).await[0]["tree"]["id"], "n");
+    assert_eq!(replies(&engine, &consumer, r#"{"type":"query","id":"q","path":"/n"}"#).await[0]["tree"]["id"], "n");
 }
 
 #[tokio::test]
-async fn what_only_looks_odd_is_served() {
+async fn unusual_but_valid_messages_are_accepted() {
     let (engine, calls) = counting();
     let consumer = TestConsumer::connect(&engine, Session::new("s")).await;
     for text in [
@@ -113,29 +115,29 @@ async fn what_only_looks_odd_is_served() {
         " \n {\"type\":\"query\",\"id\":\"q\"} ",
         r#"{"type":"invoke","id":"i","path":"/n","action":"act","params":null,"session":"x"}"#,
     ] {
-        let answers = answers(&engine, &consumer, text).await;
-        assert_eq!(answers.len(), 1, "{text}");
-        assert!(answers[0]["type"] == "snapshot" || answers[0]["status"] == "ok", "{text}: {}", answers[0]);
+        let replies = replies(&engine, &consumer, text).await;
+        assert_eq!(replies.len(), 1, "{text}");
+        assert!(replies[0]["type"] == "snapshot" || replies[0]["status"] == "ok", "{text}: {}", replies[0]);
     }
     assert_eq!(calls.load(Ordering::SeqCst), 1);
     let ids: Vec<Value> =
-        answers(&engine, &consumer, r#"{"type":"query","id":7}"#).await.iter().map(|a| a["id"].clone()).collect();
+        replies(&engine, &consumer, r#"{"type":"query","id":7}"#).await.iter().map(|a| a["id"].clone()).collect();
     assert_eq!(ids, [json!(7)], "a number is echoed as a number");
 }
 
 #[tokio::test]
-async fn a_number_and_its_text_are_two_ids() {
+async fn a_number_and_the_same_digits_as_a_string_are_different_ids() {
     let (engine, _) = counting();
     let consumer = TestConsumer::connect(&engine, Session::new("s")).await;
-    answers(&engine, &consumer, r#"{"type":"subscribe","id":7,"path":"/"}"#).await;
-    answers(&engine, &consumer, r#"{"type":"subscribe","id":"7","path":"/"}"#).await;
+    replies(&engine, &consumer, r#"{"type":"subscribe","id":7,"path":"/"}"#).await;
+    replies(&engine, &consumer, r#"{"type":"subscribe","id":"7","path":"/"}"#).await;
     assert_eq!(engine.stats().subscriptions, 2);
-    answers(&engine, &consumer, r#"{"type":"unsubscribe","id":7}"#).await;
+    replies(&engine, &consumer, r#"{"type":"unsubscribe","id":7}"#).await;
     assert_eq!(engine.stats().subscriptions, 1);
 }
 
 #[tokio::test]
-async fn a_batch_is_served_in_order() {
+async fn a_batch_is_processed_in_order() {
     let (engine, calls) = counting();
     let consumer = TestConsumer::connect(&engine, Session::new("s")).await;
     let text = json!({"type": "batch", "messages": [
@@ -144,83 +146,85 @@ async fn a_batch_is_served_in_order() {
         {"type": "dance", "id": "d"},
         {"type": "invoke", "id": "i", "path": "/n", "action": "act"},
     ]});
-    let answers = answers(&engine, &consumer, &text.to_string()).await;
-    let mut ids: Vec<&str> = answers.iter().map(|answer| answer["id"].as_str().unwrap()).collect();
-    assert_eq!(ids.len(), 4, "{answers:?}");
+    let replies = replies(&engine, &consumer, &text.to_string()).await;
+    let mut ids: Vec<&str> = replies.iter().map(|reply| reply["id"].as_str().unwrap()).collect();
+    assert_eq!(ids.len(), 4, "{replies:?}");
     ids.sort_unstable();
     assert_eq!(ids, ["d", "i", "q", "s"]);
     assert_eq!(calls.load(Ordering::SeqCst), 1);
 }
 
 #[tokio::test]
-async fn json_in_a_binary_frame_is_served_and_other_bytes_are_a_bad_request() {
+async fn json_in_a_binary_frame_is_accepted_and_other_bytes_are_a_bad_request() {
     let (engine, _) = counting();
     let mut consumer = TestConsumer::connect(&engine, Session::new("s")).await;
     consumer.connection().receive_binary(br#"{"type":"query","id":"q","path":"/n"}"#);
     assert_eq!(consumer.answer("q").await["tree"]["id"], "n");
     consumer.connection().receive_binary(&[0xff, 0xfe, 0]);
-    assert_eq!(code(&consumer.settled().await[0]), "bad_request");
+    assert_eq!(error_code(&consumer.settled().await[0]), "bad_request");
 }
 
 #[tokio::test]
-async fn deeply_nested_json_is_refused_without_harm() {
+async fn deeply_nested_json_is_refused() {
     let (engine, _) = counting();
     let consumer = TestConsumer::connect(&engine, Session::new("s")).await;
     let text = format!("{}{}", "[".repeat(30_000), "]".repeat(30_000));
-    assert_eq!(code(&answers(&engine, &consumer, &text).await[0]), "bad_request");
+    assert_eq!(error_code(&replies(&engine, &consumer, &text).await[0]), "bad_request");
     let text = format!(
         r#"{{"type":"invoke","id":"i","path":"/n","action":"act","params":{}1{}}}"#,
         "{\"a\":".repeat(9_000),
         "}".repeat(9_000)
     );
-    let answer = answers(&engine, &consumer, &text).await.remove(0);
-    assert_eq!((answer["id"].as_str(), code(&answer)), (Some("i"), "invalid_params"));
-    let message = answer["error"]["message"].as_str().unwrap();
+    let reply = replies(&engine, &consumer, &text).await.remove(0);
+    assert_eq!((reply["id"].as_str(), error_code(&reply)), (Some("i"), "invalid_params"));
+    let message = reply["error"]["message"].as_str().unwrap();
     assert!(message.starts_with("params.a.a.") && message.ends_with("is nested too deeply"), "{message}");
     let deep = json!({"type": "query", "id": "q", "path": "/a".repeat(30_000)});
-    assert_eq!(code(&answers(&engine, &consumer, &deep.to_string()).await[0]), "not_found");
+    assert_eq!(error_code(&replies(&engine, &consumer, &deep.to_string()).await[0]), "not_found");
 }
 
 #[tokio::test]
-async fn an_oversized_message_ends_its_connection_alone() {
+async fn an_oversized_message_closes_only_its_own_connection() {
     let engine = engine_with(|config| config.sizes.message_bytes = 1_000);
-    let log = Log::of(&engine);
+    let log = EventLog::of(&engine);
     let mut consumer = TestConsumer::connect(&engine, Session::new("s")).await;
-    let (mut sibling, _) = watching(&engine, Session::new("s")).await;
+    let (mut sibling, _) = connect_and_subscribe(&engine, Session::new("s")).await;
     let exactly = format!("{:<1000}", r#"{"type":"query","id":"q"}"#);
     consumer.connection().receive(&exactly);
-    assert_eq!(consumer.answer("q").await["type"], "snapshot", "at the limit it is served");
+    assert_eq!(consumer.answer("q").await["type"], "snapshot", "a message of exactly the limit is accepted");
     consumer.connection().receive(&format!("{exactly} "));
     consumer.settled().await;
     assert_eq!(consumer.closed(), Some(1009));
-    assert_eq!(log.limit(Limit::MessageBytes), 1);
+    assert_eq!(log.limit_count(Limit::MessageBytes), 1);
     assert_eq!(sibling.query("/").await["id"], "app");
 }
 
 #[tokio::test]
-async fn who_sends_too_often_is_told_to_wait_and_served_again_later() {
-    let (engine, clock) = clocked(|config| config.limits.messages_per_second = std::num::NonZeroU32::new(10));
-    let log = Log::of(&engine);
+async fn a_peer_above_the_rate_limit_gets_busy_and_is_served_again_later() {
+    let (engine, clock) = engine_with_clock(|config| config.limits.messages_per_second = std::num::NonZeroU32::new(10));
+    let log = EventLog::of(&engine);
     let mut consumer = TestConsumer::connect(&engine, Session::new("s")).await;
     for number in 0..10 {
         consumer.send(&json!({"type": "query", "id": number, "path": "/"}));
     }
-    assert!(consumer.settled().await.iter().all(|answer| answer["type"] == "snapshot"));
+    assert!(consumer.settled().await.iter().all(|reply| reply["type"] == "snapshot"));
     consumer.send(&json!({"type": "query", "id": "q"}));
     consumer.send(&json!({"type": "invoke", "id": "i", "path": "/", "action": "x"}));
     consumer.connection().receive("nonsense");
-    let answers = consumer.settled().await;
-    let told: Vec<_> = answers.iter().map(|a| (a["type"].as_str().unwrap(), a["id"].as_str(), code(a))).collect();
-    assert_eq!(told, [("error", Some("q"), "busy"), ("result", Some("i"), "busy"), ("error", None, "busy")]);
-    assert_eq!(log.limit(Limit::MessagesPerSecond), 1, "said once");
+    let replies = consumer.settled().await;
+    let summaries: Vec<_> =
+        replies.iter().map(|r| (r["type"].as_str().unwrap(), r["id"].as_str(), error_code(r))).collect();
+    assert_eq!(summaries, [("error", Some("q"), "busy"), ("result", Some("i"), "busy"), ("error", None, "busy")]);
+    assert_eq!(log.limit_count(Limit::MessagesPerSecond), 1, "reported once");
     clock.advance(1_000);
     assert_eq!(consumer.query("/").await["id"], "app");
 }
 
 #[tokio::test]
-async fn who_never_stops_sending_too_often_is_closed() {
-    let (engine, _clock) = clocked(|config| config.limits.messages_per_second = std::num::NonZeroU32::new(10));
-    let log = Log::of(&engine);
+async fn a_peer_that_keeps_exceeding_the_rate_limit_is_closed() {
+    let (engine, _clock) =
+        engine_with_clock(|config| config.limits.messages_per_second = std::num::NonZeroU32::new(10));
+    let log = EventLog::of(&engine);
     let mut consumer = TestConsumer::connect(&engine, Session::new("s")).await;
     for _ in 0..3_000 {
         consumer.connection().receive("nonsense");
@@ -235,14 +239,14 @@ async fn who_never_stops_sending_too_often_is_closed() {
 }
 
 #[tokio::test]
-async fn ten_thousand_hostile_frames_harm_nobody() {
+async fn ten_thousand_hostile_frames_do_not_affect_other_sessions() {
     let engine = engine_with(|config| {
         config.sizes.outbox_bytes = 64 << 20;
         config.limits.call_ids_per_connection = 0;
     });
-    let number = crate::apps::Number::at(&engine, "n");
-    let (mut witness, _) = watching(&engine, person("w", "witness")).await;
-    let hostile = TestConsumer::connect(&engine, person("h", "hostile")).await;
+    let number = crate::fixtures::SharedNumber::serve(&engine, "n");
+    let (mut witness, _) = connect_and_subscribe(&engine, user_session("w", "witness")).await;
+    let hostile = TestConsumer::connect(&engine, user_session("h", "hostile")).await;
     let seeds = [
         r#"{"type":"subscribe","id":"s","path":"/n","depth":1,"filter":{"types":["group"]},"window":[0,5]}"#,
         r#"{"type":"invoke","id":"i","path":"/n","action":"act","params":{"a":[1,2,{"b":null}]}}"#,
@@ -255,7 +259,7 @@ async fn ten_thousand_hostile_frames_harm_nobody() {
         (state >> 33) as usize % below
     };
     for round in 0..10_000 {
-        // A seed with some of its characters dropped, doubled or replaced.
+        // A seed with some of its characters dropped, duplicated or replaced.
         let mut frame = String::new();
         for character in seeds[random(seeds.len())].chars() {
             match random(40) {
@@ -278,19 +282,19 @@ async fn ten_thousand_hostile_frames_harm_nobody() {
 }
 
 #[tokio::test]
-async fn half_a_surrogate_pair_becomes_the_replacement_character() {
+async fn a_lone_surrogate_becomes_the_replacement_character() {
     let engine = engine();
     let say = Action::new("say", |call: Invocation<Value>| Outcome::data(call.params));
     engine.register("n", move |_: &Session| Descriptor::group().action(&say));
     let consumer = TestConsumer::connect(&engine, Session::new("s")).await;
     let text = r#"{"type":"invoke","id":"i","path":"/n","action":"say","params":{"title":"cut \ud83d","k\ude00":"\ud83d\ude00"}}"#;
-    let answers = answers(&engine, &consumer, text).await;
-    assert_eq!((answers[0]["id"].as_str(), answers[0]["status"].as_str()), (Some("i"), Some("ok")), "{answers:?}");
-    assert_eq!(answers[0]["data"], json!({"title": "cut \u{fffd}", "k\u{fffd}": "\u{1f600}"}));
+    let replies = replies(&engine, &consumer, text).await;
+    assert_eq!((replies[0]["id"].as_str(), replies[0]["status"].as_str()), (Some("i"), Some("ok")), "{replies:?}");
+    assert_eq!(replies[0]["data"], json!({"title": "cut \u{fffd}", "k\u{fffd}": "\u{1f600}"}));
 }
 
 #[tokio::test]
-async fn a_number_out_of_range_is_refused_at_its_place_with_the_id() {
+async fn a_number_out_of_range_is_refused_with_its_path_and_the_id() {
     let (engine, calls) = counting();
     let consumer = TestConsumer::connect(&engine, Session::new("s")).await;
     for (text, kind, wanted, message) in [
@@ -314,43 +318,44 @@ async fn a_number_out_of_range_is_refused_at_its_place_with_the_id() {
             "`filter.min_salience` is out of range",
         ),
     ] {
-        let answers = answers(&engine, &consumer, text).await;
-        assert_eq!(answers.len(), 1, "{text}: {answers:?}");
-        let answer = &answers[0];
-        assert_eq!((answer["type"].as_str(), answer["id"].as_str()), (Some(kind), Some("x")), "{text}");
-        assert_eq!((code(answer), answer["error"]["message"].as_str()), (wanted, Some(message)), "{text}");
+        let replies = replies(&engine, &consumer, text).await;
+        assert_eq!(replies.len(), 1, "{text}: {replies:?}");
+        let reply = &replies[0];
+        assert_eq!((reply["type"].as_str(), reply["id"].as_str()), (Some(kind), Some("x")), "{text}");
+        assert_eq!((error_code(reply), reply["error"]["message"].as_str()), (wanted, Some(message)), "{text}");
     }
     assert_eq!(calls.load(Ordering::SeqCst), 0);
 }
 
 #[tokio::test]
-async fn an_unreadable_value_costs_one_message_of_a_batch() {
+async fn an_unreadable_value_fails_only_its_own_message_of_a_batch() {
     let (engine, calls) = counting();
     let consumer = TestConsumer::connect(&engine, Session::new("s")).await;
     let text = r#"{"type":"batch","messages":[
         {"type":"invoke","id":"first","path":"/n","action":"act","params":{"a":1e400}},
         {"type":"invoke","id":"second","path":"/n","action":"act","params":{"a":"\ud83d"}}]}"#;
-    let answers = answers(&engine, &consumer, text).await;
-    let told: Vec<_> = answers.iter().map(|a| (a["id"].as_str().unwrap(), a["status"].as_str().unwrap())).collect();
-    assert_eq!(told, [("first", "error"), ("second", "ok")], "{answers:?}");
+    let replies = replies(&engine, &consumer, text).await;
+    let summaries: Vec<_> =
+        replies.iter().map(|a| (a["id"].as_str().unwrap(), a["status"].as_str().unwrap())).collect();
+    assert_eq!(summaries, [("first", "error"), ("second", "ok")], "{replies:?}");
     assert_eq!(calls.load(Ordering::SeqCst), 1);
 }
 
 #[tokio::test]
-async fn the_types_of_a_filter_are_few_and_each_counts_once() {
+async fn the_number_of_different_types_in_a_filter_is_limited() {
     let (engine, _) = counting();
     let consumer = TestConsumer::connect(&engine, Session::new("s")).await;
     let query = |types: Vec<String>| json!({"type": "query", "id": "q", "filter": {"types": types}}).to_string();
     let names = |count: usize| (0..count).map(|n| format!("t{n}")).collect::<Vec<_>>();
     let same = std::iter::repeat_n("group".to_owned(), 5_000).chain(names(63)).collect();
-    let shown = answers(&engine, &consumer, &query(same)).await.remove(0);
-    assert_eq!(shown["tree"]["children"][0]["id"], "n", "duplicates do not count: {shown}");
+    let accepted = replies(&engine, &consumer, &query(same)).await.remove(0);
+    assert_eq!(accepted["tree"]["children"][0]["id"], "n", "duplicates do not count: {accepted}");
     for (types, message) in [
         (names(65), "`filter.types` must not hold more than 64 different types"),
         (vec!["t".repeat(513)], "`filter.types` must not hold a type longer than 512 bytes"),
     ] {
-        let refused = answers(&engine, &consumer, &query(types)).await.remove(0);
-        assert_eq!((refused["id"].as_str(), code(&refused)), (Some("q"), "bad_request"));
+        let refused = replies(&engine, &consumer, &query(types)).await.remove(0);
+        assert_eq!((refused["id"].as_str(), error_code(&refused)), (Some("q"), "bad_request"));
         assert_eq!(refused["error"]["message"], message);
     }
 }
@@ -361,10 +366,10 @@ async fn an_id_longer_than_512_bytes_is_refused_and_not_echoed() {
     let consumer = TestConsumer::connect(&engine, Session::new("s")).await;
     for kind in ["query", "subscribe", "invoke"] {
         let message = json!({"type": kind, "id": "i".repeat(600), "path": "/n", "action": "act"});
-        let refused = answers(&engine, &consumer, &message.to_string()).await.remove(0);
-        assert_eq!((refused.get("id"), code(&refused)), (None, "bad_request"), "{kind}");
+        let refused = replies(&engine, &consumer, &message.to_string()).await.remove(0);
+        assert_eq!((refused.get("id"), error_code(&refused)), (None, "bad_request"), "{kind}");
     }
     assert_eq!((calls.load(Ordering::SeqCst), engine.stats().subscriptions), (0, 0));
     let message = json!({"type": "query", "id": "i".repeat(510)});
-    assert_eq!(answers(&engine, &consumer, &message.to_string()).await[0]["type"], "snapshot");
+    assert_eq!(replies(&engine, &consumer, &message.to_string()).await[0]["type"], "snapshot");
 }

@@ -1,10 +1,12 @@
-//! A connection over any transport: opened, spoken to, closed, and gone without a trace.
+//! A connection over any transport: opened, used, closed, and fully cleaned up.
+
+use std::task::{Context, Waker};
 
 use grove_engine::testing::TestConsumer;
-use grove_engine::{Action, CloseReason, Descriptor, Event, Frame, Invocation, Item, Session};
+use grove_engine::{Action, CloseReason, Descriptor, Event, Frame, Invocation, Item, Scope, Session};
 use serde_json::{Value, json};
 
-use crate::apps::{Gate, Log, Number, clocked, engine, watching};
+use crate::fixtures::{EventLog, Gate, SharedNumber, connect_and_subscribe, engine, engine_with_clock, node_at};
 
 fn text(frame: Frame) -> Value {
     match frame {
@@ -14,9 +16,9 @@ fn text(frame: Frame) -> Value {
 }
 
 #[tokio::test]
-async fn any_transport_opens_hands_in_and_takes_out() {
+async fn a_transport_can_connect_pass_messages_in_and_take_frames_out() {
     let engine = engine();
-    Number::at(&engine, "n");
+    SharedNumber::serve(&engine, "n");
     let connection = engine.connect(&Session::new("s")).unwrap();
     assert_eq!(text(connection.next_frame().await)["type"], "hello");
     connection.receive(r#"{"type":"subscribe","id":"x","path":"/n"}"#);
@@ -27,18 +29,18 @@ async fn any_transport_opens_hands_in_and_takes_out() {
 }
 
 #[tokio::test]
-async fn a_dropped_socket_frees_subscriptions_and_queues() {
+async fn dropping_a_connection_frees_its_subscriptions_and_outbox() {
     let engine = engine();
     engine.register("n", |_: &Session| Descriptor::collection().items((0..100).map(|n| Item::new(format!("i{n}")))));
-    let log = Log::of(&engine);
-    let (consumer, _) = watching(&engine, Session::new("s")).await;
+    let log = EventLog::of(&engine);
+    let (mut consumer, _) = connect_and_subscribe(&engine, Session::new("s")).await;
     for number in 0..10 {
         consumer.send(&json!({"type": "query", "id": number, "path": "/"}));
         consumer.send(&json!({"type": "subscribe", "id": format!("more-{number}"), "path": "/"}));
     }
     let stats = engine.stats();
     assert_eq!((stats.connections, stats.subscriptions), (1, 11));
-    assert!(stats.outbox_bytes > 0, "answers wait");
+    assert!(stats.outbox_bytes > 0, "replies wait in the outbox");
     drop(consumer);
     let stats = engine.stats();
     assert_eq!((stats.connections, stats.subscriptions, stats.outbox_bytes), (0, 0, 0));
@@ -47,36 +49,36 @@ async fn a_dropped_socket_frees_subscriptions_and_queues() {
 }
 
 #[tokio::test]
-async fn a_call_of_a_socket_that_left_still_ends_and_its_change_is_seen_by_others() {
+async fn a_call_outlives_its_connection_and_others_see_its_change() {
     let engine = engine();
-    let (number, gate) = (Number::at(&engine, "n"), Gate::default());
-    let stand = gate.clone();
+    let (number, gate) = (SharedNumber::serve(&engine, "n"), Gate::default());
+    let handler_gate = gate.clone();
     let act = Action::new("act", move |_: Invocation<()>| {
-        stand.pass();
+        handler_gate.wait();
         number.set(1);
     });
     engine.register("m", move |_: &Session| Descriptor::group().action(&act));
     let mut leaver = TestConsumer::connect(&engine, Session::new("s")).await;
-    let (mut sibling, id) = watching(&engine, Session::new("s")).await;
+    let (mut sibling, id) = connect_and_subscribe(&engine, Session::new("s")).await;
     leaver.start_invoke("/m", "act", Value::Null);
-    gate.arrived(1).await;
+    gate.wait_for_arrivals(1).await;
     drop(leaver);
     gate.open();
     sibling.settled().await;
-    assert_eq!(crate::apps::at(sibling.tree(&id), "n")["properties"]["n"], 1);
+    assert_eq!(crate::fixtures::node_at(sibling.tree(&id), "n")["properties"]["n"], 1);
 }
 
 #[tokio::test]
-async fn a_silent_peer_is_pinged_and_one_that_stays_silent_is_dropped() {
-    let (engine, clock) = clocked(|_| {});
-    let log = Log::of(&engine);
+async fn a_silent_peer_is_pinged_and_dropped_if_it_stays_silent() {
+    let (engine, clock) = engine_with_clock(|_| {});
+    let log = EventLog::of(&engine);
     let connection = engine.connect(&Session::new("s")).unwrap();
     assert_eq!(text(connection.next_frame().await)["type"], "hello");
     clock.advance(20_000);
     assert_eq!(connection.next_frame().await, Frame::Ping);
     connection.heard();
     clock.advance(20_000);
-    assert_eq!(connection.next_frame().await, Frame::Ping, "an answer puts it off");
+    assert_eq!(connection.next_frame().await, Frame::Ping, "a pong postpones the timeout");
     clock.advance(20_000);
     assert_eq!(connection.next_frame().await, Frame::Ping);
     engine.settle().await;
@@ -87,8 +89,8 @@ async fn a_silent_peer_is_pinged_and_one_that_stays_silent_is_dropped() {
 }
 
 #[tokio::test]
-async fn a_peer_that_talks_is_not_pinged() {
-    let (engine, clock) = clocked(|_| {});
+async fn a_peer_that_sends_messages_is_not_pinged() {
+    let (engine, clock) = engine_with_clock(|_| {});
     let mut consumer = TestConsumer::connect(&engine, Session::new("s")).await;
     for _ in 0..20 {
         clock.advance(10_000);
@@ -98,11 +100,11 @@ async fn a_peer_that_talks_is_not_pinged() {
 }
 
 #[tokio::test]
-async fn a_socket_that_takes_nothing_is_dropped_however_alive_its_peer() {
-    let (engine, clock) = clocked(|_| {});
-    let log = Log::of(&engine);
+async fn a_connection_that_takes_no_frames_is_dropped_even_if_its_peer_is_alive() {
+    let (engine, clock) = engine_with_clock(|_| {});
+    let log = EventLog::of(&engine);
     let connection = engine.connect(&Session::new("s")).unwrap();
-    // The frame was taken from the engine, and the socket has no room: nobody asks for the next one.
+    // The frame was taken from the engine, but the socket is full: no further frame is taken.
     assert_eq!(text(connection.next_frame().await)["type"], "hello");
     for _ in 0..4 {
         connection.heard();
@@ -115,13 +117,29 @@ async fn a_socket_that_takes_nothing_is_dropped_however_alive_its_peer() {
 }
 
 #[tokio::test]
-async fn after_its_end_a_connection_serves_nothing() {
+async fn a_closed_connection_serves_nothing() {
     let engine = engine();
-    let (mut consumer, _) = watching(&engine, Session::new("s")).await;
+    let (mut consumer, _) = connect_and_subscribe(&engine, Session::new("s")).await;
     engine.close_session("s");
     consumer.send(&json!({"type": "query", "id": "late", "path": "/"}));
     let messages = consumer.settled().await;
     assert_eq!((messages.len(), messages[0]["type"].as_str()), (1, Some("closed")));
     consumer.send(&json!({"type": "query", "id": "later", "path": "/"}));
     assert_eq!(consumer.settled().await, Vec::<Value>::new(), "nothing follows the close");
+}
+
+#[tokio::test]
+async fn the_test_consumer_is_sent_nothing_for_which_it_was_not_woken() {
+    let engine = engine();
+    let number = SharedNumber::serve(&engine, "n");
+    let (mut consumer, id) = connect_and_subscribe(&engine, Session::new("s")).await;
+    assert!(consumer.settled().await.is_empty());
+    // Somebody else waits in its place, and takes the wake.
+    let mut context = Context::from_waker(Waker::noop());
+    assert!(consumer.connection().poll_next_frame(&mut context).is_pending());
+    number.set(1);
+    engine.refresh_now(Scope::all()).await;
+    assert!(consumer.settled().await.is_empty(), "a lost wake is a message that never comes");
+    assert_eq!(node_at(consumer.tree(&id), "n")["properties"]["n"], 0);
+    assert_eq!(text(consumer.connection().next_frame().await)["type"], "patch");
 }

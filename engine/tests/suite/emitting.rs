@@ -1,17 +1,17 @@
-//! Events for consumers, which change no state (contract 1.7).
+//! Events for consumers; they change no state (contract 1.7).
 
 use grove_engine::Scope;
 use serde_json::{Value, json};
 
-use crate::apps::{Log, engine, person, watching};
+use crate::fixtures::{EventLog, connect_and_subscribe, engine, user_session};
 
 #[tokio::test]
-async fn an_event_reaches_every_connection_of_its_scope_and_nobody_else() {
+async fn an_event_reaches_exactly_the_connections_in_its_scope() {
     let engine = engine();
-    let (mut first, _) = watching(&engine, person("a1", "alice")).await;
-    let (mut second, _) = watching(&engine, person("a1", "alice")).await;
-    let (mut third, _) = watching(&engine, person("a2", "alice")).await;
-    let (mut bob, _) = watching(&engine, person("b", "bob")).await;
+    let (mut first, _) = connect_and_subscribe(&engine, user_session("a1", "alice")).await;
+    let (mut second, _) = connect_and_subscribe(&engine, user_session("a1", "alice")).await;
+    let (mut third, _) = connect_and_subscribe(&engine, user_session("a2", "alice")).await;
+    let (mut bob, _) = connect_and_subscribe(&engine, user_session("b", "bob")).await;
     assert_eq!(engine.emit(Scope::user("alice"), "ding", Some(&json!({"n": 1}))), 3);
     let event = json!({"type": "event", "name": "ding", "data": {"n": 1}});
     for consumer in [&mut first, &mut second, &mut third] {
@@ -22,10 +22,10 @@ async fn an_event_reaches_every_connection_of_its_scope_and_nobody_else() {
 }
 
 #[tokio::test]
-async fn an_event_without_data_has_none_and_no_event_renders_anything() {
+async fn an_event_without_data_omits_the_field_and_renders_nothing() {
     let engine = engine();
-    let (mut consumer, _) = watching(&engine, person("a", "alice")).await;
-    let log = Log::of(&engine);
+    let (mut consumer, _) = connect_and_subscribe(&engine, user_session("a", "alice")).await;
+    let log = EventLog::of(&engine);
     engine.emit(Scope::all(), "dong", None);
     assert_eq!(consumer.settled().await, [json!({"type": "event", "name": "dong"})]);
     assert_eq!(log.work_for("a"), 0);
@@ -34,7 +34,7 @@ async fn an_event_without_data_has_none_and_no_event_renders_anything() {
 #[tokio::test]
 async fn events_keep_their_order() {
     let engine = engine();
-    let (mut consumer, _) = watching(&engine, person("a", "alice")).await;
+    let (mut consumer, _) = connect_and_subscribe(&engine, user_session("a", "alice")).await;
     for number in 0..50 {
         engine.emit(Scope::all(), "tick", Some(&json!(number)));
     }

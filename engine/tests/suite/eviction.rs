@@ -1,4 +1,4 @@
-//! What is forgotten, when, and that nothing is lost by it.
+//! What is evicted and when, and that no data is lost by it.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -8,21 +8,24 @@ use grove_engine::testing::{ManualClock, TestConsumer};
 use grove_engine::{Clock, ConnectError, Descriptor, Engine, Event, Limit, Scope, Session};
 use serde_json::Value;
 
-use crate::apps::{Gate, Log, Number, Todos, at, clocked, code, ids, kinds, person, runs, watching};
+use crate::fixtures::{
+    EventLog, Gate, SharedNumber, Todos, child_ids, connect_and_subscribe, engine_with_clock, error_code, evaluations,
+    message_types, node_at, user_session,
+};
 
-/// Trees go after 60 s, sessions after 30 minutes, which are the defaults.
-fn idle() -> (Engine, Arc<ManualClock>, Log) {
-    let (engine, clock) = clocked(|_| {});
-    let log = Log::of(&engine);
+/// An engine with the default timeouts: trees are evicted after 60 s, sessions after 30 minutes.
+fn engine_with_log() -> (Engine, Arc<ManualClock>, EventLog) {
+    let (engine, clock) = engine_with_clock(|_| {});
+    let log = EventLog::of(&engine);
     (engine, clock, log)
 }
 
-async fn pass(engine: &Engine, clock: &ManualClock, ms: u64) {
+async fn advance(engine: &Engine, clock: &ManualClock, ms: u64) {
     clock.advance(ms);
     engine.settle().await;
 }
 
-fn evictions(log: &Log) -> Vec<(String, &'static str)> {
+fn evictions(log: &EventLog) -> Vec<(String, &'static str)> {
     let eviction = |event: &Event| match event {
         Event::TreeEvicted { session, reason } => Some((session.to_string(), reason.as_str())),
         _ => None,
@@ -30,7 +33,7 @@ fn evictions(log: &Log) -> Vec<(String, &'static str)> {
     log.all().iter().filter_map(eviction).collect()
 }
 
-fn closings(log: &Log) -> Vec<(String, &'static str)> {
+fn closings(log: &EventLog) -> Vec<(String, &'static str)> {
     let closing = |event: &Event| match event {
         Event::SessionClosed { session, reason } => Some((session.to_string(), reason.as_str())),
         _ => None,
@@ -39,237 +42,241 @@ fn closings(log: &Log) -> Vec<(String, &'static str)> {
 }
 
 #[tokio::test]
-async fn without_a_consumer_the_tree_goes_first_and_the_session_later() {
-    let (engine, clock, log) = idle();
-    Number::at(&engine, "n");
+async fn without_consumers_the_tree_is_evicted_first_and_the_session_later() {
+    let (engine, clock, log) = engine_with_log();
+    SharedNumber::serve(&engine, "n");
     let bare = engine.stats().tree_bytes;
-    let (consumer, _) = watching(&engine, person("s", "alice")).await;
-    pass(&engine, &clock, 10 * 60_000).await;
-    assert_eq!((engine.stats().trees, evictions(&log).len()), (1, 0), "a consumer keeps it");
+    let (consumer, _) = connect_and_subscribe(&engine, user_session("s", "alice")).await;
+    advance(&engine, &clock, 10 * 60_000).await;
+    assert_eq!((engine.stats().trees, evictions(&log).len()), (1, 0), "a connected consumer keeps it");
     drop(consumer);
-    pass(&engine, &clock, 59_999).await;
+    advance(&engine, &clock, 59_999).await;
     assert_eq!(engine.stats().trees, 1);
-    pass(&engine, &clock, 1).await;
+    advance(&engine, &clock, 1).await;
     let stats = engine.stats();
     assert_eq!((stats.trees, stats.sessions, stats.tree_bytes), (0, 1, bare));
     assert_eq!(evictions(&log), [("s".to_owned(), "idle")]);
-    pass(&engine, &clock, 29 * 60_000 - 1).await;
+    advance(&engine, &clock, 29 * 60_000 - 1).await;
     assert_eq!(engine.stats().sessions, 1);
-    assert_eq!(engine.refresh(Scope::user("alice")), 1, "it is still known");
-    pass(&engine, &clock, 1).await;
+    assert_eq!(engine.refresh(Scope::user("alice")), 1, "the session is still open");
+    advance(&engine, &clock, 1).await;
     assert_eq!(engine.stats().sessions, 0);
     assert_eq!(closings(&log), [("s".to_owned(), "idle")]);
     assert_eq!(engine.refresh(Scope::user("alice")), 0);
 }
 
 #[tokio::test]
-async fn after_a_second_visit_the_tree_goes_as_soon_as_after_the_first() {
-    let (engine, clock, log) = idle();
-    drop(watching(&engine, Session::new("s")).await);
-    pass(&engine, &clock, 120_000).await;
+async fn after_a_second_connection_the_tree_is_evicted_as_soon_as_after_the_first() {
+    let (engine, clock, log) = engine_with_log();
+    drop(connect_and_subscribe(&engine, Session::new("s")).await);
+    advance(&engine, &clock, 120_000).await;
     assert_eq!(evictions(&log).len(), 1);
-    drop(watching(&engine, Session::new("s")).await);
-    pass(&engine, &clock, 60_000).await;
+    drop(connect_and_subscribe(&engine, Session::new("s")).await);
+    advance(&engine, &clock, 60_000).await;
     assert_eq!((engine.stats().trees, evictions(&log).len()), (0, 2));
-    // And the session half an hour after the last visit, not the first.
-    pass(&engine, &clock, 29 * 60_000 - 1).await;
+    // The session is closed half an hour after the last connection, not the first.
+    advance(&engine, &clock, 29 * 60_000 - 1).await;
     assert_eq!(engine.stats().sessions, 1);
-    pass(&engine, &clock, 1).await;
+    advance(&engine, &clock, 1).await;
     assert_eq!(engine.stats().sessions, 0);
 }
 
 #[tokio::test]
-async fn a_return_within_the_time_finds_the_tree_as_it_was() {
-    let (engine, clock, log) = idle();
-    Number::at(&engine, "n");
-    let (consumer, id) = watching(&engine, person("s", "alice")).await;
+async fn reconnecting_before_the_eviction_finds_the_tree_unchanged() {
+    let (engine, clock, log) = engine_with_log();
+    SharedNumber::serve(&engine, "n");
+    let (consumer, id) = connect_and_subscribe(&engine, user_session("s", "alice")).await;
     let before = consumer.tree(&id).clone();
     drop(consumer);
-    pass(&engine, &clock, 59_000).await;
-    let (consumer, id) = watching(&engine, person("s", "alice")).await;
-    assert_eq!((consumer.tree(&id), runs(&engine, "/n")), (&before, 1));
-    pass(&engine, &clock, 59_000).await;
-    assert_eq!(evictions(&log), [], "the time starts anew with each visit");
+    advance(&engine, &clock, 59_000).await;
+    let (consumer, id) = connect_and_subscribe(&engine, user_session("s", "alice")).await;
+    assert_eq!((consumer.tree(&id), evaluations(&engine, "/n")), (&before, 1));
+    advance(&engine, &clock, 59_000).await;
+    assert_eq!(evictions(&log), [], "the idle time restarts with each connection");
 }
 
 #[tokio::test]
-async fn a_return_after_an_eviction_renders_again_and_gets_the_same() {
-    let (engine, clock, _log) = idle();
+async fn reconnecting_after_an_eviction_renders_the_same_tree_again() {
+    let (engine, clock, _log) = engine_with_log();
     let todos = Todos::serve(&engine);
     todos.push("alice", "one");
-    let (consumer, id) = watching(&engine, person("s", "alice")).await;
+    let (consumer, id) = connect_and_subscribe(&engine, user_session("s", "alice")).await;
     let before = consumer.tree(&id).clone();
     drop(consumer);
-    pass(&engine, &clock, 60_000).await;
-    let (consumer, id) = watching(&engine, person("s", "alice")).await;
-    assert_eq!((consumer.tree(&id), runs(&engine, "/todos")), (&before, 2));
+    advance(&engine, &clock, 60_000).await;
+    let (consumer, id) = connect_and_subscribe(&engine, user_session("s", "alice")).await;
+    assert_eq!((consumer.tree(&id), evaluations(&engine, "/todos")), (&before, 2));
 }
 
 #[tokio::test]
-async fn the_session_outlives_its_connections_and_takes_the_claims_of_the_new_ones() {
-    let (engine, clock, log) = idle();
+async fn a_session_outlives_its_connections_and_takes_the_claims_of_new_ones() {
+    let (engine, clock, log) = engine_with_log();
     let todos = Todos::serve(&engine);
     todos.push("alice", "one");
-    drop(watching(&engine, person("s", "alice")).await);
-    pass(&engine, &clock, 20 * 60_000).await;
-    let (mut consumer, id) = watching(&engine, person("s", "alice").with_permission("write")).await;
-    assert_eq!(log.count(|event| matches!(event, Event::SessionOpened { .. })), 1, "it was not opened again");
+    drop(connect_and_subscribe(&engine, user_session("s", "alice")).await);
+    advance(&engine, &clock, 20 * 60_000).await;
+    let (mut consumer, id) = connect_and_subscribe(&engine, user_session("s", "alice").with_permission("write")).await;
+    assert_eq!(log.count(|event| matches!(event, Event::SessionOpened { .. })), 1, "the session was not opened again");
     consumer.settled().await;
-    assert_eq!(at(consumer.tree(&id), "context")["properties"]["permissions"], serde_json::json!(["write"]));
+    assert_eq!(node_at(consumer.tree(&id), "context")["properties"]["permissions"], serde_json::json!(["write"]));
     assert_eq!(consumer.invoke("/todos/t1", "toggle", Value::Null).await["status"], "ok");
 }
 
 #[tokio::test]
-async fn a_connection_that_brings_other_claims_is_never_shown_what_the_old_ones_allowed() {
-    let (engine, clock) = clocked(|config| config.times.debounce = Duration::from_millis(50));
+async fn a_connection_with_new_claims_never_sees_the_tree_of_the_old_claims() {
+    let (engine, clock) = engine_with_clock(|config| config.times.debounce = Duration::from_millis(50));
     engine.register("board", |session: &Session| Descriptor::group().prop("org", session.attribute("org")));
-    drop(watching(&engine, person("s", "alice").with_attribute("org", "acme")).await);
+    drop(connect_and_subscribe(&engine, user_session("s", "alice").with_attribute("org", "acme")).await);
     clock.advance(1_000);
     engine.settle().await;
-    let mut consumer = TestConsumer::connect(&engine, person("s", "alice").with_attribute("org", "globex")).await;
+    let mut consumer = TestConsumer::connect(&engine, user_session("s", "alice").with_attribute("org", "globex")).await;
     let id = consumer.start_subscription(serde_json::json!({"path": "/", "depth": -1}));
     consumer.send(&serde_json::json!({"type": "query", "id": "q", "path": "/board"}));
     let mut messages = consumer.settled().await;
     clock.advance(50);
     messages.extend(consumer.settled().await);
     assert!(!format!("{messages:?}").contains("acme"), "{messages:?}");
-    assert_eq!(at(consumer.tree(&id), "board")["properties"]["org"], "globex");
+    assert_eq!(node_at(consumer.tree(&id), "board")["properties"]["org"], "globex");
 }
 
 #[tokio::test]
-async fn a_forgotten_session_is_opened_again_with_whatever_the_authenticator_says_now() {
-    let (engine, clock, log) = idle();
+async fn an_evicted_session_is_opened_again_with_the_current_claims() {
+    let (engine, clock, log) = engine_with_log();
     engine.register("context", |session: &Session| Descriptor::context_of(session));
-    drop(watching(&engine, person("s", "alice")).await);
-    pass(&engine, &clock, 30 * 60_000).await;
-    let (consumer, id) = watching(&engine, person("s", "amir")).await;
-    assert_eq!(at(consumer.tree(&id), "context")["properties"]["user"], "amir");
+    drop(connect_and_subscribe(&engine, user_session("s", "alice")).await);
+    advance(&engine, &clock, 30 * 60_000).await;
+    let (consumer, id) = connect_and_subscribe(&engine, user_session("s", "amir")).await;
+    assert_eq!(node_at(consumer.tree(&id), "context")["properties"]["user"], "amir");
     assert_eq!(log.count(|event| matches!(event, Event::SessionOpened { .. })), 2);
 }
 
 #[tokio::test]
-async fn eviction_touches_the_cache_alone() {
-    let (engine, clock, log) = idle();
+async fn eviction_affects_only_cached_data() {
+    let (engine, clock, log) = engine_with_log();
     let todos = Todos::serve(&engine);
     todos.push("alice", "one");
-    drop(watching(&engine, person("s", "alice").with_permission("write")).await);
-    let before = runs(&engine, "/todos");
-    pass(&engine, &clock, 60_000).await;
-    pass(&engine, &clock, 29 * 60_000).await;
+    drop(connect_and_subscribe(&engine, user_session("s", "alice").with_permission("write")).await);
+    let before = evaluations(&engine, "/todos");
+    advance(&engine, &clock, 60_000).await;
+    advance(&engine, &clock, 29 * 60_000).await;
     assert_eq!((evictions(&log).len(), closings(&log).len()), (1, 1));
-    assert_eq!((runs(&engine, "/todos"), todos.calls()), (before, Vec::new()), "no code of the application ran");
+    assert_eq!((evaluations(&engine, "/todos"), todos.calls()), (before, Vec::new()), "no application code ran");
     assert_eq!(todos.of("alice").len(), 1);
 }
 
 #[tokio::test]
 async fn a_refresh_renders_nothing_for_a_session_without_a_tree() {
-    let (engine, clock, _log) = idle();
-    Number::at(&engine, "n");
-    drop(watching(&engine, Session::new("s")).await);
-    pass(&engine, &clock, 60_000).await;
+    let (engine, clock, _log) = engine_with_log();
+    SharedNumber::serve(&engine, "n");
+    drop(connect_and_subscribe(&engine, Session::new("s")).await);
+    advance(&engine, &clock, 60_000).await;
     engine.open_session(&Session::new("never-connected")).unwrap();
-    let before = runs(&engine, "/n");
+    let before = evaluations(&engine, "/n");
     assert_eq!(engine.refresh_now(Scope::all()).await, 2);
-    assert_eq!((runs(&engine, "/n"), engine.stats().trees), (before, 0));
+    assert_eq!((evaluations(&engine, "/n"), engine.stats().trees), (before, 0));
 }
 
 #[tokio::test]
-async fn when_the_login_expires_the_session_goes_and_its_sockets_are_closed() {
-    let (engine, clock, log) = idle();
+async fn an_expired_session_is_closed_together_with_its_connections() {
+    let (engine, clock, log) = engine_with_log();
     let expiry = clock.wall() + Duration::from_secs(90);
-    let (mut consumer, _) = watching(&engine, person("s", "alice").with_expiry(expiry)).await;
-    let (mut other, _) = watching(&engine, person("t", "alice")).await;
-    pass(&engine, &clock, 89_999).await;
+    let (mut consumer, _) = connect_and_subscribe(&engine, user_session("s", "alice").with_expiry(expiry)).await;
+    let (mut other, _) = connect_and_subscribe(&engine, user_session("t", "alice")).await;
+    advance(&engine, &clock, 89_999).await;
     assert_eq!(consumer.query("/").await["id"], "app");
-    pass(&engine, &clock, 1).await;
+    advance(&engine, &clock, 1).await;
     let last = consumer.settled().await;
-    assert_eq!((kinds(&last).last(), consumer.closed()), (Some(&"closed"), Some(4401)));
+    assert_eq!((message_types(&last).last(), consumer.closed()), (Some(&"closed"), Some(4401)));
     assert!(last.last().unwrap()["reason"].as_str().unwrap().contains("expired"));
     assert_eq!((engine.stats().sessions, closings(&log)), (1, vec![("s".to_owned(), "expired")]));
-    assert_eq!(engine.connect(&person("s", "alice").with_expiry(expiry)).map(drop), Err(ConnectError::Expired));
+    assert_eq!(engine.connect(&user_session("s", "alice").with_expiry(expiry)).map(drop), Err(ConnectError::Expired));
     assert_eq!(other.query("/").await["id"], "app");
-    // A new login comes in.
-    let again = clock.wall() + Duration::from_secs(90);
-    let mut consumer = TestConsumer::connect(&engine, person("s", "alice").with_expiry(again)).await;
+    // A connection with a later expiry is accepted.
+    let later = clock.wall() + Duration::from_secs(90);
+    let mut consumer = TestConsumer::connect(&engine, user_session("s", "alice").with_expiry(later)).await;
     assert_eq!(consumer.query("/").await["id"], "app");
 }
 
 #[tokio::test]
-async fn of_expiry_and_idleness_the_earlier_counts() {
-    let (engine, clock, log) = idle();
+async fn a_session_ends_at_its_expiry_or_idle_timeout_whichever_comes_first() {
+    let (engine, clock, log) = engine_with_log();
     let in_s = |s: u64| clock.wall() + Duration::from_secs(s);
     engine.open_session(&Session::new("expires-first").with_expiry(in_s(600))).unwrap();
     engine.open_session(&Session::new("idles-first").with_expiry(in_s(7200))).unwrap();
-    pass(&engine, &clock, 600_000).await;
+    advance(&engine, &clock, 600_000).await;
     assert_eq!(closings(&log), [("expires-first".to_owned(), "expired")]);
-    pass(&engine, &clock, 1_200_000).await;
+    advance(&engine, &clock, 1_200_000).await;
     assert_eq!(closings(&log)[1..], [("idles-first".to_owned(), "idle")]);
 }
 
 #[tokio::test]
-async fn an_expiry_that_was_brought_forward_counts() {
-    let (engine, clock, _log) = idle();
+async fn an_expiry_can_be_brought_forward() {
+    let (engine, clock, _log) = engine_with_log();
     let in_s = |s: u64| clock.wall() + Duration::from_secs(s);
-    let (mut consumer, _) = watching(&engine, Session::new("s").with_expiry(in_s(3600))).await;
+    let (mut consumer, _) = connect_and_subscribe(&engine, Session::new("s").with_expiry(in_s(3600))).await;
     engine.update_session(&Session::new("s").with_expiry(in_s(60)));
-    pass(&engine, &clock, 60_000).await;
+    advance(&engine, &clock, 60_000).await;
     consumer.settled().await;
     assert_eq!(consumer.closed(), Some(4401));
 }
 
 #[tokio::test]
-async fn an_expiry_that_was_put_off_or_taken_back_counts() {
-    let (engine, clock, _log) = idle();
+async fn an_expiry_can_be_postponed_or_removed() {
+    let (engine, clock, _log) = engine_with_log();
     let in_s = |s: u64| clock.wall() + Duration::from_secs(s);
-    let (mut first, _) = watching(&engine, Session::new("a").with_expiry(in_s(60))).await;
-    let (mut second, _) = watching(&engine, Session::new("b").with_expiry(in_s(60))).await;
+    let (mut first, _) = connect_and_subscribe(&engine, Session::new("a").with_expiry(in_s(60))).await;
+    let (mut second, _) = connect_and_subscribe(&engine, Session::new("b").with_expiry(in_s(60))).await;
     engine.update_session(&Session::new("a").with_expiry(in_s(120)));
     engine.update_session(&Session::new("b"));
-    pass(&engine, &clock, 60_000).await;
+    advance(&engine, &clock, 60_000).await;
     first.settled().await;
     second.settled().await;
     assert_eq!((first.closed(), second.closed()), (None, None));
-    pass(&engine, &clock, 60_000).await;
+    advance(&engine, &clock, 60_000).await;
     first.settled().await;
     second.settled().await;
     assert_eq!((first.closed(), second.closed()), (Some(4401), None));
 }
 
 #[tokio::test]
-async fn of_too_many_idle_trees_the_least_recently_used_goes() {
-    let (engine, _clock) = clocked(|config| config.memory.idle_trees = 3);
-    let log = Log::of(&engine);
-    let (_pinned, _) = watching(&engine, Session::new("connected")).await;
+async fn above_the_limit_of_idle_trees_the_least_recently_used_is_evicted() {
+    let (engine, _clock) = engine_with_clock(|config| config.memory.idle_trees = 3);
+    let log = EventLog::of(&engine);
+    let (_connected, _) = connect_and_subscribe(&engine, Session::new("connected")).await;
     for id in ["a", "b", "c"] {
-        drop(watching(&engine, Session::new(id)).await);
+        drop(connect_and_subscribe(&engine, Session::new(id)).await);
     }
     // `a` is used again, so `b` is the oldest.
-    drop(watching(&engine, Session::new("a")).await);
+    drop(connect_and_subscribe(&engine, Session::new("a")).await);
     assert_eq!(evictions(&log), []);
-    drop(watching(&engine, Session::new("d")).await);
+    drop(connect_and_subscribe(&engine, Session::new("d")).await);
     engine.settle().await;
     assert_eq!(evictions(&log), [("b".to_owned(), "least_recent")]);
-    drop(watching(&engine, Session::new("e")).await);
+    drop(connect_and_subscribe(&engine, Session::new("e")).await);
     engine.settle().await;
     assert_eq!(evictions(&log)[1..], [("c".to_owned(), "least_recent")]);
     let stats = engine.stats();
-    assert_eq!((stats.trees, stats.sessions), (4, 6), "three idle ones and the connected one; every session is known");
+    assert_eq!(
+        (stats.trees, stats.sessions),
+        (4, 6),
+        "three idle trees and the connected one; every session is still open"
+    );
 }
 
-/// Each session's tree holds a text of its own of 4,000 bytes.
-fn with_large_trees(max_tree_bytes: usize) -> (Engine, Log) {
-    let (engine, _clock) = clocked(|config| config.memory.tree_bytes = max_tree_bytes);
+/// An engine in which each session's tree contains its own text of 4,000 bytes.
+fn engine_with_large_trees(max_tree_bytes: usize) -> (Engine, EventLog) {
+    let (engine, _clock) = engine_with_clock(|config| config.memory.tree_bytes = max_tree_bytes);
     engine.register("own", |session: &Session| Descriptor::group().prop("text", session.id().repeat(2_000)));
-    let log = Log::of(&engine);
+    let log = EventLog::of(&engine);
     (engine, log)
 }
 
 #[tokio::test]
-async fn trees_that_take_too_many_bytes_make_room_and_who_is_looked_at_stays() {
-    let (engine, log) = with_large_trees(20_000);
-    let (mut pinned, _) = watching(&engine, Session::new("p0")).await;
+async fn above_the_limit_of_tree_bytes_idle_trees_are_evicted_and_trees_in_use_stay() {
+    let (engine, log) = engine_with_large_trees(20_000);
+    let (mut connected, _) = connect_and_subscribe(&engine, Session::new("p0")).await;
     for id in ["a1", "b2", "c3", "d4", "e5", "f6"] {
-        drop(watching(&engine, Session::new(id)).await);
+        drop(connect_and_subscribe(&engine, Session::new(id)).await);
         engine.settle().await;
     }
     let evicted = evictions(&log);
@@ -277,95 +284,95 @@ async fn trees_that_take_too_many_bytes_make_room_and_who_is_looked_at_stays() {
     assert!(evicted.iter().all(|(session, reason)| session != "p0" && *reason == "bytes"));
     let stats = engine.stats();
     assert!(stats.tree_bytes <= 20_000 && stats.sessions == 7, "{stats:?}");
-    assert_eq!(pinned.query("/own").await["properties"]["text"].as_str().map(str::len), Some(4_000));
+    assert_eq!(connected.query("/own").await["properties"]["text"].as_str().map(str::len), Some(4_000));
 }
 
 #[tokio::test]
-async fn when_all_trees_are_looked_at_and_too_large_a_new_session_is_refused() {
-    let (engine, log) = with_large_trees(10_000);
-    let mut watchers = Vec::new();
+async fn a_new_session_is_refused_when_trees_in_use_exceed_the_byte_limit() {
+    let (engine, log) = engine_with_large_trees(10_000);
+    let mut consumers = Vec::new();
     for id in ["a1", "b2", "c3"] {
-        watchers.push(watching(&engine, Session::new(id)).await);
+        consumers.push(connect_and_subscribe(&engine, Session::new(id)).await);
     }
     assert!(engine.stats().tree_bytes > 10_000);
     assert_eq!(engine.connect(&Session::new("d4")).map(drop), Err(ConnectError::LimitReached(Limit::TreeBytes)));
     let reached = |event: &Event| matches!(event, Event::LimitReached { limit: Limit::TreeBytes, .. });
     assert!(log.all().iter().any(reached));
-    assert!(engine.connect(&Session::new("a1")).is_ok(), "who is known may come again");
-    watchers.clear();
-    assert!(engine.connect(&Session::new("d4")).is_ok(), "there is room again");
+    assert!(engine.connect(&Session::new("a1")).is_ok(), "an open session may connect again");
+    consumers.clear();
+    assert!(engine.connect(&Session::new("d4")).is_ok(), "it is below the limit again");
 }
 
 #[tokio::test]
-async fn when_no_more_sessions_fit_the_least_recently_used_idle_one_makes_room() {
-    let (engine, clock) = clocked(|config| config.limits.sessions = 3);
-    let log = Log::of(&engine);
-    let (_pinned, _) = watching(&engine, Session::new("connected")).await;
+async fn at_the_session_limit_the_least_recently_used_idle_session_is_closed() {
+    let (engine, clock) = engine_with_clock(|config| config.limits.sessions = 3);
+    let log = EventLog::of(&engine);
+    let (_connected, _) = connect_and_subscribe(&engine, Session::new("connected")).await;
     for id in ["a", "b"] {
-        drop(watching(&engine, Session::new(id)).await);
+        drop(connect_and_subscribe(&engine, Session::new(id)).await);
         clock.advance(1_000);
     }
-    drop(watching(&engine, Session::new("a")).await);
+    drop(connect_and_subscribe(&engine, Session::new("a")).await);
     clock.advance(1_000);
-    let (_new, _) = watching(&engine, Session::new("c")).await;
+    let (_new, _) = connect_and_subscribe(&engine, Session::new("c")).await;
     assert_eq!(closings(&log), [("b".to_owned(), "least_recent")]);
-    let (_newer, _) = watching(&engine, Session::new("d")).await;
+    let (_newer, _) = connect_and_subscribe(&engine, Session::new("d")).await;
     assert_eq!(closings(&log)[1..], [("a".to_owned(), "least_recent")]);
-    // All are connected now: nobody is put out.
+    // All sessions are connected now, so none is closed for a new one.
     assert_eq!(engine.connect(&Session::new("e")).map(drop), Err(ConnectError::LimitReached(Limit::Sessions)));
-    assert_eq!((engine.stats().sessions, log.limit(Limit::Sessions)), (3, 1));
+    assert_eq!((engine.stats().sessions, log.limit_count(Limit::Sessions)), (3, 1));
 }
 
 #[tokio::test]
-async fn a_closed_session_may_come_back() {
-    let (engine, _clock, log) = idle();
-    let (mut consumer, _) = watching(&engine, Session::new("s")).await;
+async fn a_closed_session_can_be_opened_again() {
+    let (engine, _clock, log) = engine_with_log();
+    let (mut consumer, _) = connect_and_subscribe(&engine, Session::new("s")).await;
     assert!(engine.close_session("s"));
     assert!(!engine.close_session("s"));
     consumer.settled().await;
     assert_eq!((consumer.closed(), engine.stats().sessions), (Some(1000), 0));
     assert_eq!(closings(&log), [("s".to_owned(), "closed")]);
-    // What the old socket still says harms nobody.
+    // A late message on the old connection has no effect.
     consumer.send(&serde_json::json!({"type": "query", "id": "late"}));
-    let (mut again, id) = watching(&engine, Session::new("s")).await;
+    let (mut again, id) = connect_and_subscribe(&engine, Session::new("s")).await;
     drop(consumer);
     engine.settle().await;
-    assert_eq!((engine.stats().sessions, ids(again.tree(&id)).len()), (1, 0));
-    assert_eq!(code(&again.invoke("/x", "y", Value::Null).await), "not_found");
+    assert_eq!((engine.stats().sessions, child_ids(again.tree(&id)).len()), (1, 0));
+    assert_eq!(error_code(&again.invoke("/x", "y", Value::Null).await), "not_found");
 }
 
 #[tokio::test]
-async fn a_tree_that_comes_when_its_consumer_has_left_goes_as_soon_as_any_other() {
-    let (engine, clock, log) = idle();
-    let mut hasty = TestConsumer::silent(&engine, Session::new("s"));
-    hasty.start_subscription(serde_json::json!({"path": "/"}));
-    drop(hasty);
+async fn a_tree_rendered_after_its_consumer_left_is_evicted_like_any_other() {
+    let (engine, clock, log) = engine_with_log();
+    let mut leaver = TestConsumer::silent(&engine, Session::new("s"));
+    leaver.start_subscription(serde_json::json!({"path": "/"}));
+    drop(leaver);
     engine.settle().await;
-    assert_eq!(engine.stats().trees, 1, "it was on its way");
-    pass(&engine, &clock, 60_000).await;
+    assert_eq!(engine.stats().trees, 1, "it was being rendered");
+    advance(&engine, &clock, 60_000).await;
     assert_eq!((engine.stats().trees, evictions(&log)), (0, vec![("s".to_owned(), "idle")]));
 }
 
 #[tokio::test]
-async fn a_tree_that_cannot_go_because_a_pass_is_at_it_goes_later() {
-    let (engine, clock) = clocked(|config| config.memory.idle_trees = 1);
-    let (gate, held) = (Gate::default(), Arc::new(AtomicBool::new(false)));
-    let (stand, holds) = (gate.clone(), Arc::clone(&held));
+async fn a_tree_in_use_by_a_pass_is_evicted_later() {
+    let (engine, clock) = engine_with_clock(|config| config.memory.idle_trees = 1);
+    let (gate, blocked) = (Gate::default(), Arc::new(AtomicBool::new(false)));
+    let (source_gate, blocks) = (gate.clone(), Arc::clone(&blocked));
     engine.register("n", move |session: &Session| {
-        if session.id() == "a" && holds.load(Ordering::SeqCst) {
-            stand.pass();
+        if session.id() == "a" && blocks.load(Ordering::SeqCst) {
+            source_gate.wait();
         }
         Descriptor::group()
     });
-    drop(watching(&engine, Session::new("a")).await);
-    let (other, _) = watching(&engine, Session::new("b")).await;
-    held.store(true, Ordering::SeqCst);
+    drop(connect_and_subscribe(&engine, Session::new("a")).await);
+    let (other, _) = connect_and_subscribe(&engine, Session::new("b")).await;
+    blocked.store(true, Ordering::SeqCst);
     engine.refresh(Scope::session("a"));
-    gate.arrived(1).await;
-    // There is one tree too many now, and `a`'s is the oldest.
+    gate.wait_for_arrivals(1).await;
+    // There is one tree above the limit now, and the one of `a` is the oldest.
     drop(other);
     gate.open();
     engine.settle().await;
-    pass(&engine, &clock, 60_000).await;
-    assert_eq!(engine.stats().trees, 0, "no tree was lost sight of");
+    advance(&engine, &clock, 60_000).await;
+    assert_eq!(engine.stats().trees, 0, "no tree was left behind");
 }

@@ -1,4 +1,4 @@
-//! Calls: what is checked in which order, how answers look, and what goes out before them (contract 1.7 and 1.8).
+//! Calls: what is checked in which order, what results look like, and what is sent before them (contract 1.7 and 1.8).
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -14,10 +14,13 @@ use schemars::JsonSchema;
 use serde::Deserialize;
 use serde_json::{Value, json};
 
-use crate::apps::{Log, Number, Todos, at, clocked, code, engine, kinds, offers, person, runs, watching};
+use crate::fixtures::{
+    EventLog, SharedNumber, Todos, action_names, connect_and_subscribe, engine, engine_with_clock, error_code,
+    evaluations, message_types, node_at, user_session,
+};
 
-/// What an action answers when its handler returns this.
-async fn answer<R: IntoOutcome + Send + 'static>(handler: impl Fn() -> R + Send + Sync + 'static) -> Value {
+/// Returns the result of an action whose handler returns this.
+async fn result_of<R: IntoOutcome + Send + 'static>(handler: impl Fn() -> R + Send + Sync + 'static) -> Value {
     let engine = engine();
     let act = Action::new("act", move |_: Invocation<()>| handler());
     engine.register("n", move |_: &Session| Descriptor::group().action(&act));
@@ -30,35 +33,39 @@ async fn answer<R: IntoOutcome + Send + 'static>(handler: impl Fn() -> R + Send 
 }
 
 #[tokio::test]
-async fn what_a_handler_returns_is_the_data_of_its_result() {
-    assert_eq!(answer(|| ()).await, json!({"status": "ok"}));
-    assert_eq!(answer(Outcome::done).await, json!({"status": "ok"}));
-    assert_eq!(answer(|| json!({})).await, json!({"status": "ok"}), "an empty object says nothing");
-    assert_eq!(answer(|| Value::Null).await, json!({"status": "ok"}));
-    assert_eq!(answer(|| json!({"id": "t1"})).await, json!({"status": "ok", "data": {"id": "t1"}}));
+async fn the_return_value_of_a_handler_becomes_the_data_of_the_result() {
+    assert_eq!(result_of(|| ()).await, json!({"status": "ok"}));
+    assert_eq!(result_of(Outcome::done).await, json!({"status": "ok"}));
+    assert_eq!(result_of(|| json!({})).await, json!({"status": "ok"}), "an empty object is no data");
+    assert_eq!(result_of(|| Value::Null).await, json!({"status": "ok"}));
+    assert_eq!(result_of(|| json!({"id": "t1"})).await, json!({"status": "ok", "data": {"id": "t1"}}));
     for scalar in
         [json!(5), json!("text"), json!(true), json!(0.5), json!([]), json!([1, null]), json!(false), json!("")]
     {
         let given = scalar.clone();
-        assert_eq!(answer(move || given.clone()).await, json!({"status": "ok", "data": scalar}));
+        assert_eq!(result_of(move || given.clone()).await, json!({"status": "ok", "data": scalar}));
     }
 }
 
 #[tokio::test]
-async fn an_async_marker_means_accepted_and_is_taken_off() {
+async fn the_async_marker_means_accepted_and_is_stripped() {
     let marked = || json!({"__async": true, "taskId": "t", "more": 1});
-    assert_eq!(answer(marked).await, json!({"status": "accepted", "data": {"taskId": "t", "more": 1}}));
+    assert_eq!(result_of(marked).await, json!({"status": "accepted", "data": {"taskId": "t", "more": 1}}));
     let expected = json!({"status": "accepted", "data": {"taskId": "t"}});
-    assert_eq!(answer(|| Outcome::accepted("t")).await, expected);
+    assert_eq!(result_of(|| Outcome::accepted("t")).await, expected);
     let unmarked = json!({"__async": "yes", "taskId": "t"});
     let given = unmarked.clone();
-    assert_eq!(answer(move || given.clone()).await, json!({"status": "ok", "data": unmarked}), "only `true` is a mark");
+    assert_eq!(
+        result_of(move || given.clone()).await,
+        json!({"status": "ok", "data": unmarked}),
+        "only `true` is a marker"
+    );
 }
 
 #[tokio::test]
-async fn an_error_keeps_its_code_and_its_sentence() {
+async fn an_error_keeps_its_code_and_message() {
     let failed = |code: &str, message: &str| json!({"status": "error", "error": {"code": code, "message": message}});
-    let fail = |error: ActionError| answer(move || -> Result<(), ActionError> { Err(error.clone()) });
+    let fail = |error: ActionError| result_of(move || -> Result<(), ActionError> { Err(error.clone()) });
     assert_eq!(fail(ActionError::conflict("it is gone")).await, failed("conflict", "it is gone"));
     assert_eq!(fail(ActionError::unauthorized("not you")).await, failed("unauthorized", "not you"));
     assert_eq!(fail(ActionError::not_found("no such")).await, failed("not_found", "no such"));
@@ -70,9 +77,9 @@ async fn an_error_keeps_its_code_and_its_sentence() {
 }
 
 #[tokio::test]
-async fn a_panicking_handler_is_an_internal_error_that_tells_nothing() {
+async fn a_panicking_handler_is_an_internal_error_that_reveals_nothing() {
     let engine = engine();
-    let log = Log::of(&engine);
+    let log = EventLog::of(&engine);
     let sync = Action::new("sync", |_: Invocation<()>| panic!("secret /etc/passwd") as ());
     let later = Action::new_async("later", |_: Invocation<()>| async { panic!("secret /etc/passwd") as () });
     let early =
@@ -81,28 +88,34 @@ async fn a_panicking_handler_is_an_internal_error_that_tells_nothing() {
     let mut consumer = TestConsumer::connect(&engine, Session::new("s")).await;
     for action in ["sync", "later", "early"] {
         let result = consumer.invoke("/n", action, Value::Null).await;
-        assert_eq!((result["status"].as_str(), code(&result)), (Some("error"), "internal"), "{action}");
+        assert_eq!((result["status"].as_str(), error_code(&result)), (Some("error"), "internal"), "{action}");
         assert!(!result.to_string().contains("secret"), "{result}");
     }
     assert_eq!(
         log.count(|event| matches!(event, Event::Panicked { what: PanicSite::Handler, why } if why.contains("secret"))),
         3
     );
-    assert_eq!(consumer.query("/n").await["id"], "n", "the socket lives");
+    assert_eq!(consumer.query("/n").await["id"], "n", "the connection stays open");
 }
 
 #[tokio::test]
-async fn a_handler_learns_who_called_where_and_with_what() {
+async fn a_handler_receives_the_session_path_action_and_parameters() {
     let engine = engine();
     let seen = Arc::new(Mutex::new(Vec::new()));
-    let note = Arc::clone(&seen);
+    let record = Arc::clone(&seen);
     let act = Action::new("act", move |call: Invocation<Value>| {
         let who = call.session.user().unwrap_or_default().to_owned();
-        note.lock().push((who, call.session.id().to_owned(), call.path.clone(), call.action.to_string(), call.params));
+        record.lock().push((
+            who,
+            call.session.id().to_owned(),
+            call.path.clone(),
+            call.action.to_string(),
+            call.params,
+        ));
     });
     engine.register("a", move |_: &Session| Descriptor::group().child("b", Descriptor::status().action(&act)));
     for user in ["alice", "bob"] {
-        let mut consumer = TestConsumer::connect(&engine, person(&format!("session-{user}"), user)).await;
+        let mut consumer = TestConsumer::connect(&engine, user_session(&format!("session-{user}"), user)).await;
         consumer.invoke("/a/b", "act", json!({"n": 1})).await;
     }
     let call = |user: &str| {
@@ -113,23 +126,24 @@ async fn a_handler_learns_who_called_where_and_with_what() {
 }
 
 #[tokio::test]
-async fn after_a_call_its_session_is_refreshed_and_the_patch_goes_before_the_result() {
+async fn a_call_refreshes_its_session_and_the_patch_precedes_the_result() {
     let engine = engine();
     let todos = Todos::serve(&engine);
     todos.push("alice", "one");
-    let (mut alice, hers) = watching(&engine, person("a", "alice").with_permission("write")).await;
-    let (mut sibling, _) = watching(&engine, person("a", "alice").with_permission("write")).await;
-    let (mut bob, _) = watching(&engine, person("b", "bob").with_permission("write")).await;
-    let (before, log) = (runs(&engine, "/todos"), Log::of(&engine));
+    let (mut alice, alice_id) =
+        connect_and_subscribe(&engine, user_session("a", "alice").with_permission("write")).await;
+    let (mut sibling, _) = connect_and_subscribe(&engine, user_session("a", "alice").with_permission("write")).await;
+    let (mut bob, _) = connect_and_subscribe(&engine, user_session("b", "bob").with_permission("write")).await;
+    let (before, log) = (evaluations(&engine, "/todos"), EventLog::of(&engine));
     alice.start_invoke("/todos/t1", "toggle", Value::Null);
     let messages = alice.settled().await;
-    assert_eq!(kinds(&messages), ["patch", "result"]);
+    assert_eq!(message_types(&messages), ["patch", "result"]);
     assert_eq!(messages[0]["ops"], json!([{"op": "replace", "path": "/todos/t1/properties/done", "value": true}]));
     assert_eq!(messages[1]["status"], "ok");
-    assert_eq!(at(alice.tree(&hers), "todos/t1")["properties"]["done"], true);
-    assert_eq!(kinds(&sibling.settled().await), ["patch"], "another connection of the session gets the patch");
-    assert_eq!((bob.settled().await.len(), log.work_for("b")), (0, 0), "and nobody else anything");
-    assert_eq!(runs(&engine, "/todos") - before, 1, "the session was rendered once");
+    assert_eq!(node_at(alice.tree(&alice_id), "todos/t1")["properties"]["done"], true);
+    assert_eq!(message_types(&sibling.settled().await), ["patch"], "another connection of the session gets the patch");
+    assert_eq!((bob.settled().await.len(), log.work_for("b")), (0, 0), "other sessions get nothing");
+    assert_eq!(evaluations(&engine, "/todos") - before, 1, "the session was rendered once");
     let invoked = |event: &Event| {
         matches!(event, Event::Invoked { session, path, action, status, .. }
             if session == "a" && path == "todos/t1" && action == "toggle" && *status == CallStatus::Ok)
@@ -138,71 +152,71 @@ async fn after_a_call_its_session_is_refreshed_and_the_patch_goes_before_the_res
 }
 
 #[tokio::test]
-async fn patches_go_first_even_if_the_handler_failed_after_it_changed_something() {
+async fn patches_precede_the_result_even_if_the_handler_fails_after_a_change() {
     let engine = engine();
-    let number = Number::at(&engine, "n");
-    let act = |name: &'static str, end: fn() -> Result<(), ActionError>| {
+    let number = SharedNumber::serve(&engine, "n");
+    let act = |name: &'static str, finish: fn() -> Result<(), ActionError>| {
         let number = number.clone();
         Action::new(name, move |_: Invocation<()>| {
             number.set(number.get() + 1);
-            end()
+            finish()
         })
     };
     let (fails, panics) = (act("fails", || Err(ActionError::conflict("no"))), act("panics", || panic!("no")));
     engine.register("m", move |_: &Session| Descriptor::group().action(&fails).action(&panics));
-    let (mut consumer, _) = watching(&engine, Session::new("s")).await;
+    let (mut consumer, _) = connect_and_subscribe(&engine, Session::new("s")).await;
     for (action, wanted) in [("fails", "conflict"), ("panics", "internal")] {
         consumer.start_invoke("/m", action, Value::Null);
         let messages = consumer.settled().await;
-        assert_eq!((kinds(&messages), code(&messages[1])), (vec!["patch", "result"], wanted));
+        assert_eq!((message_types(&messages), error_code(&messages[1])), (vec!["patch", "result"], wanted));
     }
 }
 
 #[tokio::test]
-async fn a_call_does_not_wait_for_the_debounce_and_flushes_what_was_gathered() {
-    let (engine, clock) = clocked(|config| config.times.debounce = Duration::from_millis(50));
-    let (number, other) = (Number::at(&engine, "n"), Number::at(&engine, "other"));
+async fn a_call_skips_the_debounce_and_flushes_pending_changes() {
+    let (engine, clock) = engine_with_clock(|config| config.times.debounce = Duration::from_millis(50));
+    let (number, other) = (SharedNumber::serve(&engine, "n"), SharedNumber::serve(&engine, "other"));
     let set = number.clone();
     let act = Action::new("act", move |_: Invocation<()>| set.set(1));
     engine.register("m", move |_: &Session| Descriptor::group().action(&act));
-    let (mut consumer, _) = watching(&engine, Session::new("s")).await;
+    let (mut consumer, _) = connect_and_subscribe(&engine, Session::new("s")).await;
     clock.advance(50);
     consumer.settled().await;
     other.set(5);
     engine.refresh(Scope::all());
-    let before = runs(&engine, "/n");
+    let before = evaluations(&engine, "/n");
     consumer.start_invoke("/m", "act", Value::Null);
     let messages = consumer.settled().await;
-    assert_eq!(kinds(&messages), ["patch", "result"]);
+    assert_eq!(message_types(&messages), ["patch", "result"]);
     assert_eq!(messages[0]["ops"].as_array().unwrap().len(), 2, "{messages:?}");
     clock.advance(50);
     assert_eq!(consumer.settled().await, Vec::<Value>::new());
-    assert_eq!(runs(&engine, "/n") - before, 1, "what was scheduled is done");
+    assert_eq!(evaluations(&engine, "/n") - before, 1, "the scheduled refresh is done as well");
 }
 
 #[tokio::test]
-async fn a_result_waits_for_a_patch_that_is_held() {
-    let (engine, clock) = clocked(|config| config.times.first_patch_delay = Duration::from_millis(50));
-    let number = Number::at(&engine, "n");
+async fn a_result_waits_for_a_delayed_first_patch() {
+    let (engine, clock) = engine_with_clock(|config| config.times.first_patch_delay = Duration::from_millis(50));
+    let number = SharedNumber::serve(&engine, "n");
     let act = Action::new("act", move |_: Invocation<()>| number.set(1));
     engine.register("m", move |_: &Session| Descriptor::group().action(&act));
-    let (mut consumer, _) = watching(&engine, Session::new("s")).await;
+    let (mut consumer, _) = connect_and_subscribe(&engine, Session::new("s")).await;
     consumer.start_invoke("/m", "act", Value::Null);
     assert_eq!(consumer.settled().await, Vec::<Value>::new());
     clock.advance(50);
-    assert_eq!(kinds(&consumer.settled().await), ["patch", "result"]);
+    assert_eq!(message_types(&consumer.settled().await), ["patch", "result"]);
 }
 
 #[tokio::test]
-async fn the_order_of_checks_is_action_then_parameters_then_permission_then_the_handler() {
+async fn the_action_is_checked_first_then_the_parameters_then_authorisation() {
     let ran = Arc::new(AtomicUsize::new(0));
-    let asked = Arc::new(Mutex::new(Vec::new()));
-    let (count, note) = (Arc::clone(&ran), Arc::clone(&asked));
+    let authorized = Arc::new(Mutex::new(Vec::new()));
+    let (count, record) = (Arc::clone(&ran), Arc::clone(&authorized));
     let engine = Engine::builder("app", "App")
         .config(Config::immediate())
         .authorize(move |session: &Session, path: &str, action: &Action| {
-            note.lock().push((session.user().map(str::to_owned), path.to_owned(), action.name().to_owned()));
-            if session.can("go") { Ok(()) } else { Err(ActionError::unauthorized("you may not")) }
+            record.lock().push((session.user().map(str::to_owned), path.to_owned(), action.name().to_owned()));
+            if session.can("go") { Ok(()) } else { Err(ActionError::unauthorized("not allowed")) }
         })
         .build();
     let act = Action::new("act", move |_: Invocation<Value>| {
@@ -210,54 +224,54 @@ async fn the_order_of_checks_is_action_then_parameters_then_permission_then_the_
     })
     .params(json!({"n": "number"}));
     engine.register("n", move |_: &Session| Descriptor::group().action(&act));
-    let mut consumer = TestConsumer::connect(&engine, person("s", "alice")).await;
+    let mut consumer = TestConsumer::connect(&engine, user_session("s", "alice")).await;
     let bad = json!({"n": "text"});
-    assert_eq!(code(&consumer.invoke("/n", "nothing", bad.clone()).await), "not_found");
-    assert_eq!(code(&consumer.invoke("/nowhere", "act", bad.clone()).await), "not_found");
-    assert_eq!(code(&consumer.invoke("/n", "act", bad).await), "invalid_params");
-    assert_eq!(asked.lock().len(), 0);
+    assert_eq!(error_code(&consumer.invoke("/n", "nothing", bad.clone()).await), "not_found");
+    assert_eq!(error_code(&consumer.invoke("/nowhere", "act", bad.clone()).await), "not_found");
+    assert_eq!(error_code(&consumer.invoke("/n", "act", bad).await), "invalid_params");
+    assert_eq!(authorized.lock().len(), 0);
     let refused = consumer.invoke("/n", "act", json!({"n": 1})).await;
-    assert_eq!((code(&refused), &refused["error"]["message"]), ("unauthorized", &json!("you may not")));
-    assert_eq!(*asked.lock(), [(Some("alice".to_owned()), "/n".to_owned(), "act".to_owned())]);
+    assert_eq!((error_code(&refused), &refused["error"]["message"]), ("unauthorized", &json!("not allowed")));
+    assert_eq!(*authorized.lock(), [(Some("alice".to_owned()), "/n".to_owned(), "act".to_owned())]);
     assert_eq!(ran.load(Ordering::SeqCst), 0);
-    engine.update_session(&person("s", "alice").with_permission("go"));
+    engine.update_session(&user_session("s", "alice").with_permission("go"));
     assert_eq!(consumer.invoke("/n", "act", json!({"n": 1})).await["status"], "ok");
     assert_eq!(ran.load(Ordering::SeqCst), 1);
 }
 
 #[tokio::test]
-async fn an_action_that_the_callers_own_tree_does_not_offer_does_not_run() {
+async fn an_action_that_the_callers_own_tree_does_not_offer_is_not_run() {
     let engine = engine();
     let todos = Todos::serve(&engine);
     todos.push("alice", "one");
-    let (_writer, _) = watching(&engine, person("w", "alice").with_permission("write")).await;
-    let mut reader = TestConsumer::connect(&engine, person("r", "alice")).await;
-    assert_eq!(code(&reader.invoke("/todos/t1", "toggle", Value::Null).await), "not_found");
-    assert_eq!(code(&reader.invoke("/todos", "add", json!({"title": "x"})).await), "not_found");
+    let (_writer, _) = connect_and_subscribe(&engine, user_session("w", "alice").with_permission("write")).await;
+    let mut reader = TestConsumer::connect(&engine, user_session("r", "alice")).await;
+    assert_eq!(error_code(&reader.invoke("/todos/t1", "toggle", Value::Null).await), "not_found");
+    assert_eq!(error_code(&reader.invoke("/todos", "add", json!({"title": "x"})).await), "not_found");
     assert_eq!(todos.calls(), []);
 }
 
 #[tokio::test]
-async fn a_permission_that_is_gone_since_the_snapshot_is_gone_for_the_call() {
-    let (engine, clock) = clocked(|config| config.times.debounce = Duration::from_millis(50));
+async fn a_permission_lost_since_the_snapshot_no_longer_allows_the_call() {
+    let (engine, clock) = engine_with_clock(|config| config.times.debounce = Duration::from_millis(50));
     let todos = Todos::serve(&engine);
     todos.push("alice", "one");
-    let (mut consumer, id) = watching(&engine, person("s", "alice").with_permission("write")).await;
+    let (mut consumer, id) = connect_and_subscribe(&engine, user_session("s", "alice").with_permission("write")).await;
     clock.advance(50);
     consumer.settled().await;
-    assert_eq!(offers(at(consumer.tree(&id), "todos/t1")), ["toggle"]);
-    engine.update_session(&person("s", "alice"));
-    // Its copy still shows the action; the call is decided by the tree of the claims that hold now.
+    assert_eq!(action_names(node_at(consumer.tree(&id), "todos/t1")), ["toggle"]);
+    engine.update_session(&user_session("s", "alice"));
+    // Its copy still shows the action, but the call is checked against the tree for the current claims.
     let result = consumer.invoke("/todos/t1", "toggle", Value::Null).await;
-    assert_eq!(code(&result), "not_found");
+    assert_eq!(error_code(&result), "not_found");
     assert!(!todos.of("alice")[0].done);
     consumer.settled().await;
-    assert_eq!(offers(at(consumer.tree(&id), "todos/t1")), Vec::<&str>::new());
-    assert_eq!(code(&consumer.invoke("/todos/t1", "toggle", Value::Null).await), "not_found");
+    assert_eq!(action_names(node_at(consumer.tree(&id), "todos/t1")), Vec::<&str>::new());
+    assert_eq!(error_code(&consumer.invoke("/todos/t1", "toggle", Value::Null).await), "not_found");
 }
 
 #[tokio::test]
-async fn an_authorizer_that_panics_refuses() {
+async fn a_panicking_authorizer_refuses_the_call() {
     let engine = Engine::builder("app", "App")
         .config(Config::immediate())
         .authorize(|_: &Session, _: &str, _: &Action| -> Result<(), ActionError> { panic!("boom") })
@@ -269,7 +283,7 @@ async fn an_authorizer_that_panics_refuses() {
     });
     engine.register("n", move |_: &Session| Descriptor::group().action(&act));
     let mut consumer = TestConsumer::connect(&engine, Session::new("s")).await;
-    assert_eq!(code(&consumer.invoke("/n", "act", Value::Null).await), "internal");
+    assert_eq!(error_code(&consumer.invoke("/n", "act", Value::Null).await), "internal");
     assert_eq!(ran.load(Ordering::SeqCst), 0);
 }
 
@@ -281,7 +295,7 @@ struct Move {
 }
 
 #[tokio::test]
-async fn typed_parameters_are_described_checked_and_decoded() {
+async fn typed_parameters_get_a_schema_and_are_validated_and_decoded() {
     let engine = engine();
     let moves = Action::new("move", |call: Invocation<Move>| Outcome::data(json!([call.params.to, call.params.at])));
     engine.register("n", move |_: &Session| Descriptor::group().action(&moves));
@@ -293,12 +307,12 @@ async fn typed_parameters_are_described_checked_and_decoded() {
     assert_eq!(consumer.invoke("/n", "move", json!({"to": "done", "at": 3})).await["data"], json!(["done", 3]));
     assert_eq!(consumer.invoke("/n", "move", json!({"to": "done", "extra": 1})).await["data"], json!(["done", null]));
     for bad in [json!({}), json!({"to": 5}), json!({"to": "x", "at": -1}), json!({"to": "x", "at": "3"})] {
-        assert_eq!(code(&consumer.invoke("/n", "move", bad.clone()).await), "invalid_params", "{bad}");
+        assert_eq!(error_code(&consumer.invoke("/n", "move", bad.clone()).await), "invalid_params", "{bad}");
     }
 }
 
 #[tokio::test]
-async fn parameters_in_shorthand_become_a_schema_and_are_refused_in_the_peers_words() {
+async fn shorthand_parameters_become_a_schema_and_errors_use_the_wording_of_the_contract() {
     let engine = engine();
     let add = Action::new("add", |call: Invocation<Value>| Outcome::data(call.params)).params(json!({
         "title": "string",
@@ -329,7 +343,11 @@ async fn parameters_in_shorthand_become_a_schema_and_are_refused_in_the_peers_wo
         (json!({"title": null}), "params.title must be a string"),
     ] {
         let result = consumer.invoke("/n", "add", params.clone()).await;
-        assert_eq!((code(&result), result["error"]["message"].as_str()), ("invalid_params", Some(message)), "{params}");
+        assert_eq!(
+            (error_code(&result), result["error"]["message"].as_str()),
+            ("invalid_params", Some(message)),
+            "{params}"
+        );
     }
     for good in [json!({"title": "x", "count": 3.0}), json!({"title": "", "more": [1]})] {
         assert_eq!(consumer.invoke("/n", "add", good.clone()).await["status"], "ok", "{good}");
@@ -337,7 +355,7 @@ async fn parameters_in_shorthand_become_a_schema_and_are_refused_in_the_peers_wo
 }
 
 #[tokio::test]
-async fn absent_and_null_parameters_are_an_empty_object() {
+async fn absent_and_null_parameters_are_treated_as_an_empty_object() {
     let engine = engine();
     let echo = Action::new("echo", |call: Invocation<Value>| json!({"given": call.params}));
     engine.register("n", move |_: &Session| Descriptor::group().action(&echo));
@@ -348,12 +366,12 @@ async fn absent_and_null_parameters_are_an_empty_object() {
     assert_eq!(consumer.answer("null").await["data"], json!({"given": {}}));
     for bad in [json!([]), json!("x"), json!(1)] {
         consumer.send(&json!({"type": "invoke", "id": "bad", "path": "/n", "action": "echo", "params": bad}));
-        assert_eq!(code(&consumer.answer("bad").await), "invalid_params");
+        assert_eq!(error_code(&consumer.answer("bad").await), "invalid_params");
     }
 }
 
 #[tokio::test]
-async fn an_affordance_says_what_was_declared_and_nothing_else() {
+async fn an_affordance_contains_exactly_what_was_declared() {
     let engine = engine();
     let act = Action::new("purge", |_: Invocation<Value>| ())
         .label("Purge")
@@ -377,41 +395,41 @@ async fn an_affordance_says_what_was_declared_and_nothing_else() {
 }
 
 #[tokio::test]
-async fn an_async_handler_may_wait_while_the_connection_goes_on() {
+async fn a_waiting_async_handler_does_not_block_its_connection() {
     let engine = engine();
-    let go = Arc::new(tokio::sync::Notify::new());
-    let wait = Arc::clone(&go);
+    let release = Arc::new(tokio::sync::Notify::new());
+    let released = Arc::clone(&release);
     let act = Action::new_async("act", move |_: Invocation<()>| {
-        let wait = Arc::clone(&wait);
+        let released = Arc::clone(&released);
         async move {
-            wait.notified().await;
+            released.notified().await;
             Outcome::data("late")
         }
     });
     engine.register("n", move |_: &Session| Descriptor::group().action(&act));
     let mut consumer = TestConsumer::connect(&engine, Session::new("s")).await;
     let call = consumer.start_invoke("/n", "act", Value::Null);
-    assert_eq!(consumer.query("/n").await["id"], "n", "an answer need not wait for the call");
-    go.notify_one();
+    assert_eq!(consumer.query("/n").await["id"], "n", "a query does not wait for the call");
+    release.notify_one();
     assert_eq!(consumer.answer(&call).await["data"], "late");
 }
 
 #[tokio::test]
-async fn a_call_at_once_renders_the_tree_that_it_needs() {
+async fn a_call_before_any_subscription_renders_the_tree_it_needs() {
     let engine = engine();
     let todos = Todos::serve(&engine);
     todos.push("alice", "one");
-    let mut consumer = TestConsumer::connect(&engine, person("s", "alice").with_permission("write")).await;
+    let mut consumer = TestConsumer::connect(&engine, user_session("s", "alice").with_permission("write")).await;
     // Nothing was subscribed or queried before.
     assert_eq!(consumer.invoke("/todos/t1", "toggle", Value::Null).await["status"], "ok");
     assert!(todos.of("alice")[0].done);
 }
 
 #[test]
-fn an_action_name_that_would_be_ambiguous_is_refused_at_once() {
+fn an_ambiguous_action_name_is_refused_at_declaration() {
     for name in ["", "a/b", "a~b"] {
-        let made = std::panic::catch_unwind(|| Action::new(name, |_: Invocation<()>| ()));
-        assert!(made.is_err(), "{name}");
+        let declared = std::panic::catch_unwind(|| Action::new(name, |_: Invocation<()>| ()));
+        assert!(declared.is_err(), "{name}");
     }
 }
 
@@ -423,7 +441,7 @@ struct Numbers {
 }
 
 #[tokio::test]
-async fn what_the_schema_admits_the_decoder_takes_and_errors_name_the_parameter() {
+async fn the_decoder_accepts_what_the_schema_allows_and_errors_name_the_parameter() {
     let engine = engine();
     let count = Action::new("count", |call: Invocation<Numbers>| {
         let Numbers { count, size, list } = call.params;
@@ -445,7 +463,7 @@ async fn what_the_schema_admits_the_decoder_takes_and_errors_name_the_parameter(
     ] {
         let result = consumer.invoke("/n", "count", params.clone()).await;
         let message = result["error"]["message"].as_str().unwrap_or_default();
-        assert!(code(&result) == "invalid_params" && message.starts_with(start), "{params}: {result}");
+        assert!(error_code(&result) == "invalid_params" && message.starts_with(start), "{params}: {result}");
     }
 }
 
@@ -455,7 +473,7 @@ fn panic_of(declare: impl FnOnce() -> Action + std::panic::UnwindSafe) -> String
 }
 
 #[test]
-fn parameters_that_are_no_object_are_refused_when_the_action_is_declared() {
+fn parameters_that_are_not_an_object_are_refused_at_declaration() {
     for message in [
         panic_of(|| Action::new("say", |_: Invocation<String>| ())),
         panic_of(|| Action::new("say", |_: Invocation<Vec<Numbers>>| ())),
@@ -486,6 +504,6 @@ async fn parameters_may_be_an_enum_of_objects_or_a_map() {
     let affordances = consumer.query("/n").await["affordances"].clone();
     assert!(affordances.as_array().unwrap().iter().all(|one| one["params"]["type"] == "object"), "{affordances}");
     assert_eq!(consumer.invoke("/n", "draw", json!({"kind": "circle", "radius": 3})).await["data"], 3);
-    assert_eq!(code(&consumer.invoke("/n", "draw", json!({"kind": "line"})).await), "invalid_params");
+    assert_eq!(error_code(&consumer.invoke("/n", "draw", json!({"kind": "line"})).await), "invalid_params");
     assert_eq!(consumer.invoke("/n", "tag", json!({"a": "b"})).await["data"], json!({"a": "b"}));
 }

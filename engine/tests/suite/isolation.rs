@@ -1,4 +1,4 @@
-//! No session ever sees or reaches anything of another, whatever is asked for in whatever order.
+//! No session ever sees or reaches anything of another, whatever the order of requests.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -9,7 +9,7 @@ use parking_lot::Mutex;
 use proptest::prelude::*;
 use serde_json::{Value, json};
 
-use crate::apps::{at, engine, person, tries, watching};
+use crate::fixtures::{cases, connect_and_subscribe, engine, node_at, user_session};
 
 const SESSIONS: usize = 50;
 
@@ -18,21 +18,21 @@ fn marker(number: usize) -> String {
     format!("<secret-of-{number:02}>")
 }
 
-/// The numbers of the sessions whose secret a text holds.
+/// The numbers of the sessions whose secrets a text contains.
 fn markers(text: &str) -> Vec<usize> {
     let found = text.split("<secret-of-").skip(1);
     found.map(|rest| rest[..2].parse().unwrap()).collect()
 }
 
 fn session(number: usize) -> Session {
-    let session = person(&format!("s{number:02}"), &marker(number))
+    let session = user_session(&format!("s{number:02}"), &marker(number))
         .with_attribute("org", format!("org-of-{}", number / 10))
         .with_attribute("secret", marker(number))
         .with_data(marker(number));
     if number.is_multiple_of(2) { session.with_permission(marker(number)).with_permission("act") } else { session }
 }
 
-/// Who ran which handler: the caller's number and the number that the path names.
+/// The calls that handlers received: the number of the caller and the number in the path.
 #[derive(Clone, Default)]
 struct Calls(Arc<Mutex<Vec<(usize, usize)>>>);
 
@@ -40,10 +40,10 @@ fn number_of(session: &Session) -> usize {
     markers(session.user().unwrap_or_default())[0]
 }
 
-/// Sources that read a session in every way that there is, and share what can be shared.
+/// Sources that read a session in every possible way, and share what can be shared.
 fn serve(engine: &Engine) -> Calls {
     let calls = Calls::default();
-    let note = Arc::clone(&calls.0);
+    let record = Arc::clone(&calls.0);
     let act = Action::new("act", move |call: Invocation<Value>| {
         let caller = number_of(&call.session);
         let named = call
@@ -51,7 +51,7 @@ fn serve(engine: &Engine) -> Calls {
             .split(|c: char| !c.is_ascii_digit())
             .rfind(|n| !n.is_empty())
             .map_or(caller, |n| n.parse().unwrap());
-        note.lock().push((caller, named));
+        record.lock().push((caller, named));
         json!({"caller": call.session.user()})
     });
     engine.register("by-user", |session: &Session| Descriptor::context().prop("user", session.user()));
@@ -72,9 +72,9 @@ fn serve(engine: &Engine) -> Calls {
     let (offered, loaded) = (act.clone(), act.clone());
     let own = Source::new(move |session: &Session| {
         let mine = number_of(session);
-        let shape =
+        let descriptor =
             Descriptor::collection().item(Item::new(format!("thing-{mine:02}")).prop("of", marker(mine)).action(&act));
-        if session.can("act") { shape.action(&act) } else { shape }
+        if session.can("act") { descriptor.action(&act) } else { descriptor }
     })
     .on_window(move |session: &Session, request: &WindowRequest| {
         let mine = number_of(session);
@@ -90,7 +90,7 @@ fn serve(engine: &Engine) -> Calls {
     calls
 }
 
-/// Numbers that look random and are the same in every run.
+/// Pseudo-random numbers, the same in every run.
 struct Random(u64);
 
 impl Random {
@@ -121,7 +121,7 @@ impl Random {
         }
     }
 
-    /// A message of any kind on any path.
+    /// A random message about a random path.
     fn message(&mut self) -> Value {
         let path = self.path();
         let depth = self.below(4) as i64 - 1;
@@ -141,7 +141,7 @@ impl Random {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn fifty_sessions_never_receive_a_foreign_secret_nor_run_a_foreign_handler() {
+async fn fifty_sessions_never_receive_each_others_secrets_or_run_each_others_handlers() {
     let engine = engine();
     let calls = serve(&engine);
     let mut random = Random(7);
@@ -152,7 +152,7 @@ async fn fifty_sessions_never_receive_a_foreign_secret_nor_run_a_foreign_handler
         let source = Source::new(move |_: &Session| Descriptor::status().prop("own", secret.as_str()));
         engine.register_for(&format!("s{number:02}"), "own", source).unwrap();
     }
-    let (mut own, mut frames) = (0, 0);
+    let (mut secrets, mut frames) = (0, 0);
     for round in 0..60 {
         for consumer in &mut consumers {
             if random.below(3) == 0 {
@@ -170,7 +170,7 @@ async fn fifty_sessions_never_receive_a_foreign_secret_nor_run_a_foreign_handler
                 engine.update_session(&session(number).with_attribute("round", round.to_string()));
             }
             _ => {
-                // A socket is lost and comes back.
+                // A connection is lost and replaced.
                 let number = random.below(SESSIONS);
                 consumers[number] = TestConsumer::connect(&engine, session(number)).await;
             }
@@ -180,39 +180,39 @@ async fn fifty_sessions_never_receive_a_foreign_secret_nor_run_a_foreign_handler
                 let text = message.to_string();
                 let seen = markers(&text);
                 assert!(seen.iter().all(|of| *of == number), "{number} received {text}");
-                own += seen.len();
+                secrets += seen.len();
                 frames += 1;
             }
         }
     }
-    assert!(own > 1_000 && frames > 3_000, "{own} own secrets in {frames} frames: the test looks at something");
+    assert!(secrets > 1_000 && frames > 3_000, "too little was checked: {secrets} own secrets in {frames} frames");
     let calls = calls.0.lock();
     assert!(calls.len() > 20, "{} calls", calls.len());
     assert!(calls.iter().all(|(caller, named)| caller == named), "{calls:?}");
 }
 
 #[tokio::test]
-async fn another_sessions_node_is_as_if_it_did_not_exist() {
+async fn a_node_of_another_session_is_not_found() {
     let engine = engine();
     let calls = serve(&engine);
-    let (mut alice, _) = watching(&engine, session(1)).await;
-    let (_bob, _) = watching(&engine, session(2)).await;
+    let (mut alice, _) = connect_and_subscribe(&engine, session(1)).await;
+    let (_bob, _) = connect_and_subscribe(&engine, session(2)).await;
     for path in ["/things/thing-02", "/things/more-0-02", "/things/thing-99"] {
         let (mut query, mut invoke) =
             (alice.query_with(json!({"path": path})).await, alice.invoke(path, "act", Value::Null).await);
         query["id"].take();
         invoke["id"].take();
-        let nowhere = (
+        let not_found = (
             json!({"type": "error", "id": null, "error": {"code": "not_found", "message": "there is no such path"}}),
             json!({"type": "result", "id": null, "status": "error", "error": {"code": "not_found", "message": "there is no such path"}}),
         );
-        assert_eq!((query, invoke), nowhere, "{path}");
+        assert_eq!((query, invoke), not_found, "{path}");
     }
     assert!(calls.0.lock().is_empty());
 }
 
 #[tokio::test]
-async fn equal_looking_actions_of_two_sessions_run_their_own_handlers() {
+async fn identical_looking_actions_of_different_sessions_run_their_own_handlers() {
     // Each session's node offers an action that looks like the other's and acts for its own owner.
     let engine = engine();
     engine.register("mine", |session: &Session| {
@@ -221,7 +221,7 @@ async fn equal_looking_actions_of_two_sessions_run_their_own_handlers() {
     });
     let mut consumers = BTreeMap::new();
     for user in ["alice", "bob", "zoe"] {
-        consumers.insert(user, watching(&engine, person(user, user)).await.0);
+        consumers.insert(user, connect_and_subscribe(&engine, user_session(user, user)).await.0);
     }
     engine.refresh_now(Scope::all()).await;
     for (user, consumer) in &mut consumers {
@@ -229,23 +229,23 @@ async fn equal_looking_actions_of_two_sessions_run_their_own_handlers() {
     }
 }
 
-/// What a descriptor asks next: it depends on what it was answered before.
+/// The reads that a descriptor function makes; each depends on the answers to the previous ones.
 #[derive(Debug, Clone)]
-struct Asker {
-    questions: Vec<u8>,
+struct Reader {
+    reads: Vec<u8>,
     length: usize,
 }
 
 const NAMES: [&str; 4] = ["org", "team", "role", "plan"];
 
-impl Asker {
-    /// Asks its questions, and says what it was answered.
-    fn ask(&self, session: &Session) -> Vec<String> {
+impl Reader {
+    /// Makes its reads and returns them with their answers.
+    fn read(&self, session: &Session) -> Vec<String> {
         let mut state = 0_usize;
-        let mut heard = Vec::new();
+        let mut answers = Vec::new();
         for _ in 0..self.length {
-            let question = self.questions[state % self.questions.len()];
-            let answer = match question % 12 {
+            let read = self.reads[state % self.reads.len()];
+            let answer = match read % 12 {
                 kind @ 0..=3 => format!("{:?}", session.attribute(NAMES[usize::from(kind)])),
                 kind @ 4..=7 => format!("{}", session.can(NAMES[usize::from(kind - 4)])),
                 8 => format!("{:?}", session.user()),
@@ -254,22 +254,22 @@ impl Asker {
                 _ => format!("{:?}", session.permissions()),
             };
             let next = |hash: usize, byte: u8| hash.wrapping_mul(33) ^ usize::from(byte);
-            state = answer.bytes().fold(next(state, question), next);
-            heard.push(format!("{question}: {answer}"));
+            state = answer.bytes().fold(next(state, read), next);
+            answers.push(format!("{read}: {answer}"));
             if state.is_multiple_of(7) {
                 break;
             }
         }
-        heard
+        answers
     }
 }
 
-fn asker() -> impl Strategy<Value = Asker> {
-    (prop::collection::vec(any::<u8>(), 1..20), 0_usize..6).prop_map(|(questions, length)| Asker { questions, length })
+fn reader() -> impl Strategy<Value = Reader> {
+    (prop::collection::vec(any::<u8>(), 1..20), 0_usize..6).prop_map(|(reads, length)| Reader { reads, length })
 }
 
-/// A session with few values for everything, so that many are alike in part.
-fn some_session() -> impl Strategy<Value = Session> {
+/// A session with few possible values for each claim, so that many sessions are partly alike.
+fn arbitrary_session() -> impl Strategy<Value = Session> {
     let value = prop::sample::select(vec!["x", "y", "z"]);
     let attributes = prop::collection::btree_map(prop::sample::select(NAMES.to_vec()), value.clone(), 0..4);
     let permissions = prop::collection::btree_set(prop::sample::select(NAMES.to_vec()), 0..4);
@@ -287,7 +287,7 @@ fn some_session() -> impl Strategy<Value = Session> {
     )
 }
 
-/// The same claims under an id of its own.
+/// The same claims with a unique id.
 fn with_id(session: &Session, number: usize) -> Session {
     let mut named = Session::new(format!("s{number}")).with_permissions(session.permissions());
     if let Some(user) = session.user() {
@@ -300,50 +300,50 @@ fn with_id(session: &Session, number: usize) -> Session {
 }
 
 proptest! {
-    #![proptest_config(tries(64))]
+    #![proptest_config(cases(64))]
 
     #[test]
-    fn whatever_descriptors_read_in_whatever_order_each_session_gets_what_it_would_get_alone(
-        askers in prop::collection::vec(asker(), 1..4),
-        sessions in prop::collection::vec(some_session(), 1..40),
+    fn sharing_never_changes_what_a_session_sees_whatever_its_descriptors_read(
+        readers in prop::collection::vec(reader(), 1..4),
+        sessions in prop::collection::vec(arbitrary_session(), 1..40),
     ) {
         let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap();
         runtime.block_on(async {
-            let engine = crate::apps::engine_with(|config| config.execution.pass_threads = 4);
-            for (number, asker) in askers.iter().enumerate() {
-                let (here, there) = (asker.clone(), asker.clone());
+            let engine = crate::fixtures::engine_with(|config| config.execution.pass_threads = 4);
+            for (number, reader) in readers.iter().enumerate() {
+                let (blocking, asynchronous) = (reader.clone(), reader.clone());
                 engine.register(&format!("n{number}"), move |session: &Session| {
-                    Descriptor::group().prop("heard", here.ask(session))
+                    Descriptor::group().prop("answers", blocking.read(session))
                 });
                 engine.register_async(&format!("m{number}"), move |session: Session| {
-                    let asker = there.clone();
+                    let reader = asynchronous.clone();
                     async move {
                         tokio::task::yield_now().await;
-                        Descriptor::group().prop("heard", asker.ask(&session))
+                        Descriptor::group().prop("answers", reader.read(&session))
                     }
                 });
             }
             let mut consumers = Vec::new();
             for (number, session) in sessions.iter().enumerate() {
-                consumers.push(watching(&engine, with_id(session, number)).await);
+                consumers.push(connect_and_subscribe(&engine, with_id(session, number)).await);
             }
-            // Once as first trees, and then all in one pass.
+            // First as first trees, then all in one pass.
             for round in 0..2 {
                 for ((consumer, id), session) in consumers.iter_mut().zip(&sessions) {
                     consumer.settled().await;
-                    for (number, asker) in askers.iter().enumerate() {
-                        let alone = json!(asker.ask(session));
+                    for (number, reader) in readers.iter().enumerate() {
+                        let expected = json!(reader.read(session));
                         let tree = if round == 0 { consumer.tree(id).clone() } else { consumer.query("/").await };
-                        assert_eq!(at(&tree, &format!("n{number}"))["properties"]["heard"], alone);
-                        assert_eq!(at(&tree, &format!("m{number}"))["properties"]["heard"], alone);
+                        assert_eq!(node_at(&tree, &format!("n{number}"))["properties"]["answers"], expected);
+                        assert_eq!(node_at(&tree, &format!("m{number}"))["properties"]["answers"], expected);
                     }
                 }
                 engine.refresh_now(Scope::all()).await;
             }
             let evaluations = engine.stats().evaluations;
-            let most = 3 * (askers.len() * sessions.len()) as u64;
+            let limit = 3 * (readers.len() * sessions.len()) as u64;
             let runs = |kind: &str| evaluations.iter().filter(|(path, _)| path.starts_with(kind)).map(|(_, runs)| runs).sum::<u64>();
-            assert!(runs("/n") <= most && runs("/m") <= most, "never more often than for each alone");
+            assert!(runs("/n") <= limit && runs("/m") <= limit, "never more often than without sharing");
         });
     }
 }

@@ -1,13 +1,16 @@
-//! The engine's behaviour through its public API. Each file is named for a behaviour.
+//! The engine's behaviour through its public API. Each file is named after a behaviour.
 
-mod apps;
+mod fixtures;
 
 mod access;
+mod answered_before_the_close;
 mod assembly;
 mod bad_input;
-mod citations;
+mod client;
 mod connections;
+mod consumer_state;
 mod emitting;
+mod event_lane;
 mod eviction;
 mod faults;
 mod hello;
@@ -16,9 +19,12 @@ mod isolation;
 mod laws;
 mod limits;
 mod many_users;
+mod mirror;
+mod mirror_laws;
 mod patches;
 mod paths;
 mod per_session;
+mod reentrant_drops;
 mod reference;
 mod refreshing;
 mod replay;
@@ -32,7 +38,6 @@ mod subscriptions;
 mod superseding;
 mod tabs;
 mod tasks;
-mod tidy;
 mod unchanged_protocol;
 mod views;
 mod windows;

@@ -1,25 +1,25 @@
-//! How paths are read (contract 1.3).
+//! How paths are resolved (contract 1.3).
 
 use grove_engine::testing::TestConsumer;
 use grove_engine::{Action, Descriptor, Engine, Invocation, Item, Outcome, Session};
 use serde_json::{Value, json};
 
-use crate::apps::{code, engine};
+use crate::fixtures::{engine, error_code};
 
-/// `/inbox/m1` with an action `where` that answers its own path; also at the root.
+/// `/inbox/m1` with an action `where` that returns its own path; also at the root.
 fn inbox() -> Engine {
     let engine = engine();
-    let place = Action::new("where", |call: Invocation<()>| Outcome::data(call.path));
-    let root = place.clone();
+    let whereami = Action::new("where", |call: Invocation<()>| Outcome::data(call.path));
+    let root = whereami.clone();
     engine.register("/", move |_: &Session| Descriptor::group().action(&root));
     engine.register("inbox", move |_: &Session| {
-        Descriptor::collection().action(&place).item(Item::new("m1").prop("subject", "hello").action(&place))
+        Descriptor::collection().action(&whereami).item(Item::new("m1").prop("subject", "hello").action(&whereami))
     });
     engine
 }
 
 #[tokio::test]
-async fn slashes_at_the_ends_and_doubled_ones_do_not_count() {
+async fn leading_trailing_and_repeated_slashes_are_ignored() {
     let engine = inbox();
     let mut consumer = TestConsumer::connect(&engine, Session::new("s")).await;
     for spelling in ["inbox", "/inbox", "/inbox/", "//inbox", "inbox//"] {
@@ -34,7 +34,7 @@ async fn slashes_at_the_ends_and_doubled_ones_do_not_count() {
 }
 
 #[tokio::test]
-async fn the_roots_own_id_may_stand_in_front_everywhere() {
+async fn a_path_may_start_with_the_id_of_the_root() {
     let engine = inbox();
     let mut consumer = TestConsumer::connect(&engine, Session::new("s")).await;
     for (prefixed, plain) in [("/app", "/"), ("/app/inbox", "/inbox"), ("app/inbox/m1/", "/inbox/m1")] {
@@ -46,18 +46,18 @@ async fn the_roots_own_id_may_stand_in_front_everywhere() {
 }
 
 #[tokio::test]
-async fn a_child_that_is_named_like_the_root_is_found_literally_first() {
+async fn a_child_with_the_id_of_the_root_takes_precedence() {
     let engine = inbox();
     engine.register("app", |_: &Session| Descriptor::group().child("x", Descriptor::status()));
     let mut consumer = TestConsumer::connect(&engine, Session::new("s")).await;
     assert_eq!(consumer.query("/app").await["type"], "group");
     assert_eq!(consumer.query("/app/x").await["type"], "status");
-    assert_eq!(consumer.query("/app/inbox").await["id"], "inbox", "the prefix still works for what is elsewhere");
+    assert_eq!(consumer.query("/app/inbox").await["id"], "inbox", "the prefix still works for other paths");
     assert_eq!(consumer.query("/app/app/x").await["type"], "status");
 }
 
 #[tokio::test]
-async fn segments_are_taken_as_they_are() {
+async fn segments_are_matched_literally() {
     let engine = engine();
     engine.register("%20", |_: &Session| Descriptor::group().child("a b", Descriptor::status()));
     engine.register("über.straße", |_: &Session| Descriptor::status());
@@ -76,21 +76,21 @@ async fn an_unknown_path_is_not_found_and_starts_no_subscription() {
     let engine = inbox();
     let mut consumer = TestConsumer::connect(&engine, Session::new("s")).await;
     for path in ["/nothing", "/inbox/m2", "/inbox/m1/x", "/app/nothing", "/inbox/properties"] {
-        let answer = consumer.query_with(json!({"path": path})).await;
-        assert_eq!((answer["type"].as_str(), code(&answer)), (Some("error"), "not_found"), "query {path}");
+        let reply = consumer.query_with(json!({"path": path})).await;
+        assert_eq!((reply["type"].as_str(), error_code(&reply)), (Some("error"), "not_found"), "query {path}");
         let id = consumer.start_subscription(json!({"path": path}));
-        let answer = consumer.answer(&id).await;
-        assert_eq!((answer["type"].as_str(), code(&answer)), (Some("error"), "not_found"), "subscribe {path}");
-        let answer = consumer.invoke(path, "where", Value::Null).await;
-        assert_eq!((answer["type"].as_str(), code(&answer)), (Some("result"), "not_found"), "invoke {path}");
+        let reply = consumer.answer(&id).await;
+        assert_eq!((reply["type"].as_str(), error_code(&reply)), (Some("error"), "not_found"), "subscribe {path}");
+        let reply = consumer.invoke(path, "where", Value::Null).await;
+        assert_eq!((reply["type"].as_str(), error_code(&reply)), (Some("result"), "not_found"), "invoke {path}");
     }
     assert_eq!(engine.stats().subscriptions, 0);
 }
 
 #[tokio::test]
-async fn a_subscription_has_its_own_node_as_root_and_patch_paths_start_there() {
+async fn patch_paths_are_relative_to_the_subscribed_node() {
     let engine = engine();
-    let shown = crate::apps::Shown::at(
+    let content = crate::fixtures::SharedDescriptor::serve(
         &engine,
         "a/b",
         Descriptor::group().prop("x", 1).child("c", Descriptor::status().prop("y", 1)),
@@ -99,7 +99,7 @@ async fn a_subscription_has_its_own_node_as_root_and_patch_paths_start_there() {
     let (_, tree) = consumer.subscribe("/a/b").await;
     assert_eq!(tree["id"], "b");
     let next = Descriptor::group().prop("x", 2).child("c", Descriptor::status().prop("y", 2));
-    shown.change(&engine, next).await;
+    content.change(&engine, next).await;
     let messages = consumer.settled().await;
     let expected = json!([
         {"op": "replace", "path": "/properties/x", "value": 2},

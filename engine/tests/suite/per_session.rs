@@ -1,4 +1,4 @@
-//! Provider-per-session mode: each session has a registry of its own.
+//! Provider-per-session mode: each session has its own registry.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -13,7 +13,7 @@ use grove_engine::{
 use parking_lot::Mutex;
 use serde_json::{Value, json};
 
-use crate::apps::{Log, ids, kinds};
+use crate::fixtures::{EventLog, child_ids, message_types};
 
 fn session(user: &str) -> Session {
     Session::new(format!("session-of-{user}")).with_user(user)
@@ -32,7 +32,7 @@ fn engine() -> Engine {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn descriptors_that_take_nothing_close_over_their_session() {
+async fn descriptor_functions_without_arguments_capture_their_session() {
     let engine = engine();
     for user in ["alice", "bob"] {
         let mut consumer = TestConsumer::connect(&engine, session(user)).await;
@@ -41,7 +41,7 @@ async fn descriptors_that_take_nothing_close_over_their_session() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn what_one_instance_registers_is_in_no_other() {
+async fn a_path_registered_in_one_session_provider_is_in_no_other() {
     let engine = engine();
     let mut alice = TestConsumer::connect(&engine, session("alice")).await;
     let mut bob = TestConsumer::connect(&engine, session("bob")).await;
@@ -56,9 +56,9 @@ async fn what_one_instance_registers_is_in_no_other() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn the_factory_runs_once_for_two_sockets_of_one_session() {
-    let made = Arc::new(AtomicUsize::new(0));
-    let count = Arc::clone(&made);
+async fn the_factory_runs_once_for_two_connections_of_one_session() {
+    let created = Arc::new(AtomicUsize::new(0));
+    let count = Arc::clone(&created);
     let engine =
         PerSession::with_options(Engine::builder("app", "App").config(Config::immediate()), move |_: &Session| {
             count.fetch_add(1, Ordering::SeqCst);
@@ -69,11 +69,11 @@ async fn the_factory_runs_once_for_two_sockets_of_one_session() {
     let mut first = TestConsumer::connect(&engine, session("alice")).await;
     let mut second = TestConsumer::connect(&engine, session("alice")).await;
     assert_eq!(first.subscribe("/").await.1, second.subscribe("/").await.1);
-    assert_eq!(made.load(Ordering::SeqCst), 1);
+    assert_eq!(created.load(Ordering::SeqCst), 1);
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_fault_in_one_instance_touches_no_other() {
+async fn a_fault_in_one_session_provider_affects_no_other() {
     let engine =
         PerSession::with_options(Engine::builder("app", "App").config(Config::immediate()), |session: &Session| {
             let user = session.user().unwrap_or_default().to_owned();
@@ -95,7 +95,7 @@ async fn a_fault_in_one_instance_touches_no_other() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_shared_change_reaches_exactly_the_sessions_of_the_users_it_means() {
+async fn a_refresh_reaches_exactly_the_sessions_in_its_scope() {
     let engine = engine();
     let mut alice = TestConsumer::connect(&engine, session("alice")).await;
     let mut bob = TestConsumer::connect(&engine, session("bob")).await;
@@ -109,7 +109,7 @@ async fn a_shared_change_reaches_exactly_the_sessions_of_the_users_it_means() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn one_call_ends_an_instance_and_idleness_does_too() {
+async fn a_session_provider_is_dropped_when_its_session_closes_or_stays_idle() {
     let clock = ManualClock::new();
     let held = Arc::new(());
     let data = Arc::clone(&held);
@@ -132,7 +132,7 @@ async fn one_call_ends_an_instance_and_idleness_does_too() {
     assert_eq!(consumer.next().await["type"], "closed");
     drop(consumer);
     engine.settle().await;
-    assert_eq!(Arc::strong_count(&held), 2, "the instance and all it held are gone");
+    assert_eq!(Arc::strong_count(&held), 2, "the provider and all it held are dropped");
     let mut consumer = TestConsumer::connect(&engine, session("alice")).await;
     consumer.query("/").await;
     assert_eq!(Arc::strong_count(&held), 3);
@@ -146,7 +146,7 @@ async fn one_call_ends_an_instance_and_idleness_does_too() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn new_claims_make_a_new_instance() {
+async fn new_claims_create_a_new_session_provider() {
     let engine = engine();
     let mut consumer = TestConsumer::connect(&engine, session("alice")).await;
     consumer.subscribe("/").await;
@@ -156,8 +156,8 @@ async fn new_claims_make_a_new_instance() {
     consumer.check_mirrors().await;
 }
 
-/// A provider for each session whose time stands still until the test moves it.
-fn clocked(
+/// A provider for each session, on a clock that only the test advances.
+fn providers_with_clock(
     change: impl FnOnce(&mut Config),
     factory: impl Fn(&Session) -> SessionProvider + Send + Sync + 'static,
 ) -> (PerSession, Arc<ManualClock>) {
@@ -168,47 +168,47 @@ fn clocked(
     (PerSession::with_options(options, factory), clock)
 }
 
-/// The same for tests in which time does not matter.
+/// A provider for each session, for tests in which time does not matter.
 fn providers(factory: impl Fn(&Session) -> SessionProvider + Send + Sync + 'static) -> PerSession {
     PerSession::with_options(Engine::builder("app", "App").config(Config::immediate()), factory)
 }
 
-async fn watching(providers: &PerSession, user: &str) -> TestConsumer {
+async fn connect_and_subscribe(providers: &PerSession, user: &str) -> TestConsumer {
     let mut consumer = TestConsumer::connect(providers.engine(), session(user)).await;
     consumer.subscribe("/").await;
     consumer
 }
 
-/// Some kilobytes that no other session shows.
+/// Some kilobytes of content that no other session has.
 fn bulky(user: &str) -> SessionProvider {
     let user = user.to_owned();
     SessionProvider::new().register("notes", move || {
         let item = |at| {
-            Item::new(format!("n{at}")).prop("text", format!("note {at} of {user}, and what else there is to say"))
+            Item::new(format!("n{at}")).prop("text", format!("note {at} of {user}, with some more text to fill it"))
         };
         Descriptor::collection().items((0..100).map(item))
     })
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn the_front_door_is_one_call() {
+async fn a_provider_per_session_is_set_up_with_one_call() {
     let providers = PerSession::new("desk", "Desk", |session: &Session| {
         let user = session.user().unwrap_or_default().to_owned();
         SessionProvider::new().register("notes", move || notes(&user))
     });
     assert_eq!((providers.discovery().id, providers.discovery().name), ("desk".to_owned(), "Desk".to_owned()));
-    let mut alice = watching(&providers, "alice").await;
+    let mut alice = connect_and_subscribe(&providers, "alice").await;
     assert_eq!(alice.query("/notes").await["properties"]["owner"], "alice");
     assert_eq!(providers.stats().sessions, 1);
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_broken_instance_says_so_and_is_restarted_and_others_go_on() {
+async fn a_broken_session_provider_can_be_restarted_and_others_are_unaffected() {
     let broken = Arc::new(AtomicBool::new(false));
     let (seen, count) = (Arc::clone(&broken), Arc::new(Mutex::new(0)));
     let read = Arc::clone(&count);
     let providers = providers(move |session: &Session| {
-        // Broken for good: whoever was made while it was.
+        // A provider that is created while `broken` is set stays broken.
         let fails = session.user() == Some("alice") && seen.load(Ordering::SeqCst);
         let count = Arc::clone(&read);
         SessionProvider::new().register("notes", move || {
@@ -216,21 +216,22 @@ async fn a_broken_instance_says_so_and_is_restarted_and_others_go_on() {
             Descriptor::collection().prop("count", *count.lock())
         })
     });
-    let log = Log::of(providers.engine());
+    let log = EventLog::of(providers.engine());
     broken.store(true, Ordering::SeqCst);
-    let (mut alice, mut bob) = (watching(&providers, "alice").await, watching(&providers, "bob").await);
+    let (mut alice, mut bob) =
+        (connect_and_subscribe(&providers, "alice").await, connect_and_subscribe(&providers, "bob").await);
     assert_eq!(alice.query("/notes").await["properties"]["error"], "unavailable");
     let failed = |event: &Event| matches!(event, Event::SourceFailed { session, .. } if session == "session-of-alice");
     assert_eq!(log.count(failed), 1);
     for n in 1..=2 {
         *count.lock() = n;
         providers.refresh_now(Scope::all()).await;
-        assert_eq!(kinds(&bob.settled().await), ["patch"]);
+        assert_eq!(message_types(&bob.settled().await), ["patch"]);
         assert_eq!(bob.query("/notes").await["properties"]["count"], n);
     }
     broken.store(false, Ordering::SeqCst);
     assert_eq!(providers.restart("session-of-alice"), Ok(true));
-    assert_eq!(kinds(&alice.settled().await), ["patch"], "the socket stays");
+    assert_eq!(message_types(&alice.settled().await), ["patch"], "the connection stays open");
     assert_eq!(alice.query("/notes").await["properties"]["count"], 2);
     assert!(bob.settled().await.is_empty());
     assert_eq!(providers.restart("session-of-nobody"), Ok(false));
@@ -239,14 +240,15 @@ async fn a_broken_instance_says_so_and_is_restarted_and_others_go_on() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_restart_that_fails_ends_that_session_alone() {
+async fn a_failed_restart_closes_only_that_session() {
     let broken = Arc::new(AtomicBool::new(false));
     let seen = Arc::clone(&broken);
     let providers = providers(move |session: &Session| {
         assert!(session.user() != Some("alice") || !seen.load(Ordering::SeqCst), "no provider for alice");
         bulky(session.user().unwrap_or_default())
     });
-    let (mut alice, mut bob) = (watching(&providers, "alice").await, watching(&providers, "bob").await);
+    let (mut alice, mut bob) =
+        (connect_and_subscribe(&providers, "alice").await, connect_and_subscribe(&providers, "bob").await);
     broken.store(true, Ordering::SeqCst);
     assert_eq!(providers.restart("session-of-alice"), Err(ConnectError::ProviderFailed));
     assert_eq!(alice.next().await["code"], 1013);
@@ -255,30 +257,30 @@ async fn a_restart_that_fails_ends_that_session_alone() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn closing_an_instance_gives_its_memory_back_and_leaves_others_untouched() {
+async fn closing_a_session_provider_frees_its_memory_and_leaves_others_untouched() {
     let providers = providers(|session: &Session| bulky(session.user().unwrap_or_default()));
-    let mut bob = watching(&providers, "bob").await;
+    let mut bob = connect_and_subscribe(&providers, "bob").await;
     let before = providers.stats();
-    let mut alice = watching(&providers, "alice").await;
+    let mut alice = connect_and_subscribe(&providers, "alice").await;
     let with_alice = providers.stats();
     assert!(with_alice.tree_bytes > before.tree_bytes + 4_000, "{with_alice:?}");
     assert!(providers.close("session-of-alice"));
     assert_eq!(alice.next().await["type"], "closed");
     drop(alice);
-    // A pass holds what it rendered until it ends.
+    // A pass keeps what it rendered until it ends.
     providers.engine().settle().await;
     let after = providers.stats();
     let counts = |stats: &grove_engine::Stats| {
         (stats.sessions, stats.trees, stats.tree_bytes, stats.connections, stats.subscriptions)
     };
     assert_eq!(counts(&after), counts(&before));
-    assert!(!providers.close("session-of-alice"), "it is gone");
+    assert!(!providers.close("session-of-alice"), "it is closed already");
     assert!(bob.settled().await.is_empty());
     bob.check_mirrors().await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn one_call_stops_all_instances_and_drops_what_they_held() {
+async fn one_call_stops_all_session_providers_and_drops_what_they_hold() {
     let held = Arc::new(());
     let data = Arc::clone(&held);
     let providers = providers(move |_: &Session| {
@@ -286,7 +288,7 @@ async fn one_call_stops_all_instances_and_drops_what_they_held() {
         SessionProvider::new()
             .register("notes", move || Descriptor::collection().prop("holders", Arc::strong_count(&data)))
     });
-    let consumers = [watching(&providers, "alice").await, watching(&providers, "bob").await];
+    let consumers = [connect_and_subscribe(&providers, "alice").await, connect_and_subscribe(&providers, "bob").await];
     let leaving = consumers.map(|mut consumer| tokio::spawn(async move { consumer.next().await["code"].clone() }));
     providers.stop(Duration::from_secs(5)).await;
     for code in leaving {
@@ -294,7 +296,7 @@ async fn one_call_stops_all_instances_and_drops_what_they_held() {
     }
     assert!(providers.is_closing());
     assert_eq!(providers.connect(session("alice"), Role::Consumer).unwrap_err(), ConnectError::Closing);
-    // What still runs, such as the pass of a first tree, holds what it made until it ends.
+    // Work that still runs, such as the pass for a first tree, keeps what it created until it ends.
     providers.engine().settle().await;
     let stats = providers.stats();
     assert_eq!((stats.sessions, stats.trees, stats.tree_bytes, stats.connections), (0, 0, 0, 0));
@@ -302,10 +304,10 @@ async fn one_call_stops_all_instances_and_drops_what_they_held() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn an_instance_outlives_its_tab_and_goes_some_time_after_its_consumer() {
-    let made = Arc::new(AtomicUsize::new(0));
-    let count = Arc::clone(&made);
-    let (providers, clock) = clocked(
+async fn a_session_provider_outlives_its_tab_and_is_dropped_some_time_after_its_consumer_left() {
+    let created = Arc::new(AtomicUsize::new(0));
+    let count = Arc::clone(&created);
+    let (providers, clock) = providers_with_clock(
         |config| {
             (config.times.idle_tree, config.times.idle_session) =
                 (Duration::from_millis(1_000), Duration::from_millis(5_000))
@@ -315,7 +317,7 @@ async fn an_instance_outlives_its_tab_and_goes_some_time_after_its_consumer() {
             bulky(session.user().unwrap_or_default())
         },
     );
-    let mut alice = watching(&providers, "alice").await;
+    let mut alice = connect_and_subscribe(&providers, "alice").await;
     let tab = providers.connect(session("alice"), Role::Tab { mount: "ui".to_owned() }).unwrap();
     drop(tab);
     for _ in 0..3 {
@@ -323,26 +325,26 @@ async fn an_instance_outlives_its_tab_and_goes_some_time_after_its_consumer() {
         providers.engine().settle().await;
     }
     alice.check_mirrors().await;
-    assert_eq!((providers.stats().sessions, made.load(Ordering::SeqCst)), (1, 1), "a consumer is there");
+    assert_eq!((providers.stats().sessions, created.load(Ordering::SeqCst)), (1, 1), "a consumer is connected");
     drop(alice);
     clock.advance(1_000);
     providers.engine().settle().await;
     let stats = providers.stats();
-    assert_eq!((stats.sessions, stats.trees, stats.tree_bytes), (1, 0, 0), "first the tree goes");
+    assert_eq!((stats.sessions, stats.trees, stats.tree_bytes), (1, 0, 0), "the tree is evicted first");
     clock.advance(4_000);
     providers.engine().settle().await;
-    assert_eq!(providers.stats().sessions, 0, "then the instance");
-    watching(&providers, "alice").await;
-    assert_eq!(made.load(Ordering::SeqCst), 2);
+    assert_eq!(providers.stats().sessions, 0, "then the provider is dropped");
+    connect_and_subscribe(&providers, "alice").await;
+    assert_eq!(created.load(Ordering::SeqCst), 2);
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_session_without_a_consumer_has_no_tree_and_a_return_evaluates_again_and_gets_a_snapshot_first() {
-    let (providers, clock) = clocked(
+async fn reconnecting_after_the_tree_was_evicted_evaluates_again_and_starts_with_a_snapshot() {
+    let (providers, clock) = providers_with_clock(
         |config| config.times.idle_tree = Duration::from_millis(1_000),
         |session: &Session| bulky(session.user().unwrap_or_default()),
     );
-    drop(watching(&providers, "alice").await);
+    drop(connect_and_subscribe(&providers, "alice").await);
     clock.advance(1_000);
     providers.engine().settle().await;
     let stats = providers.stats();
@@ -355,12 +357,13 @@ async fn a_session_without_a_consumer_has_no_tree_and_a_return_evaluates_again_a
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn an_expired_session_takes_its_instance_along() {
-    let (providers, clock) = clocked(|_| {}, |session: &Session| bulky(session.user().unwrap_or_default()));
+async fn an_expired_session_drops_its_session_provider() {
+    let (providers, clock) =
+        providers_with_clock(|_| {}, |session: &Session| bulky(session.user().unwrap_or_default()));
     let until = clock.wall() + Duration::from_secs(600);
     let mut alice = TestConsumer::connect(providers.engine(), session("alice").with_expiry(until)).await;
     alice.subscribe("/").await;
-    // Looked at a minute before, and again at the end.
+    // The expiry is checked a minute before, for the warning, and again at the expiry.
     for _ in 0..2 {
         clock.advance(300_000);
         providers.engine().settle().await;
@@ -372,9 +375,9 @@ async fn an_expired_session_takes_its_instance_along() {
     assert_eq!((stats.sessions, stats.tree_bytes), (0, 0));
 }
 
-/// A board that two of three people share; an item that is deleted is gone for those two.
+/// Two of three users share an item of a board; deleting it changes the trees of those two.
 #[tokio::test(flavor = "multi_thread")]
-async fn a_deleted_shared_resource_is_a_patch_for_exactly_the_sessions_of_its_users() {
+async fn deleting_a_shared_resource_patches_exactly_the_sessions_of_its_users() {
     let items = Arc::new(Mutex::new(BTreeMap::from([("plan", ["alice", "bob"].as_slice()), ("own", &["zoe"])])));
     let shared = Arc::clone(&items);
     let providers = providers(move |session: &Session| {
@@ -385,9 +388,9 @@ async fn a_deleted_shared_resource_is_a_patch_for_exactly_the_sessions_of_its_us
             Descriptor::collection().items(mine.map(|(id, _)| Item::new(*id)))
         })
     });
-    let mut people = Vec::new();
+    let mut consumers = Vec::new();
     for user in ["alice", "bob", "zoe"] {
-        people.push(watching(&providers, user).await);
+        consumers.push(connect_and_subscribe(&providers, user).await);
     }
     let users = items.lock().remove("plan").unwrap();
     let affected = providers
@@ -395,22 +398,22 @@ async fn a_deleted_shared_resource_is_a_patch_for_exactly_the_sessions_of_its_us
         .await;
     assert_eq!(affected, 2);
     let mut frames = Vec::new();
-    for consumer in &mut people {
-        frames.push(kinds(&consumer.settled().await).len());
+    for consumer in &mut consumers {
+        frames.push(message_types(&consumer.settled().await).len());
         consumer.check_mirrors().await;
     }
     assert_eq!(frames, [1, 1, 0]);
-    assert_eq!(ids(&people[2].query("/board").await), ["own"]);
+    assert_eq!(child_ids(&consumers[2].query("/board").await), ["own"]);
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn the_same_refresh_means_the_same_sessions_in_both_modes() {
-    let one = crate::apps::engine();
-    one.register("notes", |session: &Session| notes(session.user().unwrap_or_default()));
-    let each = engine();
-    let people = || {
-        let person = |(id, user, org)| Session::new(id).with_user(user).with_attribute("org", org);
-        [("a1", "alice", "acme"), ("a2", "alice", "acme"), ("b1", "bob", "acme"), ("z1", "zoe", "globex")].map(person)
+async fn a_scope_matches_the_same_sessions_in_both_modes() {
+    let shared = crate::fixtures::engine();
+    shared.register("notes", |session: &Session| notes(session.user().unwrap_or_default()));
+    let per_session = engine();
+    let sessions = || {
+        let session = |(id, user, org)| Session::new(id).with_user(user).with_attribute("org", org);
+        [("a1", "alice", "acme"), ("a2", "alice", "acme"), ("b1", "bob", "acme"), ("z1", "zoe", "globex")].map(session)
     };
     let scopes: [fn() -> Scope; 6] = [
         Scope::all,
@@ -421,10 +424,10 @@ async fn the_same_refresh_means_the_same_sessions_in_both_modes() {
         || Scope::user("nobody"),
     ];
     let mut counts = Vec::new();
-    for engine in [&one, &each] {
+    for engine in [&shared, &per_session] {
         let mut consumers = Vec::new();
-        for session in people() {
-            consumers.push(crate::apps::watching(engine, session).await);
+        for session in sessions() {
+            consumers.push(crate::fixtures::connect_and_subscribe(engine, session).await);
         }
         let mut matched = Vec::new();
         for scope in scopes {

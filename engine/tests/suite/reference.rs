@@ -1,5 +1,5 @@
-//! What the protocol says that a view shows, over plain JSON and by the letter of the contract (1.3, 1.4); shares no code
-//! with the engine.
+//! A reference implementation of views over plain JSON, by the letter of the contract (1.3, 1.4). It shares no code with the
+//! engine.
 
 use serde_json::{Value, json};
 
@@ -19,7 +19,7 @@ pub(crate) fn id_of(node: &Value) -> &str {
     node["id"].as_str().unwrap()
 }
 
-/// What a consumer asks to see.
+/// The projection that a consumer requests.
 #[derive(Debug, Clone)]
 pub(crate) struct View {
     pub(crate) path: String,
@@ -30,7 +30,7 @@ pub(crate) struct View {
 }
 
 impl View {
-    /// As the protocol says it.
+    /// The projection as fields of a request.
     pub(crate) fn options(&self) -> Value {
         let mut options = json!({"path": self.path});
         if let Some(depth) = self.depth {
@@ -48,7 +48,7 @@ impl View {
         options
     }
 
-    /// The view of a whole tree by the letter of contract 1.3 and 1.4; null if there is no such path.
+    /// Returns the view of a whole tree by the letter of contract 1.3 and 1.4; null if there is no such path.
     pub(crate) fn of(&self, root: &Value) -> Value {
         let Some(node) = resolve(root, &self.path) else { return Value::Null };
         let mut node = node.clone();
@@ -73,7 +73,7 @@ impl View {
     }
 }
 
-/// From the root; if that fails, without the root's own id in front.
+/// Resolves a path from the root; if that fails, without the root's id as a prefix.
 fn resolve<'t>(root: &'t Value, path: &str) -> Option<&'t Value> {
     let segments: Vec<&str> = path.split('/').filter(|segment| !segment.is_empty()).collect();
     let walk = |segments: &[&str]| {
@@ -86,7 +86,7 @@ fn set_meta(node: &mut Value, name: &str, value: Value) {
     node["meta"][name] = value;
 }
 
-/// Of children that are not shown only their number is said.
+/// Records the number of children that are not shown.
 fn hide_children(node: &mut Value, total: u64) {
     set_meta(node, "total_children", json!(total));
     node["meta"].as_object_mut().unwrap().shift_remove("window");
@@ -113,9 +113,9 @@ fn count(node: &Value) -> usize {
     1 + children(node).iter().map(count).sum::<usize>()
 }
 
-/// A node that may be collapsed: where it is, by indexes from the root, and its score.
+/// A node that may be collapsed: its position, as indexes from the root, and its score.
 struct Candidate {
-    place: Vec<usize>,
+    position: Vec<usize>,
     score: f64,
 }
 
@@ -127,34 +127,35 @@ fn compact(root: &mut Value, budget: usize) {
     find_candidates(root, &mut Vec::new(), false, &mut candidates);
     // Ascending score; a stable sort keeps pre-order among equals.
     candidates.sort_by(|one, other| one.score.total_cmp(&other.score));
-    for Candidate { place, .. } in candidates {
+    for Candidate { position, .. } in candidates {
         if count(root) <= budget {
             break;
         }
-        // A collapsed ancestor has taken it away already.
-        if let Some(node) = place.iter().try_fold(&mut *root, |node, at| node["children"].as_array_mut()?.get_mut(*at))
+        // It may be gone already, with a collapsed ancestor.
+        if let Some(node) =
+            position.iter().try_fold(&mut *root, |node, at| node["children"].as_array_mut()?.get_mut(*at))
         {
             collapse(node);
         }
     }
 }
 
-fn holds_pinned(node: &Value) -> bool {
-    node["meta"]["pinned"] == true || children(node).iter().any(holds_pinned)
+fn contains_pinned(node: &Value) -> bool {
+    node["meta"]["pinned"] == true || children(node).iter().any(contains_pinned)
 }
 
-fn find_candidates(node: &Value, place: &mut Vec<usize>, under_pinned: bool, found: &mut Vec<Candidate>) {
+fn find_candidates(node: &Value, position: &mut Vec<usize>, under_pinned: bool, found: &mut Vec<Candidate>) {
     let descendants = count(node) - 1;
-    if place.len() >= 2 && descendants > 0 && !under_pinned && !holds_pinned(node) {
+    if position.len() >= 2 && descendants > 0 && !under_pinned && !contains_pinned(node) {
         let salience = node["meta"]["salience"].as_f64().unwrap_or(0.5);
-        let score = salience - place.len() as f64 * 0.01 - descendants as f64 * 0.001;
-        found.push(Candidate { place: place.clone(), score });
+        let score = salience - position.len() as f64 * 0.01 - descendants as f64 * 0.001;
+        found.push(Candidate { position: position.clone(), score });
     }
     let under_pinned = under_pinned || node["meta"]["pinned"] == true;
     for (at, child) in children(node).iter().enumerate() {
-        place.push(at);
-        find_candidates(child, place, under_pinned, found);
-        place.pop();
+        position.push(at);
+        find_candidates(child, position, under_pinned, found);
+        position.pop();
     }
 }
 
@@ -170,18 +171,18 @@ fn collapse(node: &mut Value) {
     }
 }
 
-/// A list of no children says the same as no list.
-fn normal(node: &Value) -> Value {
+/// Removes empty lists of children, which mean the same as no list.
+fn normalise(node: &Value) -> Value {
     let mut node = node.clone();
     if node.is_object() {
-        let kept = children(&node).iter().map(normal).collect();
+        let kept = children(&node).iter().map(normalise).collect();
         set_children(&mut node, kept);
     }
     node
 }
 
-/// Compares an answer with what it should be, in the order of children and the text of every value.
-pub(crate) fn expect_equal(given: &Value, wanted: &Value, what: &str) {
-    let (given, wanted) = (normal(given), normal(wanted));
-    assert!(given == wanted, "{what}\n given: {given}\nwanted: {wanted}");
+/// Asserts that a tree equals the expected one, including the order of children.
+pub(crate) fn expect_equal(actual: &Value, expected: &Value, what: &str) {
+    let (actual, expected) = (normalise(actual), normalise(expected));
+    assert!(actual == expected, "{what}\n  actual: {actual}\nexpected: {expected}");
 }

@@ -1,4 +1,4 @@
-//! A consumer that lost its socket goes on from its copy, if the engine still knows where it stood.
+//! A consumer that lost its socket resumes from its copy, as long as the engine keeps its resume point.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -6,6 +6,8 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use grove_engine::testing::{ManualClock, TestConsumer};
 use grove_engine::{Config, Descriptor, Engine, Item, Scope, Session};
 use serde_json::{Value, json};
+
+use crate::fixtures::{FOREVER, SharedNumber, message_types};
 
 struct App {
     engine: Engine,
@@ -17,12 +19,12 @@ impl App {
     fn new() -> Self {
         let clock = ManualClock::new();
         let mut config = Config::immediate();
-        (config.times.ping_interval, config.times.silence_timeout) = (crate::apps::FOREVER, crate::apps::FOREVER);
+        (config.times.ping_interval, config.times.silence_timeout) = (FOREVER, FOREVER);
         let engine = Engine::builder("app", "App").config(config).clock(clock.clone()).build();
         let rev = Arc::new(AtomicU64::new(0));
-        let shown = Arc::clone(&rev);
+        let current = Arc::clone(&rev);
         engine.register("todos", move |_: &Session| {
-            let rev = shown.load(Ordering::SeqCst);
+            let rev = current.load(Ordering::SeqCst);
             let item = |n: u64| {
                 Item::new(format!("t{n}")).prop("title", format!("todo {n}")).prop("rev", if n == 0 { rev } else { 0 })
             };
@@ -37,12 +39,8 @@ impl App {
     }
 }
 
-fn kinds(messages: &[Value]) -> Vec<&str> {
-    messages.iter().filter_map(|message| message["type"].as_str()).collect()
-}
-
 #[tokio::test(flavor = "multi_thread")]
-async fn one_patch_takes_the_place_of_a_snapshot() {
+async fn resuming_sends_one_patch_instead_of_a_snapshot() {
     let app = App::new();
     let mut consumer = TestConsumer::connect(&app.engine, Session::new("s1")).await;
     let (_, tree) = consumer.subscribe("/").await;
@@ -53,14 +51,14 @@ async fn one_patch_takes_the_place_of_a_snapshot() {
         app.change().await;
     }
     let messages = consumer.settled().await;
-    assert_eq!(kinds(&messages), ["resumed", "patch"]);
+    assert_eq!(message_types(&messages), ["resumed", "patch"]);
     let bytes: usize = messages.iter().map(|message| message.to_string().len()).sum();
     assert!(bytes * 10 < tree.to_string().len(), "{bytes} bytes instead of {}", tree.to_string().len());
     consumer.check_mirrors().await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn changes_of_the_gap_arrive_with_the_resumption() {
+async fn changes_made_while_disconnected_arrive_on_resuming() {
     let app = App::new();
     let mut consumer = TestConsumer::connect(&app.engine, Session::new("s1")).await;
     consumer.subscribe("/").await;
@@ -70,40 +68,40 @@ async fn changes_of_the_gap_arrive_with_the_resumption() {
     app.change().await;
     consumer.reconnect().await;
     let messages = consumer.settled().await;
-    assert_eq!(kinds(&messages), ["resumed", "patch"], "the change that was never read is one patch");
+    assert_eq!(message_types(&messages), ["resumed", "patch"], "the change that was missed is one patch");
     consumer.check_mirrors().await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn nothing_changed_is_one_short_message() {
+async fn resuming_without_changes_sends_one_short_message() {
     let app = App::new();
     let mut consumer = TestConsumer::connect(&app.engine, Session::new("s1")).await;
     consumer.subscribe_with(json!({"path": "/todos", "depth": 1})).await;
     consumer.reconnect().await;
-    assert_eq!(kinds(&consumer.settled().await), ["resumed"]);
+    assert_eq!(message_types(&consumer.settled().await), ["resumed"]);
     app.change().await;
-    assert_eq!(kinds(&consumer.settled().await), ["patch"]);
+    assert_eq!(message_types(&consumer.settled().await), ["patch"]);
     consumer.check_mirrors().await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn what_the_engine_does_not_know_any_more_is_a_snapshot() {
+async fn a_copy_older_than_the_resume_point_gets_a_snapshot() {
     let app = App::new();
     let mut consumer = TestConsumer::connect(&app.engine, Session::new("s1")).await;
     consumer.subscribe("/").await;
     app.change().await;
-    // The patch is never read, so the copy is older than what the engine would go on from.
+    // The patch is never read, so the copy is older than the resume point.
     consumer.connection().try_next_frame().unwrap();
     consumer.reconnect().await;
-    assert_eq!(kinds(&consumer.settled().await), ["snapshot"]);
+    assert_eq!(message_types(&consumer.settled().await), ["snapshot"]);
     app.clock.advance(1);
     consumer.reconnect().await;
-    assert_eq!(kinds(&consumer.settled().await), ["resumed"]);
+    assert_eq!(message_types(&consumer.settled().await), ["resumed"]);
     consumer.check_mirrors().await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_copy_of_another_session_view_or_engine_is_never_gone_on_from() {
+async fn a_copy_of_another_session_view_or_engine_is_never_resumed() {
     let app = App::new();
     let mut alice = TestConsumer::connect(&app.engine, Session::new("s1")).await;
     let hello_epoch = |engine: &Engine| {
@@ -131,13 +129,13 @@ async fn a_copy_of_another_session_view_or_engine_is_never_gone_on_from() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn after_the_time_for_it_a_snapshot_comes() {
+async fn after_the_resume_window_a_snapshot_is_sent() {
     let app = App::new();
-    let mut holder = TestConsumer::connect(&app.engine, Session::new("s1")).await;
-    holder.subscribe("/todos").await;
+    let mut keeper = TestConsumer::connect(&app.engine, Session::new("s1")).await;
+    keeper.subscribe("/todos").await;
     let mut probe = TestConsumer::silent(&app.engine, Session::new("s1"));
     let epoch = probe.next().await["provider"]["epoch"].clone();
-    for (gap_ms, answer) in [(59_999, "resumed"), (60_000, "snapshot")] {
+    for (gap_ms, expected) in [(59_999, "resumed"), (60_000, "snapshot")] {
         let mut consumer = TestConsumer::connect(&app.engine, Session::new("s1")).await;
         consumer.subscribe("/").await;
         let version = consumer.query_with(json!({"path": "/"})).await["version"].clone();
@@ -150,30 +148,30 @@ async fn after_the_time_for_it_a_snapshot_comes() {
         late.receive(&message.to_string());
         let frames: Vec<String> =
             std::iter::from_fn(|| late.try_next_frame()).map(|frame| format!("{frame:?}")).collect();
-        assert_eq!(frames.len(), 2, "hello and the answer");
-        assert!(frames[1].contains(answer), "{answer} after {gap_ms} ms: {}", frames[1]);
+        assert_eq!(frames.len(), 2, "hello and the reply");
+        assert!(frames[1].contains(expected), "{expected} after {gap_ms} ms: {}", frames[1]);
     }
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_position_that_is_not_one_is_refused_by_name() {
+async fn a_malformed_resume_field_is_refused_with_its_name() {
     let app = App::new();
     let mut consumer = TestConsumer::connect(&app.engine, Session::new("s1")).await;
-    let named = |connection: Value| json!({"epoch": "e", "version": 1, "connection": connection});
-    for position in [json!(7), json!({"epoch": "e"}), named(json!(7)), named(json!({}))] {
-        consumer.send(&json!({"type": "subscribe", "id": "s", "resume": position}));
+    let resume = |connection: Value| json!({"epoch": "e", "version": 1, "connection": connection});
+    for malformed in [json!(7), json!({"epoch": "e"}), resume(json!(7)), resume(json!({}))] {
+        consumer.send(&json!({"type": "subscribe", "id": "s", "resume": malformed}));
         let error = consumer.next().await;
-        let words = "`resume` must be an object with `epoch`, `version` and optionally `connection`, a string";
-        assert_eq!(error["error"]["message"], words);
+        let message = "`resume` must be an object with `epoch`, `version` and optionally `connection`, a string";
+        assert_eq!(error["error"]["message"], message);
     }
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn after_a_gap_in_which_almost_everything_changed_a_snapshot_follows() {
+async fn resuming_after_almost_everything_changed_sends_a_snapshot() {
     let mut config = Config::immediate();
     config.sizes.rebase_bytes = 500;
     let engine = Engine::builder("app", "App").config(config).build();
-    let content = crate::apps::Number::default();
+    let content = SharedNumber::default();
     let read = content.clone();
     engine.register("list", move |_: &Session| {
         let item = |n: i64| Item::new(format!("i{n}")).prop("text", format!("{} {}", read.get(), "x".repeat(40)));
@@ -185,6 +183,6 @@ async fn after_a_gap_in_which_almost_everything_changed_a_snapshot_follows() {
     engine.refresh_now(Scope::all()).await;
     consumer.reconnect().await;
     let messages = consumer.settled().await;
-    assert_eq!((kinds(&messages), &messages[1]["seq"]), (vec!["resumed", "snapshot"], &json!(0)));
+    assert_eq!((message_types(&messages), &messages[1]["seq"]), (vec!["resumed", "snapshot"], &json!(0)));
     consumer.check_mirrors().await;
 }

@@ -1,6 +1,6 @@
-//! What consumers reject is never sent (contract 1.10 and 2.5): it is sanitised, always alike, and reported.
+//! What consumers reject is never sent (contract 1.10 and 2.5): it is sanitised, deterministically, and reported.
 
-use grove_engine::model::content_ref::ContentKind;
+use grove_engine::ContentKind;
 use grove_engine::testing::TestConsumer;
 use grove_engine::{
     Action, Config, ContentRef, Descriptor, Event, Frame, Invocation, Item, Outcome, Scope, Session, Source, Urgency,
@@ -8,57 +8,57 @@ use grove_engine::{
 };
 use serde_json::{Value, json};
 
-use crate::apps::{Log, Number, at, code, engine, engine_with, ids};
+use crate::fixtures::{EventLog, SharedNumber, child_ids, engine, engine_with, error_code, node_at};
 
-/// The node that is shown for a descriptor, and what was sanitised.
-async fn shown(shape: Descriptor) -> (Value, Vec<String>) {
+/// Renders a descriptor; returns its node and what was sanitised.
+async fn render(descriptor: Descriptor) -> (Value, Vec<String>) {
     let engine = engine();
-    let log = Log::of(&engine);
-    engine.register("n", move |_: &Session| shape.clone());
+    let log = EventLog::of(&engine);
+    engine.register("n", move |_: &Session| descriptor.clone());
     let mut consumer = TestConsumer::connect(&engine, Session::new("s")).await;
-    // The kit's mirror looks at every node besides.
+    // The mirror of the test consumer validates every node as well.
     let (_, tree) = consumer.subscribe("/n").await;
     (tree, log.sanitised())
 }
 
 #[tokio::test]
-async fn children_with_illegal_ids_are_dropped_and_named() {
+async fn children_with_invalid_ids_are_dropped_and_reported() {
     let long = "x".repeat(513);
-    let illegal =
+    let invalid =
         ["", "a/b", "a~b", "properties", "children", "affordances", "meta", "content_ref", "id", "type", long.as_str()];
-    let mut shape = Descriptor::collection().item(Item::new("good"));
-    for id in illegal {
-        shape = shape.item(Item::new(id)).child(id, Descriptor::status());
+    let mut descriptor = Descriptor::collection().item(Item::new("good"));
+    for id in invalid {
+        descriptor = descriptor.item(Item::new(id)).child(id, Descriptor::status());
     }
-    let (tree, sanitised) = shown(shape).await;
-    assert_eq!(ids(&tree), ["good"]);
-    assert_eq!(sanitised.len(), 2 * illegal.len(), "{sanitised:?}");
+    let (tree, sanitised) = render(descriptor).await;
+    assert_eq!(child_ids(&tree), ["good"]);
+    assert_eq!(sanitised.len(), 2 * invalid.len(), "{sanitised:?}");
     assert!(sanitised.iter().all(|what| what.starts_with("/n: ")), "{sanitised:?}");
 }
 
 #[tokio::test]
-async fn odd_but_legal_ids_are_kept() {
-    let legal = [" ", "a b", ".", "..", "%2F", "__adapter", "0", "日本", "a:b", "Properties", "-1", "x\u{7f}", "null"];
-    let (tree, sanitised) = shown(Descriptor::collection().items(legal.map(Item::new))).await;
-    assert_eq!((ids(&tree), sanitised), (legal.to_vec(), Vec::new()));
+async fn unusual_but_valid_ids_are_kept() {
+    let valid = [" ", "a b", ".", "..", "%2F", "__adapter", "0", "日本", "a:b", "Properties", "-1", "x\u{7f}", "null"];
+    let (tree, sanitised) = render(Descriptor::collection().items(valid.map(Item::new))).await;
+    assert_eq!((child_ids(&tree), sanitised), (valid.to_vec(), Vec::new()));
 }
 
 #[tokio::test]
-async fn of_siblings_with_one_id_the_first_stays() {
-    let shape = Descriptor::collection()
+async fn of_siblings_with_the_same_id_the_first_is_kept() {
+    let descriptor = Descriptor::collection()
         .item(Item::new("a").prop("n", 1))
         .item(Item::new("a").prop("n", 2))
         .child("a", Descriptor::status().prop("n", 3))
         .child("b", Descriptor::status().prop("n", 4));
-    let (tree, sanitised) = shown(shape).await;
-    assert_eq!(ids(&tree), ["a", "b"]);
-    assert_eq!(at(&tree, "a")["properties"]["n"], 1);
+    let (tree, sanitised) = render(descriptor).await;
+    assert_eq!(child_ids(&tree), ["a", "b"]);
+    assert_eq!(node_at(&tree, "a")["properties"]["n"], 1);
     assert_eq!(sanitised.len(), 2, "{sanitised:?}");
 }
 
 #[tokio::test]
 async fn meta_that_consumers_reject_is_dropped_field_by_field() {
-    let shape = Descriptor::group()
+    let descriptor = Descriptor::group()
         .meta("urgency", "urgent!")
         .meta("salience", "high")
         .meta("total_children", -1)
@@ -69,15 +69,16 @@ async fn meta_that_consumers_reject_is_dropped_field_by_field() {
         .meta("focus", 1)
         .meta("changed", true)
         .meta("color", "red");
-    let (tree, sanitised) = shown(shape).await;
+    let (tree, sanitised) = render(descriptor).await;
     assert_eq!(tree["meta"], json!({"changed": true, "color": "red"}));
     assert_eq!(sanitised.len(), 8, "{sanitised:?}");
-    let (tree, sanitised) = shown(Descriptor::group().meta("total_children", 1.5).meta("window", json!([0, -1]))).await;
+    let (tree, sanitised) =
+        render(Descriptor::group().meta("total_children", 1.5).meta("window", json!([0, -1]))).await;
     assert_eq!((tree.get("meta"), sanitised.len()), (None, 2));
 }
 
 #[tokio::test]
-async fn meta_by_its_wire_names_is_the_same_as_by_the_builders() {
+async fn meta_set_by_wire_name_equals_meta_set_by_builder() {
     let by_name = Descriptor::group()
         .meta("summary", "s")
         .meta("salience", 0.25)
@@ -95,9 +96,9 @@ async fn meta_by_its_wire_names_is_the_same_as_by_the_builders() {
         .changed(true)
         .urgency(Urgency::Critical)
         .reason("r");
-    let (tree, sanitised) = shown(by_name).await;
+    let (tree, sanitised) = render(by_name).await;
     assert_eq!(sanitised, Vec::<String>::new());
-    assert_eq!(tree, shown(built).await.0);
+    assert_eq!(tree, render(built).await.0);
     let expected = json!({
         "summary": "s", "salience": 0.25, "pinned": true, "changed": true, "focus": false, "urgency": "critical",
         "reason": "r",
@@ -106,21 +107,21 @@ async fn meta_by_its_wire_names_is_the_same_as_by_the_builders() {
 }
 
 #[tokio::test]
-async fn a_salience_that_is_no_number_is_dropped() {
+async fn a_non_finite_salience_is_dropped() {
     for salience in [f64::NAN, f64::INFINITY, f64::NEG_INFINITY] {
-        let (tree, sanitised) = shown(Descriptor::group().salience(salience).summary("s")).await;
+        let (tree, sanitised) = render(Descriptor::group().salience(salience).summary("s")).await;
         assert_eq!((&tree["meta"], sanitised.len()), (&json!({"summary": "s"}), 1));
     }
 }
 
 #[tokio::test]
-async fn every_urgency_and_content_kind_is_one_that_consumers_know() {
+async fn every_urgency_and_content_kind_is_one_that_consumers_accept() {
     for urgency in [Urgency::None, Urgency::Low, Urgency::Medium, Urgency::High, Urgency::Critical] {
-        let (tree, _) = shown(Descriptor::group().urgency(urgency)).await;
+        let (tree, _) = render(Descriptor::group().urgency(urgency)).await;
         assert!(["none", "low", "medium", "high", "critical"].contains(&tree["meta"]["urgency"].as_str().unwrap()));
     }
     for kind in [ContentKind::Text, ContentKind::Binary, ContentKind::Stream] {
-        let (tree, _) = shown(Descriptor::document().content_ref(ContentRef::new(kind, "a/b", "s").size(5))).await;
+        let (tree, _) = render(Descriptor::document().content_ref(ContentRef::new(kind, "a/b", "s").size(5))).await;
         let content = &tree["content_ref"];
         assert!(["text", "binary", "stream"].contains(&content["type"].as_str().unwrap()));
         assert_eq!((&content["mime"], &content["summary"], &content["size"]), (&json!("a/b"), &json!("s"), &json!(5)));
@@ -128,8 +129,8 @@ async fn every_urgency_and_content_kind_is_one_that_consumers_know() {
 }
 
 #[tokio::test]
-async fn numbers_that_json_cannot_say_become_null() {
-    let shape = Descriptor::group()
+async fn numbers_that_json_cannot_represent_become_null() {
+    let descriptor = Descriptor::group()
         .prop("nan", f64::NAN)
         .prop("inf", f64::INFINITY)
         .prop("max", u64::MAX)
@@ -137,7 +138,7 @@ async fn numbers_that_json_cannot_say_become_null() {
         .prop("tiny", 5e-324)
         .prop("unit", Prop::of(()))
         .prop("none", None::<i64>);
-    let (tree, _) = shown(shape).await;
+    let (tree, _) = render(descriptor).await;
     let expected = json!({
         "nan": null, "inf": null, "max": u64::MAX, "min": i64::MIN, "tiny": 5e-324, "unit": null, "none": null,
     });
@@ -145,10 +146,10 @@ async fn numbers_that_json_cannot_say_become_null() {
 }
 
 #[tokio::test]
-async fn of_two_actions_with_one_name_the_first_stays() {
+async fn of_actions_with_the_same_name_the_first_is_kept() {
     let engine = engine();
-    let log = Log::of(&engine);
-    let act = |answer: &'static str| Action::new("act", move |_: Invocation<()>| Outcome::data(answer));
+    let log = EventLog::of(&engine);
+    let act = |data: &'static str| Action::new("act", move |_: Invocation<()>| Outcome::data(data));
     let (first, second) = (act("first"), act("second"));
     engine.register("n", move |_: &Session| Descriptor::group().action(&first).action(&second));
     let mut consumer = TestConsumer::connect(&engine, Session::new("s")).await;
@@ -158,23 +159,23 @@ async fn of_two_actions_with_one_name_the_first_stays() {
 }
 
 #[tokio::test]
-async fn a_property_that_is_set_twice_has_its_last_value() {
-    let (tree, sanitised) = shown(Descriptor::group().prop("a", 1).prop("b", 2).prop("a", 3)).await;
+async fn a_property_set_twice_has_the_last_value() {
+    let (tree, sanitised) = render(Descriptor::group().prop("a", 1).prop("b", 2).prop("a", 3)).await;
     assert_eq!((tree["properties"].to_string(), sanitised), (r#"{"a":3,"b":2}"#.to_owned(), Vec::new()));
 }
 
 #[tokio::test]
-async fn what_has_no_content_is_left_out_and_never_null() {
-    let (tree, _) = shown(Descriptor::new("x").summary("").item(Item::new("i"))).await;
+async fn empty_fields_are_omitted_and_never_null() {
+    let (tree, _) = render(Descriptor::new("x").summary("").item(Item::new("i"))).await;
     assert_eq!(tree, json!({"id": "n", "type": "x", "children": [{"id": "i", "type": "item"}]}));
-    let (tree, _) = shown(Descriptor::default()).await;
+    let (tree, _) = render(Descriptor::default()).await;
     assert_eq!(tree, json!({"id": "n", "type": "group"}), "a node without a type is a group");
 }
 
 #[tokio::test]
-async fn a_node_too_deep_loses_its_children_and_that_is_reported() {
+async fn children_beyond_the_maximum_depth_are_dropped_and_reported() {
     let engine = engine_with(|config| config.sizes.depth = 3);
-    let log = Log::of(&engine);
+    let log = EventLog::of(&engine);
     let nested = |levels: u32| (1..levels).fold(Descriptor::status(), |inner, _| Descriptor::group().child("c", inner));
     engine.register("fits", move |_: &Session| nested(3));
     engine.register("over", move |_: &Session| nested(5));
@@ -190,56 +191,56 @@ fn count(node: &Value) -> usize {
 }
 
 #[tokio::test]
-async fn a_path_with_too_many_nodes_loses_the_last_and_that_is_reported() {
+async fn nodes_beyond_the_limit_of_a_path_are_dropped_and_reported() {
     let engine = engine_with(|config| config.sizes.nodes = 20);
-    let log = Log::of(&engine);
+    let log = EventLog::of(&engine);
     engine.register("long", |_: &Session| Descriptor::collection().items((0..50).map(|n| Item::new(format!("i{n}")))));
     let mut consumer = TestConsumer::connect(&engine, Session::new("s")).await;
     let tree = consumer.query("/long").await;
-    assert_eq!(ids(&tree), (0..19).map(|n| format!("i{n}")).collect::<Vec<_>>());
+    assert_eq!(child_ids(&tree), (0..19).map(|n| format!("i{n}")).collect::<Vec<_>>());
     assert_eq!(log.sanitised(), ["/long: the tree is too large: 31 children were dropped"]);
 }
 
 #[tokio::test]
-async fn nested_lists_cannot_hold_more_nodes_than_one_path_may() {
+async fn nested_lists_count_towards_the_node_limit_of_their_path() {
     fn fan(levels: u32, width: u32) -> Descriptor {
         if levels == 0 {
             return Descriptor::status();
         }
-        (0..width).fold(Descriptor::group(), |shape, n| shape.child(format!("c{n}"), fan(levels - 1, width)))
+        (0..width).fold(Descriptor::group(), |descriptor, n| descriptor.child(format!("c{n}"), fan(levels - 1, width)))
     }
     let engine = engine_with(|config| config.sizes.nodes = 20);
     engine.register("fan", |_: &Session| fan(3, 8));
     let mut consumer = TestConsumer::connect(&engine, Session::new("s")).await;
-    let log = Log::of(&engine);
+    let log = EventLog::of(&engine);
     let tree = consumer.query("/fan").await;
     assert_eq!(
         log.count(|event| matches!(event, Event::Compacted { .. })),
         0,
-        "no view has to be made small: {:?}",
+        "no view has to be compacted: {:?}",
         log.all()
     );
     assert_eq!(count(&tree), 20);
-    assert_eq!(ids(&tree).len(), 8, "children come before grandchildren");
+    assert_eq!(child_ids(&tree).len(), 8, "children come before grandchildren");
 }
 
 #[tokio::test]
-async fn sanitising_is_the_same_every_time() {
-    let shape = || {
+async fn sanitising_is_deterministic() {
+    let descriptor = || {
         Descriptor::collection()
             .items((0..5).map(|n| Item::new(format!("i{}", n % 3)).prop("n", n)))
             .meta("urgency", "x")
     };
-    let (first, why) = shown(shape()).await;
+    let (first, sanitised) = render(descriptor()).await;
     for _ in 0..3 {
-        assert_eq!(shown(shape()).await, (first.clone(), why.clone()));
+        assert_eq!(render(descriptor()).await, (first.clone(), sanitised.clone()));
     }
 }
 
 #[tokio::test]
-async fn a_node_has_a_bounded_number_of_properties() {
+async fn properties_above_the_limit_are_dropped_and_reported() {
     let engine = engine_with(|config| config.sizes.properties = 10);
-    let log = Log::of(&engine);
+    let log = EventLog::of(&engine);
     let props = |count: usize| Descriptor::group().props((0..count).map(|n| (format!("p{n}"), n)));
     engine.register("fits", move |_: &Session| props(10).prop("p0", "set twice"));
     engine.register("over", move |_: &Session| props(15).item(Item::new("i")));
@@ -247,28 +248,28 @@ async fn a_node_has_a_bounded_number_of_properties() {
     assert_eq!(consumer.query("/fits").await["properties"].as_object().unwrap().len(), 10);
     let over = consumer.query("/over").await;
     let keys: Vec<_> = over["properties"].as_object().unwrap().keys().cloned().collect();
-    assert_eq!(keys, (0..10).map(|n| format!("p{n}")).collect::<Vec<_>>(), "the first ones stay");
-    assert_eq!(ids(&over), ["i"]);
+    assert_eq!(keys, (0..10).map(|n| format!("p{n}")).collect::<Vec<_>>(), "the first ones are kept");
+    assert_eq!(child_ids(&over), ["i"]);
     assert_eq!(log.sanitised(), ["/over: the node has too many properties: 5 were dropped"]);
     assert_eq!(Config::default().sizes.properties, 256);
 }
 
-/// An array in an array in an array.
+/// Arrays nested to this depth.
 fn nested(levels: usize) -> Value {
     (1..levels).fold(json!([]), |inner, _| json!([inner]))
 }
 
 #[tokio::test]
-async fn a_value_that_is_nested_too_deeply_is_dropped_and_named() {
-    let shape = Descriptor::group().prop("fits", nested(32)).prop("deep", nested(33)).prop("last", 1);
-    let (tree, sanitised) = shown(shape).await;
+async fn a_value_that_is_nested_too_deeply_is_dropped_and_reported() {
+    let descriptor = Descriptor::group().prop("fits", nested(32)).prop("deep", nested(33)).prop("last", 1);
+    let (tree, sanitised) = render(descriptor).await;
     assert_eq!(tree["properties"], json!({"fits": nested(32), "last": 1}));
     assert_eq!(sanitised, ["/n: the property `deep` was dropped: it is nested too deeply"]);
-    let (tree, sanitised) = shown(Descriptor::group().meta("fits", nested(32)).meta("deep", nested(33))).await;
+    let (tree, sanitised) = render(Descriptor::group().meta("fits", nested(32)).meta("deep", nested(33))).await;
     assert_eq!((&tree["meta"], sanitised.len()), (&json!({"fits": nested(32)}), 1));
 }
 
-/// How deep a JSON text is nested.
+/// How deeply a JSON text is nested.
 fn levels(text: &str) -> usize {
     let open = text.chars().scan(0_usize, |open, c| {
         match c {
@@ -281,7 +282,7 @@ fn levels(text: &str) -> usize {
     open.max().unwrap_or_default()
 }
 
-/// A node at the end of a chain of this many, with all that can be nested, and as deep as that may be.
+/// A chain of this many nodes, of which the last has every field that can be nested, at its maximum depth.
 fn chain(nodes: u32, number: i64) -> Descriptor {
     let wrap = |inner: Value| json!({"type": "object", "properties": {}, "not": inner});
     let schema = (1..30).fold(wrap(json!({})), |inner, _| wrap(inner));
@@ -291,11 +292,11 @@ fn chain(nodes: u32, number: i64) -> Descriptor {
 }
 
 #[tokio::test]
-async fn no_frame_is_nested_deeper_than_consumers_parse() {
+async fn no_frame_is_nested_deeper_than_consumers_can_parse() {
     let engine = engine_with(|config| config.sizes.depth = 40);
-    let log = Log::of(&engine);
+    let log = EventLog::of(&engine);
     let deepest_path = ["p"; 32].join("/");
-    let number = Number::default();
+    let number = SharedNumber::default();
     for path in ["p", deepest_path.as_str()] {
         let number = number.clone();
         engine.register(path, move |_: &Session| chain(40, number.get()));
@@ -323,7 +324,7 @@ async fn no_frame_is_nested_deeper_than_consumers_parse() {
 }
 
 #[tokio::test]
-async fn a_descriptor_of_any_depth_is_dropped_without_harm() {
+async fn a_descriptor_of_any_depth_can_be_dropped_without_overflowing_the_stack() {
     let engine = engine_with(|config| config.sizes.depth = 3);
     engine.register("deep", |_: &Session| chain(100_000, 0));
     let mut consumer = TestConsumer::connect(&engine, Session::new("s")).await;
@@ -333,14 +334,14 @@ async fn a_descriptor_of_any_depth_is_dropped_without_harm() {
 #[tokio::test]
 async fn a_result_that_is_nested_too_deeply_is_an_error() {
     let engine = engine();
-    let give = |levels: usize| Action::new(format!("give{levels}"), move |_: Invocation<()>| nested(levels));
-    let (fits, deep) = (give(120), give(121));
+    let get = |levels: usize| Action::new(format!("get{levels}"), move |_: Invocation<()>| nested(levels));
+    let (fits, deep) = (get(120), get(121));
     engine.register("n", move |_: &Session| Descriptor::group().action(&fits).action(&deep));
     let mut consumer = TestConsumer::connect(&engine, Session::new("s")).await;
-    assert_eq!(consumer.invoke("/n", "give120", Value::Null).await["status"], "ok");
-    let refused = consumer.invoke("/n", "give121", Value::Null).await;
+    assert_eq!(consumer.invoke("/n", "get120", Value::Null).await["status"], "ok");
+    let refused = consumer.invoke("/n", "get121", Value::Null).await;
     assert_eq!(
-        (code(&refused), &refused["error"]["message"]),
+        (error_code(&refused), &refused["error"]["message"]),
         ("too_large", &json!("the result is nested too deeply"))
     );
 }

@@ -1,4 +1,4 @@
-//! Which spans a log line stands in, and that they name nothing but who and what (SEC31, U16).
+//! Which spans surround a log line, and that their fields identify only who did what (SEC31, U16).
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -14,50 +14,51 @@ use tracing_subscriber::filter::filter_fn;
 use tracing_subscriber::layer::{Context, SubscriberExt};
 use tracing_subscriber::registry::LookupSpan;
 
-use crate::apps::{engine, person, watching};
+use crate::fixtures::{connect_and_subscribe, engine, user_session};
 
-/// A span as it was opened: its name, the names of those around it from the outside in, and its fields.
+/// A recorded span: its name, the names of its ancestors from the outermost in, and its fields.
 #[derive(Debug, Clone)]
-struct Seen {
+struct RecordedSpan {
     name: &'static str,
-    around: Vec<&'static str>,
+    ancestors: Vec<&'static str>,
     fields: BTreeMap<&'static str, String>,
 }
 
-/// Keeps every span of the engine that is opened in this process.
+/// Records every span of the engine that is opened in this process.
 #[derive(Clone, Default)]
-struct Keep(Arc<Mutex<Vec<Seen>>>);
+struct SpanRecorder(Arc<Mutex<Vec<RecordedSpan>>>);
 
-impl Keep {
-    /// The spans of all tests of this process: passes run on threads of their own, which only a global subscriber hears.
-    fn all() -> &'static Self {
-        static KEPT: OnceLock<Keep> = OnceLock::new();
-        KEPT.get_or_init(|| {
-            let keep = Self::default();
-            // Events are left alone, so that other tests are not slowed down.
-            let spans = keep.clone().with_filter(filter_fn(|about| about.is_span() && about.target() == "grove"));
+impl SpanRecorder {
+    /// The spans of all tests in this process. Passes run on their own threads, which only a global subscriber sees.
+    fn global() -> &'static Self {
+        static RECORDER: OnceLock<SpanRecorder> = OnceLock::new();
+        RECORDER.get_or_init(|| {
+            let recorder = Self::default();
+            // Events are not recorded, so that other tests are not slowed down.
+            let spans = recorder.clone().with_filter(filter_fn(|about| about.is_span() && about.target() == "grove"));
             tracing::subscriber::set_global_default(tracing_subscriber::registry().with(spans))
-                .expect("nobody else sets one");
-            keep
+                .expect("no other test sets one");
+            recorder
         })
     }
 
-    /// The spans of one name that a session was in.
-    fn of(&self, name: &str, session: &str) -> Vec<Seen> {
+    /// Returns the spans with this name that were opened for a session.
+    fn of(&self, name: &str, session: &str) -> Vec<RecordedSpan> {
         let spans = self.0.lock();
-        let wanted = |span: &&Seen| span.name == name && span.fields.get("session").is_some_and(|id| id == session);
+        let wanted =
+            |span: &&RecordedSpan| span.name == name && span.fields.get("session").is_some_and(|id| id == session);
         spans.iter().filter(wanted).cloned().collect()
     }
 }
 
-impl<S: tracing::Subscriber + for<'a> LookupSpan<'a>> Layer<S> for Keep {
+impl<S: tracing::Subscriber + for<'a> LookupSpan<'a>> Layer<S> for SpanRecorder {
     fn on_new_span(&self, attributes: &Attributes<'_>, id: &Id, context: Context<'_, S>) {
         let mut fields = Fields::default();
         attributes.record(&mut fields);
-        let mut around: Vec<_> = context.span_scope(id).into_iter().flatten().map(|span| span.name()).collect();
-        around.reverse();
-        around.pop();
-        self.0.lock().push(Seen { name: attributes.metadata().name(), around, fields: fields.0 });
+        let mut ancestors: Vec<_> = context.span_scope(id).into_iter().flatten().map(|span| span.name()).collect();
+        ancestors.reverse();
+        ancestors.pop();
+        self.0.lock().push(RecordedSpan { name: attributes.metadata().name(), ancestors, fields: fields.0 });
     }
 }
 
@@ -74,8 +75,8 @@ impl Visit for Fields {
     }
 }
 
-/// An engine whose action tells in which span it ran.
-fn served() -> Engine {
+/// An engine with an action that returns the name of the span it ran in.
+fn engine_with_action() -> Engine {
     let engine = engine();
     let act = Action::new("act", |_: Invocation<Value>| json!(tracing::Span::current().metadata().map(|at| at.name())));
     engine.register("n", move |session: &Session| {
@@ -85,39 +86,40 @@ fn served() -> Engine {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_call_its_pass_and_its_handler_are_in_spans_that_name_session_and_user() {
-    let kept = Keep::all();
-    let engine = served();
-    let (mut consumer, _) = watching(&engine, person("traced-call", "alice")).await;
-    let answer = consumer.invoke("/n", "act", Value::Null).await;
-    assert_eq!(answer["data"], "invoke", "what the handler logs is in the span of its call");
+async fn calls_passes_and_handlers_run_in_spans_that_name_session_and_user() {
+    let recorder = SpanRecorder::global();
+    let engine = engine_with_action();
+    let (mut consumer, _) = connect_and_subscribe(&engine, user_session("traced-call", "alice")).await;
+    let result = consumer.invoke("/n", "act", Value::Null).await;
+    assert_eq!(result["data"], "invoke", "the handler runs in the span of its call");
 
-    let invoke = &kept.of("invoke", "traced-call")[0];
+    let invoke = &recorder.of("invoke", "traced-call")[0];
     let number = consumer.connection().number().to_string();
-    let wanted =
+    let expected =
         [("action", "act"), ("connection", &number), ("path", "/n"), ("session", "traced-call"), ("user", "alice")];
-    assert_eq!(invoke.fields, wanted.map(|(name, value)| (name, value.to_owned())).into());
-    let renders = kept.of("render", "traced-call");
+    assert_eq!(invoke.fields, expected.map(|(name, value)| (name, value.to_owned())).into());
+    let renders = recorder.of("render", "traced-call");
     assert_eq!(renders.len(), 2, "for the first tree and after the call: {renders:?}");
-    assert_eq!(renders[0].around, ["pass"]);
-    assert_eq!(renders[1].around, ["invoke", "pass"], "the refresh after a call is of the call");
+    assert_eq!(renders[0].ancestors, ["pass"]);
+    assert_eq!(renders[1].ancestors, ["invoke", "pass"], "the refresh after a call belongs to the call");
     assert!(renders.iter().all(|span| span.fields["user"] == "alice"));
     let span = consumer.connection().span();
     assert_eq!(span.metadata().map(tracing::Metadata::name), Some("connection"));
-    assert_eq!(kept.of("connection", "traced-call")[0].fields["connection"], number);
+    assert_eq!(recorder.of("connection", "traced-call")[0].fields["connection"], number);
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn spans_hold_no_credential_and_no_more_of_a_message_than_fits() {
-    let kept = Keep::all();
-    let engine = served();
-    let session = person("traced-secret", "alice").with_attribute("token", "s3cr3t-bytes").with_data("s3cr3t-bytes");
-    let (mut consumer, _) = watching(&engine, session).await;
+async fn spans_contain_no_credentials_and_only_a_bounded_part_of_a_message() {
+    let recorder = SpanRecorder::global();
+    let engine = engine_with_action();
+    let session =
+        user_session("traced-secret", "alice").with_attribute("token", "s3cr3t-bytes").with_data("s3cr3t-bytes");
+    let (mut consumer, _) = connect_and_subscribe(&engine, session).await;
     consumer.invoke("/n", "act", json!({"password": "s3cr3t-bytes"})).await;
     consumer.invoke(&format!("/{}", "é".repeat(5_000)), &"x".repeat(5_000), Value::Null).await;
     let _ = consumer.connection().span();
     let names = ["connection", "invoke", "render"];
-    let spans: Vec<_> = names.iter().flat_map(|name| kept.of(name, "traced-secret")).collect();
+    let spans: Vec<_> = names.iter().flat_map(|name| recorder.of(name, "traced-secret")).collect();
     assert!(spans.len() >= 5, "{spans:?}");
     for span in spans {
         for (name, value) in &span.fields {

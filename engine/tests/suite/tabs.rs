@@ -4,7 +4,7 @@ use grove_engine::testing::{ManualClock, TestConsumer};
 use grove_engine::{Action, Config, Connection, Descriptor, Engine, Frame, Invocation, Item, Limit, Session, Source};
 use serde_json::{Value, json};
 
-use crate::apps::{Log, engine_with};
+use crate::fixtures::{EventLog, engine_with};
 
 fn engine() -> Engine {
     let engine = Engine::builder("app", "App").config(Config::immediate()).build();
@@ -17,7 +17,7 @@ fn alice() -> Session {
     Session::new("s1").with_user("alice")
 }
 
-/// A tab that speaks as the unmodified browser client does.
+/// A tab that behaves like the unmodified browser client.
 struct Tab {
     connection: Connection,
 }
@@ -38,7 +38,7 @@ impl Tab {
         self.connection.receive(&message.to_string());
     }
 
-    /// Connects, says hello, and provides a route.
+    /// Connects, sends hello, and provides a route.
     async fn mounted(engine: &Engine, route: &str) -> Self {
         let tab = Self::open(engine);
         assert_eq!(tab.next().await, json!({"type": "connect"}));
@@ -77,7 +77,7 @@ async fn a_tab_is_part_of_its_sessions_tree_until_it_closes() {
         consumer.tree(&all)["children"].as_array().unwrap().iter().map(|child| child["id"].clone()).collect();
     assert_eq!(ids, ["todos"]);
     assert_eq!(consumer.invoke("/todos", "add", json!({})).await["status"], "ok");
-    assert!(bob.settled().await.is_empty(), "nothing of a tab reaches another session");
+    assert!(bob.settled().await.is_empty(), "another session gets nothing from a tab");
     assert_eq!(engine.stats().tabs, 0);
 }
 
@@ -112,7 +112,7 @@ async fn parameters_are_checked_against_the_tabs_own_schema_before_they_are_sent
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn two_tabs_stand_side_by_side_and_one_leaves_alone() {
+async fn two_tabs_are_mounted_side_by_side_and_close_independently() {
     let engine = engine();
     let mut consumer = TestConsumer::connect(&engine, alice()).await;
     consumer.subscribe("/").await;
@@ -126,7 +126,7 @@ async fn two_tabs_stand_side_by_side_and_one_leaves_alone() {
     assert_eq!(messages[0]["ops"], json!([{"op": "remove", "path": "/ui/tab-1"}]));
     consumer.check_mirrors().await;
     assert_eq!(consumer.query("/ui/tab-2/route").await["properties"]["path"], "/settings");
-    assert_eq!(consumer.invoke("/todos", "add", json!({})).await["status"], "ok", "the AI goes on");
+    assert_eq!(consumer.invoke("/todos", "add", json!({})).await["status"], "ok", "the consumer is not affected");
     let _third = Tab::mounted(&engine, "/back").await;
     assert_eq!(consumer.query("/ui/tab-1/route").await["properties"]["path"], "/back");
 }
@@ -144,7 +144,7 @@ async fn a_call_that_waits_for_a_tab_fails_when_the_tab_closes() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn an_accepted_call_names_its_task_or_is_an_error() {
+async fn an_accepted_result_of_a_tab_must_name_its_task() {
     let engine = engine();
     let mut consumer = TestConsumer::connect(&engine, alice()).await;
     let tab = Tab::mounted(&engine, "/").await;
@@ -161,23 +161,23 @@ async fn an_accepted_call_names_its_task_or_is_an_error() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_tab_is_told_to_fetch_after_a_server_side_call_and_bursts_are_one() {
+async fn a_tab_is_refreshed_after_a_server_side_call_and_bursts_are_coalesced() {
     let engine = engine();
     let mut consumer = TestConsumer::connect(&engine, alice()).await;
     let tab = Tab::mounted(&engine, "/").await;
     for _ in 0..3 {
         consumer.invoke("/todos", "add", json!({})).await;
     }
-    let fetch = tab.next().await;
-    assert_eq!((fetch["path"].as_str(), fetch["action"].as_str()), (Some("/ui/__adapter"), Some("refresh")));
+    let refresh = tab.next().await;
+    assert_eq!((refresh["path"].as_str(), refresh["action"].as_str()), (Some("/ui/__adapter"), Some("refresh")));
     engine.settle().await;
-    assert_eq!(tab.connection.try_next_frame(), None, "one fetch at a time");
-    tab.send(&json!({"type": "result", "id": fetch["id"], "status": "ok"}));
+    assert_eq!(tab.connection.try_next_frame(), None, "one refresh at a time");
+    tab.send(&json!({"type": "result", "id": refresh["id"], "status": "ok"}));
     assert_eq!(tab.next().await["action"], "refresh");
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn patches_for_an_earlier_socket_are_ignored() {
+async fn patches_for_an_earlier_connection_are_ignored() {
     let engine = engine();
     let mut consumer = TestConsumer::connect(&engine, alice()).await;
     let tab = Tab::open(&engine);
@@ -188,7 +188,7 @@ async fn patches_for_an_earlier_socket_are_ignored() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_peer_that_never_says_hello_changes_nothing() {
+async fn a_tab_that_never_sends_hello_changes_nothing() {
     let engine = engine();
     let mut consumer = TestConsumer::connect(&engine, alice()).await;
     let _mounted = Tab::mounted(&engine, "/").await;
@@ -198,28 +198,28 @@ async fn a_peer_that_never_says_hello_changes_nothing() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_tab_whose_tree_is_too_large_is_closed_and_the_session_goes_on() {
+async fn a_tab_whose_tree_has_too_many_nodes_is_closed_and_the_session_continues() {
     let engine = engine_with(|config| config.sizes.tab_nodes = 5);
-    let log = Log::of(&engine);
+    let log = EventLog::of(&engine);
     let mut consumer = TestConsumer::connect(&engine, alice()).await;
     let tab = Tab::mounted(&engine, "/").await;
     let children: Vec<_> = (0..9).map(|n| leaf(&format!("n{n}"), "")).collect();
     tab.send(&snapshot(&children));
-    assert_eq!((closed(&tab).await, log.limit(Limit::TabNodes)), (1008, 1));
+    assert_eq!((close_code(&tab).await, log.limit_count(Limit::TabNodes)), (1008, 1));
     assert_eq!(consumer.query("/").await["id"], "app");
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn an_impossible_patch_asks_the_tab_for_its_tree_again() {
+async fn a_patch_that_cannot_be_applied_requests_the_tabs_tree_again() {
     let engine = engine();
     let tab = Tab::mounted(&engine, "/").await;
-    tab.send(&json!({"type": "patch", "subscription": "ui-mount", "version": 2, "ops": [{"op": "remove", "path": "/nobody"}]}));
-    let again = tab.next().await;
-    assert_eq!((again["type"].as_str(), again["id"].as_str()), (Some("subscribe"), Some("ui-mount")));
+    tab.send(&json!({"type": "patch", "subscription": "ui-mount", "version": 2, "ops": [{"op": "remove", "path": "/missing"}]}));
+    let request = tab.next().await;
+    assert_eq!((request["type"].as_str(), request["id"].as_str()), (Some("subscribe"), Some("ui-mount")));
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_gap_in_a_tabs_patches_asks_for_its_tree_again() {
+async fn a_gap_in_a_tabs_patches_requests_its_tree_again() {
     let engine = engine();
     let tab = Tab::mounted(&engine, "/").await;
     let patch = |seq: u64| {
@@ -234,10 +234,10 @@ async fn a_gap_in_a_tabs_patches_asks_for_its_tree_again() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_tab_that_does_not_answer_in_time_fails_the_call() {
+async fn a_call_fails_if_its_tab_does_not_reply_in_time() {
     let clock = ManualClock::new();
     let mut config = Config::immediate();
-    (config.times.ping_interval, config.times.silence_timeout) = (crate::apps::FOREVER, crate::apps::FOREVER);
+    (config.times.ping_interval, config.times.silence_timeout) = (crate::fixtures::FOREVER, crate::fixtures::FOREVER);
     let engine = Engine::builder("app", "App").config(config).clock(clock.clone()).build();
     let mut consumer = TestConsumer::connect(&engine, alice()).await;
     let tab = Tab::mounted(&engine, "/").await;
@@ -247,11 +247,11 @@ async fn a_tab_that_does_not_answer_in_time_fails_the_call() {
     let result = consumer.answer(&id).await;
     assert_eq!(result["error"], json!({"code": "internal", "message": "the browser tab did not answer in time"}));
     tab.send(&json!({"type": "result", "id": call["id"], "status": "ok"}));
-    assert!(consumer.settled().await.is_empty(), "a late answer is nobody's");
+    assert!(consumer.settled().await.is_empty(), "a late result is ignored");
 }
 
-/// The code with which a tab is closed, after whatever else it is told.
-async fn closed(tab: &Tab) -> u16 {
+/// Reads until a tab is closed, and returns the close code.
+async fn close_code(tab: &Tab) -> u16 {
     loop {
         if let Frame::Close { code, .. } = tab.connection.next_frame().await {
             return code.as_u16();
@@ -268,9 +268,9 @@ fn leaf(id: &str, text: &str) -> Value {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_tab_whose_tree_is_too_deep_is_closed_and_the_session_goes_on() {
+async fn a_tab_whose_tree_is_too_deep_is_closed_and_the_session_continues() {
     let engine = engine_with(|config| config.sizes.tab_depth = 3);
-    let log = Log::of(&engine);
+    let log = EventLog::of(&engine);
     let mut consumer = TestConsumer::connect(&engine, alice()).await;
     let tab = Tab::mounted(&engine, "/").await;
     let nested = |depth: usize| {
@@ -280,18 +280,18 @@ async fn a_tab_whose_tree_is_too_deep_is_closed_and_the_session_goes_on() {
     engine.settle().await;
     assert_eq!(consumer.query("/ui/tab-1/x/x").await["id"], "x");
     tab.send(&snapshot(&[nested(3)]));
-    assert_eq!((closed(&tab).await, log.limit(Limit::TabDepth)), (1008, 1));
+    assert_eq!((close_code(&tab).await, log.limit_count(Limit::TabDepth)), (1008, 1));
     assert_eq!(consumer.query("/").await["id"], "app");
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_tab_whose_tree_is_too_long_is_closed_and_the_session_goes_on() {
+async fn a_tab_whose_tree_has_too_many_bytes_is_closed_and_the_session_continues() {
     let engine = engine_with(|config| config.sizes.tab_bytes = 2_000);
-    let log = Log::of(&engine);
+    let log = EventLog::of(&engine);
     let mut consumer = TestConsumer::connect(&engine, alice()).await;
     for by_patch in [false, true] {
         let tab = Tab::mounted(&engine, "/").await;
-        // Each message is short; what they add up to is not.
+        // Each message is below the limit, but the tree that they add up to is not.
         tab.send(&snapshot(&[leaf("a", &"x".repeat(900))]));
         engine.settle().await;
         assert_eq!(consumer.query("/ui/tab-1/a").await["id"], "a");
@@ -301,16 +301,16 @@ async fn a_tab_whose_tree_is_too_long_is_closed_and_the_session_goes_on() {
         } else {
             tab.send(&snapshot(&[leaf("a", &"x".repeat(2_000))]));
         }
-        assert_eq!(closed(&tab).await, 1008);
+        assert_eq!(close_code(&tab).await, 1008);
         drop(tab);
         engine.settle().await;
         assert_eq!(consumer.query("/ui").await, Value::Null);
     }
-    assert_eq!(log.limit(Limit::TabBytes), 2);
+    assert_eq!(log.limit_count(Limit::TabBytes), 2);
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_tab_that_sends_without_end_is_closed_and_the_session_goes_on() {
+async fn a_tab_that_floods_its_connection_is_closed_and_the_session_continues() {
     let engine = engine_with(|config| config.limits.messages_per_second = std::num::NonZeroU32::new(10));
     let mut consumer = TestConsumer::connect(&engine, alice()).await;
     let tab = Tab::mounted(&engine, "/").await;
@@ -319,14 +319,14 @@ async fn a_tab_that_sends_without_end_is_closed_and_the_session_goes_on() {
     for _ in 0..3_000 {
         tab.send(&patch);
     }
-    assert_eq!(closed(&tab).await, 1008);
+    assert_eq!(close_code(&tab).await, 1008);
     drop(tab);
     assert_eq!(consumer.query("/").await["id"], "app");
-    assert_eq!(consumer.invoke("/nobody", "x", json!({})).await["error"]["code"], "not_found");
+    assert_eq!(consumer.invoke("/missing", "x", json!({})).await["error"]["code"], "not_found");
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_tabs_pattern_that_would_take_for_ever_holds_up_nobody() {
+async fn a_catastrophic_pattern_in_a_tabs_schema_blocks_nobody() {
     let engine = engine();
     let mut consumer = TestConsumer::connect(&engine, alice()).await;
     let tab = Tab::mounted(&engine, "/").await;
@@ -334,15 +334,18 @@ async fn a_tabs_pattern_that_would_take_for_ever_holds_up_nobody() {
         let text = json!({"type": "string", "pattern": pattern});
         json!({"action": name, "params": {"type": "object", "properties": {"text": text}, "required": ["text"]}})
     };
-    let offers = [action("explode", "^(a+)+$"), action("grow", "((a{100}){100}){100}"), action("look", "(?<=x)y")];
-    tab.send(&snapshot(&[json!({"id": "x", "type": "view", "affordances": offers})]));
+    let affordances = [action("explode", "^(a+)+$"), action("grow", "((a{100}){100}){100}"), action("look", "(?<=x)y")];
+    tab.send(&snapshot(&[json!({"id": "x", "type": "view", "affordances": affordances})]));
     engine.settle().await;
-    let shown = consumer.query("/ui/tab-1/x").await;
-    assert_eq!(shown["affordances"][0]["params"]["properties"]["text"]["pattern"], "^(a+)+$", "it passes as it is");
+    let node = consumer.query("/ui/tab-1/x").await;
+    assert_eq!(
+        node["affordances"][0]["params"]["properties"]["text"]["pattern"], "^(a+)+$",
+        "the pattern is passed on unchanged"
+    );
     let text = format!("{}!", "a".repeat(50_000));
     let refused = consumer.invoke("/ui/tab-1/x", "explode", json!({"text": text})).await;
     assert_eq!(refused["error"]["code"], "invalid_params");
-    // What cannot be checked here is the tab's to check.
+    // What cannot be checked here is left to the tab.
     for name in ["grow", "look"] {
         let id = consumer.start_invoke("/ui/tab-1/x", name, json!({"text": "b"}));
         let call = tab.next().await;
@@ -353,46 +356,50 @@ async fn a_tabs_pattern_that_would_take_for_ever_holds_up_nobody() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn whatever_a_tab_calls_its_nodes_they_stand_below_its_own_place() {
+async fn a_tabs_nodes_stay_below_its_mount_whatever_their_ids() {
     let engine = engine();
     let mut consumer = TestConsumer::connect(&engine, alice()).await;
     let (all, before) = consumer.subscribe("/").await;
     let tab = Tab::mounted(&engine, "/").await;
-    let odd = ["todos", "ui", "app", "tab-2", "..", "%2e%2e", "a/b", "a~b", "properties", ""];
-    let children: Vec<Value> = odd.iter().map(|id| leaf(id, "mine")).collect();
+    let unusual = ["todos", "ui", "app", "tab-2", "..", "%2e%2e", "a/b", "a~b", "properties", ""];
+    let children: Vec<Value> = unusual.iter().map(|id| leaf(id, "from the tab")).collect();
     tab.send(&snapshot(&children));
     tab.send(&json!({"type": "patch", "subscription": "ui-mount", "version": 3, "ops": [
-        {"op": "replace", "path": "/../todos", "value": leaf("todos", "mine")}]}));
+        {"op": "replace", "path": "/../todos", "value": leaf("todos", "from the tab")}]}));
     consumer.check_mirrors().await;
     let tree = consumer.tree(&all);
     let ids = |node: &Value| -> Vec<Value> {
         node["children"].as_array().into_iter().flatten().map(|child| child["id"].clone()).collect()
     };
     assert_eq!(ids(tree), ["todos", "ui"]);
-    assert_eq!(tree["children"][0], before["children"][0], "server data is what it was");
+    assert_eq!(tree["children"][0], before["children"][0], "server data is unchanged");
     let ui = &tree["children"][1];
     assert_eq!(ids(ui), ["tab-1"]);
-    assert_eq!(ids(&ui["children"][0]), ["todos", "ui", "app", "tab-2", "..", "%2e%2e"], "the others cannot be ids");
+    assert_eq!(ids(&ui["children"][0]), ["todos", "ui", "app", "tab-2", "..", "%2e%2e"], "invalid ids are dropped");
 }
 
 #[tokio::test]
-async fn an_application_cannot_register_where_tabs_stand() {
+async fn an_application_cannot_register_a_path_that_is_reserved_for_tabs() {
     let engine = engine();
-    let shape = || Source::new(|_: &Session| Descriptor::group());
+    let source = || Source::new(|_: &Session| Descriptor::group());
     for path in ["ui/tab-1", "/ui/tab-7/", "ui/tab-1/route"] {
-        let refused = engine.try_register(path, shape()).unwrap_err();
+        let refused = engine.try_register(path, source()).unwrap_err();
         assert_eq!(refused.to_string(), format!("cannot register `{path}`: `ui/tab-N` is where browser tabs stand"));
     }
     for path in ["ui", "ui/tabs", "ui/help"] {
-        engine.try_register(path, shape()).unwrap();
+        engine.try_register(path, source()).unwrap();
     }
     let mut consumer = TestConsumer::connect(&engine, alice()).await;
     let _tab = Tab::mounted(&engine, "/").await;
-    assert_eq!(consumer.query("/ui").await["children"].as_array().unwrap().len(), 3, "they stand beside it");
+    assert_eq!(
+        consumer.query("/ui").await["children"].as_array().unwrap().len(),
+        3,
+        "tabs are mounted beside registered paths"
+    );
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn who_connects_after_a_tab_left_still_calls_the_servers_actions() {
+async fn server_actions_still_work_after_a_tab_has_closed() {
     let engine = engine();
     drop(Tab::mounted(&engine, "/").await);
     let mut late = TestConsumer::connect(&engine, alice()).await;
@@ -403,7 +410,7 @@ async fn who_connects_after_a_tab_left_still_calls_the_servers_actions() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn server_data_and_tabs_are_one_tree_in_one_snapshot() {
+async fn server_data_and_tabs_form_one_tree_in_one_snapshot() {
     let engine = engine();
     engine.register("settings", |_: &Session| Descriptor::view().prop("theme", "dark"));
     let _tab = Tab::mounted(&engine, "/inbox").await;
@@ -415,7 +422,7 @@ async fn server_data_and_tabs_are_one_tree_in_one_snapshot() {
 }
 
 #[tokio::test]
-async fn a_value_that_cannot_be_read_costs_a_tab_that_value() {
+async fn an_unreadable_value_from_a_tab_affects_only_that_value() {
     let engine = engine();
     let mut consumer = TestConsumer::connect(&engine, alice()).await;
     let tab = Tab::mounted(&engine, "/inbox").await;
@@ -424,14 +431,14 @@ async fn a_value_that_cannot_be_read_costs_a_tab_that_value() {
             r#"{{"type":"patch","subscription":"ui-mount","version":{seq},"seq":{seq},"ops":[{{"op":"replace","path":"/route/properties/path","value":{value}}}]}}"#
         )
     };
-    let mut shown = Vec::new();
+    let mut values = Vec::new();
     for (seq, value) in [(1, r#""cut \ud83d""#), (2, "1e400"), (3, r#""/done""#)] {
         tab.connection.receive(&patch(seq, value));
         engine.settle().await;
-        shown.push(consumer.query("/ui/tab-1/route").await["properties"]["path"].clone());
+        values.push(consumer.query("/ui/tab-1/route").await["properties"]["path"].clone());
     }
-    assert_eq!(shown, [json!("cut \u{fffd}"), Value::Null, json!("/done")]);
-    assert!(tab.connection.try_next_frame().is_none(), "no other snapshot is asked for");
+    assert_eq!(values, [json!("cut \u{fffd}"), Value::Null, json!("/done")]);
+    assert!(tab.connection.try_next_frame().is_none(), "no other snapshot is requested");
     let snapshot = r#"{"type":"snapshot","id":"ui-mount","version":4,"tree":{"id":"ui","type":"root","properties":{"label":"half \ude00","n":-1e400}}}"#;
     tab.connection.receive(snapshot);
     engine.settle().await;

@@ -1,4 +1,4 @@
-//! Work that outlives its call: accepted, shown under `/tasks`, cancelled, and gone some time after it ended.
+//! Work that outlives its call: accepted, shown under `/tasks`, cancelled, and removed some time after it ended.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -10,18 +10,21 @@ use grove_engine::{
 use serde_json::{Value, json};
 use tokio::sync::Semaphore;
 
-use crate::apps::{Log, at, clocked, code, engine_with, ids, kinds, offers, person, watching};
+use crate::fixtures::{
+    EventLog, action_names, child_ids, connect_and_subscribe, engine_with, engine_with_clock, error_code,
+    message_types, node_at, user_session,
+};
 
-/// Serves `/exports` with `export`, a task in two steps; each ends when the test gives a permit.
+/// Serves `/exports` with `export`, a task in two steps; each completes when the test adds a permit.
 fn exports(engine: &Engine) -> Arc<Semaphore> {
     let steps = Arc::new(Semaphore::new(0));
     let permits = Arc::clone(&steps);
     let export = Action::new("export", move |call: Invocation<()>| {
         let steps = Arc::clone(&permits);
         call.start_task("Export", |task| async move {
-            steps.acquire().await.expect("the semaphore stays").forget();
-            task.progress(0.5, "half of it");
-            steps.acquire().await.expect("the semaphore stays").forget();
+            steps.acquire().await.expect("the semaphore is never closed").forget();
+            task.progress(0.5, "halfway");
+            steps.acquire().await.expect("the semaphore is never closed").forget();
             Ok(json!({"rows": 3}))
         })
     });
@@ -34,17 +37,17 @@ fn exports(engine: &Engine) -> Arc<Semaphore> {
     steps
 }
 
-/// Starts a task and answers its id.
+/// Starts a task and returns its id.
 async fn start(consumer: &mut TestConsumer, action: &str) -> String {
     let result = consumer.invoke("/exports", action, Value::Null).await;
     assert_eq!(result["status"], "accepted", "{result}");
     result["data"]["taskId"].as_str().unwrap().to_owned()
 }
 
-/// Takes messages until the task's node says so.
+/// Takes messages until the task's node is as wanted, and returns it.
 async fn until(consumer: &mut TestConsumer, subscription: &str, task: &str, wanted: impl Fn(&Value) -> bool) -> Value {
     loop {
-        let node = at(consumer.tree(subscription), &format!("tasks/{task}")).clone();
+        let node = node_at(consumer.tree(subscription), &format!("tasks/{task}")).clone();
         if wanted(&node) {
             return node;
         }
@@ -57,57 +60,65 @@ fn has_status(status: &'static str) -> impl Fn(&Value) -> bool {
 }
 
 #[tokio::test]
-async fn a_task_is_accepted_after_its_node_was_shown_and_goes_on_to_its_end() {
-    let (engine, clock) = clocked(|config| config.times.ended_task_retention = Duration::from_millis(5_000));
+async fn a_task_is_accepted_once_its_node_is_shown_and_runs_to_completion() {
+    let (engine, clock) = engine_with_clock(|config| config.times.ended_task_retention = Duration::from_millis(5_000));
     let steps = exports(&engine);
-    let (mut consumer, id) = watching(&engine, Session::new("s")).await;
+    let (mut consumer, id) = connect_and_subscribe(&engine, Session::new("s")).await;
     consumer.start_invoke("/exports", "export", Value::Null);
     let messages = consumer.settled().await;
-    assert_eq!(kinds(&messages), ["patch", "result"]);
+    assert_eq!(message_types(&messages), ["patch", "result"]);
     assert_eq!(messages[1]["status"], "accepted");
     let task = messages[1]["data"]["taskId"].as_str().unwrap().to_owned();
-    let node = at(consumer.tree(&id), &format!("tasks/{task}")).clone();
+    let node = node_at(consumer.tree(&id), &format!("tasks/{task}")).clone();
     assert_eq!(node["properties"], json!({"title": "Export", "status": "running", "progress": 0.0, "message": ""}));
-    assert_eq!((node["type"].as_str(), offers(&node)), (Some("status"), vec!["cancel"]));
+    assert_eq!((node["type"].as_str(), action_names(&node)), (Some("status"), vec!["cancel"]));
     steps.add_permits(1);
     let node = until(&mut consumer, &id, &task, |node| node["properties"]["progress"] == 0.5).await;
-    assert_eq!(node["properties"]["message"], "half of it");
+    assert_eq!(node["properties"]["message"], "halfway");
     steps.add_permits(1);
     let node = until(&mut consumer, &id, &task, has_status("done")).await;
     assert_eq!(node["properties"]["result"], json!({"rows": 3}));
-    assert_eq!((node["properties"]["progress"].as_f64(), offers(&node)), (Some(1.0), Vec::new()));
+    assert_eq!((node["properties"]["progress"].as_f64(), action_names(&node)), (Some(1.0), Vec::new()));
     consumer.check_mirrors().await;
     clock.advance(4_999);
     assert_eq!(consumer.settled().await, Vec::<Value>::new());
     clock.advance(1);
     consumer.settled().await;
-    assert_eq!(at(consumer.tree(&id), "tasks"), &Value::Null, "its node goes, and with the last one `tasks` too");
+    assert_eq!(
+        node_at(consumer.tree(&id), "tasks"),
+        &Value::Null,
+        "its node is removed, and `tasks` with its last child"
+    );
 }
 
 #[tokio::test]
 async fn a_task_can_be_cancelled() {
-    let (engine, clock) = clocked(|_| {});
+    let (engine, clock) = engine_with_clock(|_| {});
     let steps = exports(&engine);
-    let (mut consumer, id) = watching(&engine, Session::new("s")).await;
+    let (mut consumer, id) = connect_and_subscribe(&engine, Session::new("s")).await;
     let task = start(&mut consumer, "export").await;
     let path = format!("/tasks/{task}");
     assert_eq!(consumer.invoke(&path, "cancel", Value::Null).await["status"], "ok");
     until(&mut consumer, &id, &task, has_status("cancelled")).await;
-    assert_eq!(code(&consumer.invoke(&path, "cancel", Value::Null).await), "not_found", "once");
+    assert_eq!(
+        error_code(&consumer.invoke(&path, "cancel", Value::Null).await),
+        "not_found",
+        "it can be cancelled only once"
+    );
     steps.add_permits(2);
     consumer.settled().await;
-    assert_eq!(at(consumer.tree(&id), &path)["properties"]["status"], "cancelled", "the work was dropped");
+    assert_eq!(node_at(consumer.tree(&id), &path)["properties"]["status"], "cancelled", "the task was dropped");
     clock.advance(60_000);
     consumer.settled().await;
-    assert_eq!(at(consumer.tree(&id), &path), &Value::Null);
+    assert_eq!(node_at(consumer.tree(&id), &path), &Value::Null);
 }
 
 #[tokio::test]
-async fn a_task_that_fails_says_so_and_one_that_panics_says_nothing_else() {
-    let (engine, _clock) = clocked(|_| {});
+async fn a_failed_task_shows_its_error_and_a_panicked_one_reveals_nothing() {
+    let (engine, _clock) = engine_with_clock(|_| {});
     exports(&engine);
-    let log = Log::of(&engine);
-    let (mut consumer, id) = watching(&engine, Session::new("s")).await;
+    let log = EventLog::of(&engine);
+    let (mut consumer, id) = connect_and_subscribe(&engine, Session::new("s")).await;
     let failed = start(&mut consumer, "fails").await;
     let node = until(&mut consumer, &id, &failed, has_status("failed")).await;
     assert_eq!(
@@ -127,45 +138,45 @@ async fn a_task_that_fails_says_so_and_one_that_panics_says_nothing_else() {
 }
 
 #[tokio::test]
-async fn a_task_is_its_own_sessions_business() {
-    let (engine, _clock) = clocked(|_| {});
+async fn a_task_is_visible_only_to_its_own_session() {
+    let (engine, _clock) = engine_with_clock(|_| {});
     exports(&engine);
-    let (mut alice, hers) = watching(&engine, person("a", "alice")).await;
-    let (mut sibling, siblings) = watching(&engine, person("a", "alice")).await;
-    let (mut bob, his) = watching(&engine, person("b", "bob")).await;
+    let (mut alice, alice_id) = connect_and_subscribe(&engine, user_session("a", "alice")).await;
+    let (mut sibling, sibling_id) = connect_and_subscribe(&engine, user_session("a", "alice")).await;
+    let (mut bob, bob_id) = connect_and_subscribe(&engine, user_session("b", "bob")).await;
     let task = start(&mut alice, "export").await;
     sibling.settled().await;
-    assert_eq!(ids(at(sibling.tree(&siblings), "tasks")), [task.as_str()]);
-    assert_eq!((bob.settled().await, ids(bob.tree(&his))), (Vec::new(), vec!["exports"]));
-    assert_eq!(code(&bob.invoke(&format!("/tasks/{task}"), "cancel", Value::Null).await), "not_found");
+    assert_eq!(child_ids(node_at(sibling.tree(&sibling_id), "tasks")), [task.as_str()]);
+    assert_eq!((bob.settled().await, child_ids(bob.tree(&bob_id))), (Vec::new(), vec!["exports"]));
+    assert_eq!(error_code(&bob.invoke(&format!("/tasks/{task}"), "cancel", Value::Null).await), "not_found");
     alice.settled().await;
-    assert_eq!(at(alice.tree(&hers), &format!("tasks/{task}"))["properties"]["status"], "running");
+    assert_eq!(node_at(alice.tree(&alice_id), &format!("tasks/{task}"))["properties"]["status"], "running");
 }
 
 #[tokio::test]
-async fn tasks_stand_beside_what_the_application_registers_there() {
-    let (engine, _clock) = clocked(|_| {});
+async fn tasks_appear_beside_what_the_application_registers_at_their_path() {
+    let (engine, _clock) = engine_with_clock(|_| {});
     exports(&engine);
     engine
         .register("tasks", |_: &Session| Descriptor::collection().prop("own", true).child("due", Descriptor::status()));
-    let (mut consumer, id) = watching(&engine, Session::new("s")).await;
+    let (mut consumer, id) = connect_and_subscribe(&engine, Session::new("s")).await;
     let task = start(&mut consumer, "export").await;
     consumer.check_mirrors().await;
-    let tasks = at(consumer.tree(&id), "tasks");
-    assert_eq!((tasks["properties"]["own"].as_bool(), ids(tasks)), (Some(true), vec!["due", task.as_str()]));
+    let tasks = node_at(consumer.tree(&id), "tasks");
+    assert_eq!((tasks["properties"]["own"].as_bool(), child_ids(tasks)), (Some(true), vec!["due", task.as_str()]));
 }
 
 #[tokio::test]
-async fn one_task_too_many_is_busy() {
+async fn a_task_above_the_limit_is_busy() {
     let engine = engine_with(|config| config.limits.tasks_per_session = 2);
     let steps = exports(&engine);
-    let log = Log::of(&engine);
-    let (mut consumer, id) = watching(&engine, Session::new("s")).await;
+    let log = EventLog::of(&engine);
+    let (mut consumer, id) = connect_and_subscribe(&engine, Session::new("s")).await;
     let first = start(&mut consumer, "export").await;
     start(&mut consumer, "export").await;
     let refused = consumer.invoke("/exports", "export", Value::Null).await;
-    assert_eq!((refused["status"].as_str(), code(&refused)), (Some("error"), "busy"));
-    assert_eq!(log.limit(Limit::TasksPerSession), 1);
+    assert_eq!((refused["status"].as_str(), error_code(&refused)), (Some("error"), "busy"));
+    assert_eq!(log.limit_count(Limit::TasksPerSession), 1);
     let mut other = TestConsumer::connect(&engine, Session::new("t")).await;
     start(&mut other, "export").await;
     steps.add_permits(6);
@@ -174,18 +185,18 @@ async fn one_task_too_many_is_busy() {
 }
 
 #[tokio::test]
-async fn a_running_task_keeps_its_session_and_an_ended_one_lets_it_go() {
-    let (engine, clock) = clocked(|config| config.times.idle_session = Duration::from_millis(100_000));
+async fn a_running_task_keeps_its_session_open_and_an_ended_one_does_not() {
+    let (engine, clock) = engine_with_clock(|config| config.times.idle_session = Duration::from_millis(100_000));
     let steps = exports(&engine);
-    let log = Log::of(&engine);
-    let (mut consumer, _) = watching(&engine, Session::new("s")).await;
+    let log = EventLog::of(&engine);
+    let (mut consumer, _) = connect_and_subscribe(&engine, Session::new("s")).await;
     let task = start(&mut consumer, "export").await;
     drop(consumer);
     clock.advance(200_000);
     engine.settle().await;
     assert_eq!(engine.stats().sessions, 1);
-    let (mut consumer, id) = watching(&engine, Session::new("s")).await;
-    assert_eq!(at(consumer.tree(&id), &format!("tasks/{task}"))["properties"]["status"], "running");
+    let (mut consumer, id) = connect_and_subscribe(&engine, Session::new("s")).await;
+    assert_eq!(node_at(consumer.tree(&id), &format!("tasks/{task}"))["properties"]["status"], "running");
     steps.add_permits(2);
     until(&mut consumer, &id, &task, has_status("done")).await;
     drop(consumer);
@@ -196,20 +207,20 @@ async fn a_running_task_keeps_its_session_and_an_ended_one_lets_it_go() {
 }
 
 #[tokio::test]
-async fn the_end_of_a_session_cancels_its_tasks() {
-    let (engine, _clock) = clocked(|_| {});
+async fn closing_a_session_cancels_its_tasks() {
+    let (engine, _clock) = engine_with_clock(|_| {});
     let dropped = Arc::new(tokio::sync::Notify::new());
-    struct Tell(Arc<tokio::sync::Notify>);
-    impl Drop for Tell {
+    struct NotifyOnDrop(Arc<tokio::sync::Notify>);
+    impl Drop for NotifyOnDrop {
         fn drop(&mut self) {
             self.0.notify_one();
         }
     }
-    let tell = Arc::clone(&dropped);
+    let notify = Arc::clone(&dropped);
     let act = Action::new("act", move |call: Invocation<()>| {
-        let tell = Tell(Arc::clone(&tell));
+        let guard = NotifyOnDrop(Arc::clone(&notify));
         call.start_task("Work", |_| async move {
-            let _tell = tell;
+            let _guard = guard;
             std::future::pending().await
         })
     });
@@ -217,26 +228,26 @@ async fn the_end_of_a_session_cancels_its_tasks() {
     let mut consumer = TestConsumer::connect(&engine, Session::new("s")).await;
     start(&mut consumer, "act").await;
     assert!(engine.close_session("s"));
-    tokio::time::timeout(std::time::Duration::from_secs(20), dropped.notified()).await.expect("the work is dropped");
+    tokio::time::timeout(std::time::Duration::from_secs(20), dropped.notified()).await.expect("the task is dropped");
 }
 
 #[tokio::test]
-async fn nonsensical_progress_is_kept_within_bounds() {
-    let (engine, _clock) = clocked(|_| {});
+async fn out_of_range_progress_is_clamped() {
+    let (engine, _clock) = engine_with_clock(|_| {});
     let steps = Arc::new(Semaphore::new(0));
     let permits = Arc::clone(&steps);
     let act = Action::new("act", move |call: Invocation<()>| {
         let steps = Arc::clone(&permits);
         call.start_task("Work", |task| async move {
             for (fraction, message) in [(7.0, "over"), (-1.0, "under"), (0.25, "fine"), (f64::NAN, "none")] {
-                steps.acquire().await.expect("the semaphore stays").forget();
+                steps.acquire().await.expect("the semaphore is never closed").forget();
                 task.progress(fraction, message);
             }
             std::future::pending().await
         })
     });
     engine.register("exports", move |_: &Session| Descriptor::group().action(&act));
-    let (mut consumer, id) = watching(&engine, Session::new("s")).await;
+    let (mut consumer, id) = connect_and_subscribe(&engine, Session::new("s")).await;
     let task = start(&mut consumer, "act").await;
     for (message, progress) in [("over", 1.0), ("under", 0.0), ("fine", 0.25), ("none", 0.25)] {
         steps.add_permits(1);

@@ -1,4 +1,4 @@
-//! Sessions change nothing on the wire: the same messages, the same fields, for a server with one user or with many.
+//! Sessions change nothing on the wire: the messages and fields are the same for a server with one user and with many.
 
 use std::collections::BTreeMap;
 
@@ -8,9 +8,9 @@ use grove_engine::{
 };
 use serde_json::{Value, json};
 
-use crate::apps::{Todos, engine, person};
+use crate::fixtures::{Todos, engine, user_session};
 
-/// The fields that a provider's message may have, by its type.
+/// The fields that a message of a provider may have, by its type.
 fn fields(kind: &str) -> &'static [&'static str] {
     match kind {
         "hello" => &["type", "provider"],
@@ -47,7 +47,7 @@ fn check(message: &Value) {
     }
 }
 
-/// What a consumer of the protocol does, whoever serves it.
+/// Plays the same messages of a consumer against any engine, and returns all it receives.
 async fn script(engine: &Engine, consumer: &mut TestConsumer) -> Vec<Value> {
     let mut all = consumer.settled().await;
     for message in [
@@ -62,7 +62,7 @@ async fn script(engine: &Engine, consumer: &mut TestConsumer) -> Vec<Value> {
         json!({"type": "nonsense", "id": 6}),
         json!({"type": "unsubscribe", "id": "sub-2"}),
     ] {
-        // The kit's mirror is told what this subscription is called.
+        // This way the test consumer knows the subscription and keeps a mirror of it.
         if message["type"] == "subscribe" {
             consumer.start_subscription(json!({"path": message["path"], "depth": message["depth"]}));
         } else {
@@ -75,16 +75,16 @@ async fn script(engine: &Engine, consumer: &mut TestConsumer) -> Vec<Value> {
     all
 }
 
-/// A list that everybody sees alike, and that does not look who it is.
-fn list(engine: &Engine) {
-    let (actions, shape) = list_of();
-    engine.register("list", move |_: &Session| shape(&actions));
+/// Serves a list that is the same for everyone and reads nothing of the session.
+fn serve_list(engine: &Engine) {
+    let (actions, describe) = list_parts();
+    engine.register("list", move |_: &Session| describe(&actions));
 }
 
 type Actions = [Action; 2];
 
-/// The actions of the list, and what it shows.
-fn list_of() -> (Actions, impl Fn(&Actions) -> Descriptor + Send + Sync + 'static) {
+/// Returns the actions of the list, and its descriptor function.
+fn list_parts() -> (Actions, impl Fn(&Actions) -> Descriptor + Send + Sync + 'static) {
     let titles = std::sync::Arc::new(parking_lot::Mutex::new(vec!["a".to_owned(), "b".to_owned()]));
     let write = std::sync::Arc::clone(&titles);
     let add = Action::new("add", move |call: Invocation<Value>| {
@@ -93,14 +93,14 @@ fn list_of() -> (Actions, impl Fn(&Actions) -> Descriptor + Send + Sync + 'stati
     })
     .params(json!({"title": "string"}));
     let which = Action::new("which", |call: Invocation<()>| Outcome::data(call.node_id()));
-    let shape = move |[add, which]: &Actions| {
+    let describe = move |[add, which]: &Actions| {
         let item = |(at, title): (usize, &String)| Item::new(format!("i{at}")).prop("title", title).action(which);
         Descriptor::collection().items(titles.lock().iter().enumerate().map(item)).action(add)
     };
-    ([add, which], shape)
+    ([add, which], describe)
 }
 
-/// Versions say only which is later, an epoch only which engine it is, and a name only which connection.
+/// Removes what may differ: versions are replaced by their rank, and epochs and connection names are dropped.
 fn comparable(mut messages: Vec<Value>) -> Vec<Value> {
     let mut versions = BTreeMap::new();
     for message in &mut messages {
@@ -117,60 +117,66 @@ fn comparable(mut messages: Vec<Value>) -> Vec<Value> {
 }
 
 #[tokio::test]
-async fn every_message_has_only_the_fields_that_the_protocol_names() {
+async fn every_message_has_only_the_fields_that_the_protocol_defines() {
     let engine = engine();
-    list(&engine);
-    let mut consumer = TestConsumer::silent(&engine, person("s", "alice"));
+    serve_list(&engine);
+    let mut consumer = TestConsumer::silent(&engine, user_session("s", "alice"));
     let messages = script(&engine, &mut consumer).await;
     messages.iter().for_each(check);
     let mut kinds: Vec<&str> = messages.iter().map(|message| message["type"].as_str().unwrap()).collect();
     kinds.sort_unstable();
     kinds.dedup();
-    assert_eq!(kinds, ["error", "event", "hello", "patch", "result", "snapshot"], "the script meets all of them");
+    assert_eq!(
+        kinds,
+        ["error", "event", "hello", "patch", "result", "snapshot"],
+        "the script causes every type of message"
+    );
 }
 
 #[tokio::test]
 async fn a_consumer_cannot_tell_whether_there_are_other_users() {
     let single = engine();
-    list(&single);
+    serve_list(&single);
     let mut alone = TestConsumer::silent(&single, Session::new("local"));
     let alone = script(&single, &mut alone).await;
 
     let many = Engine::builder("app", "App").config(Config::immediate()).build();
-    list(&many);
+    serve_list(&many);
     let mut others = Vec::new();
     for id in 0..20 {
-        others.push(crate::apps::watching(&many, person(&format!("s{id}"), &format!("u{id}"))).await);
+        others.push(
+            crate::fixtures::connect_and_subscribe(&many, user_session(&format!("s{id}"), &format!("u{id}"))).await,
+        );
     }
-    let session = person("alice-1", "alice").with_attribute("org", "acme").with_permission("write");
+    let session = user_session("alice-1", "alice").with_attribute("org", "acme").with_permission("write");
     let mut among = TestConsumer::silent(&many, session);
     let among = script(&many, &mut among).await;
     assert_eq!(comparable(alone), comparable(among));
 }
 
 #[tokio::test]
-async fn both_ways_to_serve_many_users_are_the_same_on_the_wire() {
+async fn both_multi_user_modes_are_identical_on_the_wire() {
     let shared = engine();
-    list(&shared);
-    let shared = script(&shared, &mut TestConsumer::silent(&shared, person("s", "alice"))).await;
+    serve_list(&shared);
+    let shared = script(&shared, &mut TestConsumer::silent(&shared, user_session("s", "alice"))).await;
 
     let factory = |_: &Session| {
-        let (action, shape) = list_of();
-        SessionProvider::new().register("list", move || shape(&action))
+        let (action, describe) = list_parts();
+        SessionProvider::new().register("list", move || describe(&action))
     };
     let own =
         PerSession::with_options(Engine::builder("app", "App").config(Config::immediate()), factory).engine().clone();
-    let own = script(&own, &mut TestConsumer::silent(&own, person("s", "alice"))).await;
+    let own = script(&own, &mut TestConsumer::silent(&own, user_session("s", "alice"))).await;
     own.iter().for_each(check);
     assert_eq!(comparable(shared), comparable(own));
 }
 
 #[tokio::test]
-async fn who_calls_is_known_without_a_field_for_it() {
+async fn the_caller_is_known_without_a_field_in_the_message() {
     let engine = engine();
     let todos = Todos::serve(&engine);
     todos.push("alice", "one");
-    let mut consumer = TestConsumer::connect(&engine, person("s", "alice").with_permission("write")).await;
+    let mut consumer = TestConsumer::connect(&engine, user_session("s", "alice").with_permission("write")).await;
     consumer.send(&json!({"type": "invoke", "id": "inv-1", "path": "/todos/t1", "action": "toggle"}));
     assert_eq!(consumer.answer("inv-1").await["status"], "ok");
     assert_eq!(todos.calls(), [("alice".to_owned(), "toggle".to_owned())]);

@@ -4,10 +4,10 @@ use grove_engine::testing::TestConsumer;
 use grove_engine::{Action, ContentRef, Descriptor, Engine, Event, Invocation, Item, Session};
 use serde_json::{Value, json};
 
-use crate::apps::{Log, Shown, at, engine, engine_with, ids, watching};
+use crate::fixtures::{EventLog, SharedDescriptor, child_ids, connect_and_subscribe, engine, engine_with, node_at};
 
-/// What one query shows of a single registered path `n`.
-async fn shown(content: Descriptor, options: Value) -> Value {
+/// Returns what one query shows of a single registered path `n`.
+async fn view_of(content: Descriptor, options: Value) -> Value {
     let engine = engine();
     engine.register("n", move |_: &Session| content.clone());
     query(&engine, options).await
@@ -26,8 +26,8 @@ fn act() -> Action {
     Action::new("act", |_: Invocation<()>| ())
 }
 
-/// A node that has everything.
-fn full() -> Descriptor {
+/// A node with every field.
+fn full_node() -> Descriptor {
     Descriptor::document()
         .prop("title", "all of it")
         .summary("a sentence")
@@ -37,84 +37,89 @@ fn full() -> Descriptor {
 }
 
 #[tokio::test]
-async fn what_lies_at_the_depth_and_has_children_is_a_stub() {
+async fn a_node_with_children_at_the_requested_depth_is_a_stub() {
     let content = Descriptor::group()
         .prop("name", "top")
-        .child("leaf", full())
-        .child("inner", full().child("x", Descriptor::status()).child("y", Descriptor::status()));
-    let tree = shown(content, json!({"path": "/n", "depth": 1})).await;
-    assert_eq!(tree["properties"]["name"], "top", "the requested node is whole");
+        .child("leaf", full_node())
+        .child("inner", full_node().child("x", Descriptor::status()).child("y", Descriptor::status()));
+    let tree = view_of(content, json!({"path": "/n", "depth": 1})).await;
+    assert_eq!(tree["properties"]["name"], "top", "the requested node is complete");
     let leaf = json!({
         "id": "leaf", "type": "document", "properties": {"title": "all of it"},
         "meta": {"summary": "a sentence", "salience": 0.7}, "affordances": [{"action": "act"}],
         "content_ref": {"type": "text", "mime": "text/plain", "uri": "x:y", "summary": "the text"},
     });
-    assert_eq!(*at(&tree, "leaf"), leaf, "a leaf is whole at every level");
+    assert_eq!(*node_at(&tree, "leaf"), leaf, "a leaf is complete at every level");
     let stub = json!({
         "id": "inner", "type": "document", "meta": {"summary": "a sentence", "salience": 0.7, "total_children": 2},
     });
-    assert_eq!(*at(&tree, "inner"), stub, "id, type and meta alone; the summary is kept");
+    assert_eq!(*node_at(&tree, "inner"), stub, "a stub has only id, type and meta, with its summary");
 }
 
 #[tokio::test]
-async fn depth_zero_is_a_stub_of_the_node_itself_or_the_whole_leaf() {
+async fn depth_zero_shows_a_node_with_children_as_a_stub_and_a_leaf_in_full() {
     let content = Descriptor::group().prop("name", "top").child("leaf", Descriptor::status().prop("n", 1));
-    let tree = shown(content.clone(), json!({"path": "/n", "depth": 0})).await;
-    assert_eq!(tree, json!({"id": "n", "type": "group", "meta": {"total_children": 1}}), "no summary is invented");
-    let leaf = shown(content, json!({"path": "/n/leaf", "depth": 0})).await;
+    let tree = view_of(content.clone(), json!({"path": "/n", "depth": 0})).await;
+    assert_eq!(tree, json!({"id": "n", "type": "group", "meta": {"total_children": 1}}), "no summary is generated");
+    let leaf = view_of(content, json!({"path": "/n/leaf", "depth": 0})).await;
     assert_eq!(leaf, json!({"id": "leaf", "type": "status", "properties": {"n": 1}}));
 }
 
 #[tokio::test]
-async fn a_negative_depth_is_no_limit_and_so_is_none() {
+async fn a_negative_or_absent_depth_is_unlimited() {
     let content = Descriptor::group().child("a", Descriptor::group().child("b", Descriptor::status()));
     for options in [json!({"path": "/"}), json!({"path": "/", "depth": -1}), json!({"path": "/", "depth": -7})] {
-        assert_eq!(at(&shown(content.clone(), options).await, "n/a/b")["type"], "status");
+        assert_eq!(node_at(&view_of(content.clone(), options).await, "n/a/b")["type"], "status");
     }
 }
 
 #[tokio::test]
-async fn a_view_that_is_not_open_costs_a_stub() {
+async fn a_view_that_is_not_open_is_only_a_stub() {
     let engine = engine();
     for view in ["inbox", "board", "settings"] {
         engine.register(view, move |session: &Session| {
-            let shape = Descriptor::view().summary(format!("the {view}"));
+            let descriptor = Descriptor::view().summary(format!("the {view}"));
             if session.attribute("view") == Some(view) {
-                shape.prop("open", true).items((0..50).map(|n| Item::new(format!("i{n}")).prop("n", n)))
+                descriptor.prop("open", true).items((0..50).map(|n| Item::new(format!("i{n}")).prop("n", n)))
             } else {
-                shape
+                descriptor
             }
         });
     }
-    let (consumer, subscription) = watching(&engine, Session::new("s").with_attribute("view", "inbox")).await;
+    let (consumer, subscription) =
+        connect_and_subscribe(&engine, Session::new("s").with_attribute("view", "inbox")).await;
     let tree = consumer.tree(&subscription);
-    assert_eq!(ids(at(tree, "inbox")).len(), 50);
+    assert_eq!(child_ids(node_at(tree, "inbox")).len(), 50);
     for closed in ["board", "settings"] {
         let stub = json!({"id": closed, "type": "view", "meta": {"summary": format!("the {closed}")}});
-        assert_eq!(*at(tree, closed), stub);
+        assert_eq!(*node_at(tree, closed), stub);
         assert!(stub.to_string().len() < 70);
     }
 }
 
 #[tokio::test]
-async fn a_filter_by_type_drops_a_child_with_all_that_is_below() {
+async fn a_type_filter_drops_a_child_with_its_whole_subtree() {
     let content = Descriptor::group()
-        .child("keep", Descriptor::group().child("deep", Descriptor::group()).child("no", Descriptor::status()))
+        .child("keep", Descriptor::group().child("deep", Descriptor::group()).child("other", Descriptor::status()))
         .child("drop", Descriptor::status().child("lost", Descriptor::group()));
     let options = |types: Value| json!({"path": "/n", "depth": -1, "filter": {"types": types}});
-    let tree = shown(content.clone(), options(json!(["group"]))).await;
-    assert_eq!(ids(&tree), ["keep"]);
-    assert_eq!(ids(at(&tree, "keep")), ["deep"], "no ancestor is retained for a child below");
-    let status = shown(content.clone(), options(json!(["status"]))).await;
-    assert_eq!(ids(&status), ["drop"], "the requested node is never filtered");
-    let none = shown(content.clone(), options(json!([]))).await;
-    assert_eq!(none, json!({"id": "n", "type": "group"}), "no types let nothing through, and that leaves no trace");
-    let missing = shown(content, options(Value::Null)).await;
-    assert_eq!(ids(&missing), ["keep", "drop"]);
+    let tree = view_of(content.clone(), options(json!(["group"]))).await;
+    assert_eq!(child_ids(&tree), ["keep"]);
+    assert_eq!(child_ids(node_at(&tree, "keep")), ["deep"], "no ancestor is retained for a child below");
+    let status = view_of(content.clone(), options(json!(["status"]))).await;
+    assert_eq!(child_ids(&status), ["drop"], "the requested node is never filtered");
+    let none = view_of(content.clone(), options(json!([]))).await;
+    assert_eq!(
+        none,
+        json!({"id": "n", "type": "group"}),
+        "an empty list of types drops all children and adds no fields"
+    );
+    let missing = view_of(content, options(Value::Null)).await;
+    assert_eq!(child_ids(&missing), ["keep", "drop"]);
 }
 
 #[tokio::test]
-async fn a_filter_by_salience_is_inclusive_and_reads_an_absent_one_as_a_half() {
+async fn a_salience_filter_is_inclusive_and_treats_an_absent_salience_as_one_half() {
     let content = Descriptor::group()
         .salience(0.0)
         .child("high", Descriptor::group().salience(0.9))
@@ -122,13 +127,13 @@ async fn a_filter_by_salience_is_inclusive_and_reads_an_absent_one_as_a_half() {
         .child("half", Descriptor::group().salience(0.5))
         .child("low", Descriptor::group().salience(0.49));
     let at_least = |least: f64| json!({"path": "/n", "filter": {"min_salience": least}});
-    assert_eq!(ids(&shown(content.clone(), at_least(0.5)).await), ["high", "none", "half"]);
-    assert_eq!(ids(&shown(content.clone(), at_least(0.51)).await), ["high"]);
-    assert_eq!(ids(&shown(content, at_least(0.0)).await), ["high", "none", "half", "low"]);
+    assert_eq!(child_ids(&view_of(content.clone(), at_least(0.5)).await), ["high", "none", "half"]);
+    assert_eq!(child_ids(&view_of(content.clone(), at_least(0.51)).await), ["high"]);
+    assert_eq!(child_ids(&view_of(content, at_least(0.0)).await), ["high", "none", "half", "low"]);
 }
 
 #[tokio::test]
-async fn what_gains_salience_enters_a_filtered_subscription_by_a_patch() {
+async fn a_node_that_gains_salience_enters_a_filtered_subscription_by_a_patch() {
     let engine = engine();
     let list = |salience: f64| {
         Descriptor::collection()
@@ -136,30 +141,34 @@ async fn what_gains_salience_enters_a_filtered_subscription_by_a_patch() {
             .item(Item::new("b").prop("title", "late").salience(salience))
             .item(Item::new("c").salience(0.8))
     };
-    let content = Shown::at(&engine, "n", list(0.1));
+    let content = SharedDescriptor::serve(&engine, "n", list(0.1));
     let mut consumer = TestConsumer::connect(&engine, Session::new("s")).await;
     let (id, tree) = consumer.subscribe_with(json!({"path": "/n", "filter": {"min_salience": 0.5}})).await;
-    assert_eq!(ids(&tree), ["a", "c"]);
+    assert_eq!(child_ids(&tree), ["a", "c"]);
     content.change(&engine, list(0.7)).await;
     let messages = consumer.settled().await;
     let node = json!({"id": "b", "type": "item", "properties": {"title": "late"}, "meta": {"salience": 0.7}});
     assert_eq!(messages[0]["ops"], json!([{"op": "add", "path": "/b", "index": 1, "value": node}]));
     content.change(&engine, list(0.2)).await;
     assert_eq!(consumer.settled().await[0]["ops"], json!([{"op": "remove", "path": "/b"}]));
-    // A change of what it does not show is no frame.
+    // A change outside of the view sends no frame.
     content.change(&engine, list(0.3)).await;
     assert_eq!(consumer.settled().await, Vec::<Value>::new());
-    assert_eq!(ids(consumer.tree(&id)), ["a", "c"]);
+    assert_eq!(child_ids(consumer.tree(&id)), ["a", "c"]);
 }
 
 #[tokio::test]
-async fn the_filter_comes_before_the_depth() {
+async fn the_filter_is_applied_before_the_depth() {
     let content = Descriptor::group()
         .child("a", Descriptor::group().prop("p", 1).child("x", Descriptor::status()).child("y", Descriptor::group()))
         .child("b", Descriptor::group().prop("p", 1).child("x", Descriptor::status()));
-    let tree = shown(content, json!({"path": "/n", "depth": 1, "filter": {"types": ["group"]}})).await;
-    assert_eq!(*at(&tree, "a"), json!({"id": "a", "type": "group", "meta": {"total_children": 1}}));
-    assert_eq!(*at(&tree, "b"), json!({"id": "b", "type": "group", "properties": {"p": 1}}), "nothing is left to stub");
+    let tree = view_of(content, json!({"path": "/n", "depth": 1, "filter": {"types": ["group"]}})).await;
+    assert_eq!(*node_at(&tree, "a"), json!({"id": "a", "type": "group", "meta": {"total_children": 1}}));
+    assert_eq!(
+        *node_at(&tree, "b"),
+        json!({"id": "b", "type": "group", "properties": {"p": 1}}),
+        "it has no children left, so it is not a stub"
+    );
 }
 
 /// Three lists below the requested node, of 3, 3 and 2 items: 12 nodes with the root.
@@ -178,165 +187,173 @@ fn lists() -> Descriptor {
 }
 
 #[tokio::test]
-async fn a_budget_collapses_what_matters_least_until_it_fits() {
+async fn a_budget_collapses_the_least_salient_nodes_until_the_view_fits() {
     let budget = |nodes: i64| json!({"path": "/n", "max_nodes": nodes});
-    assert_eq!(shown(lists(), budget(15)).await, shown(lists(), json!({"path": "/n"})).await, "it fits");
-    let tree = shown(lists(), budget(12)).await;
-    // a and c have the same salience; a has more descendants and so goes first. b matters more.
+    assert_eq!(view_of(lists(), budget(15)).await, view_of(lists(), json!({"path": "/n"})).await, "the view fits");
+    let tree = view_of(lists(), budget(12)).await;
+    // a and c have the same salience; a has more descendants, so it collapses first. b has a higher salience.
     assert_eq!(
-        *at(&tree, "a/list"),
+        *node_at(&tree, "a/list"),
         json!({
             "id": "list", "type": "collection", "properties": {"k": 1},
             "meta": {"summary": "3 children", "total_children": 3},
         })
     );
-    assert_eq!(ids(at(&tree, "b/list")).len(), 3);
-    assert_eq!(ids(at(&tree, "c/list")).len(), 2);
-    let tree = shown(lists(), budget(11)).await;
-    assert_eq!(at(&tree, "c/list")["meta"], json!({"summary": "two things", "total_children": 2}), "a summary is kept");
-    assert_eq!(ids(at(&tree, "b/list")).len(), 3);
-    let tree = shown(lists(), budget(0)).await;
-    assert_eq!(ids(&tree), ["a", "b", "c"], "children of the root are never collapsed");
-    assert_eq!(ids(at(&tree, "a")), ["list"], "and nothing at their level");
-    assert!(at(&tree, "b/list").get("children").is_none());
+    assert_eq!(child_ids(node_at(&tree, "b/list")).len(), 3);
+    assert_eq!(child_ids(node_at(&tree, "c/list")).len(), 2);
+    let tree = view_of(lists(), budget(11)).await;
+    assert_eq!(
+        node_at(&tree, "c/list")["meta"],
+        json!({"summary": "two things", "total_children": 2}),
+        "a summary is kept"
+    );
+    assert_eq!(child_ids(node_at(&tree, "b/list")).len(), 3);
+    let tree = view_of(lists(), budget(0)).await;
+    assert_eq!(child_ids(&tree), ["a", "b", "c"], "children of the root are never collapsed");
+    assert_eq!(child_ids(node_at(&tree, "a")), ["list"], "nor do their siblings lose children");
+    assert!(node_at(&tree, "b/list").get("children").is_none());
 }
 
 #[tokio::test]
-async fn a_collapsed_node_keeps_properties_and_actions_and_loses_content() {
-    let inner = full().child("x", Descriptor::status());
+async fn a_collapsed_node_keeps_its_properties_and_actions_and_drops_its_content() {
+    let inner = full_node().child("x", Descriptor::status());
     let content = Descriptor::group().child("a", Descriptor::group().child("inner", inner));
-    let tree = shown(content, json!({"path": "/n", "max_nodes": 1})).await;
+    let tree = view_of(content, json!({"path": "/n", "max_nodes": 1})).await;
     let expected = json!({
         "id": "inner", "type": "document", "properties": {"title": "all of it"},
         "meta": {"summary": "a sentence", "salience": 0.7, "total_children": 1}, "affordances": [{"action": "act"}],
     });
-    assert_eq!(*at(&tree, "a/inner"), expected);
+    assert_eq!(*node_at(&tree, "a/inner"), expected);
 }
 
 #[tokio::test]
-async fn one_child_is_still_called_children() {
+async fn a_generated_summary_says_children_even_for_one_child() {
     let content = Descriptor::group()
         .child("a", Descriptor::group().child("one", Descriptor::group().child("x", Descriptor::status())));
-    let tree = shown(content, json!({"path": "/n", "max_nodes": 1})).await;
-    assert_eq!(at(&tree, "a/one")["meta"]["summary"], "1 children");
+    let tree = view_of(content, json!({"path": "/n", "max_nodes": 1})).await;
+    assert_eq!(node_at(&tree, "a/one")["meta"]["summary"], "1 children");
 }
 
 #[tokio::test]
-async fn pinned_nodes_and_what_is_above_and_below_them_are_never_collapsed() {
+async fn pinned_nodes_their_ancestors_and_their_descendants_are_never_collapsed() {
     let leaf = || Descriptor::status();
     let pinned = Descriptor::group().pinned(true).child("below", Descriptor::group().child("x", leaf()));
     let content = Descriptor::group().child(
         "a",
         Descriptor::group().child(
             "above",
-            Descriptor::group().child("pin", pinned).child("beside", Descriptor::group().child("y", leaf())),
+            Descriptor::group().child("pinned", pinned).child("beside", Descriptor::group().child("y", leaf())),
         ),
     );
-    let tree = shown(content, json!({"path": "/n", "max_nodes": 1})).await;
-    assert_eq!(at(&tree, "a/above/pin/below/x")["type"], "status");
-    assert!(at(&tree, "a/above/beside").get("children").is_none(), "what is beside goes");
+    let tree = view_of(content, json!({"path": "/n", "max_nodes": 1})).await;
+    assert_eq!(node_at(&tree, "a/above/pinned/below/x")["type"], "status");
+    assert!(node_at(&tree, "a/above/beside").get("children").is_none(), "siblings do collapse");
 }
 
 #[tokio::test]
-async fn pinned_protects_from_the_budget_alone() {
+async fn pinning_protects_only_from_the_budget() {
     let content = Descriptor::group()
-        .child("pin", Descriptor::group().pinned(true).salience(0.1).child("x", Descriptor::status()));
+        .child("pinned", Descriptor::group().pinned(true).salience(0.1).child("x", Descriptor::status()));
     assert_eq!(
-        ids(&shown(content.clone(), json!({"path": "/n", "filter": {"min_salience": 0.5}})).await),
+        child_ids(&view_of(content.clone(), json!({"path": "/n", "filter": {"min_salience": 0.5}})).await),
         Vec::<&str>::new()
     );
-    let stub = shown(content, json!({"path": "/n", "depth": 1})).await;
-    assert!(at(&stub, "pin").get("children").is_none());
+    let stub = view_of(content, json!({"path": "/n", "depth": 1})).await;
+    assert!(node_at(&stub, "pinned").get("children").is_none());
 }
 
 #[tokio::test]
-async fn a_budget_holds_at_every_patch() {
+async fn a_budget_is_applied_at_every_patch() {
     let engine = engine();
     let list =
         |count: usize| Descriptor::collection().items((0..count).map(|n| Item::new(format!("i{n}")).prop("n", n)));
     let small = || Descriptor::group().child("a", Descriptor::group().child("list", list(2)));
     let large = || Descriptor::group().child("a", Descriptor::group().child("list", list(20)));
-    let content = Shown::at(&engine, "n", small());
+    let content = SharedDescriptor::serve(&engine, "n", small());
     let mut consumer = TestConsumer::connect(&engine, Session::new("s")).await;
     let (id, _) = consumer.subscribe_with(json!({"path": "/n", "max_nodes": 6})).await;
     content.change(&engine, large()).await;
     consumer.check_mirrors().await;
-    assert_eq!(at(consumer.tree(&id), "a/list")["meta"]["total_children"], 20);
+    assert_eq!(node_at(consumer.tree(&id), "a/list")["meta"]["total_children"], 20);
     content.change(&engine, small()).await;
     consumer.check_mirrors().await;
-    assert_eq!(ids(at(consumer.tree(&id), "a/list")), ["i0", "i1"]);
+    assert_eq!(child_ids(node_at(consumer.tree(&id), "a/list")), ["i0", "i1"]);
 }
 
 #[tokio::test]
-async fn a_tree_over_the_engines_own_bound_is_compacted_and_that_is_an_event() {
+async fn a_tree_above_the_engines_node_limit_is_compacted_and_that_is_reported() {
     let engine = engine_with(|config| config.sizes.nodes = 100);
-    let log = Log::of(&engine);
+    let log = EventLog::of(&engine);
     for path in ["a", "b"] {
         let list = || Descriptor::collection().items((0..80).map(|n| Item::new(format!("i{n}"))));
         engine.register(path, move |_: &Session| Descriptor::group().child("list", list()));
     }
     let mut consumer = TestConsumer::connect(&engine, Session::new("s")).await;
     let (id, tree) = consumer.subscribe("/").await;
-    let count = |list: &str| ids(at(&tree, list)).len();
+    let count = |list: &str| child_ids(node_at(&tree, list)).len();
     assert_eq!(count("a/list") + count("b/list"), 80, "one of the two lists is collapsed");
     assert!(log.count(|event| matches!(event, Event::Compacted { nodes: 165, .. })) >= 1, "{:?}", log.all());
     assert_eq!(consumer.query("/").await, *consumer.tree(&id));
 }
 
 #[tokio::test]
-async fn a_tree_that_grows_over_the_engines_bound_is_compacted_from_then_on() {
+async fn a_tree_that_grows_above_the_engines_node_limit_is_compacted_from_then_on() {
     let engine = engine_with(|config| config.sizes.nodes = 100);
     let list = |count: usize| {
         Descriptor::group()
             .child("list", Descriptor::collection().items((0..count).map(|n| Item::new(format!("i{n}")))))
     };
     engine.register("a", move |_: &Session| list(80));
-    let growing = Shown::at(&engine, "b", list(2));
+    let growing = SharedDescriptor::serve(&engine, "b", list(2));
     let mut consumer = TestConsumer::connect(&engine, Session::new("s")).await;
     let (id, _) = consumer.subscribe("/").await;
-    let log = Log::of(&engine);
+    let log = EventLog::of(&engine);
     growing.change(&engine, list(70)).await;
     consumer.settled().await;
     let tree = consumer.tree(&id);
-    assert_eq!(ids(at(tree, "a/list")).len() + ids(at(tree, "b/list")).len(), 70, "one of the two lists is collapsed");
+    assert_eq!(
+        child_ids(node_at(tree, "a/list")).len() + child_ids(node_at(tree, "b/list")).len(),
+        70,
+        "one of the two lists is collapsed"
+    );
     assert!(log.count(|event| matches!(event, Event::Compacted { .. })) >= 1, "{:?}", log.all());
     consumer.check_mirrors().await;
     growing.change(&engine, list(3)).await;
     consumer.check_mirrors().await;
-    assert_eq!(ids(at(consumer.tree(&id), "a/list")).len(), 80, "it fits again");
+    assert_eq!(child_ids(node_at(consumer.tree(&id), "a/list")).len(), 80, "the tree is below the limit again");
 }
 
 #[tokio::test]
-async fn a_view_that_fits_no_frame_is_compacted_until_it_does() {
+async fn a_view_too_large_for_a_frame_is_compacted_until_it_fits() {
     let engine = engine_with(|config| config.sizes.frame_bytes = 4_000);
     let list =
         || Descriptor::collection().items((0..40).map(|n| Item::new(format!("i{n}")).prop("text", "x".repeat(40))));
     engine.register("a", move |_: &Session| Descriptor::group().child("one", list()).child("two", list()));
-    let log = Log::of(&engine);
+    let log = EventLog::of(&engine);
     let mut consumer = TestConsumer::connect(&engine, Session::new("s")).await;
     let (_, tree) = consumer.subscribe("/").await;
     assert!(tree.to_string().len() <= 4_000);
-    assert_eq!(at(&tree, "a/one")["meta"]["total_children"], 40);
+    assert_eq!(node_at(&tree, "a/one")["meta"]["total_children"], 40);
     assert!(log.count(|event| matches!(event, Event::Compacted { .. })) >= 1, "{:?}", log.all());
 }
 
 #[tokio::test]
-async fn a_view_that_cannot_be_made_to_fit_is_too_large() {
+async fn a_view_that_cannot_be_compacted_enough_is_too_large() {
     let engine = engine_with(|config| config.sizes.frame_bytes = 2_000);
-    let content = Shown::at(&engine, "n", Descriptor::document().prop("text", "x".repeat(3_000)));
+    let content = SharedDescriptor::serve(&engine, "n", Descriptor::document().prop("text", "x".repeat(3_000)));
     let mut consumer = TestConsumer::connect(&engine, Session::new("s")).await;
     let id = consumer.start_subscription(json!({"path": "/"}));
-    let answer = consumer.answer(&id).await;
-    assert_eq!((answer["type"].as_str(), answer["error"]["code"].as_str()), (Some("error"), Some("too_large")));
+    let reply = consumer.answer(&id).await;
+    assert_eq!((reply["type"].as_str(), reply["error"]["code"].as_str()), (Some("error"), Some("too_large")));
     assert_eq!(consumer.query_with(json!({"path": "/"})).await["error"]["code"], "too_large");
-    // The subscription stays, and shows the view as soon as it fits.
+    // The subscription stays active and shows the view as soon as it fits.
     content.change(&engine, Descriptor::document().prop("text", "short")).await;
     consumer.settled().await;
-    assert_eq!(at(consumer.tree(&id), "n")["properties"]["text"], "short");
+    assert_eq!(node_at(consumer.tree(&id), "n")["properties"]["text"], "short");
 }
 
 #[tokio::test]
-async fn an_empty_root_says_that_it_has_no_children() {
+async fn an_empty_root_has_an_empty_list_of_children() {
     let engine = engine();
     let tree = query(&engine, json!({"path": "/"})).await;
     assert_eq!(tree, json!({"id": "app", "type": "root", "properties": {"label": "App"}, "children": []}));

@@ -22,7 +22,7 @@ pub(crate) struct App {
 }
 
 impl App {
-    /// Wires everything together. Actions hold the app weakly: the engine holds them, and the app the engine.
+    /// Connects all parts. Actions hold the app weakly: the engine holds them, and the app holds the engine.
     ///
     /// # Panics
     /// Outside a tokio runtime.
@@ -37,7 +37,7 @@ impl App {
     }
 }
 
-/// The engine with everything registered: once for all, or anew for each session.
+/// The engine with everything registered: once for all sessions, or for each of them.
 fn engine(options: &Options, tree: &Arc<Tree>) -> (Engine, Option<PerSession>) {
     let builder = Engine::builder("app", "Conf App").config(options.config());
     if options.per_session {

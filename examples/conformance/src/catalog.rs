@@ -7,12 +7,24 @@ use grove_engine::{Action, ActionError, Estimate, Invocation, Outcome};
 use parking_lot::Mutex;
 use serde_json::{Value, json};
 
-use crate::app::App;
 use crate::node::Offer;
-use crate::own::{Changed, Own};
+use crate::own::{ChangeResult, Own};
 use crate::seed::DOC;
 use crate::state::State;
 use crate::step::declarations;
+
+/// Performs driver actions. The app does; it is still being built when its actions are declared.
+pub(crate) trait Driver: Send + Sync + 'static {
+    /// Performs an action that does not wait.
+    fn drive(&self, call: &Invocation<Value>, action: &str) -> Result<Outcome, ActionError>;
+
+    /// Performs an action that waits.
+    fn drive_and_wait(
+        self: Arc<Self>,
+        call: Invocation<Value>,
+        action: &'static str,
+    ) -> impl Future<Output = Result<Outcome, ActionError>> + Send;
+}
 
 /// All actions.
 #[derive(Debug)]
@@ -24,14 +36,14 @@ pub(crate) struct Catalog {
     delete: Action,
     read_content: Action,
     driver: Vec<Action>,
-    /// By name, made when they are first offered.
+    /// By name, created when they are first offered.
     plain: Mutex<HashMap<String, Action>>,
     state: Arc<State>,
 }
 
 impl Catalog {
-    /// Declares the actions. Those of the driver need the app, which is still in the making.
-    pub(crate) fn new(state: &Arc<State>, app: &Weak<App>) -> Self {
+    /// Declares the actions.
+    pub(crate) fn new(state: &Arc<State>, driver: &Weak<impl Driver>) -> Self {
         Self {
             add: Action::new("add", {
                 let state = Arc::clone(state);
@@ -45,7 +57,7 @@ impl Catalog {
             read_content: Action::new("read_content", |_: Invocation<()>| {
                 Outcome::data(json!({"content": DOC, "encoding": "utf-8"}))
             }),
-            driver: declarations().into_iter().map(|(name, params)| driver_action(app, name, params)).collect(),
+            driver: declarations().into_iter().map(|(name, params)| driver_action(driver, name, params)).collect(),
             plain: Mutex::default(),
             state: Arc::clone(state),
         }
@@ -83,8 +95,7 @@ fn add(state: &State, call: &Invocation<Value>) -> Result<Outcome, ActionError> 
     Ok(Outcome::data(json!({ "id": id })))
 }
 
-/// An action without parameters. On a todo and on the list it does what its name says there, elsewhere nothing.
-/// An estimate by its word in the protocol; one that the protocol does not know is left out.
+/// Sets an estimate by its name in the protocol; an unknown name is ignored.
 fn with_estimate(action: Action, word: &str) -> Action {
     match Estimate::from_word(word) {
         Some(estimate) => action.estimate(estimate),
@@ -92,15 +103,16 @@ fn with_estimate(action: Action, word: &str) -> Action {
     }
 }
 
+/// An action without parameters. On a todo and on the list it does what its name says, elsewhere nothing.
 fn todo_action(state: &Arc<State>, name: &str) -> Action {
-    let (state, did) = (Arc::clone(state), name.to_owned());
-    Action::new(name, move |call: Invocation<()>| -> Changed {
+    let (state, action) = (Arc::clone(state), name.to_owned());
+    Action::new(name, move |call: Invocation<()>| -> ChangeResult {
         let own = state.own(call.session.id());
-        change_todo(&mut own.lock(), &call.path, &did)
+        change_todo(&mut own.lock(), &call.path, &action)
     })
 }
 
-fn change_todo(own: &mut Own, path: &str, action: &str) -> Changed {
+fn change_todo(own: &mut Own, path: &str, action: &str) -> ChangeResult {
     match (path.trim_start_matches('/').split('/').collect::<Vec<_>>().as_slice(), action) {
         (["todos"], "clear") => own.clear_todos(),
         (["todos", id], "toggle") => own.toggle_todo(id)?,
@@ -110,13 +122,13 @@ fn change_todo(own: &mut Own, path: &str, action: &str) -> Changed {
     Ok(())
 }
 
-fn driver_action(app: &Weak<App>, name: &'static str, params: Option<Value>) -> Action {
-    let app = Weak::clone(app);
-    let upgrade = move || app.upgrade().ok_or_else(|| ActionError::internal("the app is gone"));
+fn driver_action(driver: &Weak<impl Driver>, name: &'static str, params: Option<Value>) -> Action {
+    let driver = Weak::clone(driver);
+    let upgrade = move || driver.upgrade().ok_or_else(|| ActionError::internal("the app has ended"));
     let action = match name {
         "burst" | "many" | "sleep" => Action::new_async(name, move |call: Invocation<Value>| {
-            let app = upgrade();
-            async move { app?.drive_and_wait(call, name).await }
+            let driver = upgrade();
+            async move { driver?.drive_and_wait(call, name).await }
         }),
         _ => Action::new(name, move |call: Invocation<Value>| upgrade()?.drive(&call, name)),
     };

@@ -1,6 +1,6 @@
-//! A content reference as a test gives it.
+//! A content reference in the parameters of a driver action.
 
-use grove_engine::model::content_ref::ContentKind;
+use grove_engine::ContentKind;
 use grove_engine::{ActionError, ContentRef};
 use serde::Deserialize;
 use serde_json::{Map, Value};
@@ -23,7 +23,7 @@ impl Reference {
     /// Reads a reference.
     ///
     /// # Errors
-    /// `invalid_params` if it lacks what peers need (wire contract 1.10).
+    /// `invalid_params` if a field that peers need is missing (wire contract 1.10).
     pub(crate) fn read(fields: Map<String, Value>) -> Result<ContentRef, ActionError> {
         let given: Self = serde_json::from_value(Value::Object(fields))
             .map_err(|error| ActionError::invalid_params(format!("params.ref cannot be read: {error}")))?;

@@ -1,4 +1,4 @@
-//! `/control/...`: what a test can do from outside a session.
+//! `/control/...`: what a test can control from outside a session.
 
 use std::sync::Arc;
 
@@ -29,10 +29,10 @@ pub(crate) fn routes(app: Arc<App>) -> Router {
         .with_state(app)
 }
 
-/// Whose trees shall be refreshed.
+/// The sessions whose trees are refreshed.
 #[derive(Deserialize)]
 #[serde(rename_all = "snake_case")]
-enum Whom {
+enum Target {
     Session(String),
     User(String),
     Org(String),
@@ -52,19 +52,19 @@ struct Revoke {
     session: String,
 }
 
-/// A request that cannot be understood.
+/// A malformed request.
 struct BadRequest(String);
 
 impl IntoResponse for BadRequest {
     fn into_response(self) -> Response {
-        let answer = answer(&json!({"error": {"code": "bad_request", "message": self.0}}));
-        (StatusCode::BAD_REQUEST, answer).into_response()
+        let body = json_response(&json!({"error": {"code": "bad_request", "message": self.0}}));
+        (StatusCode::BAD_REQUEST, body).into_response()
     }
 }
 
 type Body = Result<Bytes, BytesRejection>;
 
-/// Reads a body as a JSON object, whatever type the request says it has.
+/// Parses a body as a JSON object, whatever its content type.
 fn read<T: DeserializeOwned>(body: Body) -> Result<T, BadRequest> {
     let body = body.map_err(|rejection| BadRequest(rejection.body_text()))?;
     serde_json::from_slice::<Map<String, Value>>(&body)
@@ -72,7 +72,7 @@ fn read<T: DeserializeOwned>(body: Body) -> Result<T, BadRequest> {
         .map_err(|error| BadRequest(format!("the body cannot be read: {error}")))
 }
 
-fn answer(json: &Value) -> Response {
+fn json_response(json: &Value) -> Response {
     ([(CONTENT_TYPE, "application/json")], json.to_string()).into_response()
 }
 
@@ -83,7 +83,7 @@ async fn never_cached(mut response: Response) -> Response {
 
 async fn stats(State(app): State<Arc<App>>) -> Response {
     let stats = app.engine.stats();
-    answer(&json!({
+    json_response(&json!({
         "sessions": stats.sessions,
         "trees": stats.trees,
         "connections": stats.connections,
@@ -98,24 +98,24 @@ async fn stats(State(app): State<Arc<App>>) -> Response {
 
 async fn refresh(State(app): State<Arc<App>>, body: Body) -> Result<Response, BadRequest> {
     let scope = match read(body)? {
-        Whom::Session(id) => Scope::session(id),
-        Whom::User(user) => Scope::user(user),
-        Whom::Org(org) => Scope::attribute(ORG, org),
-        Whom::All(true) => Scope::all(),
-        Whom::All(false) => return Err(BadRequest("`all` can only be true".to_owned())),
-        Whom::WherePrefix(prefix) => Scope::matching(move |session| session.id().starts_with(&prefix)),
+        Target::Session(id) => Scope::session(id),
+        Target::User(user) => Scope::user(user),
+        Target::Org(org) => Scope::attribute(ORG, org),
+        Target::All(true) => Scope::all(),
+        Target::All(false) => return Err(BadRequest("`all` can only be true".to_owned())),
+        Target::WherePrefix(prefix) => Scope::matching(move |session| session.id().starts_with(&prefix)),
     };
-    Ok(answer(&json!({ "matched": app.engine.refresh(scope) })))
+    Ok(json_response(&json!({ "matched": app.engine.refresh(scope) })))
 }
 
 async fn stamp(State(app): State<Arc<App>>, body: Body) -> Result<Response, BadRequest> {
     let Stamp { n } = read(body)?;
     *app.state.stamp.lock() = n.clone();
-    Ok(answer(&json!({ "n": n })))
+    Ok(json_response(&json!({ "n": n })))
 }
 
 async fn revoke(State(app): State<Arc<App>>, body: Body) -> Result<Response, BadRequest> {
     let Revoke { session } = read(body)?;
     app.engine.revoke(grove_engine::Revocation::session(session.as_str()));
-    Ok(answer(&json!({ "revoked": session })))
+    Ok(json_response(&json!({ "revoked": session })))
 }

@@ -1,33 +1,37 @@
-//! What driver actions do.
+//! The effects of driver actions.
 
+use std::sync::Arc;
 use std::time::Duration;
 
-use grove_engine::model::path;
+use grove_engine::normal_path;
 use grove_engine::{ActionError, Invocation, Outcome, Scope, Task};
 use serde_json::{Map, Value, json};
 use tokio::time::sleep;
 
 use crate::app::App;
+use crate::catalog::Driver;
 use crate::content::Reference;
-use crate::own::{Changed, LATE, Own};
+use crate::own::{ChangeResult, LATE, Own};
 use crate::step::Step;
 use crate::tree::is_registered;
 
-/// In how many steps a task of `async` gets on.
+/// The number of steps of a task of `async`.
 const TASK_STEPS: u32 = 4;
 
-impl App {
-    /// Does a driver action that needs not wait. The session's data is locked all the while, so that nobody renders half
-    /// of a change.
-    pub(crate) fn drive(&self, call: &Invocation<Value>, action: &str) -> Result<Outcome, ActionError> {
+impl Driver for App {
+    /// The session's data stays locked, so that no one renders half of a change.
+    fn drive(&self, call: &Invocation<Value>, action: &str) -> Result<Outcome, ActionError> {
         let step = Step::read(action, &call.params)?;
         let own = self.state.own(call.session.id());
         let mut own = own.lock();
         self.perform(call, &mut own, step)
     }
 
-    /// Does a driver action that waits.
-    pub(crate) async fn drive_and_wait(&self, call: Invocation<Value>, action: &str) -> Result<Outcome, ActionError> {
+    async fn drive_and_wait(
+        self: Arc<Self>,
+        call: Invocation<Value>,
+        action: &'static str,
+    ) -> Result<Outcome, ActionError> {
         match Step::read(action, &call.params)? {
             Step::Many { steps } => self.many(&call, &steps).await,
             Step::Burst { n } => self.burst(&call, n).await,
@@ -42,9 +46,11 @@ impl App {
             }
         }
     }
+}
 
-    /// Does all steps as one change, up to the first that fails. All are read before the first is done. What is waited
-    /// for comes first, since the change is one.
+impl App {
+    /// Performs all steps as one change, up to the first that fails. All are read before the first is performed. Waits
+    /// come first, since the rest is one change.
     async fn many(&self, call: &Invocation<Value>, steps: &[Value]) -> Result<Outcome, ActionError> {
         let steps = steps.iter().map(Step::read_entry).collect::<Result<Vec<_>, _>>()?;
         for step in &steps {
@@ -90,7 +96,7 @@ impl App {
             }
             Step::MutateFail {} => {
                 own.set("/todos/t1", "title", "changed".into())?;
-                return Err(ActionError::conflict("it changed something, and then it failed"));
+                return Err(ActionError::conflict("it failed after changing something"));
             }
             Step::Panic {} => panic!("asked to panic"),
             Step::Break { path, broken } => {
@@ -112,37 +118,37 @@ impl App {
         Ok(Outcome::done())
     }
 
-    fn set_gone(&self, session: &str, own: &mut Own, path: &str, gone: bool) -> Changed {
+    fn set_gone(&self, session: &str, own: &mut Own, path: &str, gone: bool) -> ChangeResult {
         let path = registered(own, path)?;
         let changed = if gone { own.gone.insert(path.clone()) } else { own.gone.remove(&path) };
-        if changed { self.register_anew(session, own, &path) } else { Ok(()) }
+        if changed { self.reregister(session, own, &path) } else { Ok(()) }
     }
 
-    fn set_late(&self, session: &str, own: &mut Own, on: bool) -> Changed {
+    fn set_late(&self, session: &str, own: &mut Own, on: bool) -> ChangeResult {
         let back = own.gone.remove(LATE);
-        if own.set_late(on) || back { self.register_anew(session, own, LATE) } else { Ok(()) }
+        if own.set_late(on) || back { self.reregister(session, own, LATE) } else { Ok(()) }
     }
 
-    /// Lets the engine know whether a session has something at a path.
-    fn register_anew(&self, session: &str, own: &Own, path: &str) -> Changed {
-        let told = if own.gone.contains(path) {
+    /// Updates the engine's registration of a path for a session.
+    fn reregister(&self, session: &str, own: &Own, path: &str) -> ChangeResult {
+        let registered = if own.gone.contains(path) {
             self.engine.unregister_for(session, path)
         } else if path == LATE && own.is_late() {
             self.engine.register_for(session, path, self.tree.source(LATE))
         } else {
             self.engine.restore_for(session, path)
         };
-        told.map_err(|error| ActionError::internal(error.to_string()))
+        registered.map_err(|error| ActionError::internal(error.to_string()))
     }
 
-    /// Changes the board for everybody. The caller's own tree is refreshed with the result of the call.
+    /// Changes the board for everyone. The caller's own tree is refreshed with the result of the call.
     fn set_board(&self, session: &str, text: String) {
         self.state.set_board(text);
         let caller = session.to_owned();
         self.engine.refresh(Scope::matching(move |other| other.id() != caller).paths(["board"]));
     }
 
-    /// Starts a task that is done, and shown to be, within `ms`.
+    /// Starts a task that ends, and is shown as ended, within `ms`.
     fn start(&self, call: &Invocation<Value>, ms: u64) -> Result<Outcome, ActionError> {
         let step = Duration::from_millis(ms.saturating_sub(self.debounce_ms)).mul_f64(0.9) / TASK_STEPS;
         call.start_task("waiting", move |task: Task| async move {
@@ -155,9 +161,9 @@ impl App {
     }
 }
 
-/// The normal spelling of a path that is registered for everybody, or for this session.
+/// The normal form of a path that is registered for everyone, or for this session.
 fn registered(own: &Own, path: &str) -> Result<String, ActionError> {
-    let normal = path::normal(path);
+    let normal = normal_path(path);
     if is_registered(&normal) || (normal == LATE && own.is_late()) {
         Ok(normal.into())
     } else {

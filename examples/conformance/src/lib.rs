@@ -1,4 +1,4 @@
-//! A small provider with a fixed tree and actions that change it in every way the protocol knows. Any SLOP client can
+//! A small provider with a fixed tree and actions that change it in every way that the protocol allows. Any SLOP client can
 //! drive it, so the same black-box tests run against any build.
 //!
 //! ```text
@@ -8,7 +8,7 @@
 //!          |                  |
 //!          '------.    .------'
 //!                 v    v
-//!                 state        own: what one session has, node by node
+//!                 state        own: the nodes of one session
 //!                   |
 //!                 tree         descriptor functions
 //!                   |
@@ -17,13 +17,13 @@
 //!
 //! | module | what it knows |
 //! |---|---|
-//! | `options`, `tokens` | the command line; who may connect, and who that is |
+//! | `options`, `tokens` | the command line; which tokens may connect, and their sessions |
 //! | `node`, `seed` | the model of a node, and the tree that each session starts with |
-//! | `state`, `own` | what is remembered, and every way to change it |
-//! | `step`, `content`, `driver` | the driver actions: how a call is read, and what it does |
+//! | `state`, `own` | the app's data, and every way to change it |
+//! | `step`, `content`, `driver` | the driver actions: how a call is parsed, and what it does |
 //! | `catalog`, `tree` | actions and descriptors for the engine |
 //! | `control` | what can be done over HTTP |
-//! | `app`, `server` | all of it together, and served |
+//! | `app`, `server` | all of it together, and how it is served |
 
 mod app;
 mod catalog;

@@ -3,18 +3,18 @@
 use grove_engine::ContentRef;
 use serde_json::{Map, Value};
 
-/// A node and all below it.
+/// A node with all its descendants.
 #[derive(Debug, Clone)]
 pub(crate) struct Node {
     pub(crate) id: String,
     pub(crate) kind: String,
-    /// In the order in which they were set; absent if the node has no `properties` at all.
+    /// In the order in which they were set; `None` if the node has no `properties` at all.
     pub(crate) props: Option<Map<String, Value>>,
     pub(crate) meta: Map<String, Value>,
     pub(crate) offers: Vec<Offer>,
     pub(crate) content: Option<ContentRef>,
     pub(crate) children: Vec<Self>,
-    /// How many of the children the tree shows; absent if it shows all.
+    /// How many of the children the tree shows; `None` if it shows all.
     pub(crate) shown: Option<usize>,
 }
 
@@ -27,7 +27,7 @@ pub(crate) enum Offer {
     Clear,
     /// `toggle` of one todo.
     Toggle,
-    /// `toggle` of one todo, with an estimate that the protocol does not know.
+    /// `toggle` of one todo, with an estimate that the protocol does not define.
     ToggleSomeday,
     /// `delete` of one todo.
     Delete,
@@ -91,7 +91,7 @@ impl Node {
         self
     }
 
-    /// Sets a property where it is, or behind the others.
+    /// Sets a property in place, or after the others if it is new.
     pub(crate) fn set(&mut self, key: &str, value: Value) {
         self.props.get_or_insert_default().insert(key.to_owned(), value);
     }
@@ -111,7 +111,7 @@ impl Node {
         self.children.iter().position(|known| known.id == child)
     }
 
-    /// The node that is reached through these ids.
+    /// Returns the descendant that these ids lead to.
     pub(crate) fn below<'p>(&mut self, ids: impl IntoIterator<Item = &'p str>) -> Option<&mut Self> {
         let mut node = self;
         for id in ids {

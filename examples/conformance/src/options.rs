@@ -13,34 +13,34 @@ pub struct Options {
     /// Where to listen; port 0 takes a free one.
     #[arg(long, value_name = "ADDRESS:PORT", default_value = "127.0.0.1:0")]
     pub listen: String,
-    /// How long changes gather before they are shown, in ms.
+    /// How long changes are coalesced before they are rendered, in ms.
     #[arg(long, value_name = "N", default_value_t = 50)]
     pub debounce_ms: u64,
     /// How long the tree of a session without a consumer is kept, in ms.
     #[arg(long, value_name = "N", default_value_t = 60_000)]
     pub idle_ms: u64,
-    /// How many trees of sessions without a consumer are kept.
+    /// The number of trees that are kept for sessions without a consumer.
     #[arg(long, value_name = "N", default_value_t = 10_000)]
     pub max_trees: usize,
-    /// How long a session lives after it was first authenticated, in ms. Without it there is no end.
+    /// The lifetime of a session after its first authentication, in ms; by default it does not expire.
     #[arg(long, value_name = "N")]
     pub session_ttl_ms: Option<u64>,
-    /// Another origin whose pages may connect, such as `https://app.example`. May be given several times.
-    #[arg(long, value_name = "ORIGIN")]
+    /// Another origin whose pages may connect, such as `https://app.example`; may be given several times.
+    #[arg(long, value_name = "ORIGIN", value_parser = origin)]
     pub allow_origin: Vec<String>,
-    /// One provider for each session, instead of one for all.
+    /// A provider for each session, instead of one for all.
     #[arg(long)]
     pub per_session: bool,
     /// The largest message that a consumer may send, in bytes.
     #[arg(long, value_name = "N", default_value_t = 65_536)]
     pub max_message_bytes: usize,
-    /// How many messages a consumer may send per second and connection. Without it there is no limit.
+    /// The messages per second that each connection may send; by default there is no limit.
     #[arg(long, value_name = "N")]
     pub rate: Option<NonZeroU32>,
 }
 
 impl Options {
-    /// The engine's bounds.
+    /// The engine's configuration.
     pub(crate) fn config(&self) -> Config {
         let mut config = Config::default();
         config.times.debounce = Duration::from_millis(self.debounce_ms);
@@ -49,5 +49,34 @@ impl Options {
         config.sizes.message_bytes = self.max_message_bytes;
         config.limits.messages_per_second = self.rate;
         config
+    }
+}
+
+/// Checks what the adapter would panic about.
+fn origin(text: &str) -> Result<String, String> {
+    let is_origin = || {
+        let (scheme, host) = text.split_once("://")?;
+        let allowed = |byte: u8| byte.is_ascii_alphanumeric() || b"-._:[]".contains(&byte);
+        (!scheme.is_empty() && !host.is_empty() && host.bytes().all(allowed)).then_some(())
+    };
+    match text == "null" || is_origin().is_some() {
+        true => Ok(text.to_owned()),
+        false => Err("an origin is scheme://host[:port], without a path or wildcards, or null".to_owned()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_origin_that_is_none_is_wrong_usage() {
+        let parse = |origin| Options::try_parse_from(["conformance", "--allow-origin", origin]);
+        for good in ["https://app.example", "http://[::1]:80", "chrome-extension://abc", "null"] {
+            assert!(parse(good).is_ok(), "{good}");
+        }
+        for bad in ["*", "https://*.example", "app.example", "https://app.example/", "https://"] {
+            assert!(parse(bad).is_err(), "{bad}");
+        }
     }
 }

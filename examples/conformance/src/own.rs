@@ -1,4 +1,4 @@
-//! What one session has for itself, and every way to change it.
+//! The nodes of one session, and every way to change them.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::sync::LazyLock;
@@ -16,13 +16,13 @@ pub(crate) const LATE: &str = "deep/a";
 /// Registered paths whose nodes are computed, and so belong to no session.
 const COMPUTED: [&str; 4] = ["board", "me", "org", "stamp"];
 
-/// What every change may answer: nothing, or why it was not done.
-pub(crate) type Changed = Result<(), ActionError>;
+/// The result of a change: nothing, or why it failed.
+pub(crate) type ChangeResult = Result<(), ActionError>;
 
 /// Nodes by registered path.
 type Nodes = BTreeMap<&'static str, Node>;
 
-/// What every session has at first. It is kept once: most sessions never change most of it.
+/// The initial nodes of every session. They are stored once: most sessions never change most of them.
 static SEED: LazyLock<Nodes> = LazyLock::new(|| seed::session_nodes(false).into());
 
 /// The same for read-only users.
@@ -31,7 +31,7 @@ static READ_ONLY_SEED: LazyLock<Nodes> = LazyLock::new(|| seed::session_nodes(tr
 /// One session's nodes.
 #[derive(Debug)]
 pub(crate) struct Own {
-    /// What is not as it was at first.
+    /// The nodes that differ from the initial ones.
     changed: Nodes,
     /// Registered paths that are not registered for this session now.
     pub(crate) gone: BTreeSet<String>,
@@ -41,7 +41,7 @@ pub(crate) struct Own {
 }
 
 impl Own {
-    /// What a session has at first.
+    /// The initial nodes of a session.
     pub(crate) fn new(session: &str) -> Self {
         let read_only = user_of(session).starts_with("ro");
         Self { changed: Nodes::new(), gone: BTreeSet::new(), read_only, next_todo: 3, next_grown: 1 }
@@ -77,22 +77,22 @@ impl Own {
         node.below(ids[length..].iter().copied()).ok_or_else(missing)
     }
 
-    pub(crate) fn set(&mut self, node: &str, key: &str, value: Value) -> Changed {
+    pub(crate) fn set(&mut self, node: &str, key: &str, value: Value) -> ChangeResult {
         self.node(node)?.set(key, value);
         Ok(())
     }
 
-    pub(crate) fn unset(&mut self, node: &str, key: &str) -> Changed {
+    pub(crate) fn unset(&mut self, node: &str, key: &str) -> ChangeResult {
         self.node(node)?.unset(key);
         Ok(())
     }
 
-    pub(crate) fn set_meta(&mut self, node: &str, meta: Map<String, Value>) -> Changed {
+    pub(crate) fn set_meta(&mut self, node: &str, meta: Map<String, Value>) -> ChangeResult {
         self.node(node)?.meta = meta;
         Ok(())
     }
 
-    pub(crate) fn set_kind(&mut self, node: &str, kind: &str) -> Changed {
+    pub(crate) fn set_kind(&mut self, node: &str, kind: &str) -> ChangeResult {
         if kind.is_empty() {
             return Err(ActionError::invalid_params("params.type must not be empty"));
         }
@@ -100,13 +100,13 @@ impl Own {
         Ok(())
     }
 
-    pub(crate) fn set_content(&mut self, node: &str, content: Option<ContentRef>) -> Changed {
+    pub(crate) fn set_content(&mut self, node: &str, content: Option<ContentRef>) -> ChangeResult {
         self.node(node)?.content = content;
         Ok(())
     }
 
     /// Offers these actions and no others, each once.
-    pub(crate) fn set_offers(&mut self, node: &str, names: Vec<String>) -> Changed {
+    pub(crate) fn set_offers(&mut self, node: &str, names: Vec<String>) -> ChangeResult {
         if let Some(bad) = names.iter().find(|name| name.is_empty() || name.len() > 512 || name.contains(['/', '~'])) {
             return Err(ActionError::invalid_params(format!("`{bad}` cannot be the name of an action")));
         }
@@ -162,7 +162,7 @@ impl Own {
         }
     }
 
-    /// Appends a todo. Answers its id.
+    /// Appends a todo. Returns its id.
     pub(crate) fn add_todo(&mut self, title: &str) -> String {
         let mut next = self.next_todo;
         let read_only = self.read_only;
@@ -174,7 +174,7 @@ impl Own {
         id
     }
 
-    pub(crate) fn toggle_todo(&mut self, id: &str) -> Changed {
+    pub(crate) fn toggle_todo(&mut self, id: &str) -> ChangeResult {
         let at = self.todo(id)?;
         let todo = &mut self.todos().children[at];
         let done = todo.get("done") == Some(&Value::Bool(true));
@@ -182,7 +182,7 @@ impl Own {
         Ok(())
     }
 
-    pub(crate) fn delete_todo(&mut self, id: &str) -> Changed {
+    pub(crate) fn delete_todo(&mut self, id: &str) -> ChangeResult {
         self.remove(id)?;
         self.change_count(-1);
         Ok(())
@@ -197,8 +197,8 @@ impl Own {
     }
 
     /// Inserts a bare item; beyond the end it comes last.
-    pub(crate) fn insert(&mut self, id: &str, index: u64) -> Changed {
-        grove_engine::model::id::check(id).map_err(|why| ActionError::invalid_params(why.to_string()))?;
+    pub(crate) fn insert(&mut self, id: &str, index: u64) -> ChangeResult {
+        grove_engine::check_id(id).map_err(|why| ActionError::invalid_params(why.to_string()))?;
         let todos = self.todos();
         if todos.position(id).is_some() {
             return Err(ActionError::conflict(format!("there is a todo `{id}` already")));
@@ -208,14 +208,14 @@ impl Own {
         Ok(())
     }
 
-    pub(crate) fn remove(&mut self, id: &str) -> Changed {
+    pub(crate) fn remove(&mut self, id: &str) -> ChangeResult {
         let at = self.todo(id)?;
         self.todos().children.remove(at);
         Ok(())
     }
 
     /// Puts the items into this order; those that it does not name come behind, in the order they had.
-    pub(crate) fn order(&mut self, ids: &[String]) -> Changed {
+    pub(crate) fn order(&mut self, ids: &[String]) -> ChangeResult {
         let wanted: HashMap<&str, usize> = ids.iter().enumerate().map(|(at, id)| (id.as_str(), at)).collect();
         if wanted.len() < ids.len() {
             return Err(ActionError::invalid_params("params.ids must not name an item twice"));
@@ -229,7 +229,7 @@ impl Own {
     }
 
     /// One of the changes that `burst` makes.
-    pub(crate) fn burst(&mut self, at: u64) -> Changed {
+    pub(crate) fn burst(&mut self, at: u64) -> ChangeResult {
         self.set("/todos/t1", "title", format!("burst-{at}").into())
     }
 
@@ -246,7 +246,7 @@ impl Own {
     }
 
     /// Puts things into the tree that must never reach the wire.
-    pub(crate) fn spoil(&mut self) -> Changed {
+    pub(crate) fn spoil(&mut self) -> ChangeResult {
         let at = self.todo("t1")?;
         let todos = self.todos();
         let todo = &mut todos.children[at];

@@ -1,4 +1,4 @@
-//! The fixed tree: what a session finds when it comes for the first time.
+//! The fixed tree: the initial content of every session.
 
 use grove_engine::ContentRef;
 
@@ -13,7 +13,7 @@ const MESSAGES_SHOWN: usize = 3;
 /// The content of `/doc`.
 pub(crate) const DOC: &str = "hello";
 
-/// The registered paths that each session has for itself, with what is there at first.
+/// Returns the registered paths whose nodes belong to a session, with their initial nodes.
 pub(crate) fn session_nodes(read_only: bool) -> [(&'static str, Node); 9] {
     [
         ("ctl", Node::new("ctl", "status").prop("label", "Control").offer([Offer::Driver])),
@@ -28,7 +28,7 @@ pub(crate) fn session_nodes(read_only: bool) -> [(&'static str, Node); 9] {
     ]
 }
 
-/// `/deep/a`, when it is there.
+/// `/deep/a`, when it is registered.
 pub(crate) fn late() -> Node {
     Node::new("a", "group").prop("late", true)
 }
@@ -74,7 +74,7 @@ pub(crate) fn todo(id: &str, title: &str, done: bool, read_only: bool) -> Node {
     if read_only { todo } else { todo.offer([Offer::Toggle, Offer::Delete]) }
 }
 
-/// `/tree`: what a budget of nodes is tried on.
+/// `/tree`, for tests of node budgets.
 fn tree() -> Node {
     let inbox = Node::new("inbox", "collection").prop("n", 3).meta("salience", 0.8).plain("clear").with([
         Node::item("m1").prop("s", "x").plain("open").with([Node::item("a1"), Node::item("a2")]),

@@ -6,8 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use axum::Router;
-use axum::serve::ListenerExt;
-use grove_axum::Slop;
+use grove_axum::{Slop, serve};
 use grove_engine::{Engine, Provider};
 use tokio::net::TcpListener;
 use tokio::sync::oneshot;
@@ -19,11 +18,11 @@ use crate::control;
 use crate::options::Options;
 use crate::tokens::authenticator;
 
-/// How long a stop waits for calls that are running. With what the engine and HTTP take after that, it is over in 5 s.
-const CALLS_PATIENCE: Duration = Duration::from_secs(3);
+/// How long a stop waits for running calls. Together with the engine's and HTTP's time after that, it takes at most 5 s.
+const CALLS_TIMEOUT: Duration = Duration::from_secs(3);
 
 /// How long a stop waits for HTTP requests after that.
-const HTTP_PATIENCE: Duration = Duration::from_millis(500);
+const HTTP_TIMEOUT: Duration = Duration::from_millis(500);
 
 /// The app, accepting connections.
 #[derive(Debug)]
@@ -50,13 +49,8 @@ pub async fn start(options: &Options) -> io::Result<Running> {
         None => slop(options, app.engine.clone()),
     };
     let routes = endpoint.merge(control::routes(Arc::clone(&app)));
-    // A patch must not wait for the acknowledgement of the one before it. Where that cannot be had, it is only slower.
-    let listener = listener.tap_io(|stream| drop(stream.set_nodelay(true)));
     let (stop, stopped) = oneshot::channel::<()>();
-    let server = tokio::spawn(async move {
-        let stopped = async { drop(stopped.await) };
-        axum::serve(listener, routes).with_graceful_shutdown(stopped).await
-    });
+    let server = tokio::spawn(serve(listener, routes, async { drop(stopped.await) }));
     Ok(Running { app, address, stop, server })
 }
 
@@ -68,28 +62,28 @@ fn slop(options: &Options, provider: impl Provider) -> Router {
 }
 
 impl Running {
-    /// Where it listens.
+    /// The address of the listener.
     #[must_use]
     pub const fn address(&self) -> SocketAddr {
         self.address
     }
 
-    /// The engine, for whoever wants to connect without a socket.
+    /// The engine, for connections without a socket.
     #[must_use]
     pub fn engine(&self) -> &Engine {
         &self.app.engine
     }
 
-    /// Stops: answers what is in flight, closes all sockets, and returns within 5 s.
+    /// Stops: completes the calls in flight, closes all sockets, and returns within 5 s.
     ///
     /// # Errors
     /// When serving had failed before.
     pub async fn stop(self) -> io::Result<()> {
         let Self { app, stop, mut server, .. } = self;
-        app.engine.shutdown(CALLS_PATIENCE).await;
-        // It may have failed already; then nobody hears this.
+        app.engine.shutdown(CALLS_TIMEOUT).await;
+        // If it has failed already, there is no receiver.
         let _ = stop.send(());
-        match timeout(HTTP_PATIENCE, &mut server).await {
+        match timeout(HTTP_TIMEOUT, &mut server).await {
             Ok(ended) => ended.map_err(io::Error::other)?,
             Err(_) => {
                 server.abort();

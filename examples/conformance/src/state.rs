@@ -66,7 +66,7 @@ impl State {
         }
     }
 
-    /// Panics if the path is broken for the session. As long as it is broken for nobody, nothing of the session is read,
+    /// Panics if the path is broken for the session. As long as it is broken for no one, nothing of the session is read,
     /// so that functions which read nothing go on being shared.
     pub(crate) fn panic_if_broken(&self, session: &Session, path: &str) {
         let broken = self.broken.lock().get(path).is_some_and(|sessions| sessions.contains(session.id()));

@@ -1,11 +1,11 @@
-//! Driver actions: what they are called, what they take, and how a call of one is read.
+//! Driver actions: their names, their parameters, and how a call is parsed.
 
 use grove_engine::ActionError;
 use serde::{Deserialize, Deserializer};
 use serde_json::{Map, Value, json};
 
-/// More than this many items or changes at once is refused: it would only use up the machine.
-const MANY: u64 = 100_000;
+/// The largest number of items or changes at once; more would only use up the machine.
+const MAX_COUNT: u64 = 100_000;
 
 /// One driver action with its parameters.
 #[derive(Debug, Deserialize)]
@@ -22,7 +22,7 @@ pub(crate) enum Step {
     },
     Insert {
         id: String,
-        #[serde(deserialize_with = "whole")]
+        #[serde(deserialize_with = "non_negative_integer")]
         index: u64,
     },
     Remove {
@@ -67,7 +67,7 @@ pub(crate) enum Step {
         broken: bool,
     },
     Async {
-        #[serde(deserialize_with = "whole")]
+        #[serde(deserialize_with = "non_negative_integer")]
         ms: u64,
     },
     Scalar {},
@@ -79,15 +79,15 @@ pub(crate) enum Step {
         data: Option<Value>,
     },
     Burst {
-        #[serde(deserialize_with = "whole")]
+        #[serde(deserialize_with = "non_negative_integer")]
         n: u64,
     },
     Sleep {
-        #[serde(deserialize_with = "whole")]
+        #[serde(deserialize_with = "non_negative_integer")]
         ms: u64,
     },
     Grow {
-        #[serde(deserialize_with = "whole")]
+        #[serde(deserialize_with = "non_negative_integer")]
         n: u64,
     },
     Board {
@@ -106,7 +106,7 @@ impl Step {
     /// Reads a call of a driver action.
     ///
     /// # Errors
-    /// `invalid_params` if there is no such action or it does not take these parameters.
+    /// `invalid_params` if there is no such action or it does not accept these parameters.
     pub(crate) fn read(action: &str, params: &Value) -> Result<Self, ActionError> {
         let params = if params.is_null() { json!({}) } else { params.clone() };
         if !params.is_object() {
@@ -127,37 +127,37 @@ impl Step {
     }
 }
 
-/// A whole number; `3.0` is one.
-fn whole<'de, D: Deserializer<'de>>(source: D) -> Result<u64, D::Error> {
+/// A non-negative integer, which may be written as `3.0`.
+fn non_negative_integer<'de, D: Deserializer<'de>>(source: D) -> Result<u64, D::Error> {
     let number = f64::deserialize(source)?;
     if number.fract() == 0.0 && (0.0..=u64::MAX as f64).contains(&number) {
         Ok(number as u64)
     } else {
-        Err(serde::de::Error::custom(format!("{number} is not a whole number from 0 on")))
+        Err(serde::de::Error::custom(format!("{number} is not a non-negative integer")))
     }
 }
 
-/// A value that is there, even if it is null.
+/// A value that is present, even if it is null.
 fn present<'de, D: Deserializer<'de>>(source: D) -> Result<Option<Value>, D::Error> {
     Value::deserialize(source).map(Some)
 }
 
 /// The driver actions in the order in which `/ctl` offers them, each with the schema of its parameters if it takes any.
 pub(crate) fn declarations() -> Vec<(&'static str, Option<Value>)> {
-    let whole = json!({"type": "integer", "minimum": 0});
-    let limited = json!({"type": "integer", "minimum": 0, "maximum": MANY});
-    let texts = json!({"type": "array", "items": {"type": "string"}});
-    let optional_texts = json!({"type": "array", "items": {"type": "string"}, "optional": true});
+    let integer = json!({"type": "integer", "minimum": 0});
+    let limited = json!({"type": "integer", "minimum": 0, "maximum": MAX_COUNT});
+    let strings = json!({"type": "array", "items": {"type": "string"}});
+    let optional_strings = json!({"type": "array", "items": {"type": "string"}, "optional": true});
     let steps = json!({"type": "array", "items": {"type": "object"}});
     vec![
         ("set", Some(json!({"node": "string", "key": "string", "value": {}}))),
         ("unset", Some(json!({"node": "string", "key": "string"}))),
-        ("insert", Some(json!({"id": "string", "index": whole}))),
+        ("insert", Some(json!({"id": "string", "index": integer}))),
         ("remove", Some(json!({"id": "string"}))),
-        ("order", Some(json!({"ids": texts}))),
+        ("order", Some(json!({"ids": strings}))),
         ("meta", Some(json!({"node": "string", "meta": "object"}))),
         ("unmeta", Some(json!({"node": "string"}))),
-        ("acts", Some(json!({"node": "string", "names": texts}))),
+        ("acts", Some(json!({"node": "string", "names": strings}))),
         ("retype", Some(json!({"node": "string", "type": "string"}))),
         ("cref", Some(json!({"node": "string", "ref": {"type": ["object", "null"], "optional": true}}))),
         ("gone", Some(json!({"path": "string", "gone": "boolean"}))),
@@ -165,7 +165,7 @@ pub(crate) fn declarations() -> Vec<(&'static str, Option<Value>)> {
         ("mutate_fail", None),
         ("panic", None),
         ("break", Some(json!({"path": "string", "broken": "boolean"}))),
-        ("async", Some(json!({"ms": whole}))),
+        ("async", Some(json!({"ms": integer}))),
         ("scalar", None),
         ("nothing", None),
         (
@@ -173,12 +173,12 @@ pub(crate) fn declarations() -> Vec<(&'static str, Option<Value>)> {
             Some(json!({
                 "n": "integer",
                 "s": {"type": "string", "enum": ["a", "b"], "optional": true},
-                "tags": optional_texts,
+                "tags": optional_strings,
             })),
         ),
         ("emit", Some(json!({"name": "string", "data": {"optional": true}}))),
         ("burst", Some(json!({"n": limited}))),
-        ("sleep", Some(json!({"ms": whole}))),
+        ("sleep", Some(json!({"ms": integer}))),
         ("grow", Some(json!({"n": limited}))),
         ("board", Some(json!({"text": "string"}))),
         ("many", Some(json!({"steps": steps}))),
@@ -211,7 +211,7 @@ mod tests {
     }
 
     #[test]
-    fn a_whole_number_may_be_written_with_a_fraction_of_zero() {
+    fn an_integer_may_be_written_with_a_fraction_of_zero() {
         assert!(matches!(Step::read("grow", &json!({"n": 3.0})), Ok(Step::Grow { n: 3 })));
         assert!(Step::read("grow", &json!({"n": 3.5})).is_err());
         assert!(Step::read("grow", &json!({"n": -1})).is_err());

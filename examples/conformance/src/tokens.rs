@@ -13,7 +13,7 @@ pub(crate) const ORG: &str = "org";
 /// The cookie that may hold a token.
 const COOKIE: &str = "session";
 
-/// Lets in whoever has a well-formed token. With a time to live, a session ends that long after its first
+/// Accepts every well-formed token. With a time to live, a session ends that long after its first
 /// authentication; coming back does not prolong it.
 pub(crate) fn authenticator(ttl: Option<Duration>) -> impl Authenticator {
     let ends: Mutex<HashMap<String, Option<SystemTime>>> = Mutex::default();

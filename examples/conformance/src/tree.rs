@@ -10,13 +10,13 @@ use crate::node::Node;
 use crate::state::State;
 use crate::tokens::ORG;
 
-/// The registered paths whose nodes each session has for itself.
+/// The registered paths at which each session has nodes of its own.
 const OWN: [&str; 9] = ["ctl", "deep/a/leaf", "doc", "inbox", "mix", "mix/a1", "prio", "todos", "tree"];
 
 /// The registered paths whose nodes are computed.
 const COMPUTED: [&str; 4] = ["board", "me", "org", "stamp"];
 
-/// All of them, but the one that comes and goes.
+/// All of them except the one that comes and goes.
 fn paths() -> impl Iterator<Item = &'static str> {
     OWN.into_iter().chain(COMPUTED)
 }
@@ -28,7 +28,7 @@ pub(crate) struct Tree {
     catalog: Catalog,
 }
 
-/// Whether everybody has something at this path.
+/// Whether this path is registered for everyone.
 pub(crate) fn is_registered(path: &str) -> bool {
     paths().any(|registered| registered == path)
 }
@@ -50,8 +50,8 @@ impl Tree {
         paths().fold(SessionProvider::new(), |instance, path| instance.register_source(path, self.source(path)))
     }
 
-    /// What renders a registered path. Where each session has a node for itself, it reads the session's id; else it
-    /// reads what it shows.
+    /// The source of a registered path. Where each session has nodes of its own, it reads the session's id; elsewhere it
+    /// reads only what it shows.
     pub(crate) fn source(self: &Arc<Self>, path: &'static str) -> Source {
         let tree = Arc::clone(self);
         let source = Source::new(move |session: &Session| {
@@ -64,7 +64,7 @@ impl Tree {
     fn own(&self, session: &Session, path: &str) -> Result<Descriptor, &'static str> {
         let own = self.state.own(session.id());
         let own = own.lock();
-        own.registered(path).map(|node| self.descriptor(node)).ok_or("it is not there any more")
+        own.registered(path).map(|node| self.descriptor(node)).ok_or("the node no longer exists")
     }
 
     fn with_messages(self: &Arc<Self>, source: Source) -> Source {

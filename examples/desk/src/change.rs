@@ -1,4 +1,4 @@
-//! What changed, and who is to hear of it: once in the words of the page, once in the words of the engine.
+//! What changed, and who is notified: as sections of pages, and as scopes of the engine.
 
 use grove_engine::Scope;
 
@@ -30,7 +30,7 @@ impl Area {
     }
 }
 
-/// Something that was written, told after it was written.
+/// Something that was written; announced after it was written.
 #[derive(Clone, Debug)]
 pub(crate) enum Change {
     /// One person's own area: everything but the board.
@@ -39,14 +39,14 @@ pub(crate) enum Change {
     Board { org: String },
     /// The date: what was due tomorrow is due today, for everybody.
     Date,
-    /// A login ended: its pages are to be left, and its engine session is never to come back.
+    /// A login ended: its pages go to the login page, and its engine session must never be used again.
     LoggedOut { login: String },
-    /// The desk is shutting down; every page is to be left.
+    /// The desk is shutting down; the streams of all pages end.
     Closing,
 }
 
 impl Change {
-    /// The trees to render again; `None` when no tree shows it.
+    /// The trees to refresh; `None` when no tree shows it.
     pub(crate) fn scope(&self) -> Option<Scope> {
         match self {
             Self::Own { area, person } => Some(Scope::user(person).paths([area.as_str()])),
@@ -56,7 +56,7 @@ impl Change {
         }
     }
 
-    /// The section of `reader`'s page to show again; `None` when the page does not show it.
+    /// The section of `reader`'s page to reload; `None` when the page does not show it.
     pub(crate) fn area_for(&self, reader: &Person) -> Option<Area> {
         match self {
             Self::Own { area, person } => (*person == reader.name).then_some(*area),
@@ -66,7 +66,7 @@ impl Change {
         }
     }
 
-    /// The login, and so the engine session, that is no more.
+    /// The login that ended, and with it the engine session.
     pub(crate) fn ended_login(&self) -> Option<&str> {
         match self {
             Self::LoggedOut { login } => Some(login),
@@ -74,7 +74,7 @@ impl Change {
         }
     }
 
-    /// Whether the page of `login` is to be left.
+    /// Whether the stream of `login`'s page ends.
     pub(crate) fn ends(&self, login: &str) -> bool {
         matches!(self, Self::Closing) || self.ended_login() == Some(login)
     }

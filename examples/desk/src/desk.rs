@@ -1,8 +1,8 @@
-//! The one way in: every write, whether a person clicked or an AI acted, goes through a method of [`Desk`].
+//! The single entry point: every write, whether a person clicked or an AI acted, goes through a method of [`Desk`].
 //!
-//! Each of them asks in the same order: may this person change anything, is what was sent usable, does the thing exist
-//! and is it theirs. Then it writes, and then [`Desk::announce`] tells the pages and the engine in one breath, so that
-//! neither can know what the other does not.
+//! Each of them checks in the same order: may this person change anything, is the input valid, does the object exist and
+//! is it theirs. Then it writes, and then [`Desk::announce`] notifies the pages and the engine together, so that neither
+//! can know what the other does not.
 
 mod board;
 mod inbox;
@@ -11,7 +11,6 @@ mod tasks;
 mod text;
 
 use std::fmt;
-use std::path::Path;
 use std::sync::Arc;
 
 use grove_engine::Engine;
@@ -21,19 +20,20 @@ use crate::change::Change;
 use crate::clock::Moment;
 use crate::error::{DeskError, Result};
 use crate::people::Person;
+use crate::session::session_of;
 use crate::store::{Login, Store};
-use crate::{secret, seed, tree};
+use crate::{secret, seed};
 
 pub(crate) use inbox::Delivery;
 
-/// How many changes a page may fall behind before it is told to show everything again.
-const CHANGES_KEPT: usize = 256;
+/// How many changes a page may fall behind before it must reload everything.
+const CHANGE_BACKLOG: usize = 256;
 
 /// How long a browser stays logged in.
 const LOGIN_SECONDS: i64 = 30 * 24 * 3600;
 
-/// How old a login is at least before its use puts its end off.
-const PROLONG_SECONDS: i64 = 24 * 3600;
+/// How long after its last extension a login is extended when it is used.
+const EXTEND_SECONDS: i64 = 24 * 3600;
 
 /// The desk: its data, its engine, and the pages that watch. Cheap to clone.
 ///
@@ -50,32 +50,12 @@ struct Inner {
 }
 
 impl Desk {
-    /// Opens the desk of a SQLite file, creating and filling the file when it is new, and registers its tree with a
-    /// new engine. Must be called inside a tokio runtime.
-    ///
-    /// # Errors
-    ///
-    /// When SQLite cannot open, create or migrate the file.
-    pub fn open(path: &Path) -> Result<Self, DeskError> {
-        Self::start(Store::open(path)?)
-    }
-
-    /// A desk on a fresh store that is gone when the process ends; for tests and demonstrations.
-    ///
-    /// # Errors
-    ///
-    /// When SQLite fails.
-    pub fn in_memory() -> Result<Self, DeskError> {
-        Self::start(Store::in_memory()?)
-    }
-
-    fn start(store: Store) -> Result<Self> {
+    /// A desk on a store, which is filled when it is new, with an engine that has no tree yet.
+    pub(crate) fn new(store: Store) -> Result<Self> {
         seed::fill(&store)?;
         let engine = Engine::builder("desk", "Desk").build();
-        let (changes, _) = broadcast::channel(CHANGES_KEPT);
-        let desk = Self { inner: Arc::new(Inner { store, engine, changes }) };
-        tree::register(&desk);
-        Ok(desk)
+        let (changes, _) = broadcast::channel(CHANGE_BACKLOG);
+        Ok(Self { inner: Arc::new(Inner { store, engine, changes }) })
     }
 
     /// The engine that serves the trees.
@@ -84,7 +64,7 @@ impl Desk {
         &self.inner.engine
     }
 
-    /// Everybody who has a desk here.
+    /// Everyone who has a desk here.
     ///
     /// # Errors
     ///
@@ -102,17 +82,17 @@ impl Desk {
         self.store().development_tokens()
     }
 
-    /// For reading. Whoever writes goes through the methods of the desk.
+    /// For reading. Writes go through the methods of the desk.
     pub(crate) fn store(&self) -> &Store {
         &self.inner.store
     }
 
-    /// What changes from now on.
+    /// The changes from now on.
     pub(crate) fn watch(&self) -> broadcast::Receiver<Change> {
         self.inner.changes.subscribe()
     }
 
-    /// The end of the funnel: tells the open pages and the engine what was just written.
+    /// Notifies the open pages and the engine of what was just written.
     fn announce(&self, change: Change) {
         if let Some(scope) = change.scope() {
             self.inner.engine.refresh(scope);
@@ -124,7 +104,7 @@ impl Desk {
         let _ = self.inner.changes.send(change);
     }
 
-    /// Does work that touches the store where it may block, and hands its answer back to async code.
+    /// Runs work that uses the store on a thread that may block, and returns its result to async code.
     pub(crate) async fn run<T, F>(&self, work: F) -> T
     where
         F: FnOnce(&Self) -> T + Send + 'static,
@@ -132,12 +112,12 @@ impl Desk {
     {
         let desk = self.clone();
         match tokio::task::spawn_blocking(move || work(&desk)).await {
-            Ok(answer) => answer,
+            Ok(result) => result,
             Err(failure) => std::panic::resume_unwind(failure.into_panic()),
         }
     }
 
-    /// Logs `person` in and answers with the secret for the cookie and when it ends.
+    /// Logs `person` in. Returns the secret for the cookie and its expiry.
     pub(crate) fn log_in(&self, person: &str) -> Result<(String, Moment)> {
         let token = secret::token();
         let expires = Moment::now().plus(LOGIN_SECONDS);
@@ -145,28 +125,28 @@ impl Desk {
         Ok((token, expires))
     }
 
-    /// Puts the end of a login that is used off, once a day, and answers with the new one. Tabs and AIs that are connected
-    /// with it stay so; an AI that comes later, or asks `/slop/renew`, has it from the store.
-    pub(crate) fn prolong(&self, login: &Login) -> Result<Option<Moment>> {
+    /// Extends a login that is used, once a day. Returns the new expiry if it did. Tabs and AIs that are connected with it
+    /// stay connected; an AI that connects later, or calls `/slop/renew`, gets the expiry from the store.
+    pub(crate) fn extend(&self, login: &Login) -> Result<Option<Moment>> {
         let expires = Moment::now().plus(LOGIN_SECONDS);
-        let is_due = login.expires.is_some_and(|before| before.plus(PROLONG_SECONDS) <= expires);
-        if !is_due || !self.store().prolong_login(&login.id, expires)? {
+        let is_due = login.expires.is_some_and(|before| before.plus(EXTEND_SECONDS) <= expires);
+        if !is_due || !self.store().extend_login(&login.id, expires)? {
             return Ok(None);
         }
         let login = Login { expires: Some(expires), ..login.clone() };
-        self.engine().update_session(&tree::session_of(&login));
+        self.engine().update_session(&session_of(&login));
         Ok(Some(expires))
     }
 
-    /// The secret that a login's page shows for the person's AI. It leads to the same engine session as the cookie, so
-    /// that the AI sees the page's tabs, and yet opens nothing but the tree: the cookie stays out of reach of scripts.
-    /// It is made when a page first shows it, so there is none where no page does.
+    /// The secret that a login's page shows for the person's AI. It belongs to the same engine session as the cookie, so
+    /// that the AI sees the page's tabs, but gives access to nothing but the tree: the cookie stays out of reach of
+    /// scripts. It is created when a page first shows it, so there is none where no page does.
     pub(crate) fn agent_token(&self, login: &Login) -> Result<Option<String>> {
         self.store().agent_token(&login.id, &secret::token())
     }
 
-    /// Ends a browser's login and everything that lives on it: its pages, and the AIs that came in with its cookie or
-    /// its agent token. A development token has no end.
+    /// Ends a browser's login and everything that depends on it: its pages, and the AIs that connected with its cookie or
+    /// its agent token. A development token does not end.
     pub(crate) fn log_out(&self, login: &Login) -> Result<()> {
         if self.store().end_login(&login.id)? {
             self.announce(Change::LoggedOut { login: login.id.clone() });
@@ -174,16 +154,16 @@ impl Desk {
         Ok(())
     }
 
-    /// Shows everybody's tasks again at each midnight. Runs until it is dropped.
-    pub async fn turn_pages(&self) {
+    /// Refreshes everyone's tasks at each midnight. Runs until it is dropped.
+    pub async fn refresh_at_midnight(&self) {
         loop {
             tokio::time::sleep(Moment::now().until_midnight()).await;
             self.announce(Change::Date);
         }
     }
 
-    /// Ends the streams of all open pages, which would hold the server up. The pages come back by themselves.
-    pub fn let_pages_go(&self) {
+    /// Ends the event streams of all open pages, which would delay the shutdown. The pages reconnect by themselves.
+    pub fn end_page_streams(&self) {
         self.announce(Change::Closing);
     }
 }
@@ -194,7 +174,7 @@ impl fmt::Debug for Desk {
     }
 }
 
-/// The first question of every write.
+/// The first check of every write.
 fn may_write(person: &Person) -> Result<()> {
     if person.role.may_write() { Ok(()) } else { Err(DeskError::ViewOnly) }
 }
@@ -207,30 +187,30 @@ mod tests {
     use super::*;
 
     #[tokio::test(flavor = "multi_thread")]
-    async fn a_login_that_is_used_lasts_longer_also_for_what_is_connected_with_it() {
-        let desk = Desk::in_memory().expect("a desk");
+    async fn using_a_login_extends_it_also_for_its_open_connections() {
+        let desk = Desk::new(Store::in_memory().expect("a store")).expect("a desk");
         let soon = Moment::now().plus(3600);
         desk.store().add_login("token", "login", "alice", soon).expect("a login");
-        let login = desk.store().login("token").expect("an answer").expect("the login");
-        let mut agent = TestConsumer::connect(desk.engine(), tree::session_of(&login)).await;
+        let login = desk.store().login("token").expect("no error").expect("the login");
+        let mut agent = TestConsumer::connect(desk.engine(), session_of(&login)).await;
         let end = |session: &Session| Descriptor::status().prop("end", format!("{:?}", session.expires_at()));
         desk.engine().register_for("login", "end", Source::new(end)).expect("the session is open");
         let shown = |moment: Moment| format!("{:?}", Some(moment.to_system_time()));
         assert_eq!(agent.query("/end").await["properties"]["end"], shown(soon));
 
-        let later = desk.prolong(&login).expect("an answer").expect("it is due");
+        let later = desk.extend(&login).expect("no error").expect("it is due");
         assert_eq!(agent.query("/end").await["properties"]["end"], shown(later));
-        let login = desk.store().login("token").expect("an answer").expect("the login");
+        let login = desk.store().login("token").expect("no error").expect("the login");
         assert_eq!(login.expires, Some(later));
-        assert_eq!(desk.prolong(&login).expect("an answer"), None, "not at every look");
+        assert_eq!(desk.extend(&login).expect("no error"), None, "not on every use");
     }
 
     #[tokio::test]
-    async fn a_login_that_has_ended_is_not_prolonged() {
-        let desk = Desk::in_memory().expect("a desk");
+    async fn a_login_that_has_ended_is_not_extended() {
+        let desk = Desk::new(Store::in_memory().expect("a store")).expect("a desk");
         desk.store().add_login("token", "login", "alice", Moment::now().plus(3600)).expect("a login");
-        let login = desk.store().login("token").expect("an answer").expect("the login");
+        let login = desk.store().login("token").expect("no error").expect("the login");
         desk.log_out(&login).expect("a logout");
-        assert_eq!(desk.prolong(&login).expect("an answer"), None);
+        assert_eq!(desk.extend(&login).expect("no error"), None);
     }
 }

@@ -1,4 +1,4 @@
-//! Why the desk did not do what it was asked, told the same way to a browser and to an AI.
+//! Why a request to the desk failed, with the same message for a browser and for an AI.
 
 use std::fmt;
 
@@ -6,24 +6,29 @@ use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
 use grove_engine::ActionError;
 
-/// Why something was not done. Its text is a sentence for whoever asked; only [`Self::Store`] keeps its cause back.
+/// Why a request failed. Its text is a sentence for the client; [`Self::Store`] does not include its cause.
 #[derive(Debug)]
+#[non_exhaustive]
 pub enum DeskError {
-    /// It does not exist, or it is somebody else's, which must look the same.
+    /// It does not exist, or it belongs to someone else, which must look the same.
     NotFound(String),
-    /// What was sent cannot be used as it is.
+    /// The input is not valid.
     Invalid(String),
-    /// A viewer asked for a change.
+    /// A viewer tried to change something.
     ViewOnly,
+    /// Another desk has the database file open.
+    InUse,
+    /// The lock file beside the database cannot be opened or locked.
+    Lock(std::io::Error),
     /// SQLite failed. The cause goes to the log.
     Store(rusqlite::Error),
 }
 
-/// What the store answers with.
+/// The result of a request to the desk or its store.
 pub(crate) type Result<T, E = DeskError> = std::result::Result<T, E>;
 
 impl DeskError {
-    /// For something called `id` that the asking person does not have.
+    /// For an object `id` that the person does not have.
     pub(crate) fn no_such(kind: &str, id: impl fmt::Display) -> Self {
         Self::NotFound(format!("There is no {kind} {id} on your desk."))
     }
@@ -34,6 +39,8 @@ impl fmt::Display for DeskError {
         match self {
             Self::NotFound(sentence) | Self::Invalid(sentence) => f.write_str(sentence),
             Self::ViewOnly => f.write_str("A viewer cannot change anything here."),
+            Self::InUse => f.write_str("Another desk has it open; stop that one, or give another file with --db."),
+            Self::Lock(_) => f.write_str("Its lock file cannot be used."),
             Self::Store(_) => f.write_str("The desk could not reach its data."),
         }
     }
@@ -43,7 +50,8 @@ impl std::error::Error for DeskError {
     fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
         match self {
             Self::Store(cause) => Some(cause),
-            Self::NotFound(_) | Self::Invalid(_) | Self::ViewOnly => None,
+            Self::Lock(cause) => Some(cause),
+            Self::NotFound(_) | Self::Invalid(_) | Self::ViewOnly | Self::InUse => None,
         }
     }
 }
@@ -62,7 +70,7 @@ impl From<DeskError> for ActionError {
             DeskError::NotFound(_) => Self::not_found(sentence),
             DeskError::Invalid(_) => Self::invalid_params(sentence),
             DeskError::ViewOnly => Self::unauthorized(sentence),
-            DeskError::Store(_) => Self::internal(sentence),
+            DeskError::InUse | DeskError::Lock(_) | DeskError::Store(_) => Self::internal(sentence),
         }
     }
 }
@@ -73,7 +81,7 @@ impl IntoResponse for DeskError {
             Self::NotFound(_) => StatusCode::NOT_FOUND,
             Self::Invalid(_) => StatusCode::UNPROCESSABLE_ENTITY,
             Self::ViewOnly => StatusCode::FORBIDDEN,
-            Self::Store(_) => StatusCode::INTERNAL_SERVER_ERROR,
+            Self::InUse | Self::Lock(_) | Self::Store(_) => StatusCode::INTERNAL_SERVER_ERROR,
         };
         (status, self.to_string()).into_response()
     }

@@ -7,24 +7,23 @@
 //!    page                   tree
 //!      '------.       .-------'
 //!             v       v
-//!            desk: may this person? is it usable? is it theirs?
+//!            desk: may this person? is it valid? is it theirs?
 //!             |
 //!           store      SQLite, written here and nowhere else
 //!             |
-//!            desk::announce, with a Change
+//!            Desk::announce, with a Change
 //!             |------------------.
 //!             v                  v
-//!        open pages       engine.refresh(Scope)
-//!        of whom it       of whom it concerns
-//!        concerns
+//!        the open pages     engine.refresh(Scope)
+//!        that show it       of the trees that show it
 //! ```
 //!
-//! | module | what it knows |
+//! | module | contents |
 //! |---|---|
 //! | `people`, `id`, `clock`, `theme`, `due` | the nouns |
 //! | `store`, `seed` | the SQLite file |
-//! | `change`, `desk` | the one way in, and who hears of a change |
-//! | `tree` | descriptors and actions for the engine |
+//! | `change`, `desk` | the single entry point, and who is notified of a change |
+//! | `session`, `tree` | sessions, descriptors and actions for the engine |
 //! | `login`, `page`, `guard` | the web side |
 
 mod change;
@@ -41,29 +40,58 @@ mod page;
 mod people;
 mod secret;
 mod seed;
+mod session;
+mod sign_in;
+mod site;
 mod store;
 mod theme;
 mod tree;
 
+use std::path::Path;
+
 use axum::Router;
 use axum::middleware::from_fn;
+use grove_axum::Slop;
+
+use crate::site::Site;
+use crate::store::Store;
 
 pub use desk::Desk;
 pub use error::DeskError;
-pub use login::SignIn;
 pub use people::{Person, Role};
+pub use sign_in::SignIn;
 
-/// What every handler of the web side needs.
-#[derive(Clone, Debug)]
-pub(crate) struct Site {
-    pub(crate) desk: Desk,
-    pub(crate) sign_in: SignIn,
+/// Opens the desk of a SQLite file, creating and filling the file when it is new, and registers its tree with a new
+/// engine. Must be called inside a tokio runtime.
+///
+/// # Errors
+///
+/// When SQLite cannot open, create or migrate the file, or another desk has it open.
+pub fn open(path: &Path) -> Result<Desk, DeskError> {
+    with_tree(Store::open(path)?)
 }
 
-/// The whole application: the page, the login, `/slop` for AIs and tabs, `/slop/renew` for AIs whose login was prolonged, `/healthz` and `/readyz`.
-pub fn app(desk: Desk, sign_in: SignIn) -> Router {
-    let slop: Router = grove_axum::router(desk.engine().clone(), login::authenticator(&desk));
+/// A desk on a fresh store that is gone when the process ends; for tests and demonstrations.
+///
+/// # Errors
+///
+/// When SQLite fails.
+pub fn open_in_memory() -> Result<Desk, DeskError> {
+    with_tree(Store::in_memory()?)
+}
+
+fn with_tree(store: Store) -> Result<Desk, DeskError> {
+    let desk = Desk::new(store)?;
+    tree::register(&desk);
+    Ok(desk)
+}
+
+/// The whole application: the page, the login, `/slop` for AIs and tabs, `/slop/renew` for AIs whose login was extended,
+/// `/healthz` and `/readyz`. `trust_forwarded` is for a desk behind a proxy, see [`Slop::trust_forwarded`].
+pub fn app(desk: Desk, sign_in: SignIn, trust_forwarded: bool) -> Router {
+    let slop = Slop::new(desk.engine().clone(), login::authenticator(&desk)).trust_forwarded(trust_forwarded);
+    let endpoint: Router = slop.clone().router();
     let health: Router = grove_axum::health(desk.engine().clone());
     let pages = Router::new().merge(page::routes()).merge(login::routes()).layer(from_fn(guard::guard));
-    pages.with_state(Site { desk, sign_in }).merge(slop).merge(health)
+    pages.with_state(Site { desk, sign_in, slop }).merge(endpoint).merge(health)
 }

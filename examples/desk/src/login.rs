@@ -1,6 +1,6 @@
-//! Who is there: the login page, the cookie, and the same question asked by the page and by the SLOP endpoint.
+//! Authentication: the login page, the cookie, and the lookup that the pages and the SLOP endpoint share.
 //!
-//! There are no passwords in this example. On a loopback address anybody at the machine may be anybody (that is
+//! There are no passwords in this example. On a loopback address anyone at the machine may log in as anyone (that is
 //! [`SignIn::ByName`]); on every other address the login page wants a token.
 
 use axum::Router;
@@ -15,26 +15,18 @@ use cookie::{Cookie, SameSite};
 use grove_axum::{Authenticator, Refusal, opaque};
 use serde::Deserialize;
 
-use crate::Site;
 use crate::clock::Moment;
 use crate::desk::Desk;
 use crate::error::{DeskError, Result};
 use crate::html::{Escaped, fill};
 use crate::people::Person;
+use crate::session::session_of;
+use crate::sign_in::SignIn;
+use crate::site::Site;
 use crate::store::Login;
-use crate::tree;
 
 const COOKIE_NAME: &str = "session";
 const TEMPLATE: &str = include_str!("login.html");
-
-/// How the login page finds out who somebody is.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum SignIn {
-    /// By asking for the name: for a server that only this machine can reach.
-    ByName,
-    /// By asking for a token.
-    ByToken,
-}
 
 pub(crate) fn routes() -> Router<Site> {
     Router::new().route("/login", get(show).post(log_in)).route("/logout", post(log_out))
@@ -50,14 +42,14 @@ struct Claim {
 async fn show(State(site): State<Site>) -> Result<Html<String>> {
     let people = site.desk.run(Desk::people).await?;
     Ok(Html(fill(TEMPLATE, |name| match name {
-        "doors" => doors(site.sign_in, &people),
+        "choices" => choices(site.sign_in, &people),
         _ => String::new(),
     })))
 }
 
-fn doors(sign_in: SignIn, people: &[Person]) -> String {
+fn choices(sign_in: SignIn, people: &[Person]) -> String {
     match sign_in {
-        SignIn::ByName => people.iter().map(door).collect(),
+        SignIn::ByName => people.iter().map(choice).collect(),
         SignIn::ByToken => {
             "<label>Token <input name=\"token\" type=\"password\" autocomplete=\"off\" required></label>\
                             <button class=\"main\">Log in</button>"
@@ -66,11 +58,11 @@ fn doors(sign_in: SignIn, people: &[Person]) -> String {
     }
 }
 
-fn door(person: &Person) -> String {
+fn choice(person: &Person) -> String {
     let Person { name, display, org, role } = person;
     let (name, display, org) = (Escaped(name), Escaped(display), Escaped(org));
     format!(
-        "<button class=\"door\" name=\"person\" value=\"{name}\"><b>{display}</b> <code>{name}</code>\
+        "<button class=\"choice\" name=\"person\" value=\"{name}\"><b>{display}</b> <code>{name}</code>\
          <span>{org}, {}</span></button>",
         role.as_str()
     )
@@ -78,15 +70,16 @@ fn door(person: &Person) -> String {
 
 async fn log_in(State(site): State<Site>, headers: HeaderMap, Form(claim): Form<Claim>) -> Result<Response> {
     let by_name = site.sign_in == SignIn::ByName && asks_for_loopback(&headers);
-    let entered = site.desk.run(move |desk| enter(desk, claim, by_name)).await?;
-    let Some((token, expires)) = entered else {
-        return Ok((StatusCode::UNAUTHORIZED, "Nobody here goes by that.").into_response());
+    let login = site.desk.run(move |desk| check(desk, claim, by_name)).await?;
+    let Some((token, expires)) = login else {
+        let sentence = "No one here has this name or token. Go back to try again.";
+        return Ok((StatusCode::UNAUTHORIZED, sentence).into_response());
     };
     Ok((AppendHeaders([(SET_COOKIE, session_cookie(token, expires))]), Redirect::to("/")).into_response())
 }
 
-/// The new login's secret and end, or `None` when the claim proves nothing.
-fn enter(desk: &Desk, claim: Claim, by_name: bool) -> Result<Option<(String, Moment)>> {
+/// The new login's secret and expiry, or `None` when the claim is not valid.
+fn check(desk: &Desk, claim: Claim, by_name: bool) -> Result<Option<(String, Moment)>> {
     let person = match claim {
         Claim { token: Some(token), .. } => desk.store().login(token.trim())?.map(|login| login.person),
         Claim { person: Some(name), .. } if by_name => desk.store().person(&name)?,
@@ -95,8 +88,8 @@ fn enter(desk: &Desk, claim: Claim, by_name: bool) -> Result<Option<(String, Mom
     person.map(|person| desk.log_in(&person.name)).transpose()
 }
 
-/// Whether the browser believes that it talks to its own machine. A page from elsewhere whose name was pointed at
-/// 127.0.0.1 after it had loaded sends its own name here, and must not log in as somebody.
+/// Whether the browser uses a name of its own machine. A page from elsewhere whose host name was made to resolve to
+/// 127.0.0.1 after it had loaded sends that name here, and must not be able to log in.
 pub(crate) fn asks_for_loopback(headers: &HeaderMap) -> bool {
     let host = headers.get(HOST).and_then(|host| host.to_str().ok()).unwrap_or_default();
     let name = match host.rsplit_once(':') {
@@ -107,10 +100,10 @@ pub(crate) fn asks_for_loopback(headers: &HeaderMap) -> bool {
     name == "localhost" || address.is_ok_and(|address| address.is_loopback())
 }
 
-/// Puts the end of a login off when it is time, and gives the cookie that says so.
-pub(crate) async fn prolong(desk: &Desk, login: &Login, headers: &HeaderMap) -> Result<Option<String>> {
+/// Extends a login when it is due, and returns its new cookie.
+pub(crate) async fn extend(desk: &Desk, login: &Login, headers: &HeaderMap) -> Result<Option<String>> {
     let login = login.clone();
-    let expires = desk.run(move |desk| desk.prolong(&login)).await?;
+    let expires = desk.run(move |desk| desk.extend(&login)).await?;
     Ok(expires.zip(token_in(headers)).map(|(expires, token)| session_cookie(token, expires)))
 }
 
@@ -130,7 +123,7 @@ async fn log_out(State(site): State<Site>, signed_in: Result<SignedIn, NotSigned
     Ok((AppendHeaders([(SET_COOKIE, gone)]), Redirect::to("/login")).into_response())
 }
 
-/// The login that a request's cookie stands for.
+/// The login to which a request's cookie belongs.
 #[derive(Debug)]
 pub(crate) struct SignedIn(pub(crate) Login);
 
@@ -161,12 +154,13 @@ impl FromRequestParts<Site> for SignedIn {
 }
 
 fn token_in(headers: &HeaderMap) -> Option<String> {
-    let lines = headers.get_all(COOKIE).into_iter().filter_map(|line| line.to_str().ok());
-    let cookies = lines.flat_map(|line| Cookie::split_parse(line).flatten());
+    // Each cookie by itself: one of another application that is not UTF-8 must not hide ours.
+    let pairs = headers.get_all(COOKIE).into_iter().flat_map(|line| line.as_bytes().split(|byte| *byte == b';'));
+    let cookies = pairs.filter_map(|pair| Cookie::parse(str::from_utf8(pair).ok()?.trim()).ok());
     cookies.filter(|cookie| cookie.name() == COOKIE_NAME).map(|cookie| cookie.value().to_owned()).next()
 }
 
-/// Lets into the SLOP endpoint who shows a login's token or agent token: as `?token=`, as bearer, or in the login
+/// Authenticates the SLOP endpoint with a login's token or agent token: as `?token=`, as bearer token, or in the login
 /// page's cookie.
 pub(crate) fn authenticator(desk: &Desk) -> impl Authenticator {
     let desk = desk.clone();
@@ -175,7 +169,7 @@ pub(crate) fn authenticator(desk: &Desk) -> impl Authenticator {
         async move {
             let login = desk.run(move |desk| desk.store().login_of_agent(&token)).await;
             let login = login.map_err(|_| Refusal::unavailable().because("the store failed"))?;
-            Ok(login.as_ref().map(tree::session_of))
+            Ok(login.as_ref().map(session_of))
         }
     })
 }

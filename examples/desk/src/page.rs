@@ -1,4 +1,4 @@
-//! The page where a person works. It is plain HTML that also works without a script; the script only keeps it live.
+//! The page where a person works. It is plain HTML that also works without scripts; the scripts only keep it live.
 //!
 //! Each area is a section that can be fetched alone: the whole page holds the four of them, `/sections/NAME` is one, and
 //! `/events` names the one to fetch again.
@@ -11,19 +11,20 @@ mod tasks;
 
 use axum::Router;
 use axum::extract::{Path, Query, State};
-use axum::http::header::{CONTENT_TYPE, HOST, SET_COOKIE};
-use axum::http::{HeaderMap, StatusCode};
+use axum::http::header::{CONTENT_TYPE, SET_COOKIE};
+use axum::http::{HeaderMap, StatusCode, Uri};
 use axum::response::{AppendHeaders, Html, IntoResponse, Redirect, Response};
 use axum::routing::get;
 use serde::Deserialize;
 
-use crate::Site;
 use crate::change::Area;
 use crate::desk::Desk;
 use crate::error::Result;
 use crate::html::{Escaped, fill};
-use crate::login::{NotSignedIn, SignIn, SignedIn, asks_for_loopback, prolong};
+use crate::login::{NotSignedIn, SignedIn, asks_for_loopback, extend};
 use crate::people::Person;
+use crate::sign_in::SignIn;
+use crate::site::Site;
 use crate::store::Login;
 
 const TEMPLATE: &str = include_str!("page/page.html");
@@ -45,9 +46,9 @@ pub(crate) fn routes() -> Router<Site> {
         .merge(settings::routes())
 }
 
-/// Where in the inbox the page begins.
+/// The offset of the page in the inbox.
 #[derive(Clone, Copy, Deserialize)]
-struct Place {
+struct Offset {
     #[serde(default)]
     from: u32,
 }
@@ -55,7 +56,8 @@ struct Place {
 async fn whole(
     State(site): State<Site>,
     signed_in: Result<SignedIn, NotSignedIn>,
-    Query(place): Query<Place>,
+    Query(offset): Query<Offset>,
+    uri: Uri,
     headers: HeaderMap,
 ) -> Response {
     let login = match signed_in {
@@ -63,13 +65,13 @@ async fn whole(
         Err(NotSignedIn::NoLogin) => return Redirect::to("/login").into_response(),
         Err(failed @ NotSignedIn::Failed(_)) => return failed.into_response(),
     };
-    let host = headers.get(HOST).and_then(|host| host.to_str().ok()).unwrap_or("127.0.0.1:3000").to_owned();
+    let url = site.slop.public_url(&headers, &uri).unwrap_or_else(|| "ws://127.0.0.1:3000/slop".to_owned());
     let shows_token = site.sign_in == SignIn::ByName && asks_for_loopback(&headers);
-    let cookie = match prolong(&site.desk, &login, &headers).await {
+    let cookie = match extend(&site.desk, &login, &headers).await {
         Ok(cookie) => cookie.map(|cookie| AppendHeaders([(SET_COOKIE, cookie)])),
         Err(error) => return error.into_response(),
     };
-    let page = site.desk.run(move |desk| show(desk, &login, place, &host, shows_token)).await.map(Html);
+    let page = site.desk.run(move |desk| show(desk, &login, offset, &url, shows_token)).await.map(Html);
     (cookie, page).into_response()
 }
 
@@ -77,17 +79,17 @@ async fn section(
     State(site): State<Site>,
     SignedIn(login): SignedIn,
     Path(name): Path<String>,
-    Query(place): Query<Place>,
+    Query(offset): Query<Offset>,
 ) -> Response {
     let Some(area) = Area::named(&name) else {
         return (StatusCode::NOT_FOUND, "There is no such section.").into_response();
     };
-    site.desk.run(move |desk| show_area(desk, &login.person, area, place)).await.map(Html).into_response()
+    site.desk.run(move |desk| show_area(desk, &login.person, area, offset)).await.map(Html).into_response()
 }
 
-fn show(desk: &Desk, login: &Login, place: Place, host: &str, shows_token: bool) -> Result<String> {
+fn show(desk: &Desk, login: &Login, offset: Offset, url: &str, shows_token: bool) -> Result<String> {
     let person = &login.person;
-    let [tasks, inbox, board, settings] = Area::ALL.map(|area| show_area(desk, person, area, place));
+    let [tasks, inbox, board, settings] = Area::ALL.map(|area| show_area(desk, person, area, offset));
     let (tasks, inbox, board, settings) = (tasks?, inbox?, board?, settings?);
     let org = desk.store().org_label(&person.org)?.unwrap_or_else(|| person.org.clone());
     let theme = desk.store().settings(&person.name)?.map_or("auto", |settings| settings.theme.as_str());
@@ -97,9 +99,10 @@ fn show(desk: &Desk, login: &Login, place: Place, host: &str, shows_token: bool)
         "name" => Escaped(&person.display).to_string(),
         "org" => Escaped(&org).to_string(),
         "role" => person.role.as_str().to_owned(),
-        "host" => Escaped(host).to_string(),
+        "url" => Escaped(url).to_string(),
+        "login" => Escaped(&login.id).to_string(),
         "token" => Escaped(token.as_deref().unwrap_or("TOKEN")).to_string(),
-        "from" => place.from.to_string(),
+        "from" => offset.from.to_string(),
         "tasks" => tasks.clone(),
         "inbox" => inbox.clone(),
         "board" => board.clone(),
@@ -109,16 +112,16 @@ fn show(desk: &Desk, login: &Login, place: Place, host: &str, shows_token: bool)
 }
 
 /// The inside of a section.
-fn show_area(desk: &Desk, person: &Person, area: Area, place: Place) -> Result<String> {
+fn show_area(desk: &Desk, person: &Person, area: Area, offset: Offset) -> Result<String> {
     match area {
         Area::Tasks => tasks::show(desk, person),
-        Area::Inbox => inbox::show(desk, person, place.from),
+        Area::Inbox => inbox::show(desk, person, offset.from),
         Area::Board => board::show(desk, person),
         Area::Settings => settings::show(desk, person),
     }
 }
 
-/// What every form does: writes as the person who is logged in, then shows the page again.
+/// The handler of every form: writes as the person who is logged in, then redirects to the page.
 async fn write(
     site: Site,
     login: Login,

@@ -21,7 +21,7 @@ pub(crate) fn fill(store: &Store) -> Result<()> {
     if !store.people()?.is_empty() {
         return Ok(());
     }
-    store.together(|connection| {
+    store.in_transaction(|connection| {
         fill_org(connection, &ACME)?;
         fill_org(connection, &GLOBEX)
     })

@@ -1,6 +1,6 @@
-//! The SQLite file: typed questions and typed writes, and nothing about who may ask.
+//! The SQLite file: typed queries and typed writes, without access checks.
 //!
-//! Nothing outside [`crate::desk`] writes here after the start: a write that went round it would reach nobody's screen.
+//! After the start only the desk writes here: a write that bypassed it would reach no one's screen.
 
 pub(crate) mod board;
 pub(crate) mod inbox;
@@ -8,6 +8,7 @@ pub(crate) mod login;
 pub(crate) mod people;
 pub(crate) mod tasks;
 
+use std::fs::{File, TryLockError};
 use std::path::Path;
 
 use parking_lot::{Mutex, MutexGuard};
@@ -19,51 +20,70 @@ pub(crate) use login::Login;
 pub(crate) use people::Settings;
 pub(crate) use tasks::{Priority, Task, TaskCounts};
 
-use crate::error::Result;
+use crate::error::{DeskError, Result};
 
-/// One step each; a file remembers in `user_version` how many it has taken. Append, never edit.
+/// One step each; `user_version` in the file counts the steps taken. Append, never edit.
 const MIGRATIONS: [&str; 2] = [include_str!("store/schema.sql"), include_str!("store/agent_tokens.sql")];
 
 /// The open file.
 ///
-/// One connection, so reads and writes take turns; a question takes well under a millisecond. Never held across an
-/// `.await`, and never while anything but SQLite runs.
+/// One connection, so reads and writes take turns; a query takes well under a millisecond. The lock is never held across
+/// an `.await`, and never while anything but SQLite runs.
 pub(crate) struct Store {
     connection: Mutex<Connection>,
+    /// Locked against other processes for as long as the store is open. `None` in memory.
+    _lock: Option<File>,
 }
 
 impl Store {
-    /// Opens the file, creating it when it is not there, and brings its tables up to date.
+    /// Opens the file, creating it if it does not exist, and migrates its tables.
+    ///
+    /// # Errors
+    ///
+    /// When another desk has it open: neither would see what the other writes.
     pub(crate) fn open(path: &Path) -> Result<Self> {
-        Self::prepare(Connection::open(path)?)
+        let lock = lock(path)?;
+        Self::prepare(Connection::open(path)?, Some(lock))
     }
 
-    /// A store that is gone when it is dropped.
+    /// A store in memory, which is gone when it is dropped.
     pub(crate) fn in_memory() -> Result<Self> {
-        Self::prepare(Connection::open_in_memory()?)
+        Self::prepare(Connection::open_in_memory()?, None)
     }
 
-    fn prepare(mut connection: Connection) -> Result<Self> {
+    fn prepare(mut connection: Connection, lock: Option<File>) -> Result<Self> {
         connection.pragma_update(None, "journal_mode", "WAL")?;
         connection.pragma_update(None, "synchronous", "NORMAL")?;
         connection.pragma_update(None, "foreign_keys", true)?;
         connection.busy_timeout(std::time::Duration::from_secs(5))?;
         connection.set_prepared_statement_cache_capacity(64);
         migrate(&mut connection)?;
-        Ok(Self { connection: Mutex::new(connection) })
+        Ok(Self { connection: Mutex::new(connection), _lock: lock })
     }
 
     fn lock(&self) -> MutexGuard<'_, Connection> {
         self.connection.lock()
     }
 
-    /// Does several writes as one: all of them are kept, or none.
-    pub(crate) fn together<T>(&self, work: impl FnOnce(&Connection) -> Result<T>) -> Result<T> {
+    /// Performs several writes as one transaction.
+    pub(crate) fn in_transaction<T>(&self, work: impl FnOnce(&Connection) -> Result<T>) -> Result<T> {
         let mut connection = self.lock();
         let transaction = connection.transaction()?;
-        let answer = work(&transaction)?;
+        let result = work(&transaction)?;
         transaction.commit()?;
-        Ok(answer)
+        Ok(result)
+    }
+}
+
+/// Locks the file beside the database; the database's own locks are held only while it is read or written.
+fn lock(path: &Path) -> Result<File> {
+    let mut name = path.as_os_str().to_owned();
+    name.push(".lock");
+    let file = File::options().create(true).truncate(false).write(true).open(name).map_err(DeskError::Lock)?;
+    match file.try_lock() {
+        Ok(()) => Ok(file),
+        Err(TryLockError::WouldBlock) => Err(DeskError::InUse),
+        Err(TryLockError::Error(error)) => Err(DeskError::Lock(error)),
     }
 }
 

@@ -1,6 +1,6 @@
 //! The state tree: what a person's AI sees of the desk, and what it can do there.
 //!
-//! A source reads of the session only what it shows. `board` reads the org and whether the reader may write, so it is
+//! A source reads from the session only what it needs. `board` reads the org and whether the reader may write, so it is
 //! evaluated once for all writers of an org and once for its viewers, however many of them are connected.
 
 mod board;
@@ -17,10 +17,7 @@ use grove_engine::{ActionError, Descriptor, Item, Session, Source, WindowRequest
 use crate::desk::Desk;
 use crate::error::{DeskError, Result};
 use crate::people::Person;
-use crate::store::Login;
-
-/// The permission that a session has unless its person is a viewer.
-const WRITE: &str = "write";
+use crate::session::WRITE;
 
 /// Registers every source with the desk's engine.
 pub(crate) fn register(desk: &Desk) {
@@ -31,50 +28,35 @@ pub(crate) fn register(desk: &Desk) {
     settings::register(desk);
 }
 
-/// The engine's session for a login. It carries the login's public id, never its secret.
-pub(crate) fn session_of(login: &Login) -> Session {
-    let Login { id, person, expires } = login;
-    let session = Session::new(id.as_str())
-        .with_user(person.name.as_str())
-        .with_attribute("org", person.org.as_str())
-        .with_attribute("role", person.role.as_str())
-        .with_attribute("display", person.display.as_str());
-    let session = if person.role.may_write() { session.with_permission(WRITE) } else { session };
-    match expires {
-        Some(moment) => session.with_expiry(moment.to_system_time()),
-        None => session,
-    }
-}
-
-/// A source that asks the store. When the store fails the engine keeps the last good state of this path, reports an
+/// A source that queries the store. When the store fails, the engine keeps the last good state of this path, reports an
 /// event, and serves the rest of the tree.
 fn source(desk: &Desk, show: impl Fn(&Desk, &Session) -> Result<Descriptor> + Send + Sync + 'static) -> Source {
     let desk = desk.clone();
     Source::new(move |session: &Session| show(&desk, session))
 }
 
-/// The most items that one window holds, however many are asked for.
+/// The largest number of items in one window, however many are requested.
 const LARGEST_WINDOW: u64 = 200;
-/// The farthest place in a list where a window can begin.
-const FARTHEST: u64 = 1_000_000;
+/// The largest offset of a window.
+const MAX_OFFSET: u64 = 1_000_000;
 
-/// The other slices of a long list, for [`Source::on_window`].
+/// The windows of a long list, for [`Source::on_window`].
 fn window(
     desk: &Desk,
     items: impl Fn(&Desk, &Session, u64, u64) -> Result<Vec<Item>> + Send + Sync + 'static,
 ) -> impl Fn(&Session, &WindowRequest) -> Result<Vec<Item>> + Send + Sync + 'static {
     let desk = desk.clone();
-    move |session, wanted| items(&desk, session, wanted.offset.min(FARTHEST), wanted.count.min(LARGEST_WINDOW))
+    move |session, wanted| items(&desk, session, wanted.offset.min(MAX_OFFSET), wanted.count.min(LARGEST_WINDOW))
 }
 
-/// One item of a long list, for [`Source::on_item`]: what a window showed can be acted on, although the tree does not
-/// hold it. A path that is not the id of such an item leads to nothing.
-fn found<Id: FromStr>(
+/// One item of a long list, for [`Source::on_item`]: an item that a window has shown can be acted on, although the tree
+/// does not hold it. A path that is not the id of an item has no item.
+fn item_by_id<Id: FromStr>(
     desk: &Desk,
-    item: impl Fn(&Desk, &Session, Id) -> Result<Option<Item>> + Send + Sync + 'static,
+    find: impl Fn(&Desk, &Session, Id) -> Result<Option<Item>> + Send + Sync + 'static,
 ) -> impl Fn(&Session, &str) -> Result<Option<Item>> + Send + Sync + 'static {
     let desk = desk.clone();
-    move |session, path| path.parse().map_or(Ok(None), |id| item(&desk, session, id))
+    move |session, path| path.parse().map_or(Ok(None), |id| find(&desk, session, id))
 }
 
 /// The login name of the session's user. A session without one has an empty desk.
@@ -82,14 +64,14 @@ fn user(session: &Session) -> &str {
     session.user().unwrap_or_default()
 }
 
-/// The person who acts, as the store knows them now. Every handler asks again, although a viewer's tree offers nothing
-/// to invoke: the tree is what is shown, not what is allowed.
+/// The person who acts, as the store knows them now. Every handler checks again, although a viewer's tree offers no
+/// actions: the tree decides what is shown, not what is allowed.
 fn actor(desk: &Desk, session: &Session) -> Result<Person, ActionError> {
     if !session.can(WRITE) {
         return Err(DeskError::ViewOnly.into());
     }
     let person = desk.store().person(user(session))?;
-    person.ok_or_else(|| ActionError::unauthorized("Nobody of this name works here any more."))
+    person.ok_or_else(|| ActionError::unauthorized("No one of this name works here any more."))
 }
 
 /// Reads the id of a node, as in `/tasks/t12`.

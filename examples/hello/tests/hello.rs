@@ -1,4 +1,4 @@
-//! Starts the program and counts with the published consumer.
+//! Starts the program and increments its counter with the published consumer.
 
 use std::process::Stdio;
 use std::time::Duration;
@@ -9,10 +9,10 @@ use tokio::io::{AsyncBufReadExt, BufReader};
 use tokio::process::{Child, Command};
 use tokio::time::timeout;
 
-/// Longer than anything here takes; only a failing test waits so long.
+/// Longer than anything here takes; only a failing test waits this long.
 const DEADLINE: Duration = Duration::from_secs(30);
 
-/// Starts the program on a free port, and answers where it listens.
+/// Starts the program on a free port, and returns its address.
 async fn start(mut hello: Command) -> (Child, String) {
     let hello = hello.args(["--listen", "127.0.0.1:0"]).stdout(Stdio::piped()).kill_on_drop(true);
     let mut server = hello.spawn().expect("the program starts");
@@ -23,11 +23,11 @@ async fn start(mut hello: Command) -> (Child, String) {
 }
 
 #[tokio::test]
-async fn an_ai_pushes_the_counter_and_sees_it() {
-    timeout(DEADLINE, push_the_counter()).await.expect("it should have happened by now");
+async fn an_ai_increments_the_counter_and_sees_it() {
+    timeout(DEADLINE, increment_the_counter()).await.expect("it should have happened by now");
 }
 
-async fn push_the_counter() {
+async fn increment_the_counter() {
     let (_server, address) = start(Command::new(env!("CARGO_BIN_EXE_hello"))).await;
 
     let consumer = SlopConsumer::new();
@@ -41,7 +41,7 @@ async fn push_the_counter() {
 }
 
 #[tokio::test]
-async fn an_announced_server_is_in_the_users_folder_until_it_is_stopped() {
+async fn an_announced_server_has_a_descriptor_file_until_it_is_stopped() {
     timeout(DEADLINE, announce()).await.expect("it should have happened by now");
 }
 
@@ -58,8 +58,31 @@ async fn announce() {
     let pid = server.id().expect("it runs").to_string();
     Command::new("kill").args(["-TERM", &pid]).status().await.expect("a signal");
     assert!(server.wait().await.expect("an end").success());
-    assert!(!file.exists(), "nothing is announced any more");
+    assert!(!file.exists(), "the file is removed");
     std::fs::remove_dir_all(&home).expect("an empty home");
+}
+
+#[tokio::test]
+async fn help_is_printed_and_wrong_usage_is_exit_code_2() {
+    let hello = |argument: &'static str| Command::new(env!("CARGO_BIN_EXE_hello")).arg(argument).output();
+    let help = timeout(DEADLINE, hello("--help")).await.expect("it ends").expect("an output");
+    let text = String::from_utf8_lossy(&help.stdout).into_owned();
+    assert!(help.status.success() && text.contains("--listen") && text.contains("--announce"), "{text}");
+    let wrong = timeout(DEADLINE, hello("--anounce")).await.expect("it ends").expect("an output");
+    let text = String::from_utf8_lossy(&wrong.stderr).into_owned();
+    assert!(wrong.status.code() == Some(2) && text.contains("--anounce"), "{text}");
+}
+
+#[tokio::test]
+async fn an_address_that_is_taken_is_named_in_a_sentence() {
+    let (_server, address) =
+        timeout(DEADLINE, start(Command::new(env!("CARGO_BIN_EXE_hello")))).await.expect("a start");
+    let second = Command::new(env!("CARGO_BIN_EXE_hello")).args(["--listen", &address]).output();
+    let second = timeout(DEADLINE, second).await.expect("it ends").expect("an output");
+    let text = String::from_utf8_lossy(&second.stderr).into_owned();
+    assert_eq!(second.status.code(), Some(1));
+    assert!(text.starts_with(&format!("hello: cannot listen on {address}: Address already in use")), "{text}");
+    assert!(text.contains("--listen") && !text.contains("Os {"), "{text}");
 }
 
 fn count(tree: &SlopNode) -> serde_json::Value {

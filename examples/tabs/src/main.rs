@@ -1,4 +1,4 @@
-//! A page that publishes what only the page knows: where the person is, what they have selected, what they are writing.
+//! A page that publishes what only the page knows: the route, the selection and the draft.
 //! Open it in two tabs, and look at both from a terminal:
 //!
 //! ```text
@@ -9,25 +9,37 @@
 //! cargo run -p agent -- invoke /notice say '{"text":"Lunch at noon"}'
 //! ```
 //!
-//! `/watch` is a page at the other end: a consumer in the browser, by `/slop/consumer.js`, that shows the whole tree.
+//! `/watch` is a page at the other end: a consumer in the browser, with `/slop/consumer.js`, that shows the whole tree.
 //!
-//! The server knows nothing of routes and drafts. `src/page/page.js` publishes them with `/slop/tab.js`, which the
-//! adapter serves; each tab stands under `/ui` until it is closed. The server's own data, here the notice, is a
-//! descriptor as always, and the page is told to fetch it again when it has changed.
+//! The server knows nothing about routes and drafts. `src/page/page.js` publishes them with `/slop/tab.js`, which the
+//! adapter serves; each tab is mounted under `/ui` until it is closed. The server's own data, here the notice, is an
+//! ordinary descriptor, and the page is notified when it should fetch it again.
 
+use std::error::Error;
 use std::io::Write;
-use std::net::SocketAddr;
+use std::process::ExitCode;
 use std::sync::Arc;
 
 use axum::Router;
 use axum::http::header::CONTENT_TYPE;
 use axum::response::Html;
 use axum::routing::get;
+use clap::Parser;
+use grove_axum::{serve, shutdown_signal};
 use grove_engine::{Action, Descriptor, Engine, Invocation, Session};
 use parking_lot::Mutex;
 use schemars::JsonSchema;
 use serde::Deserialize;
 use tokio::net::TcpListener;
+
+/// A page that publishes its route, its selection and its draft.
+#[derive(Parser)]
+#[command(version)]
+struct Args {
+    /// Where to listen; port 0 takes a free one
+    #[arg(long, value_name = "ADDRESS:PORT", default_value = "127.0.0.1:3000")]
+    listen: String,
+}
 
 #[derive(Deserialize, JsonSchema)]
 struct Say {
@@ -35,11 +47,24 @@ struct Say {
 }
 
 #[tokio::main]
-async fn main() -> std::io::Result<()> {
-    let listen = std::env::args().skip_while(|argument| argument != "--listen").nth(1);
-    let listener = TcpListener::bind(listen.as_deref().unwrap_or("127.0.0.1:3000")).await?;
+async fn main() -> ExitCode {
+    match run(&Args::parse()).await {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            // There is no one left to tell when this fails.
+            let _ = writeln!(std::io::stderr(), "tabs: {error}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+async fn run(args: &Args) -> Result<(), Box<dyn Error>> {
+    let stop = shutdown_signal();
+    let listener = TcpListener::bind(&args.listen)
+        .await
+        .map_err(|error| format!("cannot listen on {}: {error}; give another address with --listen", args.listen))?;
     writeln!(std::io::stdout(), "listening on http://{}", listener.local_addr()?)?;
-    axum::serve(listener, app().into_make_service_with_connect_info::<SocketAddr>()).await
+    Ok(serve(listener, app(), stop).await?)
 }
 
 fn app() -> Router {

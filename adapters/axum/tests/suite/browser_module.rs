@@ -13,7 +13,7 @@ fn tag(answer: &str) -> &str {
 }
 
 #[tokio::test]
-async fn it_is_served_beside_the_endpoint_to_everybody() {
+async fn the_modules_are_served_below_the_endpoint_to_everyone() {
     let server = Server::for_known_users().await;
     for (path, export) in [("/slop/tab.js", "publish"), ("/slop/consumer.js", "connect")] {
         let (status, answer) = fetch(&server, path, "").await;
@@ -29,7 +29,7 @@ async fn it_is_served_beside_the_endpoint_to_everybody() {
 }
 
 #[tokio::test]
-async fn who_has_it_is_not_sent_it_again() {
+async fn a_cached_module_is_not_sent_again() {
     let server = Server::for_known_users().await;
     let (_, answer) = fetch(&server, "/slop/tab.js", "").await;
     let known = tag(&answer);

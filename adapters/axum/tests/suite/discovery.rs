@@ -1,4 +1,4 @@
-//! The well-known document is about the app and the same for all (S1.69).
+//! The well-known document describes the app and is the same for everyone (S1.69).
 
 use grove_axum::Slop;
 use serde_json::{Value, json};
@@ -20,7 +20,7 @@ fn body(all: &str) -> Value {
 }
 
 #[tokio::test]
-async fn it_describes_the_app_to_everybody_alike() {
+async fn the_document_describes_the_app_and_is_the_same_for_everyone() {
     let server = Server::for_known_users().await;
     let (status, nobody) = document(&server, "host: app.example:8080\r\n").await;
     assert_eq!(status, 200);
@@ -49,15 +49,15 @@ async fn a_trusted_proxy_names_the_public_address() {
 
 #[tokio::test]
 async fn the_path_and_the_whole_url_can_be_chosen() {
-    let elsewhere = Server::start(|engine| Slop::new(engine, known_users()).path("/api/agents")).await;
-    assert_eq!(url(&elsewhere, "host: app.example\r\n").await, "ws://app.example/api/agents");
-    assert_eq!(elsewhere.dial("/api/agents?token=alice", &[]).await.unwrap().user().await, "alice");
+    let elsewhere = Server::start(|engine| Slop::new(engine, known_users()).path("/agents")).await;
+    assert_eq!(url(&elsewhere, "host: app.example\r\n").await, "ws://app.example/agents");
+    assert_eq!(elsewhere.dial("/agents?token=alice", &[]).await.unwrap().user().await, "alice");
     let announced = Server::start(|engine| Slop::new(engine, known_users()).announce("wss://app.example/slop")).await;
     assert_eq!(url(&announced, "host: 10.0.0.1\r\n").await, "wss://app.example/slop");
 }
 
 #[tokio::test]
-async fn a_malformed_host_is_refused_and_not_repeated() {
+async fn a_missing_or_malformed_host_is_refused() {
     let server = Server::for_known_users().await;
     for host in ["", "host: user@app.example\r\n", "host: app.example/x\r\n", "host: a\r\nhost: b\r\n"] {
         assert_eq!(document(&server, host).await.0, 400, "{host:?}");

@@ -13,7 +13,7 @@ use serde_json::{Value, json};
 
 const URL: &str = "ws://127.0.0.1:3000/slop?token=s3cret";
 
-/// A folder of the test's own, removed at its end.
+/// A directory for one test, removed at its end.
 struct Scratch(PathBuf);
 
 impl Scratch {
@@ -58,7 +58,7 @@ fn read(path: &Path) -> Value {
 }
 
 #[test]
-fn the_file_says_where_the_provider_is_and_is_for_its_user_alone() {
+fn the_file_names_the_endpoint_and_only_its_user_can_read_it() {
     let scratch = Scratch::new();
     let file = LocalDescriptor::publish_in(&scratch.providers(), &desk(), URL).unwrap();
     assert_eq!(file.path(), scratch.providers().join("desk.json"));
@@ -78,7 +78,7 @@ fn the_file_says_where_the_provider_is_and_is_for_its_user_alone() {
 }
 
 #[test]
-fn it_is_removed_when_closed_and_when_dropped() {
+fn the_file_is_removed_when_closed_and_when_dropped() {
     let scratch = Scratch::new();
     let publish = || LocalDescriptor::publish_in(&scratch.providers(), &desk(), URL).unwrap();
     publish().close().unwrap();
@@ -88,7 +88,7 @@ fn it_is_removed_when_closed_and_when_dropped() {
 }
 
 #[test]
-fn a_file_that_is_gone_already_is_no_error() {
+fn closing_is_no_error_when_the_file_is_already_gone() {
     let scratch = Scratch::new();
     let file = LocalDescriptor::publish_in(&scratch.providers(), &desk(), URL).unwrap();
     fs::remove_file(file.path()).unwrap();
@@ -107,7 +107,7 @@ fn the_file_of_another_process_stays() {
 }
 
 #[test]
-fn what_a_killed_process_left_is_replaced() {
+fn files_left_by_a_killed_process_are_replaced() {
     let scratch = Scratch::new();
     fs::create_dir_all(scratch.providers()).unwrap();
     fs::set_permissions(scratch.providers(), PermissionsExt::from_mode(0o700)).unwrap();
@@ -120,7 +120,7 @@ fn what_a_killed_process_left_is_replaced() {
 }
 
 #[test]
-fn what_cannot_be_published_leaves_nothing_behind() {
+fn a_failed_publication_leaves_nothing_behind() {
     let scratch = Scratch::new();
     LocalDescriptor::publish_in(&scratch.providers(), &desk(), URL).unwrap().close().unwrap();
     fs::create_dir(scratch.providers().join("desk.json")).unwrap();
@@ -142,7 +142,7 @@ fn a_link_in_place_of_the_file_is_replaced_and_not_followed() {
 }
 
 #[test]
-fn a_directory_that_others_can_use_is_refused() {
+fn a_directory_to_which_others_have_access_is_refused() {
     let scratch = Scratch::new();
     fs::create_dir_all(scratch.providers()).unwrap();
     for open in [0o755, 0o710, 0o701, 0o770, 0o707, 0o720] {
@@ -171,7 +171,7 @@ fn the_directory_of_another_user_is_refused() {
     let scratch = Scratch::new();
     fs::create_dir_all(scratch.providers()).unwrap();
     fs::set_permissions(scratch.providers(), PermissionsExt::from_mode(0o700)).unwrap();
-    // Only root may give a directory away; for others there is nothing to see here.
+    // Only root may change the owner of a directory; for other users there is nothing to test.
     if std::os::unix::fs::chown(scratch.providers(), Some(65_534), None).is_ok() {
         let error = LocalDescriptor::publish_in(&scratch.providers(), &desk(), URL).unwrap_err();
         assert_eq!(error.kind(), ErrorKind::PermissionDenied);
@@ -180,7 +180,62 @@ fn the_directory_of_another_user_is_refused() {
 }
 
 #[test]
-fn a_name_that_readers_would_pass_over_is_refused() {
+fn a_parent_that_another_user_could_change_is_refused() {
+    let scratch = Scratch::new();
+    let parent = scratch.0.join("parent");
+    let providers = parent.join("slop").join("providers");
+    LocalDescriptor::publish_in(&providers, &desk(), URL).unwrap().close().unwrap();
+    for (open, refused) in [(0o777, true), (0o775, true), (0o1777, false), (0o755, false), (0o711, false)] {
+        fs::set_permissions(&parent, PermissionsExt::from_mode(open)).unwrap();
+        match LocalDescriptor::publish_in(&providers, &desk(), URL) {
+            Ok(file) => file.close().unwrap(),
+            Err(error) => {
+                assert!(refused, "{open:o}: {error}");
+                assert_eq!(error.kind(), ErrorKind::PermissionDenied, "{open:o}");
+                assert!(error.to_string().contains("parent is writable for others"), "{error}");
+            }
+        }
+        assert!(names(&providers).is_empty(), "{open:o}");
+    }
+    // Only root may change the owner of a directory; for other users there is nothing to test.
+    if std::os::unix::fs::chown(&parent, Some(65_534), None).is_ok() {
+        let error = LocalDescriptor::publish_in(&providers, &desk(), URL).unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::PermissionDenied);
+        assert!(names(&providers).is_empty());
+    }
+}
+
+#[test]
+fn nothing_is_created_below_a_parent_that_another_user_could_change() {
+    let scratch = Scratch::new();
+    fs::set_permissions(&scratch.0, PermissionsExt::from_mode(0o777)).unwrap();
+    assert!(LocalDescriptor::publish_in(&scratch.providers(), &desk(), URL).is_err());
+    assert!(names(&scratch.0).is_empty());
+}
+
+#[test]
+fn links_among_the_parents_are_followed_if_no_other_user_could_change_them() {
+    let scratch = Scratch::new();
+    let (real, shared) = (scratch.0.join("real"), scratch.0.join("shared"));
+    fs::create_dir(&real).unwrap();
+    fs::create_dir(&shared).unwrap();
+    symlink("real", scratch.0.join("relative")).unwrap();
+    symlink(&real, scratch.0.join("absolute")).unwrap();
+    symlink("loop", scratch.0.join("loop")).unwrap();
+    symlink("../real", shared.join("link")).unwrap();
+    for link in ["relative", "absolute", "shared/link", "relative/../real"] {
+        let file = LocalDescriptor::publish_in(&scratch.0.join(link).join("providers"), &desk(), URL).unwrap();
+        assert_eq!(names(&real.join("providers")), ["desk.json"], "{link}");
+        file.close().unwrap();
+    }
+    assert!(LocalDescriptor::publish_in(&scratch.0.join("loop").join("providers"), &desk(), URL).is_err());
+    fs::set_permissions(&shared, PermissionsExt::from_mode(0o777)).unwrap();
+    let error = LocalDescriptor::publish_in(&shared.join("link").join("providers"), &desk(), URL).unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::PermissionDenied);
+}
+
+#[test]
+fn an_id_that_readers_would_skip_is_refused() {
     let scratch = Scratch::new();
     let longest = "a".repeat(64);
     for good in ["desk", "0", "a.b_c-d", longest.as_str()] {
@@ -195,7 +250,7 @@ fn a_name_that_readers_would_pass_over_is_refused() {
 }
 
 #[test]
-fn an_address_that_is_no_websocket_is_refused_and_not_repeated() {
+fn a_url_that_is_not_a_websocket_url_is_refused_and_not_repeated() {
     let scratch = Scratch::new();
     let error = LocalDescriptor::publish_in(&scratch.providers(), &desk(), "http://x?token=s3cret").unwrap_err();
     assert_eq!(error.kind(), ErrorKind::InvalidInput);
@@ -210,7 +265,7 @@ fn no_reader_ever_sees_half_a_file() {
     std::thread::scope(|scope| {
         let publishing = scope.spawn(|| {
             for _ in 0..200 {
-                // Kept until the next has taken its place.
+                // Stays until the next one replaces it.
                 std::mem::forget(LocalDescriptor::publish_in(&scratch.providers(), &desk(), URL).unwrap());
             }
         });
@@ -224,8 +279,8 @@ fn no_reader_ever_sees_half_a_file() {
 
 /// Runs only as a process of its own, with another home: see the next test.
 #[test]
-#[ignore = "started by `without_a_directory_it_is_in_the_home_directory`"]
-fn child_that_publishes_at_home() {
+#[ignore = "started by `the_default_directory_is_in_the_home_directory`"]
+fn child_process_that_publishes_in_its_home() {
     let file = LocalDescriptor::publish(&desk(), URL).unwrap();
     let home = PathBuf::from(std::env::var_os("HOME").unwrap());
     assert_eq!(file.path(), home.join(".slop/providers/desk.json"));
@@ -233,10 +288,10 @@ fn child_that_publishes_at_home() {
 }
 
 #[test]
-fn without_a_directory_it_is_in_the_home_directory() {
+fn the_default_directory_is_in_the_home_directory() {
     let scratch = Scratch::new();
     let child = Command::new(std::env::current_exe().unwrap())
-        .args(["--exact", "local_descriptor::child_that_publishes_at_home", "--ignored"])
+        .args(["--exact", "local_descriptor::child_process_that_publishes_in_its_home", "--ignored"])
         .env("HOME", &scratch.0)
         .env("TMPDIR", &scratch.0)
         .output()

@@ -1,8 +1,11 @@
 //! The adapter over real sockets: every test starts a server on a free port.
 
+mod authenticating;
 mod browser_module;
 mod discovery;
 mod draining;
+#[cfg(feature = "http2")]
+mod http2;
 #[cfg(feature = "jwt")]
 mod jwt;
 mod limits;
@@ -10,11 +13,14 @@ mod limits;
 mod local_descriptor;
 #[cfg(feature = "metrics")]
 mod metrics;
+mod mounting;
 mod opaque;
 mod origins;
 mod per_session;
+#[cfg(unix)]
+mod process_end;
 mod renewal;
+mod serve;
 mod server;
 mod serving;
 mod spans;
-mod who_is_it;

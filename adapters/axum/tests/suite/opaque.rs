@@ -13,7 +13,7 @@ async fn server() -> Server {
 }
 
 #[tokio::test]
-async fn it_is_found_in_the_query_in_the_header_and_in_the_cookie() {
+async fn the_credential_is_found_in_the_query_the_header_and_the_cookie() {
     let server = server().await;
     assert_eq!(server.dial("/slop?token=s3cret", &[]).await.unwrap().user().await, "alice");
     assert_eq!(server.dial("/slop", &[("authorization", "Bearer s3cret")]).await.unwrap().user().await, "alice");
@@ -21,7 +21,7 @@ async fn it_is_found_in_the_query_in_the_header_and_in_the_cookie() {
 }
 
 #[tokio::test]
-async fn a_peer_cannot_tell_no_credential_from_a_wrong_one() {
+async fn a_missing_and_a_wrong_credential_get_the_same_response() {
     let server = server().await;
     let mut bodies = Vec::new();
     for target in ["/slop", "/slop?token=", "/slop?token=guess"] {
@@ -30,12 +30,12 @@ async fn a_peer_cannot_tell_no_credential_from_a_wrong_one() {
         bodies.push(refused.body);
     }
     assert!(bodies.iter().all(|body| *body == bodies[0]));
-    let (none, wrong) = ((401, "there is no credential"), (401, "nobody has this credential"));
+    let (none, wrong) = ((401, "there is no credential"), (401, "the credential is not known"));
     assert_eq!(server.refused(), [none, none, wrong]);
 }
 
 #[tokio::test]
-async fn a_lookup_that_fails_is_no_answer_to_who_it_is() {
+async fn a_failed_lookup_returns_its_own_refusal() {
     let authenticator = opaque("desk", |_| async {
         Err::<Option<Session>, _>(Refusal::unavailable().because("the database cannot be reached"))
     });

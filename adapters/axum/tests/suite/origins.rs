@@ -1,4 +1,4 @@
-//! Pages of other origins are kept out, whatever cookie their browser sends along (SEC23).
+//! Pages of other origins are refused, whatever cookie their browser sends (SEC23).
 
 use grove_axum::Slop;
 

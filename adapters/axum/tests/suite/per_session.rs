@@ -52,7 +52,7 @@ async fn two_sockets_of_one_session_share_its_provider() {
 }
 
 #[tokio::test]
-async fn who_is_not_authenticated_gets_neither_a_socket_nor_a_provider() {
+async fn without_authentication_there_is_neither_a_socket_nor_a_provider() {
     let desk = Desk::serve().await;
     let refused = desk.server.dial("/slop?token=mallory", &[]).await.unwrap_err();
     assert_eq!(refused.status, 401);
@@ -66,9 +66,9 @@ async fn closing_a_provider_closes_its_sockets_and_no_other() {
     let mut bob = desk.server.dial("/slop?token=bob", &[]).await.unwrap();
     assert_eq!((alice.user().await, bob.user().await), ("alice".to_owned(), "bob".to_owned()));
     assert!(desk.providers.close("session of alice"));
-    assert_eq!(u16::from(alice.hear_close().await.code), 1000);
-    bob.say(subscribe()).await;
-    assert_eq!(user_in(&bob.hear().await), "bob");
+    assert_eq!(u16::from(alice.receive_close().await.code), 1000);
+    bob.send(subscribe()).await;
+    assert_eq!(user_in(&bob.receive().await), "bob");
     let mut again = desk.server.alice().await;
     assert_eq!((again.user().await, desk.made()), ("alice".to_owned(), 3), "a return makes it anew");
 }

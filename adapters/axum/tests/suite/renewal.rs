@@ -1,16 +1,16 @@
-//! A credential that is renewed while the socket stays (SEC13, U11).
+//! A credential that is renewed while the socket stays open (SEC13, U11).
 
 use std::time::Duration;
 
 use axum::Router;
 use grove_axum::{Authenticator, Refusal, Slop, UpgradeRequest, authenticate_with};
-use grove_engine::clock::system::SystemClock;
+use grove_engine::SystemClock;
 use grove_engine::{Clock, Revocation, Session};
 use serde_json::{Value, json};
 
-use crate::server::{PeerAddresses, Server, known_users, soon, user_in};
+use crate::server::{PeerAddresses, Server, known_users, user_in, within_deadline};
 
-/// Whom a credential such as `visit/alice/600` is for: a session, its user if it has one, and how many seconds it lasts.
+/// Credentials such as `visit/alice/600`: a session, its user if it has one, and how many seconds it lasts.
 fn logins() -> impl Authenticator {
     authenticate_with(|request: UpgradeRequest| async move {
         let credential = request.credential("session").ok_or_else(Refusal::unauthorized)?;
@@ -29,8 +29,8 @@ async fn serving_logins() -> Server {
 }
 
 impl Server {
-    /// The status and the JSON with which `target` answers a request of this method.
-    async fn ask(&self, method: &str, target: &str, headers: &str) -> (u16, Value) {
+    /// The status and the JSON of the response to a request of this method.
+    async fn request(&self, method: &str, target: &str, headers: &str) -> (u16, Value) {
         let request = format!(
             "{method} {target} HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\ncontent-length: 0\r\n{headers}\r\n"
         );
@@ -40,7 +40,7 @@ impl Server {
     }
 
     async fn renew(&self, query: &str, headers: &str) -> (u16, Value) {
-        self.ask("POST", &format!("/slop/renew{query}"), headers).await
+        self.request("POST", &format!("/slop/renew{query}"), headers).await
     }
 }
 
@@ -49,7 +49,7 @@ fn refusal(code: &str, message: &str) -> Value {
 }
 
 #[tokio::test]
-async fn the_new_credential_may_be_anywhere_and_its_end_is_told() {
+async fn the_new_credential_may_be_anywhere_and_the_response_has_its_expiry() {
     let server = serving_logins().await;
     let mut peer = server.dial("/slop?token=s1/alice/600", &[]).await.unwrap();
     assert_eq!(peer.user().await, "alice");
@@ -69,20 +69,20 @@ async fn the_new_credential_may_be_anywhere_and_its_end_is_told() {
 }
 
 #[tokio::test]
-async fn who_was_anonymous_logs_in_and_the_open_socket_shows_it() {
+async fn an_anonymous_session_logs_in_and_its_open_socket_shows_it() {
     let server = serving_logins().await;
     let mut peer = server.dial("/slop?token=visit//600", &[]).await.unwrap();
     assert_eq!(peer.user().await, "nobody");
     assert_eq!(server.renew("?token=visit/alice/", "").await, (200, json!({})));
-    let patch = peer.hear().await;
+    let patch = peer.receive().await;
     assert_eq!(patch["type"], "patch");
     assert_eq!(patch["ops"][0]["value"], "alice", "{patch}");
-    peer.say(r#"{"type":"query","id":"q","path":"/","depth":-1}"#).await;
-    assert_eq!(user_in(&peer.hear().await), "alice");
+    peer.send(r#"{"type":"query","id":"q","path":"/","depth":-1}"#).await;
+    assert_eq!(user_in(&peer.receive().await), "alice");
 }
 
 #[tokio::test]
-async fn a_session_that_is_not_open_or_of_somebody_else_is_a_409() {
+async fn a_session_that_is_not_open_or_belongs_to_someone_else_gets_a_409() {
     let server = serving_logins().await;
     let _alice = server.dial("/slop?token=s1/alice/600", &[]).await.unwrap();
     let conflict = (409, refusal("conflict", "no session is open that this credential is for"));
@@ -94,7 +94,7 @@ async fn a_session_that_is_not_open_or_of_somebody_else_is_a_409() {
 }
 
 #[tokio::test]
-async fn who_may_not_connect_may_not_renew() {
+async fn a_credential_that_cannot_connect_cannot_renew() {
     let server = serving_logins().await;
     let _alice = server.dial("/slop?token=s1/alice/600", &[]).await.unwrap();
     let nobody = (401, refusal("unauthorized", "authentication is required"));
@@ -104,16 +104,16 @@ async fn who_may_not_connect_may_not_renew() {
     assert_eq!(server.renew("?token=s1/alice/600", "").await, nobody);
     let foreign = server.renew("?token=s1/alice/600", "origin: http://evil.example\r\n").await;
     assert_eq!(foreign, (403, refusal("forbidden", "pages of this origin may not connect")));
-    soon(server.engine.shutdown(Duration::from_secs(1))).await;
+    within_deadline(server.engine.shutdown(Duration::from_secs(1))).await;
     assert_eq!(server.renew("?token=s1/alice/600", "").await.0, 503);
-    let told = [
+    let reported = [
         (401, "authentication is required"),
         (401, "the session has expired"),
         (401, "the session was revoked"),
         (403, "the origin is neither ours nor allowed"),
         (503, "the provider is shutting down"),
     ];
-    assert_eq!(server.refused(), told);
+    assert_eq!(server.refused(), reported);
 }
 
 #[tokio::test]
@@ -125,7 +125,7 @@ async fn a_page_of_an_allowed_origin_may_renew() {
 }
 
 #[tokio::test]
-async fn an_authenticator_that_never_answers_or_panics_is_a_503() {
+async fn an_authenticator_that_hangs_or_panics_gets_a_503() {
     let authenticator = authenticate_with(|request: UpgradeRequest| async move {
         match request.query("token").as_deref() {
             Some("slow") => std::future::pending().await,
@@ -143,13 +143,13 @@ async fn an_authenticator_that_never_answers_or_panics_is_a_503() {
 }
 
 #[tokio::test]
-async fn a_renewal_is_a_post_and_stands_below_the_endpoint() {
+async fn a_renewal_is_a_post_below_the_endpoint() {
     let make = |engine| -> Router { Slop::new(engine, known_users()).path("/ai/slop").router() };
     let server = Server::start_app(make, PeerAddresses::Known).await;
     let _alice = server.dial("/ai/slop?token=alice", &[]).await.unwrap();
-    assert_eq!(server.ask("POST", "/ai/slop/renew?token=alice", "").await, (200, json!({})));
+    assert_eq!(server.request("POST", "/ai/slop/renew?token=alice", "").await, (200, json!({})));
     for method in ["GET", "PUT", "DELETE"] {
-        assert_eq!(server.ask(method, "/ai/slop/renew?token=alice", "").await.0, 405, "{method}");
+        assert_eq!(server.request(method, "/ai/slop/renew?token=alice", "").await.0, 405, "{method}");
     }
-    assert_eq!(server.ask("POST", "/slop/renew?token=alice", "").await.0, 404);
+    assert_eq!(server.request("POST", "/slop/renew?token=alice", "").await.0, 404);
 }

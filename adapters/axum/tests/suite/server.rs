@@ -1,4 +1,4 @@
-//! A served application, and the peers that talk to it.
+//! A served application, and its peers.
 
 use std::future::IntoFuture;
 use std::net::SocketAddr;
@@ -8,9 +8,9 @@ use std::time::Duration;
 use axum::Router;
 use futures_util::{SinkExt, StreamExt};
 use grove_axum::{Authenticator, Refusal, Slop, UpgradeRequest, authenticate_with};
-use grove_engine::{Descriptor, Engine, Event, Session};
+use grove_engine::{Config, Descriptor, Engine, Event, Session};
 use serde_json::{Value, json};
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::time::timeout;
 use tokio_tungstenite::tungstenite::client::IntoClientRequest;
@@ -18,11 +18,11 @@ use tokio_tungstenite::tungstenite::protocol::CloseFrame;
 use tokio_tungstenite::tungstenite::{Error, Message};
 use tokio_tungstenite::{MaybeTlsStream, WebSocketStream};
 
-/// Longer than anything here takes; only a failing test waits so long.
+/// Longer than anything here takes; only a failing test waits this long.
 const DEADLINE: Duration = Duration::from_secs(10);
 
-/// Waits for what must happen soon.
-pub(crate) async fn soon<T>(what: impl Future<Output = T>) -> T {
+/// Waits for something that must happen before the deadline.
+pub(crate) async fn within_deadline<T>(what: impl Future<Output = T>) -> T {
     timeout(DEADLINE, what).await.expect("it should have happened by now")
 }
 
@@ -40,16 +40,20 @@ pub(crate) struct Server {
 }
 
 impl Server {
-    /// Serves the endpoint that `slop` makes of an engine whose tree says who looks at it.
+    /// Serves the endpoint that `slop` builds from an engine whose tree names the session's user.
     pub(crate) async fn start(slop: impl FnOnce(Engine) -> Slop) -> Self {
         Self::start_app(|engine| slop(engine).router(), PeerAddresses::Known).await
     }
 
-    /// Serves the application that `app` makes of that engine.
+    /// Serves the application that `app` builds from that engine.
     pub(crate) async fn start_app(app: impl FnOnce(Engine) -> Router, addresses: PeerAddresses) -> Self {
         let refused = Arc::new(Mutex::new(Vec::new()));
         let seen = refused.clone();
+        let mut config = Config::default();
+        // Some tests send much more at once than a slow reader would be owed.
+        config.sizes.event_bytes = 64 << 20;
         let engine = Engine::builder("desk", "Desk")
+            .config(config)
             .observer(move |event: &Event| {
                 if let Event::Refused { status, reason } = event {
                     seen.lock().unwrap().push((*status, *reason));
@@ -72,7 +76,7 @@ impl Server {
         Self { address, engine, refused }
     }
 
-    /// Serves an application that was made of an engine.
+    /// Serves an application that was built from an engine.
     pub(crate) async fn of(engine: Engine, app: Router) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
@@ -98,7 +102,7 @@ impl Server {
         for (name, value) in headers {
             request.headers_mut().append(*name, value.parse().unwrap());
         }
-        match soon(tokio_tungstenite::connect_async(request)).await {
+        match within_deadline(tokio_tungstenite::connect_async(request)).await {
             Ok((socket, _)) => Ok(Peer { socket }),
             Err(Error::Http(response)) => Err(Refused {
                 status: response.status().as_u16(),
@@ -113,24 +117,24 @@ impl Server {
         self.dial("/slop?token=alice", &[]).await.unwrap()
     }
 
-    /// The status and everything else that the server writes when it is sent this request.
-    pub(crate) async fn raw(&self, head: &str) -> (u16, String) {
+    /// Sends this request; returns the status and the whole response.
+    pub(crate) async fn raw(&self, request: impl AsRef<[u8]>) -> (u16, String) {
         let mut stream = TcpStream::connect(self.address).await.unwrap();
-        stream.write_all(head.as_bytes()).await.unwrap();
+        stream.write_all(request.as_ref()).await.unwrap();
         let mut answer = Vec::new();
-        soon(stream.read_to_end(&mut answer)).await.unwrap();
+        within_deadline(stream.read_to_end(&mut answer)).await.unwrap();
         let answer = String::from_utf8_lossy(&answer).into_owned();
         let status = answer.split(' ').nth(1).and_then(|status| status.parse().ok());
         (status.expect("an HTTP response"), answer)
     }
 
-    /// The head of the answer to this request, on a connection that stays open.
-    pub(crate) async fn head(&self, head: &str) -> String {
+    /// Sends this request; returns the head of the response, on a connection that stays open.
+    pub(crate) async fn head(&self, request: impl AsRef<[u8]>) -> String {
         let mut stream = TcpStream::connect(self.address).await.unwrap();
-        stream.write_all(head.as_bytes()).await.unwrap();
+        stream.write_all(request.as_ref()).await.unwrap();
         let mut answer = Vec::new();
         while !answer.ends_with(b"\r\n\r\n") {
-            answer.push(soon(stream.read_u8()).await.unwrap());
+            answer.push(within_deadline(stream.read_u8()).await.unwrap());
         }
         String::from_utf8(answer).unwrap()
     }
@@ -142,7 +146,7 @@ impl Server {
                 tokio::time::sleep(Duration::from_millis(2)).await;
             }
         };
-        soon(reached).await;
+        within_deadline(reached).await;
     }
 }
 
@@ -158,7 +162,7 @@ pub(crate) fn known_users() -> impl Authenticator {
     })
 }
 
-/// An upgrade that got another answer than 101.
+/// An upgrade that got a response other than 101.
 #[derive(Debug)]
 pub(crate) struct Refused {
     pub(crate) status: u16,
@@ -167,19 +171,19 @@ pub(crate) struct Refused {
 
 /// A consumer, written by hand.
 #[derive(Debug)]
-pub(crate) struct Peer {
-    pub(crate) socket: WebSocketStream<MaybeTlsStream<TcpStream>>,
+pub(crate) struct Peer<S = MaybeTlsStream<TcpStream>> {
+    pub(crate) socket: WebSocketStream<S>,
 }
 
-impl Peer {
-    pub(crate) async fn say(&mut self, message: impl Into<Message>) {
-        soon(self.socket.send(message.into())).await.unwrap();
+impl<S: AsyncRead + AsyncWrite + Unpin> Peer<S> {
+    pub(crate) async fn send(&mut self, message: impl Into<Message>) {
+        within_deadline(self.socket.send(message.into())).await.unwrap();
     }
 
     /// The next message of the protocol.
-    pub(crate) async fn hear(&mut self) -> Value {
+    pub(crate) async fn receive(&mut self) -> Value {
         loop {
-            match soon(self.socket.next()).await.expect("a message").unwrap() {
+            match within_deadline(self.socket.next()).await.expect("a message").unwrap() {
                 Message::Text(text) => return serde_json::from_str(&text).unwrap(),
                 Message::Ping(_) => {}
                 other => panic!("not a message of the protocol: {other:?}"),
@@ -187,20 +191,20 @@ impl Peer {
         }
     }
 
-    /// Reads on until the server closes.
-    pub(crate) async fn hear_close(&mut self) -> CloseFrame {
+    /// Reads until the server closes.
+    pub(crate) async fn receive_close(&mut self) -> CloseFrame {
         loop {
-            if let Message::Close(frame) = soon(self.socket.next()).await.expect("a close frame").unwrap() {
+            if let Message::Close(frame) = within_deadline(self.socket.next()).await.expect("a close frame").unwrap() {
                 return frame.expect("a code");
             }
         }
     }
 
-    /// Whom the tree is for, after `hello`; subscribes to find out.
+    /// The user of the tree, after `hello`; subscribes to find out.
     pub(crate) async fn user(&mut self) -> String {
-        assert_eq!(self.hear().await["type"], "hello");
-        self.say(subscribe()).await;
-        user_in(&self.hear().await)
+        assert_eq!(self.receive().await["type"], "hello");
+        self.send(subscribe()).await;
+        user_in(&self.receive().await)
     }
 }
 
@@ -209,7 +213,7 @@ pub(crate) fn subscribe() -> String {
     json!({"type": "subscribe", "id": "all", "path": "/", "depth": -1}).to_string()
 }
 
-/// Whom the tree of a snapshot is for.
+/// The user of a snapshot's tree.
 pub(crate) fn user_in(snapshot: &Value) -> String {
     assert_eq!(snapshot["type"], "snapshot", "{snapshot}");
     snapshot["tree"]["children"][0]["properties"]["for"].as_str().expect("a greeting").to_owned()

@@ -1,4 +1,4 @@
-//! To whom and to what a line of the log belongs (U16).
+//! The session and the call to which a log line belongs (U16).
 
 use std::io::{self, Write};
 use std::sync::{Arc, Mutex, OnceLock};
@@ -9,12 +9,12 @@ use tracing_subscriber::filter::LevelFilter;
 
 use crate::server::Server;
 
-/// What is logged in this process, as text.
+/// Everything that is logged in this process, as text.
 #[derive(Clone, Default)]
 struct Log(Arc<Mutex<Vec<u8>>>);
 
 impl Log {
-    /// The log of all tests: handlers run on threads of their own, which only a global subscriber hears.
+    /// The log of all tests: handlers run on threads of their own, which only a global subscriber covers.
     fn all() -> &'static Self {
         static LOG: OnceLock<Log> = OnceLock::new();
         LOG.get_or_init(|| {
@@ -44,15 +44,25 @@ impl Write for Log {
 }
 
 #[tokio::test]
-async fn what_a_handler_logs_says_on_whose_connection_and_in_which_call() {
+async fn a_refused_page_is_logged_with_both_sides_of_the_comparison() {
+    let log = Log::all();
+    let server = Server::for_known_users().await;
+    let headers = [("origin", "https://refused.example:8443"), ("host", "refused.example")];
+    assert_eq!(server.dial("/slop?token=alice", &headers).await.unwrap_err().status, 403);
+    let line = log.line("https://refused.example:8443");
+    assert!(line.contains("WARN") && line.contains("server=http(s)://refused.example"), "{line}");
+}
+
+#[tokio::test]
+async fn a_handlers_log_lines_name_the_connection_and_the_call() {
     let log = Log::all();
     let server = Server::for_known_users().await;
     let act = Action::new("act", |_: Invocation<()>| tracing::info!("the handler of this test ran"));
     server.engine.register("n", move |_: &Session| Descriptor::group().action(&act));
     let mut peer = server.alice().await;
-    assert_eq!(peer.hear().await["type"], "hello");
-    peer.say(json!({"type": "invoke", "id": "i", "path": "/n", "action": "act"}).to_string()).await;
-    assert_eq!(peer.hear().await["status"], "ok");
+    assert_eq!(peer.receive().await["type"], "hello");
+    peer.send(json!({"type": "invoke", "id": "i", "path": "/n", "action": "act"}).to_string()).await;
+    assert_eq!(peer.receive().await["status"], "ok");
     let line = log.line("the handler of this test ran");
     let who = r#"session="session of alice" user="alice" connection="#;
     let (connection, invoke) = line.split_once("}:invoke{").expect("two spans");

@@ -14,8 +14,9 @@ use crate::render::codec::{field, put_text};
 use crate::render::fragment::Fragment;
 use crate::render::node_position::NodePosition;
 use crate::render::node_ref::{Fields, NodeRef, Siblings};
+use crate::render::sanitise::child::Child;
 use crate::render::sanitise::violation::Violation;
-use crate::render::sanitise::{Child, CleanNode, Sanitiser};
+use crate::render::sanitise::{CleanNode, Sanitiser};
 use crate::render::store::Store;
 use crate::render::template::TemplateKey;
 

@@ -7,7 +7,8 @@ use crate::model::value::Value;
 use crate::render::action::Action;
 use crate::render::node_ref::{Fields, NodeRef, Siblings};
 use crate::render::props::Props;
-use crate::render::sanitise::{Child, is_plain_leaf};
+use crate::render::sanitise::child::Child;
+use crate::render::sanitise::is_plain_leaf;
 
 /// The siblings of before, looked up by id in about the same order.
 pub(super) struct Prior<'a> {

@@ -2,7 +2,7 @@
 
 use hashbrown::HashSet;
 
-use super::Child;
+use super::child::Child;
 use super::violation::Violations;
 use crate::model::id;
 use crate::render::descriptor::Descriptor;

@@ -1,4 +1,4 @@
-//! The cases, as they are written in the data files.
+//! The cases in the data files.
 
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -6,56 +6,56 @@ use std::path::Path;
 use serde::Deserialize;
 use serde_json::{Map, Value};
 
-/// One case: what is said, and what must be heard.
+/// One case: what is sent, and what must be received.
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct Case {
-    /// A sentence that says what holds.
+    /// A sentence that states the rule.
     pub(crate) name: String,
-    /// The section of the contract, with a word on which of its rules.
+    /// The section of the contract, and which of its rules.
     pub(crate) rule: String,
-    /// Arguments of the app's command line.
+    /// Arguments for the app's command line.
     #[serde(default)]
     pub(crate) args: Vec<String>,
-    /// Only for one provider for all sessions.
+    /// Not played in the mode with a provider for each session.
     #[serde(default)]
     pub(crate) shared_only: bool,
-    /// Only without a socket: on one, what is said within the first moments arrives when the machine pleases.
+    /// Not played over a socket, where the timing of the first messages is not under control.
     #[serde(default)]
     pub(crate) memory_only: bool,
-    /// Who connects; `a` alone if nothing is said.
+    /// The peers; by default there is only `a`.
     #[serde(default = "one_peer")]
-    pub(crate) peers: BTreeMap<String, Who>,
+    pub(crate) peers: BTreeMap<String, PeerOptions>,
     pub(crate) steps: Vec<Step>,
-    /// The file's name, without its ending.
+    /// The name of the file, without its extension.
     #[serde(skip)]
     pub(crate) file: String,
 }
 
-fn one_peer() -> BTreeMap<String, Who> {
-    BTreeMap::from([("a".to_owned(), Who::default())])
+fn one_peer() -> BTreeMap<String, PeerOptions> {
+    BTreeMap::from([("a".to_owned(), PeerOptions::default())])
 }
 
-/// A peer.
+/// How a peer connects.
 #[derive(Debug, Clone, Deserialize)]
 #[serde(deny_unknown_fields, default)]
-pub(crate) struct Who {
+pub(crate) struct PeerOptions {
     pub(crate) token: String,
-    /// A browser tab, with the mount that it asks for.
+    /// For a browser tab, the mount that it requests.
     pub(crate) tab: Option<String>,
-    /// It connects with a step `open`, not at the start.
+    /// It connects with an `open` step, not at the start.
     pub(crate) later: bool,
-    /// Its first message is left for the case to expect.
+    /// The case expects its first message itself.
     pub(crate) silent: bool,
 }
 
-impl Default for Who {
+impl Default for PeerOptions {
     fn default() -> Self {
         Self { token: "alice-1".to_owned(), tab: None, later: false, silent: false }
     }
 }
 
-/// Something that a peer says or must hear.
+/// Something that a peer sends or must receive.
 #[derive(Debug, Deserialize)]
 pub(crate) struct Step {
     #[serde(default = "first_peer")]
@@ -75,39 +75,38 @@ pub(crate) enum Act {
     Send(Value),
     /// Sends text as it is.
     Raw(String),
-    /// Sends text with a part that is repeated.
+    /// Sends text with a repeated part.
     Repeat { before: String, text: String, times: usize, after: String },
     /// Sends a binary frame of these bytes.
     Binary(Vec<u8>),
     /// Sends a binary frame with this message.
     BinaryText(Value),
-    /// The next message is like this.
+    /// The next message matches this pattern.
     Expect(Value),
-    /// The next messages are like these, in any order.
+    /// The next messages match these patterns, in any order.
     Unordered(Vec<Value>),
-    /// Sooner or later a message is like this.
+    /// Some later message matches this pattern.
     Until(Value),
-    /// Of the messages up to one like the second, none is like the first.
+    /// No message matches `never` before one matches `until`.
     Never { never: Value, until: Value },
-    /// For so many ms nothing comes.
+    /// Nothing is received for this many ms.
     Quiet(u64),
     /// The connection is closed with this code.
     Closed(u16),
-    /// A peer connects (`open`), its connection breaks off (`leave`), or each of its mirrors equals a fresh query
-    /// (`exact`).
-    Do(Deed),
-    /// What the mirror of a subscription shows now.
+    /// A peer connects (`open`), drops its connection (`leave`), or must have mirrors that equal fresh queries (`exact`).
+    Do(Operation),
+    /// The current content of a subscription's mirror.
     Mirror {
         subscription: Value,
         #[serde(default)]
         at: String,
         is: Value,
     },
-    /// What a fresh query shows.
+    /// The result of a fresh query.
     Shows { path: String, is: Value },
-    /// Waits so many ms.
+    /// Waits this many ms.
     Wait(u64),
-    /// An HTTP request and its answer.
+    /// An HTTP request and its response.
     Http {
         method: Option<String>,
         path: String,
@@ -129,7 +128,7 @@ pub(crate) enum Act {
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "snake_case")]
-pub(crate) enum Deed {
+pub(crate) enum Operation {
     Open,
     Leave,
     Exact,

@@ -9,7 +9,7 @@ use tokio_tungstenite::tungstenite::Error;
 use tokio_tungstenite::tungstenite::client::IntoClientRequest;
 use tokio_tungstenite::tungstenite::http::{HeaderName, HeaderValue};
 
-/// Sends a request; answers the status, the head, and the body as JSON.
+/// Sends a request; returns the status, the head, and the body as JSON.
 pub(crate) async fn request(
     address: SocketAddr,
     method: &str,
@@ -34,7 +34,7 @@ pub(crate) async fn request(
     (status, head.to_lowercase(), serde_json::from_str(body).unwrap_or_default())
 }
 
-/// The status with which an attempt to connect is answered.
+/// Returns the status of the response to an attempt to connect.
 pub(crate) async fn upgrade(address: SocketAddr, path: &str, headers: &Map<String, Value>) -> u16 {
     let mut request = format!("ws://{address}{path}").into_client_request().unwrap();
     for (name, value) in headers {

@@ -1,21 +1,22 @@
-//! A consumer, written by hand, that checks everything it hears.
+//! A hand-written consumer that checks everything it receives.
 
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
 
 use futures_util::{SinkExt, StreamExt};
+use grove_engine::client::{ConsumerState, Message as Parsed, MessageId, Node, Received};
 use serde_json::{Value, json};
 use tokio::net::TcpStream;
 use tokio_tungstenite::tungstenite::client::IntoClientRequest;
 use tokio_tungstenite::tungstenite::{Error, Message};
 use tokio_tungstenite::{MaybeTlsStream, WebSocketStream};
 
-use crate::mirror::{self, Mirror, without_empty_lists};
+use crate::mirror;
 use crate::running::soon;
 
 type Socket = WebSocketStream<MaybeTlsStream<TcpStream>>;
 
-/// A WebSocket, or the status that was answered instead.
+/// Connects a WebSocket; the error is the status of the response.
 pub(crate) async fn upgrade(url: &str, headers: &[(&'static str, &str)]) -> Result<Socket, u16> {
     let mut request = url.into_client_request().unwrap();
     for (name, value) in headers {
@@ -31,26 +32,26 @@ pub(crate) async fn upgrade(url: &str, headers: &[(&'static str, &str)]) -> Resu
 /// One connection with its subscriptions.
 pub(crate) struct Consumer {
     socket: Socket,
-    sent: u64,
-    version: u64,
-    subscriptions: BTreeMap<String, (Value, Mirror)>,
+    state: ConsumerState,
+    /// The copies of the subscriptions as JSON.
+    trees: BTreeMap<MessageId, Value>,
 }
 
-/// What an invocation brought: everything that came before the result, and the result.
+/// A completed call: all messages received before the result, and the result.
 #[derive(Debug)]
-pub(crate) struct Done {
+pub(crate) struct Call {
     pub(crate) before: Vec<Value>,
     pub(crate) result: Value,
 }
 
-impl Done {
+impl Call {
     /// The operations of the patches for one subscription.
     pub(crate) fn ops(&self, subscription: &str) -> Vec<Value> {
         let patches = self.before.iter().filter(|message| message["subscription"] == subscription);
         patches.flat_map(|patch| patch["ops"].as_array().unwrap().clone()).collect()
     }
 
-    /// How many messages came for one subscription.
+    /// How many messages were received for one subscription.
     pub(crate) fn messages(&self, subscription: &str) -> usize {
         let of = |message: &&Value| message["subscription"] == subscription || message["id"] == subscription;
         self.before.iter().filter(of).count()
@@ -63,26 +64,33 @@ impl Done {
 
 impl Consumer {
     pub(crate) async fn connect(address: SocketAddr, token: &str) -> Self {
-        let socket = upgrade(&format!("ws://{address}/slop?token={token}"), &[]).await.expect("to be let in");
-        let mut consumer = Self { socket, sent: 0, version: 0, subscriptions: BTreeMap::new() };
-        let hello = consumer.hear().await;
+        let socket = upgrade(&format!("ws://{address}/slop?token={token}"), &[]).await.expect("to be accepted");
+        let mut consumer = Self { socket, state: ConsumerState::strict(), trees: BTreeMap::new() };
+        let hello = consumer.receive().await;
         assert_eq!(hello["type"], "hello");
         assert_eq!(hello["provider"]["id"], "app");
         assert_eq!(hello["provider"]["name"], "Conf App");
         consumer
     }
 
-    pub(crate) async fn say(&mut self, message: &Value) {
-        soon("to be heard", self.socket.send(Message::text(message.to_string()))).await.unwrap();
+    pub(crate) async fn send(&mut self, message: &Value) {
+        self.state.sent(message);
+        soon("to be sent", self.socket.send(Message::text(message.to_string()))).await.unwrap();
     }
 
-    /// The next message, after it was applied to the mirrors.
-    pub(crate) async fn hear(&mut self) -> Value {
+    async fn send_pending(&mut self) {
+        while let Some(message) = self.state.next_message() {
+            soon("to be sent", self.socket.send(Message::text(message))).await.unwrap();
+        }
+    }
+
+    /// Receives the next message and applies it to the mirrors.
+    pub(crate) async fn receive(&mut self) -> Value {
         loop {
             match soon("a message", self.socket.next()).await.expect("an open connection").unwrap() {
                 Message::Text(text) => {
                     let message: Value = serde_json::from_str(&text).unwrap();
-                    self.take_in(&message);
+                    self.apply(&message);
                     return message;
                 }
                 Message::Ping(_) => {}
@@ -91,145 +99,122 @@ impl Consumer {
         }
     }
 
-    /// Reads on until a message is what was wanted. Answers all that was heard.
-    pub(crate) async fn hear_until(&mut self, wanted: impl Fn(&Value) -> bool) -> Vec<Value> {
-        let mut heard = Vec::new();
+    /// Receives messages until one is as wanted. Returns all of them.
+    pub(crate) async fn receive_until(&mut self, wanted: impl Fn(&Value) -> bool) -> Vec<Value> {
+        let mut received = Vec::new();
         loop {
-            heard.push(self.hear().await);
-            if wanted(&heard[heard.len() - 1]) {
-                return heard;
+            received.push(self.receive().await);
+            if wanted(&received[received.len() - 1]) {
+                return received;
             }
         }
     }
 
-    /// Reads on until the mirror of the first subscription is as wanted.
+    /// Receives messages until the mirror of the first subscription is as wanted.
     pub(crate) async fn until(&mut self, wanted: impl Fn(&Value) -> bool) {
         while !wanted(self.tree()) {
-            self.hear().await;
+            self.receive().await;
         }
     }
 
-    /// Reads on until the server closes. Answers the code.
+    /// Receives messages until the server closes. Returns the code.
     pub(crate) async fn closed(&mut self) -> u16 {
         loop {
             match soon("a close frame", self.socket.next()).await.expect("a close frame").unwrap() {
                 Message::Close(frame) => return frame.expect("a code").code.into(),
-                Message::Text(text) => self.take_in(&serde_json::from_str(&text).unwrap()),
+                Message::Text(text) => self.apply(&serde_json::from_str(&text).unwrap()),
                 _ => {}
             }
         }
     }
 
     pub(crate) async fn leave(mut self) {
-        soon("a farewell", self.socket.close(None)).await.unwrap();
+        soon("to close", self.socket.close(None)).await.unwrap();
         while let Some(Ok(_)) = soon("the end", self.socket.next()).await {}
     }
 
-    fn take_in(&mut self, message: &Value) {
-        let version = message.get("version").map(|version| version.as_u64().expect("a whole version"));
-        if let Some(version) = version {
-            assert!(version >= self.version, "a version never goes back: {message}");
-            self.version = version;
-        }
-        match message["type"].as_str() {
-            Some("patch") => {
-                let id = message["subscription"].as_str().unwrap();
-                self.subscriptions.get_mut(id).expect("a subscription").1.patch(message);
-            }
-            Some("snapshot") => {
-                let id = message["id"].as_str().unwrap();
-                if let Some((_, mirror)) = self.subscriptions.get_mut(id) {
-                    *mirror = Mirror::of_snapshot(message);
-                }
-            }
-            _ => {}
+    fn apply(&mut self, message: &Value) {
+        let parsed = Parsed::from_json(message).unwrap_or_else(|error| panic!("{error}: {message}"));
+        let received = self.state.receive(parsed).unwrap_or_else(|error| panic!("{error}: {message}"));
+        if let Received::Snapshot(id) | Received::Patched(id) | Received::Absent(id, _) = received {
+            let tree = self.state.tree(&id).map_or(Value::Null, Node::to_json);
+            self.trees.insert(id, tree);
         }
     }
 
-    fn next_id(&mut self, kind: &str) -> String {
-        self.sent += 1;
-        format!("{kind}-{}", self.sent)
+    /// Sends the pending request. Returns all messages received before its reply, and the reply.
+    async fn request(&mut self, id: &MessageId) -> (Vec<Value>, Value) {
+        self.send_pending().await;
+        let mut received = self.receive_until(|message| message["id"] == id.as_str()).await;
+        let reply = received.pop().unwrap();
+        (received, reply)
     }
 
-    /// Sends a request. Answers all that was heard up to its answer, and the answer.
-    async fn ask(&mut self, mut request: Value, kind: &str) -> (Vec<Value>, Value) {
-        let id = self.next_id(kind);
-        request["id"] = json!(id);
-        self.say(&request).await;
-        let mut heard = self.hear_until(|message| message["id"] == id.as_str()).await;
-        let answer = heard.pop().unwrap();
-        (heard, answer)
-    }
-
-    /// Subscribes. Answers the id.
+    /// Subscribes. Returns the id.
     pub(crate) async fn subscribe(&mut self, path: &str, depth: i64) -> String {
-        let options = json!({"type": "subscribe", "path": path, "depth": depth});
-        let (_, snapshot) = self.ask(options.clone(), "sub").await;
+        let id = self.state.subscribe(json!({"path": path, "depth": depth}));
+        let (_, snapshot) = self.request(&id).await;
         assert_eq!(snapshot["type"], "snapshot", "{snapshot}");
-        let id = snapshot["id"].as_str().unwrap().to_owned();
-        self.subscriptions.insert(id.clone(), (options, Mirror::of_snapshot(&snapshot)));
-        id
+        id.as_str().to_owned()
     }
 
-    /// The answer to a query: a snapshot, or an error.
+    /// Returns the reply to a query: a snapshot, or an error.
     pub(crate) async fn query(&mut self, options: &Value) -> Value {
-        let mut query = json!({"type": "query"});
-        query.as_object_mut().unwrap().extend(options.as_object().unwrap().clone());
-        self.ask(query, "q").await.1
+        let id = self.state.query(options.clone());
+        self.request(&id).await.1
     }
 
-    /// The tree at a path, asked for afresh.
-    pub(crate) async fn look(&mut self, path: &str) -> Value {
-        let answer = self.query(&json!({"path": path, "depth": -1})).await;
-        assert_eq!(answer["type"], "snapshot", "{answer}");
-        answer["tree"].clone()
+    /// Returns the tree at a path by a fresh query.
+    pub(crate) async fn query_tree(&mut self, path: &str) -> Value {
+        let reply = self.query(&json!({"path": path, "depth": -1})).await;
+        assert_eq!(reply["type"], "snapshot", "{reply}");
+        reply["tree"].clone()
     }
 
-    /// The first subscription's mirror.
+    /// Returns the first subscription's mirror.
     pub(crate) fn tree(&self) -> &Value {
-        &self.subscriptions.values().next().expect("a subscription").1.tree
+        self.trees.values().next().expect("a subscription")
     }
 
-    /// A node of the first subscription's mirror; `Null` if there is none.
+    /// Returns a node of the first subscription's mirror; `Null` if there is none.
     pub(crate) fn at(&self, path: &str) -> Value {
         mirror::at(self.tree(), path)
     }
 
     pub(crate) fn mirror(&self, subscription: &str) -> &Value {
-        &self.subscriptions[subscription].1.tree
+        &self.trees[&subscription.into()]
     }
 
-    pub(crate) async fn invoke(&mut self, path: &str, action: &str, params: Value) -> Done {
-        let request = json!({"type": "invoke", "path": path, "action": action, "params": params});
-        let (before, result) = self.ask(request, "inv").await;
+    pub(crate) async fn invoke(&mut self, path: &str, action: &str, params: Value) -> Call {
+        let id = self.state.invoke(path, action, params);
+        let (before, result) = self.request(&id).await;
         assert_eq!(result["type"], "result", "{result}");
-        Done { before, result }
+        Call { before, result }
     }
 
-    /// Invokes a driver action. The mirrors must be right the moment the result is there.
-    pub(crate) async fn drive(&mut self, action: &str, params: Value) -> Done {
+    /// Invokes a driver action. The mirrors must be exact when the result is received.
+    pub(crate) async fn drive(&mut self, action: &str, params: Value) -> Call {
         let done = self.invoke("/ctl", action, params).await;
         self.check().await;
         done
     }
 
     /// Invokes a driver action that must succeed.
-    pub(crate) async fn make(&mut self, action: &str, params: Value) -> Done {
+    pub(crate) async fn drive_ok(&mut self, action: &str, params: Value) -> Call {
         let done = self.drive(action, params).await;
         assert_eq!(done.result["status"], "ok", "{}", done.result);
         done
     }
 
-    /// Every mirror equals a fresh query of the same path and depth.
+    /// Asserts that every mirror equals a fresh query of the same path and depth.
     pub(crate) async fn check(&mut self) {
-        let views: Vec<(String, Value)> =
-            self.subscriptions.iter().map(|(id, (view, _))| (id.clone(), view.clone())).collect();
+        let views: Vec<_> = self.state.subscriptions().map(|(id, of)| (id.clone(), of.options().clone())).collect();
         for (id, view) in views {
-            // Before the query: what comes with it was not there with the result.
-            let mirror = without_empty_lists(self.mirror(&id));
-            let fresh = self.query(&json!({"path": view["path"], "depth": view["depth"]})).await;
+            // Cloned before the query, whose reply may follow further patches.
+            let copy = self.state.tree(&id).cloned();
+            let fresh = self.query(&view).await;
             if fresh["error"]["code"] != "not_found" {
-                assert_eq!(mirror, without_empty_lists(&fresh["tree"]), "the mirror of {view}");
+                assert_eq!(copy, Some(Node::try_from(&fresh["tree"]).unwrap()), "the mirror of {view}");
             }
         }
     }

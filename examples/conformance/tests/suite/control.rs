@@ -1,16 +1,16 @@
-//! The HTTP side.
+//! The HTTP routes under `/control`, and discovery.
 
 use serde_json::{Value, json};
 
 use crate::running::Running;
 
 #[tokio::test]
-async fn a_refresh_answers_how_many_sessions_it_means() {
+async fn a_refresh_returns_the_number_of_matching_sessions() {
     let app = Running::start().await;
     assert_eq!(app.refresh(&json!({"all": true})).await, 0);
-    let mut held = Vec::new();
+    let mut consumers = Vec::new();
     for token in ["alice-1", "alice-2", "bob", "zoe"] {
-        held.push(app.watching(token).await);
+        consumers.push(app.subscribed(token).await);
     }
     for (body, matched) in [
         (json!({"session": "alice-1"}), 1),
@@ -30,7 +30,7 @@ async fn a_refresh_answers_how_many_sessions_it_means() {
 }
 
 #[tokio::test]
-async fn a_body_that_makes_no_sense_is_answered_with_400_and_why() {
+async fn a_malformed_body_gets_status_400_and_the_reason() {
     let app = Running::start().await;
     for (path, bodies) in [
         (
@@ -52,17 +52,17 @@ async fn a_body_that_makes_no_sense_is_answered_with_400_and_why() {
         ("/control/revoke", &["", "{}", r#"{"session": 1}"#, r#"["session"]"#][..]),
     ] {
         for body in bodies {
-            let answer = app.post(path, body).await;
-            assert_eq!(answer.status, 400, "{path} {body}");
-            assert!(answer.json["error"]["message"].is_string(), "{path} {body}: {answer:?}");
+            let response = app.post(path, body).await;
+            assert_eq!(response.status, 400, "{path} {body}");
+            assert!(response.json["error"]["message"].is_string(), "{path} {body}: {response:?}");
         }
     }
 }
 
 #[tokio::test]
-async fn stats_have_exactly_the_agreed_keys() {
+async fn stats_have_exactly_the_documented_keys() {
     let app = Running::start().await;
-    let mut alice = app.watching("alice").await;
+    let mut alice = app.subscribed("alice").await;
     alice.subscribe("/todos", 1).await;
     let second = app.consumer("alice").await;
     let stats = app.stats().await;
@@ -100,11 +100,11 @@ async fn stats_have_exactly_the_agreed_keys() {
 async fn a_revoked_session_is_closed_and_its_token_refused() {
     let app = Running::start().await;
     let (mut one, mut two, mut other) =
-        (app.watching("alice-1").await, app.consumer("alice-1").await, app.watching("alice-2").await);
+        (app.subscribed("alice-1").await, app.consumer("alice-1").await, app.subscribed("alice-2").await);
     assert_eq!(app.post("/control/revoke", r#"{"session": "alice-1"}"#).await.status, 200);
     assert_eq!((one.closed().await, two.closed().await), (1008, 1008));
     assert_eq!(app.upgrade("?token=alice-1", &[]).await, 401);
-    other.make("set", json!({"node": "/todos/t1", "key": "title", "value": "still here"})).await;
+    other.drive_ok("set", json!({"node": "/todos/t1", "key": "title", "value": "still here"})).await;
     assert_eq!(app.post("/control/revoke", r#"{"session": "never-seen"}"#).await.status, 200);
     assert_eq!(app.upgrade("?token=never-seen", &[]).await, 401);
 }

@@ -1,4 +1,4 @@
-//! Driver actions: what each does to the tree, patches first and the result then.
+//! Driver actions: what each does to the tree, with patches before the result.
 
 use serde_json::{Value, json};
 
@@ -8,7 +8,7 @@ use crate::running::Running;
 #[tokio::test]
 async fn every_change_is_in_all_mirrors_when_its_result_arrives() {
     let app = Running::start().await;
-    let mut alice = app.watching("alice").await;
+    let mut alice = app.subscribed("alice").await;
     alice.subscribe("/todos", -1).await;
     alice.subscribe("/", 1).await;
     alice.subscribe("/tree", 2).await;
@@ -55,7 +55,7 @@ async fn every_change_is_in_all_mirrors_when_its_result_arrives() {
         ("set", json!({"node": "/ctl", "key": "label", "value": "C"}), "/ctl", json!({"label": "C"})),
         ("set", json!({"node": "/todos", "key": "label", "value": "L"}), "/todos", json!({"count": 2, "label": "L"})),
     ] {
-        let done = alice.make(action, params.clone()).await;
+        let done = alice.drive_ok(action, params.clone()).await;
         assert!(!done.before.is_empty(), "{action} {params} changes something");
         assert!(done.before.iter().all(|message| message["type"] == "patch" || message["type"] == "snapshot"));
         assert_eq!(alice.at(node)["properties"], wanted, "{action} {params}");
@@ -63,9 +63,9 @@ async fn every_change_is_in_all_mirrors_when_its_result_arrives() {
 }
 
 #[tokio::test]
-async fn a_change_that_changes_nothing_sends_and_commits_nothing() {
+async fn an_action_that_changes_nothing_sends_and_commits_nothing() {
     let app = Running::start().await;
-    let mut alice = app.watching("alice").await;
+    let mut alice = app.subscribed("alice").await;
     let commits = app.commits().await;
     for (action, params) in [
         ("set", json!({"node": "/todos/t1", "key": "title", "value": "milk"})),
@@ -85,35 +85,35 @@ async fn a_change_that_changes_nothing_sends_and_commits_nothing() {
         ("nothing", json!({})),
         ("sleep", json!({"ms": 1})),
     ] {
-        let before = alice.make(action, params).await.before;
+        let before = alice.drive_ok(action, params).await.before;
         assert!(before.is_empty(), "{action} sent {before:?}");
     }
     assert_eq!(app.commits().await, commits);
 }
 
 #[tokio::test]
-async fn items_are_inserted_removed_and_ordered_one_operation_each() {
+async fn inserting_removing_and_moving_an_item_is_one_operation_each() {
     let app = Running::start().await;
     let mut alice = app.consumer("alice").await;
     let sub = alice.subscribe("/todos", -1).await;
-    let done = alice.make("insert", json!({"id": "x1", "index": 1})).await;
+    let done = alice.drive_ok("insert", json!({"id": "x1", "index": 1})).await;
     let x1 = json!({"id": "x1", "type": "item", "properties": {"title": "x1"}});
     assert_eq!(done.ops(&sub), [json!({"op": "add", "path": "/x1", "value": x1, "index": 1})]);
-    alice.make("insert", json!({"id": "x2", "index": 99})).await;
+    alice.drive_ok("insert", json!({"id": "x2", "index": 99})).await;
     assert_eq!(ids(alice.tree()), ["t1", "x1", "t2", "x2"]);
-    let done = alice.make("order", json!({"ids": ["x2", "t1", "x1", "t2"]})).await;
+    let done = alice.drive_ok("order", json!({"ids": ["x2", "t1", "x1", "t2"]})).await;
     assert_eq!(done.ops(&sub), [json!({"op": "move", "path": "/x2", "index": 0})]);
-    alice.make("order", json!({"ids": ["t2"]})).await;
+    alice.drive_ok("order", json!({"ids": ["t2"]})).await;
     assert_eq!(ids(alice.tree()), ["t2", "x2", "t1", "x1"]);
-    let done = alice.make("remove", json!({"id": "x1"})).await;
+    let done = alice.drive_ok("remove", json!({"id": "x1"})).await;
     assert_eq!(done.ops(&sub), [json!({"op": "remove", "path": "/x1"})]);
-    assert_eq!(alice.tree()["properties"], json!({"count": 2}), "the driver touches nothing else");
+    assert_eq!(alice.tree()["properties"], json!({"count": 2}), "other properties are unchanged");
 }
 
 #[tokio::test]
-async fn what_cannot_be_done_is_refused_and_changes_nothing() {
+async fn invalid_actions_are_refused_and_change_nothing() {
     let app = Running::start().await;
-    let mut alice = app.watching("alice").await;
+    let mut alice = app.subscribed("alice").await;
     let before = alice.tree().clone();
     for (action, params, code) in [
         ("set", json!({"node": "/nowhere", "key": "k", "value": 1}), "not_found"),
@@ -145,63 +145,65 @@ async fn what_cannot_be_done_is_refused_and_changes_nothing() {
 #[tokio::test]
 async fn meta_is_replaced_and_removed_as_a_whole() {
     let app = Running::start().await;
-    let mut alice = app.watching("alice").await;
+    let mut alice = app.subscribed("alice").await;
     alice.subscribe("/todos", 1).await;
     for meta in [
         json!({"summary": "one", "salience": 0.5, "pinned": true, "urgency": "high", "reason": "r", "focus": false, "changed": true}),
         json!({"summary": "two"}),
         json!({"custom": {"a": [1]}}),
     ] {
-        alice.make("meta", json!({"node": "/todos/t1", "meta": meta})).await;
+        alice.drive_ok("meta", json!({"node": "/todos/t1", "meta": meta})).await;
         assert_eq!(alice.at("/todos/t1")["meta"], meta);
     }
-    alice.make("unmeta", json!({"node": "/todos/t1"})).await;
+    alice.drive_ok("unmeta", json!({"node": "/todos/t1"})).await;
     assert_eq!(alice.at("/todos/t1").get("meta"), None);
-    alice.make("unmeta", json!({"node": "/inbox"})).await;
-    assert_eq!(alice.at("/inbox")["meta"], json!({"total_children": 10, "window": [0, 3]}), "the window stays");
+    alice.drive_ok("unmeta", json!({"node": "/inbox"})).await;
+    assert_eq!(alice.at("/inbox")["meta"], json!({"total_children": 10, "window": [0, 3]}), "the window is kept");
 }
 
 #[tokio::test]
 async fn a_node_offers_exactly_the_actions_it_was_given() {
     let app = Running::start().await;
-    let mut alice = app.watching("alice").await;
-    alice.make("acts", json!({"node": "/todos/t1", "names": ["open", "toggle", "open"]})).await;
+    let mut alice = app.subscribed("alice").await;
+    alice.drive_ok("acts", json!({"node": "/todos/t1", "names": ["open", "toggle", "open"]})).await;
     assert_eq!(alice.at("/todos/t1")["affordances"], json!([{"action": "open"}, {"action": "toggle"}]));
     assert_eq!(alice.invoke("/todos/t1", "open", json!({})).await.result["status"], "ok");
     alice.invoke("/todos/t1", "toggle", json!({})).await;
     assert_eq!(alice.at("/todos/t1")["properties"]["done"], true);
     assert_eq!(alice.invoke("/todos/t1", "delete", json!({})).await.code(), "not_found");
-    alice.make("acts", json!({"node": "/todos/t1", "names": []})).await;
+    alice.drive_ok("acts", json!({"node": "/todos/t1", "names": []})).await;
     assert_eq!(alice.at("/todos/t1").get("affordances"), None);
 }
 
 #[tokio::test]
-async fn type_and_content_can_change_on_nodes_and_on_items() {
+async fn the_type_and_content_of_nodes_and_items_can_change() {
     let app = Running::start().await;
-    let mut alice = app.watching("alice").await;
+    let mut alice = app.subscribed("alice").await;
     alice.subscribe("/todos", -1).await;
     for (node, kind) in
         [("/todos/t2", "note"), ("/todos", "group"), ("/inbox/m1", "note"), ("/mix/a1", "item"), ("/tree", "view")]
     {
-        alice.make("retype", json!({"node": node, "type": kind})).await;
+        alice.drive_ok("retype", json!({"node": node, "type": kind})).await;
         assert_eq!(alice.at(node)["type"], kind, "{node}");
     }
     let full = json!({
         "type": "binary", "mime": "image/png", "size": 3, "uri": "https://a.example/x", "summary": "s", "preview": "p",
         "encoding": "base64", "hash": "h",
     });
-    alice.make("cref", json!({"node": "/todos/t1", "ref": full})).await;
+    alice.drive_ok("cref", json!({"node": "/todos/t1", "ref": full})).await;
     assert_eq!(alice.at("/todos/t1")["content_ref"], full);
-    alice.make("cref", json!({"node": "/todos/t1", "ref": {"type": "stream", "mime": "a/b", "summary": "s"}})).await;
+    alice
+        .drive_ok("cref", json!({"node": "/todos/t1", "ref": {"type": "stream", "mime": "a/b", "summary": "s"}}))
+        .await;
     assert_eq!(alice.at("/todos/t1")["content_ref"]["uri"], "slop://content/todos/t1");
-    alice.make("cref", json!({"node": "/todos/t1", "ref": null})).await;
+    alice.drive_ok("cref", json!({"node": "/todos/t1", "ref": null})).await;
     assert_eq!(alice.at("/todos/t1").get("content_ref"), None);
 }
 
 #[tokio::test]
-async fn failures_carry_their_code_and_what_was_changed_stays_changed() {
+async fn failures_carry_their_code_and_earlier_changes_are_kept() {
     let app = Running::start().await;
-    let mut alice = app.watching("alice").await;
+    let mut alice = app.subscribed("alice").await;
     let failed = alice.drive("fail", json!({"message": "no"})).await;
     assert_eq!((failed.code(), &failed.result["error"]["message"]), ("internal", &json!("no")));
     assert_eq!(
@@ -212,17 +214,17 @@ async fn failures_carry_their_code_and_what_was_changed_stays_changed() {
     assert_eq!((failed.code(), failed.before.len()), ("conflict", 1));
     assert_eq!(alice.at("/todos/t1")["properties"]["title"], "changed");
     assert_eq!(alice.drive("panic", json!({})).await.code(), "internal");
-    alice.make("set", json!({"node": "/todos/t1", "key": "title", "value": "after the panic"})).await;
+    alice.drive_ok("set", json!({"node": "/todos/t1", "key": "title", "value": "after the panic"})).await;
 }
 
 #[tokio::test]
-async fn answers_may_be_a_number_or_nothing_or_the_parameters() {
+async fn a_result_can_be_a_number_nothing_or_the_parameters() {
     let app = Running::start().await;
-    let mut alice = app.watching("alice").await;
-    assert_eq!(alice.make("scalar", json!({})).await.result["data"], 7);
-    assert_eq!(alice.make("nothing", json!({})).await.result.get("data"), None);
+    let mut alice = app.subscribed("alice").await;
+    assert_eq!(alice.drive_ok("scalar", json!({})).await.result["data"], 7);
+    assert_eq!(alice.drive_ok("nothing", json!({})).await.result.get("data"), None);
     for params in [json!({"n": 3}), json!({"n": -1, "s": "b", "tags": ["x"]})] {
-        assert_eq!(alice.make("typed", params.clone()).await.result["data"], params);
+        assert_eq!(alice.drive_ok("typed", params.clone()).await.result["data"], params);
     }
     for params in
         [json!({}), json!({"n": "3"}), json!({"n": 1.5}), json!({"n": 1, "s": "c"}), json!({"n": 1, "tags": [1]})]
@@ -232,7 +234,7 @@ async fn answers_may_be_a_number_or_nothing_or_the_parameters() {
 }
 
 #[tokio::test]
-async fn many_steps_are_one_commit_and_one_patch_for_each_subscription() {
+async fn many_steps_are_one_commit_and_one_patch_per_subscription() {
     for debounce in ["50", "0"] {
         many_steps(Running::with(&["--debounce-ms", debounce]).await).await;
     }
@@ -243,7 +245,7 @@ async fn many_steps(app: Running) {
     let subs = [alice.subscribe("/", -1).await, alice.subscribe("/todos", -1).await, alice.subscribe("/", 1).await];
     let (commits, version) = (app.commits().await, alice.query(&json!({"path": "/"})).await["version"].clone());
     let done = alice
-        .make(
+        .drive_ok(
             "many",
             json!({"steps": [
                 {"action": "set", "params": {"node": "/todos/t1", "key": "title", "value": "a"}},
@@ -269,9 +271,9 @@ async fn many_steps(app: Running) {
 }
 
 #[tokio::test]
-async fn many_stops_at_the_step_that_fails_and_does_nothing_if_one_cannot_be_read() {
+async fn many_stops_at_a_failing_step_and_does_nothing_if_a_step_is_malformed() {
     let app = Running::start().await;
-    let mut alice = app.watching("alice").await;
+    let mut alice = app.subscribed("alice").await;
     let set = |value: &str| json!({"action": "set", "params": {"node": "/todos/t1", "key": "title", "value": value}});
     let failed = alice
         .drive(
@@ -293,11 +295,11 @@ async fn many_stops_at_the_step_that_fails_and_does_nothing_if_one_cannot_be_rea
 }
 
 #[tokio::test]
-async fn a_burst_is_as_many_commits_as_changes() {
+async fn a_burst_commits_each_change_separately() {
     let app = Running::start().await;
-    let mut alice = app.watching("alice").await;
+    let mut alice = app.subscribed("alice").await;
     let commits = app.commits().await;
-    alice.make("burst", json!({"n": 20})).await;
+    alice.drive_ok("burst", json!({"n": 20})).await;
     assert_eq!(alice.at("/todos/t1")["properties"]["title"], "burst-20");
     assert_eq!(app.commits().await, commits + 20);
 }
@@ -305,9 +307,9 @@ async fn a_burst_is_as_many_commits_as_changes() {
 #[tokio::test]
 async fn grown_items_have_about_300_bytes() {
     let app = Running::start().await;
-    let mut alice = app.watching("alice").await;
-    alice.make("grow", json!({"n": 7})).await;
-    alice.make("grow", json!({"n": 100})).await;
+    let mut alice = app.subscribed("alice").await;
+    alice.drive_ok("grow", json!({"n": 7})).await;
+    alice.drive_ok("grow", json!({"n": 100})).await;
     let todos = alice.at("/todos");
     assert_eq!(ids(&todos).len(), 109);
     for item in &todos["children"].as_array().unwrap()[2..] {
@@ -319,17 +321,17 @@ async fn grown_items_have_about_300_bytes() {
 async fn an_event_reaches_every_connection_of_the_session() {
     let app = Running::start().await;
     let (mut one, mut two) = (app.consumer("alice").await, app.consumer("alice").await);
-    let done = one.make("emit", json!({"name": "ping", "data": {"n": 1}})).await;
+    let done = one.drive_ok("emit", json!({"name": "ping", "data": {"n": 1}})).await;
     let event = json!({"type": "event", "name": "ping", "data": {"n": 1}});
-    assert_eq!((done.before.as_slice(), two.hear().await), ([event.clone()].as_slice(), event));
-    one.make("emit", json!({"name": "bare"})).await;
-    assert_eq!(two.hear().await, json!({"type": "event", "name": "bare"}));
+    assert_eq!((done.before.as_slice(), two.receive().await), ([event.clone()].as_slice(), event));
+    one.drive_ok("emit", json!({"name": "bare"})).await;
+    assert_eq!(two.receive().await, json!({"type": "event", "name": "bare"}));
 }
 
 #[tokio::test]
-async fn a_task_is_accepted_runs_and_is_done() {
+async fn a_task_is_accepted_runs_and_completes() {
     let app = Running::start().await;
-    let mut alice = app.watching("alice").await;
+    let mut alice = app.subscribed("alice").await;
     let accepted = alice.invoke("/ctl", "async", json!({"ms": 200})).await.result;
     assert_eq!(accepted["status"], "accepted");
     let node = format!("/tasks/{}", accepted["data"]["taskId"].as_str().unwrap());
@@ -342,28 +344,30 @@ async fn a_task_is_accepted_runs_and_is_done() {
 }
 
 #[tokio::test]
-async fn bad_nodes_reach_nobody() {
+async fn invalid_nodes_reach_no_consumer() {
     let app = Running::start().await;
-    let mut alice = app.watching("alice").await;
+    let mut alice = app.subscribed("alice").await;
     for _ in 0..2 {
-        alice.make("bad_nodes", json!({})).await;
+        alice.drive_ok("bad_nodes", json!({})).await;
         assert_eq!(ids(&alice.at("/todos")), ["t1", "t2"]);
         assert_eq!(alice.at("/todos/t2")["properties"]["title"], "code");
         assert_eq!(alice.at("/todos/t1").pointer("/meta/urgency"), None);
         let offers = alice.at("/todos/t1")["affordances"].clone();
         assert!(offers.as_array().unwrap().iter().all(|offer| offer["estimate"] != "someday"), "{offers}");
     }
-    alice.make("set", json!({"node": "/todos/t1", "key": "title", "value": "fine"})).await;
-    assert_eq!(app.watching("alice").await.tree(), alice.tree());
+    alice.drive_ok("set", json!({"node": "/todos/t1", "key": "title", "value": "fine"})).await;
+    assert_eq!(app.subscribed("alice").await.tree(), alice.tree());
 }
 
 #[tokio::test]
-async fn calls_that_wait_do_not_hold_up_others() {
+async fn waiting_calls_do_not_delay_others() {
     let app = Running::start().await;
-    let mut alice = app.watching("alice").await;
-    alice.say(&json!({"type": "invoke", "id": "long", "path": "/ctl", "action": "sleep", "params": {"ms": 200}})).await;
-    let done = alice.make("scalar", json!({})).await;
+    let mut alice = app.subscribed("alice").await;
+    alice
+        .send(&json!({"type": "invoke", "id": "long", "path": "/ctl", "action": "sleep", "params": {"ms": 200}}))
+        .await;
+    let done = alice.drive_ok("scalar", json!({})).await;
     assert!(done.before.iter().all(|message| message["id"] != "long"));
-    let heard = alice.hear_until(|message| message["id"] == "long").await;
-    assert_eq!(heard.last().map(|result: &Value| &result["status"]), Some(&json!("ok")));
+    let received = alice.receive_until(|message| message["id"] == "long").await;
+    assert_eq!(received.last().map(|result: &Value| &result["status"]), Some(&json!("ok")));
 }

@@ -1,4 +1,4 @@
-//! Hostile traffic: nobody but its sender notices, whether the sender is a stranger or of one's own session.
+//! Hostile traffic affects only its sender, whether it comes from another session or from the same one.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -11,10 +11,10 @@ use tokio_tungstenite::tungstenite::Message;
 use crate::consumer::upgrade;
 use crate::running::{Running, soon};
 
-/// From each of six connections.
+/// The number of frames from each of six connections.
 const FRAMES: usize = 2_000;
 
-/// What a peer must never say, or only says to do harm; no longer than the limit.
+/// Frames that a peer must never send, or sends only to do harm; within the size limit.
 fn hostile_frame(at: usize) -> Message {
     let text = match at % 20 {
         0 => String::new(),
@@ -53,12 +53,12 @@ async fn twelve_thousand_hostile_frames_close_nothing_and_leave_every_mirror_exa
     });
     let mut witnesses = Vec::new();
     for token in ["alice-1", "alice-1", "zoe-1"] {
-        witnesses.push(app.watching(token).await);
+        witnesses.push(app.subscribed(token).await);
     }
     let attacks = ["mallory-1", "mallory-1", "mallory-2", "alice-1", "alice-1", "alice-1"].map(|token| {
         let url = format!("ws://{}/slop?token={token}", app.address);
         tokio::spawn(async move {
-            let (mut out, mut back) = upgrade(&url, &[]).await.expect("to be let in").split();
+            let (mut out, mut back) = upgrade(&url, &[]).await.expect("to be accepted").split();
             let reading = tokio::spawn(async move {
                 let mut foreign = 0;
                 while let Some(Ok(message)) = back.next().await {
@@ -71,35 +71,35 @@ async fn twelve_thousand_hostile_frames_close_nothing_and_leave_every_mirror_exa
                             }
                         }
                         Message::Ping(_) => {}
-                        other => panic!("{token} is closed: {other:?}"),
+                        other => panic!("{token} was closed: {other:?}"),
                     }
                 }
-                panic!("{token} is cut off");
+                panic!("{token} lost its connection");
             });
             for at in 0..FRAMES {
                 out.send(hostile_frame(at)).await.unwrap();
             }
             out.send(Message::text(r#"{"type":"query","id":"the-end","path":"/me"}"#)).await.unwrap();
-            soon("the last answer", reading).await.unwrap()
+            soon("the last reply", reading).await.unwrap()
         })
     });
     for at in 0..40 {
-        witnesses[0].make("set", json!({"node": "/todos/t1", "key": "title", "value": at})).await;
-        witnesses[2].make("set", json!({"node": "/doc", "key": "title", "value": at})).await;
-        witnesses[2].make("board", json!({"text": at.to_string()})).await;
+        witnesses[0].drive_ok("set", json!({"node": "/todos/t1", "key": "title", "value": at})).await;
+        witnesses[2].drive_ok("set", json!({"node": "/doc", "key": "title", "value": at})).await;
+        witnesses[2].drive_ok("board", json!({"text": at.to_string()})).await;
     }
     let mut foreign = 0;
     for attack in attacks {
         foreign += attack.await.unwrap();
     }
-    assert_eq!(foreign, 0, "bytes of another session");
+    assert_eq!(foreign, 0, "data of another session was received");
     let last = json!({"title": 39, "done": false});
     witnesses[1].until(|tree| crate::mirror::at(tree, "/todos/t1")["properties"] == last).await;
     witnesses[0].until(|tree| crate::mirror::at(tree, "/board/b1")["properties"]["text"] == "39").await;
     witnesses[1].until(|tree| crate::mirror::at(tree, "/board/b1")["properties"]["text"] == "39").await;
     for witness in &mut witnesses {
         witness.check().await;
-        assert_eq!(crate::mirror::ids(&witness.at("/todos")), ["t1", "t2"], "a call without an id did not run");
+        assert_eq!(crate::mirror::ids(&witness.at("/todos")), ["t1", "t2"], "a call without an id is not run");
     }
-    assert_eq!(panics.load(Ordering::SeqCst), 0, "something panicked inside");
+    assert_eq!(panics.load(Ordering::SeqCst), 0, "the engine or the app panicked");
 }

@@ -1,4 +1,4 @@
-//! The app over real sockets, as a consumer written by hand sees it.
+//! The app over real sockets, as a hand-written consumer sees it.
 
 mod board;
 mod consumer;

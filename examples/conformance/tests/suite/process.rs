@@ -1,4 +1,4 @@
-//! The binary: its start line, its flags, its end.
+//! The binary: its start line, its options, and how it stops.
 
 use std::process::Stdio;
 
@@ -22,7 +22,7 @@ async fn terminate(process: &Child) {
 }
 
 #[tokio::test]
-async fn it_says_where_it_listens_and_stops_when_asked_with_everything_answered() {
+async fn it_prints_its_address_and_replies_to_everything_before_it_stops() {
     let mut process = command().args(["--listen", "127.0.0.1:0"]).spawn().unwrap();
     let mut lines = BufReader::new(process.stdout.take().unwrap()).lines();
     let line = soon("the start line", lines.next_line()).await.unwrap().unwrap();
@@ -30,27 +30,27 @@ async fn it_says_where_it_listens_and_stops_when_asked_with_everything_answered(
     let (mut alice, mut bob) = (Consumer::connect(address, "alice").await, Consumer::connect(address, "bob").await);
     for (consumer, ms) in [(&mut alice, 200), (&mut bob, 600_000)] {
         consumer
-            .say(&json!({"type": "invoke", "id": "s", "path": "/ctl", "action": "sleep", "params": {"ms": ms}}))
+            .send(&json!({"type": "invoke", "id": "s", "path": "/ctl", "action": "sleep", "params": {"ms": ms}}))
             .await;
-        // Messages of a connection are taken in order, so the call has begun when this is answered.
+        // Messages of a connection are processed in order, so the call has begun when this reply is received.
         consumer.query(&json!({"path": "/me"})).await;
     }
     terminate(&process).await;
-    let heard = alice.hear_until(|message| message["id"] == "s").await;
-    assert_eq!(heard.last().unwrap()["status"], "ok", "there was time enough for this one");
-    let heard = bob.hear_until(|message| message["id"] == "s").await;
-    assert_eq!(heard.last().unwrap()["error"]["code"], "internal", "there was not for this one");
+    let received = alice.receive_until(|message| message["id"] == "s").await;
+    assert_eq!(received.last().unwrap()["status"], "ok", "this call could finish in time");
+    let received = bob.receive_until(|message| message["id"] == "s").await;
+    assert_eq!(received.last().unwrap()["error"]["code"], "internal", "this call could not finish in time");
     assert_eq!((alice.closed().await, bob.closed().await), (1001, 1001));
-    let status = soon("the end", process.wait()).await.unwrap();
+    let status = soon("the exit", process.wait()).await.unwrap();
     assert_eq!(status.code(), Some(0));
-    assert_eq!(lines.next_line().await.unwrap(), None, "there is one line only");
+    assert_eq!(lines.next_line().await.unwrap(), None, "only one line is printed");
 }
 
 #[tokio::test]
-async fn a_stop_takes_less_than_five_seconds_even_if_nobody_reads() {
+async fn stopping_takes_less_than_five_seconds_even_if_nobody_reads() {
     let app = Running::start().await;
-    let mut alice = app.watching("alice").await;
+    let mut alice = app.subscribed("alice").await;
     let call = json!({"type": "invoke", "id": "s", "path": "/ctl", "action": "sleep", "params": {"ms": 600_000}});
-    alice.say(&call).await;
-    tokio::time::timeout(std::time::Duration::from_secs(5), app.app.stop()).await.expect("it is over").unwrap();
+    alice.send(&call).await;
+    tokio::time::timeout(std::time::Duration::from_secs(5), app.app.stop()).await.expect("to stop in time").unwrap();
 }

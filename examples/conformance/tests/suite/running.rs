@@ -8,12 +8,12 @@ use conformance::{Options, start};
 use serde_json::Value;
 
 use crate::consumer::{Consumer, upgrade};
-use crate::http::{self, Answer};
+use crate::http::{self, Response};
 
-/// Longer than anything here takes; only a failing test waits so long.
+/// Longer than any step takes; only a failing test waits this long.
 const DEADLINE: Duration = Duration::from_secs(20);
 
-/// Waits for what must happen soon.
+/// Waits for something that must happen soon.
 pub(crate) async fn soon<T>(what: &str, future: impl Future<Output = T>) -> T {
     match tokio::time::timeout(DEADLINE, future).await {
         Ok(value) => value,
@@ -27,7 +27,7 @@ pub(crate) struct Running {
 }
 
 impl Running {
-    /// With a short debounce, so that tests need not wait for it.
+    /// Starts the app with a short debounce, so that tests need not wait for it.
     pub(crate) async fn start() -> Self {
         Self::with(&["--debounce-ms", "5"]).await
     }
@@ -38,13 +38,13 @@ impl Running {
         Self { address: app.address(), app }
     }
 
-    /// A consumer of that session.
+    /// Connects a consumer of this session.
     pub(crate) async fn consumer(&self, token: &str) -> Consumer {
         Consumer::connect(self.address, token).await
     }
 
-    /// A consumer of that session with a subscription to all of it.
-    pub(crate) async fn watching(&self, token: &str) -> Consumer {
+    /// Connects a consumer of this session and subscribes it to the whole tree.
+    pub(crate) async fn subscribed(&self, token: &str) -> Consumer {
         let mut consumer = self.consumer(token).await;
         consumer.subscribe("/", -1).await;
         consumer
@@ -58,19 +58,19 @@ impl Running {
         }
     }
 
-    pub(crate) async fn get(&self, path: &str) -> Answer {
+    pub(crate) async fn get(&self, path: &str) -> Response {
         http::request(self.address, "GET", path, "").await
     }
 
-    pub(crate) async fn post(&self, path: &str, body: &str) -> Answer {
+    pub(crate) async fn post(&self, path: &str, body: &str) -> Response {
         http::request(self.address, "POST", path, body).await
     }
 
-    /// How many sessions a refresh means.
+    /// Requests a refresh, and returns how many sessions matched.
     pub(crate) async fn refresh(&self, body: &Value) -> u64 {
-        let answer = self.post("/control/refresh", &body.to_string()).await;
-        assert_eq!(answer.status, 200, "{answer:?}");
-        answer.json["matched"].as_u64().unwrap()
+        let response = self.post("/control/refresh", &body.to_string()).await;
+        assert_eq!(response.status, 200, "{response:?}");
+        response.json["matched"].as_u64().unwrap()
     }
 
     pub(crate) async fn stats(&self) -> Value {

@@ -1,11 +1,11 @@
-//! Who may connect, and what is whose.
+//! Authentication, and what belongs to which session.
 
 use serde_json::json;
 
 use crate::running::Running;
 
 #[tokio::test]
-async fn a_token_may_come_in_the_query_in_a_header_or_in_a_cookie() {
+async fn a_token_can_be_sent_in_the_query_a_header_or_a_cookie() {
     let app = Running::start().await;
     assert_eq!(app.upgrade("?token=alice-1", &[]).await, 101);
     assert_eq!(app.upgrade("", &[("authorization", "Bearer alice-1")]).await, 101);
@@ -13,7 +13,7 @@ async fn a_token_may_come_in_the_query_in_a_header_or_in_a_cookie() {
 }
 
 #[tokio::test]
-async fn whoever_has_no_good_token_is_refused() {
+async fn a_connection_without_a_valid_token_is_refused() {
     let app = Running::start().await;
     for query in [
         "",
@@ -37,7 +37,7 @@ async fn whoever_has_no_good_token_is_refused() {
 }
 
 #[tokio::test]
-async fn a_page_of_another_origin_needs_permission() {
+async fn a_page_of_another_origin_must_be_allowed() {
     let app = Running::with(&["--allow-origin", "https://a.example", "--allow-origin", "https://b.example"]).await;
     for (origin, status) in [("https://a.example", 101), ("https://b.example", 101), ("https://c.example", 403)] {
         assert_eq!(app.upgrade("?token=alice", &[("origin", origin)]).await, status, "{origin}");
@@ -47,9 +47,9 @@ async fn a_page_of_another_origin_needs_permission() {
 }
 
 #[tokio::test]
-async fn two_tokens_share_nothing_even_if_the_user_is_the_same() {
+async fn two_tokens_of_the_same_user_share_nothing() {
     let app = Running::start().await;
-    let (mut one, mut two) = (app.watching("alice-1").await, app.watching("alice-2").await);
+    let (mut one, mut two) = (app.subscribed("alice-1").await, app.subscribed("alice-2").await);
     let untouched = two.tree().clone();
     for (action, params) in [
         ("set", json!({"node": "/todos/t1", "key": "title", "value": "secret"})),
@@ -64,50 +64,50 @@ async fn two_tokens_share_nothing_even_if_the_user_is_the_same() {
         ("gone", json!({"path": "/prio", "gone": true})),
         ("emit", json!({"name": "secret"})),
     ] {
-        one.make(action, params).await;
+        one.drive_ok(action, params).await;
     }
     assert_eq!(app.refresh(&json!({"all": true})).await, 2);
-    let done = two.make("nothing", json!({})).await;
+    let done = two.drive_ok("nothing", json!({})).await;
     assert!(done.before.is_empty(), "{:?}", done.before);
     assert_eq!(two.tree(), &untouched);
 }
 
 #[tokio::test]
-async fn two_connections_of_one_session_see_the_same() {
+async fn two_connections_of_one_session_see_the_same_tree() {
     let app = Running::start().await;
-    let (mut one, mut two) = (app.watching("alice").await, app.watching("alice").await);
-    one.make("set", json!({"node": "/todos/t1", "key": "title", "value": "both"})).await;
+    let (mut one, mut two) = (app.subscribed("alice").await, app.subscribed("alice").await);
+    one.drive_ok("set", json!({"node": "/todos/t1", "key": "title", "value": "both"})).await;
     two.until(|tree| crate::mirror::at(tree, "/todos/t1")["properties"]["title"] == "both").await;
     assert_eq!(one.tree(), two.tree());
 }
 
 #[tokio::test]
-async fn a_session_keeps_its_data_when_its_tree_was_dropped() {
+async fn a_session_keeps_its_data_when_its_tree_is_evicted() {
     let app = Running::with(&["--idle-ms", "1"]).await;
-    let mut alice = app.watching("alice").await;
-    alice.make("set", json!({"node": "/todos/t1", "key": "title", "value": "kept"})).await;
-    alice.make("gone", json!({"path": "/prio", "gone": true})).await;
+    let mut alice = app.subscribed("alice").await;
+    alice.drive_ok("set", json!({"node": "/todos/t1", "key": "title", "value": "kept"})).await;
+    alice.drive_ok("gone", json!({"path": "/prio", "gone": true})).await;
     let tree = alice.tree().clone();
     alice.leave().await;
     app.until("no tree", |stats| stats["trees"] == 0).await;
     assert_eq!(app.stats().await["sessions"], 1);
-    assert_eq!(app.watching("alice").await.tree(), &tree);
+    assert_eq!(app.subscribed("alice").await.tree(), &tree);
 }
 
 #[tokio::test]
-async fn no_more_trees_are_kept_than_allowed() {
+async fn idle_trees_are_kept_up_to_the_limit() {
     let app = Running::with(&["--max-trees", "1"]).await;
     for token in ["a", "b", "c"] {
-        app.watching(token).await.leave().await;
+        app.subscribed(token).await.leave().await;
         app.until("no connection", |stats| stats["connections"] == 0).await;
     }
     app.until("one tree", |stats| stats["trees"] == 1).await;
 }
 
 #[tokio::test]
-async fn a_session_ends_when_its_time_is_up_and_does_not_come_back() {
+async fn an_expired_session_is_closed_and_cannot_be_opened_again() {
     let app = Running::with(&["--session-ttl-ms", "300"]).await;
-    let mut alice = app.watching("alice").await;
+    let mut alice = app.subscribed("alice").await;
     let second = app.consumer("alice").await;
     second.leave().await;
     assert_eq!(alice.closed().await, 4401);
@@ -116,19 +116,19 @@ async fn a_session_ends_when_its_time_is_up_and_does_not_come_back() {
 }
 
 #[tokio::test]
-async fn a_message_that_is_too_large_ends_the_connection() {
+async fn an_oversized_message_closes_the_connection() {
     let app = Running::with(&["--max-message-bytes", "1000"]).await;
     let mut alice = app.consumer("alice").await;
-    alice.say(&json!({"type": "query", "id": "q", "path": "x".repeat(2000)})).await;
+    alice.send(&json!({"type": "query", "id": "q", "path": "x".repeat(2000)})).await;
     assert_eq!(alice.closed().await, 1009);
 }
 
 #[tokio::test]
-async fn too_many_messages_are_answered_with_busy_if_there_is_a_rate() {
+async fn messages_above_the_rate_limit_get_busy() {
     let app = Running::with(&["--rate", "1"]).await;
     let mut alice = app.consumer("alice").await;
     for at in 0..5 {
-        alice.say(&json!({"type": "query", "id": format!("q{at}"), "path": "/me"})).await;
+        alice.send(&json!({"type": "query", "id": format!("q{at}"), "path": "/me"})).await;
     }
-    alice.hear_until(|message| message["error"]["code"] == "busy").await;
+    alice.receive_until(|message| message["error"]["code"] == "busy").await;
 }

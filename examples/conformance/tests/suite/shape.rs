@@ -1,4 +1,4 @@
-//! What a session finds at first.
+//! The initial tree of a session.
 
 use serde_json::{Value, json};
 
@@ -6,14 +6,14 @@ use crate::mirror::ids;
 use crate::running::Running;
 
 fn actions(node: &Value) -> Vec<&str> {
-    let offers = node.get("affordances").and_then(Value::as_array).map_or(&[][..], Vec::as_slice);
-    offers.iter().map(|offer| offer["action"].as_str().unwrap()).collect()
+    let affordances = node.get("affordances").and_then(Value::as_array).map_or(&[][..], Vec::as_slice);
+    affordances.iter().map(|affordance| affordance["action"].as_str().unwrap()).collect()
 }
 
 #[tokio::test]
 async fn the_root_is_the_app_with_its_paths_in_order() {
     let app = Running::start().await;
-    let consumer = app.watching("alice-1").await;
+    let consumer = app.subscribed("alice-1").await;
     let root = consumer.tree();
     assert_eq!(
         (&root["id"], &root["type"], &root["properties"]),
@@ -28,7 +28,7 @@ async fn the_root_is_the_app_with_its_paths_in_order() {
 #[tokio::test]
 async fn the_small_nodes_are_as_specified() {
     let app = Running::start().await;
-    let consumer = app.watching("alice-1").await;
+    let consumer = app.subscribed("alice-1").await;
     let board = consumer.at("/board");
     assert_eq!((&board["type"], &board["properties"]["label"]), (&json!("collection"), &json!("Board")));
     assert!(board["properties"]["rev"].is_u64());
@@ -78,7 +78,7 @@ async fn the_small_nodes_are_as_specified() {
 #[tokio::test]
 async fn todos_and_the_tree_are_as_specified() {
     let app = Running::start().await;
-    let consumer = app.watching("alice-1").await;
+    let consumer = app.subscribed("alice-1").await;
     let todo = json!([{"action": "toggle"}, {"action": "delete", "dangerous": true}]);
     let title = json!({"type": "object", "properties": {"title": {"type": "string"}}, "required": ["title"]});
     assert_eq!(
@@ -125,7 +125,7 @@ async fn todos_and_the_tree_are_as_specified() {
 #[tokio::test]
 async fn ctl_offers_every_driver_action() {
     let app = Running::start().await;
-    let consumer = app.watching("alice-1").await;
+    let consumer = app.subscribed("alice-1").await;
     let ctl = consumer.at("/ctl");
     assert_eq!((&ctl["type"], &ctl["properties"]), (&json!("status"), &json!({"label": "Control"})));
     assert_eq!(
@@ -163,13 +163,13 @@ async fn ctl_offers_every_driver_action() {
 }
 
 #[tokio::test]
-async fn a_read_only_user_is_offered_nothing_on_todos() {
+async fn a_read_only_user_is_offered_no_actions_on_todos() {
     let app = Running::start().await;
-    let mut consumer = app.watching("ro1-x").await;
+    let mut consumer = app.subscribed("ro1-x").await;
     for path in ["/todos", "/todos/t1", "/todos/t2"] {
         assert_eq!(actions(&consumer.at(path)), [""; 0], "{path}");
     }
     assert_eq!(consumer.invoke("/todos", "add", json!({"title": "x"})).await.code(), "not_found");
     assert_eq!(consumer.invoke("/todos/t1", "toggle", json!({})).await.code(), "not_found");
-    consumer.make("set", json!({"node": "/todos/t1", "key": "title", "value": "by the driver"})).await;
+    consumer.drive_ok("set", json!({"node": "/todos/t1", "key": "title", "value": "by the driver"})).await;
 }

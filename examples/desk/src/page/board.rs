@@ -9,13 +9,13 @@ use axum::routing::post;
 use serde::Deserialize;
 
 use super::write;
-use crate::Site;
 use crate::desk::Desk;
 use crate::error::Result;
 use crate::html::Escaped;
 use crate::id::CardId;
 use crate::login::SignedIn;
 use crate::people::Person;
+use crate::site::Site;
 use crate::store::{Card, Column};
 
 pub(super) fn routes() -> Router<Site> {

@@ -8,12 +8,12 @@ use futures_util::stream::{self, Stream};
 use tokio::sync::broadcast::Receiver;
 use tokio::sync::broadcast::error::RecvError;
 
-use crate::Site;
 use crate::change::Change;
 use crate::login::SignedIn;
+use crate::site::Site;
 use crate::store::Login;
 
-/// Everything, for a reader who missed some.
+/// All sections, for a reader that has missed some changes.
 const ALL: &str = "all";
 
 pub(super) async fn stream(
@@ -28,7 +28,7 @@ pub(super) async fn stream(
     Sse::new(sections).keep_alive(KeepAlive::default())
 }
 
-/// The next section that `login`'s page is to show again, or `None` when the page is to be left.
+/// The next section that `login`'s page must reload, or `None` when the stream ends.
 async fn next_section(changes: &mut Receiver<Change>, login: &Login) -> Option<&'static str> {
     loop {
         match changes.recv().await {

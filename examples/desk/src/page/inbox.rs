@@ -9,7 +9,6 @@ use axum::routing::post;
 use serde::Deserialize;
 
 use super::write;
-use crate::Site;
 use crate::clock::Day;
 use crate::desk::Desk;
 use crate::error::Result;
@@ -17,6 +16,7 @@ use crate::html::Escaped;
 use crate::id::MessageId;
 use crate::login::SignedIn;
 use crate::people::Person;
+use crate::site::Site;
 use crate::store::Message;
 
 /// How many messages are shown at once.

@@ -1,10 +1,10 @@
-// Keeps the page live: sends its forms without leaving it, and shows a section again when the desk says it changed.
+// Keeps the page live: sends its forms without leaving it, and reloads a section when it has changed.
 "use strict";
 
 const main = document.querySelector("main");
 const notice = document.getElementById("notice");
 
-// A section is fetched at most once at a time; a change that comes meanwhile fetches it once more.
+// A section is fetched at most once at a time; a change that arrives meanwhile fetches it once more.
 const loading = new Map();
 
 function load(name) {
@@ -14,7 +14,7 @@ function load(name) {
   }
   loading.set(name, "once");
   fetchSection(name)
-    .catch(() => say("The desk does not answer."))
+    .catch(() => say("The desk does not respond."))
     .finally(() => {
       const again = loading.get(name) === "again";
       loading.delete(name);
@@ -23,17 +23,17 @@ function load(name) {
 }
 
 async function fetchSection(name) {
-  const answer = await fetch(`/sections/${name}?from=${main.dataset.from}`);
-  if (answer.status === 401) return location.assign("/login");
-  if (!answer.ok) throw new Error(answer.statusText);
-  show(document.getElementById(name), await answer.text());
+  const response = await fetch(`/sections/${name}?from=${main.dataset.from}`);
+  if (response.status === 401) return location.assign("/login");
+  if (!response.ok) throw new Error(response.statusText);
+  show(document.getElementById(name), await response.text());
 }
 
 function loadAll() {
   for (const area of main.querySelectorAll(".area[id]")) load(area.id);
 }
 
-// Puts new content in a section and keeps what the person is in the middle of: open messages, typed text, the cursor.
+// Puts new content in a section and keeps the person's state: open messages, typed text, the cursor.
 function show(section, html) {
   const open = [...section.querySelectorAll("details[open]")].map((details) => details.id);
   const typed = [...section.querySelectorAll("input[id], textarea[id]")].filter((field) => field.value !== field.defaultValue);
@@ -56,10 +56,10 @@ function show(section, html) {
 
 async function send(form, submitter) {
   const body = new URLSearchParams(new FormData(form, submitter));
-  const answer = await fetch(form.action, { method: "POST", body, redirect: "manual" });
-  if (answer.status === 401) return location.assign("/login");
-  // The answer to a write is a redirect to the page we are already on.
-  if (answer.type !== "opaqueredirect" && !answer.ok) say(await answer.text());
+  const response = await fetch(form.action, { method: "POST", body, redirect: "manual" });
+  if (response.status === 401) return location.assign("/login");
+  // The response to a write is a redirect to the page on which we already are.
+  if (response.type !== "opaqueredirect" && !response.ok) say(await response.text());
   else form.reset();
   const area = form.closest(".area[id]");
   if (area) load(area.id);
@@ -75,7 +75,7 @@ function say(sentence) {
 
 main.addEventListener("submit", (event) => {
   event.preventDefault();
-  send(event.target, event.submitter).catch(() => say("The desk does not answer."));
+  send(event.target, event.submitter).catch(() => say("The desk does not respond."));
 });
 
 main.addEventListener("change", (event) => {
@@ -87,12 +87,41 @@ main.addEventListener("toggle", (event) => {
   if (event.target.open) event.target.querySelector("form[data-on-open]")?.requestSubmit();
 }, true);
 
-const events = new EventSource("/events");
-let wasOpen = false;
-events.onopen = () => {
-  if (wasOpen) loadAll();
-  wasOpen = true;
-};
-events.onmessage = (event) => (event.data === "all" ? loadAll() : load(event.data));
-// After a logout the stream answers 401 and is not tried again: the page finds out by asking.
-events.onerror = () => { if (events.readyState === EventSource.CLOSED) load("settings"); };
+// All tabs of one login share one stream of changes: a browser opens only six connections to a server, and each stream
+// keeps one. The tab that holds the lock listens and tells the others; when it is closed, the next one takes over.
+const name = `desk-changes-${main.dataset.login}`;
+const others = new BroadcastChannel(name);
+others.onmessage = (message) => take(message.data);
+
+function take(change) {
+  if (change === "all") loadAll();
+  else load(change);
+}
+
+function announce(change) {
+  take(change);
+  others.postMessage(change);
+}
+
+// `missed`: whether changes may have gone unheard before the stream was open.
+function listen(missed) {
+  const events = new EventSource("/events");
+  events.onopen = () => {
+    if (missed) announce("all");
+    missed = true;
+  };
+  events.onmessage = (event) => announce(event.data);
+  // After a logout the stream gets a 401 and is not retried: the pages find out by asking.
+  events.onerror = () => { if (events.readyState === EventSource.CLOSED) announce("settings"); };
+}
+
+// Never settles, so the lock is held for as long as the tab lives.
+const hold = (missed) => { listen(missed); return new Promise(() => {}); };
+
+if (navigator.locks) {
+  navigator.locks.request(name, { ifAvailable: true }, (lock) => lock && hold(false))
+    .then(() => navigator.locks.request(name, () => hold(true)));
+} else {
+  // Locks need HTTPS or this machine; elsewhere each tab has a stream of its own.
+  listen(false);
+}

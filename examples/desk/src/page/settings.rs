@@ -9,12 +9,12 @@ use axum::routing::post;
 use serde::Deserialize;
 
 use super::write;
-use crate::Site;
 use crate::desk::Desk;
 use crate::error::Result;
 use crate::html::Escaped;
 use crate::login::SignedIn;
 use crate::people::Person;
+use crate::site::Site;
 use crate::store::Settings;
 use crate::theme::Theme;
 

@@ -10,7 +10,6 @@ use axum::routing::{get, post};
 use serde::Deserialize;
 
 use super::write;
-use crate::Site;
 use crate::clock::Day;
 use crate::desk::Desk;
 use crate::due::Due;
@@ -19,6 +18,7 @@ use crate::html::Escaped;
 use crate::id::{ExportId, TaskId};
 use crate::login::SignedIn;
 use crate::people::Person;
+use crate::site::Site;
 use crate::store::{Priority, Task};
 
 /// The most tasks that the page shows.

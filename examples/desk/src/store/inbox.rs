@@ -102,7 +102,7 @@ impl Store {
 
     /// Marks `id` as answered and, when its sender has a desk here, delivers the answer, both or neither.
     pub(crate) fn reply(&self, owner: &str, id: MessageId, answer: Option<&NewMessage<'_>>) -> Result<()> {
-        self.together(|connection| {
+        self.in_transaction(|connection| {
             connection
                 .prepare_cached("UPDATE messages SET replied = TRUE, unread = FALSE WHERE owner = ?1 AND id = ?2")?
                 .execute(params![owner, id])?;

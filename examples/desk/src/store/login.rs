@@ -7,18 +7,18 @@ use crate::clock::Moment;
 use crate::error::Result;
 use crate::people::Person;
 
-/// Somebody who is logged in, without the secret that proved it.
+/// A login, without the secret that proves it.
 #[derive(Clone, Debug)]
 pub(crate) struct Login {
-    /// Names this login where others may see it: the id of its engine session.
+    /// The public id of this login, and of its engine session.
     pub(crate) id: String,
     pub(crate) person: Person,
-    /// `None`: a development token, which lives as long as the file.
+    /// `None` for a development token, which is valid as long as the file exists.
     pub(crate) expires: Option<Moment>,
 }
 
 impl Store {
-    /// The login that `token` stands for now, for its pages.
+    /// The login that `token` belongs to now, for its pages.
     pub(crate) fn login(&self, token: &str) -> Result<Option<Login>> {
         self.find_login(
             "SELECT id, expires, name, display, org, role FROM logins JOIN people ON name = person
@@ -27,7 +27,7 @@ impl Store {
         )
     }
 
-    /// The login whose tree `token` opens now: its own token does, and so does its agent token.
+    /// The login whose tree `token` gives access to now: its own token, or its agent token.
     pub(crate) fn login_of_agent(&self, token: &str) -> Result<Option<Login>> {
         self.find_login(
             "SELECT id, expires, name, display, org, role FROM logins JOIN people ON name = person
@@ -36,15 +36,15 @@ impl Store {
         )
     }
 
-    fn find_login(&self, question: &str, token: &str) -> Result<Option<Login>> {
+    fn find_login(&self, query: &str, token: &str) -> Result<Option<Login>> {
         let connection = self.lock();
-        let login = connection.prepare_cached(question)?.query_row(params![token, Moment::now()], |row| {
+        let login = connection.prepare_cached(query)?.query_row(params![token, Moment::now()], |row| {
             Ok(Login { id: row.get(0)?, expires: row.get(1)?, person: person_at(row, 2)? })
         });
         Ok(login.optional()?)
     }
 
-    /// The agent token of a login, which is `fresh` unless it has one; `None` when there is no such login any more.
+    /// The agent token of a login, which becomes `fresh` if it has none; `None` when the login no longer exists.
     pub(crate) fn agent_token(&self, id: &str, fresh: &str) -> Result<Option<String>> {
         let connection = self.lock();
         let mut write = connection.prepare_cached(
@@ -53,9 +53,9 @@ impl Store {
         Ok(write.query_row([id, fresh], |row| row.get(0)).optional()?)
     }
 
-    /// Remembers a browser's login, and forgets the ones that have expired.
+    /// Stores a browser's login, and deletes those that have expired.
     pub(crate) fn add_login(&self, token: &str, id: &str, person: &str, expires: Moment) -> Result<()> {
-        self.together(|connection| {
+        self.in_transaction(|connection| {
             connection.prepare_cached("DELETE FROM logins WHERE expires <= ?1")?.execute([Moment::now()])?;
             connection
                 .prepare_cached(
@@ -66,15 +66,15 @@ impl Store {
         })
     }
 
-    /// Puts the end of a login off; false when there is no such login any more.
-    pub(crate) fn prolong_login(&self, id: &str, expires: Moment) -> Result<bool> {
+    /// Extends a login; false when it no longer exists.
+    pub(crate) fn extend_login(&self, id: &str, expires: Moment) -> Result<bool> {
         let connection = self.lock();
         let mut write =
             connection.prepare_cached("UPDATE logins SET expires = ?2 WHERE id = ?1 AND NOT development")?;
         Ok(write.execute(params![id, expires])? > 0)
     }
 
-    /// Forgets a browser's login. A development token stays: it is the door key of the file, not of a browser.
+    /// Deletes a browser's login. A development token stays: it belongs to the file, not to a browser.
     pub(crate) fn end_login(&self, id: &str) -> Result<bool> {
         let connection = self.lock();
         let mut write = connection.prepare_cached("DELETE FROM logins WHERE id = ?1 AND NOT development")?;
@@ -84,9 +84,9 @@ impl Store {
     /// The development token of each person, as name and token, by name.
     pub(crate) fn development_tokens(&self) -> Result<Vec<(String, String)>> {
         let connection = self.lock();
-        let mut question =
+        let mut query =
             connection.prepare_cached("SELECT person, token FROM logins WHERE development ORDER BY person")?;
-        let tokens = question.query_map([], |row| Ok((row.get(0)?, row.get(1)?)))?;
+        let tokens = query.query_map([], |row| Ok((row.get(0)?, row.get(1)?)))?;
         Ok(tokens.collect::<Result<_, _>>()?)
     }
 }

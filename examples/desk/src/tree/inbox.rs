@@ -7,7 +7,7 @@ use schemars::JsonSchema;
 use serde::Deserialize;
 use serde_json::json;
 
-use super::{WRITE, actor, found, id, source, user, window};
+use super::{WRITE, actor, id, item_by_id, source, user, window};
 use crate::desk::{Delivery, Desk};
 use crate::error::Result;
 use crate::id::MessageId;
@@ -34,7 +34,7 @@ pub(super) fn register(desk: &Desk) {
     let (shown, listed) = (Arc::clone(&actions), Arc::clone(&actions));
     let inbox = source(desk, move |desk, session| show(desk, session, &shown))
         .on_window(window(desk, move |desk, session, offset, count| items(desk, session, offset, count, &listed)))
-        .on_item(found(desk, move |desk, session, id| one(desk, session, id, &actions)));
+        .on_item(item_by_id(desk, move |desk, session, id| one(desk, session, id, &actions)));
     desk.engine().register_source("inbox", inbox);
 }
 

@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 use slop_ai::{ClientTransport, PatchOp, SlopConsumer, SlopError, SlopNode, WsClientTransport};
 use tokio::sync::Notify;
 
-use crate::running::soon;
+use crate::running::within_deadline;
 
 /// The consumer does not say when it takes a whole new snapshot in place of a patch, so its mirror is looked at again
 /// after this long even when no patch was heard of.
@@ -32,8 +32,9 @@ impl Agent {
             wake.notify_one();
         };
         consumer.on_patch(note).await;
-        soon("hello", consumer.connect(&WsClientTransport::new(url))).await.expect("a connection");
-        let (subscription, _) = soon("a snapshot", consumer.subscribe("/", -1)).await.expect("a subscription");
+        within_deadline("hello", consumer.connect(&WsClientTransport::new(url))).await.expect("a connection");
+        let (subscription, _) =
+            within_deadline("a snapshot", consumer.subscribe("/", -1)).await.expect("a subscription");
         Self { consumer, subscription, heard, patched }
     }
 
@@ -43,16 +44,16 @@ impl Agent {
     }
 
     pub(crate) async fn query(&self, path: &str) -> SlopNode {
-        soon("an answer to a query", self.consumer.query(path, -1)).await.expect("a node")
+        within_deadline("an answer to a query", self.consumer.query(path, -1)).await.expect("a node")
     }
 
     pub(crate) async fn invoke(&self, path: &str, action: &str, params: Value) -> Result<Value, SlopError> {
-        soon("a result", self.consumer.invoke(path, action, Some(params))).await
+        within_deadline("a result", self.consumer.invoke(path, action, Some(params))).await
     }
 
     /// Waits until the mirror is as wanted.
     pub(crate) async fn until(&self, what: &str, wanted: impl Fn(&SlopNode) -> bool) -> SlopNode {
-        soon(what, async {
+        within_deadline(what, async {
             loop {
                 let tree = self.tree().await;
                 if wanted(&tree) {
@@ -66,7 +67,7 @@ impl Agent {
 
     /// Waits until the mirror and a fresh query are the same.
     pub(crate) async fn mirror_is_exact(&self) {
-        soon("a mirror that equals a fresh query", async {
+        within_deadline("a mirror that equals a fresh query", async {
             while self.tree().await != self.query("/").await {
                 let _ = tokio::time::timeout(LOOK_AGAIN, self.patched.notified()).await;
             }
@@ -84,7 +85,7 @@ impl Agent {
 pub(crate) async fn window(url: &str, path: &str, offset: u64, count: u64) -> Value {
     let (sender, mut receiver) = WsClientTransport::new(url).connect().await.expect("a connection");
     sender.send(json!({"type": "query", "id": "q", "path": path, "window": [offset, count]})).expect("a question");
-    soon("the window", async {
+    within_deadline("the window", async {
         loop {
             let message: Value = receiver.recv().await.expect("an answer");
             if message["id"] == "q" {

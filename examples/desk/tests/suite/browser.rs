@@ -7,7 +7,7 @@ use axum::http::{Request, Response, StatusCode};
 use futures_util::StreamExt;
 use tower::ServiceExt;
 
-use crate::running::soon;
+use crate::running::within_deadline;
 
 pub(crate) struct Browser {
     app: Router,
@@ -42,7 +42,7 @@ impl Browser {
     }
 
     pub(crate) async fn send(&self, request: Request<Body>) -> Response<Body> {
-        soon("an answer", self.app.clone().oneshot(request)).await.expect("a router always answers")
+        within_deadline("an answer", self.app.clone().oneshot(request)).await.expect("a router always answers")
     }
 
     /// Submits a form that must succeed.
@@ -94,7 +94,7 @@ pub(crate) struct Events(BodyDataStream);
 impl Events {
     /// The section that the next event names; `None` when the stream has ended.
     pub(crate) async fn next(&mut self) -> Option<String> {
-        let chunk = soon("an event for the page", self.0.next()).await?.expect("a chunk");
+        let chunk = within_deadline("an event for the page", self.0.next()).await?.expect("a chunk");
         let text = String::from_utf8(chunk.to_vec()).expect("text");
         Some(text.trim().strip_prefix("data: ").expect("an event with data").to_owned())
     }

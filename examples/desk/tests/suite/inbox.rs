@@ -4,7 +4,7 @@ use crate::agent::{actions, at, children, code, property, summary, window};
 use crate::running::Running;
 
 #[tokio::test(flavor = "multi_thread")]
-async fn the_tree_holds_the_newest_messages_and_a_window_gives_the_others() {
+async fn the_tree_holds_the_newest_messages_and_windows_show_the_others() {
     let running = Running::start().await;
     let tree = running.agent("alice").await.tree().await;
     let inbox = at(&tree, "/inbox").expect("the inbox");
@@ -23,7 +23,7 @@ async fn the_tree_holds_the_newest_messages_and_a_window_gives_the_others() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn an_old_message_that_a_window_showed_can_be_acted_on() {
+async fn actions_work_on_an_old_message_that_a_window_has_shown() {
     let running = Running::start().await;
     let alice = running.agent("alice").await;
     let slice = window(&running.url("alice"), "/inbox", 100, 10).await;
@@ -47,7 +47,7 @@ async fn an_old_message_that_a_window_showed_can_be_acted_on() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn reading_and_archiving_count_on_both_sides() {
+async fn reading_and_archiving_appear_on_both_sides() {
     let running = Running::start().await;
     let alice = running.agent("alice").await;
     let tree = alice.tree().await;

@@ -1,17 +1,16 @@
-use std::path::PathBuf;
-
-use axum::http::header::{HOST, ORIGIN, SET_COOKIE};
-use axum::http::{HeaderValue, Method, StatusCode};
-use desk::{Desk, SignIn};
+use axum::body::Body;
+use axum::http::header::{COOKIE, HOST, ORIGIN, SET_COOKIE};
+use axum::http::{HeaderValue, Method, Request, StatusCode};
+use desk::SignIn;
 use serde_json::json;
 use slop_ai::{ClientTransport, SlopNode, WsClientTransport};
 
 use crate::agent::{Agent, at, children, property};
 use crate::browser::{Browser, read, shown_token};
-use crate::running::{Running, soon};
+use crate::running::{Running, within_deadline};
 
 #[tokio::test(flavor = "multi_thread")]
-async fn nobody_gets_past_the_door_without_a_login() {
+async fn without_a_login_there_is_no_access() {
     let running = Running::start().await;
     let stranger = Browser::with_cookie(running.app.clone(), "session=made-up");
     assert_eq!(stranger.get("/").await.0, StatusCode::SEE_OTHER);
@@ -27,7 +26,7 @@ async fn nobody_gets_past_the_door_without_a_login() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_token_opens_the_tree_as_query_as_bearer_and_through_the_cookie() {
+async fn a_token_gives_access_in_the_query_as_bearer_and_in_the_cookie() {
     let running = Running::start().await;
     let token = running.token("alice");
     let Browser { cookie, .. } = Browser::log_in(running.app.clone(), &format!("token={token}")).await;
@@ -35,6 +34,16 @@ async fn a_token_opens_the_tree_as_query_as_bearer_and_through_the_cookie() {
     assert_eq!(running.upgrade("", &format!("Authorization: Bearer {token}\r\n")).await, 101);
     assert_eq!(running.upgrade("", &format!("Cookie: {cookie}\r\n")).await, 101);
     assert_eq!(running.upgrade("", &format!("Cookie: session={token}\r\n")).await, 101);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_cookie_that_is_not_utf8_does_not_hide_the_login() {
+    let running = Running::start().await;
+    let alice = running.browser("alice").await;
+    let cookie = [b"theme=caf\xe9; ", alice.cookie.as_bytes()].concat();
+    let mut request = Request::get("/sections/tasks").body(Body::empty()).expect("a request");
+    request.headers_mut().insert(COOKIE, HeaderValue::from_bytes(&cookie).expect("a header value"));
+    assert_eq!(alice.send(request).await.status(), StatusCode::OK);
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -61,7 +70,7 @@ async fn a_logout_ends_the_connections_of_its_cookie_and_no_other() {
     let (other, by_token) = (Agent::connect(&url(&there)).await, running.agent("alice").await);
 
     here.submit("/logout", "").await;
-    soon("the end of the connection", async { while ended.recv().await.is_some() {} }).await;
+    within_deadline("the end of the connection", async { while ended.recv().await.is_some() {} }).await;
     assert!(WsClientTransport::new(&url(&here)).connect().await.is_err());
     // Both others are still served, and still live.
     there.submit("/tasks", "title=Marker").await;
@@ -75,7 +84,7 @@ async fn a_logout_ends_the_connections_of_its_cookie_and_no_other() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn an_agent_renews_what_its_page_prolonged_until_the_logout() {
+async fn an_agent_can_renew_after_its_page_extended_the_login_until_the_logout() {
     let running = Running::start().await;
     let here = running.browser("alice").await;
     let token = here.agent_token().await;
@@ -92,7 +101,7 @@ async fn an_agent_renews_what_its_page_prolonged_until_the_logout() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn the_cookie_is_kept_from_scripts_and_other_sites() {
+async fn the_cookie_is_hidden_from_scripts_and_other_sites() {
     let running = Running::start().await;
     let nobody = Browser::with_cookie(running.app.clone(), "");
     let answer = nobody.send(nobody.form("/login", "person=alice")).await;
@@ -113,7 +122,7 @@ async fn another_site_cannot_write_with_the_cookie() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_name_is_enough_only_on_this_machine() {
+async fn a_name_suffices_only_on_this_machine() {
     let running = Running::start().await;
     let nobody = Browser::with_cookie(running.app.clone(), "");
     let mut rebound = nobody.form("/login", "person=alice");
@@ -130,7 +139,7 @@ async fn a_name_is_enough_only_on_this_machine() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_page_shows_a_token_that_opens_the_tree_of_its_own_login_and_nothing_else() {
+async fn a_page_shows_a_token_for_the_tree_of_its_own_login_and_nothing_else() {
     let running = Running::start().await;
     let (here, there) = (running.browser("alice").await, running.browser("alice").await);
     let token = here.agent_token().await;
@@ -154,7 +163,7 @@ async fn a_page_shows_a_token_that_opens_the_tree_of_its_own_login_and_nothing_e
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_page_and_its_agent_are_of_one_session_which_ends_with_the_logout() {
+async fn a_page_and_its_agent_share_a_session_which_ends_with_the_logout() {
     let running = Running::start().await;
     let (here, there) = (running.browser("alice").await, running.browser("alice").await);
     let (own, other) = (here.agent_token().await, there.agent_token().await);
@@ -163,7 +172,7 @@ async fn a_page_and_its_agent_are_of_one_session_which_ends_with_the_logout() {
     let (sender, mut heard) = WsClientTransport::new(&tab).connect().await.expect("a tab");
     sender.send(json!({"type": "hello", "provider": {"id": "page", "name": "Page"}})).expect("a hello");
     let page = json!({"id": "page", "type": "root", "children": [{"id": "route", "type": "status"}]});
-    soon("the question for the tab's tree", async {
+    within_deadline("the question for the tab's tree", async {
         while let Some(message) = heard.recv().await {
             if message["type"] == "subscribe" {
                 let snapshot =
@@ -183,36 +192,8 @@ async fn a_page_and_its_agent_are_of_one_session_which_ends_with_the_logout() {
 
     let (_sender, mut ended) = WsClientTransport::new(&running.url_with(&own)).connect().await.expect("a connection");
     here.submit("/logout", "").await;
-    soon("the end of the agent", async { while ended.recv().await.is_some() {} }).await;
-    soon("the end of the tab", async { while heard.recv().await.is_some() {} }).await;
+    within_deadline("the end of the agent", async { while ended.recv().await.is_some() {} }).await;
+    within_deadline("the end of the tab", async { while heard.recv().await.is_some() {} }).await;
     assert_eq!(running.upgrade(&format!("?token={own}"), "").await, 401);
     assert_eq!(running.upgrade(&format!("?token={other}"), "").await, 101);
-}
-
-#[tokio::test(flavor = "multi_thread")]
-async fn a_file_opened_again_has_the_same_people_and_tokens() {
-    let file = File::new();
-    let first = Desk::open(&file.0).expect("a new file");
-    let tokens = first.development_tokens().expect("the tokens");
-    assert!(tokens.iter().all(|(_, token)| token.len() >= 32));
-    let again = Desk::open(&file.0).expect("the same file");
-    assert_eq!(again.development_tokens().expect("the tokens"), tokens);
-    assert_eq!(again.people().expect("the people").len(), 6);
-}
-
-/// A file of this test, removed with what SQLite put beside it.
-struct File(PathBuf);
-
-impl File {
-    fn new() -> Self {
-        Self(std::env::temp_dir().join(format!("desk-test-{}.db", std::process::id())))
-    }
-}
-
-impl Drop for File {
-    fn drop(&mut self) {
-        for end in ["", "-wal", "-shm"] {
-            let _ = std::fs::remove_file(format!("{}{end}", self.0.display()));
-        }
-    }
 }

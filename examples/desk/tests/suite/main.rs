@@ -8,6 +8,7 @@ mod inbox;
 mod login;
 mod metrics;
 mod page;
+mod program;
 mod running;
 mod tasks;
 mod viewer;

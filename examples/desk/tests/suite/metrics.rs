@@ -6,7 +6,7 @@ use axum::Router;
 use grove_engine::Scope;
 
 use crate::browser::Browser;
-use crate::running::{Running, soon};
+use crate::running::{Running, within_deadline};
 
 /// What an operator has to be able to see (issue 5.8), and what the desk has of it at least.
 const SEEN: [(&str, f64); 14] = [
@@ -37,7 +37,7 @@ async fn shows(operator: &Browser, sample: &str, least: f64) {
             tokio::task::yield_now().await;
         }
     };
-    soon(sample, shown).await;
+    within_deadline(sample, shown).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -18,7 +18,7 @@ async fn two_people_of_different_orgs_see_different_pages() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn what_people_type_is_shown_and_never_obeyed() {
+async fn typed_text_is_shown_and_never_executed() {
     let running = Running::start().await;
     let alice = running.browser("alice").await;
     let script = "%3Cscript%3Ealert(1)%3C/script%3E%22%27%7B%7Btoken%7D%7D";
@@ -31,7 +31,7 @@ async fn what_people_type_is_shown_and_never_obeyed() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn settings_go_both_ways() {
+async fn settings_change_in_both_directions() {
     let running = Running::start().await;
     let alice = running.agent("alice").await;
     let browser = running.browser("alice").await;
@@ -48,7 +48,7 @@ async fn settings_go_both_ways() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn the_page_turns_to_older_messages() {
+async fn older_messages_are_on_further_pages() {
     let running = Running::start().await;
     let alice = running.browser("alice").await;
     let (_, first) = alice.get("/sections/inbox").await;
@@ -60,7 +60,7 @@ async fn the_page_turns_to_older_messages() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn whoever_watches_the_server_hears_that_it_lives_and_when_it_is_ready() {
+async fn health_and_readiness_need_no_login() {
     let running = Running::start().await;
     let nobody = Browser::with_cookie(running.app.clone(), "");
     assert_eq!(nobody.get("/healthz").await.0, StatusCode::OK);
@@ -71,7 +71,7 @@ async fn whoever_watches_the_server_hears_that_it_lives_and_when_it_is_ready() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn the_scripts_of_the_page_are_all_from_here() {
+async fn all_scripts_of_the_page_are_served_here() {
     let running = Running::start().await;
     let alice = running.browser("alice").await;
     let (_, page) = alice.get("/").await;
@@ -85,10 +85,10 @@ async fn the_scripts_of_the_page_are_all_from_here() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn the_streams_of_all_pages_end_before_the_server_does() {
+async fn the_streams_of_all_pages_end_on_request() {
     let running = Running::start().await;
     let mut events = [running.browser("alice").await.events().await, running.browser("zoe").await.events().await];
-    running.desk.let_pages_go();
+    running.desk.end_page_streams();
     for events in &mut events {
         assert_eq!(events.next().await, None);
     }

@@ -17,7 +17,7 @@ use crate::browser::Browser;
 const DEADLINE: Duration = Duration::from_secs(30);
 
 /// Waits for `answer`, and fails the test in words when it does not come.
-pub(crate) async fn soon<T>(what: &str, answer: impl Future<Output = T>) -> T {
+pub(crate) async fn within_deadline<T>(what: &str, answer: impl Future<Output = T>) -> T {
     match tokio::time::timeout(DEADLINE, answer).await {
         Ok(answer) => answer,
         Err(_) => panic!("this did not happen in time: {what}"),
@@ -37,8 +37,8 @@ impl Running {
     }
 
     pub(crate) async fn start_with(sign_in: SignIn) -> Self {
-        let desk = Desk::in_memory().expect("a desk in memory");
-        let app = app(desk.clone(), sign_in);
+        let desk = desk::open_in_memory().expect("a desk in memory");
+        let app = app(desk.clone(), sign_in, false);
         let listener = TcpListener::bind("127.0.0.1:0").await.expect("a free port");
         let address = listener.local_addr().expect("the address of a listener");
         let served = app.clone();
@@ -80,7 +80,7 @@ impl Running {
         let mut socket = TcpStream::connect(self.address).await.expect("a connection");
         socket.write_all(request.as_bytes()).await.expect("a request");
         let mut answer = [0; 12];
-        soon("an answer to the upgrade", socket.read_exact(&mut answer)).await.expect("a status line");
+        within_deadline("an answer to the upgrade", socket.read_exact(&mut answer)).await.expect("a status line");
         let text = std::str::from_utf8(&answer).expect("a status line");
         text["HTTP/1.1 ".len()..].parse().expect("a status")
     }

@@ -9,7 +9,7 @@ fn first_task(tree: &SlopNode) -> String {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_task_ticked_on_the_page_arrives_in_that_persons_tree_and_in_nobody_elses() {
+async fn a_task_ticked_on_the_page_arrives_in_that_persons_tree_and_in_no_other() {
     let running = Running::start().await;
     let alice = running.agent("alice").await;
     let others = [running.agent("amir").await, running.agent("zoe").await, running.agent("victor").await];
@@ -35,7 +35,7 @@ async fn a_task_ticked_on_the_page_arrives_in_that_persons_tree_and_in_nobody_el
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn what_the_ai_does_with_tasks_shows_on_the_page() {
+async fn what_the_ai_changes_appears_on_the_page() {
     let running = Running::start().await;
     let alice = running.agent("alice").await;
     let browser = running.browser("alice").await;
@@ -61,7 +61,7 @@ async fn what_the_ai_does_with_tasks_shows_on_the_page() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn what_is_overdue_comes_first_and_says_so() {
+async fn overdue_tasks_come_first_and_say_so() {
     let running = Running::start().await;
     let tree = running.agent("alice").await.tree().await;
     let tasks = at(&tree, "/tasks").expect("tasks");
@@ -93,7 +93,7 @@ async fn another_persons_task_does_not_exist() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn what_cannot_be_used_is_refused_in_words() {
+async fn invalid_input_is_refused_with_a_sentence() {
     let running = Running::start().await;
     let alice = running.agent("alice").await;
     for params in [json!({}), json!({"title": " "}), json!({"title": "x", "due": "tomorrow"}), json!({"title": 5})] {
@@ -106,7 +106,7 @@ async fn what_cannot_be_used_is_refused_in_words() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_long_list_counts_the_persons_tasks_and_not_the_engines() {
+async fn a_long_list_counts_the_persons_tasks_and_not_the_engines_window() {
     let running = Running::start().await;
     let alice = running.agent("alice").await;
     for number in 0..46 {

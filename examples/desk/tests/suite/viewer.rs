@@ -10,7 +10,7 @@ fn expect_no_actions(node: &SlopNode) {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_viewer_sees_a_whole_desk_with_nothing_to_do() {
+async fn a_viewer_sees_a_whole_desk_without_actions() {
     let running = Running::start().await;
     let victor = running.agent("victor").await;
     let tree = victor.tree().await;
@@ -26,7 +26,7 @@ async fn a_viewer_sees_a_whole_desk_with_nothing_to_do() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_viewers_page_has_no_forms_and_refuses_what_they_would_send() {
+async fn a_viewers_page_has_no_forms_and_refuses_their_requests() {
     let running = Running::start().await;
     let victor = running.browser("victor").await;
     for section in ["tasks", "inbox", "board", "settings"] {

@@ -1,4 +1,4 @@
-//! Trees as JSON, and what differs between two of them.
+//! Trees as JSON, and the differences between two of them.
 
 use serde_json::{Value, json};
 use slop_ai::SlopNode;
@@ -7,16 +7,16 @@ const BRIEF_CHARS: usize = 300;
 
 /// The node as JSON.
 ///
-/// Both a mirror and a query of this peer pass through its typed node, which leaves out what it does not know and
-/// what is at its default; so they compare without further care but for one thing.
+/// Mirrors and queries of this peer both use its typed node, which omits unknown and default values; so they can be
+/// compared directly, with one exception.
 pub(crate) fn plain(node: &SlopNode) -> Value {
     let mut node = serde_json::to_value(node).unwrap_or_default();
     drop_empty_children(&mut node);
     node
 }
 
-/// No patch can take the `children` field away again: the `children` keyword is not understood by this peer (wire
-/// contract 1.6). A list that became empty is the same tree as no list.
+/// No patch can remove the `children` field: this peer does not understand the `children` keyword (wire contract 1.6).
+/// A list that became empty counts as no list.
 fn drop_empty_children(node: &mut Value) {
     let Some(fields) = node.as_object_mut() else { return };
     let Some(Value::Array(children)) = fields.get_mut("children") else { return };
@@ -65,7 +65,7 @@ fn ids(items: &[Value]) -> Option<Vec<&str>> {
     items.iter().map(|item| item["id"].as_str()).collect()
 }
 
-/// At most one line's worth of a value.
+/// A value, cut to one line.
 pub(crate) fn brief(value: Option<&Value>) -> String {
     let Some(value) = value else { return "nothing".to_owned() };
     let text = value.to_string();

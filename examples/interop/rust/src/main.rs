@@ -25,45 +25,49 @@ use crate::script::Script;
 
 /// Drives a SLOP server with the published Rust crate.
 #[derive(Parser)]
+#[command(version, after_help = "Exit code 0 means success, 1 a difference, 2 wrong usage.")]
 struct Args {
-    /// `ws://HOST:PORT/slop`
+    /// The provider's URL, such as ws://127.0.0.1:3000/slop
     #[arg(long)]
     url: String,
-    /// Credential, sent as the query parameter `token`
+    /// The credential, sent as the query parameter `token`
     #[arg(long)]
     token: String,
     /// Which list of steps
     #[arg(long, value_parser = ["desk", "conformance"])]
     app: String,
-    #[arg(long, default_value_t = 3)]
+    /// How often all steps are performed
+    #[arg(long, value_name = "N", default_value_t = 3)]
     rounds: usize,
-    /// Consumers on the same session
-    #[arg(long, default_value_t = 4)]
+    /// How many consumers share the session
+    #[arg(long, value_name = "N", default_value_t = 4)]
     concurrent: usize,
-    #[arg(long, default_value = concat!(env!("CARGO_MANIFEST_DIR"), "/../steps.json"))]
+    /// The file with the steps
+    #[arg(long, value_name = "PATH", default_value = concat!(env!("CARGO_MANIFEST_DIR"), "/../steps.json"))]
     steps: PathBuf,
 }
 
 #[tokio::main]
-async fn main() -> io::Result<ExitCode> {
+async fn main() -> ExitCode {
     let args = Args::parse();
-    let app = match Script::load(&args.steps, &args.app) {
-        Ok(app) => app,
+    let script = match Script::load(&args.steps, &args.app) {
+        Ok(script) => script,
         Err(why) => {
-            writeln!(io::stderr(), "{}: {why}", args.steps.display())?;
-            return Ok(ExitCode::from(2));
+            // There is no one left to tell when this fails.
+            let _ =
+                writeln!(io::stderr(), "interop: cannot use {}: {why}; give a file with --steps", args.steps.display());
+            return ExitCode::from(2);
         }
     };
-    let run = Run::new(with_token(&args.url, &args.token), app);
+    let run = Run::new(with_token(&args.url, &args.token), script);
     let outcome = run.all(args.rounds, args.concurrent).await;
-    if let Err(failed) = &outcome {
-        writeln!(io::stdout(), "MISMATCH {failed}")?;
-    }
-    writeln!(io::stdout(), "{} passed, {} failed", run.passed(), u8::from(outcome.is_err()))?;
-    Ok(if outcome.is_ok() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+    let difference = outcome.as_ref().err().map(|failed| format!("MISMATCH {failed}\n")).unwrap_or_default();
+    let total = format!("{difference}{} passed, {} failed", run.passed(), u8::from(outcome.is_err()));
+    let printed = writeln!(io::stdout(), "{total}");
+    if outcome.is_ok() && printed.is_ok() { ExitCode::SUCCESS } else { ExitCode::FAILURE }
 }
 
-/// The consumer can send no header, so the credential travels in the query.
+/// A consumer cannot set headers, so the credential is in the query.
 fn with_token(url: &str, token: &str) -> String {
     let mut url = format!("{url}{}token=", if url.contains('?') { '&' } else { '?' });
     for byte in token.bytes() {

@@ -34,7 +34,7 @@ pub(crate) fn fail<T>(why: impl Into<String>) -> Result<T, Failed> {
     Err(Failed(why.into()))
 }
 
-/// At most so many lines as a reader wants to see.
+/// The lines, up to the number that a reader wants to see.
 pub(crate) fn list(found: &[String]) -> String {
     found[..found.len().min(SHOWN_DIFFERENCES)].join("\n  ")
 }
@@ -51,7 +51,7 @@ pub(crate) struct Peer {
 }
 
 impl Peer {
-    /// Connects and follows what the script wants followed.
+    /// Connects and makes the subscriptions of the script.
     pub(crate) async fn connect(url: &str, script: &Script) -> Result<Self, Failed> {
         let (close, closed) = watch::channel(false);
         let (error_in, errors) = mpsc::channel(KEPT_MESSAGES);
@@ -72,7 +72,7 @@ impl Peer {
         peer.consumer.on_event(move |name, _| drop(event_in.try_send(name.to_owned()))).await;
 
         let transport = WsClientTransport::new(url);
-        // The crate's message names the address, token and all.
+        // The crate's message contains the URL with the token.
         let hello = peer.ask(peer.consumer.connect(&transport)).await?;
         let hello = hello.map_err(|error| Failed(error.to_string().replace(url, "the server")))?;
         if hello["type"] != "hello" || hello["provider"]["slop_version"] != "0.1" {
@@ -86,13 +86,13 @@ impl Peer {
         Ok(peer)
     }
 
-    /// A request of this peer never settles once the socket has closed, so wait for that too.
+    /// A request of this peer never completes once the socket has closed, so wait for that too.
     async fn ask<T>(&self, request: impl Future<Output = T>) -> Result<T, Failed> {
         let mut closed = self.closed.clone();
         tokio::select! {
             biased;
             answer = time::timeout(REQUEST, request) => {
-                answer.map_err(|_| Failed(format!("no answer within {REQUEST:?}")))
+                answer.map_err(|_| Failed(format!("no reply within {} s", REQUEST.as_secs())))
             }
             _ = closed.wait_for(|closed| *closed) => fail("the server closed the connection during a request"),
         }
@@ -109,7 +109,7 @@ impl Peer {
         }
     }
 
-    /// The tree, or the code of the error that came instead.
+    /// The tree, or the code of the error that arrived instead.
     pub(crate) async fn query(&self, path: &str, depth: i32) -> Result<Result<Value, String>, Failed> {
         let answer = self.ask(self.consumer.query(path, depth)).await?;
         // This peer reads an error message as a snapshot without a tree (wire contract T24); the code is in the
@@ -127,7 +127,7 @@ impl Peer {
             Ok(node) => Ok(Ok(plain(&node))),
             Err(SlopError::Serialization(bad)) => match time::timeout(SETTLE, code).await {
                 Ok(code) => Ok(Err(code)),
-                Err(_) => fail(format!("query {path} answered a tree that this peer cannot read: {bad}")),
+                Err(_) => fail(format!("the reply to a query of {path} has a tree that this peer cannot read: {bad}")),
             },
             Err(other) => fail(format!("query {path}: {other}")),
         }
@@ -139,7 +139,7 @@ impl Peer {
         time::timeout(SETTLE, arrived).await.map_err(|_| Failed(format!("event {name} did not arrive")))
     }
 
-    /// What the mirror of a subscription holds now.
+    /// The current mirror of a subscription.
     pub(crate) async fn mirror(&self, number: usize) -> Result<Value, Failed> {
         let (id, wanted) = &self.subscriptions[number];
         if self.gap.load(Ordering::Relaxed) {
@@ -169,8 +169,8 @@ impl Peer {
             let found = eventually(patience, async || {
                 let found = match self.query(&wanted.path, wanted.depth).await? {
                     Ok(fresh) => differences(&mirror, &fresh),
-                    // A subscription whose node is away keeps what it had and hears of it again by a new
-                    // snapshot (wire contract 1.5).
+                    // A subscription whose node is gone keeps its mirror and gets a new snapshot when the node is back
+                    // (wire contract 1.5).
                     Err(code) if code == "not_found" && wanted.vanishes => Vec::new(),
                     Err(code) => vec![format!("the query failed: {code}")],
                 };
@@ -180,7 +180,7 @@ impl Peer {
             .await?;
             if !found.is_empty() {
                 let Wanted { path, depth, .. } = wanted;
-                return fail(format!("mirror of {path} depth {depth} is not what a query says:\n  {}", list(&found)));
+                return fail(format!("the mirror of {path} depth {depth} differs from a query:\n  {}", list(&found)));
             }
         }
         Ok(())
@@ -197,7 +197,7 @@ impl Peer {
     }
 }
 
-/// What `look` still complains about after `patience`; with none it looks once.
+/// What `look` still finds wrong after `patience`; without patience it looks once.
 pub(crate) async fn eventually(
     patience: Duration,
     mut look: impl AsyncFnMut() -> Result<Vec<String>, Failed>,

@@ -13,15 +13,15 @@ use crate::peer::{Failed, Peer, SETTLE, eventually, fail, list};
 use crate::script::{self, Effect, Known, Read, Script, Step};
 use crate::slow_link::SlowLink;
 
-/// How long a consumer may need for what it could not read in time.
+/// How long a consumer may need to catch up after it was not read.
 const CATCH_UP: Duration = Duration::from_secs(60);
 
 pub(crate) struct Run {
     url: String,
     script: Script,
     passed: AtomicUsize,
-    /// Where only the caller changes its tree, the mirror must be right the moment the result is there. Elsewhere
-    /// somebody else's change may lie between the mirror and the query.
+    /// Where only the caller changes its tree, the mirror must be right when the result arrives. Elsewhere another
+    /// change may come between the mirror and the query.
     patience: Duration,
 }
 
@@ -71,13 +71,13 @@ impl Run {
         let again = self.connect().await?;
         let found = differences(&before, &again.mirror(0).await?);
         if self.script.quiet && !found.is_empty() {
-            return fail(format!("a new connection sees another tree:\n  {}", list(&found)));
+            return fail(format!("a new connection sees a different tree:\n  {}", list(&found)));
         }
         self.agree(&again, self.patience).await?;
         again.close().await
     }
 
-    /// A consumer whose socket is not read for a while catches up and misses nothing.
+    /// A consumer whose socket is not read for a while catches up without losing anything.
     async fn slow_reader(&self) -> Result<(), Failed> {
         let link = SlowLink::open(&self.url).await.map_err(|e| Failed(e.to_string()))?;
         let slow = Peer::connect(&link.url, &self.script).await?;

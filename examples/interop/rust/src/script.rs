@@ -1,4 +1,4 @@
-//! The script of actions, as `examples/interop/steps.json` has it.
+//! The script of actions in `examples/interop/steps.json`.
 
 use std::collections::HashMap;
 use std::error::Error;
@@ -10,22 +10,22 @@ use serde_json::{Map, Value};
 
 use crate::compare;
 
-/// What one application is asked to do.
+/// The script for one application.
 #[derive(Deserialize)]
 pub(crate) struct Script {
     /// Nothing but the caller changes its session's tree.
     pub(crate) quiet: bool,
-    /// What every consumer follows. The first is the whole tree.
+    /// The subscriptions of every consumer. The first is the whole tree.
     pub(crate) subscriptions: Vec<Wanted>,
-    /// Done in every round; a round leaves the state fit for the next.
+    /// Performed in every round; a round leaves a state from which the next can start.
     pub(crate) steps: Vec<Step>,
-    /// Queries that must agree or be refused.
+    /// Queries that must match or be refused.
     pub(crate) reads: Vec<Read>,
-    /// Done while a second consumer does not read.
+    /// Performed while a second consumer does not read.
     pub(crate) slow: Vec<Step>,
-    /// Done by several consumers at the same time.
+    /// Performed by several consumers at the same time.
     pub(crate) together: Vec<Step>,
-    /// Done once, at the end.
+    /// Performed once, at the end.
     pub(crate) last: Vec<Step>,
 }
 
@@ -34,12 +34,12 @@ pub(crate) struct Script {
 pub(crate) struct Wanted {
     pub(crate) path: String,
     pub(crate) depth: i32,
-    /// Some step takes the node away for a while.
+    /// Some step removes the node for a while.
     #[serde(default)]
     pub(crate) vanishes: bool,
 }
 
-/// One action and what must come of it.
+/// One action and its expected outcome.
 #[derive(Deserialize)]
 pub(crate) struct Step {
     pub(crate) path: String,
@@ -61,7 +61,7 @@ pub(crate) struct Step {
     pub(crate) settle: bool,
 }
 
-/// What must be in the mirror when the result is there.
+/// What must be in the mirror when the result arrives.
 #[derive(Deserialize)]
 pub(crate) struct Effect {
     pub(crate) node: String,
@@ -71,7 +71,7 @@ pub(crate) struct Effect {
     pub(crate) is: Value,
 }
 
-/// A query that equals the one of another spelling, or fails with a code.
+/// A query that equals one with another spelling of the path, or fails with a code.
 #[derive(Deserialize)]
 pub(crate) struct Read {
     pub(crate) path: String,
@@ -94,7 +94,7 @@ impl Script {
     }
 }
 
-/// Puts values in for `${name}` and for `{"$reversed_children": path}`.
+/// Replaces `${name}` and `{"$reversed_children": path}` by values.
 pub(crate) fn fill(value: &Value, known: &Known, tree: &Value) -> Value {
     match value {
         Value::String(text) => fill_text(text, known).into(),
@@ -107,7 +107,7 @@ pub(crate) fn fill(value: &Value, known: &Known, tree: &Value) -> Value {
     }
 }
 
-/// Puts values in for `${name}`.
+/// Replaces `${name}` by values.
 pub(crate) fn fill_text(text: &str, known: &Known) -> String {
     known.iter().fold(text.to_owned(), |text, (name, value)| text.replace(&format!("${{{name}}}"), value))
 }

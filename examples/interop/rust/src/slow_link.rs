@@ -1,4 +1,4 @@
-//! A TCP proxy that can stop reading from the server, with small buffers, so that the server feels it.
+//! A TCP proxy that can stop reading from the server, with small buffers, so that the server notices.
 
 use std::io;
 use std::net::SocketAddr;
@@ -11,9 +11,9 @@ use tokio::task::JoinSet;
 
 const SLOW_READ_BYTES: usize = 4096;
 
-/// Carries one connection. Dropping it cuts the line.
+/// Forwards one connection. Dropping it cuts the connection.
 pub(crate) struct SlowLink {
-    /// The server's address, by way of the proxy.
+    /// The server's URL through the proxy.
     pub(crate) url: String,
     reading: watch::Sender<bool>,
     _tasks: JoinSet<()>,
@@ -34,7 +34,7 @@ impl SlowLink {
         Ok(Self { url, reading, _tasks: tasks })
     }
 
-    /// Whether what the server sends is taken from the wire.
+    /// Sets whether the server's data is read.
     pub(crate) fn read(&self, on: bool) {
         self.reading.send_replace(on);
     }

@@ -1,0 +1,69 @@
+//! The engine's statistics, collected at each scrape.
+
+use std::collections::BTreeMap;
+use std::fmt;
+
+use grove_engine::{Engine, Stats};
+use prometheus_client::collector::Collector;
+use prometheus_client::encoding::{DescriptorEncoder, EncodeMetric};
+use prometheus_client::metrics::MetricType;
+use prometheus_client::metrics::counter::ConstCounter;
+use prometheus_client::metrics::gauge::ConstGauge;
+
+use super::path_labels::PathLabels;
+
+/// Reads the engine's statistics when Prometheus asks.
+#[derive(Debug)]
+pub(super) struct StatsCollector {
+    engine: Engine,
+    labels: PathLabels,
+}
+
+impl StatsCollector {
+    pub(super) fn new(engine: Engine) -> Self {
+        Self { engine, labels: PathLabels::default() }
+    }
+}
+
+impl Collector for StatsCollector {
+    fn encode(&self, mut encoder: DescriptorEncoder<'_>) -> fmt::Result {
+        let stats = self.engine.stats();
+        encode_gauges(&mut encoder, &stats)?;
+        encode_counters(&mut encoder, &stats)?;
+        encode_evaluations(&mut encoder, self.labels.sum_by_label(stats.evaluations))
+    }
+}
+
+fn encode_gauges(encoder: &mut DescriptorEncoder<'_>, stats: &Stats) -> fmt::Result {
+    let mut gauge = |name: &str, help: &str, value: usize| {
+        ConstGauge::new(value as u64).encode(encoder.encode_descriptor(name, help, None, MetricType::Gauge)?)
+    };
+    gauge("sessions", "Open sessions.", stats.sessions)?;
+    gauge("trees", "Sessions that have a tree.", stats.trees)?;
+    gauge("tree_bytes", "Bytes of all rendered fragments, shared ones counted once.", stats.tree_bytes)?;
+    gauge("dictionary_bytes", "Bytes of the dictionary of repeated texts.", stats.dictionary_bytes)?;
+    gauge("connections", "Open connections of consumers and tabs.", stats.connections)?;
+    gauge("subscriptions", "Subscriptions of all connections.", stats.subscriptions)?;
+    gauge("tabs", "Mounted browser tabs.", stats.tabs)?;
+    gauge("outbox_bytes", "Bytes of replies that wait for their sockets.", stats.outbox_bytes)
+}
+
+fn encode_counters(encoder: &mut DescriptorEncoder<'_>, stats: &Stats) -> fmt::Result {
+    let mut counter = |name: &str, help: &str, value: u64| {
+        ConstCounter::new(value).encode(encoder.encode_descriptor(name, help, None, MetricType::Counter)?)
+    };
+    let shared = "Runs that were saved because a result could be shared.";
+    counter("evaluations_shared", shared, stats.shared_evaluations)?;
+    counter("commits", "Trees that changed.", stats.commits)?;
+    counter("diffs", "Comparisons of two fragments.", stats.diffs)?;
+    counter("encodes", "Fragments encoded as JSON.", stats.encodes)
+}
+
+fn encode_evaluations(encoder: &mut DescriptorEncoder<'_>, evaluations: BTreeMap<String, u64>) -> fmt::Result {
+    let help = "Runs of descriptor functions.";
+    let mut family = encoder.encode_descriptor("evaluations", help, None, MetricType::Counter)?;
+    for (path, count) in evaluations {
+        ConstCounter::new(count).encode(family.encode_family(&[("path", path)])?)?;
+    }
+    Ok(())
+}

@@ -1,0 +1,26 @@
+//! The subcommands that this program starts itself with.
+
+use clap::Subcommand;
+
+use super::serve_options::ServeOptions;
+
+/// The entry point of a child process.
+#[derive(Subcommand)]
+pub(crate) enum InternalCommand {
+    /// Measure one cell in this process
+    #[command(hide = true)]
+    Cell {
+        /// The cell as JSON
+        cell: String,
+    },
+    /// Run the server of `live` and `slow`
+    #[command(hide = true)]
+    Serve(ServeOptions),
+    /// Run the server of `soak`
+    #[command(hide = true)]
+    SoakServer {
+        /// The address to listen on
+        #[arg(long)]
+        listen: String,
+    },
+}

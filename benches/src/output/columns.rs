@@ -1,0 +1,129 @@
+//! The columns of the tables.
+
+use super::number::{bytes, count, decimal, percent, ratio};
+use crate::plan::benchmark::Benchmark;
+use crate::result::row::Row;
+
+/// A column: its title, and what it shows of a row.
+pub(super) type Column = (&'static str, fn(&Row) -> Option<String>);
+
+/// All columns of a benchmark's table.
+pub(super) fn of(benchmark: Benchmark) -> impl Iterator<Item = &'static Column> {
+    let own = match benchmark {
+        Benchmark::Memory => MEMORY,
+        Benchmark::Refresh => REFRESH,
+        Benchmark::Connect => CONNECT,
+        Benchmark::Resume => RESUME,
+        Benchmark::Live => LIVE,
+        Benchmark::Slow => SLOW,
+        Benchmark::Churn => CHURN,
+    };
+    CONDITIONS.iter().chain(own).chain(CHECKS)
+}
+
+const CONDITIONS: &[Column] = &[
+    ("workload", |row| Some(row.workload?.name().to_owned())),
+    ("likeness", |row| Some(row.likeness?.name().to_owned())),
+    ("provider", |row| row.per_session.map(|_| "per session".to_owned())),
+    ("change", |row| Some(row.change?.name().to_owned())),
+    ("missed", |row| count(row.gap.map(u64::from))),
+    ("sessions", |row| count(row.sessions.map(u64::from))),
+    ("active", |row| Some(format!("{}%", row.active?))),
+    ("allocator", |row| row.allocator.clone()),
+];
+
+const MEMORY: &[Column] = &[
+    ("rss/active", |row| bytes(row.rss_bytes_per_active)),
+    ("heap/active", |row| bytes(row.heap_bytes_per_active)),
+    ("heap/idle", |row| bytes(row.heap_bytes_per_idle)),
+    ("connection", |row| bytes(row.heap_bytes_of_connection)),
+    ("first tree", |row| bytes(row.heap_bytes_of_first_tree)),
+    ("second tree", |row| bytes(row.heap_bytes_of_second_tree)),
+    ("4 more changes", |row| bytes(row.heap_bytes_of_more_changes)),
+    ("disconnected", |row| bytes(row.heap_bytes_without_consumer)),
+    ("heap left (total)", |row| bytes(row.heap_bytes_left)),
+    ("fragments/active", |row| bytes(row.tree_bytes_per_active)),
+    ("dictionary (total)", |row| count(row.symbol_bytes)),
+    ("JSON/tree", |row| count(row.tree_json_bytes)),
+    ("peer rss/active", |row| bytes(row.peer_rss_bytes_per_active)),
+    ("peer ratio", |row| ratio(row.memory_ratio)),
+];
+
+const REFRESH: &[Column] = &[
+    ("us/session", |row| decimal(row.us_per_session)),
+    ("render us", |row| decimal(row.render_us_per_session)),
+    ("deliver us", |row| decimal(row.deliver_us_per_session)),
+    ("CPU us", |row| decimal(row.cpu_us_per_session)),
+    ("p99 ms", |row| decimal(row.p99_ms)),
+    ("call p99 ms", |row| decimal(row.call_p99_ms)),
+    ("evaluations", |row| count(row.evaluations)),
+    ("commits", |row| count(row.commits)),
+    ("diffs", |row| count(row.diffs)),
+    ("encodes", |row| count(row.encodes)),
+    ("frames", |row| count(row.frames)),
+    ("bytes/frame", |row| bytes(row.frame_bytes)),
+    ("peer us", |row| decimal(row.peer_us_per_session)),
+    ("peer ratio", |row| ratio(row.speed_ratio)),
+    ("peer CPU us", |row| decimal(row.peer_cpu_us_per_session)),
+    ("peer CPU ratio", |row| ratio(row.cpu_ratio)),
+];
+
+const CONNECT: &[Column] = &[
+    ("us/session", |row| decimal(row.us_per_session)),
+    ("CPU us", |row| decimal(row.cpu_us_per_session)),
+    ("p50 ms", |row| decimal(row.p50_ms)),
+    ("p99 ms", |row| decimal(row.p99_ms)),
+    ("passes", |row| count(row.passes)),
+    ("evaluations", |row| count(row.evaluations)),
+    ("encodes", |row| count(row.encodes)),
+    ("snapshot bytes", |row| count(row.snapshot_bytes)),
+];
+
+const RESUME: &[Column] = &[
+    ("us/session", |row| decimal(row.us_per_session)),
+    ("snapshot bytes", |row| count(row.snapshot_bytes)),
+    ("resume bytes", |row| decimal(row.resume_bytes)),
+    ("of snapshot", |row| percent(row.resume_percent, 2)),
+    ("resumed", |row| percent(row.resumed_percent, 1)),
+];
+
+const LIVE: &[Column] = &[
+    ("connections", |row| count(row.connections.map(u64::from))),
+    ("rss/connection", |row| bytes(row.rss_bytes_per_connection)),
+    ("heap/connection", |row| bytes(row.heap_bytes_per_connection)),
+    ("idle CPU us/s", |row| decimal(row.idle_cpu_us_per_connection)),
+    ("shared p50 ms", |row| decimal(row.p50_ms)),
+    ("shared p99 ms", |row| decimal(row.p99_ms)),
+    ("shared max ms", |row| decimal(row.max_ms)),
+    ("private/s", |row| decimal(row.private_per_second)),
+    ("private p50 ms", |row| decimal(row.private_p50_ms)),
+    ("private p99 ms", |row| decimal(row.private_p99_ms)),
+];
+
+const SLOW: &[Column] = &[
+    ("consumers", |row| count(row.connections.map(u64::from))),
+    ("stalled", |row| count(row.stalled.map(u64::from))),
+    ("shared p50 ms", |row| decimal(row.p50_ms)),
+    ("with stalled", |row| decimal(row.stalled_p50_ms)),
+    ("shared p99 ms", |row| decimal(row.p99_ms)),
+    ("with stalled", |row| decimal(row.stalled_p99_ms)),
+    ("ratio", |row| decimal(row.shared_p99_ratio)),
+    ("private p50 ms", |row| decimal(row.private_p50_ms)),
+    ("with stalled", |row| decimal(row.stalled_private_p50_ms)),
+    ("private p99 ms", |row| decimal(row.private_p99_ms)),
+    ("with stalled", |row| decimal(row.stalled_private_p99_ms)),
+    ("ratio", |row| decimal(row.private_p99_ratio)),
+    ("rss/stalled", |row| bytes(row.rss_bytes_per_stalled)),
+    ("heap/stalled", |row| bytes(row.heap_bytes_per_stalled)),
+];
+
+const CHURN: &[Column] = &[
+    ("us/session", |row| decimal(row.us_per_session)),
+    ("heap before", |row| bytes(row.heap_bytes_before)),
+    ("heap after", |row| bytes(row.heap_bytes_after)),
+    ("dictionary (total)", |row| count(row.symbol_bytes)),
+    ("ratio", |row| row.heap_ratio.map(|ratio| format!("{ratio:.4}"))),
+];
+
+const CHECKS: &[Column] =
+    &[("mirrors", |row| count(row.mirrors_checked)), ("wrong mirrors", |row| count(row.mirrors_wrong))];

@@ -1,0 +1,7 @@
+//! What is measured: benchmarks, and the conditions of each single measurement (a cell).
+
+pub(crate) mod benchmark;
+pub(crate) mod cell;
+pub(crate) mod change;
+pub(crate) mod defaults;
+pub(crate) mod planned_cell;

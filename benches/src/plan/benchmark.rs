@@ -1,0 +1,110 @@
+//! The benchmarks.
+
+use serde::{Deserialize, Serialize};
+
+/// A benchmark that gives figures.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub(crate) enum Benchmark {
+    Memory,
+    Refresh,
+    Connect,
+    Resume,
+    Live,
+    Slow,
+    Churn,
+}
+
+impl Benchmark {
+    /// In the order in which results are shown.
+    pub(crate) const ALL: [Self; 7] =
+        [Self::Memory, Self::Refresh, Self::Connect, Self::Resume, Self::Live, Self::Slow, Self::Churn];
+
+    pub(crate) const fn name(self) -> &'static str {
+        match self {
+            Self::Memory => "memory",
+            Self::Refresh => "refresh",
+            Self::Connect => "connect",
+            Self::Resume => "resume",
+            Self::Live => "live",
+            Self::Slow => "slow",
+            Self::Churn => "churn",
+        }
+    }
+
+    /// Whether the peer can be measured under the same conditions.
+    pub(crate) const fn has_peer(self) -> bool {
+        matches!(self, Self::Memory | Self::Refresh)
+    }
+
+    /// What is measured, and what the baseline is.
+    pub(crate) const fn description(self) -> &'static str {
+        match self {
+            Self::Memory => MEMORY,
+            Self::Refresh => REFRESH,
+            Self::Connect => CONNECT,
+            Self::Resume => RESUME,
+            Self::Live => LIVE,
+            Self::Slow => SLOW,
+            Self::Churn => CHURN,
+        }
+    }
+}
+
+const MEMORY: &str = "\
+Memory per session, live heap and resident, measured in steps: sessions are opened without consumers
+(idle); a consumer connects to each active session; it subscribes and gets its first tree; private
+data of every active session changes, after which both the current and the previous tree exist (the
+figures per active session); it changes four more times; the consumers disconnect; and finally trees
+and sessions expire. Frames that are recorded for verification are not counted.
+Baseline: one `slop-ai` 0.2.0 server per session with a subscribed consumer in the same process,
+after one private change.";
+
+const REFRESH: &str = "\
+Time per session from a change until every subscribed consumer has taken its encoded frame. This
+includes evaluation, diffing and JSON encoding, but no sockets. `private`: data of every session
+changes, and one refresh names its path. `shared`: data that all sessions show changes. `scoped`:
+one user changes at a time, which must not depend on the number of sessions. Evaluations, commits,
+diffs, encodes and frames are counted and checked. After the private changes, one consumer invokes
+an action repeatedly while passes over all sessions run, to measure how long a call waits.
+Baseline: one `slop-ai` 0.2.0 server per session on the same number of threads. It has no refresh
+by path, so it refreshes everything.";
+
+const CONNECT: &str = "\
+All consumers connect at once. Each is a task that connects, subscribes to the whole tree and waits
+for its first snapshot, in real time. Time per session is the duration of the whole storm divided by
+the number of consumers; percentiles are from one consumer's connect to its snapshot.
+Baseline: a source that reads nothing of the session runs at most once per pass, and so does every
+source if all sessions share one view. Passes are counted and this is checked.";
+
+const RESUME: &str = "\
+All consumers are subscribed to the whole tree and lose their sockets. Then all private data
+changes, 1 or 20 times with a refresh each time, and every second time together with shared data.
+Then all consumers reconnect one after another and resume. The engine has not noticed every second
+loss: there the new connection names the old one and replaces it. Bytes are those of all messages
+after `hello` until the consumer's copy is current, on average, compared with a full snapshot.
+Time per session is from connect to the last of these messages.
+Baseline: every consumer must resume with exactly one patch.";
+
+const LIVE: &str = "\
+WebSocket consumers in this process, each subscribed to the whole tree of its own session, and the
+server in another. Bytes per connection are what the server gained after they connected: session,
+tree, subscription, socket and tasks. Then: CPU time of the idle server; a shared change, timed from
+the refresh call to the last byte at each consumer, including the debounce (50 ms by default); and
+private changes at a constant rate, timed the same way.
+Baseline: the goals. The peer keeps no sessions.";
+
+const SLOW: &str = "\
+WebSocket consumers in this process, and the server in another. Rounds without and with stalled
+readers alternate, three of each: one stalled reader for every ten consumers requests more than the
+kernel buffers hold and reads nothing. In each round, shared changes and private changes at a
+constant rate are timed from the refresh call to the last byte at the consumer. The p99 is the
+median over the rounds; the ratios compare the consumers' p99 with and without stalled readers.
+Baseline: the rounds without stalled readers.";
+
+const CHURN: &str = "\
+Consumers of new sessions connect, subscribe and disconnect in waves: a third before they
+subscribe, a third before their snapshot, and a third after a snapshot and a private change. After
+each wave trees and sessions expire, and all counts of the engine must be zero. A warm-up with a
+fifth as many sessions gives maps and pools their size before the first heap figure is taken.
+Baseline: nothing may be left, so the ratio of live heap after to before must be 1.";

@@ -1,0 +1,8 @@
+//! How many participants there are at most.
+
+pub(super) const CONSUMERS: usize = 120;
+pub(super) const TABS: usize = 24;
+pub(super) const USERS: u32 = 40;
+
+/// All users of a group see the same group data.
+pub(super) const GROUPS: u32 = 4;

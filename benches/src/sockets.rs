@@ -1,0 +1,8 @@
+//! A server in its own process, and WebSocket consumers in this one.
+
+pub(crate) mod server;
+pub(crate) mod server_handle;
+mod server_usage;
+mod socket_consumer;
+pub(crate) mod socket_consumers;
+pub(crate) mod timed_changes;

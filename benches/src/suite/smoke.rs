@@ -1,0 +1,38 @@
+//! Every benchmark at small sizes, for continuous integration.
+
+use crate::benchmark::{churn, connect, live, memory, refresh, resume, slow};
+use crate::cli::conditions::Conditions;
+use crate::plan::cell::Cell;
+use crate::plan::planned_cell::PlannedCell;
+use crate::workload::Workload;
+use crate::workload::likeness::Likeness;
+
+/// With how many sessions the peer is measured.
+const PEER_SESSIONS: u32 = 50;
+
+pub(super) fn cells() -> Vec<PlannedCell> {
+    let mut cells = Vec::new();
+    for likeness in Likeness::ALL {
+        let inbox = conditions(Workload::Inbox, likeness, 500);
+        cells.extend(memory::cells(&inbox));
+        cells.extend(refresh::cells(&inbox, None));
+        cells.extend(connect::cells(&inbox));
+        cells.extend(resume::cells(&inbox, None));
+    }
+    let mail = conditions(Workload::Mail, Likeness::Distinct, 100);
+    cells.extend(memory::cells(&mail));
+    cells.extend(refresh::cells(&mail, None));
+    cells.extend(resume::cells(&mail, None));
+    let per_session = memory::cells(&conditions(Workload::Inbox, Likeness::Distinct, 200));
+    cells.extend(per_session.into_iter().map(|cell| Cell { per_session: true, ..cell }));
+    cells.extend(live::cells(&conditions(Workload::Inbox, Likeness::One, 200), None));
+    cells.extend(slow::cells(&conditions(Workload::Inbox, Likeness::Distinct, 110)));
+    cells.extend(churn::cells(&conditions(Workload::Inbox, Likeness::Distinct, 5_000)));
+    let peer_sessions =
+        |cell: &Cell| (cell.likeness == Likeness::Distinct && !cell.per_session).then_some(PEER_SESSIONS);
+    cells.into_iter().map(|cell| PlannedCell::new(cell.clone(), peer_sessions(&cell))).collect()
+}
+
+fn conditions(workload: Workload, likeness: Likeness, sessions: u32) -> Conditions {
+    Conditions { workload: Some(workload), likeness: Some(likeness), sessions: Some(sessions), ..Conditions::default() }
+}

@@ -1,0 +1,55 @@
+//! What a client in this process holds of the engine.
+
+use std::sync::Arc;
+
+use super::node::Node;
+use crate::connection::Connection;
+use crate::connection::services::ConnectionServices;
+use crate::deliver::link::Link;
+use crate::deliver::versioned::Versioned;
+use crate::protocol::close_reason::CloseReason;
+use crate::render::view::View;
+use crate::sessions::slot::Slot;
+
+/// One connection, shared by the handles of a client and its watches.
+#[derive(Debug, Clone)]
+pub(super) struct Attachment(Arc<Connection>);
+
+impl Attachment {
+    pub(super) fn new(connection: Connection) -> Self {
+        Self(Arc::new(connection))
+    }
+
+    pub(super) fn services(&self) -> &ConnectionServices {
+        self.0.services()
+    }
+
+    pub(super) fn slot(&self) -> &Arc<Slot> {
+        &self.0.peer().slot
+    }
+
+    pub(super) fn link(&self) -> &Arc<Link> {
+        &self.0.peer().link
+    }
+
+    /// Why the connection ended; `None` while it goes on.
+    pub(super) fn closed(&self) -> Option<CloseReason> {
+        let link = self.link();
+        link.with_outbox(|outbox, _| outbox.is_ending()).then(|| link.close_reason())
+    }
+
+    /// The session's tree once it is not the one of this version any more; `None` if the session ends.
+    pub(super) async fn next_tree(&self, seen: Option<u64>) -> Option<Versioned> {
+        let now = match seen {
+            Some(_) => self.slot().wait_for_change(seen).await?,
+            None => self.services().inbound.queries.refresher.current_tree(self.slot()).await?,
+        };
+        self.closed().is_none().then_some(now)
+    }
+}
+
+/// A view as nodes.
+pub(super) fn node(view: &View<'_>) -> Node {
+    let shown = serde_json::to_value(view.root()).unwrap_or_default();
+    Node::try_from(shown).unwrap_or_else(|_| Node::new("", ""))
+}

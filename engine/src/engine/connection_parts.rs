@@ -1,0 +1,139 @@
+//! The parts by which connections are served.
+
+use std::sync::Arc;
+
+use super::drain::Drain;
+use super::foundation::Foundation;
+use super::lifecycle_parts::LifecycleParts;
+use crate::connection::connector::Connector;
+use crate::connection::outbound::Outbound;
+use crate::connection::services::ConnectionServices;
+use crate::deliver::delivery::Delivery;
+use crate::lifecycle::cache::CacheSweeper;
+use crate::lifecycle::opener::Opener;
+use crate::receive::admission::Admission;
+use crate::receive::calls::{Authorize, Calls};
+use crate::receive::greeter::Greeter;
+use crate::receive::inbound::Inbound;
+use crate::receive::loader::Loader;
+use crate::receive::queries::Queries;
+use crate::receive::subscriptions::Subscriptions;
+use crate::receive::tabs::TabService;
+use crate::refresh::refresher::Refresher;
+use crate::runs::task_runner::TaskRunner;
+use crate::sessions::blocking::BlockingPermits;
+use crate::sessions::call_quota::CallQuota;
+use crate::sessions::quota::Quota;
+use crate::sync::{AtomicBool, AtomicU64};
+
+/// What connections are served by.
+pub(super) struct ConnectionParts<'a> {
+    pub(super) base: &'a Foundation,
+    pub(super) lifecycle: &'a LifecycleParts,
+    pub(super) refresher: &'a Arc<Refresher>,
+    pub(super) quota: &'a Arc<Quota>,
+    pub(super) greeter: &'a Arc<Greeter>,
+}
+
+impl ConnectionParts<'_> {
+    pub(super) fn inbound(&self, authorize: Option<Authorize>, tasks: &Arc<TaskRunner>) -> Inbound {
+        let base = self.base;
+        let observers = || Arc::clone(&base.observers);
+        let limits = &base.config.limits;
+        let admission = Admission::new(
+            CallQuota::new(limits.clone()),
+            Arc::clone(&self.lifecycle.expiry),
+            limits.clone(),
+            observers(),
+        );
+        let permits = Arc::new(BlockingPermits::new(&base.config.execution, observers()));
+        let loader =
+            Loader::new(Arc::clone(&base.renderer), Arc::clone(&permits), Arc::clone(&base.background), observers());
+        Inbound {
+            greeter: Arc::clone(self.greeter),
+            subscriptions: self.subscriptions(),
+            queries: Arc::new(Queries {
+                admission: Arc::clone(&admission),
+                refresher: Arc::clone(self.refresher),
+                loader: Arc::clone(&loader),
+                background: Arc::clone(&base.background),
+                max_nodes: base.config.sizes.nodes,
+            }),
+            calls: Arc::new(Calls {
+                admission,
+                refresher: Arc::clone(self.refresher),
+                loader,
+                permits,
+                tasks: tasks.host(),
+                authorize,
+                background: Arc::clone(&base.background),
+                clock: base.clock(),
+                observers: observers(),
+            }),
+        }
+    }
+
+    pub(super) fn subscriptions(&self) -> Subscriptions {
+        Subscriptions {
+            quota: Arc::clone(self.quota),
+            refresher: Arc::clone(self.refresher),
+            resume: Arc::clone(&self.lifecycle.resume),
+            liveness: Arc::clone(&self.lifecycle.liveness),
+            greeter: Arc::clone(self.greeter),
+            observers: Arc::clone(&self.base.observers),
+        }
+    }
+
+    pub(super) fn outbound(&self, delivery: &Arc<Delivery>, cache: &Arc<CacheSweeper>) -> Outbound {
+        Outbound {
+            delivery: Arc::clone(delivery),
+            expiry: Arc::clone(&self.lifecycle.expiry),
+            quota: Arc::clone(self.quota),
+            cache: Arc::clone(cache),
+            timers: Arc::clone(&self.base.timers),
+            observers: Arc::clone(&self.base.observers),
+        }
+    }
+
+    pub(super) fn connector(&self, opener: &Arc<Opener>, inbound: Inbound, outbound: Outbound) -> Arc<Connector> {
+        let base = self.base;
+        let tabs = TabService::new(
+            Arc::clone(self.quota),
+            Arc::clone(self.refresher),
+            Arc::clone(&base.observers),
+            base.clock(),
+            &base.config,
+        );
+        let services = Arc::new(ConnectionServices {
+            inbound,
+            outbound,
+            resume: Arc::clone(&self.lifecycle.resume),
+            idle: Arc::clone(&base.idle),
+            timers: Arc::clone(&base.timers),
+            observers: Arc::clone(&base.observers),
+            config: base.config.clone(),
+        });
+        Arc::new(Connector {
+            services,
+            opener: Arc::clone(opener),
+            quota: Arc::clone(self.quota),
+            greeter: Arc::clone(self.greeter),
+            expiry: Arc::clone(&self.lifecycle.expiry),
+            liveness: Arc::clone(&self.lifecycle.liveness),
+            tabs,
+            closing: AtomicBool::new(false),
+            next_number: AtomicU64::new(1),
+        })
+    }
+
+    pub(super) fn drain(&self, connector: &Arc<Connector>) -> Drain {
+        Drain {
+            table: Arc::clone(&self.base.table),
+            quota: Arc::clone(self.quota),
+            connector: Arc::clone(connector),
+            in_flight: Arc::clone(&self.base.background.in_flight),
+            clock: self.base.clock(),
+            observers: Arc::clone(&self.base.observers),
+        }
+    }
+}

@@ -1,0 +1,102 @@
+//! What the parts of an engine are made from.
+
+use std::sync::Arc;
+
+use super::options::EngineOptions;
+use crate::background::Background;
+use crate::clock::Clock;
+use crate::clock::timer_queue::TimerQueue;
+use crate::config::Config;
+use crate::emit::Emitter;
+use crate::event::Observers;
+use crate::in_flight::InFlight;
+use crate::refresh::passes::Passes;
+use crate::refresh::refresher::Refresher;
+use crate::refresh::sources::Sources;
+use crate::render::evaluate::Renderer;
+use crate::render::pack::PackLimits;
+use crate::render::store::Store;
+use crate::runs::task_runner::TaskRunner;
+use crate::sessions::idle_tracker::IdleTracker;
+use crate::sessions::table::Table;
+use crate::sessions::timer::Timer;
+use crate::sync::Runtime;
+
+/// What the parts of an engine are made from.
+pub(super) struct Foundation {
+    pub(super) config: Config,
+    pub(super) observers: Arc<Observers>,
+    pub(super) background: Arc<Background>,
+    pub(super) timers: Arc<TimerQueue<Timer>>,
+    pub(super) table: Arc<Table>,
+    pub(super) renderer: Arc<Renderer>,
+    pub(super) idle: Arc<IdleTracker>,
+}
+
+impl Foundation {
+    pub(super) fn new(options: &mut EngineOptions) -> Self {
+        let config = options.config.clone();
+        let nodes = u32::try_from(config.sizes.nodes).unwrap_or(u32::MAX);
+        let renderer = Arc::new(Renderer {
+            store: Store::new(config.memory.dictionary_bytes),
+            limits: PackLimits { nodes, properties: config.sizes.properties, depth: config.sizes.depth },
+            root_id: options.id.clone(),
+            root_name: options.name.clone(),
+        });
+        let timers = Arc::new(TimerQueue::new(Arc::clone(&options.clock)));
+        let table = Arc::new(Table::new(config.limits.sessions, config.limits.sessions_per_user));
+        let idle = IdleTracker::new(Arc::clone(&table), renderer.store.clone(), Arc::clone(&timers), &config);
+        Self {
+            observers: Arc::new(std::mem::take(&mut options.observers)),
+            background: Arc::new(Background { runtime: Runtime::current(), in_flight: Arc::new(InFlight::default()) }),
+            config,
+            timers,
+            table,
+            renderer,
+            idle,
+        }
+    }
+
+    pub(super) fn clock(&self) -> Arc<dyn Clock> {
+        Arc::clone(self.timers.clock())
+    }
+
+    pub(super) fn passes(&self, sources: &Arc<Sources>) -> Arc<Passes> {
+        Passes::new(
+            Arc::clone(sources),
+            Arc::clone(&self.renderer),
+            Arc::clone(&self.observers),
+            self.clock(),
+            self.background.runtime.clone(),
+            &self.config,
+        )
+    }
+
+    pub(super) fn refresher(&self, passes: &Arc<Passes>) -> Arc<Refresher> {
+        Refresher::new(
+            Arc::clone(&self.table),
+            Arc::clone(passes),
+            Arc::clone(&self.timers),
+            Arc::clone(&self.idle),
+            Arc::clone(&self.background),
+            Arc::clone(&self.observers),
+            &self.config,
+        )
+    }
+
+    pub(super) fn tasks(&self, refresher: &Arc<Refresher>) -> Arc<TaskRunner> {
+        TaskRunner::new(
+            Arc::clone(&self.table),
+            Arc::clone(refresher),
+            Arc::clone(&self.idle),
+            Arc::clone(&self.timers),
+            Arc::clone(&self.background),
+            Arc::clone(&self.observers),
+            &self.config,
+        )
+    }
+
+    pub(super) fn emitter(&self) -> Emitter {
+        Emitter::new(Arc::clone(&self.table), Arc::clone(&self.observers), self.config.sizes.event_bytes)
+    }
+}

@@ -1,0 +1,23 @@
+//! What an engine is built from.
+
+use std::sync::Arc;
+
+use crate::clock::Clock;
+use crate::config::Config;
+use crate::event::Observers;
+use crate::model::Text;
+use crate::receive::calls::Authorize;
+use crate::session_provider::Factory;
+
+/// Everything that an application may choose.
+pub(super) struct EngineOptions {
+    pub(super) id: Text,
+    pub(super) name: Text,
+    pub(super) config: Config,
+    pub(super) clock: Arc<dyn Clock>,
+    pub(super) observers: Observers,
+    pub(super) authorize: Option<Authorize>,
+    pub(super) hello_fields: Vec<Text>,
+    /// Set in provider-per-session mode.
+    pub(super) factory: Option<Factory>,
+}
