@@ -29,7 +29,7 @@ impl Emitter {
     }
 
     /// All receivers share the encoded event.
-    fn send(&self, target: &Target, event: &Arc<EncodedEvent>) -> usize {
+    pub(crate) fn send(&self, target: &Target, event: &Arc<EncodedEvent>) -> usize {
         let mut receivers = 0;
         for slot in target.resolve(&self.table, &self.observers) {
             for link in slot.links().iter().filter(|link| !link.is_tab()) {
@@ -41,26 +41,5 @@ impl Emitter {
             }
         }
         receivers
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::Session;
-    use crate::engine::Engine;
-    use crate::model::selector::Selector;
-
-    #[tokio::test]
-    async fn an_event_for_a_thousand_connections_is_encoded_once_and_no_tab_gets_it() {
-        let engine = Engine::builder("app", "App").build();
-        let connect = |at: usize| engine.connect(&Session::new(format!("s{}", at % 100))).unwrap();
-        let connections: Vec<_> = (0..1_000).map(connect).collect();
-        let tab = engine.connect_tab(&Session::new("s0")).unwrap();
-        let event = EncodedEvent::new("ding", None);
-        let receivers = engine.parts().emitter.send(&Target::Selected(Selector::All), &event);
-        assert_eq!((receivers, Arc::strong_count(&event)), (1_000, 1 + 1_000));
-        drop((connections, tab));
-        assert_eq!(Arc::strong_count(&event), 1);
     }
 }

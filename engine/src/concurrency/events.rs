@@ -1,13 +1,17 @@
 //! Events against commits, calls and closes; calls that end against closes.
 
+use std::sync::Arc;
+
 use serde_json::{Value, json};
 use shuttle::future::block_on;
 
 use super::{App, alice, check, join};
+use crate::model::selector::Selector;
 use crate::model::session::Session;
 use crate::protocol::close_reason::CloseReason;
 use crate::protocol::code::CloseCode;
-use crate::refresh::scope::Scope;
+use crate::protocol::encoded_event::EncodedEvent;
+use crate::refresh::scope::{Scope, Target};
 use crate::render::action::{Action, Invocation};
 use crate::render::descriptor::Descriptor;
 use crate::sync::Ordering;
@@ -164,5 +168,20 @@ fn a_shut_down_waits_for_the_result_of_a_call_that_has_ended() {
         assert!(consumer.reply("call").is_some(), "the close came before the result");
         drop(consumer);
         join([ending]);
+    });
+}
+
+#[test]
+fn an_event_for_many_connections_is_encoded_once_and_no_tab_gets_it() {
+    check(|| {
+        let app = App::new();
+        let connect = |at: usize| app.engine.connect(&Session::new(format!("s{}", at % 2))).unwrap();
+        let connections: Vec<_> = (0..8).map(connect).collect();
+        let tab = app.engine.connect_tab(&Session::new("s0")).unwrap();
+        let event = EncodedEvent::new("ding", None);
+        let receivers = app.engine.parts().emitter.send(&Target::Selected(Selector::All), &event);
+        assert_eq!((receivers, Arc::strong_count(&event)), (8, 1 + 8));
+        drop((connections, tab));
+        assert_eq!(Arc::strong_count(&event), 1);
     });
 }

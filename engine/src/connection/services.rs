@@ -1,5 +1,6 @@
 //! What all connections share.
 
+use std::any::Any;
 use std::num::NonZeroU32;
 use std::sync::Arc;
 
@@ -24,6 +25,8 @@ pub(crate) struct ConnectionServices {
     pub(crate) timers: Arc<TimerQueue<Timer>>,
     pub(crate) observers: Arc<Observers>,
     pub(crate) config: Config,
+    /// Keeps timers handled: a connection outlives the last handle of the engine.
+    pub(crate) _driver: Arc<dyn Any + Send + Sync>,
 }
 
 impl ConnectionServices {

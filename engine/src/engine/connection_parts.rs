@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use super::drain::Drain;
+use super::driver::RunningDriver;
 use super::foundation::Foundation;
 use super::lifecycle_parts::LifecycleParts;
 use crate::connection::connector::Connector;
@@ -95,7 +96,13 @@ impl ConnectionParts<'_> {
         }
     }
 
-    pub(super) fn connector(&self, opener: &Arc<Opener>, inbound: Inbound, outbound: Outbound) -> Arc<Connector> {
+    pub(super) fn connector(
+        &self,
+        opener: &Arc<Opener>,
+        inbound: Inbound,
+        outbound: Outbound,
+        driver: &Arc<RunningDriver>,
+    ) -> Arc<Connector> {
         let base = self.base;
         let tabs = TabService::new(
             Arc::clone(self.quota),
@@ -112,6 +119,7 @@ impl ConnectionParts<'_> {
             timers: Arc::clone(&base.timers),
             observers: Arc::clone(&base.observers),
             config: base.config.clone(),
+            _driver: Arc::clone(driver) as _,
         });
         Arc::new(Connector {
             services,

@@ -17,6 +17,7 @@ use crate::render::evaluate::panic_sentence;
 use crate::runs::task_runner::TaskRunner;
 use crate::sessions::idle_tracker::IdleTracker;
 use crate::sessions::timer::Timer;
+use crate::sync::{AbortHandle, Runtime};
 
 /// To whom each timer goes.
 #[derive(Debug)]
@@ -33,8 +34,28 @@ pub(super) struct Driver {
     pub(super) observers: Arc<Observers>,
 }
 
-/// Handles what becomes due, as long as there is an engine.
-pub(super) async fn drive(timers: Arc<TimerQueue<Timer>>, driver: Weak<Driver>) {
+/// Handles timers until it is dropped. The engine's parts and every connection share it.
+#[derive(Debug)]
+pub(super) struct RunningDriver {
+    _driver: Arc<Driver>,
+    task: AbortHandle,
+}
+
+impl RunningDriver {
+    pub(super) fn start(driver: Arc<Driver>, timers: &Arc<TimerQueue<Timer>>, runtime: &Runtime) -> Arc<Self> {
+        let task = runtime.spawn(drive(Arc::clone(timers), Arc::downgrade(&driver))).abort_handle();
+        Arc::new(Self { _driver: driver, task })
+    }
+}
+
+impl Drop for RunningDriver {
+    fn drop(&mut self) {
+        self.task.abort();
+    }
+}
+
+/// Handles what becomes due, as long as the driver exists.
+async fn drive(timers: Arc<TimerQueue<Timer>>, driver: Weak<Driver>) {
     loop {
         let timer = timers.next().await;
         let Some(driver) = driver.upgrade() else { return };

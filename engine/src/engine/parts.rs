@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use super::connection_parts::ConnectionParts;
 use super::drain::Drain;
-use super::driver::{Driver, drive};
+use super::driver::RunningDriver;
 use super::foundation::Foundation;
 use super::lifecycle_parts::LifecycleParts;
 use super::options::EngineOptions;
@@ -26,7 +26,6 @@ use crate::refresh::sources::Sources;
 use crate::render::evaluate::Renderer;
 use crate::sessions::quota::Quota;
 use crate::sessions::table::Table;
-use crate::sync::AbortHandle;
 
 /// The parts that the engine's public methods call. Each owns its data; what it needs of others it was given.
 pub(crate) struct Parts {
@@ -48,15 +47,8 @@ pub(crate) struct Parts {
     pub(crate) connector: Arc<Connector>,
     pub(crate) emitter: Emitter,
     pub(crate) drain: Drain,
-    /// Handles timers as long as the parts exist.
-    _driver: Arc<Driver>,
-    driving: AbortHandle,
-}
-
-impl Drop for Parts {
-    fn drop(&mut self) {
-        self.driving.abort();
-    }
+    /// Handles timers as long as the engine or a connection exists.
+    _driver: Arc<RunningDriver>,
 }
 
 impl Parts {
@@ -82,12 +74,11 @@ impl Parts {
         };
         let inbound = connections.inbound(options.authorize, &tasks);
         let outbound = connections.outbound(&delivery, &cache);
-        let connector = connections.connector(&opener, inbound, outbound);
-        let drain = connections.drain(&connector);
         let driver = lifecycle.driver(&base, &refresher, cache, tasks);
-        let timers = drive(Arc::clone(&base.timers), Arc::downgrade(&driver));
+        let driver = RunningDriver::start(driver, &base.timers, &base.background.runtime);
+        let connector = connections.connector(&opener, inbound, outbound, &driver);
+        let drain = connections.drain(&connector);
         Arc::new(Self {
-            driving: base.background.runtime.spawn(timers).abort_handle(),
             _driver: driver,
             emitter: base.emitter(),
             revoker: lifecycle.revoker(&base),

@@ -142,8 +142,9 @@ impl Evaluator {
     }
 
     async fn run_async(&self, pass: &Pass, context: &Arc<Context>, entry: &Entry) -> Evaluation {
-        let Started { session, shape } = Renderer::start(entry, context);
+        // Its time counts from before it starts.
         let late = self.clock.sleep_until(self.clock.now_ms().saturating_add(self.evaluation_ms));
+        let Started { session, shape } = Renderer::start(entry, context);
         let evaluation = match select(shape, late).await {
             Either::Left((shape, _)) => self.renderer.finish(entry, &session, shape, None),
             Either::Right(_) => Evaluation::late(),

@@ -14,7 +14,6 @@ use crate::config::{Config, Limit};
 use crate::event::{Event, Observers, PanicSite};
 use crate::model::Text;
 use crate::render::evaluate::{Renderer, panic_sentence};
-use crate::render::registry::Registry;
 use crate::render::tree::Tree;
 use crate::sessions::latch::Latch;
 use crate::sessions::paths::Paths;
@@ -130,11 +129,10 @@ impl Passes {
     }
 
     fn work(self: &Arc<Self>, pass: &Pass, jobs: &[Job], next: &AtomicUsize) -> Vec<Arc<Latch>> {
-        let registry = self.sources.snapshot();
         let mut queued = Vec::new();
         while let Some(job) = jobs.get(next.fetch_add(1, Ordering::Relaxed)) {
             // A fault in one session's pass is a bug, and still must not keep the others from their trees.
-            match catch_unwind(AssertUnwindSafe(|| self.render(pass, job, &registry))) {
+            match catch_unwind(AssertUnwindSafe(|| self.render(pass, job))) {
                 Ok(waits) => queued.extend(waits),
                 Err(panic) => {
                     let why = panic_sentence(panic.as_ref());
@@ -146,8 +144,8 @@ impl Passes {
     }
 
     /// Renders one slot. Returns what to wait for if another pass works on it.
-    fn render(self: &Arc<Self>, pass: &Pass, job: &Job, registry: &Registry) -> Option<Arc<Latch>> {
-        match job.slot.begin(pass.ticket, &job.paths, job.first, registry) {
+    fn render(self: &Arc<Self>, pass: &Pass, job: &Job) -> Option<Arc<Latch>> {
+        match job.slot.begin(pass.ticket, &job.paths, job.first, || self.sources.snapshot()) {
             Begin::Skip => None,
             Begin::Queued(latch) => Some(latch),
             Begin::Go(base) => {

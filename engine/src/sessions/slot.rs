@@ -220,8 +220,21 @@ impl Slot {
     }
 
     /// Takes the turn for a pass, or leaves a follow-up for what is wanted.
-    pub(crate) fn begin(&self, ticket: u64, paths: &Paths, first: bool, registry: &Registry) -> Begin {
-        let (begin, _stale) = self.with(|inner| inner.begin(ticket, paths, first, registry));
+    ///
+    /// Reads the registry under the lock: a pass that gets its turn after another must not render an older one.
+    pub(crate) fn begin(
+        &self,
+        ticket: u64,
+        paths: &Paths,
+        first: bool,
+        registry: impl FnOnce() -> Arc<Registry>,
+    ) -> Begin {
+        // What may be the last holder of an application's function is handed out, to be dropped without the lock.
+        let (begin, _released) = self.with(|inner| {
+            let registry = registry();
+            let (begin, stale) = inner.begin(ticket, paths, first, &registry);
+            (begin, (stale, registry))
+        });
         begin
     }
 

@@ -21,6 +21,7 @@ mod limits;
 mod many_users;
 mod mirror;
 mod mirror_laws;
+mod parameters;
 mod patches;
 mod paths;
 mod per_session;

@@ -6,8 +6,8 @@ use std::time::Duration;
 
 use grove_engine::testing::TestConsumer;
 use grove_engine::{
-    Action, CloseCode, CloseReason, ConnectError, Descriptor, Engine, Event, Frame, Invocation, Item, Outcome, Session,
-    Shutdown, Source, WindowRequest,
+    Action, CloseCode, CloseReason, ConnectError, Connection, Descriptor, Engine, Event, Frame, Invocation, Item,
+    Outcome, Session, Shutdown, Source, WindowRequest,
 };
 use serde_json::{Value, json};
 use tokio::task::JoinHandle;
@@ -134,6 +134,27 @@ async fn an_engine_is_freed_with_its_last_handle_and_connection() {
         tokio::task::yield_now().await;
     }
     assert_eq!(Arc::strong_count(&held), 1);
+}
+
+#[tokio::test]
+async fn a_connection_is_served_after_the_last_handle_of_the_engine_is_dropped() {
+    let engine = engine();
+    engine.register("n", |_: &Session| Descriptor::status().prop("n", 7));
+    let connection = engine.connect(&Session::new("s")).unwrap();
+    drop(engine);
+    assert_eq!(next_message(&connection).await["type"], "hello");
+    connection.receive(r#"{"type": "subscribe", "id": "a"}"#);
+    let snapshot = next_message(&connection).await;
+    assert_eq!((&snapshot["type"], &snapshot["id"]), (&json!("snapshot"), &json!("a")));
+    assert_eq!(snapshot["tree"]["children"][0]["properties"]["n"], 7);
+}
+
+async fn next_message(connection: &Connection) -> Value {
+    let frame = tokio::time::timeout(Duration::from_secs(10), connection.next_frame()).await;
+    match frame.expect("a message is sent within ten seconds") {
+        Frame::Text(text) => serde_json::from_str(&text).unwrap(),
+        other => panic!("not a message: {other:?}"),
+    }
 }
 
 /// Begins to shut down, and returns when the engine has done everything that needs no time to pass.
