@@ -222,16 +222,10 @@ impl Slot {
     /// Takes the turn for a pass, or leaves a follow-up for what is wanted.
     ///
     /// Reads the registry under the lock: a pass that gets its turn after another must not render an older one.
-    pub(crate) fn begin(
-        &self,
-        ticket: u64,
-        paths: &Paths,
-        first: bool,
-        registry: impl FnOnce() -> Arc<Registry>,
-    ) -> Begin {
+    pub(crate) fn begin(&self, ticket: u64, paths: &Paths, first: bool, read: impl FnOnce() -> Arc<Registry>) -> Begin {
         // What may be the last holder of an application's function is handed out, to be dropped without the lock.
         let (begin, _released) = self.with(|inner| {
-            let registry = registry();
+            let registry = read();
             let (begin, stale) = inner.begin(ticket, paths, first, &registry);
             (begin, (stale, registry))
         });
@@ -437,8 +431,9 @@ impl Inner {
             BeginStep::Go { overtaken, outdated } => (overtaken, outdated),
         };
         let (layout, stale) = self.layout(registry);
-        let tree = self.current.as_ref().map(|current| Arc::clone(&current.tree));
-        (Begin::Go(Base { context: Arc::clone(&self.context), tree, layout, overtaken, outdated }), stale)
+        let (context, tree) =
+            (Arc::clone(&self.context), self.current.as_ref().map(|current| Arc::clone(&current.tree)));
+        (Begin::Go(Base { context, tree, layout, overtaken, outdated }), stale)
     }
 
     /// Lets the tree go, and what can be resumed from it.

@@ -5,6 +5,7 @@
 //! can know what the other does not.
 
 mod board;
+mod delivery;
 mod inbox;
 mod settings;
 mod tasks;
@@ -24,7 +25,7 @@ use crate::session::session_of;
 use crate::store::{Login, Store};
 use crate::{secret, seed};
 
-pub(crate) use inbox::Delivery;
+pub(crate) use delivery::Delivery;
 
 /// How many changes a page may fall behind before it must reload everything.
 const CHANGE_BACKLOG: usize = 256;

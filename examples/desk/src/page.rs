@@ -5,6 +5,7 @@
 
 mod board;
 mod events;
+mod form;
 mod inbox;
 mod settings;
 mod tasks;
@@ -119,14 +120,4 @@ fn show_area(desk: &Desk, person: &Person, area: Area, offset: Offset) -> Result
         Area::Board => board::show(desk, person),
         Area::Settings => settings::show(desk, person),
     }
-}
-
-/// The handler of every form: writes as the person who is logged in, then redirects to the page.
-async fn write(
-    site: Site,
-    login: Login,
-    work: impl FnOnce(&Desk, &Person) -> Result<()> + Send + 'static,
-) -> Result<Redirect> {
-    site.desk.run(move |desk| work(desk, &login.person)).await?;
-    Ok(Redirect::to("/"))
 }

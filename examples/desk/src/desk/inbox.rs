@@ -1,21 +1,12 @@
 //! Changes to one person's own inbox, and the one change that reaches another's: a reply to a colleague.
 
-use super::{Desk, may_write, text};
+use super::{Delivery, Desk, may_write, text};
 use crate::change::{Area, Change};
 use crate::clock::Moment;
 use crate::error::{DeskError, Result};
 use crate::id::MessageId;
 use crate::people::Person;
 use crate::store::{Message, NewMessage};
-
-/// Where a reply went.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Delivery {
-    /// Into the inbox of a colleague who has a desk here.
-    Inbox,
-    /// Out of the house; this desk has no mail server, so the reply is only noted.
-    Noted,
-}
 
 impl Desk {
     pub(crate) fn mark_read(&self, person: &Person, id: MessageId) -> Result<()> {

@@ -8,7 +8,7 @@ use axum::response::Redirect;
 use axum::routing::post;
 use serde::Deserialize;
 
-use super::write;
+use super::form::write;
 use crate::desk::Desk;
 use crate::error::Result;
 use crate::html::Escaped;

@@ -9,7 +9,7 @@ use axum::response::{IntoResponse, Redirect};
 use axum::routing::{get, post};
 use serde::Deserialize;
 
-use super::write;
+use super::form::write;
 use crate::clock::Day;
 use crate::desk::Desk;
 use crate::due::Due;

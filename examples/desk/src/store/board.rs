@@ -2,7 +2,7 @@
 
 use rusqlite::{Connection, params};
 
-use super::Store;
+use super::database::Store;
 use crate::error::Result;
 use crate::id::CardId;
 

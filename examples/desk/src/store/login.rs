@@ -2,7 +2,8 @@
 
 use rusqlite::{Connection, OptionalExtension, params};
 
-use super::{Store, people::person_at};
+use super::database::Store;
+use super::people::person_at;
 use crate::clock::Moment;
 use crate::error::Result;
 use crate::people::Person;

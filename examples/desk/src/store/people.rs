@@ -2,7 +2,7 @@
 
 use rusqlite::{Connection, OptionalExtension, Row, params};
 
-use super::Store;
+use super::database::Store;
 use crate::error::Result;
 use crate::people::Person;
 use crate::theme::Theme;

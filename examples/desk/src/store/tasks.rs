@@ -3,7 +3,7 @@
 use rusqlite::types::{FromSql, FromSqlError, FromSqlResult, ToSql, ToSqlOutput, ValueRef};
 use rusqlite::{Connection, OptionalExtension, Row, params};
 
-use super::Store;
+use super::database::Store;
 use crate::clock::{Day, Moment};
 use crate::error::Result;
 use crate::id::{ExportId, TaskId};

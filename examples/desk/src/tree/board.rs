@@ -5,9 +5,11 @@ use schemars::JsonSchema;
 use serde::Deserialize;
 use serde_json::json;
 
-use super::{WRITE, actor, id, source};
+use super::actor::{actor, id};
+use super::source::source;
 use crate::desk::Desk;
 use crate::error::Result;
+use crate::session::WRITE;
 use crate::store::{Card, Column};
 
 /// What can be done on a board.

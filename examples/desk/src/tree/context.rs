@@ -2,7 +2,7 @@
 
 use grove_engine::{Descriptor, Session};
 
-use super::user;
+use super::actor::user;
 use crate::desk::Desk;
 
 pub(super) fn register(desk: &Desk) {

@@ -5,7 +5,7 @@ use std::time::Duration;
 use grove_engine::{Action, ActionError, Estimate, Invocation, Task as Work};
 use serde_json::{Value, json};
 
-use super::actor;
+use super::actor::actor;
 use crate::csv;
 use crate::desk::Desk;
 use crate::error::Result;

@@ -7,10 +7,12 @@ use schemars::JsonSchema;
 use serde::Deserialize;
 use serde_json::json;
 
-use super::{WRITE, actor, id, item_by_id, source, user, window};
+use super::actor::{actor, id, user};
+use super::source::{item_by_id, source, window};
 use crate::desk::{Delivery, Desk};
 use crate::error::Result;
 use crate::id::MessageId;
+use crate::session::WRITE;
 use crate::store::Message;
 
 /// How many messages the tree holds; the rest is a query with a window away.

@@ -4,9 +4,11 @@ use grove_engine::{Action, ActionError, Descriptor, Estimate, Invocation, Sessio
 use schemars::JsonSchema;
 use serde::Deserialize;
 
-use super::{WRITE, actor, source, user};
+use super::actor::{actor, user};
+use super::source::source;
 use crate::desk::Desk;
 use crate::error::Result;
+use crate::session::WRITE;
 use crate::theme::Theme;
 
 /// What can be set.

@@ -10,12 +10,15 @@ use schemars::JsonSchema;
 use serde::Deserialize;
 use serde_json::json;
 
-use super::{WRITE, actor, export, id, item_by_id, source, user, window};
+use super::actor::{actor, id, user};
+use super::export;
+use super::source::{item_by_id, source, window};
 use crate::clock::Day;
 use crate::desk::Desk;
 use crate::due::Due;
 use crate::error::Result;
 use crate::id::TaskId;
+use crate::session::WRITE;
 use crate::store::{Task, TaskCounts};
 
 /// How many tasks the tree holds. They are in order, so what is beyond is not due, or done.
