@@ -79,18 +79,21 @@ impl<'a> Reader<'a> {
         self.bytes
     }
 
+    #[inline]
     pub(crate) fn byte(&mut self) -> u8 {
         let byte = self.bytes[0];
         self.bytes = &self.bytes[1..];
         byte
     }
 
+    #[inline]
     pub(crate) fn take(&mut self, count: usize) -> &'a [u8] {
         let (head, tail) = self.bytes.split_at(count);
         self.bytes = tail;
         head
     }
 
+    #[inline]
     pub(crate) fn varint(&mut self) -> u64 {
         let mut number = 0;
         for shift in (0..).step_by(7) {

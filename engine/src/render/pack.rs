@@ -62,7 +62,7 @@ pub(crate) fn items(store: &Store, limits: PackLimits, parent: &str, items: Vec<
     let holder = Descriptor::default().items(items);
     let position = NodePosition::top(parent, limits.depth);
     let mut sanitiser = Sanitiser::new(limits.nodes, limits.properties);
-    let children = sanitiser.children(&position, &holder, std::iter::empty());
+    let children = sanitiser.children(&position, &holder, None::<std::iter::Empty<_>>);
     let mut packer = Packer::new(store, sanitiser);
     let mut block = BlockBuilder::new(store);
     for child in children {

@@ -48,12 +48,13 @@ impl Sanitiser {
         Self { nodes_left: nodes as usize, max_properties, violations: Violations::default() }
     }
 
-    /// Sanitises one node. `known_ids` are the ids of the children that passed the last time, in their order.
+    /// Sanitises one node. `known_ids` are the ids of the children that passed the last time, in their order, if
+    /// there was a last time.
     pub(super) fn node<'d, 'k>(
         &mut self,
         at: &NodePosition<'_>,
         child: Child<'d>,
-        known_ids: impl Iterator<Item = &'k str>,
+        known_ids: Option<impl Iterator<Item = &'k str>>,
     ) -> CleanNode<'d> {
         let Child { id, kind, shape } = child;
         CleanNode {
@@ -72,7 +73,7 @@ impl Sanitiser {
         &mut self,
         at: &NodePosition<'_>,
         shape: &'d Descriptor,
-        known_ids: impl Iterator<Item = &'k str>,
+        known_ids: Option<impl Iterator<Item = &'k str>>,
     ) -> Vec<Child<'d>> {
         let children = children::of(shape, at, self.nodes_left, known_ids, &mut self.violations);
         self.nodes_left -= children.len();

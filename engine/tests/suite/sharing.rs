@@ -292,6 +292,8 @@ async fn a_result_that_keeps_its_session_is_not_shared() {
     });
     engine.register_source("async", source);
     let mut consumers = members(&engine, 3).await;
+    // In one pass, so that what can be shared is.
+    engine.refresh_now(Scope::all()).await;
     for (number, (consumer, _)) in consumers.iter_mut().enumerate() {
         for path in ["/n", "/async"] {
             let result = consumer.invoke(path, "whoami", json!({})).await;

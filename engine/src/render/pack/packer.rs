@@ -46,7 +46,7 @@ impl<'s> Packer<'s> {
         prior: Option<NodeRef<'_>>,
     ) {
         let prior = prior.map(|prior| prior.fields());
-        let known_ids = prior.into_iter().flat_map(|prior| prior.children.map(|node| node.id()));
+        let known_ids = prior.map(|prior| prior.children.map(|node| node.id()));
         let node = self.sanitiser.node(at, child, known_ids);
         block.count_node();
         block.framed(|block| self.body(block, at, &node, prior));

@@ -13,7 +13,7 @@ pub(super) fn of<'d, 'k>(
     shape: &'d Descriptor,
     at: &NodePosition<'_>,
     room: usize,
-    known_ids: impl Iterator<Item = &'k str>,
+    known_ids: Option<impl Iterator<Item = &'k str>>,
     violations: &mut Violations,
 ) -> Vec<Child<'d>> {
     let given = shape.items.len() + shape.children.len();
@@ -25,7 +25,7 @@ pub(super) fn of<'d, 'k>(
         return Vec::new();
     }
     // The same ids as before are legal, and each is there once.
-    if given <= room && known_ids.eq(all(shape).map(|child| child.id)) {
+    if given <= room && known_ids.is_some_and(|known| known.eq(all(shape).map(|child| child.id))) {
         return all(shape).collect();
     }
     let mut passed = legal(shape, at, given, violations);
