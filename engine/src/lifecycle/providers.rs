@@ -48,7 +48,7 @@ impl Providers {
             return Err(ConnectError::ProviderFailed);
         };
         for (path, source) in &mut sources {
-            self.sources.count(path, source);
+            self.sources.adopt(path, source);
         }
         let sources = sources.into_iter().map(|(path, source)| (path, Arc::new(source))).collect();
         if slot.set_provider(session.context(), sources) {

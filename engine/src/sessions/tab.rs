@@ -11,6 +11,7 @@ use super::tab_tree::{TabFault, TabLimits, TabTree, affordance};
 use crate::deliver::link::Link;
 use crate::error::ActionError;
 use crate::model::Text;
+use crate::panics::guarded::Guarded;
 use crate::protocol::encode;
 use crate::render::action::{Action, ActionInner, Handler, Invocation, Outcome};
 use crate::render::descriptor::Descriptor;
@@ -204,7 +205,7 @@ fn action(value: &Value, forward: &Forward) -> Option<Action> {
     let params = affordance.params.as_ref().map(Params::untrusted);
     let forward = Arc::clone(forward);
     let handler = Handler::Async(Box::new(move |call| forward(call)));
-    Some(Action { inner: Arc::new(ActionInner { affordance, params, handler }) })
+    Some(Action { inner: Arc::new(ActionInner { affordance, params, handler: Guarded::new(handler) }) })
 }
 
 impl fmt::Debug for Tab {

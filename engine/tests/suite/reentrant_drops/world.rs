@@ -117,6 +117,10 @@ fn open(engine: &Engine, session: &Session) {
     if let Ok(tab) = engine.connect_tab(session) {
         drain(&tab);
     }
+    if let Ok(client) = engine.client(session) {
+        client.session();
+        client.closed();
+    }
 }
 
 fn serve(engine: &Engine, session: &Session) {
