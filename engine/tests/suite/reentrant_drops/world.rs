@@ -118,8 +118,8 @@ fn open(engine: &Engine, session: &Session) {
         drain(&tab);
     }
     if let Ok(client) = engine.client(session) {
-        client.session();
-        client.closed();
+        let _ = client.session();
+        let _ = client.closed();
     }
 }
 
