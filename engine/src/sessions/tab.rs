@@ -141,13 +141,16 @@ impl Tab {
 
     /// Nobody waits for the result of a call any more.
     pub(crate) fn abandon_call(&self, id: &str) {
-        self.state.lock().calls.remove(id);
+        let call = self.state.lock().calls.remove(id);
+        drop(call);
     }
 
     /// The tab answered a call.
     pub(crate) fn answer(&self, id: &str, answer: TabResult, now_ms: u64, patience_ms: u64) {
         let mut state = self.state.lock();
         if let Some(call) = state.calls.remove(id) {
+            // Whoever waits is woken without the lock.
+            drop(state);
             // Nobody listens any more if the time was up.
             let _ = call.send(answer);
             return;
