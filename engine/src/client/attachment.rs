@@ -55,9 +55,19 @@ impl Attachment {
 
     /// Waits for something, or for the end of the connection, of which it returns the reason.
     pub(super) async fn until_end<T>(&self, wanted: impl Future<Output = T>) -> Result<T, CloseReason> {
-        match select(pin!(self.link().wait_for_end()), pin!(wanted)).await {
+        match select(pin!(self.end()), pin!(wanted)).await {
             Either::Left((reason, _)) => Err(reason),
             Either::Right((done, _)) => Ok(done),
+        }
+    }
+
+    async fn end(&self) -> CloseReason {
+        loop {
+            let listener = self.link().listen_for_end();
+            match self.link().ending() {
+                Some(reason) => return reason,
+                None => listener.await,
+            }
         }
     }
 

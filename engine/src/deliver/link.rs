@@ -13,7 +13,7 @@ use crate::config::Limits;
 use crate::protocol::close_reason::CloseReason;
 use crate::protocol::encoded_event::EncodedEvent;
 use crate::protocol::message::RequestId;
-use crate::sync::{AtomicBool, AtomicU8, AtomicU32, AtomicU64, AtomicWaker, Mutex, Ordering, Signal};
+use crate::sync::{AtomicBool, AtomicU8, AtomicU32, AtomicU64, AtomicWaker, Listening, Mutex, Ordering, Signal};
 
 /// The shared part of a connection. The session wakes it; its writer looks at the outbox; its reader adds replies.
 ///
@@ -206,16 +206,14 @@ impl Link {
         ended
     }
 
-    /// Waits until an end is ordered. Returns why.
-    pub(crate) async fn wait_for_end(&self) -> CloseReason {
-        loop {
-            let listener = self.ended.listen();
-            let ending = self.outbox.lock().ending();
-            match ending {
-                Some(reason) => return reason,
-                None => listener.await,
-            }
-        }
+    /// Notified when an end is ordered.
+    pub(crate) fn listen_for_end(&self) -> Listening {
+        self.ended.listen()
+    }
+
+    /// Why an end was ordered, if it was.
+    pub(crate) fn ending(&self) -> Option<CloseReason> {
+        self.outbox.lock().ending()
     }
 
     /// Queues a reply and wakes the writer. A peer that lets too many wait is closed.
