@@ -124,7 +124,7 @@ impl Engine {
     /// [`RegisterError`] if the path is not valid or no such session is open.
     pub fn register_for(&self, session: &str, path: &str, mut source: Source) -> Result<(), RegisterError> {
         let path = RegisterError::check(path)?;
-        self.parts.sources.count(&path, &mut source);
+        self.parts.sources.adopt(&path, &mut source);
         self.set_own(session, &path, Some(Arc::new(source)))
     }
 

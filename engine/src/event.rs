@@ -4,12 +4,13 @@ pub(crate) mod reason;
 
 pub use reason::{CallStatus, EvictionReason, PanicSite};
 
-use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::sync::Arc;
+use std::sync::{Arc, Weak};
 
 use crate::config::Limit;
 use crate::model::Text;
 use crate::model::selector::Selector;
+use crate::panics;
+use crate::panics::guarded::{DropObserver, Guarded, Owner};
 use crate::protocol::close_reason::CloseReason;
 use crate::sync::RwLock;
 
@@ -198,7 +199,7 @@ pub enum Event {
     },
 }
 
-type Observer = Arc<dyn Fn(&Event) + Send + Sync>;
+type Observer = Arc<Guarded<Box<dyn Fn(&Event) + Send + Sync>>>;
 
 /// Who listens to events.
 #[derive(Default)]
@@ -206,7 +207,14 @@ pub(crate) struct Observers(RwLock<Vec<Observer>>);
 
 impl Observers {
     pub(crate) fn add(&self, observer: impl Fn(&Event) + Send + Sync + 'static) {
-        self.0.write().push(Arc::new(observer));
+        let observer: Box<dyn Fn(&Event) + Send + Sync> = Box::new(observer);
+        self.0.write().push(Arc::new(Guarded::new(observer)));
+    }
+
+    /// The engine of these observers, as the owner of values of its application.
+    pub(crate) fn owner(self: &Arc<Self>) -> Owner {
+        let observers: Weak<Self> = Arc::downgrade(self);
+        Owner::new(observers)
     }
 
     /// Tells observers and the log. The event is made only if somebody listens; observers run without a lock, and a
@@ -228,16 +236,21 @@ impl Observers {
     fn deliver(&self, observers: &[Observer], event: &Event) {
         log(event);
         for (at, observer) in observers.iter().enumerate() {
-            if let Err(panic) = catch_unwind(AssertUnwindSafe(|| observer(event))) {
-                let why = crate::render::evaluate::panic_sentence(panic.as_ref());
+            if let Err(why) = panics::catch(|| observer(event)) {
                 let report = Event::Panicked { what: PanicSite::Observer, why };
                 log(&report);
                 for other in observers.iter().enumerate().filter(|(other, _)| *other != at).map(|(_, other)| other) {
                     // A second panic while reporting the first is only logged.
-                    let _ = catch_unwind(AssertUnwindSafe(|| other(&report)));
+                    let _ = panics::catch(|| other(&report));
                 }
             }
         }
+    }
+}
+
+impl DropObserver for Observers {
+    fn panicked_in_drop(&self, why: String) {
+        self.warn(&Event::Panicked { what: PanicSite::Drop, why });
     }
 }
 

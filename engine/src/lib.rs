@@ -54,6 +54,8 @@
 
 mod sync;
 
+mod panics;
+
 mod model;
 
 mod config;

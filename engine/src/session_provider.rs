@@ -3,13 +3,12 @@
 //! The other mode, where one registry serves every session, is the default and the lighter one. This one fits few
 //! sessions, strong separation, or code whose descriptors already close over their user.
 
-use std::panic::{AssertUnwindSafe, catch_unwind};
-
 use crate::error::RegisterError;
 use crate::event::{Event, Observers, PanicSite};
 use crate::model::Text;
 use crate::model::session::Session;
-use crate::render::evaluate::panic_sentence;
+use crate::panics;
+use crate::panics::guarded::Guarded;
 use crate::render::source::{IntoDescriptor, Source};
 
 /// What one session's provider registers. A factory returns one for each session.
@@ -32,7 +31,7 @@ pub struct SessionProvider {
 }
 
 /// Makes the instance of a session.
-pub(crate) type Factory = Box<dyn Fn(&Session) -> SessionProvider + Send + Sync>;
+pub(crate) type Factory = Guarded<Box<dyn Fn(&Session) -> SessionProvider + Send + Sync>>;
 
 impl SessionProvider {
     /// An instance that registers nothing yet.
@@ -68,10 +67,10 @@ impl SessionProvider {
 
 /// Runs a factory. Its panic ends with this session and is told to observers.
 pub(crate) fn make(factory: &Factory, session: &Session, observers: &Observers) -> Option<Vec<(Text, Source)>> {
-    match catch_unwind(AssertUnwindSafe(|| factory(session))) {
+    match panics::catch(|| factory(session)) {
         Ok(instance) => Some(instance.sources),
-        Err(panic) => {
-            observers.warn(&Event::Panicked { what: PanicSite::Factory, why: panic_sentence(panic.as_ref()) });
+        Err(why) => {
+            observers.warn(&Event::Panicked { what: PanicSite::Factory, why });
             None
         }
     }

@@ -1,12 +1,16 @@
 //! What a client in this process holds of the engine.
 
+use std::pin::pin;
 use std::sync::Arc;
+
+use futures_util::future::{Either, select};
 
 use super::node::Node;
 use crate::connection::Connection;
 use crate::connection::services::ConnectionServices;
 use crate::deliver::link::Link;
 use crate::deliver::versioned::Versioned;
+use crate::error::ActionError;
 use crate::protocol::close_reason::CloseReason;
 use crate::render::view::View;
 use crate::sessions::slot::Slot;
@@ -40,11 +44,39 @@ impl Attachment {
 
     /// The session's tree once it is not the one of this version any more; `None` if the session ends.
     pub(super) async fn next_tree(&self, seen: Option<u64>) -> Option<Versioned> {
-        let now = match seen {
-            Some(_) => self.slot().wait_for_change(seen).await?,
-            None => self.services().inbound.queries.refresher.current_tree(self.slot()).await?,
+        let next = async {
+            match seen {
+                Some(_) => self.slot().wait_for_change(seen).await,
+                None => self.services().inbound.queries.refresher.current_tree(self.slot()).await,
+            }
         };
-        self.closed().is_none().then_some(now)
+        self.until_end(next).await.ok().flatten()
+    }
+
+    /// Waits for something, or for the end of the connection, of which it returns the reason.
+    pub(super) async fn until_end<T>(&self, wanted: impl Future<Output = T>) -> Result<T, CloseReason> {
+        match select(pin!(self.end()), pin!(wanted)).await {
+            Either::Left((reason, _)) => Err(reason),
+            Either::Right((done, _)) => Ok(done),
+        }
+    }
+
+    async fn end(&self) -> CloseReason {
+        loop {
+            let listener = self.link().listen_for_end();
+            match self.link().ending() {
+                Some(reason) => return reason,
+                None => listener.await,
+            }
+        }
+    }
+
+    /// The reply to a request; an error if the connection ends first, so that nobody waits for ever.
+    pub(super) async fn reply<T>(
+        &self,
+        request: impl Future<Output = Result<T, ActionError>>,
+    ) -> Result<T, ActionError> {
+        self.until_end(request).await.unwrap_or_else(|reason| Err(ActionError::internal(reason.message())))
     }
 }
 

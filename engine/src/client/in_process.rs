@@ -84,7 +84,8 @@ impl Client {
     /// `not_found` if there is no such path, `internal` if something could not be loaded or the session has ended,
     /// `busy` if too many requests of the session are running.
     pub async fn query(&self, query: &Query) -> Result<View, ActionError> {
-        let (now, loaded) = self.attachment.services().inbound.queries.load(self.slot(), query.options()).await?;
+        let load = self.attachment.services().inbound.queries.load(self.slot(), query.options());
+        let (now, loaded) = self.attachment.reply(load).await?;
         let (located, children) = loaded.locate(&now, query.options())?;
         let max_nodes = self.attachment.services().config.sizes.nodes;
         let bound = (now.tree.nodes() > max_nodes).then_some(max_nodes);
@@ -103,7 +104,8 @@ impl Client {
     /// Calls an action. When it returns, the session's tree shows what the call changed.
     ///
     /// # Errors
-    /// What the handler returned, or why it did not run: see the codes of [`ErrorCode`](crate::ErrorCode).
+    /// What the handler returned, or why it did not run: see the codes of [`ErrorCode`](crate::ErrorCode). `internal` if the
+    /// connection ends first; then a handler that awaits is dropped.
     pub async fn invoke(&self, path: &str, action: &str, params: Value) -> Result<Outcome, ActionError> {
         let params = match params {
             Value::Null => Value::Object(serde_json::Map::new()),
@@ -111,7 +113,7 @@ impl Client {
             _ => return Err(ActionError::invalid_params("params must be an object")),
         };
         let call = Call { path: path.to_owned(), action: action.to_owned(), params };
-        self.attachment.services().inbound.calls.run(self.slot(), call).await
+        self.attachment.reply(self.attachment.services().inbound.calls.run(self.slot(), call)).await
     }
 
     /// Follows a part of the tree.

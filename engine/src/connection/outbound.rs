@@ -52,9 +52,11 @@ impl Outbound {
     /// Looks at the outbox. The tree is read with the outbox locked: a reply that is in it cannot overtake what was
     /// committed before it.
     fn look(&self, peer: &Peer, now_ms: u64) -> Next {
+        // The clock may be the application's, so it is read without the lock.
+        let now = self.expiry.now();
         let (next, ended) = peer.link.with_outbox(|outbox, released| {
             let (tree, expires_at) = peer.slot.shown(outbox.starts_with_a_view());
-            let shown = tree.as_ref().filter(|_| !self.expiry.is_expired(expires_at));
+            let shown = tree.as_ref().filter(|_| expires_at.is_none_or(|at| at > now));
             let before = outbox.subscriptions();
             let next = outbox.next(now_ms, shown, &self.delivery, released);
             released.tree(tree);

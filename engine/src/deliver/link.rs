@@ -13,7 +13,7 @@ use crate::config::Limits;
 use crate::protocol::close_reason::CloseReason;
 use crate::protocol::encoded_event::EncodedEvent;
 use crate::protocol::message::RequestId;
-use crate::sync::{AtomicBool, AtomicU8, AtomicU32, AtomicU64, AtomicWaker, Mutex, Ordering};
+use crate::sync::{AtomicBool, AtomicU8, AtomicU32, AtomicU64, AtomicWaker, Listening, Mutex, Ordering, Signal};
 
 /// The shared part of a connection. The session wakes it; its writer looks at the outbox; its reader adds replies.
 ///
@@ -36,6 +36,8 @@ pub(crate) struct Link {
     /// Since when the socket has not taken the last frame, in ms plus 1; 0 if it has.
     writing_ms: AtomicU64,
     calls: Mutex<CallLog>,
+    /// Notified when an end is ordered.
+    ended: Signal,
 }
 
 /// Why a peer is given up.
@@ -63,6 +65,7 @@ impl Link {
             heard_ms: AtomicU64::new(now_ms),
             writing_ms: AtomicU64::new(0),
             calls: Mutex::default(),
+            ended: Signal::new(),
         }
     }
 
@@ -198,8 +201,19 @@ impl Link {
         drop(outbox);
         drop(calls);
         drop(released);
+        self.ended.notify(usize::MAX);
         self.wake();
         ended
+    }
+
+    /// Notified when an end is ordered.
+    pub(crate) fn listen_for_end(&self) -> Listening {
+        self.ended.listen()
+    }
+
+    /// Why an end was ordered, if it was.
+    pub(crate) fn ending(&self) -> Option<CloseReason> {
+        self.outbox.lock().ending()
     }
 
     /// Queues a reply and wakes the writer. A peer that lets too many wait is closed.

@@ -11,6 +11,7 @@ use crate::error::ActionError;
 use crate::event::{Event, Observers};
 use crate::model::Text;
 use crate::model::session::Session;
+use crate::panics::guarded::Guarded;
 use crate::render::action::Action;
 use crate::session_provider::SessionProvider;
 
@@ -59,7 +60,7 @@ impl EngineBuilder {
         mut self,
         authorize: impl Fn(&Session, &str, &Action) -> Result<(), ActionError> + Send + Sync + 'static,
     ) -> Self {
-        self.0.authorize = Some(Box::new(authorize));
+        self.0.authorize = Some(Guarded::new(Box::new(authorize)));
         self
     }
 
@@ -75,7 +76,7 @@ impl EngineBuilder {
     /// another. The factory runs when a session is opened and again when its claims change; if it panics, only that
     /// session is refused.
     pub(crate) fn per_session(mut self, factory: impl Fn(&Session) -> SessionProvider + Send + Sync + 'static) -> Self {
-        self.0.factory = Some(Box::new(factory));
+        self.0.factory = Some(Guarded::new(Box::new(factory)));
         self
     }
 }

@@ -1,6 +1,5 @@
 //! Handles what becomes due.
 
-use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::{Arc, Weak};
 
 use crate::clock::timer_queue::TimerQueue;
@@ -12,8 +11,8 @@ use crate::lifecycle::evictor::Evictor;
 use crate::lifecycle::expiry::Expiry;
 use crate::lifecycle::liveness::Liveness;
 use crate::lifecycle::resume::ResumeWindow;
+use crate::panics;
 use crate::refresh::refresher::Refresher;
-use crate::render::evaluate::panic_sentence;
 use crate::runs::task_runner::TaskRunner;
 use crate::sessions::idle_tracker::IdleTracker;
 use crate::sessions::timer::Timer;
@@ -60,8 +59,7 @@ async fn drive(timers: Arc<TimerQueue<Timer>>, driver: Weak<Driver>) {
         let timer = timers.next().await;
         let Some(driver) = driver.upgrade() else { return };
         // Something of the application's may be dropped here, and panic; time has to go on.
-        if let Err(panic) = catch_unwind(AssertUnwindSafe(|| driver.fire(timer))) {
-            let why = panic_sentence(panic.as_ref());
+        if let Err(why) = panics::catch(|| driver.fire(timer)) {
             driver.observers.warn(&Event::Panicked { what: PanicSite::Timer, why });
         }
         timers.complete();

@@ -43,11 +43,13 @@ impl Foundation {
             root_id: options.id.clone(),
             root_name: options.name.clone(),
         });
+        let observers = Arc::new(std::mem::take(&mut options.observers));
+        renderer.store.belongs_to(observers.owner());
         let timers = Arc::new(TimerQueue::new(Arc::clone(&options.clock)));
         let table = Arc::new(Table::new(config.limits.sessions, config.limits.sessions_per_user));
         let idle = IdleTracker::new(Arc::clone(&table), renderer.store.clone(), Arc::clone(&timers), &config);
         Self {
-            observers: Arc::new(std::mem::take(&mut options.observers)),
+            observers,
             background: Arc::new(Background { runtime: Runtime::current(), in_flight: Arc::new(InFlight::default()) }),
             config,
             timers,

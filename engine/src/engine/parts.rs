@@ -55,7 +55,7 @@ impl Parts {
     pub(super) fn new(mut options: EngineOptions) -> Arc<Self> {
         let base = Foundation::new(&mut options);
         let lifecycle = LifecycleParts::new(&base);
-        let sources = Arc::new(Sources::new());
+        let sources = Arc::new(Sources::new(base.observers.owner()));
         let passes = base.passes(&sources);
         let refresher = base.refresher(&passes);
         let tasks = base.tasks(&refresher);

@@ -29,15 +29,20 @@ impl Expiry {
         Arc::new(Self { timers, closer, warning })
     }
 
+    /// The time of day.
+    pub(crate) fn now(&self) -> SystemTime {
+        self.timers.clock().wall()
+    }
+
     /// Whether an authentication that ends then is over, whether the timer that closes the session is late or not.
     pub(crate) fn is_expired(&self, expires_at: Option<SystemTime>) -> bool {
-        expires_at.is_some_and(|at| at <= self.timers.clock().wall())
+        expires_at.is_some_and(|at| at <= self.now())
     }
 
     /// How long the authentication still holds; `None` is for good.
     pub(crate) fn time_left(&self, context: &Context) -> Option<Duration> {
         let at = context.expires_at()?;
-        Some(at.duration_since(self.timers.clock().wall()).unwrap_or_default())
+        Some(at.duration_since(self.now()).unwrap_or_default())
     }
 
     /// Schedules the next look at a session: first to warn, then to end it.

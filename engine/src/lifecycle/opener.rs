@@ -37,6 +37,7 @@ impl Opener {
     /// Finds or makes the slot of a session, with the claims that hold from now on.
     pub(crate) fn open(&self, session: &Session) -> Result<Arc<Slot>, ConnectError> {
         let context = session.context();
+        context.belongs_to(&self.observers.owner());
         self.check_access(context)?;
         let opened = self.evictor.find_or_make(context, self.providers.are_per_session())?;
         let slot = opened.slot;

@@ -48,8 +48,9 @@ impl Providers {
             return Err(ConnectError::ProviderFailed);
         };
         for (path, source) in &mut sources {
-            self.sources.count(path, source);
+            self.sources.adopt(path, source);
         }
+        // No lock is held here: of two sources under one path the first is dropped.
         let sources = sources.into_iter().map(|(path, source)| (path, Arc::new(source))).collect();
         if slot.set_provider(session.context(), sources) {
             self.refresher.request_first_tree(slot);

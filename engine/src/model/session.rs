@@ -7,6 +7,7 @@ use std::time::SystemTime;
 
 use super::Text;
 use super::read_log::{Read, ReadLog};
+use crate::panics::guarded::{Guarded, Owner};
 
 /// For whom a tree is rendered: id, user, project, claims and the application's own data.
 ///
@@ -35,12 +36,15 @@ pub(crate) struct Context {
     extras: Option<Box<Extras>>,
 }
 
+/// The application's own data.
+type Data = Guarded<Box<dyn Any + Send + Sync>>;
+
 /// What few sessions have.
 #[derive(Clone, Default)]
 struct Extras {
     project: Option<Text>,
     parent: Option<Text>,
-    data: Option<Arc<dyn Any + Send + Sync>>,
+    data: Option<Arc<Data>>,
 }
 
 /// What a session has for a [`Read`].
@@ -131,6 +135,7 @@ impl Session {
     /// The application's own data. Reading it counts as reading the whole session, so nothing is shared then.
     #[must_use]
     pub fn with_data<T: Any + Send + Sync>(self, data: T) -> Self {
+        let data: Data = Guarded::new(Box::new(data));
         self.edit(|context| context.extras.get_or_insert_default().data = Some(Arc::new(data)))
     }
 
@@ -199,7 +204,7 @@ impl Session {
     /// The application's own data, if it was given as a `T`. Counts as reading the whole session.
     #[must_use]
     pub fn data<T: Any + Send + Sync>(&self) -> Option<&T> {
-        self.read(|| Read::Whole).data().and_then(|data| (&**data as &dyn Any).downcast_ref())
+        self.read(|| Read::Whole).data().and_then(|data| (***data).downcast_ref())
     }
 
     /// The same session without a recorder, as handlers and predicates get it.
@@ -244,7 +249,7 @@ impl Context {
         self.extras.as_ref()?.parent.as_ref()
     }
 
-    fn data(&self) -> Option<&Arc<dyn Any + Send + Sync>> {
+    fn data(&self) -> Option<&Arc<Data>> {
         self.extras.as_ref()?.data.as_ref()
     }
 
@@ -276,6 +281,11 @@ impl Context {
             && self.attributes == other.attributes
             && self.permissions == other.permissions
             && self.expires_at == other.expires_at
+    }
+
+    /// The engine that is told if its data panics while it is dropped.
+    pub(crate) fn belongs_to(&self, owner: &Owner) {
+        self.data().into_iter().for_each(|data| data.belongs_to(owner));
     }
 
     fn can(&self, permission: &str) -> bool {

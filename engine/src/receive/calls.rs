@@ -1,10 +1,8 @@
 //! Runs actions: find it in the live tree, check, run, refresh, then answer behind the patches (contract 1.7, 1.8).
 
 use std::fmt;
-use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 
-use futures_util::FutureExt;
 use serde_json::Value;
 use tracing::{Instrument, Span};
 
@@ -21,11 +19,13 @@ use crate::event::{CallStatus, Event, Observers, PanicSite};
 use crate::model::Text;
 use crate::model::path;
 use crate::model::session::Session;
+use crate::panics;
+use crate::panics::caught::Caught;
+use crate::panics::guarded::Guarded;
 use crate::protocol::encode;
 use crate::protocol::message::RequestId;
 use crate::refresh::refresher::Refresher;
 use crate::render::action::{Action, Handler, Invocation, Outcome};
-use crate::render::evaluate::panic_sentence;
 use crate::render::node_ref::NodeRef;
 use crate::render::task::TaskHost;
 use crate::sessions::blocking::BlockingPermits;
@@ -34,7 +34,7 @@ use crate::sessions::slot::Slot;
 use crate::span;
 
 /// Asked before every call, beside the handler's own check.
-pub(crate) type Authorize = Box<dyn Fn(&Session, &str, &Action) -> Result<(), ActionError> + Send + Sync>;
+pub(crate) type Authorize = Guarded<Box<dyn Fn(&Session, &str, &Action) -> Result<(), ActionError> + Send + Sync>>;
 
 /// Runs the calls of all sessions.
 pub(crate) struct Calls {
@@ -150,35 +150,32 @@ impl Calls {
         }
         let path = path::absolute(&found.path);
         if let Some(authorize) = &self.authorize {
-            let allowed = catch_unwind(AssertUnwindSafe(|| authorize(&session, &path, &found.action)));
-            let panicked = |panic: Box<dyn std::any::Any + Send>| {
-                Err(self.panicked(PanicSite::Authorize, panic_sentence(panic.as_ref())))
-            };
-            allowed.unwrap_or_else(panicked)?;
+            let allowed = panics::catch(|| authorize(&session, &path, &found.action));
+            allowed.unwrap_or_else(|why| Err(self.panicked(PanicSite::Authorize, why)))?;
         }
         let action = found.action.name().into();
         Ok(Invocation { session, path, action, params, host: Arc::clone(&self.tasks) })
     }
 
     async fn handle(&self, slot: &Arc<Slot>, action: &Action, call: Invocation) -> Result<Outcome, ActionError> {
-        let caught = match &action.inner.handler {
-            Handler::Blocking(handler) => {
+        let caught = match &*action.inner.handler {
+            Handler::Blocking(_) => {
                 let _permits = self.permits.acquire(slot).await;
                 // It may have waited for long.
                 self.admission.check_session(slot)?;
-                let (handler, span) = (Arc::clone(handler), Span::current());
-                let run = move || span.in_scope(|| catch_unwind(AssertUnwindSafe(|| handler(call))));
+                let (action, span) = (action.clone(), Span::current());
+                let run = move || span.in_scope(|| panics::catch(|| action.run_blocking(call)));
                 match self.background.runtime.spawn_blocking(run).await {
                     Ok(caught) => caught,
                     Err(error) => return Err(self.panicked(PanicSite::Handler, error.to_string())),
                 }
             }
-            Handler::Async(handler) => match catch_unwind(AssertUnwindSafe(|| handler(call))) {
-                Ok(future) => AssertUnwindSafe(future).catch_unwind().await,
-                Err(panic) => Err(panic),
+            Handler::Async(handler) => match panics::catch(|| handler(call)) {
+                Ok(future) => Caught::new(future, Some(self.observers.owner())).await,
+                Err(why) => Err(why),
             },
         };
-        caught.unwrap_or_else(|panic| Err(self.panicked(PanicSite::Handler, panic_sentence(panic.as_ref()))))
+        caught.unwrap_or_else(|why| Err(self.panicked(PanicSite::Handler, why)))
     }
 
     /// The log gets what happened, the consumer only that something did.

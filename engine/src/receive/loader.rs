@@ -1,6 +1,5 @@
 //! Parts of long lists that the tree does not hold: loaded by the source when somebody asks for them.
 
-use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 
 use crate::background::Background;
@@ -9,8 +8,9 @@ use crate::event::{Event, Observers, PanicSite};
 use crate::model::Text;
 use crate::model::path;
 use crate::model::session::Session;
+use crate::panics;
 use crate::render::descriptor::{Descriptor, Item};
-use crate::render::evaluate::{Renderer, panic_sentence};
+use crate::render::evaluate::Renderer;
 use crate::render::fragment::Fragment;
 use crate::render::layout::Entry;
 use crate::render::node_ref::Siblings;
@@ -111,8 +111,8 @@ impl Loader {
         let (loader, session) = (Arc::clone(self), slot.session());
         let _permits = self.permits.acquire(slot).await;
         let load = self.background.runtime.spawn_blocking(move || {
-            let loaded = catch_unwind(AssertUnwindSafe(|| missing.load(&loader, &session)));
-            loaded.unwrap_or_else(|panic| Err(panic_sentence(panic.as_ref()))).unwrap_or_else(|why| {
+            let loaded = panics::catch(|| missing.load(&loader, &session)).flatten();
+            loaded.unwrap_or_else(|why| {
                 loader.observers.warn(&Event::Panicked { what: PanicSite::Window, why });
                 Loaded::Failed
             })

@@ -60,7 +60,7 @@ impl Evaluator {
         let mut wanted: Vec<BoxFuture<'_, ()>> = Vec::new();
         for (job, layout) in &layouts {
             for entry in layout.entries() {
-                if matches!(entry.source.describe, Describe::Async(_)) && job.paths.touches(&entry.path) {
+                if matches!(*entry.source.describe, Describe::Async(_)) && job.paths.touches(&entry.path) {
                     wanted.push(Box::pin(self.await_source(pass, job, entry)));
                 }
             }
@@ -91,7 +91,7 @@ impl Evaluator {
         // What was awaited for other claims, or before a later pass, may be older than what the slot has.
         let current = |(context, _): &(Arc<Context>, _)| !base.overtaken && Arc::ptr_eq(context, &base.context);
         let awaited = pass.take_awaited(&job.slot, &entry.source).filter(current);
-        let rendered = awaited.map(|(_, rendered)| rendered).unwrap_or_else(|| match entry.source.describe {
+        let rendered = awaited.map(|(_, rendered)| rendered).unwrap_or_else(|| match *entry.source.describe {
             Describe::Blocking(_) => self.evaluate(pass, base, entry, known),
             // It was registered after this pass had looked which sources to await, or has to be asked again.
             Describe::Async(_) => {

@@ -1,6 +1,5 @@
 //! Evaluate, commit, wake, over a set of sessions, on threads where application code may block.
 
-use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 
 use tracing::{Instrument, Span};
@@ -13,7 +12,8 @@ use crate::clock::Clock;
 use crate::config::{Config, Limit};
 use crate::event::{Event, Observers, PanicSite};
 use crate::model::Text;
-use crate::render::evaluate::{Renderer, panic_sentence};
+use crate::panics;
+use crate::render::evaluate::Renderer;
 use crate::render::tree::Tree;
 use crate::sessions::latch::Latch;
 use crate::sessions::paths::Paths;
@@ -132,10 +132,9 @@ impl Passes {
         let mut queued = Vec::new();
         while let Some(job) = jobs.get(next.fetch_add(1, Ordering::Relaxed)) {
             // A fault in one session's pass is a bug, and still must not keep the others from their trees.
-            match catch_unwind(AssertUnwindSafe(|| self.render(pass, job))) {
+            match panics::catch(|| self.render(pass, job)) {
                 Ok(waits) => queued.extend(waits),
-                Err(panic) => {
-                    let why = panic_sentence(panic.as_ref());
+                Err(why) => {
                     self.observers.warn(&Event::Panicked { what: PanicSite::Pass, why });
                 }
             }

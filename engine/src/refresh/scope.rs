@@ -1,7 +1,6 @@
 //! Whose trees a refresh touches.
 
 use std::fmt;
-use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 
 use smallvec::SmallVec;
@@ -11,7 +10,7 @@ use crate::model::Text;
 use crate::model::path;
 use crate::model::selector::Selector;
 use crate::model::session::Session;
-use crate::render::evaluate::panic_sentence;
+use crate::panics;
 use crate::sessions::paths::Paths;
 use crate::sessions::slot::Slot;
 use crate::sessions::table::Table;
@@ -108,8 +107,8 @@ impl Target {
 
 impl Predicate {
     fn holds(&self, session: &Session, observers: &Observers) -> bool {
-        catch_unwind(AssertUnwindSafe(|| (self.0)(session))).unwrap_or_else(|panic| {
-            observers.warn(&Event::Panicked { what: PanicSite::Predicate, why: panic_sentence(panic.as_ref()) });
+        panics::catch(|| (self.0)(session)).unwrap_or_else(|why| {
+            observers.warn(&Event::Panicked { what: PanicSite::Predicate, why });
             false
         })
     }

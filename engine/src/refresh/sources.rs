@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use crate::model::Text;
+use crate::panics::guarded::Owner;
 use crate::render::registry::Registry;
 use crate::render::run_counts::RunCounts;
 use crate::render::source::Source;
@@ -15,11 +16,12 @@ use crate::sync::RwLock;
 pub(crate) struct Sources {
     registry: RwLock<Arc<Registry>>,
     runs: RunCounts,
+    owner: Owner,
 }
 
 impl Sources {
-    pub(crate) fn new() -> Self {
-        Self { registry: RwLock::new(Arc::new(Registry::new())), runs: RunCounts::default() }
+    pub(crate) fn new(owner: Owner) -> Self {
+        Self { registry: RwLock::new(Arc::new(Registry::new())), runs: RunCounts::default(), owner }
     }
 
     /// What is registered now.
@@ -29,7 +31,7 @@ impl Sources {
 
     /// Registers a source, in place of the one before.
     pub(crate) fn register(&self, path: &Text, mut source: Source) {
-        self.count(path, &mut source);
+        self.adopt(path, &mut source);
         let source = Arc::new(source);
         let _replaced = self.replace(|registry| registry.insert(path.clone(), source));
     }
@@ -48,8 +50,9 @@ impl Sources {
         (replaced, std::mem::replace(&mut *current, Arc::new(changed)))
     }
 
-    /// Counts a source's runs under a path from now on.
-    pub(crate) fn count(&self, path: &Text, source: &mut Source) {
+    /// Makes a source this engine's: its runs are counted under a path, and its panics in drops are reported here.
+    pub(crate) fn adopt(&self, path: &Text, source: &mut Source) {
+        source.belongs_to(&self.owner);
         self.runs.count(path, source);
     }
 

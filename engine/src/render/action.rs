@@ -19,6 +19,7 @@ use crate::model::Text;
 use crate::model::affordance::{Affordance, Estimate};
 use crate::model::id;
 use crate::model::session::Session;
+use crate::panics::guarded::{Guarded, Owner};
 
 /// One call of an action.
 pub struct Invocation<P = Value> {
@@ -155,7 +156,7 @@ type HandlerFuture = Pin<Box<dyn Future<Output = Result<Outcome, ActionError>> +
 /// How a handler runs.
 pub(crate) enum Handler {
     /// On a thread where it may block.
-    Blocking(Arc<dyn Fn(Invocation) -> Result<Outcome, ActionError> + Send + Sync>),
+    Blocking(Box<dyn Fn(Invocation) -> Result<Outcome, ActionError> + Send + Sync>),
     /// On the async runtime.
     Async(Box<dyn Fn(Invocation) -> HandlerFuture + Send + Sync>),
 }
@@ -172,7 +173,7 @@ pub struct Action {
 pub(crate) struct ActionInner {
     pub(crate) affordance: Affordance,
     pub(crate) params: Option<Params>,
-    pub(crate) handler: Handler,
+    pub(crate) handler: Guarded<Handler>,
 }
 
 impl Action {
@@ -190,7 +191,7 @@ impl Action {
         R: IntoOutcome,
     {
         let run = move |call: Invocation| handler(decoded(call)?).into_outcome();
-        Self::build::<P>(name.into(), Handler::Blocking(Arc::new(run)))
+        Self::build::<P>(name.into(), Handler::Blocking(Box::new(run)))
     }
 
     /// An action whose handler awaits. See [`Action::new`].
@@ -225,7 +226,7 @@ impl Action {
         let params = typed_params::schema_of::<P>().unwrap_or_else(|why| panic!("the parameters of `{name}` {why}"));
         let mut affordance = Affordance::named(name);
         affordance.params = params.as_ref().map(|params| params.schema().clone());
-        Self { inner: Arc::new(ActionInner { affordance, params, handler }) }
+        Self { inner: Arc::new(ActionInner { affordance, params, handler: Guarded::new(handler) }) }
     }
 
     #[track_caller]
@@ -283,6 +284,19 @@ impl Action {
     #[track_caller]
     pub fn estimate(self, estimate: Estimate) -> Self {
         self.edit(|inner| inner.affordance.estimate = Some(estimate))
+    }
+
+    /// Runs a handler that may block; an async one fails.
+    pub(crate) fn run_blocking(&self, call: Invocation) -> Result<Outcome, ActionError> {
+        match &*self.inner.handler {
+            Handler::Blocking(handler) => handler(call),
+            Handler::Async(_) => Err(ActionError::internal("the handler awaits")),
+        }
+    }
+
+    /// The engine that is told if its handler panics while it is dropped.
+    pub(crate) fn belongs_to(&self, owner: &Owner) {
+        self.inner.handler.belongs_to(owner);
     }
 
     /// The name to invoke.

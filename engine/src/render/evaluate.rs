@@ -1,8 +1,6 @@
 //! Runs a descriptor function for one session and packs what it returns. Its panic is caught here.
 
-use std::any::Any;
 use std::future::Future;
-use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::pin::Pin;
 use std::sync::Arc;
 
@@ -18,6 +16,8 @@ use super::store::Store;
 use crate::model::path;
 use crate::model::read_log::Read;
 use crate::model::session::{Context, Session};
+use crate::panics;
+use crate::panics::caught::Caught;
 
 /// What an evaluation returned: a fragment, or why there is none. Cheap to clone and share.
 #[derive(Debug, Clone)]
@@ -42,13 +42,13 @@ impl Evaluation {
     }
 }
 
-/// What a descriptor function returned, or its panic.
-pub(crate) type CaughtShape = Result<Result<Descriptor, String>, Box<dyn Any + Send>>;
+/// What a descriptor function returned, or why it did not: for the log.
+pub(crate) type Shape = Result<Descriptor, String>;
 
 /// An async descriptor function on its way, and the session whose reads it records.
 pub(crate) struct Started {
     pub(crate) session: Session,
-    pub(crate) shape: Pin<Box<dyn Future<Output = CaughtShape> + Send>>,
+    pub(crate) shape: Pin<Box<dyn Future<Output = Shape> + Send>>,
 }
 
 /// What evaluations need beside the source and the session.
@@ -66,10 +66,10 @@ impl Renderer {
     /// # Panics
     /// If the source is async; those are started by [`Renderer::start`].
     pub(crate) fn evaluate(&self, entry: &Entry, context: &Arc<Context>, prior: Option<&Fragment>) -> Evaluation {
-        let Describe::Blocking(describe) = &entry.source.describe else { unreachable!("an async source is awaited") };
+        let Describe::Blocking(describe) = &*entry.source.describe else { unreachable!("an async source is awaited") };
         entry.source.count_run();
         let session = Session::tracked(Arc::clone(context));
-        let shape = catch_unwind(AssertUnwindSafe(|| describe(&session)));
+        let shape = panics::catch(|| describe(&session)).flatten();
         self.finish(entry, &session, shape, prior)
     }
 
@@ -78,15 +78,17 @@ impl Renderer {
     /// # Panics
     /// If the source may block; those are run by [`Renderer::evaluate`].
     pub(crate) fn start(entry: &Entry, context: &Arc<Context>) -> Started {
-        let Describe::Async(describe) = &entry.source.describe else {
+        let Describe::Async(describe) = &*entry.source.describe else {
             unreachable!("a blocking source is not awaited")
         };
         entry.source.count_run();
         let session = Session::tracked(Arc::clone(context));
-        let started = catch_unwind(AssertUnwindSafe(|| describe(session.clone())));
-        let shape = match started {
-            Ok(future) => AssertUnwindSafe(future).catch_unwind().left_future(),
-            Err(panic) => std::future::ready(Err(panic)).right_future(),
+        let shape = match panics::catch(|| describe(session.clone())) {
+            Ok(future) => {
+                let caught = Caught::new(future, entry.source.describe.owner().cloned());
+                caught.map(Result::flatten).left_future()
+            }
+            Err(why) => std::future::ready(Err(why)).right_future(),
         };
         Started { session, shape: Box::pin(shape) }
     }
@@ -96,11 +98,11 @@ impl Renderer {
         &self,
         entry: &Entry,
         session: &Session,
-        shape: CaughtShape,
+        shape: Shape,
         prior: Option<&Fragment>,
     ) -> Evaluation {
         let reads = session.reads();
-        match shape.map_err(|panic| panic_sentence(panic.as_ref())).and_then(|shape| shape) {
+        match shape {
             Ok(shape) => {
                 let PackedResult { fragment, violations } = self.pack(&entry.path, shape, prior);
                 Evaluation { rendered: Rendered::Fragment(fragment), reads, violations }
@@ -129,10 +131,4 @@ impl Renderer {
     pub(crate) fn unavailable(&self, at: &str) -> Fragment {
         self.pack(at, Descriptor::status().prop("error", "unavailable"), None).fragment
     }
-}
-
-/// The text of a panic, for the log.
-pub(crate) fn panic_sentence(panic: &(dyn Any + Send)) -> String {
-    let text = panic.downcast_ref::<&str>().copied().or_else(|| panic.downcast_ref::<String>().map(String::as_str));
-    format!("panicked: {}", text.unwrap_or("(no message)"))
 }

@@ -5,13 +5,14 @@
 //! Equal content is one fragment: the [`Store`](super::store::Store) finds it by hash *and* compares it.
 
 use std::sync::atomic::{AtomicU32, AtomicUsize, Ordering};
-use std::sync::{Arc, Weak};
+use std::sync::{Arc, OnceLock, Weak};
 
 use hashbrown::DefaultHashBuilder;
 
 use super::action::Action;
 use super::symbols::Symbols;
 use super::weak_table::WeakTable;
+use crate::panics::guarded::Owner;
 
 /// Bytes of a block beside its packed nodes: counters, header, allocations, its entry in the table.
 const BLOCK_BYTES: usize = size_of::<Block>() + 48;
@@ -50,6 +51,8 @@ pub(super) struct BlockPool {
     pub(super) hasher: DefaultHashBuilder,
     /// Bytes held by all live blocks; a statistic.
     pub(super) bytes: AtomicUsize,
+    /// The engine to which they belong.
+    pub(super) owner: OnceLock<Owner>,
 }
 
 /// Most blocks have one link, the actions that all their nodes offer; that one needs no allocation.

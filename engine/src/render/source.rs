@@ -10,6 +10,7 @@ use super::descriptor::{Descriptor, Item};
 use futures_util::FutureExt;
 
 use crate::model::session::Session;
+use crate::panics::guarded::{Guarded, Owner};
 
 /// Whether sessions with the same values for every read share one evaluation.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -92,10 +93,10 @@ pub(crate) enum Describe {
 
 /// A descriptor function with its options, to be registered under a path.
 pub struct Source {
-    pub(crate) describe: Describe,
+    pub(crate) describe: Guarded<Describe>,
     pub(crate) sharing: Sharing,
-    pub(crate) window: Option<WindowFn>,
-    pub(crate) item: Option<ItemFn>,
+    pub(crate) window: Option<Guarded<WindowFn>>,
+    pub(crate) item: Option<Guarded<ItemFn>>,
     pub(crate) runs: Arc<AtomicU64>,
     /// Unique in this process; an address could be reused by another source.
     pub(crate) number: u64,
@@ -126,7 +127,7 @@ impl Source {
     fn build(describe: Describe) -> Self {
         static SOURCES: AtomicU64 = AtomicU64::new(0);
         Self {
-            describe,
+            describe: Guarded::new(describe),
             sharing: Sharing::ByReads,
             window: None,
             item: None,
@@ -151,7 +152,7 @@ impl Source {
         mut self,
         load: impl Fn(&Session, &WindowRequest) -> R + Send + Sync + 'static,
     ) -> Self {
-        self.window = Some(Box::new(move |session, request| load(session, request).into_loaded()));
+        self.window = Some(Guarded::new(Box::new(move |session, request| load(session, request).into_loaded())));
         self
     }
 
@@ -162,8 +163,15 @@ impl Source {
         mut self,
         load: impl Fn(&Session, &str) -> R + Send + Sync + 'static,
     ) -> Self {
-        self.item = Some(Box::new(move |session, path| load(session, path).into_loaded()));
+        self.item = Some(Guarded::new(Box::new(move |session, path| load(session, path).into_loaded())));
         self
+    }
+
+    /// The engine that is told if something of it panics while it is dropped.
+    pub(crate) fn belongs_to(&self, owner: &Owner) {
+        self.describe.belongs_to(owner);
+        self.window.iter().for_each(|window| window.belongs_to(owner));
+        self.item.iter().for_each(|item| item.belongs_to(owner));
     }
 
     pub(crate) fn count_run(&self) {

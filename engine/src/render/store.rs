@@ -1,7 +1,7 @@
 //! Where fragments are made: equal content is one fragment.
 
-use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, OnceLock};
 
 use hashbrown::DefaultHashBuilder;
 
@@ -9,6 +9,7 @@ use super::fragment::{BlockPool, Fragment, PackedNodes};
 use super::node_ref::is_same_content;
 use super::symbols::Symbols;
 use super::weak_table::WeakTable;
+use crate::panics::guarded::Owner;
 
 /// A handle on everything that fragments share: the dictionary and the table by which equal content is found.
 #[derive(Debug, Clone)]
@@ -22,7 +23,17 @@ impl Store {
             known: WeakTable::new(),
             hasher: DefaultHashBuilder::default(),
             bytes: AtomicUsize::new(0),
+            owner: OnceLock::new(),
         }))
+    }
+
+    /// The engine that is told if an action panics while it is dropped.
+    pub(crate) fn belongs_to(&self, owner: Owner) {
+        self.0.owner.get_or_init(|| owner);
+    }
+
+    pub(super) fn owner(&self) -> Option<&Owner> {
+        self.0.owner.get()
     }
 
     pub(crate) fn symbols(&self) -> &Symbols {

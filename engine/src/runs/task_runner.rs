@@ -1,9 +1,7 @@
 //! Runs tasks and shows each as a node of its session's tree.
 
-use std::panic::AssertUnwindSafe;
 use std::sync::{Arc, Weak};
 
-use futures_util::FutureExt;
 use futures_util::future::{Either, select};
 
 use super::task_node;
@@ -16,9 +14,10 @@ use crate::error::ActionError;
 use crate::event::{Event, Observers, PanicSite};
 use crate::model::Text;
 use crate::model::session::Session;
+use crate::panics::caught::Caught;
+use crate::panics::guarded::discard;
 use crate::protocol::code::ErrorCode;
 use crate::refresh::refresher::{Refresher, Urgency};
-use crate::render::evaluate::panic_sentence;
 use crate::render::task::{Task, TaskControl, TaskHost, TaskWork};
 use crate::sessions::idle_tracker::IdleTracker;
 use crate::sessions::paths::Paths;
@@ -88,6 +87,7 @@ impl TaskRunner {
         let running: Arc<dyn TaskControl> = Arc::new(running);
         if !slot.add_task(id.clone(), Arc::clone(&running), self.max_tasks) {
             let limit = Limit::TasksPerSession;
+            discard(work, Some(&self.observers.owner()));
             self.observers.warn(&Event::LimitReached { limit, session: session_id });
             return Err(ActionError::new(ErrorCode::Busy, QuotaExceeded(limit).message()));
         }
@@ -175,13 +175,13 @@ fn session_ended() -> ActionError {
     ActionError::internal("the session has ended")
 }
 
-async fn run(task: Task, state: &TaskState, work: TaskWork, observers: &Observers) -> TaskStatus {
-    let work = AssertUnwindSafe(async move { work(task).await }).catch_unwind();
-    match select(Box::pin(work), Box::pin(state.cancelled())).await {
+async fn run(task: Task, state: &TaskState, work: TaskWork, observers: &Arc<Observers>) -> TaskStatus {
+    let work = Caught::new(Box::pin(async move { work(task).await }), Some(observers.owner()));
+    match select(work, Box::pin(state.cancelled())).await {
         Either::Left((Ok(Ok(data)), _)) => TaskStatus::Done(data),
         Either::Left((Ok(Err(error)), _)) => TaskStatus::Failed(error),
-        Either::Left((Err(panic), _)) => {
-            observers.warn(&Event::Panicked { what: PanicSite::Task, why: panic_sentence(panic.as_ref()) });
+        Either::Left((Err(why), _)) => {
+            observers.warn(&Event::Panicked { what: PanicSite::Task, why });
             TaskStatus::Failed(ActionError::internal("the task failed"))
         }
         Either::Right(_) => TaskStatus::Cancelled,

@@ -13,11 +13,14 @@ use crate::render::task::TaskControl;
 /// Everybody's layout, and that layout with a session's own sources laid over it.
 pub(crate) type OverlaidLayout = (Arc<Layout>, Arc<Layout>);
 
+/// What a session's factory made, by path.
+pub(crate) type ProviderSources = BTreeMap<Text, Arc<Source>>;
+
 /// What only one session has.
 #[derive(Debug, Default)]
 pub(super) struct Overlay {
     /// What its factory made, in provider-per-session mode.
-    pub(super) provider: BTreeMap<Text, Arc<Source>>,
+    pub(super) provider: ProviderSources,
     /// What was registered for it alone, over its provider; `None` hides a path.
     pub(super) sources: BTreeMap<Text, Option<Arc<Source>>>,
     layout: Option<OverlaidLayout>,

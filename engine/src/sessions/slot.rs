@@ -1,6 +1,5 @@
 //! One session's entry in memory: who it is, its tree, and who is connected.
 
-use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::SystemTime;
 
@@ -8,7 +7,7 @@ use smallvec::SmallVec;
 use tokio::sync::Semaphore;
 
 use super::extras::Extras;
-use super::overlay::{OverlaidLayout, Overlay};
+use super::overlay::{OverlaidLayout, Overlay, ProviderSources};
 use super::paths::Paths;
 use super::resume_points::{Added, Expired};
 use super::slot_state::{BeginStep, Holdings, OptionalMillis, SlotState};
@@ -120,9 +119,7 @@ impl Slot {
 
     /// Gives the session a provider of its own, in place of the one before, if its claims are still those for which it was
     /// made; otherwise another one is being made. True if somebody waits for a first tree.
-    pub(crate) fn set_provider(&self, made_for: &Context, sources: Vec<(Text, Arc<Source>)>) -> bool {
-        // Before the lock is taken: of two sources under one path the first is dropped here.
-        let sources: BTreeMap<_, _> = sources.into_iter().collect();
+    pub(crate) fn set_provider(&self, made_for: &Context, sources: ProviderSources) -> bool {
         let (awaited, _replaced) = self.with(|inner| {
             if !inner.context.same_claims(made_for) {
                 return (false, Err(sources));

@@ -11,6 +11,7 @@ use super::tab_tree::{TabFault, TabLimits, TabTree, affordance};
 use crate::deliver::link::Link;
 use crate::error::ActionError;
 use crate::model::Text;
+use crate::panics::guarded::Guarded;
 use crate::protocol::encode;
 use crate::render::action::{Action, ActionInner, Handler, Invocation, Outcome};
 use crate::render::descriptor::Descriptor;
@@ -140,13 +141,16 @@ impl Tab {
 
     /// Nobody waits for the result of a call any more.
     pub(crate) fn abandon_call(&self, id: &str) {
-        self.state.lock().calls.remove(id);
+        let call = self.state.lock().calls.remove(id);
+        drop(call);
     }
 
     /// The tab answered a call.
     pub(crate) fn answer(&self, id: &str, answer: TabResult, now_ms: u64, patience_ms: u64) {
         let mut state = self.state.lock();
         if let Some(call) = state.calls.remove(id) {
+            // Whoever waits is woken without the lock.
+            drop(state);
             // Nobody listens any more if the time was up.
             let _ = call.send(answer);
             return;
@@ -204,7 +208,7 @@ fn action(value: &Value, forward: &Forward) -> Option<Action> {
     let params = affordance.params.as_ref().map(Params::untrusted);
     let forward = Arc::clone(forward);
     let handler = Handler::Async(Box::new(move |call| forward(call)));
-    Some(Action { inner: Arc::new(ActionInner { affordance, params, handler }) })
+    Some(Action { inner: Arc::new(ActionInner { affordance, params, handler: Guarded::new(handler) }) })
 }
 
 impl fmt::Debug for Tab {

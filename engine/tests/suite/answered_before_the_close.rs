@@ -7,12 +7,14 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
+use grove_engine::client::Query;
 use grove_engine::testing::{ManualClock, TestConsumer};
 use grove_engine::{
     Action, Clock, CloseReason, Config, Connection, Descriptor, Engine, Frame, Invocation, Item, Limit, PerSession,
     Revocation, Session, SessionProvider, Source, WindowRequest,
 };
 use serde_json::{Value, json};
+use tokio::task::JoinHandle;
 
 use crate::fixtures::{EventLog, Gate, connect_and_subscribe, engine_with, error_code, user_session};
 
@@ -343,4 +345,56 @@ async fn the_rest_of_a_batch_that_ends_its_connection_is_answered_too() {
         }
     }
     assert_eq!(answered, 50);
+}
+
+/// An in-process client with a call that runs, a query that is loaded, a watch that waits for a change, and one that waits
+/// for an event. Each task returns whether it was told of the end.
+async fn client_requests(engine: &Engine, gate: &Gate) -> Vec<JoinHandle<bool>> {
+    let running = Arc::new(AtomicBool::new(false));
+    let (stand, runs) = (gate.clone(), Arc::clone(&running));
+    let hangs = Action::new_async("hangs", move |_: Invocation<()>| {
+        runs.store(true, Ordering::SeqCst);
+        std::future::pending::<()>()
+    });
+    engine.register("n", move |_: &Session| Descriptor::status().action(&hangs));
+    let list = Source::new(|_: &Session| Descriptor::collection().lazy(9));
+    let list = list.on_window(move |_: &Session, _: &WindowRequest| {
+        stand.wait();
+        Vec::<Item>::new()
+    });
+    engine.register_source("list", list);
+    let client = engine.client(&user_session("s", "alice")).unwrap();
+    let mut watch = client.watch(Query::at("/n"));
+    assert!(watch.next().await.is_some());
+    let (calling, asking) = (client.clone(), client.clone());
+    let tasks = vec![
+        tokio::spawn(async move { calling.invoke("/n", "hangs", Value::Null).await.unwrap_err().code() == "internal" }),
+        tokio::spawn(async move { asking.query(&Query::at("/list").window(0, 3)).await.is_err() }),
+        tokio::spawn(async move { watch.next().await.is_none() }),
+        tokio::spawn(async move { client.next_event().await.is_none() }),
+    ];
+    gate.wait_for_arrivals(1).await;
+    while !running.load(Ordering::SeqCst) {
+        tokio::task::yield_now().await;
+    }
+    tasks
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn requests_of_a_client_in_this_process_are_answered_when_its_connection_ends() {
+    for reason in [CloseReason::Closed, CloseReason::Revoked, CloseReason::ShuttingDown] {
+        let (engine, gate) = (engine_with(|_| {}), Gate::default());
+        let tasks = client_requests(&engine, &gate).await;
+        match reason {
+            CloseReason::Closed => assert!(engine.close_session("s")),
+            CloseReason::Revoked => assert_eq!(engine.revoke(Revocation::user("alice")), 1),
+            _ => engine.shutdown(Duration::ZERO).await,
+        }
+        for task in tasks {
+            let told = tokio::time::timeout(PATIENCE, task).await.expect("it waits for ever");
+            assert!(told.unwrap(), "{reason}");
+        }
+        gate.open();
+        assert_eq!(engine.stats().connections, 0);
+    }
 }

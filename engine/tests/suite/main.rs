@@ -23,6 +23,7 @@ mod mirror;
 mod mirror_laws;
 mod parameters;
 mod patches;
+mod panicking_drops;
 mod paths;
 mod per_session;
 mod reentrant_drops;

@@ -67,7 +67,7 @@ impl<'s> Packer<'s> {
         self.scratch = meta;
         if !node.actions.is_empty() {
             let list = prior.and_then(|prior| prior.action_list).map(|(_, list)| list);
-            let link = block.link_actions(self.action_lists.shared(&node.actions, list));
+            let link = block.link_actions(self.action_lists.shared(&node.actions, list, self.store.owner()));
             block.put_varint(link);
         }
         if let Some(content) = node.content_ref {
@@ -221,7 +221,7 @@ impl<'s> Packer<'s> {
         let Some(template) = known.template.filter(|_| self.is_same(&known, child)) else { return false };
         if let Some((link, list)) = known.action_list {
             // The copied bytes name the list by its number, which has to mean the same list here.
-            if block.link_actions(self.action_lists.shared(list, Some(list))) != link {
+            if block.link_actions(self.action_lists.shared(list, Some(list), None)) != link {
                 return false;
             }
         }

@@ -1,13 +1,17 @@
 //! Code of the application that runs, or waits to be run: predicates, futures, tasks, handlers, observers.
 
+use std::pin::Pin;
 use std::sync::Arc;
+use std::time::{Duration, SystemTime};
 
-use grove_engine::{Action, ActionError, Descriptor, Invocation, Outcome, Scope, Session};
+use grove_engine::testing::ManualClock;
+use grove_engine::{Action, ActionError, Clock, Config, Descriptor, Engine, Invocation, Outcome, Scope, Session};
 use parking_lot::Mutex;
 use serde_json::{Value, json};
+use tokio::runtime::Builder;
 
 use super::AT;
-use super::world::{World, alice, drain, finishes_anywhere, finishes_built, say};
+use super::world::{World, alice, drain, finishes_anywhere, finishes_built, in_time, plain, say};
 use crate::fixtures::{Gate, user_session};
 
 #[test]
@@ -148,4 +152,67 @@ fn when_an_authorisation_and_an_observer_end_with_their_engine() {
             tokio::task::yield_now().await;
         },
     );
+}
+
+/// A clock that asks the engine whenever it is asked.
+#[derive(Debug)]
+struct AskingClock {
+    time: Arc<ManualClock>,
+    engine: Mutex<Option<Engine>>,
+}
+
+impl AskingClock {
+    /// Unless it is asked meanwhile: the engine asks for the time as well.
+    fn ask(&self) {
+        let engine = self.engine.lock().take();
+        if let Some(engine) = engine {
+            let _ = engine.stats();
+            engine.emit(Scope::all(), "tick", None);
+            let _ = engine.register_for("s", "own", plain());
+            *self.engine.lock() = Some(engine);
+        }
+    }
+}
+
+impl Clock for AskingClock {
+    fn now_ms(&self) -> u64 {
+        self.ask();
+        self.time.now_ms()
+    }
+
+    fn wall(&self) -> SystemTime {
+        self.ask();
+        self.time.wall()
+    }
+
+    fn sleep_until(&self, at_ms: u64) -> Pin<Box<dyn Future<Output = ()> + Send>> {
+        self.time.sleep_until(at_ms)
+    }
+}
+
+#[test]
+fn when_a_clock_is_asked_for_the_time() {
+    in_time(|| {
+        let runtime = Builder::new_current_thread().build().unwrap();
+        runtime.block_on(async {
+            let clock = Arc::new(AskingClock { time: ManualClock::new(), engine: Mutex::new(None) });
+            let config = Config::immediate();
+            let engine = Engine::builder("app", "App").config(config).clock(Arc::clone(&clock) as Arc<_>).build();
+            engine.register_source(AT, plain());
+            *clock.engine.lock() = Some(engine.clone());
+            let session = alice().with_expiry(clock.time.wall() + Duration::from_secs(60));
+            let connection = engine.connect(&session).unwrap();
+            say(&connection, &json!({"type": "subscribe", "id": "sub", "path": "/"}));
+            for _ in 0..100 {
+                tokio::task::yield_now().await;
+                drop(connection.try_next_frame());
+            }
+            engine.update_session(&alice());
+            clock.time.advance(60_000);
+            tokio::task::yield_now().await;
+            engine.close_session("s");
+            let held = clock.engine.lock().take();
+            drop((held, engine));
+        });
+    });
 }

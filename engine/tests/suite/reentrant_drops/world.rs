@@ -117,6 +117,10 @@ fn open(engine: &Engine, session: &Session) {
     if let Ok(tab) = engine.connect_tab(session) {
         drain(&tab);
     }
+    if let Ok(client) = engine.client(session) {
+        let _ = client.session();
+        let _ = client.closed();
+    }
 }
 
 fn serve(engine: &Engine, session: &Session) {
@@ -320,7 +324,7 @@ fn each_way<F: Future<Output = ()>>(
 }
 
 /// Runs something on a thread of its own, which must end in time.
-fn in_time(work: impl FnOnce() + Send + 'static) {
+pub(super) fn in_time(work: impl FnOnce() + Send + 'static) {
     let (ended, end) = channel();
     let thread = std::thread::spawn(move || {
         work();
