@@ -16,6 +16,8 @@ pub enum Selector {
     All,
     /// One session, by its id.
     Session(Text),
+    /// Several sessions, by their ids.
+    Sessions(Vec<Text>),
     /// All sessions of a user.
     User(Text),
     /// All sessions with an attribute.
@@ -34,6 +36,7 @@ impl Selector {
         match self {
             Self::All => "all",
             Self::Session(_) => "session",
+            Self::Sessions(_) => "sessions",
             Self::User(_) => "user",
             Self::Attribute { .. } => "attribute",
         }
