@@ -16,8 +16,6 @@ pub enum Selector {
     All,
     /// One session, by its id.
     Session(Text),
-    /// Several sessions, by their ids.
-    Sessions(Vec<Text>),
     /// All sessions of a user.
     User(Text),
     /// All sessions with an attribute.
@@ -36,7 +34,6 @@ impl Selector {
         match self {
             Self::All => "all",
             Self::Session(_) => "session",
-            Self::Sessions(_) => "sessions",
             Self::User(_) => "user",
             Self::Attribute { .. } => "attribute",
         }

@@ -58,11 +58,6 @@ impl Scope {
         Selector::Session(id.into()).into()
     }
 
-    /// Several sessions.
-    pub fn sessions<Id: Into<Text>>(ids: impl IntoIterator<Item = Id>) -> Self {
-        Selector::Sessions(ids.into_iter().map(Into::into).collect()).into()
-    }
-
     /// All sessions of a user. Takes time by how many those are, not by how many sessions there are.
     pub fn user(user: impl Into<Text>) -> Self {
         Selector::User(user.into()).into()

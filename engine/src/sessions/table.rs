@@ -174,7 +174,6 @@ impl Table {
         match selector {
             Selector::All => self.all(),
             Selector::Session(id) => self.get(id).into_iter().collect(),
-            Selector::Sessions(ids) => ids.iter().filter_map(|id| self.get(id)).collect(),
             Selector::User(user) => self.of_user(user),
             Selector::Attribute { name, value } => self.with_attribute(name, value),
         }
