@@ -57,6 +57,9 @@ pub(crate) enum Request {
         view: ViewOptions,
         position: Option<Position>,
     },
+    Ping {
+        id: RequestId,
+    },
     Unsubscribe {
         id: RequestId,
     },
