@@ -77,7 +77,6 @@ fn message(mut keys: Keys, unreadable: Option<&Unreadable>) -> Result<Request, R
         ("connect", None) => Ok(Request::Connect),
         ("subscribe", None) => subscribe(required(&keys, id)?, &keys),
         ("unsubscribe", None) => Ok(Request::Unsubscribe { id: required(&keys, id)? }),
-        ("ping", None) => Ok(Request::Ping { id: required(&keys, id)? }),
         ("query", None) => query(required(&keys, id)?, &keys),
         ("invoke", None) => invoke(required(&keys, id)?, &mut keys),
         (kind, None) => Err(unserved(id, kind)),

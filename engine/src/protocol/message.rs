@@ -57,9 +57,6 @@ pub(crate) enum Request {
         view: ViewOptions,
         position: Option<Position>,
     },
-    Ping {
-        id: RequestId,
-    },
     Unsubscribe {
         id: RequestId,
     },

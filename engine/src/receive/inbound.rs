@@ -10,7 +10,6 @@ use super::subscriptions::Subscriptions;
 use crate::protocol::code::ErrorCode;
 use crate::protocol::message::{Refused, Request};
 use crate::protocol::{decode, encode};
-use crate::render::action::Outcome;
 
 /// What a peer over its rate is told.
 pub(crate) const TOO_MANY: &str = "too many messages: wait a little";
@@ -50,7 +49,6 @@ impl Inbound {
             Request::Connect if !peer.link.with_outbox(|outbox, _| outbox.has_greeted()) => {}
             Request::Connect => peer.link.reply(self.greeter.hello(&peer.slot, peer.link.number)),
             Request::Subscribe { id, view, position } => self.subscriptions.start(peer, id, view, position.as_ref()),
-            Request::Ping { id } => peer.link.reply(encode::result(&id, &Ok(Outcome::done()))),
             Request::Unsubscribe { id } => self.subscriptions.end(peer, &id),
             Request::Query { id, view } => self.queries.start(peer, id, view),
             Request::Invoke { id, path, action, params } => self.calls.start(peer, id, Call { path, action, params }),
@@ -62,12 +60,9 @@ impl Inbound {
 fn refusal(message: Result<Request, Refused>, code: ErrorCode, words: &str) -> Refused {
     let (id, as_result) = match message {
         Ok(Request::Invoke { id, .. }) => (Some(id), true),
-        Ok(
-            Request::Subscribe { id, .. }
-            | Request::Unsubscribe { id }
-            | Request::Ping { id }
-            | Request::Query { id, .. },
-        ) => (Some(id), false),
+        Ok(Request::Subscribe { id, .. } | Request::Unsubscribe { id } | Request::Query { id, .. }) => {
+            (Some(id), false)
+        }
         Ok(Request::Connect) => (None, false),
         Err(refused) => (refused.id, refused.as_result),
     };
