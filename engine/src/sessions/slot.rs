@@ -10,7 +10,9 @@ use super::extras::Extras;
 use super::overlay::{OverlaidLayout, Overlay, ProviderSources};
 use super::paths::Paths;
 use super::resume_points::{Added, Expired};
-use super::slot_state::{BeginStep, Holdings, OptionalMillis, SlotState};
+#[cfg(debug_assertions)]
+use super::slot_state::Holdings;
+use super::slot_state::{BeginStep, OptionalMillis, SlotState};
 use super::tab::Tab;
 use super::turn::{Base, Begin, Closed, Finished, ReleasedTree};
 use crate::deliver::link::Link;
@@ -404,6 +406,7 @@ impl Slot {
 }
 
 impl Inner {
+    #[cfg(debug_assertions)]
     fn holdings(&self) -> Holdings {
         Holdings {
             tree: self.current.is_some(),

@@ -254,6 +254,7 @@ impl SlotState {
     }
 
     /// Checks what always holds. `holds` is what the slot really has.
+    #[cfg(any(test, debug_assertions))]
     pub(super) fn validate(&self, holds: Holdings) {
         assert_eq!(self.has_tree, holds.tree, "whether there is a tree: {self:?}");
         assert_eq!(self.is_connected(), holds.connections, "whether somebody is connected: {self:?}");
@@ -266,6 +267,7 @@ impl SlotState {
 }
 
 /// What a slot really has, to be compared with its state.
+#[cfg(any(test, debug_assertions))]
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Holdings {
     pub(super) tree: bool,

@@ -71,6 +71,8 @@ impl Simulation {
         (config.times.idle_tree, config.times.idle_session, config.times.resume_window) =
             (Duration::from_millis(1_000), Duration::from_millis(5_000), Duration::from_millis(2_000));
         config.memory.idle_trees = 2;
+        // The script advances the clock while passes run, and the expected trees know no evaluation that timed out.
+        config.times.evaluation_timeout = Duration::from_secs(24 * 3600);
         let clock = ManualClock::new();
         let builder = Engine::builder("app", "App").config(config).clock(Arc::clone(&clock) as Arc<dyn Clock>);
         let (data, sources) = (Data::default(), script.sources.clone());
