@@ -27,7 +27,7 @@ use crate::refresh::scope::Scope;
 use crate::render::action::{Action, Invocation};
 use crate::render::descriptor::Descriptor;
 use crate::sessions::slot::Slot;
-use crate::sync::{AtomicU64, Ordering};
+use crate::sync::{AtomicU64, Ordering, Runtime};
 use crate::testing::ManualClock;
 
 /// How many schedules a test tries by default.
@@ -50,7 +50,11 @@ fn run(scheduler: impl Scheduler + 'static, test: fn()) {
     let mut config = shuttle::Config::new();
     config.stack_size = STACK_BYTES;
     config.silence_warnings = true;
-    shuttle::Runner::new(scheduler, config).run(test);
+    shuttle::Runner::new(scheduler, config).run(move || {
+        test();
+        // An execution that ended with tasks suspended would drop them in the middle of what they do, locks held.
+        Runtime::finish_tasks();
+    });
 }
 
 /// An engine that shows one number under `/n`, which `add` increments, on a manual clock.

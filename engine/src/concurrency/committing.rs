@@ -1,6 +1,6 @@
 //! Commits concurrent with subscriptions, queries, calls, and other commits.
 
-use crate::sync::Ordering;
+use crate::sync::{Ordering, Runtime};
 
 use shuttle::future::block_on;
 
@@ -134,7 +134,7 @@ fn a_cancelled_refresh_blocks_nobody() {
         let app = App::new();
         let mut consumer = app.subscribed(&alice());
         let engine = app.engine.clone();
-        let cancelled = shuttle::future::spawn(async move { engine.refresh_now(Scope::all()).await });
+        let cancelled = Runtime::current().spawn(async move { engine.refresh_now(Scope::all()).await });
         let change = app.spawn(App::increment_only);
         cancelled.abort();
         consumer.receive_until(|consumer| consumer.number() == Some(1));

@@ -110,6 +110,9 @@ fn the_events_of_a_call_precede_its_result_whatever_else_is_emitted() {
         let first = consumer.events().first().unwrap_or_else(|| panic!("the result came before its event"));
         assert!(first["data"] == 0 || first["data"]["count"].as_u64() >= Some(1), "{first}");
         join([calling, stream]);
+        // The action holds the engine that holds the action.
+        app.engine.close_session("s");
+        assert!(app.engine.unregister("n"));
     });
 }
 

@@ -1,5 +1,6 @@
 //! The stand-ins: the same methods, each a point at which shuttle's scheduler may let somebody else go first.
 
+use std::cell::Cell;
 use std::fmt;
 use std::ops::{Deref, DerefMut};
 use std::sync::PoisonError;
@@ -154,7 +155,11 @@ impl Runtime {
         F: Future + Send + 'static,
         F::Output: Send + 'static,
     {
-        shuttle::future::spawn(work)
+        let running = Running::begin();
+        shuttle::future::spawn(async move {
+            let _running = running;
+            work.await
+        })
     }
 
     pub(crate) fn spawn_blocking<R: Send + 'static>(
@@ -167,5 +172,39 @@ impl Runtime {
     #[expect(clippy::unused_self, reason = "as tokio has it")]
     pub(crate) fn block_on<F: Future>(&self, work: F) -> F::Output {
         shuttle::future::block_on(work)
+    }
+
+    /// Blocks until every task that this execution has spawned has ended or was aborted.
+    pub(crate) fn finish_tasks() {
+        loop {
+            let ended = TASK_ENDED.with(event_listener::Event::listen);
+            if TASKS.get() == 0 {
+                return;
+            }
+            shuttle::future::block_on(ended);
+        }
+    }
+}
+
+thread_local! {
+    // One thread of the system runs a whole execution, one execution after the other.
+    static TASKS: Cell<usize> = const { Cell::new(0) };
+    static TASK_ENDED: event_listener::Event = const { event_listener::Event::new() };
+}
+
+/// One task that has not ended.
+struct Running;
+
+impl Running {
+    fn begin() -> Self {
+        TASKS.set(TASKS.get() + 1);
+        Self
+    }
+}
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        TASKS.set(TASKS.get() - 1);
+        TASK_ENDED.with(|ended| ended.notify(usize::MAX));
     }
 }
