@@ -46,7 +46,7 @@ impl Attachment {
     pub(super) async fn next_tree(&self, seen: Option<u64>) -> Option<Versioned> {
         let next = async {
             match seen {
-                Some(_) => self.slot().wait_for_change(seen).await,
+                Some(_) => self.slot().wait_for_tree(seen).await,
                 None => self.services().inbound.queries.refresher.current_tree(self.slot()).await,
             }
         };

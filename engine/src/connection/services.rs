@@ -25,7 +25,7 @@ pub(crate) struct ConnectionServices {
     pub(crate) timers: Arc<TimerQueue<Timer>>,
     pub(crate) observers: Arc<Observers>,
     pub(crate) config: Config,
-    /// Keeps timers handled: a connection outlives the last handle of the engine.
+    /// Keeps timers handled. The engine holds the services as well, and a connection outlives its last handle.
     pub(crate) _driver: Arc<dyn Any + Send + Sync>,
 }
 

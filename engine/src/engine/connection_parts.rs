@@ -101,7 +101,7 @@ impl ConnectionParts<'_> {
         opener: &Arc<Opener>,
         inbound: Inbound,
         outbound: Outbound,
-        driver: &Arc<RunningDriver>,
+        driver: Arc<RunningDriver>,
     ) -> Arc<Connector> {
         let base = self.base;
         let tabs = TabService::new(
@@ -119,7 +119,7 @@ impl ConnectionParts<'_> {
             timers: Arc::clone(&base.timers),
             observers: Arc::clone(&base.observers),
             config: base.config.clone(),
-            _driver: Arc::clone(driver) as _,
+            _driver: driver as _,
         });
         Arc::new(Connector {
             services,

@@ -47,8 +47,6 @@ pub(crate) struct Parts {
     pub(crate) connector: Arc<Connector>,
     pub(crate) emitter: Emitter,
     pub(crate) drain: Drain,
-    /// Handles timers as long as the engine or a connection exists.
-    _driver: Arc<RunningDriver>,
 }
 
 impl Parts {
@@ -76,10 +74,9 @@ impl Parts {
         let outbound = connections.outbound(&delivery, &cache);
         let driver = lifecycle.driver(&base, &refresher, cache, tasks);
         let driver = RunningDriver::start(driver, &base.timers, &base.background.runtime);
-        let connector = connections.connector(&opener, inbound, outbound, &driver);
+        let connector = connections.connector(&opener, inbound, outbound, driver);
         let drain = connections.drain(&connector);
         Arc::new(Self {
-            _driver: driver,
             emitter: base.emitter(),
             revoker: lifecycle.revoker(&base),
             expiry: lifecycle.expiry,

@@ -15,8 +15,7 @@ use crate::event::{Event, Observers};
 use crate::model::session::Context;
 use crate::render::evaluate::{Evaluation, Rendered, Renderer, Started};
 use crate::render::fragment::Fragment;
-use crate::render::layout::{Entry, Layout};
-use crate::render::registry::Registry;
+use crate::render::layout::Entry;
 use crate::render::source::{Describe, Sharing};
 use crate::render::tree::Tree;
 use crate::sessions::turn::Base;
@@ -53,10 +52,9 @@ impl Evaluator {
     }
 
     /// Runs the async sources of all jobs, some at a time, before threads are taken for the others.
-    pub(super) async fn await_sources(&self, pass: &Pass, jobs: &[Job], registry: &Registry) {
-        let wanting = jobs.iter().filter(|job| job.first || job.slot.needs_refresh());
-        let layouts = wanting.map(|job| (job, job.slot.layout(registry)));
-        let layouts: Vec<(&Job, Arc<Layout>)> = layouts.filter(|(_, layout)| layout.has_async()).collect();
+    pub(super) async fn await_sources(&self, pass: &Pass, jobs: &[Job]) {
+        let layout = |job: &Job| job.slot.async_layout(job.first, &pass.registry);
+        let layouts: Vec<_> = jobs.iter().filter_map(|job| Some((job, layout(job)?))).collect();
         let mut wanted: Vec<BoxFuture<'_, ()>> = Vec::new();
         for (job, layout) in &layouts {
             for entry in layout.entries() {

@@ -9,6 +9,7 @@ use super::source_trace::SourceTrace;
 use crate::event::Event;
 use crate::model::session::Context;
 use crate::render::evaluate::Rendered;
+use crate::render::registry::Registry;
 use crate::render::source::Source;
 use crate::sessions::slot::Slot;
 use crate::sync::{AtomicUsize, Mutex, Ordering};
@@ -20,6 +21,8 @@ type Awaited = (Arc<Context>, Rendered);
 #[derive(Debug)]
 pub(super) struct Pass {
     pub(super) ticket: u64,
+    /// What was registered when it began.
+    pub(super) registry: Arc<Registry>,
     /// By the source's number.
     traces: Mutex<HashMap<u64, Arc<SourceTrace<Rendered>>>>,
     /// Results of async sources, by slot and the source's number.
@@ -37,9 +40,10 @@ pub(super) struct PassStats {
 }
 
 impl Pass {
-    pub(super) fn new(ticket: u64) -> Self {
+    pub(super) fn new(ticket: u64, registry: Arc<Registry>) -> Self {
         Self {
             ticket,
+            registry,
             traces: Mutex::default(),
             awaited: Mutex::default(),
             classes: Classes::default(),

@@ -86,13 +86,12 @@ impl Passes {
             return;
         }
         let started_ms = self.clock.now_ms();
-        let pass = Arc::new(Pass::new(self.ticket.fetch_add(1, Ordering::SeqCst) + 1));
+        let ticket = self.ticket.fetch_add(1, Ordering::SeqCst) + 1;
+        let pass = Arc::new(Pass::new(ticket, self.sources.snapshot()));
         let jobs: Arc<[Job]> = jobs.into();
         jobs.iter().filter(|job| job.first).for_each(|job| job.slot.expect_tree());
         let span = span::pass(pass.ticket, jobs.len());
-        let registry = self.sources.snapshot();
-        self.evaluator.await_sources(&pass, &jobs, &registry).instrument(span.clone()).await;
-        drop(registry);
+        self.evaluator.await_sources(&pass, &jobs).instrument(span.clone()).await;
         for latch in self.run_on_workers(&pass, &jobs, &span).await {
             latch.wait().await;
         }
@@ -144,7 +143,8 @@ impl Passes {
 
     /// Renders one slot. Returns what to wait for if another pass works on it.
     fn render(self: &Arc<Self>, pass: &Pass, job: &Job) -> Option<Arc<Latch>> {
-        match job.slot.begin(pass.ticket, &job.paths, job.first, || self.sources.snapshot()) {
+        let newer = || self.sources.newer_than(&pass.registry);
+        match job.slot.begin(pass.ticket, &job.paths, job.first, &pass.registry, newer) {
             Begin::Skip => None,
             Begin::Queued(latch) => Some(latch),
             Begin::Go(base) => {

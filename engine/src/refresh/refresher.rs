@@ -120,7 +120,7 @@ impl Refresher {
             return Some(now);
         }
         self.request_first_tree(slot);
-        slot.wait_for_tree().await
+        slot.wait_for_tree(None).await
     }
 
     /// Tells a session's tabs that server data may have changed (contract 3.3). Never waited for.

@@ -8,25 +8,33 @@ use crate::panics::guarded::Owner;
 use crate::render::registry::Registry;
 use crate::render::run_counts::RunCounts;
 use crate::render::source::Source;
-use crate::sync::RwLock;
+use crate::sync::{AtomicU64, Ordering, RwLock};
 
 /// The registry, as a value that is replaced as a whole: whoever reads it holds no lock meanwhile, so whatever it drops
 /// is dropped without one.
 #[derive(Debug)]
 pub(crate) struct Sources {
     registry: RwLock<Arc<Registry>>,
+    /// That of the registry. Changed under its lock, so whoever has seen a registry reads no smaller number.
+    generation: AtomicU64,
     runs: RunCounts,
     owner: Owner,
 }
 
 impl Sources {
     pub(crate) fn new(owner: Owner) -> Self {
-        Self { registry: RwLock::new(Arc::new(Registry::new())), runs: RunCounts::default(), owner }
+        let registry = RwLock::new(Arc::new(Registry::new()));
+        Self { registry, generation: AtomicU64::new(0), runs: RunCounts::default(), owner }
     }
 
     /// What is registered now.
     pub(crate) fn snapshot(&self) -> Arc<Registry> {
         Arc::clone(&self.registry.read())
+    }
+
+    /// What is registered now, if it is not this.
+    pub(crate) fn newer_than(&self, known: &Registry) -> Option<Arc<Registry>> {
+        (self.generation.load(Ordering::SeqCst) != known.generation()).then(|| self.snapshot())
     }
 
     /// Registers a source, in place of the one before.
@@ -47,6 +55,7 @@ impl Sources {
         let mut current = self.registry.write();
         let mut changed = Registry::clone(&current);
         let replaced = change(&mut changed);
+        self.generation.store(changed.generation(), Ordering::SeqCst);
         (replaced, std::mem::replace(&mut *current, Arc::new(changed)))
     }
 

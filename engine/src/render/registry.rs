@@ -10,6 +10,8 @@ use crate::model::Text;
 /// What is registered for every session. A session's own registrations are laid over it.
 #[derive(Debug, Clone)]
 pub(crate) struct Registry {
+    /// How often it was changed before.
+    generation: u64,
     sources: BTreeMap<Text, Arc<Source>>,
     layout: Arc<Layout>,
 }
@@ -22,13 +24,14 @@ impl Registry {
         // There is always a root, and it is the first.
         let sources = BTreeMap::from([(Text::default(), Arc::new(Source::bare()))]);
         let layout = Layout::build(&sources);
-        Self { sources, layout }
+        Self { generation: 0, sources, layout }
     }
 
     /// Registers a source. Returns what was there before, to be dropped without a lock.
     #[must_use]
     pub(crate) fn insert(&mut self, path: Text, source: Arc<Source>) -> Replaced {
         let before = self.sources.insert(path, source);
+        self.generation += 1;
         (before, std::mem::replace(&mut self.layout, Layout::build(&self.sources)))
     }
 
@@ -36,8 +39,14 @@ impl Registry {
     #[must_use]
     pub(crate) fn remove(&mut self, path: &str) -> Replaced {
         let before = self.sources.remove(path);
+        self.generation += 1;
         self.sources.entry(Text::default()).or_insert_with(|| Arc::new(Source::bare()));
         (before, std::mem::replace(&mut self.layout, Layout::build(&self.sources)))
+    }
+
+    /// The higher of two is the newer.
+    pub(crate) const fn generation(&self) -> u64 {
+        self.generation
     }
 
     pub(crate) const fn layout(&self) -> &Arc<Layout> {

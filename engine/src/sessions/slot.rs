@@ -113,9 +113,16 @@ impl Slot {
         self.with(|inner| inner.state.is_outdated())
     }
 
-    /// Where everything stands in this session's tree.
-    pub(crate) fn layout(&self, registry: &Registry) -> Arc<Layout> {
-        let (layout, _stale) = self.with(|inner| inner.layout(registry));
+    /// The layout of this session's tree, if a pass has async sources to await for it.
+    pub(crate) fn async_layout(&self, first: bool, registry: &Registry) -> Option<Arc<Layout>> {
+        let (layout, _stale) = self.with(|inner| {
+            let common = !registry.layout().has_async() && inner.overlay().is_none();
+            if common || !(first || inner.state.needs_refresh()) {
+                return (None, None);
+            }
+            let (layout, stale) = inner.layout(registry);
+            (layout.has_async().then_some(layout), stale)
+        });
         layout
     }
 
@@ -191,20 +198,8 @@ impl Slot {
         self.with(|inner| inner.state.expect_tree());
     }
 
-    /// Waits for a tree; `None` if the slot is closed instead.
-    pub(crate) async fn wait_for_tree(&self) -> Option<Versioned> {
-        loop {
-            let listener = self.changed.listen();
-            let (tree, closed) = self.with(|inner| (inner.current.clone(), inner.state.is_closed()));
-            if closed || tree.is_some() {
-                return tree;
-            }
-            listener.await;
-        }
-    }
-
-    /// Waits for a tree that is not of this version; `None` if the slot is closed instead.
-    pub(crate) async fn wait_for_change(&self, seen: Option<u64>) -> Option<Versioned> {
+    /// Waits for a tree that is not of this version, or for any; `None` if the slot is closed instead.
+    pub(crate) async fn wait_for_tree(&self, seen: Option<u64>) -> Option<Versioned> {
         loop {
             let listener = self.changed.listen();
             let (tree, closed) = self.with(|inner| (inner.current.clone(), inner.state.is_closed()));
@@ -220,13 +215,24 @@ impl Slot {
 
     /// Takes the turn for a pass, or leaves a follow-up for what is wanted.
     ///
-    /// Reads the registry under the lock: a pass that gets its turn after another must not render an older one.
-    pub(crate) fn begin(&self, ticket: u64, paths: &Paths, first: bool, read: impl FnOnce() -> Arc<Registry>) -> Begin {
+    /// Asks under the lock for a `newer` registry: a pass that gets its turn after another must not render an older one.
+    pub(crate) fn begin(
+        &self,
+        ticket: u64,
+        paths: &Paths,
+        first: bool,
+        registry: &Registry,
+        newer: impl FnOnce() -> Option<Arc<Registry>>,
+    ) -> Begin {
         // What may be the last holder of an application's function is handed out, to be dropped without the lock.
-        let (begin, _released) = self.with(|inner| {
-            let registry = read();
-            let (begin, stale) = inner.begin(ticket, paths, first, &registry);
-            (begin, (stale, registry))
+        let (begin, _released) = self.with(|inner| match inner.state.begin(ticket, first, *paths == Paths::All) {
+            BeginStep::Skip => (Begin::Skip, None),
+            BeginStep::Queue => (Begin::Queued(inner.extras.get_or_insert_default().follow_up(paths)), None),
+            BeginStep::Go { overtaken, outdated } => {
+                let newer = newer();
+                let (layout, stale) = inner.layout(newer.as_deref().unwrap_or(registry));
+                (Begin::Go(inner.base(layout, overtaken, outdated)), Some((newer, stale)))
+            }
         });
         begin
     }
@@ -416,24 +422,10 @@ impl Inner {
         }
     }
 
-    fn begin(
-        &mut self,
-        ticket: u64,
-        paths: &Paths,
-        first: bool,
-        registry: &Registry,
-    ) -> (Begin, Option<OverlaidLayout>) {
-        let (overtaken, outdated) = match self.state.begin(ticket, first, *paths == Paths::All) {
-            BeginStep::Skip => return (Begin::Skip, None),
-            BeginStep::Queue => {
-                return (Begin::Queued(self.extras.get_or_insert_default().follow_up(paths)), None);
-            }
-            BeginStep::Go { overtaken, outdated } => (overtaken, outdated),
-        };
-        let (layout, stale) = self.layout(registry);
-        let (context, tree) =
-            (Arc::clone(&self.context), self.current.as_ref().map(|current| Arc::clone(&current.tree)));
-        (Begin::Go(Base { context, tree, layout, overtaken, outdated }), stale)
+    /// What a pass renders upon.
+    fn base(&self, layout: Arc<Layout>, overtaken: bool, outdated: bool) -> Base {
+        let tree = self.current.as_ref().map(|current| Arc::clone(&current.tree));
+        Base { context: Arc::clone(&self.context), tree, layout, overtaken, outdated }
     }
 
     /// Lets the tree go, and what can be resumed from it.
