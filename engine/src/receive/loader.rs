@@ -168,6 +168,5 @@ impl Missing {
 
 fn drop_actions(shape: &mut Descriptor) {
     shape.actions.clear();
-    shape.items.iter_mut().for_each(|item| drop_actions(&mut item.body));
-    shape.children.iter_mut().for_each(|(_, child)| drop_actions(child));
+    shape.children_mut().for_each(drop_actions);
 }

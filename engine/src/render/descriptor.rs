@@ -23,12 +23,19 @@ pub struct Descriptor {
     pub(crate) kind: Text,
     pub(crate) props: Option<Vec<(Text, Value)>>,
     pub(crate) meta: Meta,
-    pub(crate) raw_meta: Vec<(Text, serde_json::Value)>,
     pub(crate) actions: Vec<Action>,
     pub(crate) content_ref: Option<Box<ContentRef>>,
-    pub(crate) items: Vec<Item>,
-    pub(crate) children: Vec<(Text, Self)>,
-    pub(crate) window: Option<Window>,
+    /// Apart, since each builder method moves the whole descriptor, and most nodes are leaves.
+    extras: Option<Box<Extras>>,
+}
+
+/// What most nodes do not have.
+#[derive(Debug, Clone, Default)]
+struct Extras {
+    raw_meta: Vec<(Text, serde_json::Value)>,
+    items: Vec<Item>,
+    children: Vec<(Text, Descriptor)>,
+    window: Option<Window>,
 }
 
 /// A slice of a longer list.
@@ -116,7 +123,7 @@ macro_rules! node_builder {
         /// reject is dropped and reported as an event.
         #[must_use]
         pub fn meta(mut self, name: impl Into<Text>, value: impl Into<serde_json::Value>) -> Self {
-            self$(.$body)?.raw_meta.push((name.into(), value.into()));
+            self$(.$body)?.extras.get_or_insert_default().raw_meta.push((name.into(), value.into()));
             self
         }
 
@@ -144,30 +151,30 @@ macro_rules! node_builder {
         /// Adds a child of type `item`.
         #[must_use]
         pub fn item(mut self, item: Item) -> Self {
-            self$(.$body)?.items.push(item);
+            self$(.$body)?.extras.get_or_insert_default().items.push(item);
             self
         }
 
         /// Adds children of type `item`.
         #[must_use]
         pub fn items(mut self, items: impl IntoIterator<Item = Item>) -> Self {
-            self$(.$body)?.items.extend(items);
+            self$(.$body)?.extras.get_or_insert_default().items.extend(items);
             self
         }
 
         /// Adds an inline child of any type; inline children come after the items.
         #[must_use]
         pub fn child(mut self, id: impl Into<Text>, child: Descriptor) -> Self {
-            self$(.$body)?.children.push((id.into(), child));
+            self$(.$body)?.extras.get_or_insert_default().children.push((id.into(), child));
             self
         }
 
         /// Shows `items` as the slice that starts at `offset` of a list that has `total`. Replaces the items.
         #[must_use]
         pub fn window(mut self, offset: u64, total: u64, items: impl IntoIterator<Item = Item>) -> Self {
-            let body = &mut self$(.$body)?;
-            body.items = items.into_iter().collect();
-            body.window = Some(Window { offset, total });
+            let extras = self$(.$body)?.extras.get_or_insert_default();
+            extras.items = items.into_iter().collect();
+            extras.window = Some(Window { offset, total });
             self
         }
 
@@ -183,9 +190,7 @@ macro_rules! node_builder {
 impl Descriptor {
     /// A descriptor of any type.
     pub fn new(kind: impl Into<Text>) -> Self {
-        let mut shape = Self::default();
-        shape.kind = kind.into();
-        shape
+        Self { kind: kind.into(), ..Self::default() }
     }
 
     /// Things of one kind.
@@ -238,22 +243,55 @@ impl Descriptor {
 }
 
 impl Descriptor {
-    /// Moves out every child that has children of its own.
-    fn move_inner_children_to(&mut self, out: &mut Vec<Self>) {
+    /// The children of type `item`; they come before all others.
+    pub(crate) fn item_list(&self) -> &[Item] {
+        self.extras.as_ref().map_or(&[], |extras| &extras.items)
+    }
+
+    /// The children of any type.
+    pub(crate) fn inline_children(&self) -> &[(Text, Self)] {
+        self.extras.as_ref().map_or(&[], |extras| &extras.children)
+    }
+
+    /// Which slice of a longer list the items are.
+    pub(crate) fn shown_window(&self) -> Option<&Window> {
+        self.extras.as_ref()?.window.as_ref()
+    }
+
+    /// Fields of `meta` by their wire names, not checked yet.
+    pub(crate) fn raw_meta(&self) -> &[(Text, serde_json::Value)] {
+        self.extras.as_ref().map_or(&[], |extras| &extras.raw_meta)
+    }
+
+    /// Whether it has no children, no window, and nothing in `meta` that has to be checked by name.
+    pub(crate) const fn is_plain(&self) -> bool {
+        self.extras.is_none()
+    }
+
+    /// All children.
+    pub(crate) fn children_mut(&mut self) -> impl Iterator<Item = &mut Self> {
+        self.extras.iter_mut().flat_map(|extras| extras.children_mut())
+    }
+}
+
+impl Extras {
+    fn children_mut(&mut self) -> impl Iterator<Item = &mut Descriptor> {
         let items = self.items.iter_mut().map(|item| &mut item.body);
-        let children = self.children.iter_mut().map(|(_, child)| child);
-        let inner = items.chain(children).filter(|child| !child.items.is_empty() || !child.children.is_empty());
-        out.extend(inner.map(std::mem::take));
+        items.chain(self.children.iter_mut().map(|(_, child)| child))
+    }
+
+    /// Takes what is below the children.
+    fn take_inner(&mut self) -> impl Iterator<Item = Box<Self>> {
+        self.children_mut().filter_map(|child| child.extras.take())
     }
 }
 
 /// Without recursion: how deep an application nests nodes is not known before they are sanitised.
-impl Drop for Descriptor {
+impl Drop for Extras {
     fn drop(&mut self) {
-        let mut inner = Vec::new();
-        self.move_inner_children_to(&mut inner);
-        while let Some(mut shape) = inner.pop() {
-            shape.move_inner_children_to(&mut inner);
+        let mut inner: Vec<_> = self.take_inner().collect();
+        while let Some(mut extras) = inner.pop() {
+            inner.extend(extras.take_inner());
         }
     }
 }

@@ -89,10 +89,5 @@ impl Sanitiser {
 /// Whether a node has nothing below, and nothing about it could be rejected but its properties and actions. If those are
 /// the same as some that passed, it passes.
 pub(super) fn is_plain_leaf(shape: &Descriptor) -> bool {
-    shape.items.is_empty()
-        && shape.children.is_empty()
-        && shape.raw_meta.is_empty()
-        && shape.window.is_none()
-        && shape.content_ref.is_none()
-        && shape.meta.salience.is_none_or(f64::is_finite)
+    shape.is_plain() && shape.content_ref.is_none() && shape.meta.salience.is_none_or(f64::is_finite)
 }

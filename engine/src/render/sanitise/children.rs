@@ -16,7 +16,7 @@ pub(super) fn of<'d, 'k>(
     known_ids: Option<impl Iterator<Item = &'k str>>,
     violations: &mut Violations,
 ) -> Vec<Child<'d>> {
-    let given = shape.items.len() + shape.children.len();
+    let given = shape.item_list().len() + shape.inline_children().len();
     if given == 0 {
         return Vec::new();
     }
@@ -38,8 +38,8 @@ pub(super) fn of<'d, 'k>(
 
 /// The items, then the inline children.
 fn all(shape: &Descriptor) -> impl Iterator<Item = Child<'_>> {
-    let items = shape.items.iter().map(|item| Child { id: &item.id, kind: "item", shape: &item.body });
-    let inline = shape.children.iter().map(|(id, shape)| Child { id, kind: kind_of(shape), shape });
+    let items = shape.item_list().iter().map(|item| Child { id: &item.id, kind: "item", shape: &item.body });
+    let inline = shape.inline_children().iter().map(|(id, shape)| Child { id, kind: kind_of(shape), shape });
     items.chain(inline)
 }
 

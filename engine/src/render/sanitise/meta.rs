@@ -14,7 +14,7 @@ use crate::render::node_position::NodePosition;
 /// The `meta` of a node: what the builders set, then what was given by wire names, then its window.
 pub(super) fn of<'d>(shape: &'d Descriptor, at: &NodePosition<'_>, violations: &mut Violations) -> Cow<'d, Meta> {
     let salience_is_finite = shape.meta.salience.is_none_or(f64::is_finite);
-    if shape.raw_meta.is_empty() && shape.window.is_none() && salience_is_finite {
+    if shape.raw_meta().is_empty() && shape.shown_window().is_none() && salience_is_finite {
         return Cow::Borrowed(&shape.meta);
     }
     let mut meta = shape.meta.clone();
@@ -23,15 +23,16 @@ pub(super) fn of<'d>(shape: &'d Descriptor, at: &NodePosition<'_>, violations: &
         violations.add(at, "meta.salience was dropped: it must be a number");
     }
     let is_set = |name: &Text| name == "summary" && shape.meta.summary.is_some();
-    for (name, value) in shape.raw_meta.iter().filter(|(name, _)| !is_set(name)) {
+    for (name, value) in shape.raw_meta().iter().filter(|(name, _)| !is_set(name)) {
         if let Err(why) = set(&mut meta, name, value) {
             violations.add(at, format!("meta.{name} was dropped: {why}"));
         }
     }
-    if let Some(window) = &shape.window {
+    if let Some(window) = shape.shown_window() {
         meta.total_children = Some(window.total);
-        if !shape.items.is_empty() {
-            meta.window = Some([window.offset, shape.items.len() as u64]);
+        let items = shape.item_list().len() as u64;
+        if items > 0 {
+            meta.window = Some([window.offset, items]);
         }
     }
     Cow::Owned(meta)
