@@ -3,7 +3,8 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 
 import {
-  FakeSocket, TREE, clock, errors, failureCode, http, news, open, page, reset, retry, sockets, start, subscribed,
+  FakeSocket, TREE, clock, errors, failAttempts, failureCode, http, news, open, page, reset, retry, sockets, start,
+  subscribed,
 } from "./consumer.setup.js";
 import { refusalBody } from "./scripted_fetch.js";
 import { settled } from "./still_clock.js";
@@ -74,14 +75,7 @@ test("a server that is merely away is dialled for ever", async () => {
     ...[302, 400, 404, 405, 426, 429, 500, 502, 504].map((status) => () => http.respond(status)),
   ];
   const consumer = start();
-  for (const [n, respond] of away.entries()) {
-    sockets.at(-1).end();
-    await settled();
-    assert.equal(http.requests.length, n + 1, "each failed attempt is followed by a check");
-    respond();
-    await settled();
-    assert.ok(retry() <= 15_000);
-  }
+  await failAttempts(away, 15_000);
   sockets.at(-1).greet();
   assert.deepEqual([consumer.status, errors], ["open", []]);
 });

@@ -7,6 +7,7 @@ import {
   FakeSocket, TREE, clock, errors, failureCode, http, news, open, page, patch, reconnect, reset, retry, sockets, start,
   subscribed,
 } from "./consumer.setup.js";
+import { FAILURES } from "./scripted_socket.js";
 import { settled } from "./still_clock.js";
 
 // ------------------------------------------------------------------------------------------------ retry delays
@@ -76,15 +77,6 @@ test("a socket that cannot be constructed is tried again", () => {
 });
 
 // ------------------------------------------------------------------------------------------------ failure events
-
-// What a runtime may send when a connection fails, in any number and order.
-const FAILURES = {
-  "only error": (socket) => socket.fail(),
-  "only close": (socket) => socket.end(),
-  "error, then close": (socket) => { socket.fail(); socket.end(); },
-  "close, then error": (socket) => { socket.end(); socket.fail(); },
-  "both, twice": (socket) => { for (let n = 0; n < 2; n += 1) { socket.fail(); socket.end(); } },
-};
 
 test("a refused connection is retried at once, whichever events the runtime sends", () => {
   for (const [name, fail] of Object.entries(FAILURES)) {

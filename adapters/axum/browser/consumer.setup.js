@@ -3,12 +3,11 @@ import assert from "node:assert/strict";
 import { afterEach, beforeEach } from "node:test";
 
 import { ConsumerError, connect } from "./consumer.js";
-import { ScriptedFetch } from "./scripted_fetch.js";
+import { ScriptedPage } from "./scripted_page.js";
 import { ScriptedSocket } from "./scripted_socket.js";
-import { StillClock } from "./still_clock.js";
 
 export let sockets, clock, http, errors, page, news;
-const real = { random: Math.random, fetch: globalThis.fetch, WebSocket: globalThis.WebSocket };
+let surroundings;
 
 export class FakeSocket extends ScriptedSocket {
   constructor(url) {
@@ -26,24 +25,16 @@ export class FakeSocket extends ScriptedSocket {
 
 // Forgets everything that happened before.
 export function reset() {
-  [sockets, errors, page, news] = [[], [], new EventTarget(), []];
-  [clock, http] = [new StillClock(), new ScriptedFetch()];
-  clock.install();
-  globalThis.fetch = http.fetch;
-  globalThis.addEventListener = page.addEventListener.bind(page);
-  globalThis.removeEventListener = page.removeEventListener.bind(page);
+  [errors, news] = [[], []];
+  surroundings = new ScriptedPage();
+  surroundings.install();
+  ({ sockets, clock, http, page } = surroundings);
   Math.random = () => 0.5;
 }
 
 beforeEach(reset);
 
-afterEach(() => {
-  clock.uninstall();
-  Math.random = real.random;
-  globalThis.fetch = real.fetch;
-  globalThis.WebSocket = real.WebSocket;
-  for (const name of ["addEventListener", "removeEventListener", "location", "document"]) delete globalThis[name];
-});
+afterEach(() => surroundings.uninstall());
 
 export function start(options = {}) {
   const url = "ws://app.example/slop?token=t";
@@ -84,14 +75,10 @@ export function patch(id, seq, n, version = 5 + seq) {
 }
 
 // Advances the clock to the next attempt to connect. Returns how long that took.
-export function retry() {
-  const [count, before] = [sockets.length, clock.now];
-  while (sockets.length === count) {
-    assert.ok(clock.now - before < 1_000_000, "there is no next attempt");
-    clock.advance(1);
-  }
-  return clock.now - before;
-}
+export const retry = () => surroundings.retry();
+
+// Fails one attempt to connect for each answer of the server.
+export const failAttempts = (answers, longestWaitMs) => surroundings.failAttempts(answers, longestWaitMs);
 
 export function reconnect(provider) {
   retry();

@@ -48,3 +48,12 @@ export class ScriptedSocket {
     return this.sent.splice(0);
   }
 }
+
+// What a runtime may send when a connection fails, in any number and order.
+export const FAILURES = {
+  "only error": (socket) => socket.fail(),
+  "only close": (socket) => socket.end(),
+  "error, then close": (socket) => { socket.fail(); socket.end(); },
+  "close, then error": (socket) => { socket.end(); socket.fail(); },
+  "both, twice": (socket) => { for (let n = 0; n < 2; n += 1) { socket.fail(); socket.end(); } },
+};

@@ -2,8 +2,11 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 
-import { clock, errors, http, invoke, mounted, page, query, reset, retry, sockets, start } from "./tab.setup.js";
+import {
+  clock, errors, failAttempts, http, invoke, mounted, page, query, reset, retry, sockets, start,
+} from "./tab.setup.js";
 import { refusalBody } from "./scripted_fetch.js";
+import { FAILURES } from "./scripted_socket.js";
 import { settled } from "./still_clock.js";
 
 const UNAUTHORIZED = refusalBody("unauthorized", "authentication is required");
@@ -29,15 +32,6 @@ test("after a loss it starts anew, and nothing of the old socket is sent on the 
 });
 
 // ------------------------------------------------------------------------------------------------ retry delays
-
-// What a runtime may send when a connection fails, in any number and order.
-const FAILURES = {
-  "only error": (socket) => socket.fail(),
-  "only close": (socket) => socket.end(),
-  "error, then close": (socket) => { socket.fail(); socket.end(); },
-  "close, then error": (socket) => { socket.end(); socket.fail(); },
-  "both, twice": (socket) => { for (let n = 0; n < 2; n += 1) { socket.fail(); socket.end(); } },
-};
 
 test("retry delays grow from one second to thirty, are random, and start again after it was open", () => {
   for (const [name, fail] of Object.entries(FAILURES)) {
@@ -209,14 +203,7 @@ test("a server that is merely away is dialled for ever", async () => {
     ...[0, 302, 400, 404, 405, 409, 426, 429, 500, 502, 503, 504].map((status) => () => http.respond(status)),
   ];
   start({ url: URL_WITH_TOKEN });
-  for (const [n, respond] of away.entries()) {
-    sockets.at(-1).end();
-    await settled();
-    assert.equal(http.requests.length, n + 1, "each failed attempt is followed by a check");
-    respond();
-    await settled();
-    assert.ok(retry() <= 30_000);
-  }
+  await failAttempts(away, 30_000);
   assert.deepEqual(errors, []);
 });
 

@@ -3,13 +3,13 @@ import assert from "node:assert/strict";
 import { afterEach, beforeEach } from "node:test";
 
 import { Mirror } from "./mirror.js";
-import { ScriptedFetch } from "./scripted_fetch.js";
+import { ScriptedPage } from "./scripted_page.js";
 import { ScriptedSocket } from "./scripted_socket.js";
-import { StillClock, settled } from "./still_clock.js";
+import { settled } from "./still_clock.js";
 import { publish } from "./tab.js";
 
 export let sockets, clock, http, errors, page;
-const real = { random: Math.random, fetch: globalThis.fetch, error: console.error };
+let surroundings;
 
 export class FakeSocket extends ScriptedSocket {
   constructor(url) {
@@ -26,23 +26,15 @@ export class FakeSocket extends ScriptedSocket {
 
 // Forgets everything that happened before.
 export function reset() {
-  [sockets, errors, page] = [[], [], new EventTarget()];
-  [clock, http] = [new StillClock(), new ScriptedFetch()];
-  clock.install();
-  globalThis.fetch = http.fetch;
-  globalThis.addEventListener = page.addEventListener.bind(page);
-  globalThis.removeEventListener = page.removeEventListener.bind(page);
+  errors = [];
+  surroundings = new ScriptedPage();
+  surroundings.install();
+  ({ sockets, clock, http, page } = surroundings);
 }
 
 beforeEach(reset);
 
-afterEach(() => {
-  clock.uninstall();
-  Math.random = real.random;
-  globalThis.fetch = real.fetch;
-  console.error = real.error;
-  for (const name of ["addEventListener", "removeEventListener", "location", "document"]) delete globalThis[name];
-});
+afterEach(() => surroundings.uninstall());
 
 export function start(options = {}) {
   const url = "ws://app.example/slop";
@@ -79,11 +71,7 @@ export async function result(socket, path, action, params) {
 }
 
 // Advances the clock to the next attempt to connect. Returns how long that took.
-export function retry() {
-  const [count, before] = [sockets.length, clock.now];
-  while (sockets.length === count) {
-    assert.ok(clock.now - before < 1_000_000, "there is no next attempt");
-    clock.advance(1);
-  }
-  return clock.now - before;
-}
+export const retry = () => surroundings.retry();
+
+// Fails one attempt to connect for each answer of the server.
+export const failAttempts = (answers, longestWaitMs) => surroundings.failAttempts(answers, longestWaitMs);
