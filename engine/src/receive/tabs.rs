@@ -52,7 +52,12 @@ impl TabService {
             refresher,
             observers,
             clock,
-            limits: TabLimits { nodes: sizes.tab_nodes, depth: sizes.tab_depth, bytes: sizes.tab_bytes },
+            limits: TabLimits {
+                nodes: sizes.tab_nodes,
+                depth: sizes.tab_depth,
+                bytes: sizes.tab_bytes,
+                operations: sizes.tab_operations,
+            },
             max_tabs: config.limits.tabs_per_session,
             call_ms: millis(config.times.tab_call_timeout),
         })
@@ -99,7 +104,7 @@ impl TabPeer {
             TabMessage::Hello { id } => self.tab.hello(id),
             TabMessage::Snapshot { id, tree } if id == SUBSCRIPTION => self.snapshot(tree),
             TabMessage::Patch { subscription, seq, ops } if subscription == SUBSCRIPTION => {
-                match self.tab.patch(seq, &ops) {
+                match self.tab.patch(seq, ops) {
                     Ok(true) => self.refresh(),
                     Ok(false) => {}
                     Err(fault) => self.refuse(fault),

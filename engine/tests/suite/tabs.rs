@@ -219,6 +219,27 @@ async fn a_patch_that_cannot_be_applied_requests_the_tabs_tree_again() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_patch_with_more_operations_than_the_limit_requests_the_tabs_tree_instead() {
+    let engine = engine();
+    let mut consumer = TestConsumer::connect(&engine, alice()).await;
+    let tab = Tab::mounted(&engine, "/").await;
+    let children: Vec<_> = (0..1_990).map(|n| leaf(&format!("n{n}"), "")).collect();
+    tab.send(&snapshot(&children));
+    let patch = |count: usize| {
+        let change = |n: usize| json!({"op": "replace", "path": "/n1989/properties/text", "value": n.to_string()});
+        json!({"type": "patch", "subscription": "ui-mount", "version": 3, "ops": (1..=count).map(change).collect::<Vec<_>>()})
+    };
+    tab.send(&patch(1_000));
+    engine.settle().await;
+    assert_eq!(consumer.query("/ui/tab-1/n1989").await["properties"]["text"], "1000");
+    assert_eq!(tab.connection.try_next_frame(), None);
+    tab.send(&patch(1_001));
+    assert_eq!(tab.next().await["type"], "subscribe");
+    assert_eq!(consumer.query("/ui/tab-1/n1989").await["properties"]["text"], "1000");
+    assert_eq!(Config::default().sizes.tab_operations, 1_000);
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_gap_in_a_tabs_patches_requests_its_tree_again() {
     let engine = engine();
     let tab = Tab::mounted(&engine, "/").await;
