@@ -62,7 +62,8 @@ impl Victim {
     /// Compares the copy with what the application's data say.
     fn check(&self) {
         let tree = self.consumer.tree(&self.subscription);
-        let ids: Vec<&str> = tree["children"].as_array().into_iter().flatten().filter_map(|c| c["id"].as_str()).collect();
+        let ids: Vec<&str> =
+            tree["children"].as_array().into_iter().flatten().filter_map(|c| c["id"].as_str()).collect();
         assert_eq!(ids, ["list", "note"], "nothing of others is shown");
         assert_eq!(self.copy()["properties"], json!({"owner": USER, "n": self.stage.note_of(USER)}));
         assert_eq!(self.consumer.closed(), None);

@@ -10,7 +10,7 @@ use super::descriptor::Descriptor;
 use super::fragment::Fragment;
 use super::layout::Entry;
 use super::pack::{self, PackLimits, PackedResult};
-use super::sanitise::violation::Violation;
+use super::sanitise::violation::Violations;
 use super::source::Describe;
 use super::store::Store;
 use crate::model::path;
@@ -32,13 +32,17 @@ pub(crate) enum Rendered {
 pub(crate) struct Evaluation {
     pub(crate) rendered: Rendered,
     pub(crate) reads: Vec<Read>,
-    pub(crate) violations: Vec<Violation>,
+    pub(crate) violations: Violations,
 }
 
 impl Evaluation {
     /// A function that did not end in time. What it has read is not known, so nobody shares this.
     pub(crate) fn late() -> Self {
-        Self { rendered: Rendered::Failed("it took too long".into()), reads: vec![Read::Whole], violations: Vec::new() }
+        Self {
+            rendered: Rendered::Failed("it took too long".into()),
+            reads: vec![Read::Whole],
+            violations: Violations::default(),
+        }
     }
 }
 
@@ -107,7 +111,7 @@ impl Renderer {
                 let PackedResult { fragment, violations } = self.pack(&entry.path, shape, prior);
                 Evaluation { rendered: Rendered::Fragment(fragment), reads, violations }
             }
-            Err(why) => Evaluation { rendered: Rendered::Failed(why.into()), reads, violations: Vec::new() },
+            Err(why) => Evaluation { rendered: Rendered::Failed(why.into()), reads, violations: Violations::default() },
         }
     }
 

@@ -222,13 +222,7 @@ fn set(keys: &mut Map<String, Value>, key: String, kind: &str, value: Option<Val
     Some(())
 }
 
-fn apply_child(
-    children: &mut TabChildren,
-    id: &str,
-    kind: &str,
-    index: usize,
-    value: Option<Value>,
-) -> Option<()> {
+fn apply_child(children: &mut TabChildren, id: &str, kind: &str, index: usize, value: Option<Value>) -> Option<()> {
     match (kind, children.contains(id)) {
         ("add" | "replace", true) => children.replace(id, TabNode::of(value?)?),
         ("add", false) => {

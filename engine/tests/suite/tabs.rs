@@ -1,10 +1,12 @@
 //! Browser tabs that provide their own subtree (contract 3), driven by a scripted tab.
 
 use grove_engine::testing::{ManualClock, TestConsumer};
-use grove_engine::{Action, Config, Connection, Descriptor, Engine, Frame, Invocation, Item, Limit, Session, Source};
+use grove_engine::{
+    Action, Config, Connection, Descriptor, Engine, Event, Frame, Invocation, Item, Limit, Session, Source,
+};
 use serde_json::{Value, json};
 
-use crate::fixtures::{EventLog, engine_with};
+use crate::fixtures::{EventLog, FOREVER, engine_with, engine_with_clock};
 
 fn engine() -> Engine {
     let engine = Engine::builder("app", "App").config(Config::immediate()).build();
@@ -397,6 +399,35 @@ async fn a_tabs_nodes_stay_below_its_mount_whatever_their_ids() {
     let ui = &tree["children"][1];
     assert_eq!(ids(ui), ["tab-1"]);
     assert_eq!(ids(&ui["children"][0]), ["todos", "ui", "app", "tab-2", "..", "%2e%2e"], "invalid ids are dropped");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn problems_of_a_tabs_tree_are_reported_up_to_a_bound_and_counted_beyond_it() {
+    let (engine, clock) = engine_with_clock(|config| config.times.silence_timeout = FOREVER);
+    let log = EventLog::of(&engine);
+    let mut consumer = TestConsumer::connect(&engine, alice()).await;
+    consumer.subscribe("/").await;
+    let tab = Tab::mounted(&engine, "/").await;
+    let mut children: Vec<_> = (0..199).map(|n| leaf(&format!("a/{n}"), "")).collect();
+    children.insert(0, leaf(&"x/".repeat(100_000), ""));
+    let mut change = async |n: usize| {
+        children[1]["properties"]["text"] = n.into();
+        tab.send(&snapshot(&children));
+        engine.settle().await;
+    };
+    for n in 0..20 {
+        change(n).await;
+    }
+    let reported = log.sanitised();
+    assert_eq!(reported.len(), 33, "{reported:?}");
+    assert!(reported.iter().all(|report| report.len() < 600), "what is quoted is cut");
+    assert_eq!(reported[32], "/ui/tab-1: 168 more problems were found; for a minute such problems are only counted");
+    log.clear();
+    clock.advance(60_000);
+    change(20).await;
+    assert_eq!(log.sanitised()[0], "/ui/tab-1: 3800 more problems were counted and not reported");
+    let counts = |event: &Event| if let Event::Sanitised { problems, .. } = event { *problems } else { 0 };
+    assert_eq!(log.all().iter().map(counts).sum::<u64>(), 3_800 + 200, "none is lost");
 }
 
 #[tokio::test]

@@ -15,7 +15,7 @@ use crate::render::fragment::Fragment;
 use crate::render::node_position::NodePosition;
 use crate::render::node_ref::{Fields, NodeRef, Siblings};
 use crate::render::sanitise::child::Child;
-use crate::render::sanitise::violation::Violation;
+use crate::render::sanitise::violation::Violations;
 use crate::render::sanitise::{CleanNode, Sanitiser};
 use crate::render::store::Store;
 use crate::render::template::TemplateKey;
@@ -34,7 +34,7 @@ impl<'s> Packer<'s> {
         Self { store, sanitiser, action_lists: ActionLists::default(), scratch: Vec::new() }
     }
 
-    pub(super) fn into_violations(self) -> Vec<Violation> {
+    pub(super) fn into_violations(self) -> Violations {
         self.sanitiser.into_violations()
     }
 
