@@ -12,7 +12,6 @@ use crate::deliver::link::Link;
 use crate::error::ActionError;
 use crate::event::{Event, Observers};
 use crate::model::Text;
-use crate::model::session::Session;
 use crate::protocol::close_reason::CloseReason;
 use crate::protocol::code::ErrorCode;
 use crate::protocol::decode_tab::{TabMessage, decode_tab};
@@ -131,7 +130,7 @@ impl TabPeer {
     fn mount(&self) {
         let forward = self.forward();
         let tab = Arc::clone(&self.tab);
-        let source = Source::new(move |_: &Session| tab.describe(&forward));
+        let source = Source::untrusted(move || tab.describe(&forward));
         self.slot.set_source(self.tab.path.clone(), Some(Arc::new(source)));
         self.refresh();
         let (session, path) = (self.slot.id(), self.tab.path.clone());

@@ -430,6 +430,34 @@ async fn problems_of_a_tabs_tree_are_reported_up_to_a_bound_and_counted_beyond_i
     assert_eq!(log.all().iter().map(counts).sum::<u64>(), 3_800 + 200, "none is lost");
 }
 
+#[tokio::test(flavor = "multi_thread")]
+async fn texts_of_a_tab_do_not_fill_the_dictionary_for_others() {
+    let engine = engine_with(|config| config.memory.dictionary_bytes = 256 << 10);
+    let item = |n: usize| Item::new(format!("entry-{n}")).prop("state", format!("state-{}", n % 7));
+    engine.register("list", move |session: &Session| {
+        Descriptor::collection().prop("owner", session.id()).items((0..20).map(item))
+    });
+    let mut consumer = TestConsumer::connect(&engine, alice()).await;
+    consumer.subscribe("/").await;
+    let tab = Tab::mounted(&engine, "/").await;
+    let mut before = 0;
+    for round in 0..10 {
+        if round == 5 {
+            // The application's own nodes were rendered often enough.
+            before = engine.stats().dictionary_bytes;
+        }
+        let text = |n: usize| format!("r{}-{n}", round / 5);
+        let child = |n: usize| json!({"id": text(n), "type": text(n), "properties": {text(n): text(n)}});
+        tab.send(&snapshot(&(0..1_500).map(child).collect::<Vec<_>>()));
+        consumer.check_mirrors().await;
+    }
+    assert_eq!(engine.stats().dictionary_bytes, before, "a tab's texts are used as they are");
+    for n in 0..10 {
+        TestConsumer::connect(&engine, Session::new(format!("late-{n}"))).await.query("/").await;
+    }
+    assert!(engine.stats().dictionary_bytes > before, "what the application repeats is still taken up");
+}
+
 #[tokio::test]
 async fn an_application_cannot_register_a_path_that_is_reserved_for_tabs() {
     let engine = engine();

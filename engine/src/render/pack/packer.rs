@@ -83,7 +83,7 @@ impl<'s> Packer<'s> {
     /// Writes what the node has in common with others, its id, its values, and its `meta` if the template does not hold
     /// that. Returns the hash of the template without `meta`.
     fn put_head(&self, block: &mut BlockBuilder, id: &str, key: TemplateKey<'_>) -> u64 {
-        let symbols = self.store.symbols();
+        let symbols = self.store.dictionary();
         let shape_hash = key.shape_hash(self.store.hasher());
         let without_meta = TemplateKey { meta: None, ..key };
         let meta = key.meta.filter(|meta| !meta.is_empty());
@@ -113,7 +113,7 @@ impl<'s> Packer<'s> {
                 if with_keys {
                     put_text(&mut block.bytes, None, key);
                 }
-                put_value(&mut block.bytes, self.store.symbols(), value);
+                put_value(&mut block.bytes, self.store.dictionary(), value);
             }
         });
     }
