@@ -1,10 +1,13 @@
 //! What happens inside, as one enum that feeds observers, `tracing` and tests.
 
 pub(crate) mod reason;
+mod problems;
 
 pub use reason::{CallStatus, EvictionReason, PanicSite};
 
 use std::sync::{Arc, Weak};
+
+use problems::Problems;
 
 use crate::config::Limit;
 use crate::model::Text;
@@ -12,7 +15,8 @@ use crate::model::selector::Selector;
 use crate::panics;
 use crate::panics::guarded::{DropObserver, Guarded, Owner};
 use crate::protocol::close_reason::CloseReason;
-use crate::sync::RwLock;
+use crate::render::sanitise::violation::{Violation, Violations};
+use crate::sync::{Mutex, RwLock};
 
 /// Something that happened. Each variant says when it fires. None holds a credential or a property of an application.
 #[derive(Debug, Clone, PartialEq)]
@@ -124,12 +128,15 @@ pub enum Event {
         /// The panic's or error's text, for the log.
         why: Arc<str>,
     },
-    /// A descriptor gave something that peers could not digest; it was mended.
+    /// A descriptor gave something that peers could not digest; it was mended. Of one source 32 problems are reported within
+    /// a minute; those beyond are counted, and their number is reported when the source has problems again.
     Sanitised {
-        /// The node.
+        /// The node; for a number of problems, the source.
         path: String,
-        /// What was wrong and what was done.
+        /// What was wrong and what was done. Cut if it is long.
         what: String,
+        /// How many problems this stands for.
+        problems: u64,
     },
     /// A snapshot was written for a subscription.
     SnapshotSent {
@@ -203,12 +210,15 @@ type Observer = Arc<Guarded<Box<dyn Fn(&Event) + Send + Sync>>>;
 
 /// Who listens to events.
 #[derive(Default)]
-pub(crate) struct Observers(RwLock<Vec<Observer>>);
+pub(crate) struct Observers {
+    listening: RwLock<Vec<Observer>>,
+    problems: Mutex<Problems>,
+}
 
 impl Observers {
     pub(crate) fn add(&self, observer: impl Fn(&Event) + Send + Sync + 'static) {
         let observer: Box<dyn Fn(&Event) + Send + Sync> = Box::new(observer);
-        self.0.write().push(Arc::new(Guarded::new(observer)));
+        self.listening.write().push(Arc::new(Guarded::new(observer)));
     }
 
     /// The engine of these observers, as the owner of values of its application.
@@ -220,7 +230,7 @@ impl Observers {
     /// Tells observers and the log. The event is made only if somebody listens; observers run without a lock, and a
     /// panic of one is reported to the others.
     pub(crate) fn emit(&self, event: impl FnOnce() -> Event) {
-        let observers = self.0.read().clone();
+        let observers = self.listening.read().clone();
         if observers.is_empty() && !tracing::enabled!(target: "grove", tracing::Level::DEBUG) {
             return;
         }
@@ -229,8 +239,31 @@ impl Observers {
 
     /// Like [`Observers::emit`], for what an operator must see even if nobody listens.
     pub(crate) fn warn(&self, event: &Event) {
-        let observers = self.0.read().clone();
+        let observers = self.listening.read().clone();
         self.deliver(&observers, event);
+    }
+
+    /// Reports what was wrong with what a source gave, unless there was too much of it lately.
+    pub(crate) fn sanitised(&self, source: &Text, violations: &Violations, now_ms: impl FnOnce() -> u64) {
+        let found = violations.kept.len() as u64 + violations.more;
+        if found == 0 {
+            return;
+        }
+        // The clock may be the application's: it is not read under the lock.
+        let now_ms = now_ms();
+        let admitted = self.problems.lock().admit(source, found, now_ms);
+        let in_all = |problems: u64, words: &str| {
+            if problems > 0 {
+                let what = format!("{problems} more problems {words}");
+                self.warn(&Event::Sanitised { path: format!("/{source}"), what, problems });
+            }
+        };
+        in_all(admitted.counted_before, "were counted and not reported");
+        for violation in violations.kept.iter().zip(0..admitted.reported).map(|(violation, _)| violation) {
+            let Violation { path, what } = violation.clone();
+            self.warn(&Event::Sanitised { path, what, problems: 1 });
+        }
+        in_all(admitted.as_number, "were found; for a minute such problems are only counted");
     }
 
     fn deliver(&self, observers: &[Observer], event: &Event) {

@@ -20,7 +20,7 @@
 //! let routes = grove_axum::router(engine, opaque("session", session_of));
 //! let app: axum::Router = axum::Router::new().merge(routes);
 //! let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await?;
-//! let server = tokio::spawn(async { axum::serve(listener, app).await });
+//! let server = tokio::spawn(grove_axum::serve(listener, app, grove_axum::shutdown_signal()));
 //! # server.abort();
 //! # Ok(())
 //! # }

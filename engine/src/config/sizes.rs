@@ -27,6 +27,9 @@ pub struct Sizes {
     pub tab_depth: usize,
     /// How long a tab's tree may be as JSON, in bytes. Default 256 KiB. A tab over it is closed (1008).
     pub tab_bytes: usize,
+    /// How many operations one patch of a tab may have. Default 1,000. For a longer one the tab is asked for its tree, which
+    /// says the same in one go.
+    pub tab_operations: usize,
     /// How many bytes of replies may wait for one socket. Default 4 MiB. Over it the connection is closed (1013). Patches
     /// and events do not count: patches are made when the socket has room, events have a bound of their own.
     pub outbox_bytes: usize,
@@ -54,6 +57,7 @@ impl Default for Sizes {
             tab_nodes: 2_000,
             tab_depth: 16,
             tab_bytes: 256 << 10,
+            tab_operations: 1_000,
             outbox_bytes: 4 << 20,
             event_bytes: 256 << 10,
         }

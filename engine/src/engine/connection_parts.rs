@@ -48,8 +48,13 @@ impl ConnectionParts<'_> {
             observers(),
         );
         let permits = Arc::new(BlockingPermits::new(&base.config.execution, observers()));
-        let loader =
-            Loader::new(Arc::clone(&base.renderer), Arc::clone(&permits), Arc::clone(&base.background), observers());
+        let loader = Loader::new(
+            Arc::clone(&base.renderer),
+            Arc::clone(&permits),
+            Arc::clone(&base.background),
+            observers(),
+            base.clock(),
+        );
         Inbound {
             greeter: Arc::clone(self.greeter),
             subscriptions: self.subscriptions(),

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use crate::background::Background;
+use crate::clock::Clock;
 use crate::deliver::query::Loaded;
 use crate::event::{Event, Observers, PanicSite};
 use crate::model::Text;
@@ -94,6 +95,7 @@ pub(crate) struct Loader {
     permits: Arc<BlockingPermits>,
     background: Arc<Background>,
     observers: Arc<Observers>,
+    clock: Arc<dyn Clock>,
 }
 
 impl Loader {
@@ -102,8 +104,9 @@ impl Loader {
         permits: Arc<BlockingPermits>,
         background: Arc<Background>,
         observers: Arc<Observers>,
+        clock: Arc<dyn Clock>,
     ) -> Arc<Self> {
-        Arc::new(Self { renderer, permits, background, observers })
+        Arc::new(Self { renderer, permits, background, observers, clock })
     }
 
     /// Loads what is missing, for one session, on a thread where application code may block.
@@ -123,9 +126,7 @@ impl Loader {
     fn pack(&self, parent: &str, items: Vec<Item>) -> Fragment {
         let PackedResult { fragment, violations } =
             pack::items(&self.renderer.store, self.renderer.limits, parent, items);
-        for violation in violations {
-            self.observers.warn(&Event::Sanitised { path: violation.path, what: violation.what });
-        }
+        self.observers.sanitised(&parent.into(), &violations, || self.clock.now_ms());
         fragment
     }
 }

@@ -12,7 +12,6 @@ use crate::deliver::link::Link;
 use crate::error::ActionError;
 use crate::event::{Event, Observers};
 use crate::model::Text;
-use crate::model::session::Session;
 use crate::protocol::close_reason::CloseReason;
 use crate::protocol::code::ErrorCode;
 use crate::protocol::decode_tab::{TabMessage, decode_tab};
@@ -52,7 +51,12 @@ impl TabService {
             refresher,
             observers,
             clock,
-            limits: TabLimits { nodes: sizes.tab_nodes, depth: sizes.tab_depth, bytes: sizes.tab_bytes },
+            limits: TabLimits {
+                nodes: sizes.tab_nodes,
+                depth: sizes.tab_depth,
+                bytes: sizes.tab_bytes,
+                operations: sizes.tab_operations,
+            },
             max_tabs: config.limits.tabs_per_session,
             call_ms: millis(config.times.tab_call_timeout),
         })
@@ -99,7 +103,7 @@ impl TabPeer {
             TabMessage::Hello { id } => self.tab.hello(id),
             TabMessage::Snapshot { id, tree } if id == SUBSCRIPTION => self.snapshot(tree),
             TabMessage::Patch { subscription, seq, ops } if subscription == SUBSCRIPTION => {
-                match self.tab.patch(seq, &ops) {
+                match self.tab.patch(seq, ops) {
                     Ok(true) => self.refresh(),
                     Ok(false) => {}
                     Err(fault) => self.refuse(fault),
@@ -126,7 +130,7 @@ impl TabPeer {
     fn mount(&self) {
         let forward = self.forward();
         let tab = Arc::clone(&self.tab);
-        let source = Source::new(move |_: &Session| tab.describe(&forward));
+        let source = Source::untrusted(move || tab.describe(&forward));
         self.slot.set_source(self.tab.path.clone(), Some(Arc::new(source)));
         self.refresh();
         let (session, path) = (self.slot.id(), self.tab.path.clone());

@@ -158,9 +158,7 @@ impl Evaluator {
             let failed = Event::SourceFailed { path: path.clone(), session: session.clone(), why: Arc::clone(why) };
             self.observers.warn(&failed);
         }
-        for violation in &evaluation.violations {
-            self.observers.warn(&Event::Sanitised { path: violation.path.clone(), what: violation.what.clone() });
-        }
+        self.observers.sanitised(path, &evaluation.violations, || self.clock.now_ms());
         evaluation
     }
 }

@@ -145,6 +145,18 @@ impl IntoOutcome for Value {
     }
 }
 
+impl IntoOutcome for String {
+    fn into_outcome(self) -> Result<Outcome, ActionError> {
+        Ok(Outcome::data(self))
+    }
+}
+
+impl IntoOutcome for &str {
+    fn into_outcome(self) -> Result<Outcome, ActionError> {
+        Ok(Outcome::data(self))
+    }
+}
+
 impl<T: IntoOutcome, E: Into<ActionError>> IntoOutcome for Result<T, E> {
     fn into_outcome(self) -> Result<Outcome, ActionError> {
         self.map_err(Into::into)?.into_outcome()

@@ -10,7 +10,7 @@ use super::descriptor::Descriptor;
 use super::fragment::Fragment;
 use super::layout::Entry;
 use super::pack::{self, PackLimits, PackedResult};
-use super::sanitise::violation::Violation;
+use super::sanitise::violation::Violations;
 use super::source::Describe;
 use super::store::Store;
 use crate::model::path;
@@ -32,13 +32,17 @@ pub(crate) enum Rendered {
 pub(crate) struct Evaluation {
     pub(crate) rendered: Rendered,
     pub(crate) reads: Vec<Read>,
-    pub(crate) violations: Vec<Violation>,
+    pub(crate) violations: Violations,
 }
 
 impl Evaluation {
     /// A function that did not end in time. What it has read is not known, so nobody shares this.
     pub(crate) fn late() -> Self {
-        Self { rendered: Rendered::Failed("it took too long".into()), reads: vec![Read::Whole], violations: Vec::new() }
+        Self {
+            rendered: Rendered::Failed("it took too long".into()),
+            reads: vec![Read::Whole],
+            violations: Violations::default(),
+        }
     }
 }
 
@@ -104,17 +108,21 @@ impl Renderer {
         let reads = session.reads();
         match shape {
             Ok(shape) => {
-                let PackedResult { fragment, violations } = self.pack(&entry.path, shape, prior);
+                let PackedResult { fragment, violations } = if entry.source.is_untrusted {
+                    self.pack(&self.store.for_untrusted(), &entry.path, shape, prior)
+                } else {
+                    self.pack(&self.store, &entry.path, shape, prior)
+                };
                 Evaluation { rendered: Rendered::Fragment(fragment), reads, violations }
             }
-            Err(why) => Evaluation { rendered: Rendered::Failed(why.into()), reads, violations: Vec::new() },
+            Err(why) => Evaluation { rendered: Rendered::Failed(why.into()), reads, violations: Violations::default() },
         }
     }
 
-    fn pack(&self, at: &str, shape: Descriptor, prior: Option<&Fragment>) -> PackedResult {
+    fn pack(&self, store: &Store, at: &str, shape: Descriptor, prior: Option<&Fragment>) -> PackedResult {
         match path::segments(at).last() {
-            Some(id) => pack::node(&self.store, self.limits, at, id, &shape, prior),
-            None => pack::node(&self.store, self.limits, "", &self.root_id, &self.as_root(shape), prior),
+            Some(id) => pack::node(store, self.limits, at, id, &shape, prior),
+            None => pack::node(store, self.limits, "", &self.root_id, &self.as_root(shape), prior),
         }
     }
 
@@ -129,6 +137,6 @@ impl Renderer {
 
     /// What stands for a path that never rendered: the consumer sees that it is broken, and nothing about why.
     pub(crate) fn unavailable(&self, at: &str) -> Fragment {
-        self.pack(at, Descriptor::status().prop("error", "unavailable"), None).fragment
+        self.pack(&self.store, at, Descriptor::status().prop("error", "unavailable"), None).fragment
     }
 }

@@ -14,7 +14,7 @@ use super::fragment::Fragment;
 use super::node_position::NodePosition;
 use super::node_ref::NodeRef;
 use super::sanitise::child::Child;
-use super::sanitise::violation::Violation;
+use super::sanitise::violation::Violations;
 use super::sanitise::{Sanitiser, kind_of};
 use super::store::Store;
 use block_builder::BlockBuilder;
@@ -32,7 +32,7 @@ pub(crate) struct PackLimits {
 /// A packed fragment, and what had to be dropped on the way.
 pub(crate) struct PackedResult {
     pub(crate) fragment: Fragment,
-    pub(crate) violations: Vec<Violation>,
+    pub(crate) violations: Violations,
 }
 
 /// Packs one node and all below it. `path` is where the node will stand, in the normal spelling; `prior` is what stood

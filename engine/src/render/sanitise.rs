@@ -1,5 +1,5 @@
 //! Checks what an application gave, node by node, before it is packed. What consumers reject (contract 1.10 and 2.5), or
-//! what is over a bound, is dropped and reported as a [`Violation`]; the rest passes as it is, without a copy.
+//! what is over a bound, is dropped and reported as a [`Violation`](violation::Violation); the rest passes as it is, without a copy.
 
 pub(crate) mod violation;
 mod props;
@@ -19,7 +19,7 @@ use crate::model::meta::Meta;
 use crate::model::value::Value;
 use child::Child;
 pub(super) use children::kind_of;
-use violation::{Violation, Violations};
+use violation::Violations;
 
 /// Goes through the nodes of one fragment, from the top down.
 #[derive(Debug)]
@@ -81,8 +81,8 @@ impl Sanitiser {
     }
 
     /// What was wrong so far.
-    pub(super) fn into_violations(self) -> Vec<Violation> {
-        self.violations.into_all()
+    pub(super) fn into_violations(self) -> Violations {
+        self.violations
     }
 }
 

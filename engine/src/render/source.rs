@@ -100,6 +100,8 @@ pub struct Source {
     pub(crate) runs: Arc<AtomicU64>,
     /// Unique in this process; an address could be reused by another source.
     pub(crate) number: u64,
+    /// A browser tab gives it.
+    pub(crate) is_untrusted: bool,
 }
 
 impl Source {
@@ -119,6 +121,11 @@ impl Source {
         })))
     }
 
+    /// What an untrusted peer provides.
+    pub(crate) fn untrusted(describe: impl Fn() -> Descriptor + Send + Sync + 'static) -> Self {
+        Self { is_untrusted: true, ..Self::new(move |_: &Session| describe()) }
+    }
+
     /// What is shown of a root for which nothing is registered.
     pub(crate) fn bare() -> Self {
         Self::new(|_: &Session| Descriptor::default())
@@ -133,6 +140,7 @@ impl Source {
             item: None,
             runs: Arc::default(),
             number: SOURCES.fetch_add(1, Ordering::Relaxed),
+            is_untrusted: false,
         }
     }
 

@@ -77,13 +77,19 @@ impl Symbols {
         &self.templates[symbol as usize]
     }
 
+    /// The dictionary for whoever packs. What an untrusted peer gave is only looked up: it could fill the dictionary for
+    /// everybody else within seconds.
+    pub(crate) const fn for_packing(&self, learns: bool) -> Dictionary<'_> {
+        Dictionary { symbols: self, learns }
+    }
+
     /// The number of a string that is sure to repeat, such as a type or a property key.
-    pub(crate) fn intern(&self, text: &str) -> Option<u32> {
+    fn intern(&self, text: &str) -> Option<u32> {
         self.find_or_add(text, 1)
     }
 
     /// The number of a string that may or may not repeat: it is admitted when it was seen a few times.
-    pub(crate) fn notice(&self, text: &str) -> Option<u32> {
+    fn notice(&self, text: &str) -> Option<u32> {
         self.find_or_add(text, ADMITTED_AFTER)
     }
 
@@ -92,15 +98,14 @@ impl Symbols {
             return None;
         }
         let hash = self.hasher.hash_one(text);
-        let find = |index: &Index| index.texts.find(hash, |at| self.texts[*at as usize] == text).copied();
-        if let Some(known) = find(&self.index.read()) {
+        if let Some(known) = self.find(&self.index.read(), hash, text) {
             return Some(known);
         }
         if !self.admits(hash, needed) {
             return None;
         }
         let mut index = self.index.write();
-        if let Some(known) = find(&index) {
+        if let Some(known) = self.find(&index, hash, text) {
             return Some(known);
         }
         if index.bytes >= self.limit_for(needed <= 1) {
@@ -112,19 +117,22 @@ impl Symbols {
         Some(at)
     }
 
+    fn find(&self, index: &Index, hash: u64, text: &str) -> Option<u32> {
+        index.texts.find(hash, |at| self.texts[*at as usize] == text).copied()
+    }
+
     /// The number of a template, whose shape has this hash: it is admitted when it was seen a few times.
-    pub(crate) fn notice_template(&self, key: &TemplateKey<'_>, shape_hash: u64) -> Option<u32> {
+    fn notice_template(&self, key: &TemplateKey<'_>, shape_hash: u64) -> Option<u32> {
         let hash = find_hash(&self.hasher, shape_hash, key.meta);
-        let same = |at: &u32| self.templates[*at as usize].fits(key);
-        if let Some(known) = self.index.read().templates.find(hash, same) {
-            return Some(*known);
+        if let Some(known) = self.find_template(&self.index.read(), hash, key) {
+            return Some(known);
         }
         if !self.admits(hash, ADMITTED_AFTER) {
             return None;
         }
         let mut index = self.index.write();
-        if let Some(known) = index.templates.find(hash, same) {
-            return Some(*known);
+        if let Some(known) = self.find_template(&index, hash, key) {
+            return Some(known);
         }
         let template = Template::of(*key, shape_hash);
         let bytes = ENTRY_BYTES + template.bytes();
@@ -138,6 +146,10 @@ impl Symbols {
             find_hash(&self.hasher, template.shape_hash, template.meta.as_deref())
         });
         Some(at)
+    }
+
+    fn find_template(&self, index: &Index, hash: u64, key: &TemplateKey<'_>) -> Option<u32> {
+        index.templates.find(hash, |at| self.templates[*at as usize].fits(key)).copied()
     }
 
     /// Whether something was seen often enough to be admitted. Counters that race lose a hit, which costs a delay.
@@ -179,6 +191,41 @@ impl Symbols {
     }
 }
 
+/// The dictionary as one packer uses it.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Dictionary<'s> {
+    symbols: &'s Symbols,
+    learns: bool,
+}
+
+impl Dictionary<'_> {
+    /// The number of a string that is sure to repeat, such as a type or a property key.
+    pub(crate) fn intern(self, text: &str) -> Option<u32> {
+        if self.learns { self.symbols.intern(text) } else { self.find(text) }
+    }
+
+    /// The number of a string that may or may not repeat.
+    pub(crate) fn notice(self, text: &str) -> Option<u32> {
+        if self.learns { self.symbols.notice(text) } else { self.find(text) }
+    }
+
+    /// The number of a template, whose shape has this hash.
+    pub(crate) fn notice_template(self, key: &TemplateKey<'_>, shape_hash: u64) -> Option<u32> {
+        if self.learns {
+            return self.symbols.notice_template(key, shape_hash);
+        }
+        let hash = find_hash(&self.symbols.hasher, shape_hash, key.meta);
+        self.symbols.find_template(&self.symbols.index.read(), hash, key)
+    }
+
+    fn find(self, text: &str) -> Option<u32> {
+        if text.len() > MAX_BYTES {
+            return None;
+        }
+        self.symbols.find(&self.symbols.index.read(), self.symbols.hasher.hash_one(text), text)
+    }
+}
+
 impl std::fmt::Debug for Symbols {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("Symbols").field("texts", &self.texts.count()).finish_non_exhaustive()
@@ -215,6 +262,22 @@ mod tests {
         assert!(symbols.is_full());
         assert_eq!([(); 4].map(|()| symbols.notice("once")), [None; 4]);
         assert!(symbols.intern("kind").is_some());
+    }
+
+    #[test]
+    fn what_is_only_looked_up_is_found_and_never_learned() {
+        let symbols = Symbols::new(1 << 20);
+        let known = symbols.intern("item").unwrap();
+        let key = TemplateKey { has: 1, kind: "item", props: &[], meta: None };
+        (0..3).for_each(|_| drop(symbols.notice_template(&key, 7)));
+        let (bytes, dictionary) = (symbols.bytes(), symbols.for_packing(false));
+        for _ in 0..9 {
+            assert_eq!((dictionary.intern("item"), dictionary.notice("item")), (Some(known), Some(known)));
+            assert_eq!((dictionary.intern("new"), dictionary.notice("newer")), (None, None));
+            assert_eq!(dictionary.notice_template(&key, 7), Some(0));
+            assert_eq!(dictionary.notice_template(&TemplateKey { kind: "new", ..key }, 8), None);
+        }
+        assert_eq!(symbols.bytes(), bytes);
     }
 
     #[test]

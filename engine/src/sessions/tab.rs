@@ -83,7 +83,7 @@ impl Tab {
 
     /// Takes a patch. One that comes before this socket's snapshot belongs to an earlier socket and is ignored
     /// (contract 3.4); answers whether the tree may have changed.
-    pub(crate) fn patch(&self, seq: Option<u64>, ops: &[Value]) -> Result<bool, TabFault> {
+    pub(crate) fn patch(&self, seq: Option<u64>, ops: Vec<Value>) -> Result<bool, TabFault> {
         let mut state = self.state.lock();
         let State { tree, last_seq, .. } = &mut *state;
         let Some(tree) = tree else { return Ok(false) };

@@ -1,7 +1,10 @@
 //! The tree that a browser tab provides: an untrusted copy, kept by its patches, turned into a descriptor.
 
+use std::io;
+
 use serde_json::{Map, Value};
 
+use super::tab_node::{TabChildren, TabNode};
 use crate::config::Limit;
 use crate::model::Text;
 use crate::model::affordance::{Affordance, Estimate};
@@ -16,6 +19,8 @@ pub(crate) struct TabLimits {
     pub(crate) nodes: usize,
     pub(crate) depth: usize,
     pub(crate) bytes: usize,
+    /// Of one patch.
+    pub(crate) operations: usize,
 }
 
 /// Why a tab's message cannot be taken.
@@ -36,28 +41,36 @@ const JSON_DEPTH: usize = 64;
 /// How many segments the path of an operation may have.
 const PATH_SEGMENTS: usize = 48;
 
+/// Up to this many keys keep their order when one is removed.
+const ORDERED_KEYS: usize = 256;
+
 /// The longest parameter schema that is taken, as JSON text.
 const SCHEMA_BYTES: usize = 8 << 10;
 
 /// The copy of a tab's tree.
 #[derive(Debug)]
 pub(crate) struct TabTree {
-    root: Value,
+    root: TabNode,
 }
 
 impl TabTree {
     /// Takes a snapshot.
     pub(crate) fn new(root: Value, limits: TabLimits) -> Result<Self, TabFault> {
-        if !root.is_object() {
-            return Err(TabFault::OutOfStep);
+        // Checked before it is walked any other way.
+        if !is_shallow(&root, limits.json_depth()) {
+            return Err(TabFault::Over(Limit::TabDepth));
         }
-        let tree = Self { root };
+        let tree = Self { root: TabNode::of(root).ok_or(TabFault::OutOfStep)? };
         tree.check(limits)?;
         Ok(tree)
     }
 
     /// Takes a patch. After a fault the copy is not to be used any more.
-    pub(crate) fn patch(&mut self, ops: &[Value], limits: TabLimits) -> Result<(), TabFault> {
+    pub(crate) fn patch(&mut self, ops: Vec<Value>, limits: TabLimits) -> Result<(), TabFault> {
+        // A snapshot is cheaper to take than a patch that is longer.
+        if ops.len() > limits.operations {
+            return Err(TabFault::OutOfStep);
+        }
         for op in ops {
             apply(&mut self.root, op).ok_or(TabFault::OutOfStep)?;
         }
@@ -65,25 +78,21 @@ impl TabTree {
     }
 
     fn check(&self, limits: TabLimits) -> Result<(), TabFault> {
-        let mut nodes = 0;
-        if !is_shallow(&self.root, JSON_DEPTH + 2 * limits.depth) {
-            return Err(TabFault::Over(Limit::TabDepth));
-        }
-        count(&self.root, limits.depth, limits.nodes, &mut nodes)?;
-        if self.root.to_string().len() <= limits.bytes { Ok(()) } else { Err(TabFault::Over(Limit::TabBytes)) }
+        let mut size = Size::default();
+        size.add(&self.root, limits.depth, limits)?;
+        if size.bytes <= limits.bytes { Ok(()) } else { Err(TabFault::Over(Limit::TabBytes)) }
     }
 
     /// Whether the tab can be told to fetch again (contract 3.3).
     pub(crate) fn has_adapter(&self) -> bool {
-        let children = self.root["children"].as_array();
-        let adapter = children.into_iter().flatten().find(|child| child["id"] == "__adapter");
-        let offers = adapter.and_then(|adapter| adapter["affordances"].as_array());
+        let adapter = self.root.children.get("__adapter");
+        let offers = adapter.and_then(|adapter| adapter.field("affordances").as_array());
         offers.into_iter().flatten().any(|offer| offer["action"] == "refresh")
     }
 
     /// The tab's root id, for the paths of calls.
     pub(crate) fn root_id(&self) -> Option<&str> {
-        self.root["id"].as_str()
+        self.root.id()
     }
 
     /// The tree as a descriptor; `action` finds or makes the action of an affordance.
@@ -96,62 +105,97 @@ impl TabTree {
     }
 }
 
-fn count(node: &Value, depth: usize, max: usize, nodes: &mut usize) -> Result<(), TabFault> {
-    *nodes += 1;
-    if *nodes > max {
-        return Err(TabFault::Over(Limit::TabNodes));
+impl TabLimits {
+    /// How deep the JSON of the tree may be nested: a level of the tree takes two.
+    const fn json_depth(self) -> usize {
+        JSON_DEPTH + 2 * self.depth
     }
-    let children = node["children"].as_array().map(Vec::as_slice).unwrap_or_default();
-    if depth <= 1 && !children.is_empty() {
-        return Err(TabFault::Over(Limit::TabDepth));
+}
+
+/// How large a tree is.
+#[derive(Debug, Default)]
+struct Size {
+    nodes: usize,
+    /// Of its JSON text, about.
+    bytes: usize,
+}
+
+impl Size {
+    /// Adds a node and all below it, which may have this many levels.
+    fn add(&mut self, node: &TabNode, depth: usize, limits: TabLimits) -> Result<(), TabFault> {
+        self.nodes += 1;
+        if self.nodes > limits.nodes {
+            return Err(TabFault::Over(Limit::TabNodes));
+        }
+        if depth <= 1 && node.children.len() > 0 {
+            return Err(TabFault::Over(Limit::TabDepth));
+        }
+        if !node.fields.values().all(|value| is_shallow(value, limits.json_depth())) {
+            return Err(TabFault::Over(Limit::TabDepth));
+        }
+        self.bytes += json_len(&node.fields);
+        node.children.iter().try_for_each(|child| self.add(child, depth - 1, limits))
     }
-    children.iter().try_for_each(|child| count(child, depth - 1, max, nodes))
+}
+
+/// How long the JSON text is, without making it.
+fn json_len(fields: &Map<String, Value>) -> usize {
+    struct Counter(usize);
+    impl io::Write for Counter {
+        fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+            self.0 += bytes.len();
+            Ok(bytes.len())
+        }
+
+        fn flush(&mut self) -> io::Result<()> {
+            Ok(())
+        }
+    }
+    let mut counter = Counter(0);
+    // Counting cannot fail, and keys are strings.
+    let _ = serde_json::to_writer(&mut counter, fields);
+    counter.0
 }
 
 /// Applies one operation, as tolerantly as real tabs need it (contract 3.2). `None` if it does not fit.
-fn apply(root: &mut Value, op: &Value) -> Option<()> {
+fn apply(root: &mut TabNode, mut op: Value) -> Option<()> {
+    let value = op.get_mut("value").map(Value::take);
     let segments: Vec<&str> = op["path"].as_str()?.split('/').filter(|segment| !segment.is_empty()).collect();
-    if segments.len() > PATH_SEGMENTS || !op.get("value").is_none_or(|value| is_shallow(value, JSON_DEPTH)) {
+    if segments.len() > PATH_SEGMENTS || !value.as_ref().is_none_or(|value| is_shallow(value, JSON_DEPTH)) {
         return None;
     }
     let kind = op["op"].as_str()?;
     let at = segments.iter().position(|segment| FIELDS.contains(segment));
     match at {
-        Some(at) => apply_field(descend(root, &segments[..at])?, &segments[at..], kind, op),
+        Some(at) => apply_field(root.descend(&segments[..at])?, &segments[at..], kind, value),
         None => {
             let (id, parents) = segments.split_last()?;
-            apply_child(descend(root, parents)?, id, kind, op)
+            let index = op["index"].as_u64().and_then(|index| usize::try_from(index).ok()).unwrap_or(usize::MAX);
+            apply_child(&mut root.descend(parents)?.children, id, kind, index, value)
         }
     }
 }
 
-fn descend<'n>(node: &'n mut Value, path: &[&str]) -> Option<&'n mut Value> {
-    path.iter().try_fold(node, |node, id| {
-        node.get_mut("children")?.as_array_mut()?.iter_mut().find(|child| child["id"] == *id)
-    })
-}
-
-fn apply_field(node: &mut Value, path: &[&str], kind: &str, op: &Value) -> Option<()> {
-    let node = node.as_object_mut()?;
+fn apply_field(node: &mut TabNode, path: &[&str], kind: &str, value: Option<Value>) -> Option<()> {
     let (field, rest) = path.split_first()?;
     if *field == "children" {
         return None;
     }
     if rest.is_empty() {
-        return set(node, (*field).to_owned(), kind, op);
+        return set(&mut node.fields, (*field).to_owned(), kind, value);
     }
-    let inner = node.entry(*field).or_insert_with(|| Value::Object(Map::new()));
-    set_inside(inner.as_object_mut()?, rest, kind, op)
+    let inner = node.fields.entry(*field).or_insert_with(|| Value::Object(Map::new()));
+    set_inside(inner.as_object_mut()?, rest, kind, value)
 }
 
 /// Some tabs do not escape keys: what cannot be descended into is one literal key.
-fn set_inside(keys: &mut Map<String, Value>, path: &[&str], kind: &str, op: &Value) -> Option<()> {
+fn set_inside(keys: &mut Map<String, Value>, path: &[&str], kind: &str, value: Option<Value>) -> Option<()> {
     let first = unescape(path[0]);
     match path {
-        [_] => set(keys, first, kind, op),
+        [_] => set(keys, first, kind, value),
         [_, rest @ ..] => match keys.get_mut(&first).and_then(Value::as_object_mut) {
-            Some(inner) => set_inside(inner, rest, kind, op),
-            None => set(keys, path.join("/"), kind, op),
+            Some(inner) => set_inside(inner, rest, kind, value),
+            None => set(keys, path.join("/"), kind, value),
         },
         [] => None,
     }
@@ -161,10 +205,14 @@ fn unescape(key: &str) -> String {
     key.replace("~1", "/").replace("~0", "~")
 }
 
-fn set(keys: &mut Map<String, Value>, key: String, kind: &str, op: &Value) -> Option<()> {
+fn set(keys: &mut Map<String, Value>, key: String, kind: &str, value: Option<Value>) -> Option<()> {
     match kind {
         "add" | "replace" => {
-            keys.insert(key, op.get("value")?.clone());
+            keys.insert(key, value?);
+        }
+        // In order it would move everything behind it, again and again.
+        "remove" if keys.len() > ORDERED_KEYS => {
+            keys.swap_remove(&key);
         }
         "remove" => {
             keys.shift_remove(&key);
@@ -174,39 +222,36 @@ fn set(keys: &mut Map<String, Value>, key: String, kind: &str, op: &Value) -> Op
     Some(())
 }
 
-fn apply_child(parent: &mut Value, id: &str, kind: &str, op: &Value) -> Option<()> {
-    let children = parent.as_object_mut()?.entry("children").or_insert_with(|| Value::Array(Vec::new()));
-    let list = children.as_array_mut()?;
-    let known = list.iter().position(|child| child["id"] == id);
-    let index = |len: usize| op["index"].as_u64().map_or(len, |index| (index as usize).min(len));
-    match (kind, known) {
-        ("add" | "replace", Some(at)) => list[at] = op.get("value")?.clone(),
-        ("add", None) => list.insert(index(list.len()), op.get("value")?.clone()),
-        ("remove", Some(at)) => {
-            list.remove(at);
+fn apply_child(children: &mut TabChildren, id: &str, kind: &str, index: usize, value: Option<Value>) -> Option<()> {
+    match (kind, children.contains(id)) {
+        ("add" | "replace", true) => children.replace(id, TabNode::of(value?)?),
+        ("add", false) => {
+            children.insert(index, TabNode::of(value?)?);
+            Some(())
         }
-        ("move", Some(at)) => {
-            let child = list.remove(at);
-            list.insert(index(list.len()), child);
+        ("remove", true) => children.remove(id).map(drop),
+        ("move", true) => {
+            let (_, child) = children.remove(id)?;
+            children.insert(index, child);
+            Some(())
         }
-        _ => return None,
+        _ => None,
     }
-    Some(())
 }
 
-fn describe(node: &Value, action: &mut dyn FnMut(&Value) -> Option<Action>) -> Descriptor {
-    let mut shape = Descriptor::new(node["type"].as_str().unwrap_or("group"));
-    if let Some(props) = node["properties"].as_object() {
+fn describe(node: &TabNode, action: &mut dyn FnMut(&Value) -> Option<Action>) -> Descriptor {
+    let mut shape = Descriptor::new(node.field("type").as_str().unwrap_or("group"));
+    if let Some(props) = node.field("properties").as_object() {
         shape = shape.props(props.iter().map(|(key, value)| (key.as_str(), value.clone())));
     }
-    for (name, value) in node["meta"].as_object().into_iter().flatten() {
+    for (name, value) in node.field("meta").as_object().into_iter().flatten() {
         shape = shape.meta(name.as_str(), value.clone());
     }
-    let offers = node["affordances"].as_array().into_iter().flatten();
+    let offers = node.field("affordances").as_array().into_iter().flatten();
     shape.actions = offers.filter_map(&mut *action).collect();
-    shape.content_ref = content_ref(&node["content_ref"]).map(Box::new);
-    for child in node["children"].as_array().into_iter().flatten() {
-        if let Some(id) = child["id"].as_str() {
+    shape.content_ref = content_ref(node.field("content_ref")).map(Box::new);
+    for child in node.children.iter() {
+        if let Some(id) = child.id() {
             shape = shape.child(id, describe(child, &mut *action));
         }
     }
@@ -256,11 +301,11 @@ mod tests {
 
     use super::*;
 
-    const LIMITS: TabLimits = TabLimits { nodes: 10, depth: 4, bytes: 10_000 };
+    const LIMITS: TabLimits = TabLimits { nodes: 10, depth: 4, bytes: 10_000, operations: 20 };
 
-    fn patched(root: Value, ops: &Value) -> Result<Value, TabFault> {
+    fn patched(root: Value, ops: &Value) -> Result<TabNode, TabFault> {
         let mut tree = TabTree::new(root, LIMITS)?;
-        tree.patch(ops.as_array().unwrap(), LIMITS)?;
+        tree.patch(ops.as_array().cloned().unwrap(), LIMITS)?;
         Ok(tree.root)
     }
 
@@ -269,14 +314,14 @@ mod tests {
         let root =
             json!({"id": "ui", "type": "root", "children": [{"id": "route", "type": "status", "properties": {}}]});
         let ops = json!([{"op": "add", "path": "/route/properties/a/b", "value": 1}]);
-        assert_eq!(patched(root, &ops).unwrap()["children"][0]["properties"], json!({"a/b": 1}));
+        assert_eq!(patched(root, &ops).unwrap().children.get("route").unwrap().field("properties"), &json!({"a/b": 1}));
     }
 
     #[test]
     fn adding_an_absent_field_sets_it() {
         let root = json!({"id": "ui", "type": "root"});
         let ops = json!([{"op": "add", "path": "/meta", "value": {"summary": "x"}}]);
-        assert_eq!(patched(root, &ops).unwrap()["meta"]["summary"], "x");
+        assert_eq!(patched(root, &ops).unwrap().field("meta")["summary"], "x");
     }
 
     #[test]
@@ -290,7 +335,7 @@ mod tests {
             json!({"path": 7}),
             json!("nonsense"),
         ] {
-            assert_eq!(patched(root.clone(), &json!([op])), Err(TabFault::OutOfStep));
+            assert_eq!(patched(root.clone(), &json!([op])).err(), Some(TabFault::OutOfStep));
         }
     }
 
@@ -308,16 +353,24 @@ mod tests {
     }
 
     #[test]
+    fn a_patch_of_too_many_operations_asks_for_a_new_snapshot() {
+        let root = json!({"id": "ui", "type": "root"});
+        let ops = |count: usize| vec![json!({"op": "add", "path": "/properties/n", "value": 1}); count];
+        assert!(patched(root.clone(), &ops(20).into()).is_ok());
+        assert_eq!(patched(root, &ops(21).into()).err(), Some(TabFault::OutOfStep));
+    }
+
+    #[test]
     fn values_that_are_nested_without_end_never_get_in() {
         let deep = (0..JSON_DEPTH + 8).fold(json!(0), |below, _| json!({ "a": below }));
         let root = json!({"id": "ui", "type": "root", "properties": {}});
         let op = json!({"op": "replace", "path": "/properties/a", "value": deep});
-        assert_eq!(patched(root.clone(), &json!([op])), Err(TabFault::OutOfStep));
+        assert_eq!(patched(root.clone(), &json!([op])).err(), Some(TabFault::OutOfStep));
         let mut tree = TabTree::new(root, LIMITS).unwrap();
         // Each patch is harmless by itself and puts its value at the bottom of the one before.
         let grown = (1..100).try_for_each(|depth| {
             let path = format!("/properties{}", "/a".repeat(depth));
-            tree.patch(&[json!({"op": "replace", "path": path, "value": {"a": {}}})], LIMITS)
+            tree.patch(vec![json!({"op": "replace", "path": path, "value": {"a": {}}})], LIMITS)
         });
         assert!(grown.is_err());
     }

@@ -121,7 +121,7 @@ impl EventLog {
     /// What was sanitised, as `path: what`, in order.
     pub(crate) fn sanitised(&self) -> Vec<String> {
         let sentence = |event: &Event| match event {
-            Event::Sanitised { path, what } => Some(format!("{path}: {what}")),
+            Event::Sanitised { path, what, .. } => Some(format!("{path}: {what}")),
             _ => None,
         };
         self.0.lock().iter().filter_map(sentence).collect()

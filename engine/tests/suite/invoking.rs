@@ -37,6 +37,10 @@ async fn the_return_value_of_a_handler_becomes_the_data_of_the_result() {
     assert_eq!(result_of(|| json!({})).await, json!({"status": "ok"}), "an empty object is no data");
     assert_eq!(result_of(|| Value::Null).await, json!({"status": "ok"}));
     assert_eq!(result_of(|| json!({"id": "t1"})).await, json!({"status": "ok", "data": {"id": "t1"}}));
+    assert_eq!(result_of(|| String::from("done")).await, json!({"status": "ok", "data": "done"}));
+    assert_eq!(result_of(|| "done").await, json!({"status": "ok", "data": "done"}));
+    let said = || -> Result<String, ActionError> { Ok("done".to_owned()) };
+    assert_eq!(result_of(said).await, json!({"status": "ok", "data": "done"}));
     for scalar in
         [json!(5), json!("text"), json!(true), json!(0.5), json!([]), json!([1, null]), json!(false), json!("")]
     {

@@ -41,5 +41,6 @@ mod superseding;
 mod tabs;
 mod tasks;
 mod unchanged_protocol;
+mod undisturbed;
 mod views;
 mod windows;

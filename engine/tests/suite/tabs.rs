@@ -1,10 +1,12 @@
 //! Browser tabs that provide their own subtree (contract 3), driven by a scripted tab.
 
 use grove_engine::testing::{ManualClock, TestConsumer};
-use grove_engine::{Action, Config, Connection, Descriptor, Engine, Frame, Invocation, Item, Limit, Session, Source};
+use grove_engine::{
+    Action, Config, Connection, Descriptor, Engine, Event, Frame, Invocation, Item, Limit, Session, Source,
+};
 use serde_json::{Value, json};
 
-use crate::fixtures::{EventLog, engine_with};
+use crate::fixtures::{EventLog, FOREVER, engine_with, engine_with_clock};
 
 fn engine() -> Engine {
     let engine = Engine::builder("app", "App").config(Config::immediate()).build();
@@ -219,6 +221,27 @@ async fn a_patch_that_cannot_be_applied_requests_the_tabs_tree_again() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_patch_with_more_operations_than_the_limit_requests_the_tabs_tree_instead() {
+    let engine = engine();
+    let mut consumer = TestConsumer::connect(&engine, alice()).await;
+    let tab = Tab::mounted(&engine, "/").await;
+    let children: Vec<_> = (0..1_990).map(|n| leaf(&format!("n{n}"), "")).collect();
+    tab.send(&snapshot(&children));
+    let patch = |count: usize| {
+        let change = |n: usize| json!({"op": "replace", "path": "/n1989/properties/text", "value": n.to_string()});
+        json!({"type": "patch", "subscription": "ui-mount", "version": 3, "ops": (1..=count).map(change).collect::<Vec<_>>()})
+    };
+    tab.send(&patch(1_000));
+    engine.settle().await;
+    assert_eq!(consumer.query("/ui/tab-1/n1989").await["properties"]["text"], "1000");
+    assert_eq!(tab.connection.try_next_frame(), None);
+    tab.send(&patch(1_001));
+    assert_eq!(tab.next().await["type"], "subscribe");
+    assert_eq!(consumer.query("/ui/tab-1/n1989").await["properties"]["text"], "1000");
+    assert_eq!(Config::default().sizes.tab_operations, 1_000);
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_gap_in_a_tabs_patches_requests_its_tree_again() {
     let engine = engine();
     let tab = Tab::mounted(&engine, "/").await;
@@ -376,6 +399,63 @@ async fn a_tabs_nodes_stay_below_its_mount_whatever_their_ids() {
     let ui = &tree["children"][1];
     assert_eq!(ids(ui), ["tab-1"]);
     assert_eq!(ids(&ui["children"][0]), ["todos", "ui", "app", "tab-2", "..", "%2e%2e"], "invalid ids are dropped");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn problems_of_a_tabs_tree_are_reported_up_to_a_bound_and_counted_beyond_it() {
+    let (engine, clock) = engine_with_clock(|config| config.times.silence_timeout = FOREVER);
+    let log = EventLog::of(&engine);
+    let mut consumer = TestConsumer::connect(&engine, alice()).await;
+    consumer.subscribe("/").await;
+    let tab = Tab::mounted(&engine, "/").await;
+    let mut children: Vec<_> = (0..199).map(|n| leaf(&format!("a/{n}"), "")).collect();
+    children.insert(0, leaf(&"x/".repeat(100_000), ""));
+    let mut change = async |n: usize| {
+        children[1]["properties"]["text"] = n.into();
+        tab.send(&snapshot(&children));
+        engine.settle().await;
+    };
+    for n in 0..20 {
+        change(n).await;
+    }
+    let reported = log.sanitised();
+    assert_eq!(reported.len(), 33, "{reported:?}");
+    assert!(reported.iter().all(|report| report.len() < 600), "what is quoted is cut");
+    assert_eq!(reported[32], "/ui/tab-1: 168 more problems were found; for a minute such problems are only counted");
+    log.clear();
+    clock.advance(60_000);
+    change(20).await;
+    assert_eq!(log.sanitised()[0], "/ui/tab-1: 3800 more problems were counted and not reported");
+    let counts = |event: &Event| if let Event::Sanitised { problems, .. } = event { *problems } else { 0 };
+    assert_eq!(log.all().iter().map(counts).sum::<u64>(), 3_800 + 200, "none is lost");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn texts_of_a_tab_do_not_fill_the_dictionary_for_others() {
+    let engine = engine_with(|config| config.memory.dictionary_bytes = 256 << 10);
+    let item = |n: usize| Item::new(format!("entry-{n}")).prop("state", format!("state-{}", n % 7));
+    engine.register("list", move |session: &Session| {
+        Descriptor::collection().prop("owner", session.id()).items((0..20).map(item))
+    });
+    let mut consumer = TestConsumer::connect(&engine, alice()).await;
+    consumer.subscribe("/").await;
+    let tab = Tab::mounted(&engine, "/").await;
+    let mut before = 0;
+    for round in 0..10 {
+        if round == 5 {
+            // The application's own nodes were rendered often enough.
+            before = engine.stats().dictionary_bytes;
+        }
+        let text = |n: usize| format!("r{}-{n}", round / 5);
+        let child = |n: usize| json!({"id": text(n), "type": text(n), "properties": {text(n): text(n)}});
+        tab.send(&snapshot(&(0..1_500).map(child).collect::<Vec<_>>()));
+        consumer.check_mirrors().await;
+    }
+    assert_eq!(engine.stats().dictionary_bytes, before, "a tab's texts are used as they are");
+    for n in 0..10 {
+        TestConsumer::connect(&engine, Session::new(format!("late-{n}"))).await.query("/").await;
+    }
+    assert!(engine.stats().dictionary_bytes > before, "what the application repeats is still taken up");
 }
 
 #[tokio::test]

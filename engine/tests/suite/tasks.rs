@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use grove_engine::testing::TestConsumer;
 use grove_engine::{
-    Action, ActionError, CloseReason, Descriptor, Engine, Event, Invocation, Limit, PanicSite, Session,
+    Action, ActionError, CloseReason, Descriptor, Engine, Event, Invocation, Limit, PanicSite, Session, TaskResult,
 };
 use serde_json::{Value, json};
 use tokio::sync::Semaphore;
@@ -28,13 +28,16 @@ fn exports(engine: &Engine) -> Arc<Semaphore> {
             Ok(json!({"rows": 3}))
         })
     });
-    let fails = Action::new("fails", |call: Invocation<()>| {
-        call.start_task("Fails", |_| async { Err(ActionError::conflict("the disk is full")) })
-    });
+    let fails = Action::new("fails", |call: Invocation<()>| call.start_task("Fails", |_| fails()));
     let panics =
         Action::new("panics", |call: Invocation<()>| call.start_task("Panics", |_| async { panic!("secret") }));
     engine.register("exports", move |_: &Session| Descriptor::group().actions([&export, &fails, &panics]));
     steps
+}
+
+/// An application can name what a task returns.
+async fn fails() -> TaskResult {
+    Err(ActionError::conflict("the disk is full"))
 }
 
 /// Starts a task and returns its id.

@@ -97,7 +97,9 @@ impl EventCounters {
                 self.pass_sessions.observe(*sessions as f64);
             }
             Event::SourceFailed { .. } => one(&self.source_failures),
-            Event::Sanitised { .. } => one(&self.sanitised),
+            Event::Sanitised { problems, .. } => {
+                self.sanitised.inc_by(*problems);
+            }
             Event::SnapshotSent { bytes, .. } => self.snapshots.count(*bytes),
             Event::PatchSent { bytes, .. } => self.patches.count(*bytes),
             Event::Compacted { .. } => one(&self.compactions),

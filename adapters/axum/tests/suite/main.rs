@@ -24,3 +24,4 @@ mod serve;
 mod server;
 mod serving;
 mod spans;
+mod undisturbed;

@@ -48,7 +48,7 @@ fn one_of_each() -> Vec<Event> {
         Event::Refused { status: 401, reason: "there is no token" },
         Event::PassFinished { sessions: 50, evaluated: 2, shared: 48, committed: 50, took_us: 30_000 },
         Event::SourceFailed { path: path(), session: session(), why: SECRET.into() },
-        Event::Sanitised { path: SECRET.to_owned(), what: SECRET.to_owned() },
+        Event::Sanitised { path: SECRET.to_owned(), what: SECRET.to_owned(), problems: 1 },
         Event::SnapshotSent { session: session(), connection: 1, bytes: 1000 },
         Event::PatchSent { session: session(), connection: 1, bytes: 100 },
         Event::PatchSent { session: session(), connection: 1, bytes: 50 },

@@ -74,6 +74,42 @@ async fn a_connection_without_a_complete_request_is_closed_after_ten_seconds() {
     }
 }
 
+#[tokio::test]
+async fn five_hundred_unfinished_requests_do_not_keep_another_one_waiting() {
+    let served = start().await;
+    let mut unfinished = Vec::new();
+    for _ in 0..500 {
+        let mut stream = TcpStream::connect(served.address).await.unwrap();
+        stream.write_all(b"GET / HTTP/1.1\r\nhost: loc").await.unwrap();
+        unfinished.push(stream);
+    }
+    let mut stream = TcpStream::connect(served.address).await.unwrap();
+    stream.write_all(b"GET / HTTP/1.1\r\nhost: localhost\r\n\r\n").await.unwrap();
+    assert!(response(&mut stream).await.starts_with("HTTP/1.1 "));
+}
+
+/// `axum::serve` keeps half a request for ever.
+#[test]
+fn the_guide_and_the_examples_serve_with_a_timeout_for_unfinished_requests() {
+    let root = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("../..");
+    let mut waiting: Vec<_> = ["docs/guide", "examples", "README.md"].iter().map(|name| root.join(name)).collect();
+    let mut read = 0;
+    while let Some(path) = waiting.pop() {
+        if path.is_dir() {
+            waiting.extend(std::fs::read_dir(&path).unwrap().map(|entry| entry.unwrap().path()));
+            continue;
+        }
+        let is_text = path.extension().is_some_and(|extension| extension == "md" || extension == "rs");
+        if !is_text || path.components().any(|part| part.as_os_str() == "tests") {
+            continue;
+        }
+        read += 1;
+        let text = std::fs::read_to_string(&path).unwrap().replace("grove_axum::serve(", "");
+        assert!(!text.contains("axum::serve("), "{}: serve with grove_axum::serve", path.display());
+    }
+    assert!(read > 50, "{read} files");
+}
+
 #[tokio::test(start_paused = true)]
 async fn so_is_one_that_stops_in_the_middle_of_its_second_request() {
     let served = start().await;

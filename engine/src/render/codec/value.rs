@@ -7,7 +7,7 @@ use serde_json::value::RawValue;
 
 use super::{Reader, put_text, put_varint};
 use crate::model::value::Value;
-use crate::render::symbols::Symbols;
+use crate::render::symbols::Dictionary;
 
 mod tag {
     pub(super) const NULL: u8 = 0;
@@ -134,7 +134,7 @@ pub(crate) fn hash_value(hasher: &mut impl Hasher, value: &Value) {
     }
 }
 
-pub(crate) fn put_value(out: &mut Vec<u8>, symbols: &Symbols, value: &Value) {
+pub(crate) fn put_value(out: &mut Vec<u8>, symbols: Dictionary<'_>, value: &Value) {
     match value {
         Value::Null => out.push(tag::NULL),
         Value::Bool(false) => out.push(tag::FALSE),
@@ -154,7 +154,7 @@ pub(crate) fn put_value(out: &mut Vec<u8>, symbols: &Symbols, value: &Value) {
 }
 
 /// The first thousand symbols, which are the most frequent values, take two bytes with their tag.
-fn put_tagged(out: &mut Vec<u8>, symbols: &Symbols, long: u8, short: u8, text: &str) {
+fn put_tagged(out: &mut Vec<u8>, symbols: Dictionary<'_>, long: u8, short: u8, text: &str) {
     match symbols.notice(text) {
         Some(symbol) if symbol >> 8 < 4 => out.extend([short + (symbol >> 8) as u8, symbol as u8]),
         symbol => {
@@ -179,11 +179,12 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
+    use crate::render::symbols::Symbols;
 
     fn read_back(value: &Value) -> String {
         let symbols = Symbols::new(1 << 16);
         let mut out = Vec::new();
-        put_value(&mut out, &symbols, value);
+        put_value(&mut out, symbols.for_packing(true), value);
         let mut reader = Reader::new(&out, &symbols);
         let text = format!("{:?}", ValueRef::read(&mut reader));
         assert!(reader.rest().is_empty());
@@ -200,11 +201,11 @@ mod tests {
     #[test]
     fn a_text_reads_back_whatever_its_symbol_is() {
         let symbols = Symbols::new(1 << 20);
-        assert!((0..2_000).all(|n| symbols.intern(&n.to_string()).is_some()));
+        assert!((0..2_000).all(|n| symbols.for_packing(true).intern(&n.to_string()).is_some()));
         for n in [0, 255, 256, 1_023, 1_024, 1_999] {
             let mut out = Vec::new();
-            put_value(&mut out, &symbols, &Value::Text(n.to_string().into()));
-            put_value(&mut out, &symbols, &Value::of([n]));
+            put_value(&mut out, symbols.for_packing(true), &Value::Text(n.to_string().into()));
+            put_value(&mut out, symbols.for_packing(true), &Value::of([n]));
             assert!(out.len() <= 3 + 2 + "[1999]".len(), "{out:?}");
             let mut reader = Reader::new(&out, &symbols);
             assert_eq!(ValueRef::read(&mut reader), ValueRef::Text(&n.to_string()));
@@ -215,7 +216,7 @@ mod tests {
     #[test]
     fn a_small_number_is_one_byte() {
         let mut out = Vec::new();
-        put_value(&mut out, &Symbols::new(0), &Value::Int(239));
+        put_value(&mut out, Symbols::new(0).for_packing(true), &Value::Int(239));
         assert_eq!(out.len(), 1);
         assert_eq!(read_back(&Value::Int(240)), "Int(240)");
     }

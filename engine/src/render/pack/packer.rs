@@ -15,7 +15,7 @@ use crate::render::fragment::Fragment;
 use crate::render::node_position::NodePosition;
 use crate::render::node_ref::{Fields, NodeRef, Siblings};
 use crate::render::sanitise::child::Child;
-use crate::render::sanitise::violation::Violation;
+use crate::render::sanitise::violation::Violations;
 use crate::render::sanitise::{CleanNode, Sanitiser};
 use crate::render::store::Store;
 use crate::render::template::TemplateKey;
@@ -34,7 +34,7 @@ impl<'s> Packer<'s> {
         Self { store, sanitiser, action_lists: ActionLists::default(), scratch: Vec::new() }
     }
 
-    pub(super) fn into_violations(self) -> Vec<Violation> {
+    pub(super) fn into_violations(self) -> Violations {
         self.sanitiser.into_violations()
     }
 
@@ -83,7 +83,7 @@ impl<'s> Packer<'s> {
     /// Writes what the node has in common with others, its id, its values, and its `meta` if the template does not hold
     /// that. Returns the hash of the template without `meta`.
     fn put_head(&self, block: &mut BlockBuilder, id: &str, key: TemplateKey<'_>) -> u64 {
-        let symbols = self.store.symbols();
+        let symbols = self.store.dictionary();
         let shape_hash = key.shape_hash(self.store.hasher());
         let without_meta = TemplateKey { meta: None, ..key };
         let meta = key.meta.filter(|meta| !meta.is_empty());
@@ -113,7 +113,7 @@ impl<'s> Packer<'s> {
                 if with_keys {
                     put_text(&mut block.bytes, None, key);
                 }
-                put_value(&mut block.bytes, self.store.symbols(), value);
+                put_value(&mut block.bytes, self.store.dictionary(), value);
             }
         });
     }

@@ -17,7 +17,7 @@ pub(super) fn unique<'d>(
     if !actions.iter().enumerate().any(is_second) {
         return Cow::Borrowed(actions);
     }
-    violations.add(at, "an action was offered twice; the first one stays");
+    violations.add(at, format_args!("an action was offered twice; the first one stays"));
     let first = actions.iter().enumerate().filter(|entry| !is_second(*entry)).map(|(_, action)| action.clone());
     Cow::Owned(first.collect())
 }

@@ -21,7 +21,7 @@ pub(super) fn of<'d, 'k>(
         return Vec::new();
     }
     if at.depth <= 1 {
-        violations.add(at, format!("{given} children are too deep and were dropped"));
+        violations.add(at, format_args!("{given} children are too deep and were dropped"));
         return Vec::new();
     }
     // The same ids as before are legal, and each is there once.
@@ -30,7 +30,7 @@ pub(super) fn of<'d, 'k>(
     }
     let mut passed = legal(shape, at, given, violations);
     if passed.len() > room {
-        violations.add(at, format!("the tree is too large: {} children were dropped", passed.len() - room));
+        violations.add(at, format_args!("the tree is too large: {} children were dropped", passed.len() - room));
         passed.truncate(room);
     }
     passed
@@ -58,9 +58,9 @@ fn legal<'d>(
     let mut legal = Vec::with_capacity(given);
     for child in all(shape) {
         if let Err(why) = id::check(child.id) {
-            violations.add(at, format!("the child `{}` was dropped: {why}", child.id));
+            violations.add(at, format_args!("the child `{}` was dropped: {why}", child.id));
         } else if !seen.insert(child.id) {
-            violations.add(at, format!("a second child `{}` was dropped", child.id));
+            violations.add(at, format_args!("a second child `{}` was dropped", child.id));
         } else {
             legal.push(child);
         }

@@ -20,12 +20,12 @@ pub(super) fn of<'d>(shape: &'d Descriptor, at: &NodePosition<'_>, violations: &
     let mut meta = shape.meta.clone();
     if !salience_is_finite {
         meta.salience = None;
-        violations.add(at, "meta.salience was dropped: it must be a number");
+        violations.add(at, format_args!("meta.salience was dropped: it must be a number"));
     }
     let is_set = |name: &Text| name == "summary" && shape.meta.summary.is_some();
     for (name, value) in shape.raw_meta().iter().filter(|(name, _)| !is_set(name)) {
         if let Err(why) = set(&mut meta, name, value) {
-            violations.add(at, format!("meta.{name} was dropped: {why}"));
+            violations.add(at, format_args!("meta.{name} was dropped: {why}"));
         }
     }
     if let Some(window) = shape.shown_window() {

@@ -24,12 +24,12 @@ pub(super) fn of<'d>(
     let mut props = last_of_each(props);
     if props.iter().any(|(_, value)| is_deep(value)) {
         for (key, _) in props.iter().filter(|(_, value)| is_deep(value)) {
-            violations.add(at, format!("the property `{key}` was dropped: it is nested too deeply"));
+            violations.add(at, format_args!("the property `{key}` was dropped: it is nested too deeply"));
         }
         props.to_mut().retain(|(_, value)| !is_deep(value));
     }
     if props.len() > max {
-        violations.add(at, format!("the node has too many properties: {} were dropped", props.len() - max));
+        violations.add(at, format_args!("the node has too many properties: {} were dropped", props.len() - max));
         props = match props {
             Cow::Borrowed(props) => Cow::Borrowed(&props[..max]),
             Cow::Owned(props) => Cow::Owned(props.into_iter().take(max).collect()),

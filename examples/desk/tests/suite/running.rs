@@ -1,11 +1,12 @@
 //! A desk that runs on a free port, with a store of its own.
 
-use std::future::Future;
+use std::future::{Future, pending};
 use std::net::SocketAddr;
 use std::time::Duration;
 
 use axum::Router;
 use desk::{Desk, SignIn, app};
+use grove_axum::serve;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::task::JoinHandle;
@@ -42,7 +43,7 @@ impl Running {
         let listener = TcpListener::bind("127.0.0.1:0").await.expect("a free port");
         let address = listener.local_addr().expect("the address of a listener");
         let served = app.clone();
-        let server = tokio::spawn(async move { axum::serve(listener, served).await.expect("a server") });
+        let server = tokio::spawn(async move { serve(listener, served, pending()).await.expect("a server") });
         Self { app, desk, address, server }
     }
 
