@@ -187,7 +187,8 @@ impl Engine {
         self.parts.opener.open(session).map(drop)
     }
 
-    /// Gives an open session new claims; its tree is rendered with them. False if no session has that id.
+    /// Gives an open session new claims; its tree is rendered with them. False if no session has that id, or if it is
+    /// another user's or project's: whoever was anonymous may have logged in, but nobody becomes somebody else.
     pub fn update_session(&self, session: &Session) -> bool {
         self.parts.opener.update(session)
     }
@@ -355,7 +356,7 @@ impl Provider for Engine {
             return Err(ConnectError::Closing);
         }
         let renewed = self.parts.opener.renew(&session)?;
-        Ok(renewed.then(|| Renewed { expires_in: self.parts.expiry.time_left(session.context()) }))
+        Ok(renewed.map(|slot| Renewed { expires_in: self.parts.expiry.time_left(&slot.context()) }))
     }
 
     fn config(&self) -> &Config {

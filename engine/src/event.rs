@@ -41,6 +41,12 @@ pub enum Event {
         /// How many sessions were open.
         sessions: usize,
     },
+    /// Claims of another user or project came under the id of an open session, and were refused: nobody becomes somebody
+    /// else. Ids of sessions must be unique.
+    SessionConflict {
+        /// The id of the session, which stays as it is.
+        session: Text,
+    },
     /// The tree of a session without a connection was dropped; the session stays.
     TreeEvicted {
         /// The session's id.
@@ -296,7 +302,11 @@ impl std::fmt::Debug for Observers {
 fn log(event: &Event) {
     match event {
         Event::SourceFailed { .. } | Event::Panicked { .. } => tracing::error!(target: "grove", ?event),
-        Event::Sanitised { .. } | Event::LimitReached { .. } | Event::Compacted { .. } | Event::Refused { .. } => {
+        Event::Sanitised { .. }
+        | Event::LimitReached { .. }
+        | Event::Compacted { .. }
+        | Event::Refused { .. }
+        | Event::SessionConflict { .. } => {
             tracing::warn!(target: "grove", ?event);
         }
         Event::Draining { .. } | Event::Revoked { .. } => tracing::info!(target: "grove", ?event),

@@ -33,8 +33,8 @@ impl Closer {
         removed
     }
 
-    /// Ends a session, unless somebody has connected meanwhile or a task runs.
-    pub(crate) fn close_idle(&self, slot: &Arc<Slot>, reason: CloseReason) {
+    /// Ends a session, unless somebody has connected meanwhile or a task runs. False if it goes on.
+    pub(crate) fn close_idle(&self, slot: &Arc<Slot>, reason: CloseReason) -> bool {
         let mut tree = None;
         let removed = self.table.remove(slot, |slot| {
             tree = slot.close_if_idle();
@@ -44,6 +44,7 @@ impl Closer {
         if removed {
             self.end(slot, reason);
         }
+        removed || slot.is_closed()
     }
 
     /// Ends whatever a session had that is not in the table any more.

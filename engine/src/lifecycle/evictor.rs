@@ -2,6 +2,7 @@
 //! renders it again.
 
 use std::sync::Arc;
+use std::time::SystemTime;
 
 use super::closer::Closer;
 use crate::config::Limit;
@@ -9,6 +10,7 @@ use crate::error::ConnectError;
 use crate::event::{Event, EvictionReason, Observers};
 use crate::model::session::Context;
 use crate::protocol::close_reason::CloseReason;
+use crate::sessions::evidence::Authority;
 use crate::sessions::idle_tracker::IdleTracker;
 use crate::sessions::slot::Slot;
 use crate::sessions::table::{Idle, Opened, Table};
@@ -36,22 +38,59 @@ impl Evictor {
     }
 
     /// The slot of a session. If there are as many as may be, the session that has been without a connection for longest
-    /// is evicted; if trees take all the memory they may, idle ones are.
-    pub(crate) fn find_or_make(&self, context: &Arc<Context>, without_provider: bool) -> Result<Opened, ConnectError> {
+    /// is evicted; if trees take all the memory they may, idle ones are; and if the id is that of an idle session of
+    /// somebody else, that one is.
+    pub(crate) fn find_or_make(
+        &self,
+        context: &Arc<Context>,
+        now: SystemTime,
+        without_provider: bool,
+    ) -> Result<Opened, ConnectError> {
         self.free_tree_memory(context)?;
+        self.within_limits(context, || {
+            loop {
+                match self.table.open(context, (self.idle.now_ms(), now), without_provider) {
+                    Err(ConnectError::Conflict) if self.make_way(context) => {}
+                    opened => return opened,
+                }
+            }
+        })
+    }
+
+    /// Gives an open session new claims. `None` if none is open under that id. If its user has as many sessions as may be,
+    /// the one that has been without a connection for longest is evicted.
+    pub(crate) fn change(
+        &self,
+        context: &Arc<Context>,
+        from: (Authority, SystemTime),
+    ) -> Result<Option<Opened>, ConnectError> {
+        self.within_limits(context, || self.table.change(context, from))
+    }
+
+    /// Evicts idle sessions until a step keeps to the limits.
+    fn within_limits<T>(
+        &self,
+        context: &Context,
+        step: impl Fn() -> Result<T, ConnectError>,
+    ) -> Result<T, ConnectError> {
         loop {
-            let opened = self.table.open(context, self.idle.now_ms(), without_provider);
-            let Err(ConnectError::LimitReached(limit)) = opened else { return opened };
+            let done = step();
+            let Err(ConnectError::LimitReached(limit)) = done else { return done };
             let oldest = match limit {
                 Limit::SessionsPerUser => self.longest_idle_of_user(context),
                 _ => self.longest_idle(Idle::Session).map(|(slot, _)| slot),
             };
             let Some(oldest) = oldest else {
                 self.observers.warn(&Event::LimitReached { limit, session: context.id().clone() });
-                return opened;
+                return done;
             };
             self.closer.close_idle(&oldest, CloseReason::LeastRecent);
         }
+    }
+
+    /// Evicts the session with this id if nobody is connected to it. False if somebody is, or a task of it runs.
+    fn make_way(&self, context: &Context) -> bool {
+        self.table.get(context.id()).is_none_or(|slot| self.closer.close_idle(&slot, CloseReason::LeastRecent))
     }
 
     /// A session that is not known yet is refused if the trees that somebody looks at take all the memory they may.
@@ -101,7 +140,9 @@ impl Evictor {
                 return self.idle.schedule(what, until_ms - now_ms);
             }
             match what {
-                Idle::Session => self.closer.close_idle(&slot, CloseReason::Idle),
+                Idle::Session => {
+                    self.closer.close_idle(&slot, CloseReason::Idle);
+                }
                 Idle::Tree if !self.evict_tree(&slot, EvictionReason::Idle) => {
                     return self.idle.schedule(what, RETRY_MS);
                 }
