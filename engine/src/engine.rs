@@ -20,7 +20,7 @@ use crate::client::Client;
 use crate::config::{Config, ConfigError};
 use crate::connection::Connection;
 use crate::deliver::peer_kind::PeerKind;
-use crate::error::{ConnectError, RegisterError};
+use crate::error::{ConnectError, FrameError, RegisterError};
 use crate::event::Event;
 use crate::model::Text;
 use crate::model::path;
@@ -28,6 +28,7 @@ use crate::model::session::Session;
 use crate::protocol::CAPABILITIES;
 use crate::protocol::close_reason::CloseReason;
 use crate::provider::{Discovery, Provider, Renewed, Role};
+use crate::receive::greeter::Greeter;
 use crate::refresh::refresher::Urgency;
 use crate::refresh::scope::Scope;
 use crate::render::source::{IntoDescriptor, Source};
@@ -174,8 +175,11 @@ impl Engine {
 
     /// Sends an event, which changes no state, to every connection of the sessions of a scope. Answers how many there
     /// are.
+    ///
+    /// # Errors
+    /// [`FrameError`] if the event does not fit a frame (`sizes.frame_bytes`). Then it was sent to nobody.
     #[expect(clippy::needless_pass_by_value, reason = "written as `emit(Scope::all(), ..)`")]
-    pub fn emit(&self, scope: Scope, name: &str, data: Option<&serde_json::Value>) -> usize {
+    pub fn emit(&self, scope: Scope, name: &str, data: Option<&serde_json::Value>) -> Result<usize, FrameError> {
         self.parts.emitter.emit(scope.target(), name, data)
     }
 
@@ -323,6 +327,7 @@ impl EngineBuilder {
     #[track_caller]
     pub fn try_build(self) -> Result<Engine, ConfigError> {
         self.0.config.validate()?;
+        Greeter::validate(&self.0.id, &self.0.name, self.0.config.sizes.frame_bytes)?;
         Ok(Engine { parts: Parts::new(self.0) })
     }
 }

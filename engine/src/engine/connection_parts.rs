@@ -70,6 +70,7 @@ impl ConnectionParts<'_> {
                 background: Arc::clone(&base.background),
                 clock: base.clock(),
                 observers: observers(),
+                max_frame_bytes: base.config.sizes.frame_bytes,
             }),
         }
     }

@@ -88,7 +88,7 @@ impl Subscriptions {
     /// place at a time, so no patch is lost and none is written twice.
     fn supersede(&self, peer: &Peer, name: &str) {
         let Some(old) = self.other_connection(peer, name) else { return };
-        let (subscriptions, points) = old.hand_over(&EncodedEvent::new("session_replaced", None));
+        let (subscriptions, points) = old.hand_over(&EncodedEvent::own("session_replaced", None));
         self.quota.release_subscriptions(subscriptions);
         self.resume.keep(&peer.slot, points);
         self.liveness.abort_soon(&old);

@@ -16,6 +16,8 @@ pub(crate) struct TabLimits {
     pub(crate) nodes: usize,
     pub(crate) depth: usize,
     pub(crate) bytes: usize,
+    /// How long a frame to the tab may be.
+    pub(crate) frame_bytes: usize,
 }
 
 /// Why a tab's message cannot be taken.
@@ -256,7 +258,7 @@ mod tests {
 
     use super::*;
 
-    const LIMITS: TabLimits = TabLimits { nodes: 10, depth: 4, bytes: 10_000 };
+    const LIMITS: TabLimits = TabLimits { nodes: 10, depth: 4, bytes: 10_000, frame_bytes: 10_000 };
 
     fn patched(root: Value, ops: &Value) -> Result<Value, TabFault> {
         let mut tree = TabTree::new(root, LIMITS)?;

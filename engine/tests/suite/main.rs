@@ -13,6 +13,7 @@ mod emitting;
 mod event_lane;
 mod eviction;
 mod faults;
+mod frame_bound;
 mod hello;
 mod invoking;
 mod isolation;
