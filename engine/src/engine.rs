@@ -19,6 +19,7 @@ use parts::Parts;
 use crate::client::Client;
 use crate::config::{Config, ConfigError};
 use crate::connection::Connection;
+use crate::deliver::outbox::Outbox;
 use crate::deliver::peer_kind::PeerKind;
 use crate::error::{ConnectError, FrameError, RegisterError};
 use crate::event::Event;
@@ -242,10 +243,13 @@ impl Engine {
         let parts = &self.parts;
         let slots = parts.table.all();
         let (mut subscriptions, mut outbox_bytes) = (0, 0);
+        let mut subscription_bytes = slots.iter().map(|slot| slot.resume_point_bytes()).sum();
         for link in slots.iter().flat_map(|slot| slot.links()) {
-            let (own, bytes) = link.with_outbox(|outbox, _| (outbox.subscriptions(), outbox.bytes()));
+            let look = |outbox: &mut Outbox| (outbox.subscriptions(), outbox.subscription_bytes(None), outbox.bytes());
+            let (own, kept, waiting) = link.with_outbox(|outbox, _| look(outbox));
             subscriptions += own;
-            outbox_bytes += bytes;
+            subscription_bytes += kept;
+            outbox_bytes += waiting;
         }
         let store = &parts.renderer.store;
         let runs = parts.sources.runs();
@@ -257,6 +261,7 @@ impl Engine {
             tabs: slots.iter().map(|slot| slot.tabs().iter().filter(|tab| tab.is_mounted()).count()).sum(),
             tree_bytes: store.fragment_bytes(),
             dictionary_bytes: store.symbols().bytes(),
+            subscription_bytes,
             outbox_bytes,
             evaluations: runs.into_iter().map(|(path, runs)| (path::absolute(&path), runs)).collect(),
             shared_evaluations: parts.passes.shared(),

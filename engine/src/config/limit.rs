@@ -58,6 +58,8 @@ pub enum Limit {
     OutboxBytes,
     /// `sizes.event_bytes`
     EventBytes,
+    /// `sizes.subscription_bytes`
+    SubscriptionBytes,
     /// `sizes.task_bytes`
     TaskBytes,
     /// `memory.tree_bytes`
@@ -103,6 +105,7 @@ impl Limit {
             Self::TabBytes => "sizes.tab_bytes",
             Self::OutboxBytes => "sizes.outbox_bytes",
             Self::EventBytes => "sizes.event_bytes",
+            Self::SubscriptionBytes => "sizes.subscription_bytes",
             Self::TaskBytes => "sizes.task_bytes",
             Self::TreeBytes => "memory.tree_bytes",
             Self::DictionaryBytes => "memory.dictionary_bytes",

@@ -28,12 +28,16 @@ pub struct Sizes {
     pub tab_depth: usize,
     /// How long a tab's tree may be as JSON, in bytes. Default 256 KiB. A tab over it is closed (1008).
     pub tab_bytes: usize,
-    /// How many bytes of replies may wait for one socket. Default 4 MiB. Over it the connection is closed (1013). Patches
-    /// and events do not count: patches are made when the socket has room, events have a bound of their own.
+    /// How many bytes of replies may wait for one socket, and of what was loaded for queries. Default 4 MiB. Over it the
+    /// connection is closed (1013); a query for which too much was loaded is answered with `busy` if anything else waits.
+    /// Patches and events do not count: patches are made when the socket has room, events have a bound of their own.
     pub outbox_bytes: usize,
     /// How many bytes of events may wait for one socket. Default 256 KiB. Over it the oldest are dropped, and the
     /// consumer is told how many (rooms 4); a slow reader is never closed for it.
     pub event_bytes: usize,
+    /// How many bytes of ids, paths and filters the subscriptions of one connection may keep. Default 64 KiB. One more is
+    /// answered with `busy`.
+    pub subscription_bytes: usize,
     /// How long the title, the message and the result of a task may each be, in bytes. Default 64 KiB. The texts are cut;
     /// a task with a longer result has failed (`too_large`), since its node is a part of the tree.
     pub task_bytes: usize,
@@ -60,6 +64,7 @@ impl Default for Sizes {
             tab_bytes: 256 << 10,
             outbox_bytes: 4 << 20,
             event_bytes: 256 << 10,
+            subscription_bytes: 64 << 10,
             task_bytes: 64 << 10,
         }
     }
@@ -81,6 +86,7 @@ impl Sizes {
         )?;
         positive("sizes.outbox_bytes", self.outbox_bytes)?;
         positive("sizes.event_bytes", self.event_bytes)?;
+        positive("sizes.subscription_bytes", self.subscription_bytes)?;
         positive("sizes.task_bytes", self.task_bytes)
     }
 }

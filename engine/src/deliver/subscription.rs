@@ -72,6 +72,11 @@ impl Subscription {
         Self { id, view, seq: 1, sent: Some(sent), told: version, held_until: 0, budget, resuming: true, silent: false }
     }
 
+    /// How many bytes of what its consumer chose it keeps.
+    pub(crate) fn bytes(&self) -> usize {
+        self.id.text().len() + self.view.bytes()
+    }
+
     /// The message to the consumer that its copy is valid; patches may follow.
     pub(crate) fn resume(&mut self) -> String {
         self.resuming = false;

@@ -83,6 +83,7 @@ impl ConnectionParts<'_> {
             liveness: Arc::clone(&self.lifecycle.liveness),
             greeter: Arc::clone(self.greeter),
             observers: Arc::clone(&self.base.observers),
+            max_bytes: self.base.config.sizes.subscription_bytes,
         }
     }
 

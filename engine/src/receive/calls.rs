@@ -90,7 +90,7 @@ impl Calls {
         let mut outcome = self.call(&peer.slot, &mut call).await;
         let version = peer.slot.tree().map_or(0, |now| now.version);
         let result = self.result(&peer.slot, &id, &mut outcome);
-        peer.link.answer_call(&id, CallKind::Invoke, |outbox| outbox.result(result, version, events_before));
+        peer.link.answer_call(&id, CallKind::Invoke, |outbox, _| outbox.result(result, version, events_before));
         self.report(&peer.slot, &call, &outcome, started_ms);
     }
 

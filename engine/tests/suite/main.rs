@@ -14,6 +14,7 @@ mod event_lane;
 mod eviction;
 mod faults;
 mod frame_bound;
+mod held_bytes;
 mod hello;
 mod invoking;
 mod isolation;
