@@ -211,7 +211,7 @@ fn over_rate(text: &str) -> String {
     let Some(Peek { id, r#type: kind }) = peek else { return encode::error(None, ErrorCode::Busy, TOO_MANY) };
     let id = id.as_ref().and_then(RequestId::from_value);
     match (&id, kind.as_ref().and_then(Value::as_str)) {
-        (Some(id), Some("invoke")) => encode::result(id, &Err(ActionError::new(ErrorCode::Busy, TOO_MANY))),
+        (Some(id), Some("invoke")) => encode::failed(id, &ActionError::new(ErrorCode::Busy, TOO_MANY)),
         (id, _) => encode::error(id.as_ref(), ErrorCode::Busy, TOO_MANY),
     }
 }

@@ -4,7 +4,8 @@ use std::sync::Arc;
 
 use serde_json::Value;
 
-use crate::config::Limit;
+use crate::config::{Limit, Sizes};
+use crate::error::FrameError;
 use crate::event::{Event, Observers};
 use crate::protocol::encoded_event::EncodedEvent;
 use crate::refresh::scope::Target;
@@ -15,17 +16,19 @@ use crate::sessions::table::Table;
 pub(crate) struct Emitter {
     table: Arc<Table>,
     observers: Arc<Observers>,
-    max_event_bytes: usize,
+    /// How many bytes of events may wait for one connection.
+    max_waiting_bytes: usize,
+    max_frame_bytes: usize,
 }
 
 impl Emitter {
-    pub(crate) const fn new(table: Arc<Table>, observers: Arc<Observers>, max_event_bytes: usize) -> Self {
-        Self { table, observers, max_event_bytes }
+    pub(crate) const fn new(table: Arc<Table>, observers: Arc<Observers>, sizes: &Sizes) -> Self {
+        Self { table, observers, max_waiting_bytes: sizes.event_bytes, max_frame_bytes: sizes.frame_bytes }
     }
 
     /// Returns how many connections there are to which it goes.
-    pub(crate) fn emit(&self, target: &Target, name: &str, data: Option<&Value>) -> usize {
-        self.send(target, &EncodedEvent::new(name, data.cloned()))
+    pub(crate) fn emit(&self, target: &Target, name: &str, data: Option<&Value>) -> Result<usize, FrameError> {
+        Ok(self.send(target, &EncodedEvent::new(name, data, self.max_frame_bytes)?))
     }
 
     /// All receivers share the encoded event.
@@ -34,7 +37,7 @@ impl Emitter {
         for slot in target.resolve(&self.table, &self.observers) {
             for link in slot.links().iter().filter(|link| !link.is_tab()) {
                 receivers += 1;
-                if link.event(Arc::clone(event), self.max_event_bytes) {
+                if link.event(Arc::clone(event), self.max_waiting_bytes) {
                     let limit = Limit::EventBytes;
                     self.observers.emit(|| Event::LimitReached { limit, session: slot.id() });
                 }

@@ -19,8 +19,9 @@ use parts::Parts;
 use crate::client::Client;
 use crate::config::{Config, ConfigError};
 use crate::connection::Connection;
+use crate::deliver::outbox::Outbox;
 use crate::deliver::peer_kind::PeerKind;
-use crate::error::{ConnectError, RegisterError};
+use crate::error::{ConnectError, FrameError, RegisterError};
 use crate::event::Event;
 use crate::model::Text;
 use crate::model::path;
@@ -28,6 +29,7 @@ use crate::model::session::Session;
 use crate::protocol::CAPABILITIES;
 use crate::protocol::close_reason::CloseReason;
 use crate::provider::{Discovery, Provider, Renewed, Role};
+use crate::receive::greeter::Greeter;
 use crate::refresh::refresher::Urgency;
 use crate::refresh::scope::Scope;
 use crate::render::source::{IntoDescriptor, Source};
@@ -174,8 +176,11 @@ impl Engine {
 
     /// Sends an event, which changes no state, to every connection of the sessions of a scope. Answers how many there
     /// are.
+    ///
+    /// # Errors
+    /// [`FrameError`] if the event does not fit a frame (`sizes.frame_bytes`). Then it was sent to nobody.
     #[expect(clippy::needless_pass_by_value, reason = "written as `emit(Scope::all(), ..)`")]
-    pub fn emit(&self, scope: Scope, name: &str, data: Option<&serde_json::Value>) -> usize {
+    pub fn emit(&self, scope: Scope, name: &str, data: Option<&serde_json::Value>) -> Result<usize, FrameError> {
         self.parts.emitter.emit(scope.target(), name, data)
     }
 
@@ -239,10 +244,13 @@ impl Engine {
         let parts = &self.parts;
         let slots = parts.table.all();
         let (mut subscriptions, mut outbox_bytes) = (0, 0);
+        let mut subscription_bytes = slots.iter().map(|slot| slot.resume_point_bytes()).sum();
         for link in slots.iter().flat_map(|slot| slot.links()) {
-            let (own, bytes) = link.with_outbox(|outbox, _| (outbox.subscriptions(), outbox.bytes()));
+            let look = |outbox: &mut Outbox| (outbox.subscriptions(), outbox.subscription_bytes(None), outbox.bytes());
+            let (own, kept, waiting) = link.with_outbox(|outbox, _| look(outbox));
             subscriptions += own;
-            outbox_bytes += bytes;
+            subscription_bytes += kept;
+            outbox_bytes += waiting;
         }
         let store = &parts.renderer.store;
         let runs = parts.sources.runs();
@@ -254,6 +262,7 @@ impl Engine {
             tabs: slots.iter().map(|slot| slot.tabs().iter().filter(|tab| tab.is_mounted()).count()).sum(),
             tree_bytes: store.fragment_bytes(),
             dictionary_bytes: store.symbols().bytes(),
+            subscription_bytes,
             outbox_bytes,
             evaluations: runs.into_iter().map(|(path, runs)| (path::absolute(&path), runs)).collect(),
             shared_evaluations: parts.passes.shared(),
@@ -324,6 +333,7 @@ impl EngineBuilder {
     #[track_caller]
     pub fn try_build(self) -> Result<Engine, ConfigError> {
         self.0.config.validate()?;
+        Greeter::validate(&self.0.id, &self.0.name, self.0.config.sizes.frame_bytes)?;
         Ok(Engine { parts: Parts::new(self.0) })
     }
 }

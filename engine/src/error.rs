@@ -5,6 +5,7 @@ use std::fmt;
 use crate::config::Limit;
 use crate::model::Text;
 use crate::model::id::IdError;
+use crate::model::nesting::DATA_LEVELS;
 use crate::model::path;
 
 /// Why a handler did not do what it was asked; goes to the consumer as the result's error.
@@ -101,6 +102,34 @@ impl fmt::Display for ConnectError {
 }
 
 impl std::error::Error for ConnectError {}
+
+/// Why an event or a result cannot be sent.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum FrameError {
+    /// It is longer than a frame may be (`sizes.frame_bytes`), in bytes.
+    TooLarge(usize),
+    /// Its data is nested too deeply: consumers could not parse it.
+    TooDeep,
+}
+
+impl fmt::Display for FrameError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::TooLarge(max) => write!(f, "it does not fit a frame of {max} bytes: send less, or a reference to it"),
+            Self::TooDeep => write!(f, "its data has more than {DATA_LEVELS} levels: make it flatter"),
+        }
+    }
+}
+
+impl std::error::Error for FrameError {}
+
+/// For a handler that sends something and passes its failure on.
+impl From<FrameError> for ActionError {
+    fn from(_: FrameError) -> Self {
+        Self::new("too_large", "what was to be sent does not fit a frame")
+    }
+}
 
 /// Why a source cannot be registered.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -118,7 +118,7 @@ pub use deliver::frame::Frame;
 pub use engine::Engine;
 pub use engine::builder::EngineBuilder;
 pub use engine::drain::Shutdown;
-pub use error::{ActionError, ConnectError, RegisterError};
+pub use error::{ActionError, ConnectError, FrameError, RegisterError};
 pub use event::{CallStatus, Event, EvictionReason, PanicSite};
 pub use model::Text;
 pub use model::affordance::Estimate;

@@ -1,6 +1,7 @@
 //! The nouns: plain data without locks, clocks or sockets.
 
 pub(crate) mod affordance;
+pub(crate) mod bounded_json;
 pub(crate) mod content_ref;
 pub(crate) mod id;
 pub(crate) mod meta;

@@ -22,7 +22,10 @@ pub struct Stats {
     pub tree_bytes: usize,
     /// Bytes of the dictionary of repeated texts.
     pub dictionary_bytes: usize,
-    /// Bytes of replies and events that wait for their sockets.
+    /// Bytes of ids, paths and filters that subscriptions keep, and the resume points of those that lost their sockets.
+    pub subscription_bytes: usize,
+    /// Bytes of replies and events that wait for their sockets, and of what was loaded for queries that wait. What was
+    /// loaded is part of `tree_bytes` as well.
     pub outbox_bytes: usize,
     /// Runs of each descriptor function since the start, by path.
     pub evaluations: BTreeMap<String, u64>,

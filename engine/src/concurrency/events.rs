@@ -25,7 +25,7 @@ fn bounded() -> App {
 
 fn emit(app: &App, numbers: std::ops::Range<u64>) {
     for number in numbers {
-        app.engine.emit(Scope::all(), "tick", Some(&json!(number)));
+        app.engine.emit(Scope::all(), "tick", Some(&json!(number))).unwrap();
     }
 }
 
@@ -181,7 +181,7 @@ fn an_event_for_many_connections_is_encoded_once_and_no_tab_gets_it() {
         let connect = |at: usize| app.engine.connect(&Session::new(format!("s{}", at % 2))).unwrap();
         let connections: Vec<_> = (0..8).map(connect).collect();
         let tab = app.engine.connect_tab(&Session::new("s0")).unwrap();
-        let event = EncodedEvent::new("ding", None);
+        let event = EncodedEvent::own("ding", None);
         let receivers = app.engine.parts().emitter.send(&Target::Selected(Selector::All), &event);
         assert_eq!((receivers, Arc::strong_count(&event)), (8, 1 + 8));
         drop((connections, tab));

@@ -18,7 +18,7 @@ pub struct ConfigError {
 const LONGEST: Duration = Duration::from_secs(100 * 365 * 24 * 3600);
 
 impl ConfigError {
-    pub(super) const fn new(field: &'static str, problem: &'static str) -> Self {
+    pub(crate) const fn new(field: &'static str, problem: &'static str) -> Self {
         Self { field, problem }
     }
 }

@@ -58,6 +58,10 @@ pub enum Limit {
     OutboxBytes,
     /// `sizes.event_bytes`
     EventBytes,
+    /// `sizes.subscription_bytes`
+    SubscriptionBytes,
+    /// `sizes.task_bytes`
+    TaskBytes,
     /// `memory.tree_bytes`
     TreeBytes,
     /// `memory.dictionary_bytes`
@@ -101,6 +105,8 @@ impl Limit {
             Self::TabBytes => "sizes.tab_bytes",
             Self::OutboxBytes => "sizes.outbox_bytes",
             Self::EventBytes => "sizes.event_bytes",
+            Self::SubscriptionBytes => "sizes.subscription_bytes",
+            Self::TaskBytes => "sizes.task_bytes",
             Self::TreeBytes => "memory.tree_bytes",
             Self::DictionaryBytes => "memory.dictionary_bytes",
             Self::CacheBytes => "memory.cache_bytes",

@@ -9,7 +9,8 @@ pub struct Sizes {
     /// The largest message that a peer may send, in bytes. Default 65,536. A larger one closes the connection (1009).
     pub message_bytes: usize,
     /// The largest frame that is sent, in bytes. Default 1,000,000: the strictest known peer closes at 1 MiB. A larger
-    /// view is compacted until it fits, or answered with `too_large`.
+    /// view is compacted until it fits, or answered with `too_large`; a larger result becomes an error (`too_large`), and a
+    /// larger event is refused to the application.
     pub frame_bytes: usize,
     /// A patch longer than this, in bytes, is sent as a snapshot if that is at most twice as long. Default 4,096.
     pub rebase_bytes: usize,
@@ -30,20 +31,27 @@ pub struct Sizes {
     /// How many operations one patch of a tab may have. Default 1,000. For a longer one the tab is asked for its tree, which
     /// says the same in one go.
     pub tab_operations: usize,
-    /// How many bytes of replies may wait for one socket. Default 4 MiB. Over it the connection is closed (1013). Patches
-    /// and events do not count: patches are made when the socket has room, events have a bound of their own.
+    /// How many bytes of replies may wait for one socket, and of what was loaded for queries. Default 4 MiB. Over it the
+    /// connection is closed (1013); a query for which too much was loaded is answered with `busy` if anything else waits.
+    /// Patches and events do not count: patches are made when the socket has room, events have a bound of their own.
     pub outbox_bytes: usize,
     /// How many bytes of events may wait for one socket. Default 256 KiB. Over it the oldest are dropped, and the
     /// consumer is told how many (rooms 4); a slow reader is never closed for it.
     pub event_bytes: usize,
+    /// How many bytes of ids, paths and filters the subscriptions of one connection may keep. Default 64 KiB. One more is
+    /// answered with `busy`.
+    pub subscription_bytes: usize,
+    /// How long the title, the message and the result of a task may each be, in bytes. Default 64 KiB. The texts are cut;
+    /// a task with a longer result has failed (`too_large`), since its node is a part of the tree.
+    pub task_bytes: usize,
 }
 
 /// Deeper trees could be JSON that consumers do not parse.
 const DEEPEST: usize = 40;
 const DEEPEST_TAB: usize = 24;
 
-/// Below this not even `hello` or an error fits.
-const SMALLEST_FRAME: usize = 512;
+/// Every error fits, with the longest id of a request; and so does what a consumer must be told about its connection.
+pub(crate) const SMALLEST_FRAME: usize = 1_024;
 
 impl Default for Sizes {
     fn default() -> Self {
@@ -60,6 +68,8 @@ impl Default for Sizes {
             tab_operations: 1_000,
             outbox_bytes: 4 << 20,
             event_bytes: 256 << 10,
+            subscription_bytes: 64 << 10,
+            task_bytes: 64 << 10,
         }
     }
 }
@@ -67,7 +77,7 @@ impl Default for Sizes {
 impl Sizes {
     pub(super) fn validate(&self) -> Result<(), ConfigError> {
         positive("sizes.message_bytes", self.message_bytes)?;
-        at_least("sizes.frame_bytes", self.frame_bytes, SMALLEST_FRAME, "must be at least 512 bytes")?;
+        at_least("sizes.frame_bytes", self.frame_bytes, SMALLEST_FRAME, "must be at least 1024 bytes")?;
         positive("sizes.nodes", self.nodes)?;
         positive("sizes.properties", self.properties)?;
         positive("sizes.depth", self.depth as usize)?;
@@ -79,6 +89,8 @@ impl Sizes {
             "must be at most 24: consumers could not parse the tree",
         )?;
         positive("sizes.outbox_bytes", self.outbox_bytes)?;
-        positive("sizes.event_bytes", self.event_bytes)
+        positive("sizes.event_bytes", self.event_bytes)?;
+        positive("sizes.subscription_bytes", self.subscription_bytes)?;
+        positive("sizes.task_bytes", self.task_bytes)
     }
 }

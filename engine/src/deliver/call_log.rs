@@ -23,7 +23,7 @@ impl CallKind {
     fn rejection(self, id: &RequestId, reason: CloseReason) -> String {
         match self {
             Self::Query => encode::error(Some(id), ErrorCode::Internal, reason.message()),
-            Self::Invoke => encode::result(id, &Err(ActionError::internal(reason.message()))),
+            Self::Invoke => encode::failed(id, &ActionError::internal(reason.message())),
         }
     }
 }

@@ -70,7 +70,7 @@ mod tests {
     fn lane(events: usize, max_bytes: usize) -> EventLane {
         let mut lane = EventLane::default();
         (0..events).for_each(|at| {
-            lane.push(EncodedEvent::new(&format!("{at:03}"), None), max_bytes);
+            lane.push(EncodedEvent::own(&format!("{at:03}"), None), max_bytes);
         });
         lane
     }

@@ -132,15 +132,22 @@ impl Link {
 
     /// Ends a call and queues its reply in one step: an end of the connection finds the call either running or answered.
     /// Nothing is queued if it was answered already.
-    pub(crate) fn answer_call(&self, id: &RequestId, kind: CallKind, add: impl FnOnce(&mut Outbox) -> Queued) {
+    pub(crate) fn answer_call(
+        &self,
+        id: &RequestId,
+        kind: CallKind,
+        add: impl FnOnce(&mut Outbox, &mut Released) -> Queued,
+    ) {
+        let mut released = Released::default();
         let mut calls = self.calls.lock();
         if !calls.end(id, kind) {
             // The reply, which `add` holds, is dropped when the lock is released.
             drop(calls);
             return;
         }
-        let queued = add(&mut self.outbox.lock());
+        let queued = add(&mut self.outbox.lock(), &mut released);
         drop(calls);
+        drop(released);
         self.after(queued);
     }
 

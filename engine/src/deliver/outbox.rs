@@ -90,6 +90,12 @@ impl Outbox {
         self.subscriptions.len()
     }
 
+    /// Bytes that the subscriptions keep of what their consumer chose, without the one with this id.
+    pub(crate) fn subscription_bytes(&self, without: Option<&RequestId>) -> usize {
+        let counted = self.subscriptions.iter().filter(|subscription| Some(&subscription.id) != without);
+        counted.map(Subscription::bytes).sum()
+    }
+
     /// Bytes of replies and events that wait.
     pub(crate) fn bytes(&self) -> usize {
         self.waiting.as_ref().map_or(0, |waiting| waiting.replies.bytes() + waiting.events.bytes())
@@ -174,6 +180,22 @@ impl Outbox {
     /// Queues a query.
     pub(crate) fn query(&mut self, query: PendingQuery) -> Queued {
         self.queue(Reply::Query(query))
+    }
+
+    /// Queues a query for which something was loaded, if that fits beside what waits; if nothing waits, it fits. What does
+    /// not is refused, and handed over to be dropped.
+    pub(crate) fn loaded_query(&mut self, query: PendingQuery, released: &mut Released) -> Queued {
+        let waiting = self.waiting.as_ref().map_or(0, |waiting| waiting.replies.bytes());
+        if waiting == 0 {
+            self.waiting.get_or_insert_default().replies.push(Reply::Query(query));
+            return Queued::Fits;
+        }
+        if waiting + query.cost() <= self.max_reply_bytes {
+            return self.query(query);
+        }
+        let refused = encode::error(Some(&query.id), ErrorCode::Busy, "too much waits to be read: read it first");
+        released.query(query);
+        self.reply(refused)
     }
 
     fn queue(&mut self, reply: Reply) -> Queued {

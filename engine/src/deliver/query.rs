@@ -31,6 +31,14 @@ pub(crate) enum Loaded {
 type LocatedNode<'a> = (TreeNode<'a>, Option<(u64, &'a Fragment)>);
 
 impl Loaded {
+    /// How many bytes of content are held for the query alone.
+    fn bytes(&self) -> usize {
+        match self {
+            Self::Window(_, fragment) | Self::Item(fragment) => fragment.total_bytes(),
+            Self::Nothing | Self::Failed => 0,
+        }
+    }
+
     /// Where the requested node stands: in the tree, or in what was loaded.
     pub(crate) fn locate<'a>(&'a self, now: &'a Versioned, view: &ViewOptions) -> Result<LocatedNode<'a>, ActionError> {
         let located = now.tree.resolve(&view.path).map(|located| located.node);
@@ -62,8 +70,13 @@ pub(crate) struct QueryReply {
 }
 
 impl PendingQuery {
-    /// What a waiting question counts against the bound of the outbox, in bytes.
-    pub(crate) const COST: usize = 512;
+    /// What a waiting question counts against the bound of the outbox, in bytes, beside what it holds.
+    const COST: usize = 512;
+
+    /// What it counts against the bound of the outbox, in bytes: what was asked for, and what was loaded for it.
+    pub(crate) fn cost(&self) -> usize {
+        Self::COST + self.id.text().len() + self.view.bytes() + self.loaded.bytes()
+    }
 
     /// Answers from the tree now, so that versions never go back on a connection.
     pub(crate) fn answer(&self, now: &Versioned, delivery: &Delivery) -> QueryReply {

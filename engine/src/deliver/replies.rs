@@ -33,10 +33,10 @@ pub(super) enum Reply {
 
 impl Reply {
     /// What it counts against the bound of the outbox, in bytes.
-    const fn cost(&self) -> usize {
+    fn cost(&self) -> usize {
         match self {
             Self::Text(text) | Self::Result { text, .. } => text.len(),
-            Self::Query(_) => PendingQuery::COST,
+            Self::Query(query) => query.cost(),
             Self::Start(_) | Self::Resume(_) => 0,
         }
     }

@@ -16,6 +16,11 @@ pub(crate) struct ResumePoint {
 }
 
 impl ResumePoint {
+    /// How many bytes of what its consumer chose it keeps.
+    pub(crate) fn bytes(&self) -> usize {
+        self.view.bytes()
+    }
+
     /// Whether a consumer that asks for this view and has this copy can resume from here.
     pub(crate) fn serves(&self, view: &ViewOptions, version: u64) -> bool {
         self.version == version && *self.view == *view

@@ -7,6 +7,7 @@ use super::fit::fit;
 use super::released::Released;
 use super::resume_point::ResumePoint;
 use super::versioned::Versioned;
+use crate::model::bounded_json::TooLong;
 use crate::protocol::code::ErrorCode;
 use crate::protocol::encode;
 use crate::protocol::message::RequestId;
@@ -71,6 +72,11 @@ impl Subscription {
         Self { id, view, seq: 1, sent: Some(sent), told: version, held_until: 0, budget, resuming: true, silent: false }
     }
 
+    /// How many bytes of what its consumer chose it keeps.
+    pub(crate) fn bytes(&self) -> usize {
+        self.id.text().len() + self.view.bytes()
+    }
+
     /// The message to the consumer that its copy is valid; patches may follow.
     pub(crate) fn resume(&mut self) -> String {
         self.resuming = false;
@@ -133,7 +139,7 @@ impl Subscription {
         }
         match self.ops(&sent.tree, &now.tree, delivery) {
             Ok(ops) if ops.is_empty() => Step::Nothing,
-            Ok(ops) if ops.len() <= delivery.rebase_bytes => self.patch(now, &ops),
+            Ok(ops) if ops.len() <= delivery.rebase_bytes.min(delivery.max_tree_bytes) => self.patch(now, &ops),
             Ok(ops) => self.patch_or_snapshot(now, now_ms, delivery, &ops),
             Err(Rebase) => self.snapshot(now, now_ms, delivery),
         }
@@ -167,11 +173,14 @@ impl Subscription {
 
     /// A long patch gives way to a snapshot that is not more than twice as long: it is surer, and as cheap.
     fn patch_or_snapshot(&mut self, now: &Versioned, now_ms: u64, delivery: &Delivery, ops: &str) -> Step {
-        let snapshot_bytes = self.view_of(&now.tree).map_or(0, |view| text::node(view.root(), &delivery.memo).len());
-        if ops.len() * 2 > snapshot_bytes || ops.len() > delivery.max_frame_bytes {
-            self.snapshot(now, now_ms, delivery)
-        } else {
-            self.patch(now, ops)
+        if ops.len() > delivery.max_tree_bytes {
+            return self.snapshot(now, now_ms, delivery);
+        }
+        // Of a snapshot that is more than twice as long, no more is written than that.
+        let snapshot = self.view_of(&now.tree).map(|view| text::node(view.root(), &delivery.memo, ops.len() * 2));
+        match snapshot {
+            Some(Err(TooLong)) => self.patch(now, ops),
+            _ => self.snapshot(now, now_ms, delivery),
         }
     }
 

@@ -75,6 +75,7 @@ impl ConnectionParts<'_> {
                 background: Arc::clone(&base.background),
                 clock: base.clock(),
                 observers: observers(),
+                max_frame_bytes: base.config.sizes.frame_bytes,
             }),
         }
     }
@@ -87,6 +88,7 @@ impl ConnectionParts<'_> {
             liveness: Arc::clone(&self.lifecycle.liveness),
             greeter: Arc::clone(self.greeter),
             observers: Arc::clone(&self.base.observers),
+            max_bytes: self.base.config.sizes.subscription_bytes,
         }
     }
 

@@ -165,7 +165,7 @@ impl Leaving {
 fn warn(link: &Link, spread_ms: u64) {
     // Turned round, so that it has nothing to do with the order in which they are closed.
     let retry_in_ms = scattered(link.number).rotate_left(32) % spread_ms;
-    link.notice(&EncodedEvent::new(DRAINING, Some(serde_json::json!({ "retry_in_ms": retry_in_ms }))));
+    link.notice(&EncodedEvent::own(DRAINING, Some(&serde_json::json!({ "retry_in_ms": retry_in_ms }))));
 }
 
 /// The same for the same number at all times, and like chance from one number to the next.

@@ -10,6 +10,8 @@ use crate::config::Config;
 use crate::emit::Emitter;
 use crate::event::Observers;
 use crate::in_flight::InFlight;
+use crate::model::Text;
+use crate::receive::greeter::Greeter;
 use crate::refresh::passes::Passes;
 use crate::refresh::refresher::Refresher;
 use crate::refresh::sources::Sources;
@@ -98,7 +100,12 @@ impl Foundation {
         )
     }
 
+    pub(super) fn greeter(&self, id: Text, name: Text, fields: Vec<Text>) -> Arc<Greeter> {
+        let (max_frame_bytes, observers) = (self.config.sizes.frame_bytes, Arc::clone(&self.observers));
+        Arc::new(Greeter::new(id, name, fields, max_frame_bytes, observers))
+    }
+
     pub(super) fn emitter(&self) -> Emitter {
-        Emitter::new(Arc::clone(&self.table), Arc::clone(&self.observers), self.config.sizes.event_bytes)
+        Emitter::new(Arc::clone(&self.table), Arc::clone(&self.observers), &self.config.sizes)
     }
 }

@@ -60,7 +60,7 @@ impl Parts {
         let delivery = Arc::new(Delivery::new(&base.config));
         let cache = CacheSweeper::new(Arc::clone(&delivery), Arc::clone(&base.timers));
         let quota = Quota::new(Arc::clone(&base.table), base.config.limits.clone());
-        let greeter = Arc::new(Greeter::new(options.id, options.name, options.hello_fields));
+        let greeter = base.greeter(options.id, options.name, options.hello_fields);
         let providers = lifecycle.providers(&base, options.factory, &sources, &refresher);
         let opener = lifecycle.opener(&base, providers, &refresher);
         let connections = ConnectionParts {

@@ -80,6 +80,6 @@ impl Expiry {
     /// What consumers are sent about an authentication that is about to end.
     pub(crate) fn warning(&self, context: &Context) -> Option<Arc<EncodedEvent>> {
         let left = self.time_left(context).filter(|left| *left <= self.warning)?;
-        Some(EncodedEvent::new("session.expiring", Some(serde_json::json!({ "expires_in_ms": millis(left) }))))
+        Some(EncodedEvent::own("session.expiring", Some(&serde_json::json!({ "expires_in_ms": millis(left) }))))
     }
 }

@@ -11,7 +11,8 @@ const MAX_LEVELS: usize = 120;
 /// How much of a place is named.
 const NAMED_STEPS: usize = 12;
 
-/// A parsed text, and which of its values are null because they could not be read.
+/// A parsed text, and which of its values are null because they could not be read: the first of each message of a batch,
+/// and the first outside of any.
 #[derive(Debug)]
 pub(super) struct Parsed {
     pub(super) value: Value,
@@ -23,6 +24,8 @@ pub(super) struct Parsed {
 pub(super) struct Unreadable {
     pub(super) place: Vec<Step>,
     why: &'static str,
+    /// Which message of a batch it is in.
+    message: Option<usize>,
 }
 
 /// A step from a value to one that it holds.
@@ -52,7 +55,7 @@ impl Unreadable {
     /// The same value as a part of another one that holds it.
     pub(super) fn below(&self, steps: &[Step]) -> Option<Self> {
         let place = self.place.strip_prefix(steps)?.to_vec();
-        Some(Self { place, why: self.why })
+        Some(Self { place, why: self.why, message: self.message })
     }
 
     /// What is wrong with it.
@@ -87,6 +90,8 @@ struct Repair<'t> {
     flushed: usize,
     open: Vec<Open>,
     unreadable: Vec<Unreadable>,
+    /// Something outside of the messages of a batch is unreadable.
+    is_refused: bool,
 }
 
 /// An array or object whose end was not reached yet.
@@ -98,7 +103,7 @@ enum Open {
 impl<'t> Repair<'t> {
     fn of(text: &'t str) -> Self {
         let (repaired, open, unreadable) = (String::new(), Vec::new(), Vec::new());
-        let mut repair = Self { text, at: 0, repaired, flushed: 0, open, unreadable };
+        let mut repair = Self { text, at: 0, repaired, flushed: 0, open, unreadable, is_refused: false };
         while let Some(byte) = repair.byte() {
             repair.token(byte);
         }
@@ -157,13 +162,30 @@ impl<'t> Repair<'t> {
         self.flushed = self.at;
     }
 
+    /// Only the first one of a message is recorded: it suffices to refuse the message, and a place may be long.
     fn give_up(&mut self, from: usize, why: &'static str) {
         self.replace(from, "null");
+        let message = self.message();
+        let known = match message {
+            Some(_) => self.unreadable.last().is_some_and(|known| known.message == message),
+            None => std::mem::replace(&mut self.is_refused, true),
+        };
+        if known {
+            return;
+        }
         let step = |open: &Open| match open {
             Open::Array { index } => Step::Index(*index),
             Open::Object { key, .. } => Step::Key(key.clone()),
         };
-        self.unreadable.push(Unreadable { place: self.open.iter().map(step).collect(), why });
+        self.unreadable.push(Unreadable { place: self.open.iter().map(step).collect(), why, message });
+    }
+
+    /// Which message of a batch this is in.
+    fn message(&self) -> Option<usize> {
+        match self.open.as_slice() {
+            [Open::Object { key, .. }, Open::Array { index }, ..] if key == "messages" => Some(*index),
+            _ => None,
+        }
     }
 
     fn number(&mut self) {
@@ -295,20 +317,27 @@ mod tests {
     fn a_number_out_of_range_is_null_and_named() {
         let (value, unreadable) = parsed(r#"{"a":[1,{"b":1e400}],"c":-1e999,"d":1e30,"e":NaN,"f":[-Infinity,2]}"#);
         assert_eq!(value, json!({"a": [1, {"b": null}], "c": null, "d": 1e30, "e": null, "f": [null, 2]}));
-        assert_eq!(
-            unreadable,
-            ["a[1].b is out of range", "c is out of range", "e is not a number", "f[0] is not a number"]
-        );
+        assert_eq!(unreadable, ["a[1].b is out of range"], "the first one suffices");
     }
 
     #[test]
     fn a_place_is_named_by_repaired_keys() {
-        let (value, unreadable) = parsed(r#"{"x\ud83d":{"y\ude00z":1e400,"\"\\":1e400},"ok\n":1e400}"#);
-        assert_eq!(value, json!({"x\u{fffd}": {"y\u{fffd}z": null, "\"\\": null}, "ok\n": null}));
-        assert_eq!(
-            unreadable,
-            ["x\u{fffd}.y\u{fffd}z is out of range", "x\u{fffd}.\"\\ is out of range", "ok\n is out of range"]
-        );
+        for (text, place) in [
+            (r#"{"x\ud83d":{"y\ude00z":1e400}}"#, "x\u{fffd}.y\u{fffd}z"),
+            (r#"{"\"\\":1e400}"#, "\"\\"),
+            (r#"{"ok\n":1e400}"#, "ok\n"),
+        ] {
+            assert_eq!(parsed(text).1, [format!("{place} is out of range")], "{text}");
+        }
+    }
+
+    #[test]
+    fn one_place_is_recorded_for_each_message_of_a_batch_and_one_for_the_rest() {
+        let text = r#"{"a":NaN,"messages":[{"b":[1e400,NaN]},{"c":1},{"d":{"e":NaN,"f":1e400}}],"g":1e400}"#;
+        let (_, unreadable) = parsed(text);
+        let wanted = ["a is not a number", "messages[0].b[0] is out of range", "messages[2].d.e is not a number"];
+        assert_eq!(unreadable, wanted);
+        assert_eq!(parsed(&format!("[{}1]", "1e400,".repeat(10_000))).1.len(), 1);
     }
 
     #[test]

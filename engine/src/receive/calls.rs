@@ -11,10 +11,11 @@ use super::loader::{Loader, missing_item};
 use super::peer::Peer;
 use crate::background::Background;
 use crate::clock::Clock;
+use crate::config::Limit;
 use crate::deliver::call_log::CallKind;
 use crate::deliver::query::Loaded;
 use crate::deliver::versioned::Versioned;
-use crate::error::ActionError;
+use crate::error::{ActionError, FrameError};
 use crate::event::{CallStatus, Event, Observers, PanicSite};
 use crate::model::Text;
 use crate::model::path;
@@ -22,6 +23,7 @@ use crate::model::session::Session;
 use crate::panics;
 use crate::panics::caught::Caught;
 use crate::panics::guarded::Guarded;
+use crate::protocol::code::ErrorCode;
 use crate::protocol::encode;
 use crate::protocol::message::RequestId;
 use crate::refresh::refresher::Refresher;
@@ -47,6 +49,7 @@ pub(crate) struct Calls {
     pub(crate) background: Arc<Background>,
     pub(crate) clock: Arc<dyn Clock>,
     pub(crate) observers: Arc<Observers>,
+    pub(crate) max_frame_bytes: usize,
 }
 
 /// What is called, and with what.
@@ -74,9 +77,8 @@ impl Calls {
                 self.background.spawn(async move { calls.answer(peer, id, call, permit).await }.instrument(span));
             }
             Err(refused) => {
-                let outcome = Err(refused);
-                peer.link.reply(encode::result(&id, &outcome));
-                self.report(&peer.slot, &call, &outcome, self.clock.now_ms());
+                peer.link.reply(encode::failed(&id, &refused));
+                self.report(&peer.slot, &call, &Err(refused), self.clock.now_ms());
             }
         }
     }
@@ -85,11 +87,24 @@ impl Calls {
     async fn answer(&self, peer: Peer, id: RequestId, mut call: Call, _permit: CallPermit) {
         let started_ms = self.clock.now_ms();
         let events_before = peer.link.with_outbox(|outbox, _| outbox.events_queued());
-        let outcome = self.call(&peer.slot, &mut call).await;
+        let mut outcome = self.call(&peer.slot, &mut call).await;
         let version = peer.slot.tree().map_or(0, |now| now.version);
-        let result = encode::result(&id, &outcome);
-        peer.link.answer_call(&id, CallKind::Invoke, |outbox| outbox.result(result, version, events_before));
+        let result = self.result(&peer.slot, &id, &mut outcome);
+        peer.link.answer_call(&id, CallKind::Invoke, |outbox, _| outbox.result(result, version, events_before));
         self.report(&peer.slot, &call, &outcome, started_ms);
+    }
+
+    /// The message with the outcome of a call. What does not fit a frame is an error, and its own caller alone is told.
+    fn result(&self, slot: &Slot, id: &RequestId, outcome: &mut Result<Outcome, ActionError>) -> String {
+        encode::result(id, outcome, self.max_frame_bytes).unwrap_or_else(|why| {
+            if let FrameError::TooLarge(_) = why {
+                self.observers.warn(&Event::LimitReached { limit: Limit::FrameBytes, session: slot.id() });
+            }
+            let refused = ActionError::new(ErrorCode::TooLarge, too_large(outcome.is_ok(), why));
+            let text = encode::failed(id, &refused);
+            *outcome = Err(refused);
+            text
+        })
     }
 
     /// Runs a call of a client in this process.
@@ -192,6 +207,15 @@ impl Calls {
             status: status(outcome),
             took_us: self.clock.now_ms().saturating_sub(started_ms) * 1000,
         });
+    }
+}
+
+/// The application learns how to avoid it from the event; the consumer, whether the call had its effect.
+const fn too_large(succeeded: bool, why: FrameError) -> &'static str {
+    match (succeeded, why) {
+        (true, FrameError::TooLarge(_)) => "the action ran, but its result does not fit a frame",
+        (true, FrameError::TooDeep) => "the action ran, but its result is nested too deeply",
+        (false, _) => "the action failed, and its error does not fit a frame",
     }
 }
 

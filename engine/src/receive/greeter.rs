@@ -1,10 +1,13 @@
 //! What a consumer is told first.
 
 use std::hash::{BuildHasher, RandomState};
+use std::sync::Arc;
 
 use serde_json::{Map, Value};
 
+use crate::config::{ConfigError, Limit};
 use crate::deliver::connection_name::ConnectionNames;
+use crate::event::{Event, Observers};
 use crate::model::Text;
 use crate::protocol::encode;
 use crate::sessions::slot::Slot;
@@ -19,18 +22,44 @@ pub(crate) struct Greeter {
     names: ConnectionNames,
     /// The fields of the session that the application lets out.
     fields: Vec<Text>,
+    max_frame_bytes: usize,
+    observers: Arc<Observers>,
 }
 
 impl Greeter {
-    pub(crate) fn new(id: Text, name: Text, fields: Vec<Text>) -> Self {
-        Self { id, name, epoch: epoch(), names: ConnectionNames::default(), fields }
+    pub(crate) fn new(
+        id: Text,
+        name: Text,
+        fields: Vec<Text>,
+        max_frame_bytes: usize,
+        observers: Arc<Observers>,
+    ) -> Self {
+        Self { id, name, epoch: epoch(), names: ConnectionNames::default(), fields, max_frame_bytes, observers }
     }
 
-    /// `hello`, with the fields of the session that the application lets out (contract 1.1).
+    /// Whether `hello` fits a frame, whoever connects.
+    pub(crate) fn validate(id: &str, name: &str, max_frame_bytes: usize) -> Result<(), ConfigError> {
+        let names = "0".repeat(EPOCH_BYTES);
+        if encode::hello(id, name, &names, &names, None).len() > max_frame_bytes {
+            return Err(ConfigError::new("sizes.frame_bytes", "must hold `hello`: the provider's name is too long"));
+        }
+        Ok(())
+    }
+
+    /// `hello`, with the fields of the session that the application lets out (contract 1.1). If they do not fit a frame,
+    /// they are left out.
     pub(crate) fn hello(&self, slot: &Slot, connection: u64) -> String {
         let session = self.session(slot);
         let session = (!session.is_empty()).then_some(Value::Object(session));
-        encode::hello(&self.id, &self.name, &self.epoch, &self.names.of(connection), session.as_ref())
+        let hello = |session: Option<&Value>| {
+            encode::hello(&self.id, &self.name, &self.epoch, &self.names.of(connection), session)
+        };
+        let text = hello(session.as_ref());
+        if text.len() <= self.max_frame_bytes {
+            return text;
+        }
+        self.observers.warn(&Event::LimitReached { limit: Limit::FrameBytes, session: slot.id() });
+        hello(None)
     }
 
     fn session(&self, slot: &Slot) -> Map<String, Value> {
@@ -52,6 +81,9 @@ impl Greeter {
         self.names.of(connection)
     }
 }
+
+/// How long an epoch is; the name of a connection is shorter.
+const EPOCH_BYTES: usize = 32;
 
 /// A string that no other engine has: the hasher's seeds are random, and others each time.
 fn epoch() -> String {

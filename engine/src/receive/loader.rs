@@ -167,7 +167,11 @@ impl Missing {
     }
 }
 
+/// However deep it is: how many levels are shown is checked later.
 fn drop_actions(shape: &mut Descriptor) {
-    shape.actions.clear();
-    shape.children_mut().for_each(drop_actions);
+    let mut left = vec![shape];
+    while let Some(shape) = left.pop() {
+        shape.actions.clear();
+        left.extend(shape.children_mut());
+    }
 }

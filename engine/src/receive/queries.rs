@@ -71,10 +71,10 @@ impl Queries {
         }
         let id = query.id.clone();
         if now.is_some() {
-            peer.link.answer_call(&id, CallKind::Query, |outbox| outbox.query(query));
+            peer.link.answer_call(&id, CallKind::Query, |outbox, released| outbox.loaded_query(query, released));
         } else {
             let error = encode::error(Some(&id), ErrorCode::Internal, "the session has ended");
-            peer.link.answer_call(&id, CallKind::Query, |outbox| outbox.reply(error));
+            peer.link.answer_call(&id, CallKind::Query, |outbox, _| outbox.reply(error));
         }
     }
 }

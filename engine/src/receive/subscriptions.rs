@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use super::greeter::Greeter;
 use super::peer::Peer;
+use crate::config::Limit;
 use crate::deliver::link::Link;
 use crate::deliver::peer_kind::PeerKind;
 use crate::deliver::resume_point::ResumePoint;
@@ -17,7 +18,7 @@ use crate::protocol::encoded_event::EncodedEvent;
 use crate::protocol::message::{Position, RequestId};
 use crate::refresh::refresher::Refresher;
 use crate::render::view::ViewOptions;
-use crate::sessions::quota::Quota;
+use crate::sessions::quota::{Quota, QuotaExceeded};
 
 /// Serves the subscriptions of all sessions.
 #[derive(Debug)]
@@ -28,6 +29,8 @@ pub(crate) struct Subscriptions {
     pub(crate) liveness: Arc<Liveness>,
     pub(crate) greeter: Arc<Greeter>,
     pub(crate) observers: Arc<Observers>,
+    /// How many bytes the subscriptions of one connection may keep of what their consumer chose.
+    pub(crate) max_bytes: usize,
 }
 
 impl Subscriptions {
@@ -38,7 +41,7 @@ impl Subscriptions {
         if let Some(lost) = position.and_then(|position| position.connection.as_deref()) {
             self.supersede(peer, lost);
         }
-        if !self.admit(peer, &id) {
+        if !self.admit(peer, &id, &view) {
             return;
         }
         let point = resume_point(peer, &view, position);
@@ -56,12 +59,16 @@ impl Subscriptions {
     }
 
     /// Whether there may be one more subscription. One under a known id replaces that one.
-    fn admit(&self, peer: &Peer, id: &RequestId) -> bool {
-        let (known, own) = peer.link.with_outbox(|outbox, _| (outbox.has_subscription(id), outbox.subscriptions()));
-        if known {
-            return true;
-        }
-        match self.quota.admit_subscription(&peer.slot, own) {
+    fn admit(&self, peer: &Peer, id: &RequestId, view: &ViewOptions) -> bool {
+        let (known, own, others) = peer.link.with_outbox(|outbox, _| {
+            (outbox.has_subscription(id), outbox.subscriptions(), outbox.subscription_bytes(Some(id)))
+        });
+        let admitted = match others + id.text().len() + view.bytes() {
+            bytes if bytes > self.max_bytes => Err(QuotaExceeded(Limit::SubscriptionBytes)),
+            _ if known => Ok(()),
+            _ => self.quota.admit_subscription(&peer.slot, own),
+        };
+        match admitted {
             Ok(()) => true,
             Err(exceeded) => {
                 self.observers.warn(&Event::LimitReached { limit: exceeded.0, session: peer.slot.id() });
@@ -88,7 +95,7 @@ impl Subscriptions {
     /// place at a time, so no patch is lost and none is written twice.
     fn supersede(&self, peer: &Peer, name: &str) {
         let Some(old) = self.other_connection(peer, name) else { return };
-        let (subscriptions, points) = old.hand_over(&EncodedEvent::new("session_replaced", None));
+        let (subscriptions, points) = old.hand_over(&EncodedEvent::own("session_replaced", None));
         self.quota.release_subscriptions(subscriptions);
         self.resume.keep(&peer.slot, points);
         self.liveness.abort_soon(&old);

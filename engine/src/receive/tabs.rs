@@ -56,6 +56,7 @@ impl TabService {
                 depth: sizes.tab_depth,
                 bytes: sizes.tab_bytes,
                 operations: sizes.tab_operations,
+                frame_bytes: sizes.frame_bytes,
             },
             max_tabs: config.limits.tabs_per_session,
             call_ms: millis(config.times.tab_call_timeout),
@@ -76,7 +77,8 @@ impl TabService {
         let until_ms = self.clock.now_ms().saturating_add(self.call_ms);
         let below = call.path.trim_start_matches('/').strip_prefix(tab.path.as_str()).unwrap_or_default();
         let sent = tab.call(below.trim_start_matches('/'), &call.action, &call.params);
-        let (id, result) = sent.ok_or_else(tab_gone)?;
+        let sent = sent.map_err(|_| ActionError::new(ErrorCode::TooLarge, "the call does not fit a frame to the tab"));
+        let (id, result) = sent?.ok_or_else(tab_gone)?;
         match select(result, self.clock.sleep_until(until_ms)).await {
             Either::Left((Ok(result), _)) => checked(result?, &tab.path),
             Either::Left((Err(_), _)) => Err(tab_gone()),

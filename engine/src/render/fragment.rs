@@ -167,6 +167,15 @@ impl Fragment {
         self.0.top as usize
     }
 
+    /// How many bytes it takes in all, runs included, whoever else has some of them.
+    pub(crate) fn total_bytes(&self) -> usize {
+        let run = |link: &BlockLink| match link {
+            BlockLink::Run(run) => run.total_bytes(),
+            BlockLink::Actions(_) => 0,
+        };
+        self.0.own_bytes() + self.0.links.as_slice().iter().map(run).sum::<usize>()
+    }
+
     /// How many nodes there are in all.
     pub(crate) fn nodes(&self) -> usize {
         self.0.count() as usize

@@ -89,10 +89,13 @@ impl Memo {
     }
 
     /// The JSON of a shared fragment, made once. `None` if it is not shared.
-    pub(crate) fn node(&self, node: &ViewNode<'_>, make: impl FnOnce() -> String) -> Option<Arc<str>> {
+    pub(crate) fn node<E>(
+        &self,
+        node: &ViewNode<'_>,
+        make: impl FnOnce() -> Result<String, E>,
+    ) -> Option<Result<Arc<str>, E>> {
         let fragment = shared(node)?;
-        let made = || Ok::<_, std::convert::Infallible>((make(), (None, fragment.downgrade())));
-        self.find_or(key(fragment, "", node), made).ok()
+        Some(self.find_or(key(fragment, "", node), || Ok((make()?, (None, fragment.downgrade())))))
     }
 
     fn find_or<E>(&self, key: Key, make: impl FnOnce() -> Result<(String, Pins), E>) -> Result<Arc<str>, E> {

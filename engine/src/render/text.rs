@@ -3,40 +3,47 @@
 use super::diff::{Rebase, diff};
 use super::memo::Memo;
 use super::view::ViewNode;
+use crate::model::bounded_json::{self, TooLong};
 
 /// Everything that is written here serialises.
 fn json(value: &impl serde::Serialize) -> String {
     serde_json::to_string(value).expect("a view serialises")
 }
 
-/// The JSON of a node with all that is shown below it.
-pub(crate) fn node(node: ViewNode<'_>, memo: &Memo) -> String {
-    let mut out = String::with_capacity(1024);
-    write_node(&mut out, node, memo);
-    out
+/// The JSON of a node with all that is shown below it, if it has at most `max` bytes. Of what is longer, no more is
+/// written than that.
+///
+/// # Errors
+/// [`TooLong`] if it has more.
+pub(crate) fn node(node: ViewNode<'_>, memo: &Memo, max: usize) -> Result<String, TooLong> {
+    let mut out = String::with_capacity(1024.min(max));
+    write_node(&mut out, node, memo, max)?;
+    Ok(out)
 }
 
-fn write_node(out: &mut String, node: ViewNode<'_>, memo: &Memo) {
+fn write_node(out: &mut String, node: ViewNode<'_>, memo: &Memo, max: usize) -> Result<(), TooLong> {
+    let left = max.checked_sub(out.len()).ok_or(TooLong)?;
     let encode = || {
         memo.count_encode();
-        json(&node)
+        bounded_json::write(&node, left)
     };
     if let Some(shared) = memo.node(&node, encode) {
-        out.push_str(&shared);
+        out.push_str(&shared?);
     } else if node.joins_fragments() {
-        out.push_str(&json(&node.head()));
+        out.push_str(&bounded_json::write(&node.head(), left)?);
         out.pop();
         out.push_str(",\"children\":[");
         for (at, child) in node.children().into_iter().enumerate() {
             if at > 0 {
                 out.push(',');
             }
-            write_node(out, child, memo);
+            write_node(out, child, memo, max)?;
         }
         out.push_str("]}");
     } else {
-        out.push_str(&encode());
+        out.push_str(&encode()?);
     }
+    if out.len() <= max { Ok(()) } else { Err(TooLong) }
 }
 
 /// The JSON of the operations from one view to another, joined by commas; empty if nothing changed.

@@ -38,6 +38,7 @@ pub(crate) struct TaskRunner {
     observers: Arc<Observers>,
     next_number: AtomicU64,
     max_tasks: usize,
+    max_bytes: usize,
     retention_ms: u64,
 }
 
@@ -64,6 +65,7 @@ impl TaskRunner {
             observers,
             next_number: AtomicU64::new(1),
             max_tasks: config.limits.tasks_per_session,
+            max_bytes: config.sizes.task_bytes,
             retention_ms: millis(config.times.ended_task_retention),
         })
     }
@@ -77,7 +79,7 @@ impl TaskRunner {
         let session_id = session.context().id().clone();
         let slot = self.table.get(&session_id).ok_or_else(session_ended)?;
         let id: Text = format!("task-{}", self.next_number.fetch_add(1, Ordering::Relaxed)).into();
-        let state = Arc::new(TaskState::new(title));
+        let state = Arc::new(TaskState::new(title, self.max_bytes));
         let running = RunningTask {
             id: id.clone(),
             state: Arc::clone(&state),
@@ -97,7 +99,9 @@ impl TaskRunner {
         let observers = Arc::clone(&self.observers);
         self.background.runtime.spawn(async move {
             let status = run(task, &state, work, &observers).await;
-            state.end(status);
+            if !state.end(status) {
+                observers.warn(&Event::LimitReached { limit: Limit::TaskBytes, session: session_id });
+            }
             if let (Some(runner), Some(slot)) = (runner.upgrade(), slot.upgrade()) {
                 runner.ended(&slot, task_id);
             }

@@ -4,6 +4,8 @@ use serde_json::Value;
 
 use crate::error::ActionError;
 use crate::model::Text;
+use crate::model::bounded_json;
+use crate::protocol::code::ErrorCode;
 use crate::sync::{AtomicBool, Mutex, Ordering, Signal};
 
 /// How far a task is. It ends once, and never changes afterwards.
@@ -36,12 +38,15 @@ pub(super) struct TaskState {
     view: Mutex<TaskView>,
     cancelled: AtomicBool,
     cancel: Signal,
+    /// How long each of its texts, and its result, may be.
+    max_bytes: usize,
 }
 
 impl TaskState {
-    pub(super) fn new(title: Text) -> Self {
+    pub(super) fn new(title: Text, max_bytes: usize) -> Self {
+        let title = cut(title, max_bytes);
         let view = TaskView { title, status: TaskStatus::Running, progress: 0.0, message: Text::default() };
-        Self { view: Mutex::new(view), cancelled: AtomicBool::new(false), cancel: Signal::new() }
+        Self { view: Mutex::new(view), cancelled: AtomicBool::new(false), cancel: Signal::new(), max_bytes }
     }
 
     pub(super) fn view(&self) -> TaskView {
@@ -50,20 +55,30 @@ impl TaskState {
 
     /// Reports progress, unless the task has ended. What is not a number changes only the message.
     pub(super) fn progress(&self, fraction: f64, message: Text) {
+        let message = cut(message, self.max_bytes);
         self.update(|view| {
             view.progress = if fraction.is_finite() { fraction.clamp(0.0, 1.0) } else { view.progress };
             view.message = message;
         });
     }
 
-    /// Ends the task, unless it has ended.
-    pub(super) fn end(&self, status: TaskStatus) {
+    /// Ends the task, unless it has ended. One whose result its node cannot show has failed; false if so.
+    pub(super) fn end(&self, status: TaskStatus) -> bool {
+        let fits = match &status {
+            TaskStatus::Done(result) => bounded_json::fits(result, self.max_bytes),
+            TaskStatus::Failed(error) => error.code().len() + error.message().len() <= self.max_bytes,
+            TaskStatus::Running | TaskStatus::Cancelled => true,
+        };
+        let too_large =
+            || ActionError::new(ErrorCode::TooLarge, "the task ended, but its result is too large to be shown");
+        let status = if fits { status } else { TaskStatus::Failed(too_large()) };
         self.update(|view| {
             if matches!(status, TaskStatus::Done(_)) {
                 view.progress = 1.0;
             }
             view.status = status;
         });
+        fits
     }
 
     fn update(&self, change: impl FnOnce(&mut TaskView)) {
@@ -91,4 +106,12 @@ impl TaskState {
             listener.await;
         }
     }
+}
+
+/// The beginning of a text, at most so many bytes of it.
+fn cut(mut text: Text, max_bytes: usize) -> Text {
+    if text.len() > max_bytes {
+        text.truncate(text.floor_char_boundary(max_bytes));
+    }
+    text
 }

@@ -25,6 +25,7 @@ impl QuotaExceeded {
             Limit::SubscriptionsPerConnection => "this connection has too many subscriptions",
             Limit::SubscriptionsPerSession => "this session has too many subscriptions",
             Limit::SubscriptionsPerUser => "this user has too many subscriptions",
+            Limit::SubscriptionBytes => "the paths and filters of this connection's subscriptions are too long",
             Limit::TasksPerSession => "too many tasks of this session are running",
             _ => "a limit is reached",
         }

@@ -305,6 +305,11 @@ impl Slot {
         self.with(|inner| inner.edit_extras(|extras| extras.resume_points.take(view, version)).flatten())
     }
 
+    /// How many bytes of what their consumers chose the resume points keep.
+    pub(crate) fn resume_point_bytes(&self) -> usize {
+        self.with(|inner| inner.extras.as_ref().map_or(0, |extras| extras.resume_points.bytes()))
+    }
+
     /// Takes the resume points that have expired.
     pub(crate) fn expire_resume_points(&self, now_ms: u64) -> Expired {
         self.with(|inner| inner.edit_extras(|extras| extras.resume_points.expire(now_ms)).unwrap_or(Expired::Nothing))

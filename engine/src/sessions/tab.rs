@@ -9,7 +9,7 @@ use tokio::sync::oneshot;
 
 use super::tab_tree::{TabFault, TabLimits, TabTree, affordance};
 use crate::deliver::link::Link;
-use crate::error::ActionError;
+use crate::error::{ActionError, FrameError};
 use crate::model::Text;
 use crate::panics::guarded::Guarded;
 use crate::protocol::encode;
@@ -50,6 +50,9 @@ struct State {
     fetch_again: bool,
     gone: bool,
 }
+
+/// The id of a call to a tab, and what its answer comes by.
+pub(crate) type SentCall = (String, oneshot::Receiver<TabResult>);
 
 /// How calls reach a tab: given to the actions that stand for its affordances.
 pub(crate) type Forward = Arc<dyn Fn(Invocation) -> futures_util::future::BoxFuture<'static, TabResult> + Send + Sync>;
@@ -118,25 +121,29 @@ impl Tab {
         shape.unwrap_or_else(Descriptor::group)
     }
 
-    /// Sends a call to the tab. The receiver learns of the answer, or is dropped when the tab goes.
-    pub(crate) fn call(
-        &self,
-        path: &str,
-        action: &str,
-        params: &Value,
-    ) -> Option<(String, oneshot::Receiver<TabResult>)> {
+    /// Sends a call to the tab, unless it is gone. The receiver learns of the answer, or is dropped when the tab goes.
+    ///
+    /// # Errors
+    /// [`FrameError`] if the call does not fit a frame.
+    pub(crate) fn call(&self, path: &str, action: &str, params: &Value) -> Result<Option<SentCall>, FrameError> {
         let mut state = self.state.lock();
         if state.gone {
-            return None;
+            return Ok(None);
         }
         state.next_call += 1;
         let id = format!("{SUBSCRIPTION}-invoke-{}", state.next_call);
-        let (answer, answered) = oneshot::channel();
-        state.calls.insert(id.clone(), answer);
         let path = state.path_for_tab(path);
         drop(state);
-        self.link.reply(encode::tab_invoke(&id, &path, action, params));
-        Some((id, answered))
+        let text = encode::tab_invoke(&id, &path, action, params, self.limits.frame_bytes)?;
+        let (answer, answered) = oneshot::channel();
+        let mut state = self.state.lock();
+        if state.gone {
+            return Ok(None);
+        }
+        state.calls.insert(id.clone(), answer);
+        drop(state);
+        self.link.reply(text);
+        Ok(Some((id, answered)))
     }
 
     /// Nobody waits for the result of a call any more.
@@ -178,7 +185,11 @@ impl Tab {
         let id = format!("{SUBSCRIPTION}-refresh-{}", state.next_call);
         let path = state.path_for_tab("__adapter");
         drop(state);
-        self.link.reply(encode::tab_invoke(&id, &path, "refresh", &Value::Object(serde_json::Map::new())));
+        let params = Value::Object(serde_json::Map::new());
+        // The path is short: it fits.
+        if let Ok(text) = encode::tab_invoke(&id, &path, "refresh", &params, self.limits.frame_bytes) {
+            self.link.reply(text);
+        }
     }
 
     /// The tab is gone: whoever waits for an answer learns it.

@@ -21,6 +21,8 @@ pub(crate) struct TabLimits {
     pub(crate) bytes: usize,
     /// Of one patch.
     pub(crate) operations: usize,
+    /// How long a frame to the tab may be.
+    pub(crate) frame_bytes: usize,
 }
 
 /// Why a tab's message cannot be taken.
@@ -301,7 +303,8 @@ mod tests {
 
     use super::*;
 
-    const LIMITS: TabLimits = TabLimits { nodes: 10, depth: 4, bytes: 10_000, operations: 20 };
+    const LIMITS: TabLimits =
+        TabLimits { nodes: 10, depth: 4, bytes: 10_000, operations: 20, frame_bytes: 10_000 };
 
     fn patched(root: Value, ops: &Value) -> Result<TabNode, TabFault> {
         let mut tree = TabTree::new(root, LIMITS)?;

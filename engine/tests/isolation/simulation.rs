@@ -237,7 +237,9 @@ impl Simulation {
 
     fn emit(&self, who: usize) {
         let viewer = &self.viewers[who];
-        self.engine.emit(Scope::session(viewer.id()), "note", Some(&json!({"for": marker('s', viewer.number)})));
+        self.engine
+            .emit(Scope::session(viewer.id()), "note", Some(&json!({"for": marker('s', viewer.number)})))
+            .unwrap();
     }
 
     fn change_source(&mut self, at: usize, source: &SourceModel) {

@@ -373,3 +373,20 @@ async fn an_id_longer_than_512_bytes_is_refused_and_not_echoed() {
     let message = json!({"type": "query", "id": "i".repeat(510)});
     assert_eq!(replies(&engine, &consumer, &message.to_string()).await[0]["type"], "snapshot");
 }
+
+#[tokio::test]
+async fn many_unreadable_values_cost_no_more_than_the_frame() {
+    let (engine, calls) = counting();
+    let consumer = TestConsumer::connect(&engine, Session::new("s")).await;
+    let (key, leaves) = ("k".repeat(30_000), "1e400,".repeat(5_000));
+    let text = format!(r#"{{"type":"invoke","id":"i","path":"/n","action":"act","params":{{"{key}":[{leaves}1]}}}}"#);
+    let replies_to_one = replies(&engine, &consumer, &text).await;
+    assert_eq!((replies_to_one.len(), error_code(&replies_to_one[0])), (1, "invalid_params"));
+    let message = |id: usize| format!(r#"{{"type":"query","id":{id},"a":[1e400,1e400],"b":NaN}}"#);
+    let ok = r#"{"type":"query","id":99}"#;
+    let messages: Vec<String> = (0..50).map(message).chain([ok.to_owned()]).collect();
+    let batch = format!(r#"{{"x":1e400,"type":"batch","messages":[{}],"y":1e400}}"#, messages.join(","));
+    let replies_to_all = replies(&engine, &consumer, &batch).await;
+    let refused = replies_to_all.iter().filter(|reply| error_code(reply) == "bad_request").count();
+    assert_eq!((replies_to_all.len(), refused, calls.load(Ordering::SeqCst)), (51, 50, 0));
+}

@@ -137,12 +137,12 @@ async fn it_receives_events_and_a_slow_reader_learns_how_many_were_dropped() {
     config.sizes.event_bytes = 200;
     let engine = Engine::builder("app", "App").config(config).build();
     let client = engine.client(&alice()).unwrap();
-    engine.emit(Scope::user("alice"), "hello", Some(&json!({"n": 1})));
-    engine.emit(Scope::user("bob"), "secret", None);
+    engine.emit(Scope::user("alice"), "hello", Some(&json!({"n": 1}))).unwrap();
+    engine.emit(Scope::user("bob"), "secret", None).unwrap();
     let event = within_a_moment(client.next_event()).await.unwrap();
     assert_eq!((event.name.as_str(), event.data), ("hello", Some(json!({"n": 1}))));
     for _ in 0..100 {
-        engine.emit(Scope::all(), "tick", None);
+        engine.emit(Scope::all(), "tick", None).unwrap();
     }
     let event = within_a_moment(client.next_event()).await.unwrap();
     assert_eq!(event.name, "events.dropped");

@@ -18,7 +18,7 @@ fn bounded() -> Engine {
 fn emit(engine: &Engine, numbers: std::ops::Range<u64>) {
     for number in numbers {
         let data = json!({"number": number, "text": "x".repeat(40)});
-        engine.emit(Scope::all(), "tick", Some(&data));
+        engine.emit(Scope::all(), "tick", Some(&data)).unwrap();
     }
 }
 
@@ -97,7 +97,7 @@ async fn an_event_larger_than_the_bound_goes_out_alone() {
     let engine = bounded();
     let (consumer, _) = connect_and_subscribe(&engine, Session::new("s")).await;
     emit(&engine, 0..5);
-    engine.emit(Scope::all(), "large", Some(&json!("x".repeat(3 * BOUND))));
+    engine.emit(Scope::all(), "large", Some(&json!("x".repeat(3 * BOUND)))).unwrap();
     let messages = rest(consumer.connection());
     assert_eq!((tick(&messages[0]), &messages[1]["name"], messages.len()), (Err(5), &json!("large"), 2));
 }
@@ -197,7 +197,7 @@ async fn events_wait_for_hello_and_tabs_get_none() {
     let provider: &dyn Provider = &engine;
     let consumer = provider.connect(Session::new("s"), Role::Consumer).unwrap();
     let tab = provider.connect(Session::new("s"), Role::Tab { mount: "ui".to_owned() }).unwrap();
-    assert_eq!(engine.emit(Scope::session("s"), "ding", None), 1);
+    assert_eq!(engine.emit(Scope::session("s"), "ding", None), Ok(1));
     assert_eq!(message_types(&rest(&consumer)), ["hello", "event"]);
     assert_eq!(message_types(&rest(&tab)), ["connect"]);
 }

@@ -270,7 +270,7 @@ async fn blocking_calls_above_the_total_limit_wait_and_that_is_reported() {
 
 #[tokio::test]
 async fn a_view_too_large_for_a_frame_is_an_error_and_is_reported() {
-    let engine = engine_with(|config| config.sizes.frame_bytes = 1_000);
+    let engine = engine_with(|config| config.sizes.frame_bytes = 1_024);
     let log = EventLog::of(&engine);
     engine.register("n", |_: &Session| Descriptor::status().prop("text", "x".repeat(2_000)));
     let mut consumer = TestConsumer::connect(&engine, Session::new("a")).await;

@@ -13,6 +13,8 @@ mod emitting;
 mod event_lane;
 mod eviction;
 mod faults;
+mod frame_bound;
+mod held_bytes;
 mod hello;
 mod invoking;
 mod isolation;

@@ -332,6 +332,16 @@ async fn a_descriptor_of_any_depth_can_be_dropped_without_overflowing_the_stack(
 }
 
 #[tokio::test]
+async fn a_loaded_item_may_be_of_any_depth() {
+    let engine = engine_with(|config| config.sizes.depth = 3);
+    let source = Source::new(|_: &Session| Descriptor::collection().lazy(1))
+        .on_window(|_: &Session, _: &grove_engine::WindowRequest| vec![Item::new("i").child("c", chain(100_000, 0))]);
+    engine.register_source("list", source);
+    let mut consumer = TestConsumer::connect(&engine, Session::new("s")).await;
+    assert_eq!(child_ids(&consumer.query("/list").await), ["i"]);
+}
+
+#[tokio::test]
 async fn a_result_that_is_nested_too_deeply_is_an_error() {
     let engine = engine();
     let get = |levels: usize| Action::new(format!("get{levels}"), move |_: Invocation<()>| nested(levels));
@@ -342,6 +352,6 @@ async fn a_result_that_is_nested_too_deeply_is_an_error() {
     let refused = consumer.invoke("/n", "get121", Value::Null).await;
     assert_eq!(
         (error_code(&refused), &refused["error"]["message"]),
-        ("too_large", &json!("the result is nested too deeply"))
+        ("too_large", &json!("the action ran, but its result is nested too deeply"))
     );
 }

@@ -70,7 +70,7 @@ async fn script(engine: &Engine, consumer: &mut TestConsumer) -> Vec<Value> {
         }
         all.extend(consumer.settled().await);
     }
-    engine.emit(Scope::all(), "bye", Some(&json!({"n": 1})));
+    engine.emit(Scope::all(), "bye", Some(&json!({"n": 1}))).unwrap();
     all.extend(consumer.settled().await);
     all
 }

@@ -106,7 +106,7 @@ impl App {
             Step::Scalar {} => return Ok(Outcome::data(7)),
             Step::Typed(params) => return Ok(Outcome::data(params)),
             Step::Emit { name, data } => {
-                self.engine.emit(Scope::session(session), &name, data.as_ref());
+                self.engine.emit(Scope::session(session), &name, data.as_ref())?;
             }
             Step::Burst { n } if n > 0 => own.burst(n)?,
             Step::Grow { n } => own.grow(n),

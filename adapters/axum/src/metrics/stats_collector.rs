@@ -45,7 +45,9 @@ fn encode_gauges(encoder: &mut DescriptorEncoder<'_>, stats: &Stats) -> fmt::Res
     gauge("connections", "Open connections of consumers and tabs.", stats.connections)?;
     gauge("subscriptions", "Subscriptions of all connections.", stats.subscriptions)?;
     gauge("tabs", "Mounted browser tabs.", stats.tabs)?;
-    gauge("outbox_bytes", "Bytes of replies that wait for their sockets.", stats.outbox_bytes)
+    gauge("subscription_bytes", "Bytes of ids, paths and filters that subscriptions keep.", stats.subscription_bytes)?;
+    let outbox = "Bytes of replies and events that wait for their sockets, and of what was loaded for queries.";
+    gauge("outbox_bytes", outbox, stats.outbox_bytes)
 }
 
 fn encode_counters(encoder: &mut DescriptorEncoder<'_>, stats: &Stats) -> fmt::Result {

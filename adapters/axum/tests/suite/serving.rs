@@ -180,7 +180,7 @@ async fn a_ping_gets_a_pong() {
 /// An event whose message is this long.
 fn announce(engine: &Engine, length: usize) {
     let around = json!({"type": "event", "name": "e", "data": ""}).to_string().len();
-    engine.emit(Scope::all(), "e", Some(&json!("x".repeat(length - around))));
+    engine.emit(Scope::all(), "e", Some(&json!("x".repeat(length - around)))).unwrap();
 }
 
 /// Connects as alice with a small receive buffer: the rest waits in the server, in the middle of a message.

@@ -20,6 +20,11 @@ pub(crate) struct ViewOptions {
 }
 
 impl ViewOptions {
+    /// How many bytes of what the consumer chose are kept with them.
+    pub(crate) fn bytes(&self) -> usize {
+        self.path.len() + self.filter.types.as_ref().map_or(0, TypeSet::bytes)
+    }
+
     /// The same options, to be stored. Nearly everybody asks for the whole tree, so those options are stored once.
     pub(crate) fn shared(self) -> Arc<Self> {
         static WHOLE: LazyLock<Arc<ViewOptions>> = LazyLock::new(Arc::default);
@@ -53,6 +58,10 @@ pub(crate) struct TypeSet(Box<[Text]>);
 impl TypeSet {
     pub(crate) fn len(&self) -> usize {
         self.0.len()
+    }
+
+    fn bytes(&self) -> usize {
+        self.0.iter().map(|kind| size_of::<Text>() + kind.len()).sum()
     }
 
     fn contains(&self, kind: &str) -> bool {

@@ -29,7 +29,7 @@ fn when_a_predicate_has_been_asked() {
         world.arm();
         let [first, second, third] = scopes;
         world.engine.refresh(first);
-        world.engine.emit(second, "ding", None);
+        world.engine.emit(second, "ding", None).unwrap();
         world.engine.refresh_now(third).await;
     });
 }
@@ -167,7 +167,7 @@ impl AskingClock {
         let engine = self.engine.lock().take();
         if let Some(engine) = engine {
             let _ = engine.stats();
-            engine.emit(Scope::all(), "tick", None);
+            engine.emit(Scope::all(), "tick", None).unwrap();
             let _ = engine.register_for("s", "own", plain());
             *self.engine.lock() = Some(engine);
         }

@@ -82,7 +82,7 @@ fn call_everything(engine: &Engine, watch: &Watch) {
     let alice = alice();
     let _ = engine.stats();
     engine.observe(|_: &Event| {});
-    engine.emit(Scope::all(), "dropped", Some(&json!({"what": "a value"})));
+    engine.emit(Scope::all(), "dropped", Some(&json!({"what": "a value"}))).unwrap();
     register(engine);
     engine.refresh(Scope::all());
     engine.refresh(Scope::matching(|session: &Session| session.user() == Some("alice")));
