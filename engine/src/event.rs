@@ -183,6 +183,15 @@ pub enum Event {
         /// How long it took, its refresh included, in us.
         took_us: u64,
     },
+    /// The result of a call did not wait until everything was rendered that the call may have changed; the patch follows.
+    ResultBeforePatch {
+        /// The session's id.
+        session: Text,
+        /// The node, from the root.
+        path: Text,
+        /// The action's name.
+        action: Text,
+    },
     /// A handler, predicate or observer panicked; says which and how, for the log.
     Panicked {
         /// What kind of application code.
@@ -263,7 +272,11 @@ impl std::fmt::Debug for Observers {
 fn log(event: &Event) {
     match event {
         Event::SourceFailed { .. } | Event::Panicked { .. } => tracing::error!(target: "grove", ?event),
-        Event::Sanitised { .. } | Event::LimitReached { .. } | Event::Compacted { .. } | Event::Refused { .. } => {
+        Event::Sanitised { .. }
+        | Event::LimitReached { .. }
+        | Event::Compacted { .. }
+        | Event::ResultBeforePatch { .. }
+        | Event::Refused { .. } => {
             tracing::warn!(target: "grove", ?event);
         }
         Event::Draining { .. } | Event::Revoked { .. } => tracing::info!(target: "grove", ?event),

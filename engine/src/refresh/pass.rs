@@ -6,6 +6,7 @@ use hashbrown::HashMap;
 
 use super::classes::Classes;
 use super::source_trace::SourceTrace;
+use super::tickets::HeldTicket;
 use crate::event::Event;
 use crate::model::session::Context;
 use crate::render::evaluate::Rendered;
@@ -19,7 +20,7 @@ type Awaited = (Arc<Context>, Rendered);
 /// One pass. It holds its slots as long as it runs.
 #[derive(Debug)]
 pub(super) struct Pass {
-    pub(super) ticket: u64,
+    pub(super) held: HeldTicket,
     /// By the source's number.
     traces: Mutex<HashMap<u64, Arc<SourceTrace<Rendered>>>>,
     /// Results of async sources, by slot and the source's number.
@@ -37,9 +38,9 @@ pub(super) struct PassStats {
 }
 
 impl Pass {
-    pub(super) fn new(ticket: u64) -> Self {
+    pub(super) fn new(held: HeldTicket) -> Self {
         Self {
-            ticket,
+            held,
             traces: Mutex::default(),
             awaited: Mutex::default(),
             classes: Classes::default(),
