@@ -196,6 +196,15 @@ pub enum Event {
         /// How long it took, its refresh included, in us.
         took_us: u64,
     },
+    /// The result of a call did not wait until everything was rendered that the call may have changed; the patch follows.
+    ResultBeforePatch {
+        /// The session's id.
+        session: Text,
+        /// The node, from the root.
+        path: Text,
+        /// The action's name.
+        action: Text,
+    },
     /// A handler, predicate or observer panicked; says which and how, for the log.
     Panicked {
         /// What kind of application code.
@@ -305,6 +314,7 @@ fn log(event: &Event) {
         Event::Sanitised { .. }
         | Event::LimitReached { .. }
         | Event::Compacted { .. }
+        | Event::ResultBeforePatch { .. }
         | Event::Refused { .. }
         | Event::SessionConflict { .. } => {
             tracing::warn!(target: "grove", ?event);

@@ -10,6 +10,8 @@ pub(crate) mod source_trace;
 
 mod classes;
 
+mod tickets;
+
 mod pass;
 
 mod evaluator;
@@ -17,3 +19,7 @@ mod evaluator;
 pub(crate) mod passes;
 
 pub(crate) mod refresher;
+
+mod late_refreshes;
+
+pub(crate) mod after_call;

@@ -14,11 +14,17 @@ pub(crate) mod paths;
 
 pub(crate) mod resume_points;
 
+pub(crate) mod turn;
+
+mod recent_passes;
+
+mod side_turns;
+
 mod extras;
 
 mod slot_state;
 
-pub(crate) mod turn;
+mod slot_record;
 
 pub(crate) mod slot;
 

@@ -35,6 +35,13 @@ pub struct Times {
     pub tab_call_timeout: Duration,
     /// How long the node of an ended task stays. Default 60 s.
     pub ended_task_retention: Duration,
+    /// How long the result of a call waits until the paths are rendered that it may have changed: those that its action
+    /// declares, or what its own source shows. Default 2 s. Then the result goes and the patch follows; an event reports it.
+    pub refresh_before_result: Duration,
+    /// How long the result of a call whose action declares no paths waits for the rest of its session. Default 500 ms; no
+    /// longer than [`refresh_before_result`](Self::refresh_before_result). Then the result waits for its own source alone;
+    /// so do later ones, until the rest is rendered. An event reports it.
+    pub rest_before_result: Duration,
     /// How long an async descriptor function may take. Default 10 s. Then its last good content stays, and an event
     /// reports it.
     pub evaluation_timeout: Duration,
@@ -55,6 +62,8 @@ impl Default for Times {
             expiry_warning: Duration::from_secs(60),
             tab_call_timeout: Duration::from_secs(20),
             ended_task_retention: Duration::from_secs(60),
+            refresh_before_result: Duration::from_secs(2),
+            rest_before_result: Duration::from_millis(500),
             evaluation_timeout: Duration::from_secs(10),
         }
     }
@@ -74,6 +83,8 @@ impl Times {
         duration("times.expiry_warning", self.expiry_warning)?;
         interval("times.tab_call_timeout", self.tab_call_timeout)?;
         duration("times.ended_task_retention", self.ended_task_retention)?;
+        duration("times.refresh_before_result", self.refresh_before_result)?;
+        duration("times.rest_before_result", self.rest_before_result)?;
         interval("times.evaluation_timeout", self.evaluation_timeout)
     }
 }

@@ -20,6 +20,7 @@ use crate::receive::loader::Loader;
 use crate::receive::queries::Queries;
 use crate::receive::subscriptions::Subscriptions;
 use crate::receive::tabs::TabService;
+use crate::refresh::after_call::AfterCall;
 use crate::refresh::refresher::Refresher;
 use crate::runs::task_runner::TaskRunner;
 use crate::sessions::blocking::BlockingPermits;
@@ -68,6 +69,12 @@ impl ConnectionParts<'_> {
             calls: Arc::new(Calls {
                 admission,
                 refresher: Arc::clone(self.refresher),
+                after_call: AfterCall::new(
+                    Arc::clone(self.refresher),
+                    Arc::clone(&base.background),
+                    base.clock(),
+                    &base.config,
+                ),
                 loader,
                 permits,
                 tasks: tasks.host(),

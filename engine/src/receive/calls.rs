@@ -26,12 +26,15 @@ use crate::panics::guarded::Guarded;
 use crate::protocol::code::ErrorCode;
 use crate::protocol::encode;
 use crate::protocol::message::RequestId;
+use crate::refresh::after_call::{AfterCall, MayChange, Rendered};
 use crate::refresh::refresher::Refresher;
 use crate::render::action::{Action, Handler, Invocation, Outcome};
 use crate::render::node_ref::NodeRef;
 use crate::render::task::TaskHost;
+use crate::render::tree::Tree;
 use crate::sessions::blocking::BlockingPermits;
 use crate::sessions::call_quota::CallPermit;
+use crate::sessions::paths::Paths;
 use crate::sessions::slot::Slot;
 use crate::span;
 
@@ -42,6 +45,7 @@ pub(crate) type Authorize = Guarded<Box<dyn Fn(&Session, &str, &Action) -> Resul
 pub(crate) struct Calls {
     pub(crate) admission: Arc<Admission>,
     pub(crate) refresher: Arc<Refresher>,
+    pub(crate) after_call: AfterCall,
     pub(crate) loader: Arc<Loader>,
     pub(crate) permits: Arc<BlockingPermits>,
     pub(crate) tasks: Arc<dyn TaskHost>,
@@ -60,10 +64,27 @@ pub(crate) struct Call {
     pub(crate) params: Value,
 }
 
-/// An action that the caller's live tree offers, and the node's path.
+/// An action that the caller's live tree offers.
 struct Found {
     action: Action,
     path: Text,
+    /// Where the source is registered that offers it.
+    source: Text,
+}
+
+impl Found {
+    fn new(action: Action, path: Text, tree: &Tree) -> Self {
+        let source = tree.layout().covering(&path).map(|entry| entry.path.clone()).unwrap_or_default();
+        Self { action, path, source }
+    }
+
+    fn may_change(&self) -> MayChange {
+        match &self.action.inner.changes {
+            Some(paths) if paths.iter().any(|path| path.is_empty()) => MayChange::Declared(Paths::All),
+            Some(paths) => MayChange::Declared(Paths::Only(paths.iter().cloned().collect())),
+            None => MayChange::Source(self.source.clone()),
+        }
+    }
 }
 
 impl Calls {
@@ -119,14 +140,17 @@ impl Calls {
         outcome
     }
 
-    /// Runs a call for a session. When it returns, the session's tree shows what the call changed.
+    /// Runs a call for a session. When it returns, the session's tree shows what the call changed, unless that takes long.
     async fn call(&self, slot: &Arc<Slot>, call: &mut Call) -> Result<Outcome, ActionError> {
         let found = self.find(slot, call).await?;
         self.admission.check_session(slot)?;
         let invocation = self.check(slot, &found, std::mem::take(&mut call.params))?;
         let outcome = self.handle(slot, &found.action, invocation).await;
         // Whatever came of it: a handler may fail after it changed something.
-        self.refresher.refresh_session(slot).await;
+        if self.after_call.refresh(slot, found.may_change()).await == Rendered::Late {
+            let (session, path, action) = (slot.id(), found.path.clone(), found.action.name().into());
+            self.observers.warn(&Event::ResultBeforePatch { session, path, action });
+        }
         if found.action.affordance().origin.is_none() {
             self.refresher.notify_tabs(slot);
         }
@@ -139,7 +163,7 @@ impl Calls {
         let now = self.refresher.current_tree(slot).await.ok_or_else(session_ended)?;
         if let Some(located) = now.tree.resolve(&call.path) {
             let offers = located.node.fields().map_or(&[][..], |fields| fields.actions);
-            return offered(offers, call).map(|action| Found { action, path: located.path.clone() });
+            return offered(offers, call).map(|action| Found::new(action, located.path.clone(), &now.tree));
         }
         self.find_loaded(slot, call, &now).await
     }
@@ -149,7 +173,8 @@ impl Calls {
         let path = missing.at().clone();
         match self.loader.load(slot, missing).await {
             Loaded::Item(item) => {
-                offered(NodeRef::root_of(&item).fields().actions, call).map(|action| Found { action, path })
+                let offers = NodeRef::root_of(&item).fields().actions;
+                offered(offers, call).map(|action| Found::new(action, path, &now.tree))
             }
             Loaded::Failed => Err(ActionError::internal("the item could not be loaded")),
             Loaded::Window(..) | Loaded::Nothing => Err(no_such_path()),

@@ -87,14 +87,13 @@ impl Evaluator {
 
     fn fragment(&self, pass: &Pass, job: &Job, base: &Base, entry: &Entry, known: Option<&Fragment>) -> Fragment {
         // What was awaited for other claims, or before a later pass, may be older than what the slot has.
-        let current = |(context, _): &(Arc<Context>, _)| !base.overtaken && Arc::ptr_eq(context, &base.context);
+        let overtaken = base.is_overtaken(&entry.path);
+        let current = |(context, _): &(Arc<Context>, _)| !overtaken && Arc::ptr_eq(context, &base.context);
         let awaited = pass.take_awaited(&job.slot, &entry.source).filter(current);
         let rendered = awaited.map(|(_, rendered)| rendered).unwrap_or_else(|| match *entry.source.describe {
             Describe::Blocking(_) => self.evaluate(pass, base, entry, known),
             // It was registered after this pass had looked which sources to await, or has to be asked again.
-            Describe::Async(_) => {
-                self.runtime.block_on(self.evaluate_async(pass, &base.context, entry, base.overtaken))
-            }
+            Describe::Async(_) => self.runtime.block_on(self.evaluate_async(pass, &base.context, entry, overtaken)),
         });
         match rendered {
             Rendered::Fragment(fragment) => fragment,
@@ -106,7 +105,7 @@ impl Evaluator {
 
     fn evaluate(&self, pass: &Pass, base: &Base, entry: &Entry, known: Option<&Fragment>) -> Rendered {
         let run = || self.report(pass, entry, &base.context, self.renderer.evaluate(entry, &base.context, known));
-        if entry.source.sharing == Sharing::Never || base.overtaken {
+        if entry.source.sharing == Sharing::Never || base.is_overtaken(&entry.path) {
             return run().rendered;
         }
         let trace = pass.trace(&entry.source);

@@ -6,6 +6,7 @@ use hashbrown::HashMap;
 
 use super::classes::Classes;
 use super::source_trace::SourceTrace;
+use super::tickets::HeldTicket;
 use crate::event::Event;
 use crate::model::session::Context;
 use crate::render::evaluate::Rendered;
@@ -20,7 +21,7 @@ type Awaited = (Arc<Context>, Rendered);
 /// One pass. It holds its slots as long as it runs.
 #[derive(Debug)]
 pub(super) struct Pass {
-    pub(super) ticket: u64,
+    pub(super) held: HeldTicket,
     /// What was registered when it began.
     pub(super) registry: Arc<Registry>,
     /// By the source's number.
@@ -40,9 +41,9 @@ pub(super) struct PassStats {
 }
 
 impl Pass {
-    pub(super) fn new(ticket: u64, registry: Arc<Registry>) -> Self {
+    pub(super) fn new(held: HeldTicket, registry: Arc<Registry>) -> Self {
         Self {
-            ticket,
+            held,
             registry,
             traces: Mutex::default(),
             awaited: Mutex::default(),

@@ -8,6 +8,7 @@ use super::evaluator::Evaluator;
 use super::pass::Pass;
 use super::schedule::Job;
 use super::sources::Sources;
+use super::tickets::Tickets;
 use crate::clock::Clock;
 use crate::config::{Config, Limit};
 use crate::event::{Event, Observers, PanicSite};
@@ -18,7 +19,7 @@ use crate::render::tree::Tree;
 use crate::sessions::latch::Latch;
 use crate::sessions::paths::Paths;
 use crate::sessions::slot::Slot;
-use crate::sessions::turn::Begin;
+use crate::sessions::turn::{Base, Begin};
 use crate::span;
 use crate::sync::{AtomicBool, AtomicU64, AtomicUsize, Ordering, Runtime};
 
@@ -32,7 +33,7 @@ pub(crate) struct Passes {
     runtime: Runtime,
     threads: usize,
     version: AtomicU64,
-    ticket: AtomicU64,
+    tickets: Arc<Tickets>,
     commits: AtomicU64,
     shared: AtomicU64,
     /// That the dictionary is full was reported. It stays full.
@@ -57,7 +58,7 @@ impl Passes {
             runtime,
             threads: config.execution.pass_threads,
             version: AtomicU64::new(0),
-            ticket: AtomicU64::new(0),
+            tickets: Arc::default(),
             commits: AtomicU64::new(0),
             shared: AtomicU64::new(0),
             reported_full: AtomicBool::new(false),
@@ -86,11 +87,10 @@ impl Passes {
             return;
         }
         let started_ms = self.clock.now_ms();
-        let ticket = self.ticket.fetch_add(1, Ordering::SeqCst) + 1;
-        let pass = Arc::new(Pass::new(ticket, self.sources.snapshot()));
+        let pass = Arc::new(Pass::new(self.tickets.take(), self.sources.snapshot()));
         let jobs: Arc<[Job]> = jobs.into();
         jobs.iter().filter(|job| job.first).for_each(|job| job.slot.expect_tree());
-        let span = span::pass(pass.ticket, jobs.len());
+        let span = span::pass(pass.held.ticket.number, jobs.len());
         self.evaluator.await_sources(&pass, &jobs).instrument(span.clone()).await;
         for latch in self.run_on_workers(&pass, &jobs, &span).await {
             latch.wait().await;
@@ -144,12 +144,12 @@ impl Passes {
     /// Renders one slot. Returns what to wait for if another pass works on it.
     fn render(self: &Arc<Self>, pass: &Pass, job: &Job) -> Option<Arc<Latch>> {
         let newer = || self.sources.newer_than(&pass.registry);
-        match job.slot.begin(pass.ticket, &job.paths, job.first, &pass.registry, newer) {
+        match job.slot.begin(pass.held.ticket, job.wanted(), &pass.registry, newer) {
             Begin::Skip => None,
             Begin::Queued(latch) => Some(latch),
             Begin::Go(base) => {
                 let _entered = span::render(&job.slot).entered();
-                let turn = TurnGuard { passes: self, slot: &job.slot, pass };
+                let turn = TurnGuard { passes: self, job, base: &base, pass };
                 let tree = self.evaluator.assemble(pass, job, &base);
                 turn.commit(tree);
                 None
@@ -164,7 +164,7 @@ impl Passes {
         self.runtime.spawn(async move {
             // Set even if the pass is dropped: nobody shall wait for ever.
             let _set = SetOnDrop(latch);
-            Box::pin(passes.run(vec![Job { slot, paths, first: false }])).await;
+            Box::pin(passes.run(vec![Job::refresh(slot, paths)])).await;
         });
     }
 }
@@ -172,7 +172,8 @@ impl Passes {
 /// Holds the turn of a slot; gives it back without a tree if it is dropped before the commit.
 struct TurnGuard<'a> {
     passes: &'a Arc<Passes>,
-    slot: &'a Arc<Slot>,
+    job: &'a Job,
+    base: &'a Base,
     pass: &'a Pass,
 }
 
@@ -183,13 +184,14 @@ impl TurnGuard<'_> {
     }
 
     fn give_back(&self, tree: Option<Arc<Tree>>) {
-        let finished = self.slot.commit(tree, || self.passes.next_version());
+        let Job { slot, paths, .. } = self.job;
+        let finished = slot.commit(self.base, paths, tree, || self.passes.next_version());
         if let Some(version) = finished.version {
             self.pass.stats.committed();
-            self.passes.observers.emit(|| Event::Committed { session: self.slot.id(), version });
+            self.passes.observers.emit(|| Event::Committed { session: slot.id(), version });
         }
         if let Some((paths, latch)) = finished.follow_up {
-            self.passes.follow_up(Arc::clone(self.slot), paths, latch);
+            self.passes.follow_up(Arc::clone(slot), paths, latch);
         }
     }
 }

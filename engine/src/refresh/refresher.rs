@@ -87,7 +87,7 @@ impl Refresher {
         let slots = target.resolve(&self.table, &self.observers);
         let matched = slots.len();
         let wanting = slots.into_iter().filter(|slot| slot.needs_refresh());
-        let jobs: Vec<_> = wanting.map(|slot| Job { slot, paths: paths.clone(), first: false }).collect();
+        let jobs: Vec<_> = wanting.map(|slot| Job::refresh(slot, paths.clone())).collect();
         if *paths == Paths::All {
             // What was scheduled for them is rendered now.
             jobs.iter().for_each(|job| self.schedule.withdraw(&job.slot));
@@ -99,7 +99,12 @@ impl Refresher {
     /// Refreshes all of one session at once, in place of what was scheduled for it.
     pub(crate) async fn refresh_session(&self, slot: &Arc<Slot>) {
         self.schedule.withdraw(slot);
-        self.passes.run(vec![Job { slot: Arc::clone(slot), paths: Paths::All, first: false }]).await;
+        self.passes.run(vec![Job::refresh(Arc::clone(slot), Paths::All)]).await;
+    }
+
+    /// Refreshes some paths of one session at once, beside whatever else is rendered for it.
+    pub(super) async fn refresh_beside(&self, slot: &Arc<Slot>, paths: Paths) {
+        self.passes.run(vec![Job { beside: true, ..Job::refresh(Arc::clone(slot), paths) }]).await;
     }
 
     /// Makes sure that a first tree is on its way.

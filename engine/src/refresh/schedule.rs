@@ -7,6 +7,7 @@ use hashbrown::hash_map::Entry;
 
 use crate::sessions::paths::Paths;
 use crate::sessions::slot::Slot;
+use crate::sessions::turn::Wanted;
 use crate::sync::Mutex;
 
 /// One slot's share of a pass.
@@ -16,6 +17,19 @@ pub(crate) struct Job {
     pub(crate) paths: Paths,
     /// Whether a tree is wanted even if there is none.
     pub(crate) first: bool,
+    /// Whether it may go beside another pass of the slot: somebody waits for these paths alone.
+    pub(crate) beside: bool,
+}
+
+impl Job {
+    /// Renders again what a slot has.
+    pub(crate) const fn refresh(slot: Arc<Slot>, paths: Paths) -> Self {
+        Self { slot, paths, first: false, beside: false }
+    }
+
+    pub(super) const fn wanted(&self) -> Wanted<'_> {
+        Wanted { paths: &self.paths, first: self.first, beside: self.beside }
+    }
 }
 
 /// What waits for the next pass. First trees and refreshes wait apart: neither makes the other early or late.
@@ -53,7 +67,7 @@ impl Schedule {
     pub(crate) fn refresh(&self, slots: impl IntoIterator<Item = Arc<Slot>>, paths: &Paths, now_ms: u64) -> When {
         let mut queue = self.refreshes.lock();
         for slot in slots {
-            queue.add(Job { slot, paths: paths.clone(), first: false });
+            queue.add(Job::refresh(slot, paths.clone()));
         }
         if queue.jobs.is_empty() {
             return When::Scheduled;
@@ -67,7 +81,7 @@ impl Schedule {
     /// Adds a session that wants a first tree: at once if none did lately, with the others of this window otherwise.
     pub(crate) fn first_tree(&self, slot: Arc<Slot>, now_ms: u64) -> When {
         let mut queue = self.first_trees.lock();
-        queue.add(Job { slot, paths: Paths::All, first: true });
+        queue.add(Job { first: true, ..Job::refresh(slot, Paths::All) });
         let when = queue.schedule(now_ms);
         if when == When::Now {
             queue.until_ms = now_ms.saturating_add(self.debounce_ms);

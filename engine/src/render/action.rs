@@ -18,6 +18,7 @@ use crate::error::ActionError;
 use crate::model::Text;
 use crate::model::affordance::{Affordance, Estimate};
 use crate::model::id;
+use crate::model::path;
 use crate::model::session::Session;
 use crate::panics::guarded::{Guarded, Owner};
 
@@ -185,6 +186,8 @@ pub struct Action {
 pub(crate) struct ActionInner {
     pub(crate) affordance: Affordance,
     pub(crate) params: Option<Params>,
+    /// Which paths it may change, in the normal spelling, if that was declared.
+    pub(crate) changes: Option<Box<[Text]>>,
     pub(crate) handler: Guarded<Handler>,
 }
 
@@ -238,7 +241,7 @@ impl Action {
         let params = typed_params::schema_of::<P>().unwrap_or_else(|why| panic!("the parameters of `{name}` {why}"));
         let mut affordance = Affordance::named(name);
         affordance.params = params.as_ref().map(|params| params.schema().clone());
-        Self { inner: Arc::new(ActionInner { affordance, params, handler: Guarded::new(handler) }) }
+        Self { inner: Arc::new(ActionInner { affordance, params, changes: None, handler: Guarded::new(handler) }) }
     }
 
     #[track_caller]
@@ -296,6 +299,27 @@ impl Action {
     #[track_caller]
     pub fn estimate(self, estimate: Estimate) -> Self {
         self.edit(|inner| inner.affordance.estimate = Some(estimate))
+    }
+
+    /// Which paths it may change, from the root of the tree.
+    ///
+    /// After a call these are rendered again, with what is above and below them, and nothing else of the session is; the
+    /// result waits for them alone. With no path at all nothing is rendered. Without this the whole session is rendered
+    /// again, and the result waits for what the action's own source shows, and for a short while for the rest: see
+    /// `times.refresh_before_result` and `times.rest_before_result` in [`Config`](crate::Config).
+    ///
+    /// What the handler refreshes itself is not affected.
+    ///
+    /// ```
+    /// use grove_engine::{Action, Invocation};
+    ///
+    /// let toggle = Action::new("toggle", |_: Invocation<()>| {}).changes(["/todos", "/statistics"]);
+    /// ```
+    #[must_use]
+    #[track_caller]
+    pub fn changes<P: AsRef<str>>(self, paths: impl IntoIterator<Item = P>) -> Self {
+        let paths = paths.into_iter().map(|path| path::normal(path.as_ref())).collect();
+        self.edit(|inner| inner.changes = Some(paths))
     }
 
     /// Runs a handler that may block; an async one fails.

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use super::fragment::Fragment;
-use super::layout::Layout;
+use super::layout::{Entry, Layout};
 use super::node_ref::{Fields, NodeRef, is_same_content};
 use crate::model::path;
 
@@ -65,6 +65,16 @@ impl Tree {
         (Arc::ptr_eq(&self.layout, &other.layout)
             || entries.iter().map(|e| &e.path).eq(other.layout.entries().iter().map(|e| &e.path)))
             && self.fragments.iter().zip(&other.fragments).all(|(a, b)| a.is(b) || is_same_content(a, b))
+    }
+
+    /// What one tree shows where `is_mine` says so, and another one elsewhere, in the layout of one of the two.
+    pub(crate) fn merged(layout: &Arc<Layout>, mine: &Self, other: &Self, is_mine: impl Fn(&str) -> bool) -> Self {
+        let fragment = |(at, entry): (usize, &Entry)| {
+            let (mine, other) = (mine.fragment_of(layout, at), other.fragment_of(layout, at));
+            let shown = if is_mine(&entry.path) { mine.or(other) } else { other.or(mine) };
+            shown.cloned().unwrap_or_else(|| unreachable!("the layout is that of one of the trees"))
+        };
+        Self::new(Arc::clone(layout), layout.entries().iter().enumerate().map(fragment).collect())
     }
 
     /// How many nodes the fragments hold in all.

@@ -7,7 +7,9 @@ use tokio::sync::Semaphore;
 use super::latch::Latch;
 use super::overlay::Overlay;
 use super::paths::Paths;
+use super::recent_passes::RecentPasses;
 use super::resume_points::ResumePoints;
+use super::side_turns::SideTurns;
 
 /// What few sessions have at a time; it stands apart, so that most cost nothing for it.
 #[derive(Debug, Default)]
@@ -17,13 +19,22 @@ pub(super) struct Extras {
     pub(super) overlay: Option<Overlay>,
     /// What a pass shall render after the one that has the turn.
     pub(super) follow_up: Option<(Paths, Arc<Latch>)>,
+    /// Which passes began while older ones still ran.
+    pub(super) recent: RecentPasses,
+    /// Turns beside the main one.
+    pub(super) side_turns: SideTurns,
     /// How many handlers and loaders of this session that may block still may run; made when one does.
     pub(super) blocking: Option<Arc<Semaphore>>,
 }
 
 impl Extras {
     pub(super) fn is_empty(&self) -> bool {
-        self.resume_points.is_empty() && self.overlay.is_none() && self.follow_up.is_none() && self.blocking.is_none()
+        self.resume_points.is_empty()
+            && self.overlay.is_none()
+            && self.follow_up.is_none()
+            && self.recent.is_empty()
+            && self.side_turns.is_empty()
+            && self.blocking.is_none()
     }
 
     /// Adds to what is rendered after the pass that has the turn. Whoever waits for it waits for the latch.

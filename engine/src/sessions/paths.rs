@@ -11,6 +11,8 @@ pub(crate) enum Paths {
     All,
     /// These, what is above and what is below them; in the normal spelling.
     Only(SmallVec<[Text; 1]>),
+    /// This one alone; in the normal spelling.
+    Exactly(Text),
 }
 
 impl Paths {
@@ -25,20 +27,37 @@ impl Paths {
             Self::Only(paths) => {
                 paths.iter().any(|wanted| path::covers(registered, wanted) || path::covers(wanted, registered))
             }
+            Self::Exactly(path) => registered == path,
         }
     }
 
+    /// Adds what another refresh means, or more.
     pub(crate) fn merge(&mut self, other: Self) {
-        match (&mut *self, other) {
-            (Self::All, _) => {}
-            (_, Self::All) => *self = Self::All,
-            (Self::Only(mine), Self::Only(theirs)) => {
+        if *self == other {
+            return;
+        }
+        match (self.take_list(), other.into_list()) {
+            (Some(mut mine), Some(theirs)) => {
                 for path in theirs {
                     if !mine.contains(&path) {
                         mine.push(path);
                     }
                 }
+                *self = Self::Only(mine);
             }
+            _ => *self = Self::All,
+        }
+    }
+
+    fn take_list(&mut self) -> Option<SmallVec<[Text; 1]>> {
+        std::mem::replace(self, Self::All).into_list()
+    }
+
+    fn into_list(self) -> Option<SmallVec<[Text; 1]>> {
+        match self {
+            Self::All => None,
+            Self::Only(paths) => Some(paths),
+            Self::Exactly(path) => Some([path].into_iter().collect()),
         }
     }
 }

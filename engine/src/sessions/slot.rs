@@ -7,14 +7,13 @@ use smallvec::SmallVec;
 use tokio::sync::Semaphore;
 
 use super::extras::Extras;
-use super::overlay::{OverlaidLayout, Overlay, ProviderSources};
+use super::overlay::ProviderSources;
 use super::paths::Paths;
 use super::resume_points::{Added, Expired};
-#[cfg(debug_assertions)]
-use super::slot_state::Holdings;
-use super::slot_state::{BeginStep, OptionalMillis, SlotState};
+use super::slot_record::Record;
+use super::slot_state::{OptionalMillis, SlotState};
 use super::tab::Tab;
-use super::turn::{Base, Begin, Closed, Finished, ReleasedTree};
+use super::turn::{Base, Begin, Closed, Finished, ReleasedTree, Ticket, TurnId, Wanted};
 use crate::deliver::link::Link;
 use crate::deliver::resume_point::ResumePoint;
 use crate::deliver::versioned::Versioned;
@@ -32,29 +31,17 @@ use crate::sync::{Mutex, Signal};
 /// whatever may be the last handle of something of the application's is dropped after it is released.
 #[derive(Debug)]
 pub(crate) struct Slot {
-    inner: Mutex<Inner>,
+    inner: Mutex<Record>,
     /// Notified when a tree was committed or the slot was closed.
     changed: Signal,
     /// Its key in the table.
     key: u32,
 }
 
-/// There is one for each session, connected or not, so it holds only what most have.
-#[derive(Debug)]
-struct Inner {
-    context: Arc<Context>,
-    current: Option<Versioned>,
-    links: SmallVec<[Arc<Link>; 1]>,
-    extras: Option<Box<Extras>>,
-    state: SlotState,
-    /// When its authentication is looked at again.
-    expiry: OptionalMillis,
-}
-
 impl Slot {
     /// `without_provider` if what the session's factory makes is still to come: nothing is rendered before.
     pub(crate) fn new(context: Arc<Context>, key: u32, now_ms: u64, without_provider: bool) -> Self {
-        let inner = Inner {
+        let inner = Record {
             context,
             current: None,
             links: SmallVec::new(),
@@ -67,7 +54,7 @@ impl Slot {
 
     /// One look or one step. What the closure hands over is dropped by the caller, without the lock. In debug builds, and
     /// so under the scheduler of the concurrency tests, the state is validated after every step.
-    fn with<T>(&self, step: impl FnOnce(&mut Inner) -> T) -> T {
+    fn with<T>(&self, step: impl FnOnce(&mut Record) -> T) -> T {
         let mut inner = self.inner.lock();
         let result = step(&mut inner);
         #[cfg(debug_assertions)]
@@ -218,39 +205,35 @@ impl Slot {
     /// Asks under the lock for a `newer` registry: a pass that gets its turn after another must not render an older one.
     pub(crate) fn begin(
         &self,
-        ticket: u64,
-        paths: &Paths,
-        first: bool,
+        ticket: Ticket,
+        wanted: Wanted<'_>,
         registry: &Registry,
         newer: impl FnOnce() -> Option<Arc<Registry>>,
     ) -> Begin {
         // What may be the last holder of an application's function is handed out, to be dropped without the lock.
-        let (begin, _released) = self.with(|inner| match inner.state.begin(ticket, first, *paths == Paths::All) {
-            BeginStep::Skip => (Begin::Skip, None),
-            BeginStep::Queue => (Begin::Queued(inner.extras.get_or_insert_default().follow_up(paths)), None),
-            BeginStep::Go { overtaken, outdated } => {
-                let newer = newer();
-                let (layout, stale) = inner.layout(newer.as_deref().unwrap_or(registry));
-                (Begin::Go(inner.base(layout, overtaken, outdated)), Some((newer, stale)))
-            }
-        });
+        let (begin, _released) = self.with(|inner| inner.begin(ticket, wanted, registry, newer));
         begin
     }
 
-    /// Gives the turn back: the new tree becomes current, unless nothing changed. The one before lives on as long as a
+    /// Gives a turn back: the new tree becomes current, unless nothing changed. The one before lives on as long as a
     /// subscription was last sent it.
-    pub(crate) fn commit(&self, tree: Option<Arc<Tree>>, next_version: impl FnOnce() -> u64) -> Finished {
-        let (finished, links, released) = self.with(|inner| {
-            let step = inner.state.finish(tree.is_some());
-            let (version, released) = match tree {
-                Some(tree) if step.commits => inner.replace(tree, next_version),
-                released => (None, released),
-            };
-            let follow_up = inner.edit_extras(|extras| extras.follow_up.take()).flatten();
-            let links = if version.is_some() || step.renewed { inner.links.clone() } else { SmallVec::new() };
-            (Finished { version, follow_up }, links, released)
+    pub(crate) fn commit(
+        &self,
+        base: &Base,
+        paths: &Paths,
+        tree: Option<Arc<Tree>>,
+        next_version: impl FnOnce() -> u64,
+    ) -> Finished {
+        let (committed, follow_up, links) = self.with(|inner| {
+            let committed = inner.commit(base, paths, tree, next_version);
+            let take = |extras: &mut Extras| extras.follow_up.take_if(|_| base.turn == TurnId::Main);
+            let follow_up = inner.edit_extras(take).flatten();
+            let told = committed.version.is_some() || committed.renewed;
+            let links = if told { inner.links.clone() } else { SmallVec::new() };
+            (committed, follow_up, links)
         });
-        drop(released);
+        let finished = Finished { version: committed.version, follow_up };
+        drop(committed);
         links.iter().for_each(|link| link.wake());
         self.changed.notify(usize::MAX);
         finished
@@ -413,83 +396,5 @@ impl Slot {
     pub(crate) fn remove_task(&self, id: &str) -> bool {
         let remove = |extras: &mut Extras| extras.overlay.as_mut().is_some_and(|overlay| overlay.remove_task(id));
         self.with(|inner| inner.edit_extras(remove)).unwrap_or(false)
-    }
-}
-
-impl Inner {
-    #[cfg(debug_assertions)]
-    fn holdings(&self) -> Holdings {
-        Holdings {
-            tree: self.current.is_some(),
-            connections: !self.links.is_empty(),
-            tasks: self.overlay().is_some_and(|overlay| !overlay.tasks.is_empty()),
-            follow_up: self.extras.as_ref().is_some_and(|extras| extras.follow_up.is_some()),
-        }
-    }
-
-    /// What a pass renders upon.
-    fn base(&self, layout: Arc<Layout>, overtaken: bool, outdated: bool) -> Base {
-        let tree = self.current.as_ref().map(|current| Arc::clone(&current.tree));
-        Base { context: Arc::clone(&self.context), tree, layout, overtaken, outdated }
-    }
-
-    /// Lets the tree go, and what can be resumed from it.
-    fn take_tree(&mut self) -> ReleasedTree {
-        let resume_points = self.edit_extras(|extras| extras.resume_points.take_all()).unwrap_or_default();
-        ReleasedTree { current: self.current.take(), resume_points }
-    }
-
-    fn overlay(&self) -> Option<&Overlay> {
-        self.extras.as_ref()?.overlay.as_ref()
-    }
-
-    fn overlay_mut(&mut self) -> &mut Overlay {
-        self.extras.get_or_insert_default().overlay.get_or_insert_default()
-    }
-
-    /// Changes what few sessions have, if there is anything; what is empty then is given back.
-    fn edit_extras<T>(&mut self, change: impl FnOnce(&mut Extras) -> T) -> Option<T> {
-        let extras = self.extras.as_mut()?;
-        let changed = change(extras);
-        if extras.overlay.as_ref().is_some_and(Overlay::is_empty) {
-            extras.overlay = None;
-        }
-        if extras.is_empty() {
-            self.extras = None;
-        }
-        Some(changed)
-    }
-
-    fn layout(&mut self, registry: &Registry) -> (Arc<Layout>, Option<OverlaidLayout>) {
-        let overlay = self.extras.as_mut().and_then(|extras| extras.overlay.as_mut());
-        match overlay.filter(|overlay| overlay.has_sources()) {
-            Some(overlay) => overlay.layout(registry),
-            None => (Arc::clone(registry.layout()), None),
-        }
-    }
-
-    /// Changes what only this session has, and hands over what that replaces.
-    fn edit_overlay<T>(&mut self, change: impl FnOnce(&mut Overlay) -> T) -> Option<(T, Option<OverlaidLayout>)> {
-        self.overlay_mut();
-        let change = |overlay: &mut Overlay| (change(overlay), overlay.take_layout());
-        self.edit_extras(|extras| extras.overlay.as_mut().map(change)).flatten()
-    }
-
-    /// Returns the new version, if there is one, and the tree that is not needed here any more.
-    fn replace(&mut self, tree: Arc<Tree>, next_version: impl FnOnce() -> u64) -> (Option<u64>, Option<Arc<Tree>>) {
-        match &mut self.current {
-            Some(current) if Arc::ptr_eq(&current.tree, &tree) || current.tree.same(&tree) => {
-                if Arc::ptr_eq(current.tree.layout(), tree.layout()) {
-                    return (None, Some(tree));
-                }
-                // The same content by other sources: nobody is told, but windows are loaded by the new ones.
-                (None, Some(std::mem::replace(&mut current.tree, tree)))
-            }
-            _ => {
-                let version = next_version();
-                let before = self.current.replace(Versioned { tree, version });
-                (Some(version), before.map(|before| before.tree))
-            }
-        }
     }
 }

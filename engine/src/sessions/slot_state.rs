@@ -8,31 +8,41 @@
 /// | [`provider_made`](Self::provider_made) | always | provider ready, claims changed |
 /// | [`expect_tree`](Self::expect_tree) | always | one more pass will make a first tree |
 /// | [`begin`](Self::begin) | open, provider ready, a tree is there or expected, turn free | turn taken; claims rendering if they had changed and all is rendered |
-/// | `begin` | the same, but the turn is taken | turn taken, with a follow-up |
+/// | `begin` | the same, but the turn is taken | a turn beside it, if the pass may have one; otherwise turn taken, with a follow-up |
 /// | `begin` | otherwise | nothing; a missing provider is awaited |
 /// | [`finish`](Self::finish) | turn taken | turn free, follow-up handed over; claims shown if they were rendered, changed if that failed |
+/// | [`finish_beside`](Self::finish_beside) | a turn runs beside | one fewer |
 /// | [`attach`](Self::attach) | open | connected |
 /// | [`detach`](Self::detach) | connected, no connection left | idle |
-/// | [`evict_tree`](Self::evict_tree) | idle, turn free, a tree is there | no tree |
+/// | [`evict_tree`](Self::evict_tree) | idle, no turn taken, a tree is there | no tree |
 /// | [`close_if_idle`](Self::close_if_idle) | idle, no task runs | closed |
 /// | [`close`](Self::close) | always | closed: no tree, nobody connected |
 ///
 /// A closed slot never opens again, and never gets a tree.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct SlotState {
-    /// The latest pass that evaluated for this slot.
+    /// The latest pass that rendered every path of this slot.
     ticket: u64,
     /// Since when nobody is connected, in ms.
     idle_since: OptionalMillis,
-    /// How many passes are about to make a first tree, and may have evaluated for it already.
-    expected: u16,
+    /// How many passes are about to make a first tree, and may have evaluated for it already. Past [`MANY`] they are not
+    /// counted any more: then every refresh is rendered.
+    expected: u8,
     turn: Turn,
+    /// How many turns run beside.
+    beside: u8,
     provider: ProviderState,
     claims: Claims,
     closed: bool,
     has_tree: bool,
     has_tasks: bool,
 }
+
+/// As many passes that make a first tree as are counted.
+const MANY: u8 = u8::MAX;
+
+/// How many turns may run beside the main one. One more pass waits for that.
+const MOST_BESIDE: u8 = 8;
 
 /// Who works on the tree.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -82,9 +92,11 @@ impl OptionalMillis {
 /// What a pass may do that wants to begin.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum BeginStep {
-    /// It has the turn.
+    /// It has a turn.
     Go {
-        /// A later pass evaluated for this slot already.
+        /// Whether that runs beside another pass's.
+        beside: bool,
+        /// A later pass rendered every path of this slot already.
         overtaken: bool,
         /// The tree was rendered for other claims.
         outdated: bool,
@@ -112,6 +124,7 @@ impl SlotState {
             idle_since: OptionalMillis::at(now_ms),
             expected: 0,
             turn: Turn::Free,
+            beside: 0,
             provider: if without_provider { ProviderState::Missing } else { ProviderState::Ready },
             claims: Claims::Shown,
             closed: false,
@@ -149,9 +162,10 @@ impl SlotState {
         self.expected = self.expected.saturating_add(1);
     }
 
-    /// A pass wants its turn. `first` if it was expected to make a first tree, `all` if it renders every path.
-    pub(super) fn begin(&mut self, ticket: u64, first: bool, all: bool) -> BeginStep {
-        if first {
+    /// A pass wants its turn. `first` if it was expected to make a first tree, `all` if it renders every path, `beside` if
+    /// it renders single paths and may do so beside another pass.
+    pub(super) fn begin(&mut self, ticket: u64, first: bool, all: bool, beside: bool) -> BeginStep {
+        if first && self.expected < MANY {
             self.expected = self.expected.saturating_sub(1);
         }
         let wanted = first || self.needs_refresh();
@@ -164,18 +178,23 @@ impl SlotState {
         if self.closed || !wanted {
             return BeginStep::Skip;
         }
+        let (overtaken, outdated) = (self.ticket > ticket, self.is_outdated());
         if self.turn != Turn::Free {
+            if beside && !all && self.has_tree && self.beside < MOST_BESIDE {
+                self.beside += 1;
+                return BeginStep::Go { beside, overtaken, outdated };
+            }
             self.turn = Turn::FollowUp;
             return BeginStep::Queue;
         }
         self.turn = Turn::Taken;
-        let outdated = self.is_outdated();
         if outdated && all {
             self.claims = Claims::Rendering;
         }
-        let overtaken = self.ticket > ticket;
-        self.ticket = self.ticket.max(ticket);
-        BeginStep::Go { overtaken, outdated }
+        if all {
+            self.ticket = self.ticket.max(ticket);
+        }
+        BeginStep::Go { beside: false, overtaken, outdated }
     }
 
     /// The pass that has the turn gives it back, with a tree or without.
@@ -188,6 +207,17 @@ impl SlotState {
         let commits = with_tree && !self.closed;
         self.has_tree |= commits;
         FinishStep { commits, renewed }
+    }
+
+    /// A pass that has a turn beside the main one gives it back, with a tree or without.
+    pub(super) const fn finish_beside(&mut self, with_tree: bool) -> FinishStep {
+        self.beside -= 1;
+        FinishStep { commits: with_tree && self.has_tree, renewed: false }
+    }
+
+    /// Whether a pass has the main turn.
+    pub(super) fn is_taken(&self) -> bool {
+        self.turn != Turn::Free
     }
 
     /// Somebody connects; false if the slot is closed.
@@ -231,7 +261,7 @@ impl SlotState {
 
     /// Lets the tree go, if nobody is connected and no pass works on it. True if there was one.
     pub(super) fn evict_tree(&mut self) -> bool {
-        if self.is_connected() || self.turn != Turn::Free {
+        if self.is_connected() || self.turn != Turn::Free || self.beside > 0 {
             return false;
         }
         std::mem::replace(&mut self.has_tree, false)
@@ -259,6 +289,7 @@ impl SlotState {
         assert_eq!(self.has_tree, holds.tree, "whether there is a tree: {self:?}");
         assert_eq!(self.is_connected(), holds.connections, "whether somebody is connected: {self:?}");
         assert_eq!(self.has_tasks, holds.tasks, "whether a task runs: {self:?}");
+        assert_eq!(usize::from(self.beside), holds.beside, "how many turns run beside: {self:?}");
         assert_eq!(self.turn == Turn::FollowUp, holds.follow_up, "whether a follow-up waits: {self:?}");
         assert!(self.claims != Claims::Rendering || self.turn != Turn::Free, "rendering without a turn: {self:?}");
         assert!(self.provider == ProviderState::Ready || !self.has_tree, "a tree without a provider: {self:?}");
@@ -274,6 +305,7 @@ pub(super) struct Holdings {
     pub(super) connections: bool,
     pub(super) tasks: bool,
     pub(super) follow_up: bool,
+    pub(super) beside: usize,
 }
 
 #[cfg(test)]
@@ -288,8 +320,9 @@ mod tests {
         ChangeClaims,
         ProviderMade,
         Expect,
-        Begin { first: bool, all: bool },
+        Begin { first: bool, all: bool, beside: bool },
         Finish { with_tree: bool },
+        FinishBeside { with_tree: bool },
         Attach,
         Detach,
         Task(bool),
@@ -303,8 +336,9 @@ mod tests {
             Just(Step::ChangeClaims),
             Just(Step::ProviderMade),
             Just(Step::Expect),
-            (any::<bool>(), any::<bool>()).prop_map(|(first, all)| Step::Begin { first, all }),
+            any::<[bool; 3]>().prop_map(|[first, all, beside]| Step::Begin { first, all, beside }),
             any::<bool>().prop_map(|with_tree| Step::Finish { with_tree }),
+            any::<bool>().prop_map(|with_tree| Step::FinishBeside { with_tree }),
             Just(Step::Attach),
             Just(Step::Detach),
             any::<bool>().prop_map(Step::Task),
@@ -322,6 +356,7 @@ mod tests {
         tasks: bool,
         working: bool,
         follow_up: bool,
+        beside: usize,
     }
 
     impl Model {
@@ -331,6 +366,7 @@ mod tests {
                 connections: self.connections > 0,
                 tasks: self.tasks,
                 follow_up: self.follow_up,
+                beside: self.beside,
             }
         }
 
@@ -341,7 +377,11 @@ mod tests {
                     state.provider_made();
                 }
                 Step::Expect => state.expect_tree(),
-                Step::Begin { first, all } => match state.begin(at as u64, first, all) {
+                Step::Begin { first, all, beside } => match state.begin(at as u64, first, all, beside) {
+                    BeginStep::Go { beside: true, .. } => {
+                        assert!(self.working && beside && !all, "beside nothing, or all of it");
+                        self.beside += 1;
+                    }
                     BeginStep::Go { .. } => {
                         assert!(!self.working, "two passes work at the same time");
                         self.working = true;
@@ -352,6 +392,10 @@ mod tests {
                 Step::Finish { with_tree } if self.working => {
                     self.tree |= state.finish(with_tree).commits;
                     (self.working, self.follow_up) = (false, false);
+                }
+                Step::FinishBeside { with_tree } if self.beside > 0 => {
+                    assert_eq!(state.finish_beside(with_tree).commits, with_tree && self.tree);
+                    self.beside -= 1;
                 }
                 Step::Attach => self.connections += usize::from(state.attach()),
                 Step::Detach if self.connections > 0 => {
@@ -396,22 +440,31 @@ mod tests {
     #[test]
     fn a_pass_that_comes_late_is_overtaken_and_what_is_requested_meanwhile_follows() {
         let mut state = SlotState::new(0, false);
-        assert_eq!(state.begin(2, true, true), BeginStep::Go { overtaken: false, outdated: false });
-        assert_eq!(state.begin(3, false, true), BeginStep::Queue);
+        assert_eq!(
+            state.begin(2, true, true, false),
+            BeginStep::Go { beside: false, overtaken: false, outdated: false }
+        );
+        assert_eq!(state.begin(3, false, true, false), BeginStep::Queue);
         assert_eq!(state.finish(true), FinishStep { commits: true, renewed: false });
-        assert_eq!(state.begin(1, false, true), BeginStep::Go { overtaken: true, outdated: false });
+        assert_eq!(
+            state.begin(1, false, true, false),
+            BeginStep::Go { beside: false, overtaken: true, outdated: false }
+        );
     }
 
     #[test]
     fn changed_claims_are_shown_only_by_a_pass_that_renders_everything() {
         let mut state = SlotState::new(0, false);
-        state.begin(1, true, true);
+        state.begin(1, true, true, false);
         state.finish(true);
         state.change_claims();
-        assert_eq!(state.begin(2, false, false), BeginStep::Go { overtaken: false, outdated: true });
+        assert_eq!(
+            state.begin(2, false, false, false),
+            BeginStep::Go { beside: false, overtaken: false, outdated: true }
+        );
         assert_eq!(state.finish(true), FinishStep { commits: true, renewed: false });
         assert!(state.is_outdated());
-        state.begin(3, false, true);
+        state.begin(3, false, true, false);
         assert_eq!(state.finish(true), FinishStep { commits: true, renewed: true });
         assert!(!state.is_outdated());
     }

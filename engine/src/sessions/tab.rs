@@ -219,7 +219,7 @@ fn action(value: &Value, forward: &Forward) -> Option<Action> {
     let params = affordance.params.as_ref().map(Params::untrusted);
     let forward = Arc::clone(forward);
     let handler = Handler::Async(Box::new(move |call| forward(call)));
-    Some(Action { inner: Arc::new(ActionInner { affordance, params, handler: Guarded::new(handler) }) })
+    Some(Action { inner: Arc::new(ActionInner { affordance, params, changes: None, handler: Guarded::new(handler) }) })
 }
 
 impl fmt::Debug for Tab {

@@ -14,16 +14,58 @@ use crate::render::layout::Layout;
 use crate::render::task::TaskControl;
 use crate::render::tree::Tree;
 
+/// The place of a pass in the order of passes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Ticket {
+    pub(crate) number: u64,
+    /// The number of the oldest pass that ran when this one started.
+    pub(crate) oldest: u64,
+}
+
+impl Ticket {
+    /// Whether a pass that started earlier may still run.
+    pub(super) const fn has_older(self) -> bool {
+        self.oldest < self.number
+    }
+}
+
+/// What a pass wants of a slot.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Wanted<'a> {
+    pub(crate) paths: &'a Paths,
+    /// Whether a tree is wanted even if there is none.
+    pub(crate) first: bool,
+    /// Whether it may go beside another pass instead of waiting for it. Only for single paths.
+    pub(crate) beside: bool,
+}
+
+/// Which turn a pass has.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum TurnId {
+    Main,
+    /// One beside the main one, by its number.
+    Beside(u32),
+}
+
 /// What a pass works with.
 #[derive(Debug)]
 pub(crate) struct Base {
+    pub(crate) turn: TurnId,
     pub(crate) context: Arc<Context>,
     pub(crate) tree: Option<Arc<Tree>>,
     pub(crate) layout: Arc<Layout>,
-    /// A later pass evaluated for this slot already: results shared by an earlier one may be older than what it has.
-    pub(crate) overtaken: bool,
+    /// What later passes rendered for this slot already: results that are shared by an earlier one may be older than what
+    /// it has.
+    pub(crate) overtaken: Option<Paths>,
     /// The tree was rendered for other claims: nothing of it may stand in for what cannot be rendered now.
     pub(crate) outdated: bool,
+}
+
+impl Base {
+    /// Whether a later pass rendered what is registered here.
+    pub(crate) fn is_overtaken(&self, registered: &str) -> bool {
+        self.overtaken.as_ref().is_some_and(|paths| paths.touches(registered))
+    }
 }
 
 /// Whether a pass may work on a slot.

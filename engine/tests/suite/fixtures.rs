@@ -172,6 +172,38 @@ impl SharedNumber {
     }
 }
 
+/// An async source that reads a number, signals that it did, and waits until the test releases it.
+pub(crate) struct SlowRead {
+    pub(crate) number: SharedNumber,
+    /// A permit for each evaluation that may finish.
+    pub(crate) release: Arc<tokio::sync::Semaphore>,
+    started: Arc<tokio::sync::Semaphore>,
+}
+
+impl SlowRead {
+    pub(crate) fn serve(engine: &Engine, path: &str) -> Self {
+        let new = || Arc::new(tokio::sync::Semaphore::new(0));
+        let slow = Self { number: SharedNumber::default(), release: new(), started: new() };
+        let (number, release, started) = (slow.number.clone(), Arc::clone(&slow.release), Arc::clone(&slow.started));
+        engine.register_async(path, move |session: Session| {
+            let seen = number.get();
+            let permissions = session.permissions().join(",");
+            let (release, started) = (Arc::clone(&release), Arc::clone(&started));
+            async move {
+                started.add_permits(1);
+                release.acquire().await.expect("the semaphore is never closed").forget();
+                Descriptor::status().prop("n", seen).prop("permissions", permissions)
+            }
+        });
+        slow
+    }
+
+    /// Waits until one more evaluation has read the number.
+    pub(crate) async fn has_read(&self) {
+        self.started.acquire().await.expect("the semaphore is never closed").forget();
+    }
+}
+
 /// One entry of a to-do list.
 #[derive(Debug, Clone)]
 pub(crate) struct Todo {

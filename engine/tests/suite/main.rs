@@ -7,6 +7,7 @@ mod answered_before_the_close;
 mod assembly;
 mod bad_input;
 mod client;
+mod concurrent_passes;
 mod connections;
 mod consumer_state;
 mod emitting;

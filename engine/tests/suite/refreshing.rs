@@ -10,7 +10,7 @@ use parking_lot::Mutex;
 use serde_json::{Value, json};
 
 use crate::fixtures::{
-    EventLog, Gate, SharedNumber, connect_and_subscribe, engine, engine_with, engine_with_clock, evaluations,
+    EventLog, Gate, SharedNumber, SlowRead, connect_and_subscribe, engine, engine_with, engine_with_clock, evaluations,
     message_types, node_at, user_session,
 };
 
@@ -329,38 +329,6 @@ async fn changes_during_a_pass_are_not_lost_and_cost_one_more_evaluation() {
     let messages = consumer.settled().await;
     assert_eq!(node_at(consumer.tree(&subscription), "n")["properties"]["n"], 2, "{messages:?}");
     assert_eq!(evaluations(&engine, "/n") - before, 2);
-}
-
-/// An async source that reads a number, signals that it did, and waits until the test releases it.
-struct SlowRead {
-    number: SharedNumber,
-    /// A permit for each evaluation that may finish.
-    release: Arc<tokio::sync::Semaphore>,
-    started: Arc<tokio::sync::Semaphore>,
-}
-
-impl SlowRead {
-    fn serve(engine: &Engine, path: &str) -> Self {
-        let new = || Arc::new(tokio::sync::Semaphore::new(0));
-        let slow = Self { number: SharedNumber::default(), release: new(), started: new() };
-        let (number, release, started) = (slow.number.clone(), Arc::clone(&slow.release), Arc::clone(&slow.started));
-        engine.register_async(path, move |session: Session| {
-            let seen = number.get();
-            let permissions = session.permissions().join(",");
-            let (release, started) = (Arc::clone(&release), Arc::clone(&started));
-            async move {
-                started.add_permits(1);
-                release.acquire().await.expect("the semaphore is never closed").forget();
-                Descriptor::status().prop("n", seen).prop("permissions", permissions)
-            }
-        });
-        slow
-    }
-
-    /// Waits until one more evaluation has read the number.
-    async fn has_read(&self) {
-        self.started.acquire().await.expect("the semaphore is never closed").forget();
-    }
 }
 
 #[tokio::test]

@@ -22,7 +22,10 @@ const STRIKES: usize = 3;
 type Strike = Pin<Box<dyn Future<Output = Option<TcpStream>> + Send>>;
 
 /// The attackers, each with what it does.
-const ATTACKERS: [(&str, fn(SocketAddr) -> Strike); 7] = [
+/// Starts an attacker against a server.
+type Attack = fn(SocketAddr) -> Strike;
+
+const ATTACKERS: [(&str, Attack); 7] = [
     ("empty continuation frames", |to| Box::pin(flood_of_frames(to, OpCode::Data(Data::Continue), b""))),
     ("small continuation frames", |to| Box::pin(flood_of_frames(to, OpCode::Data(Data::Continue), b" "))),
     ("sockets that read nothing", |to| Box::pin(reads_nothing(to))),
