@@ -187,7 +187,11 @@ impl Engine {
         self.parts.opener.open(session).map(drop)
     }
 
-    /// Gives an open session new claims; its tree is rendered with them. False if no session has that id.
+    /// Gives an open session new claims; its tree is rendered with them, and its connections stay. False if no session has
+    /// that id, or if it is refused: expired, revoked, or over a limit.
+    ///
+    /// This is the application's own decision, so nothing is compared: also another user is taken over, with all
+    /// connections. If it is another person, end the session first, by [`Engine::close_session`].
     pub fn update_session(&self, session: &Session) -> bool {
         self.parts.opener.update(session)
     }
@@ -355,7 +359,7 @@ impl Provider for Engine {
             return Err(ConnectError::Closing);
         }
         let renewed = self.parts.opener.renew(&session)?;
-        Ok(renewed.then(|| Renewed { expires_in: self.parts.expiry.time_left(session.context()) }))
+        Ok(renewed.map(|slot| Renewed { expires_in: self.parts.expiry.time_left(&slot.context()) }))
     }
 
     fn config(&self) -> &Config {

@@ -37,6 +37,12 @@ pub enum Event {
         /// How many sessions were open.
         sessions: usize,
     },
+    /// A credential of another user or project came under the id of an open session, and nobody becomes somebody else: for
+    /// a new connection the open session was ended first, a renewal was refused. Ids of sessions should be unique.
+    SessionConflict {
+        /// The id.
+        session: Text,
+    },
     /// The tree of a session without a connection was dropped; the session stays.
     TreeEvicted {
         /// The session's id.
@@ -263,7 +269,11 @@ impl std::fmt::Debug for Observers {
 fn log(event: &Event) {
     match event {
         Event::SourceFailed { .. } | Event::Panicked { .. } => tracing::error!(target: "grove", ?event),
-        Event::Sanitised { .. } | Event::LimitReached { .. } | Event::Compacted { .. } | Event::Refused { .. } => {
+        Event::Sanitised { .. }
+        | Event::LimitReached { .. }
+        | Event::Compacted { .. }
+        | Event::Refused { .. }
+        | Event::SessionConflict { .. } => {
             tracing::warn!(target: "grove", ?event);
         }
         Event::Draining { .. } | Event::Revoked { .. } => tracing::info!(target: "grove", ?event),

@@ -24,6 +24,8 @@ mod idle_list;
 
 mod slot_set;
 
+pub(crate) mod evidence;
+
 pub(crate) mod table;
 
 pub(crate) mod timer;

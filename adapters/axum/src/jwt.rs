@@ -36,6 +36,9 @@ const COOKIE: &str = "session";
 /// The longest token that is accepted. Real ones have a few KB at most.
 const MAX_TOKEN_BYTES: usize = 16 * 1024;
 
+/// The reason for the observers when a time cannot be read.
+const MALFORMED_TIME: &str = "a time is malformed";
+
 /// The latest time that a token may contain: the end of the year 9999.
 const LAST_SECOND: f64 = 253_402_300_799.0;
 
@@ -63,6 +66,9 @@ pub struct JwtRules {
 /// Then the application's function turns its claims into a session. All other tokens get a 401 that does not say why;
 /// the observers learn the reason from [`Event::Refused`](grove_engine::Event::Refused). The token itself is never
 /// logged.
+///
+/// The token's `iat`, if present, is the session's time of issue: an older token of the same session never replaces the
+/// claims and the expiry of a newer one (see [`Session::with_issued_at`]).
 ///
 /// The session expires with the token: at `exp` plus the leeway, so that a token accepted at the last moment does not end
 /// its session at once. The function may set an earlier expiry.
@@ -164,10 +170,14 @@ impl Jwt {
     fn session_of(&self, request: &UpgradeRequest) -> Result<Session, Refusal> {
         let token = request.nonempty_credential(&self.cookie_name).ok_or_else(|| refused("there is no token"))?;
         let claims = self.verify(&token)?;
-        let expiry = self.expiry(&claims)?;
+        let (expiry, issued) = (self.expiry(&claims)?, time_claim(&claims, "iat")?);
         let session = (self.session)(claims)?;
         let expiry = session.expires_at().map_or(expiry, |earlier| earlier.min(expiry));
-        Ok(session.with_expiry(expiry))
+        let session = session.with_expiry(expiry);
+        Ok(match issued {
+            Some(issued) => session.with_issued_at(issued),
+            None => session,
+        })
     }
 
     /// The claims of a token whose signature, issuer and audience are valid.
@@ -209,15 +219,13 @@ impl Jwt {
 
     /// When a token that is valid now expires.
     fn expiry(&self, claims: &Map<String, Value>) -> Result<SystemTime, Refusal> {
-        let malformed = || refused("a time is malformed");
-        let time = |name: &str| claims.get(name).map(|claim| time(claim).ok_or_else(malformed)).transpose();
-        let expires = time("exp")?.ok_or_else(|| refused("the token has no `exp`"))?;
-        let expiry = expires.checked_add(self.leeway).ok_or_else(malformed)?;
+        let expires = time_claim(claims, "exp")?.ok_or_else(|| refused("the token has no `exp`"))?;
+        let expiry = expires.checked_add(self.leeway).ok_or_else(|| refused(MALFORMED_TIME))?;
         let now = self.clock.wall();
         if now >= expiry {
             return Err(refused("the token has expired"));
         }
-        match time("nbf")? {
+        match time_claim(claims, "nbf")? {
             Some(starts) if starts > now + self.leeway => Err(refused("the token is not valid yet")),
             _ => Ok(expiry),
         }
@@ -243,6 +251,11 @@ impl fmt::Debug for Jwt {
 
 fn refused(reason: &'static str) -> Refusal {
     Refusal::unauthorized().because(reason)
+}
+
+/// The time that a claim of this name gives, if it is there.
+fn time_claim(claims: &Map<String, Value>, name: &str) -> Result<Option<SystemTime>, Refusal> {
+    claims.get(name).map(|claim| time(claim).ok_or_else(|| refused(MALFORMED_TIME))).transpose()
 }
 
 /// The time that a claim gives in seconds since 1970, possibly with a fraction.

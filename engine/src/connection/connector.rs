@@ -61,7 +61,7 @@ impl Connector {
             }
             let peer = Peer { slot, link };
             let tab = self.admit(&peer, session).inspect_err(|_| self.services.detach(&peer))?;
-            self.begin(&peer, session);
+            self.begin(&peer);
             return Ok(Connection::new(Arc::clone(&self.services), peer, tab, permit));
         }
     }
@@ -97,9 +97,10 @@ impl Connector {
         ConnectError::LimitReached(limit)
     }
 
-    fn begin(&self, peer: &Peer, session: &Session) {
+    fn begin(&self, peer: &Peer) {
         self.services.idle.pin(&peer.slot);
-        if let Some(warning) = self.expiry.warning(session.context()) {
+        // Of the claims that hold: the credential may be older than them.
+        if let Some(warning) = self.expiry.warning(&peer.slot.context()) {
             peer.link.notice(&warning);
         }
         if peer.link.kind != PeerKind::InProcess {

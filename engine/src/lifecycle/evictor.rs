@@ -2,6 +2,7 @@
 //! renders it again.
 
 use std::sync::Arc;
+use std::time::SystemTime;
 
 use super::closer::Closer;
 use crate::config::Limit;
@@ -9,9 +10,10 @@ use crate::error::ConnectError;
 use crate::event::{Event, EvictionReason, Observers};
 use crate::model::session::Context;
 use crate::protocol::close_reason::CloseReason;
+use crate::sessions::evidence::Authority;
 use crate::sessions::idle_tracker::IdleTracker;
 use crate::sessions::slot::Slot;
-use crate::sessions::table::{Idle, Opened, Table};
+use crate::sessions::table::{Idle, OpenStep, Opened, Table};
 
 /// How soon a tree that could not be evicted, because a pass worked on it, is looked at again, in ms.
 const RETRY_MS: u64 = 1_000;
@@ -36,19 +38,58 @@ impl Evictor {
     }
 
     /// The slot of a session. If there are as many as may be, the session that has been without a connection for longest
-    /// is evicted; if trees take all the memory they may, idle ones are.
-    pub(crate) fn find_or_make(&self, context: &Arc<Context>, without_provider: bool) -> Result<Opened, ConnectError> {
+    /// is evicted; if trees take all the memory they may, idle ones are. A session of somebody else with the same id ends
+    /// first.
+    pub(crate) fn find_or_make(
+        &self,
+        context: &Arc<Context>,
+        now: SystemTime,
+        without_provider: bool,
+    ) -> Result<Opened, ConnectError> {
         self.free_tree_memory(context)?;
+        self.within_limits(context, || {
+            loop {
+                let opened = self.table.open(context, (self.idle.now_ms(), now), without_provider)?;
+                if !matches!(opened.step, OpenStep::Foreign) {
+                    return Ok(opened);
+                }
+                self.report_conflict(context);
+                self.closer.close(&opened.slot, CloseReason::Closed);
+            }
+        })
+    }
+
+    /// Two people under one id: one has logged in after the other, or the authenticator has made a mistake.
+    pub(crate) fn report_conflict(&self, context: &Context) {
+        self.observers.warn(&Event::SessionConflict { session: context.id().clone() });
+    }
+
+    /// Gives an open session new claims. `None` if none is open under that id. If its user has as many sessions as may be,
+    /// the one that has been without a connection for longest is evicted.
+    pub(crate) fn change(
+        &self,
+        context: &Arc<Context>,
+        from: (Authority, SystemTime),
+    ) -> Result<Option<Opened>, ConnectError> {
+        self.within_limits(context, || self.table.change(context, from))
+    }
+
+    /// Evicts idle sessions until a step keeps to the limits.
+    fn within_limits<T>(
+        &self,
+        context: &Context,
+        step: impl Fn() -> Result<T, ConnectError>,
+    ) -> Result<T, ConnectError> {
         loop {
-            let opened = self.table.open(context, self.idle.now_ms(), without_provider);
-            let Err(ConnectError::LimitReached(limit)) = opened else { return opened };
+            let done = step();
+            let Err(ConnectError::LimitReached(limit)) = done else { return done };
             let oldest = match limit {
                 Limit::SessionsPerUser => self.longest_idle_of_user(context),
                 _ => self.longest_idle(Idle::Session).map(|(slot, _)| slot),
             };
             let Some(oldest) = oldest else {
                 self.observers.warn(&Event::LimitReached { limit, session: context.id().clone() });
-                return opened;
+                return done;
             };
             self.closer.close_idle(&oldest, CloseReason::LeastRecent);
         }

@@ -7,15 +7,15 @@ use super::expiry::Expiry;
 use super::providers::Providers;
 use crate::error::ConnectError;
 use crate::event::{Event, Observers};
-use crate::model::Text;
 use crate::model::session::{Context, Session};
 use crate::protocol::close_reason::CloseReason;
 use crate::refresh::refresher::{Refresher, Urgency};
+use crate::sessions::evidence::Authority;
 use crate::sessions::idle_tracker::IdleTracker;
 use crate::sessions::paths::Paths;
 use crate::sessions::revocations::Revocations;
 use crate::sessions::slot::Slot;
-use crate::sessions::table::Table;
+use crate::sessions::table::{OpenStep, Opened, Table};
 
 use super::closer::Closer;
 
@@ -34,34 +34,49 @@ pub(crate) struct Opener {
 }
 
 impl Opener {
-    /// Finds or makes the slot of a session, with the claims that hold from now on.
+    /// Finds or makes the slot of a session. The claims hold from now on, unless it has newer ones.
     pub(crate) fn open(&self, session: &Session) -> Result<Arc<Slot>, ConnectError> {
         let context = session.context();
         context.belongs_to(&self.observers.owner());
         self.check_access(context)?;
-        let opened = self.evictor.find_or_make(context, self.providers.are_per_session())?;
-        let slot = opened.slot;
+        let opened = self.evictor.find_or_make(context, self.expiry.now(), self.providers.are_per_session())?;
+        self.admit(session, opened)
+    }
+
+    /// Makes a session show the claims that it was just given.
+    fn admit(&self, session: &Session, opened: Opened) -> Result<Arc<Slot>, ConnectError> {
+        let (slot, context) = (opened.slot, session.context());
         if self.revocations.contains(context) {
-            self.closer.close(&slot, CloseReason::Revoked);
+            if matches!(opened.step, OpenStep::New | OpenStep::Changed(_)) {
+                self.closer.close(&slot, CloseReason::Revoked);
+            }
             return Err(ConnectError::Revoked);
         }
-        let changed = opened.before.as_ref().is_some_and(|before| !before.same_claims(context));
-        if opened.new || changed {
-            self.providers.make(&slot, session)?;
-        }
-        if opened.new {
-            self.observers.emit(|| Event::SessionOpened { session: context.id().clone() });
-            self.idle.session_idle(&slot);
-        }
-        if changed {
-            self.show_new_claims(&slot);
-        }
-        self.expiry.watch(&slot, context);
-        if opened.before.is_some_and(|before| before.expires_at() != context.expires_at()) {
-            // A short extension may end within the time of the warning.
-            self.expiry.warn(&slot);
+        match opened.step {
+            OpenStep::New => {
+                self.providers.make(&slot, session)?;
+                self.observers.emit(|| Event::SessionOpened { session: context.id().clone() });
+                self.idle.session_idle(&slot);
+                self.expiry.watch(&slot, context);
+            }
+            OpenStep::Changed(before) => self.change_claims(&slot, session, &before)?,
+            OpenStep::Kept | OpenStep::Foreign => {}
         }
         Ok(slot)
+    }
+
+    fn change_claims(&self, slot: &Arc<Slot>, session: &Session, before: &Context) -> Result<(), ConnectError> {
+        let context = session.context();
+        if !before.same_claims(context) {
+            self.providers.make(slot, session)?;
+            self.show_new_claims(slot);
+        }
+        self.expiry.watch(slot, context);
+        if before.expires_at() != context.expires_at() {
+            // A short extension may end within the time of the warning.
+            self.expiry.warn(slot);
+        }
+        Ok(())
     }
 
     fn show_new_claims(&self, slot: &Arc<Slot>) {
@@ -70,17 +85,31 @@ impl Opener {
         self.refresher.request_session(slot, &Paths::All, Urgency::Debounced);
     }
 
-    /// Gives an open session what a new credential says (SEC13). False if no session is open that it could be for.
-    pub(crate) fn renew(&self, session: &Session) -> Result<bool, ConnectError> {
-        let context = session.context();
-        self.check_access(context)?;
-        let open = self.table.get(context.id()).is_some_and(|slot| continues(&slot.context(), context));
-        if open { self.open(session).map(|_| true) } else { Ok(false) }
+    /// Gives an open session what a new credential says (SEC13), unless it has newer claims. `None` if no session is open
+    /// that it could be for.
+    pub(crate) fn renew(&self, session: &Session) -> Result<Option<Arc<Slot>>, ConnectError> {
+        self.change(session, Authority::Credential)
     }
 
-    /// Gives an open session new claims. False if no session has that id, or if it is refused.
+    /// Gives an open session new claims, on the word of the application: only what is issued later replaces them. False
+    /// if no session has that id, or if it is refused.
     pub(crate) fn update(&self, session: &Session) -> bool {
-        self.table.get(session.context().id()).is_some() && self.open(session).is_ok()
+        let now = self.expiry.now();
+        let issued = session.context().issued_at().unwrap_or(now);
+        let session = session.clone().with_issued_at(issued);
+        self.change(&session, Authority::Application).is_ok_and(|changed| changed.is_some())
+    }
+
+    fn change(&self, session: &Session, from: Authority) -> Result<Option<Arc<Slot>>, ConnectError> {
+        let context = session.context();
+        context.belongs_to(&self.observers.owner());
+        self.check_access(context)?;
+        let Some(changed) = self.evictor.change(context, (from, self.expiry.now()))? else { return Ok(None) };
+        if matches!(changed.step, OpenStep::Foreign) {
+            self.evictor.report_conflict(context);
+            return Ok(None);
+        }
+        self.admit(session, changed).map(Some)
     }
 
     /// Makes a session's provider anew. False if no session has that id.
@@ -99,11 +128,4 @@ impl Opener {
         }
         if self.revocations.contains(context) { Err(ConnectError::Revoked) } else { Ok(()) }
     }
-}
-
-/// Whether a credential is for the same session as before: an anonymous session can log in by renewing, but nobody
-/// becomes somebody else (SEC2).
-fn continues(before: &Context, now: &Context) -> bool {
-    let same = |before: Option<&Text>, now: Option<&Text>| before.is_none() || before == now;
-    same(before.user(), now.user()) && same(before.project(), now.project())
 }

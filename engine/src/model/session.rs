@@ -45,6 +45,7 @@ struct Extras {
     project: Option<Text>,
     parent: Option<Text>,
     data: Option<Arc<Data>>,
+    issued_at: Option<SystemTime>,
 }
 
 /// What a session has for a [`Read`].
@@ -130,6 +131,13 @@ impl Session {
     #[must_use]
     pub fn with_expiry(self, at: SystemTime) -> Self {
         self.edit(|context| context.expires_at = Some(at))
+    }
+
+    /// When the credential behind these claims was issued, or when the claims were looked up. Of several credentials for
+    /// one session that with the latest time of issue holds, whichever comes last; see the guide to sessions.
+    #[must_use]
+    pub fn with_issued_at(self, at: SystemTime) -> Self {
+        self.edit(|context| context.extras.get_or_insert_default().issued_at = Some(at))
     }
 
     /// The application's own data. Reading it counts as reading the whole session, so nothing is shared then.
@@ -264,6 +272,11 @@ impl Context {
 
     pub(crate) const fn expires_at(&self) -> Option<SystemTime> {
         self.expires_at
+    }
+
+    /// When the credential was issued. No descriptor can read it, so it is no claim.
+    pub(crate) fn issued_at(&self) -> Option<SystemTime> {
+        self.extras.as_ref()?.issued_at
     }
 
     /// Whether a tree rendered for one would be the same for the other. Typed data cannot be compared, so it differs

@@ -2,11 +2,13 @@
 
 use std::hash::BuildHasher;
 use std::sync::Arc;
+use std::time::SystemTime;
 
 use hashbrown::hash_table::Entry;
 use hashbrown::{DefaultHashBuilder, HashMap, HashTable};
 use slab::Slab;
 
+use super::evidence::{Authority, Evidence};
 use super::idle_list::IdleList;
 use super::slot::Slot;
 use super::slot_set::SlotSet;
@@ -43,12 +45,22 @@ struct Inner {
     peak: usize,
 }
 
-/// A session's slot, and whether it was made just now.
+/// A session's slot, and what a credential did to it.
 pub(crate) struct Opened {
     pub(crate) slot: Arc<Slot>,
-    pub(crate) new: bool,
-    /// The claims that it had before, if they were replaced.
-    pub(crate) before: Option<Arc<Context>>,
+    pub(crate) step: OpenStep,
+}
+
+/// What claims are to the session with their id.
+pub(crate) enum OpenStep {
+    /// It was opened with them.
+    New,
+    /// They replaced those that it had before.
+    Changed(Arc<Context>),
+    /// It has newer ones.
+    Kept,
+    /// It is another user's or project's, and stays as it is.
+    Foreign,
 }
 
 /// What of an idle session is meant.
@@ -80,26 +92,20 @@ impl Table {
         Some(Arc::clone(&inner.slots[inner.find(id)? as usize]))
     }
 
-    /// Finds or makes the slot of a session. The claims given are the ones that hold from now on.
+    /// Finds or makes the slot of a session. The claims given hold from now on, unless it has newer ones.
     /// A new one whose provider is still to be made (`without_provider`) is not rendered before.
     pub(crate) fn open(
         &self,
         context: &Arc<Context>,
-        now_ms: u64,
+        (now_ms, now): (u64, SystemTime),
         without_provider: bool,
     ) -> Result<Opened, ConnectError> {
         let mut inner = self.inner.write();
-        let key = inner.find(context.id());
-        if inner.is_full_for(context, key, self.max_of_user) {
-            return Err(ConnectError::LimitReached(Limit::SessionsPerUser));
+        if let Some(key) = inner.find(context.id()) {
+            return inner.change(key, context, (Authority::Credential, now), self.max_of_user);
         }
-        if let Some(key) = key {
-            let slot = Arc::clone(&inner.slots[key as usize]);
-            // Out of the indexes with the old claims: they compare with the session stored there.
-            inner.unindex(key, &slot.context());
-            let before = slot.set_context(Arc::clone(context));
-            inner.index(key, context);
-            return Ok(Opened { slot, new: false, before: Some(before) });
+        if inner.is_full_for(context, None, self.max_of_user) {
+            return Err(ConnectError::LimitReached(Limit::SessionsPerUser));
         }
         if inner.slots.len() >= self.max {
             return Err(ConnectError::LimitReached(Limit::Sessions));
@@ -110,7 +116,17 @@ impl Table {
         inner.peak = inner.peak.max(inner.slots.len());
         inner.add_id(key, context);
         inner.index(key, context);
-        Ok(Opened { slot, new: true, before: None })
+        Ok(Opened { slot, step: OpenStep::New })
+    }
+
+    /// Gives an open session claims that hold from now on, unless it has newer ones. `None` if none is open under that id.
+    pub(crate) fn change(
+        &self,
+        context: &Arc<Context>,
+        from: (Authority, SystemTime),
+    ) -> Result<Option<Opened>, ConnectError> {
+        let mut inner = self.inner.write();
+        inner.find(context.id()).map(|key| inner.change(key, context, from, self.max_of_user)).transpose()
     }
 
     /// Removes a session, if it may go. False if it may not, or if its key is another's by now.
@@ -191,6 +207,31 @@ impl Table {
 }
 
 impl Inner {
+    /// Gives the session at a key new claims, unless they are somebody else's or it has newer ones.
+    fn change(
+        &mut self,
+        key: u32,
+        context: &Arc<Context>,
+        (from, now): (Authority, SystemTime),
+        max_of_user: usize,
+    ) -> Result<Opened, ConnectError> {
+        let slot = Arc::clone(&self.slots[key as usize]);
+        let held = slot.context();
+        match Evidence::of(&held, context, from, now) {
+            Evidence::Foreign => return Ok(Opened { slot, step: OpenStep::Foreign }),
+            Evidence::Older => return Ok(Opened { slot, step: OpenStep::Kept }),
+            Evidence::Newest if self.is_full_for(context, Some(key), max_of_user) => {
+                return Err(ConnectError::LimitReached(Limit::SessionsPerUser));
+            }
+            Evidence::Newest => {}
+        }
+        // Out of the indexes with the old claims: they compare with the session stored there.
+        self.unindex(key, &held);
+        let before = slot.set_context(Arc::clone(context));
+        self.index(key, context);
+        Ok(Opened { slot, step: OpenStep::Changed(before) })
+    }
+
     /// Whether a session's user has as many sessions as may be, and the one at this key is not among them.
     fn is_full_for(&self, context: &Context, key: Option<u32>, max: usize) -> bool {
         let keys = context.user().and_then(|user| self.of_user(user));

@@ -21,6 +21,7 @@ mod limits;
 mod many_users;
 mod mirror;
 mod mirror_laws;
+mod one_session_one_user;
 mod parameters;
 mod patches;
 mod panicking_drops;

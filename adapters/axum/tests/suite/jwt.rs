@@ -188,6 +188,7 @@ fn tokens_with_bad_claims() -> Vec<Refused> {
         ("an expiry beyond all time", json!({"exp": 1e300}), malformed),
         ("not yet valid", json!({"nbf": now() + 60}), "the token is not valid yet"),
         ("a start that is not a number", json!({"nbf": "now"}), malformed),
+        ("a time of issue that is not a number", json!({"iat": "now"}), malformed),
         ("other claims", json!({"sub": 7}), "the token's claims are not those that the application needs"),
     ];
     cases.into_iter().map(|(name, changes, reason)| (name, issued(changes), reason)).collect()
@@ -308,6 +309,20 @@ async fn the_connection_ends_with_the_token() {
     let mut peer = server.dial(&target, &[]).await.unwrap();
     assert_eq!(u16::from(peer.receive_close().await.code), 4401);
     assert_eq!(server.dial(&target, &[]).await.unwrap_err().status, 401, "and does not let anybody in again");
+}
+
+#[tokio::test]
+async fn of_two_tokens_the_one_that_was_issued_later_counts() {
+    let jwt = jwt(rsa_keys(), [Algorithm::RS256]).leeway(Duration::from_secs(1));
+    let server = Server::start(|engine| Slop::new(engine, jwt)).await;
+    let target = |issued_ago: u64, left: u64| {
+        let token = issued(json!({"iat": now() - issued_ago, "exp": now() + left}));
+        format!("/slop?token={token}")
+    };
+    let _older = server.dial(&target(200, 6_000), &[]).await.unwrap();
+    let mut newer = server.dial(&target(100, 2), &[]).await.unwrap();
+    let _older = server.dial(&target(200, 6_000), &[]).await.unwrap();
+    assert_eq!(u16::from(newer.receive_close().await.code), 4401, "though the older one lasts longer");
 }
 
 #[tokio::test]

@@ -94,6 +94,29 @@ async fn a_session_that_is_not_open_or_belongs_to_someone_else_gets_a_409() {
 }
 
 #[tokio::test]
+async fn a_socket_is_closed_before_another_user_connects_under_its_session() {
+    let server = serving_logins().await;
+    let mut alice = server.dial("/slop?token=s1/alice/600", &[]).await.unwrap();
+    assert_eq!(alice.user().await, "alice");
+    let mut bob = server.dial("/slop?token=s1/bob/600", &[]).await.unwrap();
+    assert_eq!(u16::from(alice.receive_close().await.code), 1000);
+    assert_eq!(bob.user().await, "bob");
+    assert_eq!(server.renew("?token=s1/alice/600", "").await.0, 409);
+}
+
+#[tokio::test]
+async fn an_older_token_takes_nothing_from_a_renewed_session() {
+    let server = serving_logins().await;
+    let mut first = server.dial("/slop?token=s1/alice/600", &[]).await.unwrap();
+    assert_eq!(first.user().await, "alice");
+    let left_ms = |renewed: (u16, Value)| renewed.1["expires_in_ms"].as_u64().unwrap_or_default();
+    assert!(left_ms(server.renew("?token=s1/alice/3600", "").await) > 600_000);
+    let mut second = server.dial("/slop?token=s1/alice/2", &[]).await.unwrap();
+    assert_eq!(second.user().await, "alice", "and is not warned");
+    assert!(left_ms(server.renew("?token=s1/alice/600", "").await) > 600_000, "what holds is reported");
+}
+
+#[tokio::test]
 async fn a_credential_that_cannot_connect_cannot_renew() {
     let server = serving_logins().await;
     let _alice = server.dial("/slop?token=s1/alice/600", &[]).await.unwrap();
