@@ -124,7 +124,7 @@ impl Engine {
     /// [`RegisterError`] if the path is not valid or no such session is open.
     pub fn register_for(&self, session: &str, path: &str, mut source: Source) -> Result<(), RegisterError> {
         let path = RegisterError::check(path)?;
-        self.parts.sources.adopt(&path, &mut source);
+        self.parts.sources.adopt_own(&path, &mut source);
         self.set_own(session, &path, Some(Arc::new(source)))
     }
 
@@ -166,7 +166,8 @@ impl Engine {
         self.parts.refresher.request(scope.target(), scope.wanted(), Urgency::Debounced)
     }
 
-    /// Renders the sessions of a scope at once. When it returns, their trees are committed.
+    /// Renders the sessions of a scope at once. When it returns, their trees are committed. Answers how many sessions the
+    /// scope means; zero if the runtime on which the engine was built has ended, since then nothing is committed.
     pub async fn refresh_now(&self, scope: Scope) -> usize {
         let _work = self.parts.background.in_flight.begin();
         self.parts.refresher.request_now(scope.target(), scope.wanted()).await
@@ -202,6 +203,10 @@ impl Engine {
     }
 
     /// Ends sessions at once (1008), and keeps them out from now on. Answers how many were open.
+    ///
+    /// No revocation is forgotten as long as the engine lives. If there are more than `limits.revocations`, so that one
+    /// cannot be kept, sessions that are not open are refused from then on
+    /// ([`ConnectError::LimitReached`]); [`Event::LimitReached`] says so.
     #[expect(clippy::needless_pass_by_value, reason = "written as `revoke(Revocation::user(..))`")]
     pub fn revoke(&self, revocation: Revocation) -> usize {
         self.parts.revoker.revoke(&revocation)
@@ -236,29 +241,23 @@ impl Engine {
         self.parts.connector.connect(session, PeerKind::Tab)
     }
 
-    /// Point-in-time counters.
+    /// Point-in-time counters. They are kept, not counted on demand, so they cost the same however many sessions there are.
     #[must_use]
     pub fn stats(&self) -> Stats {
         let parts = &self.parts;
-        let slots = parts.table.all();
-        let (mut subscriptions, mut outbox_bytes) = (0, 0);
-        for link in slots.iter().flat_map(|slot| slot.links()) {
-            let (own, bytes) = link.with_outbox(|outbox, _| (outbox.subscriptions(), outbox.bytes()));
-            subscriptions += own;
-            outbox_bytes += bytes;
-        }
         let store = &parts.renderer.store;
         let runs = parts.sources.runs();
         Stats {
-            sessions: slots.len(),
-            trees: slots.iter().filter(|slot| slot.has_tree()).count(),
+            sessions: parts.table.len(),
+            trees: parts.tree_count.get(),
             connections: parts.quota.connections(),
-            subscriptions,
-            tabs: slots.iter().map(|slot| slot.tabs().iter().filter(|tab| tab.is_mounted()).count()).sum(),
+            subscriptions: parts.quota.subscriptions(),
+            tabs: parts.quota.mounted_tabs(),
             tree_bytes: store.fragment_bytes(),
             dictionary_bytes: store.symbols().bytes(),
-            outbox_bytes,
+            outbox_bytes: parts.connector.waiting.get(),
             evaluations: runs.into_iter().map(|(path, runs)| (path::absolute(&path), runs)).collect(),
+            own_evaluations: parts.sources.own_runs(),
             shared_evaluations: parts.passes.shared(),
             commits: parts.passes.commits(),
             diffs: parts.delivery.memo.diffs(),
@@ -371,7 +370,7 @@ impl Provider for Engine {
     }
 
     fn is_closing(&self) -> bool {
-        self.parts.connector.is_closing()
+        self.parts.connector.is_closing() || !self.parts.background.is_alive()
     }
 }
 

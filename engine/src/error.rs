@@ -74,6 +74,8 @@ pub enum ConnectError {
     Closing,
     /// A limit is reached.
     LimitReached(Limit),
+    /// The tokio runtime on which the engine was built has ended, so nothing can be rendered or sent any more.
+    RuntimeEnded,
     /// The session was revoked.
     Revoked,
     /// The session's authentication has ended.
@@ -89,6 +91,7 @@ impl fmt::Display for ConnectError {
         match self {
             Self::Closing => f.write_str("the provider is shutting down"),
             Self::LimitReached(limit) => write!(f, "the limit `{limit}` is reached"),
+            Self::RuntimeEnded => f.write_str("the tokio runtime on which the engine was built has ended"),
             Self::Revoked => f.write_str("the session was revoked"),
             Self::Expired => f.write_str("the session has expired"),
             Self::ProviderFailed => f.write_str("the provider of this session cannot be made"),

@@ -88,6 +88,7 @@ impl From<ConnectError> for Refusal {
         match error {
             ConnectError::Closing => Self::unavailable().because("the provider is shutting down"),
             ConnectError::LimitReached(limit) => Self::unavailable().because(limit.as_str()),
+            ConnectError::RuntimeEnded => Self::unavailable().because("the engine's runtime has ended"),
             ConnectError::Revoked => Self::unauthorized().because("the session was revoked"),
             ConnectError::Expired => Self::unauthorized().because("the session has expired"),
             ConnectError::ProviderFailed => {

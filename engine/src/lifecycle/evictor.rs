@@ -6,6 +6,7 @@ use std::time::SystemTime;
 
 use super::closer::Closer;
 use crate::config::Limit;
+use crate::count::Count;
 use crate::error::ConnectError;
 use crate::event::{Event, EvictionReason, Observers};
 use crate::model::session::Context;
@@ -24,6 +25,8 @@ pub(crate) struct Evictor {
     table: Arc<Table>,
     idle: Arc<IdleTracker>,
     closer: Arc<Closer>,
+    /// How many sessions have a tree.
+    tree_count: Arc<Count>,
     observers: Arc<Observers>,
 }
 
@@ -32,9 +35,10 @@ impl Evictor {
         table: Arc<Table>,
         idle: Arc<IdleTracker>,
         closer: Arc<Closer>,
+        tree_count: Arc<Count>,
         observers: Arc<Observers>,
     ) -> Arc<Self> {
-        Arc::new(Self { table, idle, closer, observers })
+        Arc::new(Self { table, idle, closer, tree_count, observers })
     }
 
     /// The slot of a session. If there are as many as may be, the session that has been without a connection for longest
@@ -155,6 +159,7 @@ impl Evictor {
     fn evict_tree(&self, slot: &Arc<Slot>, reason: EvictionReason) -> bool {
         self.table.not_idle(slot, Idle::Tree);
         if slot.evict_tree() {
+            self.tree_count.subtract(1);
             self.observers.emit(|| Event::TreeEvicted { session: slot.id(), reason });
         }
         let busy = slot.idle_since_ms().is_some() && slot.needs_refresh();
@@ -167,6 +172,7 @@ impl Evictor {
     /// Evicts the tree of a session without telling anybody: its claims changed while nobody looked at it.
     pub(crate) fn discard_tree(&self, slot: &Arc<Slot>) {
         if slot.evict_tree() {
+            self.tree_count.subtract(1);
             self.table.not_idle(slot, Idle::Tree);
         }
     }

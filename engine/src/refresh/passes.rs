@@ -10,6 +10,7 @@ use super::schedule::Job;
 use super::sources::Sources;
 use crate::clock::Clock;
 use crate::config::{Config, Limit};
+use crate::count::Count;
 use crate::event::{Event, Observers, PanicSite};
 use crate::model::Text;
 use crate::panics;
@@ -34,6 +35,7 @@ pub(crate) struct Passes {
     version: AtomicU64,
     ticket: AtomicU64,
     commits: AtomicU64,
+    trees: Arc<Count>,
     shared: AtomicU64,
     /// That the dictionary is full was reported. It stays full.
     reported_full: AtomicBool,
@@ -46,6 +48,7 @@ impl Passes {
         observers: Arc<Observers>,
         clock: Arc<dyn Clock>,
         runtime: Runtime,
+        trees: Arc<Count>,
         config: &Config,
     ) -> Arc<Self> {
         let evaluator = Evaluator::new(renderer, Arc::clone(&observers), Arc::clone(&clock), runtime.clone(), config);
@@ -59,6 +62,7 @@ impl Passes {
             version: AtomicU64::new(0),
             ticket: AtomicU64::new(0),
             commits: AtomicU64::new(0),
+            trees,
             shared: AtomicU64::new(0),
             reported_full: AtomicBool::new(false),
         })
@@ -184,6 +188,9 @@ impl TurnGuard<'_> {
 
     fn give_back(&self, tree: Option<Arc<Tree>>) {
         let finished = self.slot.commit(tree, || self.passes.next_version());
+        if finished.is_first {
+            self.passes.trees.add(1);
+        }
         if let Some(version) = finished.version {
             self.pass.stats.committed();
             self.passes.observers.emit(|| Event::Committed { session: self.slot.id(), version });

@@ -47,7 +47,7 @@ struct Inner {
     links: SmallVec<[Arc<Link>; 1]>,
     extras: Option<Box<Extras>>,
     state: SlotState,
-    /// When its authentication is looked at again.
+    /// When its authentication is looked at next, in ms of the time of day. Changed with the table locked.
     expiry: OptionalMillis,
 }
 
@@ -141,27 +141,15 @@ impl Slot {
         })
     }
 
-    /// Wants its authentication looked at; false if that happens by then anyway. Timers are never cancelled: one that was
-    /// overtaken finds that nothing is due.
-    pub(crate) fn schedule_expiry(&self, at_ms: u64) -> bool {
-        self.with(|inner| {
-            let earlier = inner.expiry.get().is_some_and(|known| known <= at_ms);
-            if !earlier {
-                inner.expiry = OptionalMillis::at(at_ms);
-            }
-            !earlier
-        })
+    /// Sets when its authentication is looked at next, in ms of the time of day. Returns when it would have been.
+    pub(super) fn look_at_expiry(&self, at_ms: Option<u64>) -> Option<u64> {
+        let at = at_ms.map_or(OptionalMillis::NONE, OptionalMillis::at);
+        self.with(|inner| std::mem::replace(&mut inner.expiry, at)).get()
     }
 
-    /// Whether its authentication is to be looked at now.
-    pub(crate) fn expiry_is_due(&self, now_ms: u64) -> bool {
-        self.with(|inner| {
-            let due = inner.expiry.get().is_some_and(|at_ms| at_ms <= now_ms);
-            if due {
-                inner.expiry = OptionalMillis::NONE;
-            }
-            due
-        })
+    /// When its authentication is looked at next, in ms of the time of day.
+    pub(super) fn expiry_ms(&self) -> Option<u64> {
+        self.with(|inner| inner.expiry.get())
     }
 
     pub(crate) fn tree(&self) -> Option<Versioned> {
@@ -235,6 +223,7 @@ impl Slot {
     /// subscription was last sent it.
     pub(crate) fn commit(&self, tree: Option<Arc<Tree>>, next_version: impl FnOnce() -> u64) -> Finished {
         let (finished, links, released) = self.with(|inner| {
+            let before = inner.current.is_some();
             let step = inner.state.finish(tree.is_some());
             let (version, released) = match tree {
                 Some(tree) if step.commits => inner.replace(tree, next_version),
@@ -242,7 +231,7 @@ impl Slot {
             };
             let follow_up = inner.edit_extras(|extras| extras.follow_up.take()).flatten();
             let links = if version.is_some() || step.renewed { inner.links.clone() } else { SmallVec::new() };
-            (Finished { version, follow_up }, links, released)
+            (Finished { version, is_first: !before && inner.current.is_some(), follow_up }, links, released)
         });
         drop(released);
         links.iter().for_each(|link| link.wake());
@@ -334,7 +323,7 @@ impl Slot {
 
     /// Closes the slot for good and hands over whoever has to be told.
     pub(crate) fn close(&self) -> Closed {
-        let (links, overlay, _tree) = self.with(|inner| {
+        let (links, overlay, tree) = self.with(|inner| {
             let tree = inner.take_tree();
             inner.state.close();
             let overlay = inner.edit_extras(|extras| extras.overlay.take()).flatten();
@@ -342,7 +331,7 @@ impl Slot {
         });
         self.changed.notify(usize::MAX);
         let tasks = overlay.iter().flat_map(|overlay| overlay.tasks.values().cloned()).collect();
-        Closed { links, tasks }
+        Closed { links, tasks, had_tree: tree.is_some() }
     }
 
     /// Registers, or hides (`None`), a path for this session alone.
