@@ -2,6 +2,8 @@
 
 pub(crate) mod versioned;
 
+pub(crate) mod outbox_counts;
+
 pub(crate) mod delivery;
 
 mod fit;
@@ -23,6 +25,8 @@ pub(crate) mod frame;
 pub(crate) mod replies;
 
 pub(crate) mod outbox;
+
+mod inbox;
 
 pub(crate) mod call_log;
 

@@ -43,12 +43,12 @@ pub(crate) enum CallRejected {
 #[derive(Debug, Default)]
 pub(crate) struct CallLog {
     entries: Option<Box<Entries>>,
-    /// Why no call begins any more.
-    closed: Option<CloseReason>,
 }
 
 #[derive(Debug, Default)]
 struct Entries {
+    /// Why no call begins any more.
+    closed: Option<CloseReason>,
     running: Vec<(RequestId, CallKind)>,
     /// Hashes of the ids of invokes, the oldest first. A seed of its own for each connection, so that nobody can choose ids
     /// that another's collide with.
@@ -59,10 +59,10 @@ struct Entries {
 impl CallLog {
     /// Begins a call.
     pub(crate) fn begin(&mut self, id: &RequestId, kind: CallKind, limits: &Limits) -> Result<(), CallRejected> {
-        if let Some(reason) = self.closed {
+        let entries = self.entries.get_or_insert_default();
+        if let Some(reason) = entries.closed {
             return Err(CallRejected::Closing(reason));
         }
-        let entries = self.entries.get_or_insert_default();
         if entries.running.len() >= limits.calls_per_connection {
             return Err(CallRejected::TooMany);
         }
@@ -78,7 +78,7 @@ impl CallLog {
         let Some(entries) = &mut self.entries else { return false };
         let at = entries.running.iter().position(|(known, what)| known == id && *what == kind);
         let ended = at.map(|at| entries.running.swap_remove(at)).is_some();
-        if entries.running.is_empty() && entries.used.is_empty() {
+        if entries.running.is_empty() && entries.used.is_empty() && entries.closed.is_none() {
             self.entries = None;
         }
         ended
@@ -86,7 +86,7 @@ impl CallLog {
 
     /// Lets no call begin any more; those that run may still end.
     pub(crate) fn close(&mut self, reason: CloseReason) {
-        self.closed.get_or_insert(reason);
+        self.entries.get_or_insert_default().closed.get_or_insert(reason);
     }
 
     /// Lets no call begin any more, and ends all that run. Returns what their consumers are told.

@@ -44,7 +44,9 @@ pub(crate) struct Outbox {
     subscriptions: Vec<Subscription>,
     /// Absent if nothing waits.
     waiting: Option<Box<Waiting>>,
-    max_reply_bytes: usize,
+    max_reply_bytes: u32,
+    /// What the subscriptions keep of what their consumer chose.
+    kept_bytes: u32,
     /// How many events were queued since the start.
     events_queued: u64,
     /// Where the search for a subscription that is behind starts, so that none starves.
@@ -76,7 +78,8 @@ impl Outbox {
             greeting,
             subscriptions: Vec::new(),
             waiting: None,
-            max_reply_bytes,
+            max_reply_bytes: u32::try_from(max_reply_bytes).unwrap_or(u32::MAX),
+            kept_bytes: 0,
             events_queued: 0,
             turn: 0,
             replies_in_row: 0,
@@ -90,10 +93,15 @@ impl Outbox {
         self.subscriptions.len()
     }
 
-    /// Bytes that the subscriptions keep of what their consumer chose, without the one with this id.
-    pub(crate) fn subscription_bytes(&self, without: Option<&RequestId>) -> usize {
-        let counted = self.subscriptions.iter().filter(|subscription| Some(&subscription.id) != without);
-        counted.map(Subscription::bytes).sum()
+    /// Bytes that the subscriptions keep of what their consumer chose.
+    pub(crate) const fn kept_bytes(&self) -> usize {
+        self.kept_bytes as usize
+    }
+
+    /// The same without the subscription with this id.
+    pub(crate) fn kept_bytes_without(&self, id: &RequestId) -> usize {
+        let known = self.subscriptions.iter().find(|subscription| subscription.id == *id);
+        self.kept_bytes() - known.map_or(0, Subscription::bytes)
     }
 
     /// Bytes of replies and events that wait.
@@ -128,6 +136,7 @@ impl Outbox {
         self.unsubscribe(&subscription.id, released);
         self.waiting.get_or_insert_default().replies.push(first);
         self.subscriptions.reserve_exact(1);
+        self.kept_bytes += subscription.bytes() as u32;
         self.subscriptions.push(subscription);
     }
 
@@ -135,6 +144,7 @@ impl Outbox {
     pub(crate) fn take_subscriptions(&mut self, released: &mut Released) -> (usize, Vec<ResumePoint>) {
         let subscriptions = std::mem::take(&mut self.subscriptions);
         let count = subscriptions.len();
+        self.kept_bytes = 0;
         let points = subscriptions.into_iter().filter_map(|subscription| subscription.into_resume_point(released));
         (count, points.collect())
     }
@@ -153,11 +163,17 @@ impl Outbox {
 
     pub(crate) fn unsubscribe(&mut self, id: &RequestId, released: &mut Released) {
         if let Some(at) = self.subscriptions.iter().position(|subscription| subscription.id == *id) {
-            self.subscriptions.remove(at).release(released);
+            self.remove(at, released);
         }
         if let Some(waiting) = &mut self.waiting {
             waiting.replies.cancel_start(id);
         }
+    }
+
+    fn remove(&mut self, at: usize, released: &mut Released) {
+        let subscription = self.subscriptions.remove(at);
+        self.kept_bytes -= subscription.bytes() as u32;
+        subscription.release(released);
     }
 
     /// Queues a reply.
@@ -190,7 +206,7 @@ impl Outbox {
             self.waiting.get_or_insert_default().replies.push(Reply::Query(query));
             return Queued::Fits;
         }
-        if waiting + query.cost() <= self.max_reply_bytes {
+        if waiting + query.cost() <= self.max_reply_bytes as usize {
             return self.query(query);
         }
         let refused = encode::error(Some(&query.id), ErrorCode::Busy, "too much waits to be read: read it first");
@@ -201,7 +217,7 @@ impl Outbox {
     fn queue(&mut self, reply: Reply) -> Queued {
         let replies = &mut self.waiting.get_or_insert_default().replies;
         replies.push(reply);
-        let too_much = replies.bytes() > self.max_reply_bytes && !self.is_ending();
+        let too_much = replies.bytes() > self.max_reply_bytes as usize && !self.is_ending();
         if too_much { Queued::TooMuch } else { Queued::Fits }
     }
 
@@ -213,6 +229,14 @@ impl Outbox {
         }
         self.events_queued += 1;
         self.waiting.get_or_insert_default().events.push(event, max_bytes)
+    }
+
+    /// So many events came behind those that wait, and there was no room for them: older ones go as well.
+    pub(super) fn events_lost(&mut self, count: u64) {
+        if count > 0 && !self.is_ending() {
+            self.events_queued += count;
+            self.waiting.get_or_insert_default().events.lose(count);
+        }
     }
 
     /// How many events were queued since the start.
@@ -381,7 +405,7 @@ impl Outbox {
         match self.subscriptions[at].start(now, turn.now_ms, turn.delivery, turn.released) {
             Some(step) => written(step).unwrap_or(Next::Idle),
             None => {
-                self.subscriptions.remove(at).release(turn.released);
+                self.remove(at, turn.released);
                 Next::other(encode::error(Some(id), ErrorCode::NotFound, "there is no such path"))
             }
         }

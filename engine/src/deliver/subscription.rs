@@ -68,7 +68,7 @@ impl Subscription {
 
     /// A subscription that resumes from where another connection's ended: its consumer's copy shows what was sent there.
     pub(crate) fn resumed(id: RequestId, point: ResumePoint) -> Self {
-        let ResumePoint { view, version, sent, budget } = point;
+        let ResumePoint { view, version, sent, budget, .. } = point;
         Self { id, view, seq: 1, sent: Some(sent), told: version, held_until: 0, budget, resuming: true, silent: false }
     }
 
@@ -89,7 +89,7 @@ impl Subscription {
             released.tree(self.sent);
             return None;
         }
-        Some(ResumePoint { view: self.view, version: self.told, sent: self.sent?, budget: self.budget })
+        Some(ResumePoint { view: self.view, version: self.told, sent: self.sent?, budget: self.budget, kept: None })
     }
 
     /// Ends it.

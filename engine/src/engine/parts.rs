@@ -11,7 +11,9 @@ use super::options::EngineOptions;
 use crate::background::Background;
 use crate::config::Config;
 use crate::connection::connector::Connector;
+use crate::count::Count;
 use crate::deliver::delivery::Delivery;
+use crate::deliver::outbox_counts::OutboxCounts;
 use crate::emit::Emitter;
 use crate::event::Observers;
 use crate::lifecycle::cache::CacheSweeper;
@@ -33,6 +35,8 @@ pub(crate) struct Parts {
     pub(crate) observers: Arc<Observers>,
     pub(crate) background: Arc<Background>,
     pub(crate) table: Arc<Table>,
+    pub(crate) tree_count: Arc<Count>,
+    pub(crate) outbox_counts: Arc<OutboxCounts>,
     pub(crate) sources: Arc<Sources>,
     pub(crate) passes: Arc<Passes>,
     pub(crate) refresher: Arc<Refresher>,
@@ -73,7 +77,7 @@ impl Parts {
         let inbound = connections.inbound(options.authorize, &tasks);
         let outbound = connections.outbound(&delivery, &cache);
         let driver = lifecycle.driver(&base, &refresher, cache, tasks);
-        let driver = RunningDriver::start(driver, &base.timers, &base.background.runtime);
+        let driver = RunningDriver::start(driver, &base.timers, &base.background, &base.table);
         let connector = connections.connector(&opener, inbound, outbound, driver);
         let drain = connections.drain(&connector);
         Arc::new(Self {
@@ -85,6 +89,8 @@ impl Parts {
             observers: base.observers,
             background: base.background,
             table: base.table,
+            tree_count: base.tree_count,
+            outbox_counts: base.outbox_counts,
             renderer: base.renderer,
             sources,
             passes,

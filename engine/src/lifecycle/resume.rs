@@ -5,6 +5,7 @@ use std::sync::Arc;
 use crate::clock::millis;
 use crate::clock::timer_queue::TimerQueue;
 use crate::config::Config;
+use crate::deliver::outbox_counts::OutboxCounts;
 use crate::deliver::resume_point::ResumePoint;
 use crate::event::{Event, Observers};
 use crate::sessions::resume_points::Expired;
@@ -16,25 +17,33 @@ use crate::sessions::timer::Timer;
 pub(crate) struct ResumeWindow {
     timers: Arc<TimerQueue<Timer>>,
     observers: Arc<Observers>,
+    counts: Arc<OutboxCounts>,
     window_ms: u64,
     max_points: usize,
 }
 
 impl ResumeWindow {
-    pub(crate) fn new(timers: Arc<TimerQueue<Timer>>, observers: Arc<Observers>, config: &Config) -> Arc<Self> {
+    pub(crate) fn new(
+        timers: Arc<TimerQueue<Timer>>,
+        observers: Arc<Observers>,
+        counts: Arc<OutboxCounts>,
+        config: &Config,
+    ) -> Arc<Self> {
         Arc::new(Self {
             timers,
             observers,
+            counts,
             window_ms: millis(config.times.resume_window),
             max_points: config.limits.resume_points_per_session,
         })
     }
 
     /// Keeps the resume points of a connection that ended.
-    pub(crate) fn keep(&self, slot: &Arc<Slot>, points: Vec<ResumePoint>) {
+    pub(crate) fn keep(&self, slot: &Arc<Slot>, mut points: Vec<ResumePoint>) {
         if points.is_empty() || self.window_ms == 0 {
             return;
         }
+        points.iter_mut().for_each(|point| point.count(&self.counts));
         let until_ms = self.timers.now_ms().saturating_add(self.window_ms);
         let before = slot.has_tree();
         let added = slot.add_resume_points(points, self.max_points, until_ms);

@@ -61,7 +61,7 @@ impl Subscriptions {
     /// Whether there may be one more subscription. One under a known id replaces that one.
     fn admit(&self, peer: &Peer, id: &RequestId, view: &ViewOptions) -> bool {
         let (known, own, others) = peer.link.with_outbox(|outbox, _| {
-            (outbox.has_subscription(id), outbox.subscriptions(), outbox.subscription_bytes(Some(id)))
+            (outbox.has_subscription(id), outbox.subscriptions(), outbox.kept_bytes_without(id))
         });
         let admitted = match others + id.text().len() + view.bytes() {
             bytes if bytes > self.max_bytes => Err(QuotaExceeded(Limit::SubscriptionBytes)),

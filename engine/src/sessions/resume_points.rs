@@ -37,10 +37,6 @@ impl ResumePoints {
         self.points.is_empty()
     }
 
-    pub(super) fn bytes(&self) -> usize {
-        self.points.iter().map(ResumePoint::bytes).sum()
-    }
-
     /// Adds points; of all the latest `max` are kept.
     pub(super) fn add(&mut self, points: Vec<ResumePoint>, max: usize, until_ms: u64) -> Added {
         let first = self.points.is_empty();
