@@ -1,0 +1,15 @@
+//! One kind of input.
+
+use futures_util::future::LocalBoxFuture;
+
+use crate::failure::Failure;
+
+/// One kind of input.
+pub(super) struct Input {
+    /// What there are n of.
+    pub(super) name: &'static str,
+    /// From the smallest to the largest, each at least eight times the one before.
+    pub(super) sizes: &'static [usize],
+    /// How long one operation takes with n of them, in us: the least of several attempts.
+    pub(super) measure: fn(usize) -> LocalBoxFuture<'static, Result<f64, Failure>>,
+}
