@@ -28,7 +28,7 @@ pub(crate) async fn run(options: CliffsOptions) -> Result<bool, Failure> {
         if let (Some((smallest, least)), Some((largest, most))) = (costs.first(), costs.last()) {
             let growth = most / least;
             console::print(&format!("          {growth:>12.2}     times as much per n log n\n"));
-            if growth > SLACK {
+            if growth > SLACK && input.is_mended {
                 let name = input.name;
                 problems.push(format!("{name}: {largest} cost {growth:.1} times as much per n log n as {smallest}"));
             }

@@ -10,6 +10,8 @@ pub(super) struct Input {
     pub(super) name: &'static str,
     /// From the smallest to the largest, each at least eight times the one before.
     pub(super) sizes: &'static [usize],
+    /// Whether it must not cost more; what is not mended yet is only printed.
+    pub(super) is_mended: bool,
     /// How long one operation takes with n of them, in us: the least of several attempts.
     pub(super) measure: fn(usize) -> LocalBoxFuture<'static, Result<f64, Failure>>,
 }
