@@ -32,7 +32,8 @@ pub(crate) fn all() -> Vec<Attacker> {
             Box::new(move |strike| {
                 let data = json!({"n": strike, "text": "x".repeat(1_000)});
                 for _ in 0..50 {
-                    engine.emit(Scope::user(HOSTILE_USER), "news", Some(&data));
+                    // It fits a frame.
+                    let _ = engine.emit(Scope::user(HOSTILE_USER), "news", Some(&data));
                 }
                 if strike % 4 == 0 {
                     peers.iter_mut().for_each(Peer::read);

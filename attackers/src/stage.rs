@@ -48,7 +48,12 @@ impl Stage {
             Action::new("shout", move |call: Invocation<()>| {
                 let user = call.session.user().unwrap_or_default().to_owned();
                 for n in 0..100 {
-                    engine.emit(Scope::user(user.clone()), "shout", Some(&json!({"n": n, "text": "x".repeat(500)})));
+                    // It fits a frame.
+                    let _ = engine.emit(
+                        Scope::user(user.clone()),
+                        "shout",
+                        Some(&json!({"n": n, "text": "x".repeat(500)})),
+                    );
                 }
             })
         };

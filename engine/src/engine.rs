@@ -261,7 +261,7 @@ impl Engine {
             subscriptions,
             tabs: slots.iter().map(|slot| slot.tabs().iter().filter(|tab| tab.is_mounted()).count()).sum(),
             tree_bytes: store.fragment_bytes(),
-            dictionary_bytes: store.symbols().bytes(),
+            dictionary_bytes: store.dictionary_bytes(),
             subscription_bytes,
             outbox_bytes,
             evaluations: runs.into_iter().map(|(path, runs)| (path::absolute(&path), runs)).collect(),

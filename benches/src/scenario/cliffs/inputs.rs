@@ -4,7 +4,6 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
-use futures_util::FutureExt as _;
 use grove_engine::{Config, Connection, Descriptor, Engine, Frame, Item, Scope, Session, Source};
 use serde_json::{Value, json};
 
@@ -19,79 +18,26 @@ const ATTEMPTS: usize = 5;
 const DEBOUNCE: Duration = Duration::from_millis(1);
 
 pub(super) fn all() -> Vec<Input> {
+    let large: &[usize] = &[500, 4_000, 32_000];
+    let sessions: &[usize] = &[1_000, 8_000, 64_000];
+    let paths: &[usize] = &[20, 160, 1_280];
     vec![
-        Input {
-            name: "properties of a node, one of which changes",
-            sizes: &[500, 4_000, 30_000],
-            measure: |n| properties(n).boxed_local(),
-            is_mended: true,
-        },
-        Input {
-            name: "filter types over 3,000 items",
-            sizes: &[8, 64],
-            measure: |n| filter_types(n).boxed_local(),
-            is_mended: true,
-        },
-        Input {
-            name: "items in a view that is too large for a frame, for one query",
-            sizes: &[20_000, 160_000],
-            measure: |n| large_view(n).boxed_local(),
-            is_mended: true,
-        },
-        Input {
-            name: "reads by one descriptor",
-            sizes: &[500, 4_000, 32_000],
-            measure: |n| reads(n).boxed_local(),
-            is_mended: true,
-        },
-        Input {
-            name: "items, and a tenth as many paths registered below them",
-            sizes: &[500, 4_000],
-            measure: |n| paths_below_items(n).boxed_local(),
-            is_mended: true,
-        },
-        Input {
-            name: "budgets on 1,000 items, one of which changes",
-            sizes: &[4, 32],
-            measure: |n| budgets(n).boxed_local(),
-            is_mended: true,
-        },
-        Input {
-            name: "paths that are refreshed one by one, for 100 sessions",
-            sizes: &[20, 160, 1_280],
-            measure: |n| single_paths(n).boxed_local(),
-            is_mended: false,
-        },
-        Input {
-            name: "paths that are registered on 100 sessions",
-            sizes: &[20, 160, 1_280],
-            measure: |n| registrations(n).boxed_local(),
-            is_mended: false,
-        },
-        Input {
-            name: "sessions counted by stats",
-            sizes: &[1_000, 8_000, 64_000],
-            measure: |n| stats(n).boxed_local(),
-            is_mended: true,
-        },
-        Input {
-            name: "sessions whose refresh is requested again while it is pending",
-            sizes: &[1_000, 8_000, 64_000],
-            measure: |n| pending(n).boxed_local(),
-            is_mended: true,
-        },
-        Input {
-            name: "operations of a tab's patch on the last of 1,990 children",
-            sizes: &[100, 1_000],
-            measure: |n| tab_operations(n).boxed_local(),
-            is_mended: true,
-        },
-        Input {
-            name: "siblings of a tab's node",
-            sizes: &[200, 1_900],
-            measure: |n| tab_siblings(n).boxed_local(),
-            is_mended: true,
-        },
+        Input::new("properties of a node, one of which changes", large, |n| Box::pin(properties(n))),
+        Input::new("filter types over 3,000 items", &[8, 64], |n| Box::pin(filter_types(n))),
+        Input::new("items in a view that fits no frame, for one query", &[20_000, 160_000], |n| {
+            Box::pin(large_view(n))
+        }),
+        Input::new("reads by one descriptor", large, |n| Box::pin(reads(n))),
+        Input::new("items, and a tenth as many paths registered below them", &[500, 4_000], |n| {
+            Box::pin(paths_below_items(n))
+        }),
+        Input::new("budgets on 1,000 items, one of which changes", &[4, 32], |n| Box::pin(budgets(n))),
+        Input::new("paths refreshed one by one, for 100 sessions", paths, |n| Box::pin(single_paths(n))).not_mended(),
+        Input::new("paths registered on 100 sessions", paths, |n| Box::pin(registrations(n))).not_mended(),
+        Input::new("sessions counted by stats", sessions, |n| Box::pin(stats(n))),
+        Input::new("sessions of a refresh that is requested again", sessions, |n| Box::pin(pending(n))),
+        Input::new("operations of a tab's patch", &[100, 1_000], |n| Box::pin(tab_operations(n))),
+        Input::new("siblings of a tab's node", &[200, 1_900], |n| Box::pin(tab_siblings(n))),
     ]
 }
 
