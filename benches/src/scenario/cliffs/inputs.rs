@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
+use grove_engine::testing::ManualClock;
 use grove_engine::{Config, Connection, Descriptor, Engine, Frame, Item, Scope, Session, Source};
 use serde_json::{Value, json};
 
@@ -14,8 +15,8 @@ use crate::measure::stopwatch::Stopwatch;
 /// How often each is measured; the least counts, since nothing makes a machine faster than it is.
 const ATTEMPTS: usize = 5;
 
-/// How long changes gather, where that matters.
-const DEBOUNCE: Duration = Duration::from_millis(1);
+/// How long changes gather, in ms of a clock that does not go by itself.
+const DEBOUNCE_MS: u64 = 50;
 
 pub(super) fn all() -> Vec<Input> {
     let large: &[usize] = &[500, 4_000, 32_000];
@@ -184,46 +185,61 @@ async fn budgets(n: usize) -> Result<f64, Failure> {
     .await
 }
 
-/// Waits until changes that were gathered are rendered.
-async fn rendered(engine: &Engine) {
-    tokio::time::sleep(2 * DEBOUNCE).await;
+/// An engine that gathers changes until its clock is advanced.
+fn gathering() -> (Engine, Arc<ManualClock>) {
+    let (mut config, clock) = (Config::immediate(), ManualClock::new());
+    config.times.debounce = Duration::from_millis(DEBOUNCE_MS);
+    (Engine::builder("app", "App").config(config).clock(clock.clone()).build(), clock)
+}
+
+/// Renders the changes that were gathered.
+async fn render(engine: &Engine, clock: &ManualClock) {
+    clock.advance(DEBOUNCE_MS);
     engine.settle().await;
 }
 
 async fn single_paths(n: usize) -> Result<f64, Failure> {
-    let engine = engine(|config| config.times.debounce = DEBOUNCE);
+    let (engine, clock) = gathering();
     for at in 0..n {
         engine.register(&format!("p{at}"), |_: &Session| Descriptor::status());
     }
     let mut connections = Vec::new();
     for at in 0..100 {
-        connections.push(consumer(&engine, &format!("s{at}")).await?);
+        let connection = engine.connect(&Session::new(format!("s{at}")))?;
+        subscribe(&connection, 0, &Value::Null);
+        render(&engine, &clock).await;
+        drain(&connection)?;
+        connections.push(connection);
     }
     least(async |_| {
         for at in 0..n {
             engine.refresh(Scope::all().paths([format!("p{at}")]));
         }
-        rendered(&engine).await;
+        render(&engine, &clock).await;
         Ok(())
     })
     .await
 }
 
 async fn registrations(n: usize) -> Result<f64, Failure> {
-    let engine = engine(|config| config.times.debounce = DEBOUNCE);
+    let (engine, clock) = gathering();
     let mut connections = Vec::new();
     for at in 0..100 {
-        connections.push(consumer(&engine, &format!("s{at}")).await?);
+        let connection = engine.connect(&Session::new(format!("s{at}")))?;
+        subscribe(&connection, 0, &Value::Null);
+        render(&engine, &clock).await;
+        drain(&connection)?;
+        connections.push(connection);
     }
     least(async |attempt| {
         for at in 0..n {
             engine.try_register(&format!("p{attempt}-{at}"), Source::new(|_: &Session| Descriptor::status()))?;
         }
-        rendered(&engine).await;
+        render(&engine, &clock).await;
         for at in 0..n {
             engine.unregister(&format!("p{attempt}-{at}"));
         }
-        rendered(&engine).await;
+        render(&engine, &clock).await;
         Ok(())
     })
     .await
