@@ -1,7 +1,9 @@
 //! The command line.
 
 pub(crate) mod benchmark_command;
+pub(crate) mod cliffs_options;
 pub(crate) mod conditions;
+pub(crate) mod disturb_options;
 pub(crate) mod internal_command;
 pub(crate) mod output_options;
 pub(crate) mod peer_options;
@@ -12,6 +14,8 @@ pub(crate) mod soak_options;
 use clap::{Parser, Subcommand};
 
 use self::benchmark_command::BenchmarkCommand;
+use self::cliffs_options::CliffsOptions;
+use self::disturb_options::DisturbOptions;
 use self::internal_command::InternalCommand;
 use self::restart_options::RestartOptions;
 use self::soak_options::SoakOptions;
@@ -40,6 +44,12 @@ pub(crate) enum Command {
     /// Random connects, stalls, kills, changes, tabs, expiries, revocations and restarts; every copy must stay exact
     #[command(long_about = SoakOptions::DESCRIPTION)]
     Soak(SoakOptions),
+    /// A victim beside each attacker; its p99 may at most double
+    #[command(long_about = DisturbOptions::DESCRIPTION)]
+    Disturb(DisturbOptions),
+    /// Inputs of several sizes; none may cost more than in proportion
+    #[command(long_about = CliffsOptions::DESCRIPTION)]
+    Cliffs(CliffsOptions),
     #[command(flatten)]
     Internal(InternalCommand),
 }

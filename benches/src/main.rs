@@ -12,6 +12,8 @@
 //! churn     what is left after consumers have connected and disconnected
 //! restart   does a rolling restart of the real `desk` lose anything that was acknowledged?
 //! soak      is every copy exact after minutes of connects, stalls, kills, expiries and restarts?
+//! disturb   how much later is a victim served beside each attacker?
+//! cliffs    does any input cost more than in proportion to its size?
 //! smoke     all benchmarks at small sizes, within two minutes
 //! all       all benchmarks, within a quarter of an hour
 //! ```
@@ -25,7 +27,7 @@
 //! a process for each cell, in which `benchmark` measures: it has one file for each benchmark. `workload` is the
 //! application, `subject` the engine or the peer that serves it, `sockets` a server with WebSocket consumers, `measure`
 //! has the instruments. A cell gives a `result`, which `report` shows by means of `output`. A `scenario` gives a verdict
-//! instead of figures: `restart` and `soak`.
+//! instead of figures: `restart`, `soak`, `disturb` and `cliffs`.
 
 mod benchmark;
 mod cli;
@@ -54,7 +56,7 @@ use crate::cli::internal_command::InternalCommand;
 use crate::cli::{Command, Options};
 use crate::failure::Failure;
 use crate::output::console;
-use crate::scenario::{restart, soak};
+use crate::scenario::{cliffs, disturb, restart, soak};
 use crate::sockets::server;
 use crate::suite::Suite;
 
@@ -80,6 +82,8 @@ async fn execute(command: Command) -> Result<bool, Failure> {
         Command::Benchmark(command) => run::suite(Suite::of(command)).await,
         Command::Restart(options) => restart::run(&options).await,
         Command::Soak(options) => soak::run(options).await,
+        Command::Disturb(options) => disturb::run(&options).await,
+        Command::Cliffs(options) => cliffs::run(options).await,
         Command::Internal(InternalCommand::Cell { cell }) => run::cell(&cell).await.map(|()| true),
         Command::Internal(InternalCommand::Serve(options)) => server::run(options).await.map(|()| true),
         Command::Internal(InternalCommand::SoakServer { listen }) => soak::server::run(&listen).await.map(|()| true),

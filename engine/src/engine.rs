@@ -258,7 +258,7 @@ impl Engine {
             subscriptions: parts.quota.subscriptions(),
             tabs: parts.quota.mounted_tabs(),
             tree_bytes: store.fragment_bytes(),
-            dictionary_bytes: store.symbols().bytes(),
+            dictionary_bytes: store.dictionary_bytes(),
             subscription_bytes: parts.outbox_counts.kept.get(),
             outbox_bytes: parts.outbox_counts.waiting.get(),
             evaluations: runs.into_iter().map(|(path, runs)| (path::absolute(&path), runs)).collect(),

@@ -12,7 +12,9 @@ pub struct Memory {
     /// connection are evicted, the least recently used first; if that is not enough, sessions that are not known yet are
     /// refused.
     pub tree_bytes: usize,
-    /// How large the dictionary of repeated texts may grow, in bytes. Default 16 MiB. Over it texts are stored inline.
+    /// How large the dictionaries of repeated texts may grow, in bytes. Default 16 MiB, a quarter for each: when one is
+    /// full, another follows, and the one before goes with the last tree that uses it. If all are in use, further texts are
+    /// stored inline.
     pub dictionary_bytes: usize,
     /// How many encoded patches and snapshots of shared content are cached, in bytes. Default 4 MiB. The least recently
     /// used is evicted first; whatever is not used for two seconds is evicted anyway.

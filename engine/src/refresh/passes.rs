@@ -38,7 +38,7 @@ pub(crate) struct Passes {
     commits: AtomicU64,
     trees: Arc<Count>,
     shared: AtomicU64,
-    /// That the dictionary is full was reported. It stays full.
+    /// That all dictionaries are full and in use was reported.
     reported_full: AtomicBool,
 }
 
@@ -106,8 +106,8 @@ impl Passes {
         self.shared.fetch_add(pass.stats.shared() as u64, Ordering::Relaxed);
         let took_us = self.clock.now_ms().saturating_sub(started_ms) * 1000;
         self.observers.emit(|| pass.stats.event(sessions, took_us));
-        let symbols = self.evaluator.renderer.store.symbols();
-        if symbols.is_full() && !self.reported_full.swap(true, Ordering::Relaxed) {
+        let is_full = self.evaluator.renderer.store.renew_dictionary();
+        if is_full && !self.reported_full.swap(true, Ordering::Relaxed) {
             self.observers.warn(&Event::LimitReached { limit: Limit::DictionaryBytes, session: Text::default() });
         }
     }

@@ -108,21 +108,19 @@ impl Renderer {
         let reads = session.reads();
         match shape {
             Ok(shape) => {
-                let PackedResult { fragment, violations } = if entry.source.is_untrusted {
-                    self.pack(&self.store.for_untrusted(), &entry.path, shape, prior)
-                } else {
-                    self.pack(&self.store, &entry.path, shape, prior)
-                };
+                let PackedResult { fragment, violations } =
+                    self.pack(entry.source.is_untrusted, &entry.path, shape, prior);
                 Evaluation { rendered: Rendered::Fragment(fragment), reads, violations }
             }
             Err(why) => Evaluation { rendered: Rendered::Failed(why.into()), reads, violations: Violations::default() },
         }
     }
 
-    fn pack(&self, store: &Store, at: &str, shape: Descriptor, prior: Option<&Fragment>) -> PackedResult {
+    fn pack(&self, is_untrusted: bool, at: &str, shape: Descriptor, prior: Option<&Fragment>) -> PackedResult {
+        let packing = self.store.pack(is_untrusted);
         match path::segments(at).last() {
-            Some(id) => pack::node(store, self.limits, at, id, &shape, prior),
-            None => pack::node(store, self.limits, "", &self.root_id, &self.as_root(shape), prior),
+            Some(id) => pack::node(packing, self.limits, at, id, &shape, prior),
+            None => pack::node(packing, self.limits, "", &self.root_id, &self.as_root(shape), prior),
         }
     }
 
@@ -137,6 +135,6 @@ impl Renderer {
 
     /// What stands for a path that never rendered: the consumer sees that it is broken, and nothing about why.
     pub(crate) fn unavailable(&self, at: &str) -> Fragment {
-        self.pack(&self.store, at, Descriptor::status().prop("error", "unavailable"), None).fragment
+        self.pack(false, at, Descriptor::status().prop("error", "unavailable"), None).fragment
     }
 }

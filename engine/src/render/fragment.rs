@@ -42,10 +42,17 @@ pub(crate) struct Block {
     pool: Arc<BlockPool>,
 }
 
-/// What all blocks have in common.
+/// What the blocks of one generation have in common: the dictionary in which their symbols are found. It goes with the last
+/// of them.
 #[derive(Debug)]
 pub(super) struct BlockPool {
     pub(super) symbols: Symbols,
+    pub(super) all: Arc<AllBlocks>,
+}
+
+/// What all blocks have in common.
+#[derive(Debug)]
+pub(super) struct AllBlocks {
     /// Blocks by the hash of their content.
     pub(super) known: WeakTable<Block>,
     pub(super) hasher: DefaultHashBuilder,
@@ -112,18 +119,23 @@ impl Fragment {
             links: packed.links.into(),
             pool: Arc::clone(pool),
         };
-        pool.bytes.fetch_add(block.own_bytes(), Ordering::Relaxed);
+        pool.all.bytes.fetch_add(block.own_bytes(), Ordering::Relaxed);
         Self(Arc::new(block))
     }
 
     /// The live fragments whose content has this hash.
     pub(super) fn known(pool: &BlockPool, hash: u64) -> impl Iterator<Item = Self> {
-        pool.known.find(hash).into_iter().map(Self)
+        pool.all.known.find(hash).into_iter().map(Self)
     }
 
     /// Lets others find it by its content.
     pub(super) fn publish(&self) {
-        self.0.pool.known.insert(self.0.hash, &self.0);
+        self.0.pool.all.known.insert(self.0.hash, &self.0);
+    }
+
+    /// Whether its symbols are those of this generation.
+    pub(super) fn is_of(&self, pool: &Arc<BlockPool>) -> bool {
+        Arc::ptr_eq(&self.0.pool, pool)
     }
 
     pub(super) fn block(&self) -> &Block {
@@ -188,7 +200,10 @@ impl Fragment {
     /// Whether the packed bytes alone show that both hold the same.
     pub(super) fn has_same_bytes(&self, other: &Self) -> bool {
         let (mine, theirs) = (self.0.links.as_slice(), other.0.links.as_slice());
-        self.0.bytes == other.0.bytes && mine.len() == theirs.len() && mine.iter().zip(theirs).all(is_same_link)
+        other.is_of(&self.0.pool)
+            && self.0.bytes == other.0.bytes
+            && mine.len() == theirs.len()
+            && mine.iter().zip(theirs).all(is_same_link)
     }
 }
 
@@ -245,7 +260,7 @@ impl Block {
 /// application's, are dropped after that.
 impl Drop for Block {
     fn drop(&mut self) {
-        self.pool.bytes.fetch_sub(self.own_bytes(), Ordering::Relaxed);
-        self.pool.known.remove(self.hash, std::ptr::from_ref(self));
+        self.pool.all.bytes.fetch_sub(self.own_bytes(), Ordering::Relaxed);
+        self.pool.all.known.remove(self.hash, std::ptr::from_ref(self));
     }
 }

@@ -55,6 +55,11 @@ impl<'a> NodeRef<'a> {
         self.header().reader.text()
     }
 
+    /// Whether its symbols are found in this dictionary.
+    pub(super) fn is_in(&self, symbols: &Symbols) -> bool {
+        std::ptr::eq(self.block.symbols(), symbols)
+    }
+
     /// The packed bytes, without their length.
     pub(super) const fn body(&self) -> &'a [u8] {
         self.body

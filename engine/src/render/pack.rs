@@ -16,8 +16,7 @@ use super::node_ref::NodeRef;
 use super::sanitise::child::Child;
 use super::sanitise::violation::Violations;
 use super::sanitise::{Sanitiser, kind_of};
-use super::store::Store;
-use block_builder::BlockBuilder;
+use super::store::{Packing, Store};
 use packer::Packer;
 
 /// How much one fragment may hold.
@@ -37,19 +36,20 @@ pub(crate) struct PackedResult {
 
 /// Packs one node and all below it. `path` is where the node will stand, in the normal spelling; `prior` is what stood
 /// there before, of which whatever is still the same is reused.
-pub(crate) fn node(
-    store: &Store,
+pub(super) fn node(
+    packing: Packing,
     limits: PackLimits,
     path: &str,
     id: &str,
     shape: &Descriptor,
     prior: Option<&Fragment>,
 ) -> PackedResult {
-    let mut packer = Packer::new(store, Sanitiser::new(limits.nodes.saturating_sub(1), limits.properties));
-    let mut block = BlockBuilder::new(store);
+    let sanitiser = Sanitiser::new(limits.nodes.saturating_sub(1), limits.properties);
+    let mut packer = Packer::new(packing, sanitiser);
+    let mut block = packer.block();
     let child = Child { id, kind: kind_of(shape), shape };
     packer.node(&mut block, &NodePosition::top(path, limits.depth), child, prior.map(NodeRef::root_of));
-    let fragment = store.intern(block.finish());
+    let fragment = packer.finish(block);
     // It was found, and not as what this session had before: somebody else has the same.
     if fragment.holders() > 1 && !prior.is_some_and(|prior| prior.is(&fragment)) {
         fragment.share();
@@ -63,10 +63,10 @@ pub(crate) fn items(store: &Store, limits: PackLimits, parent: &str, items: Vec<
     let position = NodePosition::top(parent, limits.depth);
     let mut sanitiser = Sanitiser::new(limits.nodes, limits.properties);
     let children = sanitiser.children(&position, &holder, None::<std::iter::Empty<_>>);
-    let mut packer = Packer::new(store, sanitiser);
-    let mut block = BlockBuilder::new(store);
+    let mut packer = Packer::new(store.pack(false), sanitiser);
+    let mut block = packer.block();
     for child in children {
         packer.node(&mut block, &position.below(child.id), child, None);
     }
-    PackedResult { fragment: store.intern(block.finish()), violations: packer.into_violations() }
+    PackedResult { fragment: packer.finish(block), violations: packer.into_violations() }
 }

@@ -29,7 +29,8 @@ impl<'a> Props<'a> {
 
     /// Whether both are equal, in the same order. The same bytes under the same keys are, at almost no cost.
     pub(crate) fn is_same_as(&self, other: &Self) -> bool {
-        let same_bytes = self.has_same_keys(other) && self.entries.rest() == other.entries.rest();
+        let same_symbols = std::ptr::eq(self.entries.symbols(), other.entries.symbols());
+        let same_bytes = same_symbols && self.has_same_keys(other) && self.entries.rest() == other.entries.rest();
         self.count == other.count && (same_bytes || self.iter().eq(other.iter()))
     }
 

@@ -1,8 +1,8 @@
 //! The dictionary of what repeats: templates of nodes, types, ids and short values are stored once and named by a number.
 //!
 //! Reading takes no lock at all; finding a known string takes a shared one.
-//! It only grows, up to a bound in bytes; past the bound strings are stored inline. Nothing depends on whether a string is in
-//! here; only memory does.
+//! It only grows, up to a bound in bytes; past the bound strings are stored inline, until the [`Store`](super::store::Store)
+//! starts another one. Nothing depends on whether a string is in here; only memory does.
 
 use std::hash::BuildHasher;
 use std::sync::atomic::{AtomicU8, AtomicUsize, Ordering};
@@ -53,7 +53,7 @@ struct Index {
 }
 
 impl Symbols {
-    /// An empty dictionary that stops growing at about `limit` bytes.
+    /// An empty dictionary that stops growing at `limit` bytes.
     pub(crate) fn new(limit: usize) -> Self {
         let index = Index { texts: HashTable::new(), templates: HashTable::new(), bytes: 0 };
         Self {
@@ -108,7 +108,7 @@ impl Symbols {
         if let Some(known) = self.find(&index, hash, text) {
             return Some(known);
         }
-        if index.bytes >= self.limit_for(needed <= 1) {
+        if index.bytes + ENTRY_BYTES > self.limit_for(needed <= 1) {
             return None;
         }
         let at = u32::try_from(self.texts.push(text.into())).ok()?;
@@ -136,7 +136,7 @@ impl Symbols {
         }
         let template = Template::of(*key, shape_hash);
         let bytes = ENTRY_BYTES + template.bytes();
-        if index.bytes >= self.limit_for(key.meta.is_none()) {
+        if index.bytes + bytes > self.limit_for(key.meta.is_none()) {
             return None;
         }
         let at = u32::try_from(self.templates.push(template)).ok()?;
@@ -182,7 +182,7 @@ impl Symbols {
 
     /// Whether what may or may not repeat is refused because the dictionary is full.
     pub(crate) fn is_full(&self) -> bool {
-        self.bytes() >= self.limit_for(false)
+        self.bytes() + ENTRY_BYTES > self.limit_for(false)
     }
 
     /// About how many bytes the dictionary holds.
@@ -269,7 +269,9 @@ mod tests {
         let symbols = Symbols::new(1 << 20);
         let known = symbols.intern("item").unwrap();
         let key = TemplateKey { has: 1, kind: "item", props: &[], meta: None };
-        (0..3).for_each(|_| drop(symbols.notice_template(&key, 7)));
+        for _ in 0..3 {
+            symbols.notice_template(&key, 7);
+        }
         let (bytes, dictionary) = (symbols.bytes(), symbols.for_packing(false));
         for _ in 0..9 {
             assert_eq!((dictionary.intern("item"), dictionary.notice("item")), (Some(known), Some(known)));

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use grove_engine::testing::TestConsumer;
 use grove_engine::{
-    Action, ConnectError, Descriptor, Event, Invocation, Limit, Provider, Scope, Session, Sharing, Source,
+    Action, ConnectError, Descriptor, Engine, Event, Invocation, Item, Limit, Provider, Scope, Session, Sharing, Source,
 };
 use serde_json::{Value, json};
 
@@ -239,6 +239,49 @@ async fn content_is_correct_with_a_full_dictionary_and_no_cache() {
     }
     assert_eq!(log.limit_count(Limit::DictionaryBytes), 1, "the full dictionary is reported once");
     assert_eq!(log.limit_count(Limit::CacheBytes), 1);
+}
+
+/// How many bytes of trees five more sessions take.
+async fn bytes_of_five_more(engine: &Engine, consumers: &mut Vec<TestConsumer>) -> usize {
+    let before = engine.stats().tree_bytes;
+    for _ in 0..5 {
+        let id = format!("s{}", consumers.len());
+        consumers.push(connect_and_subscribe(engine, Session::new(id)).await.0);
+    }
+    engine.stats().tree_bytes - before
+}
+
+#[tokio::test]
+async fn texts_that_nobody_uses_any_more_leave_room_in_the_dictionary() {
+    let engine = engine_with(|config| config.memory.dictionary_bytes = 64 << 10);
+    let item = |n: usize| Item::new(format!("entry-{n}")).prop("state", format!("state-of-{n}"));
+    engine.register("list", move |session: &Session| {
+        Descriptor::collection().items((0..20).map(|n| item(n).prop("owner", session.id())))
+    });
+    let mut consumers = Vec::new();
+    bytes_of_five_more(&engine, &mut consumers).await;
+    let before = bytes_of_five_more(&engine, &mut consumers).await;
+    let (mut churning, _) = connect_and_subscribe(&engine, Session::new("churning")).await;
+    let number = Arc::new(AtomicUsize::new(0));
+    let read = Arc::clone(&number);
+    let churn = Source::new(move |_: &Session| {
+        let text = |n: usize| format!("text-{}-{}", read.load(Ordering::SeqCst), n / 4);
+        Descriptor::collection().items((0..200).map(|n| Item::new(n.to_string()).prop("text", text(n))))
+    });
+    engine.register_for("churning", "churn", churn).unwrap();
+    for round in 0..200 {
+        number.store(round, Ordering::SeqCst);
+        engine.refresh_now(Scope::session("churning")).await;
+        churning.settled().await;
+        assert!(engine.stats().dictionary_bytes <= 64 << 10);
+    }
+    churning.check_mirrors().await;
+    bytes_of_five_more(&engine, &mut consumers).await;
+    let after = bytes_of_five_more(&engine, &mut consumers).await;
+    assert!(after <= before + before / 10, "{before} bytes before, {after} after");
+    for consumer in &mut consumers {
+        consumer.check_mirrors().await;
+    }
 }
 
 #[tokio::test]

@@ -21,10 +21,9 @@ const STRIKES: usize = 3;
 /// What an attacker does on one socket, which it gives back if it stays open.
 type Strike = Pin<Box<dyn Future<Output = Option<TcpStream>> + Send>>;
 
-/// The attackers, each with what it does.
-/// Starts an attacker against a server.
 type Attack = fn(SocketAddr) -> Strike;
 
+/// The attackers, each with what it does.
 const ATTACKERS: [(&str, Attack); 7] = [
     ("empty continuation frames", |to| Box::pin(flood_of_frames(to, OpCode::Data(Data::Continue), b""))),
     ("small continuation frames", |to| Box::pin(flood_of_frames(to, OpCode::Data(Data::Continue), b" "))),

@@ -11,7 +11,6 @@ use crate::render::action::Action;
 use crate::render::codec::value::hash_value;
 use crate::render::codec::{put_text, put_varint};
 use crate::render::fragment::{BlockLink, Fragment, PackedNodes};
-use crate::render::store::Store;
 
 /// A block of sibling nodes that is being packed.
 pub(super) struct BlockBuilder {
@@ -34,14 +33,8 @@ pub(super) struct HashedFields<'a> {
 }
 
 impl BlockBuilder {
-    pub(super) fn new(store: &Store) -> Self {
-        Self {
-            bytes: Vec::with_capacity(1024),
-            links: Vec::new(),
-            hasher: store.hasher().build_hasher(),
-            top: 0,
-            nodes: 0,
-        }
+    pub(super) fn new(hasher: &DefaultHashBuilder) -> Self {
+        Self { bytes: Vec::with_capacity(1024), links: Vec::new(), hasher: hasher.build_hasher(), top: 0, nodes: 0 }
     }
 
     pub(super) fn finish(self) -> PackedNodes {

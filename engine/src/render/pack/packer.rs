@@ -17,21 +17,31 @@ use crate::render::node_ref::{Fields, NodeRef, Siblings};
 use crate::render::sanitise::child::Child;
 use crate::render::sanitise::violation::Violations;
 use crate::render::sanitise::{CleanNode, Sanitiser};
-use crate::render::store::Store;
+use crate::render::store::Packing;
 use crate::render::template::TemplateKey;
 
 /// Packs the nodes of one fragment.
-pub(super) struct Packer<'s> {
-    store: &'s Store,
+pub(super) struct Packer {
+    packing: Packing,
     sanitiser: Sanitiser,
     action_lists: ActionLists,
     /// For `meta` on its way into a node.
     scratch: Vec<u8>,
 }
 
-impl<'s> Packer<'s> {
-    pub(super) fn new(store: &'s Store, sanitiser: Sanitiser) -> Self {
-        Self { store, sanitiser, action_lists: ActionLists::default(), scratch: Vec::new() }
+impl Packer {
+    pub(super) fn new(packing: Packing, sanitiser: Sanitiser) -> Self {
+        Self { packing, sanitiser, action_lists: ActionLists::default(), scratch: Vec::new() }
+    }
+
+    /// An empty block.
+    pub(super) fn block(&self) -> BlockBuilder {
+        BlockBuilder::new(self.packing.hasher())
+    }
+
+    /// The fragment of a finished block.
+    pub(super) fn finish(&self, block: BlockBuilder) -> Fragment {
+        self.packing.intern(block.finish())
     }
 
     pub(super) fn into_violations(self) -> Violations {
@@ -67,7 +77,7 @@ impl<'s> Packer<'s> {
         self.scratch = meta;
         if !node.actions.is_empty() {
             let list = prior.and_then(|prior| prior.action_list).map(|(_, list)| list);
-            let link = block.link_actions(self.action_lists.shared(&node.actions, list, self.store.owner()));
+            let link = block.link_actions(self.action_lists.shared(&node.actions, list, self.packing.owner()));
             block.put_varint(link);
         }
         if let Some(content) = node.content_ref {
@@ -83,8 +93,8 @@ impl<'s> Packer<'s> {
     /// Writes what the node has in common with others, its id, its values, and its `meta` if the template does not hold
     /// that. Returns the hash of the template without `meta`.
     fn put_head(&self, block: &mut BlockBuilder, id: &str, key: TemplateKey<'_>) -> u64 {
-        let symbols = self.store.dictionary();
-        let shape_hash = key.shape_hash(self.store.hasher());
+        let symbols = self.packing.dictionary();
+        let shape_hash = key.shape_hash(self.packing.hasher());
         let without_meta = TemplateKey { meta: None, ..key };
         let meta = key.meta.filter(|meta| !meta.is_empty());
         let whole = meta.and_then(|_| symbols.notice_template(&key, shape_hash));
@@ -113,7 +123,7 @@ impl<'s> Packer<'s> {
                 if with_keys {
                     put_text(&mut block.bytes, None, key);
                 }
-                put_value(&mut block.bytes, self.store.dictionary(), value);
+                put_value(&mut block.bytes, self.packing.dictionary(), value);
             }
         });
     }
@@ -185,7 +195,7 @@ impl<'s> Packer<'s> {
     /// Packs the next run of children and takes them off the front.
     fn run(&mut self, at: &NodePosition<'_>, rest: &mut &[Child<'_>], known: Option<&Fragment>) -> Fragment {
         let mut prior = Prior::new(known.map(Siblings::of));
-        let mut block = BlockBuilder::new(self.store);
+        let mut block = self.block();
         while let Some((child, after)) = rest.split_first() {
             *rest = after;
             self.child(&mut block, at, *child, prior.find(child.id));
@@ -193,7 +203,7 @@ impl<'s> Packer<'s> {
                 break;
             }
         }
-        self.store.intern(block.finish())
+        self.finish(block)
     }
 
     /// Whether a run of before is what the next children would be packed into.
@@ -218,7 +228,10 @@ impl<'s> Packer<'s> {
     /// Writes a node as it was packed before, if that is what is wanted now. False if it has to be packed.
     fn copy(&mut self, block: &mut BlockBuilder, prior: NodeRef<'_>, child: Child<'_>) -> bool {
         let known = prior.fields();
-        let Some(template) = known.template.filter(|_| self.is_same(&known, child)) else { return false };
+        let has_symbols = prior.is_in(self.packing.symbols());
+        let Some(template) = known.template.filter(|_| has_symbols && self.is_same(&known, child)) else {
+            return false;
+        };
         if let Some((link, list)) = known.action_list {
             // The copied bytes name the list by its number, which has to mean the same list here.
             if block.link_actions(self.action_lists.shared(list, Some(list), None)) != link {

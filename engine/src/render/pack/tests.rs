@@ -121,7 +121,7 @@ fn listed(own: &Descriptor, list: &Listed, items: usize) -> Descriptor {
 }
 
 fn packed(store: &Store, shape: &Descriptor, prior: Option<&Fragment>) -> PackedResult {
-    node(store, LIMITS, "at/list", "list", shape, prior)
+    node(store.pack(false), LIMITS, "at/list", "list", shape, prior)
 }
 
 /// All fields of a node, to the bit.
@@ -151,8 +151,10 @@ proptest! {
         items in prop_oneof![0..70_usize, Just(1000)],
         steps in prop::collection::vec((prop::collection::vec(edit(), 0..4), prop::option::weighted(0.1, body())), 1..4),
         warm in 1..5,
+        dictionary_bytes in prop_oneof![Just(1 << 20), 0..4_000_usize],
     ) {
-        let store = Store::new(1 << 20);
+        // A small dictionary is replaced several times.
+        let store = Store::new(dictionary_bytes);
         let (mut own, mut list) = (own, first);
         let mut prior = packed(&store, &listed(&own, &list, items), None).fragment;
         for (edits, new_own) in steps {
@@ -163,6 +165,7 @@ proptest! {
             own = new_own.unwrap_or(own);
             edits.into_iter().for_each(|edit| apply(&mut list, edit));
             let shape = listed(&own, &list, items);
+            store.renew_dictionary();
             let after = packed(&store, &shape, Some(&prior));
             let anew = packed(&Store::new(1 << 20), &shape, None);
             prop_assert_eq!(&after.violations, &anew.violations);
