@@ -22,6 +22,7 @@ use crate::runs::task_runner::TaskRunner;
 use crate::sessions::idle_tracker::IdleTracker;
 use crate::sessions::table::Table;
 use crate::sessions::timer::Timer;
+use crate::sessions::versions::Versions;
 use crate::sync::Runtime;
 
 /// What the parts of an engine are made from.
@@ -31,6 +32,7 @@ pub(super) struct Foundation {
     pub(super) background: Arc<Background>,
     pub(super) timers: Arc<TimerQueue<Timer>>,
     pub(super) table: Arc<Table>,
+    pub(super) versions: Arc<Versions>,
     pub(super) renderer: Arc<Renderer>,
     pub(super) idle: Arc<IdleTracker>,
 }
@@ -56,6 +58,7 @@ impl Foundation {
             config,
             timers,
             table,
+            versions: Arc::default(),
             renderer,
             idle,
         }
@@ -72,6 +75,7 @@ impl Foundation {
             Arc::clone(&self.observers),
             self.clock(),
             self.background.runtime.clone(),
+            Arc::clone(&self.versions),
             &self.config,
         )
     }

@@ -2,21 +2,31 @@
 
 use std::sync::Arc;
 
+use crate::clock::timer_queue::TimerQueue;
 use crate::event::{Event, Observers};
 use crate::protocol::close_reason::CloseReason;
 use crate::sessions::slot::Slot;
 use crate::sessions::table::Table;
+use crate::sessions::timer::Timer;
+use crate::sessions::versions::Versions;
 
 /// Ends sessions, with their connections and tasks.
 #[derive(Debug)]
 pub(crate) struct Closer {
     table: Arc<Table>,
+    versions: Arc<Versions>,
+    timers: Arc<TimerQueue<Timer>>,
     observers: Arc<Observers>,
 }
 
 impl Closer {
-    pub(crate) fn new(table: Arc<Table>, observers: Arc<Observers>) -> Arc<Self> {
-        Arc::new(Self { table, observers })
+    pub(crate) fn new(
+        table: Arc<Table>,
+        versions: Arc<Versions>,
+        timers: Arc<TimerQueue<Timer>>,
+        observers: Arc<Observers>,
+    ) -> Arc<Self> {
+        Arc::new(Self { table, versions, timers, observers })
     }
 
     /// Ends the session with this id. False if none is open.
@@ -50,6 +60,7 @@ impl Closer {
     /// Ends whatever a session had that is not in the table any more.
     fn end(&self, slot: &Slot, reason: CloseReason) {
         let closed = slot.close();
+        self.versions.retire(closed.version, self.timers.now_ms());
         closed.tasks.iter().for_each(|task| task.cancel());
         closed.links.iter().for_each(|link| link.end(reason));
         self.observers.emit(|| Event::SessionClosed { session: slot.id(), reason });

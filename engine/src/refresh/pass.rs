@@ -21,6 +21,7 @@ type Awaited = (Arc<Context>, Rendered);
 #[derive(Debug)]
 pub(super) struct Pass {
     pub(super) ticket: u64,
+    pub(super) started_ms: u64,
     /// What was registered when it began.
     pub(super) registry: Arc<Registry>,
     /// By the source's number.
@@ -40,9 +41,10 @@ pub(super) struct PassStats {
 }
 
 impl Pass {
-    pub(super) fn new(ticket: u64, registry: Arc<Registry>) -> Self {
+    pub(super) fn new(ticket: u64, started_ms: u64, registry: Arc<Registry>) -> Self {
         Self {
             ticket,
+            started_ms,
             registry,
             traces: Mutex::default(),
             awaited: Mutex::default(),

@@ -19,10 +19,11 @@ use crate::sessions::latch::Latch;
 use crate::sessions::paths::Paths;
 use crate::sessions::slot::Slot;
 use crate::sessions::turn::Begin;
+use crate::sessions::versions::Versions;
 use crate::span;
 use crate::sync::{AtomicBool, AtomicU64, AtomicUsize, Ordering, Runtime};
 
-/// Runs passes, and numbers them and their trees.
+/// Runs passes, and numbers them.
 #[derive(Debug)]
 pub(crate) struct Passes {
     sources: Arc<Sources>,
@@ -31,7 +32,7 @@ pub(crate) struct Passes {
     clock: Arc<dyn Clock>,
     runtime: Runtime,
     threads: usize,
-    version: AtomicU64,
+    versions: Arc<Versions>,
     ticket: AtomicU64,
     commits: AtomicU64,
     shared: AtomicU64,
@@ -46,6 +47,7 @@ impl Passes {
         observers: Arc<Observers>,
         clock: Arc<dyn Clock>,
         runtime: Runtime,
+        versions: Arc<Versions>,
         config: &Config,
     ) -> Arc<Self> {
         let evaluator = Evaluator::new(renderer, Arc::clone(&observers), Arc::clone(&clock), runtime.clone(), config);
@@ -56,7 +58,7 @@ impl Passes {
             clock,
             runtime,
             threads: config.execution.pass_threads,
-            version: AtomicU64::new(0),
+            versions,
             ticket: AtomicU64::new(0),
             commits: AtomicU64::new(0),
             shared: AtomicU64::new(0),
@@ -74,10 +76,11 @@ impl Passes {
         self.shared.load(Ordering::Relaxed)
     }
 
-    /// The version of a tree that is about to be committed. It is counted first: whoever sees the tree sees the count.
-    fn next_version(&self) -> u64 {
+    /// The version of a tree that is about to be committed, after the session's last one. It is counted first: whoever sees
+    /// the tree sees the count.
+    fn next_version(&self, last: u64, pass: &Pass) -> u64 {
         self.commits.fetch_add(1, Ordering::Relaxed);
-        self.version.fetch_add(1, Ordering::SeqCst) + 1
+        self.versions.next(last, pass.started_ms)
     }
 
     /// Renders the jobs. When it returns, every tree is committed, those included that other passes worked on.
@@ -87,7 +90,7 @@ impl Passes {
         }
         let started_ms = self.clock.now_ms();
         let ticket = self.ticket.fetch_add(1, Ordering::SeqCst) + 1;
-        let pass = Arc::new(Pass::new(ticket, self.sources.snapshot()));
+        let pass = Arc::new(Pass::new(ticket, started_ms, self.sources.snapshot()));
         let jobs: Arc<[Job]> = jobs.into();
         jobs.iter().filter(|job| job.first).for_each(|job| job.slot.expect_tree());
         let span = span::pass(pass.ticket, jobs.len());
@@ -183,7 +186,7 @@ impl TurnGuard<'_> {
     }
 
     fn give_back(&self, tree: Option<Arc<Tree>>) {
-        let finished = self.slot.commit(tree, || self.passes.next_version());
+        let finished = self.slot.commit(tree, |last| self.passes.next_version(last, self.pass));
         if let Some(version) = finished.version {
             self.pass.stats.committed();
             self.passes.observers.emit(|| Event::Committed { session: self.slot.id(), version });

@@ -25,7 +25,6 @@ use crate::sessions::quota::QuotaExceeded;
 use crate::sessions::slot::Slot;
 use crate::sessions::table::Table;
 use crate::sessions::timer::Timer;
-use crate::sync::{AtomicU64, Ordering};
 
 /// Runs the tasks of all sessions.
 #[derive(Debug)]
@@ -36,7 +35,6 @@ pub(crate) struct TaskRunner {
     timers: Arc<TimerQueue<Timer>>,
     background: Arc<Background>,
     observers: Arc<Observers>,
-    next_number: AtomicU64,
     max_tasks: usize,
     max_bytes: usize,
     retention_ms: u64,
@@ -63,7 +61,6 @@ impl TaskRunner {
             timers,
             background,
             observers,
-            next_number: AtomicU64::new(1),
             max_tasks: config.limits.tasks_per_session,
             max_bytes: config.sizes.task_bytes,
             retention_ms: millis(config.times.ended_task_retention),
@@ -78,7 +75,7 @@ impl TaskRunner {
     fn start(self: &Arc<Self>, session: &Session, title: Text, work: TaskWork) -> Result<Text, ActionError> {
         let session_id = session.context().id().clone();
         let slot = self.table.get(&session_id).ok_or_else(session_ended)?;
-        let id: Text = format!("task-{}", self.next_number.fetch_add(1, Ordering::Relaxed)).into();
+        let id: Text = format!("task-{}", slot.next_task()).into();
         let state = Arc::new(TaskState::new(title, self.max_bytes));
         let running = RunningTask {
             id: id.clone(),

@@ -19,11 +19,14 @@ pub(super) struct Extras {
     pub(super) follow_up: Option<(Paths, Arc<Latch>)>,
     /// How many handlers and loaders of this session that may block still may run; made when one does.
     pub(super) blocking: Option<Arc<Semaphore>>,
+    /// The number of the session's latest task. It stays: a number never means another task.
+    pub(super) last_task: u64,
 }
 
 impl Extras {
     pub(super) fn is_empty(&self) -> bool {
-        self.resume_points.is_empty() && self.overlay.is_none() && self.follow_up.is_none() && self.blocking.is_none()
+        let nothing_waits = self.resume_points.is_empty() && self.follow_up.is_none();
+        nothing_waits && self.overlay.is_none() && self.blocking.is_none() && self.last_task == 0
     }
 
     /// Adds to what is rendered after the pass that has the turn. Whoever waits for it waits for the latch.

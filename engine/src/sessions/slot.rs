@@ -43,7 +43,9 @@ pub(crate) struct Slot {
 #[derive(Debug)]
 struct Inner {
     context: Arc<Context>,
-    current: Option<Versioned>,
+    tree: Option<Arc<Tree>>,
+    /// The version of the latest tree, whether it is still here or not; 0 before the first.
+    version: u64,
     links: SmallVec<[Arc<Link>; 1]>,
     extras: Option<Box<Extras>>,
     state: SlotState,
@@ -56,7 +58,8 @@ impl Slot {
     pub(crate) fn new(context: Arc<Context>, key: u32, now_ms: u64, without_provider: bool) -> Self {
         let inner = Inner {
             context,
-            current: None,
+            tree: None,
+            version: 0,
             links: SmallVec::new(),
             extras: None,
             state: SlotState::new(now_ms, without_provider),
@@ -172,20 +175,20 @@ impl Slot {
     }
 
     pub(crate) fn tree(&self) -> Option<Versioned> {
-        self.with(|inner| inner.current.clone())
+        self.with(|inner| inner.current())
     }
 
     /// The tree for the next frame, and when the authentication ends. With `fresh`, none that earlier claims allowed.
     pub(crate) fn shown(&self, fresh: bool) -> (Option<Versioned>, Option<SystemTime>) {
         self.with(|inner| {
             let withheld = fresh && inner.state.is_outdated();
-            let tree = if withheld { None } else { inner.current.clone() };
+            let tree = if withheld { None } else { inner.current() };
             (tree, inner.context.expires_at())
         })
     }
 
     pub(crate) fn has_tree(&self) -> bool {
-        self.with(|inner| inner.current.is_some())
+        self.with(|inner| inner.tree.is_some())
     }
 
     /// Whether a refresh has something to do: there is a tree, or a pass is about to make one.
@@ -202,7 +205,7 @@ impl Slot {
     pub(crate) async fn wait_for_tree(&self, seen: Option<u64>) -> Option<Versioned> {
         loop {
             let listener = self.changed.listen();
-            let (tree, closed) = self.with(|inner| (inner.current.clone(), inner.state.is_closed()));
+            let (tree, closed) = self.with(|inner| (inner.current(), inner.state.is_closed()));
             if closed {
                 return None;
             }
@@ -238,8 +241,8 @@ impl Slot {
     }
 
     /// Gives the turn back: the new tree becomes current, unless nothing changed. The one before lives on as long as a
-    /// subscription was last sent it.
-    pub(crate) fn commit(&self, tree: Option<Arc<Tree>>, next_version: impl FnOnce() -> u64) -> Finished {
+    /// subscription was last sent it. The next version follows the session's last one.
+    pub(crate) fn commit(&self, tree: Option<Arc<Tree>>, next_version: impl FnOnce(u64) -> u64) -> Finished {
         let (finished, links, released) = self.with(|inner| {
             let step = inner.state.finish(tree.is_some());
             let (version, released) = match tree {
@@ -293,7 +296,7 @@ impl Slot {
     /// resume from.
     pub(crate) fn add_resume_points(&self, points: Vec<ResumePoint>, max: usize, until_ms: u64) -> Added {
         self.with(|inner| {
-            if inner.current.is_none() || points.is_empty() {
+            if inner.tree.is_none() || points.is_empty() {
                 return Added { first: false, evicted: points };
             }
             inner.extras.get_or_insert_default().resume_points.add(points, max, until_ms)
@@ -345,15 +348,15 @@ impl Slot {
 
     /// Closes the slot for good and hands over whoever has to be told.
     pub(crate) fn close(&self) -> Closed {
-        let (links, overlay, _tree) = self.with(|inner| {
+        let (links, overlay, version, _tree) = self.with(|inner| {
             let tree = inner.take_tree();
             inner.state.close();
             let overlay = inner.edit_extras(|extras| extras.overlay.take()).flatten();
-            (std::mem::take(&mut inner.links), overlay, tree)
+            (std::mem::take(&mut inner.links), overlay, inner.version, tree)
         });
         self.changed.notify(usize::MAX);
         let tasks = overlay.iter().flat_map(|overlay| overlay.tasks.values().cloned()).collect();
-        Closed { links, tasks }
+        Closed { links, tasks, version }
     }
 
     /// Registers, or hides (`None`), a path for this session alone.
@@ -384,6 +387,15 @@ impl Slot {
 
     pub(crate) fn tabs(&self) -> Vec<Arc<Tab>> {
         self.with(|inner| inner.overlay().iter().flat_map(|overlay| overlay.tabs.values().cloned()).collect())
+    }
+
+    /// A number for a task that no other task of this session has had.
+    pub(crate) fn next_task(&self) -> u64 {
+        self.with(|inner| {
+            let extras = inner.extras.get_or_insert_default();
+            extras.last_task += 1;
+            extras.last_task
+        })
     }
 
     /// Adds a task, if fewer than `max` run.
@@ -420,7 +432,7 @@ impl Inner {
     #[cfg(debug_assertions)]
     fn holdings(&self) -> Holdings {
         Holdings {
-            tree: self.current.is_some(),
+            tree: self.tree.is_some(),
             connections: !self.links.is_empty(),
             tasks: self.overlay().is_some_and(|overlay| !overlay.tasks.is_empty()),
             follow_up: self.extras.as_ref().is_some_and(|extras| extras.follow_up.is_some()),
@@ -429,14 +441,14 @@ impl Inner {
 
     /// What a pass renders upon.
     fn base(&self, layout: Arc<Layout>, overtaken: bool, outdated: bool) -> Base {
-        let tree = self.current.as_ref().map(|current| Arc::clone(&current.tree));
+        let tree = self.tree.clone();
         Base { context: Arc::clone(&self.context), tree, layout, overtaken, outdated }
     }
 
     /// Lets the tree go, and what can be resumed from it.
     fn take_tree(&mut self) -> ReleasedTree {
         let resume_points = self.edit_extras(|extras| extras.resume_points.take_all()).unwrap_or_default();
-        ReleasedTree { current: self.current.take(), resume_points }
+        ReleasedTree { tree: self.tree.take(), resume_points }
     }
 
     fn overlay(&self) -> Option<&Overlay> {
@@ -475,20 +487,23 @@ impl Inner {
         self.edit_extras(|extras| extras.overlay.as_mut().map(change)).flatten()
     }
 
+    fn current(&self) -> Option<Versioned> {
+        self.tree.clone().map(|tree| Versioned { tree, version: self.version })
+    }
+
     /// Returns the new version, if there is one, and the tree that is not needed here any more.
-    fn replace(&mut self, tree: Arc<Tree>, next_version: impl FnOnce() -> u64) -> (Option<u64>, Option<Arc<Tree>>) {
-        match &mut self.current {
-            Some(current) if Arc::ptr_eq(&current.tree, &tree) || current.tree.same(&tree) => {
-                if Arc::ptr_eq(current.tree.layout(), tree.layout()) {
+    fn replace(&mut self, tree: Arc<Tree>, next_version: impl FnOnce(u64) -> u64) -> (Option<u64>, Option<Arc<Tree>>) {
+        match &mut self.tree {
+            Some(current) if Arc::ptr_eq(current, &tree) || current.same(&tree) => {
+                if Arc::ptr_eq(current.layout(), tree.layout()) {
                     return (None, Some(tree));
                 }
                 // The same content by other sources: nobody is told, but windows are loaded by the new ones.
-                (None, Some(std::mem::replace(&mut current.tree, tree)))
+                (None, Some(std::mem::replace(current, tree)))
             }
             _ => {
-                let version = next_version();
-                let before = self.current.replace(Versioned { tree, version });
-                (Some(version), before.map(|before| before.tree))
+                self.version = next_version(self.version);
+                (Some(self.version), self.tree.replace(tree))
             }
         }
     }
