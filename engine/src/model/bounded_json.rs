@@ -61,7 +61,7 @@ mod tests {
         for max in 0..text.len() {
             assert_eq!((write(&value, max), fits(&value, max)), (Err(TooLong), false), "{max}");
         }
-        assert_eq!((write(&value, text.len()), fits(&value, text.len())), (Ok(text.clone()), true));
+        assert_eq!((write(&value, text.len()), fits(&value, text.len())), (Ok(text), true));
     }
 
     #[test]

@@ -75,23 +75,21 @@ impl TaskRunner {
     fn start(self: &Arc<Self>, session: &Session, title: Text, work: TaskWork) -> Result<Text, ActionError> {
         let session_id = session.context().id().clone();
         let slot = self.table.get(&session_id).ok_or_else(session_ended)?;
-        let id: Text = format!("task-{}", slot.next_task()).into();
         let state = Arc::new(TaskState::new(title, self.max_bytes));
-        let running = RunningTask {
-            id: id.clone(),
+        let running = |id| RunningTask {
+            id,
             state: Arc::clone(&state),
             runner: Arc::downgrade(self),
             slot: Arc::downgrade(&slot),
         };
-        let running: Arc<dyn TaskControl> = Arc::new(running);
-        if !slot.add_task(id.clone(), Arc::clone(&running), self.max_tasks) {
+        let Some(id) = slot.add_task(self.max_tasks, running) else {
             let limit = Limit::TasksPerSession;
             discard(work, Some(&self.observers.owner()));
             self.observers.warn(&Event::LimitReached { limit, session: session_id });
             return Err(ActionError::new(ErrorCode::Busy, QuotaExceeded(limit).message()));
-        }
+        };
         slot.set_source(path(&id), Some(Arc::new(task_node::source(Arc::clone(&state)))));
-        let task = Task { id: id.clone(), control: running };
+        let task = Task { id: id.clone(), control: Arc::new(running(id.clone())) };
         let (runner, slot, task_id) = (Arc::downgrade(self), Arc::downgrade(&slot), id.clone());
         let observers = Arc::clone(&self.observers);
         self.background.runtime.spawn(async move {

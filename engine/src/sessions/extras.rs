@@ -8,6 +8,7 @@ use super::latch::Latch;
 use super::overlay::Overlay;
 use super::paths::Paths;
 use super::resume_points::ResumePoints;
+use crate::model::Text;
 
 /// What few sessions have at a time; it stands apart, so that most cost nothing for it.
 #[derive(Debug, Default)]
@@ -27,6 +28,12 @@ impl Extras {
     pub(super) fn is_empty(&self) -> bool {
         let nothing_waits = self.resume_points.is_empty() && self.follow_up.is_none();
         nothing_waits && self.overlay.is_none() && self.blocking.is_none() && self.last_task == 0
+    }
+
+    /// The id of the next task.
+    pub(super) fn next_task(&mut self) -> Text {
+        self.last_task += 1;
+        format!("task-{}", self.last_task).into()
     }
 
     /// Adds to what is rendered after the pass that has the turn. Whoever waits for it waits for the latch.

@@ -206,11 +206,10 @@ impl Slot {
         loop {
             let listener = self.changed.listen();
             let (tree, closed) = self.with(|inner| (inner.current(), inner.state.is_closed()));
-            if closed {
-                return None;
-            }
-            if let Some(tree) = tree.filter(|tree| Some(tree.version) != seen) {
-                return Some(tree);
+            // A closed slot has no tree.
+            let changed = tree.filter(|tree| Some(tree.version) != seen);
+            if closed || changed.is_some() {
+                return changed;
             }
             listener.await;
         }
@@ -389,25 +388,17 @@ impl Slot {
         self.with(|inner| inner.overlay().iter().flat_map(|overlay| overlay.tabs.values().cloned()).collect())
     }
 
-    /// A number for a task that no other task of this session has had.
-    pub(crate) fn next_task(&self) -> u64 {
-        self.with(|inner| {
-            let extras = inner.extras.get_or_insert_default();
-            extras.last_task += 1;
-            extras.last_task
-        })
-    }
-
-    /// Adds a task, if fewer than `max` run.
-    pub(crate) fn add_task(&self, id: Text, task: Arc<dyn TaskControl>, max: usize) -> bool {
+    /// Adds a task under a number that no other of this session has had, if fewer than `max` run.
+    pub(crate) fn add_task<T: TaskControl + 'static>(&self, max: usize, make: impl FnOnce(Text) -> T) -> Option<Text> {
         self.with(|inner| {
             let full = inner.overlay().is_some_and(|overlay| overlay.tasks.len() >= max) || max == 0;
             if inner.state.is_closed() || full {
-                return false;
+                return None;
             }
-            inner.overlay_mut().tasks.insert(id, task);
+            let id = inner.extras.get_or_insert_default().next_task();
+            inner.overlay_mut().tasks.insert(id.clone(), Arc::new(make(id.clone())));
             inner.state.set_tasks(true);
-            true
+            Some(id)
         })
     }
 
@@ -441,8 +432,7 @@ impl Inner {
 
     /// What a pass renders upon.
     fn base(&self, layout: Arc<Layout>, overtaken: bool, outdated: bool) -> Base {
-        let tree = self.tree.clone();
-        Base { context: Arc::clone(&self.context), tree, layout, overtaken, outdated }
+        Base { context: Arc::clone(&self.context), tree: self.tree.clone(), layout, overtaken, outdated }
     }
 
     /// Lets the tree go, and what can be resumed from it.
@@ -492,7 +482,7 @@ impl Inner {
     }
 
     /// Returns the new version, if there is one, and the tree that is not needed here any more.
-    fn replace(&mut self, tree: Arc<Tree>, next_version: impl FnOnce(u64) -> u64) -> (Option<u64>, Option<Arc<Tree>>) {
+    fn replace(&mut self, tree: Arc<Tree>, next: impl FnOnce(u64) -> u64) -> (Option<u64>, Option<Arc<Tree>>) {
         match &mut self.tree {
             Some(current) if Arc::ptr_eq(current, &tree) || current.same(&tree) => {
                 if Arc::ptr_eq(current.layout(), tree.layout()) {
@@ -502,7 +492,7 @@ impl Inner {
                 (None, Some(std::mem::replace(current, tree)))
             }
             _ => {
-                self.version = next_version(self.version);
+                self.version = next(self.version);
                 (Some(self.version), self.tree.replace(tree))
             }
         }
