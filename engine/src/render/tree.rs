@@ -74,6 +74,11 @@ impl Tree {
         self.fragments.iter().map(Fragment::nodes).sum()
     }
 
+    /// At least as many as there are nodes in all, with ancestors that nothing rendered.
+    pub(crate) fn nodes_at_most(&self) -> usize {
+        self.nodes() + self.layout.places()
+    }
+
     /// Where another tree of the same layout shows something else, if every such place is one below which nothing is
     /// registered: the path and both nodes. `None` if that cannot be said so simply.
     pub(crate) fn changed_leaves<'a, 'b>(&'a self, other: &'b Self) -> Option<Vec<Changed<'a, 'b>>> {
