@@ -32,7 +32,7 @@ pub(crate) fn all() -> Vec<Attacker> {
             Box::new(move |strike| {
                 let data = json!({"n": strike, "text": "x".repeat(1_000)});
                 for _ in 0..50 {
-                    engine.emit(Scope::user(HOSTILE_USER), "news", Some(&data));
+                    engine.emit(Scope::user(HOSTILE_USER), "news", Some(&data)).ok();
                 }
                 if strike % 4 == 0 {
                     peers.iter_mut().for_each(Peer::read);

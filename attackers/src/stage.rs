@@ -48,7 +48,9 @@ impl Stage {
             Action::new("shout", move |call: Invocation<()>| {
                 let user = call.session.user().unwrap_or_default().to_owned();
                 for n in 0..100 {
-                    engine.emit(Scope::user(user.clone()), "shout", Some(&json!({"n": n, "text": "x".repeat(500)})));
+                    engine
+                        .emit(Scope::user(user.clone()), "shout", Some(&json!({"n": n, "text": "x".repeat(500)})))
+                        .expect("it fits a frame");
                 }
             })
         };

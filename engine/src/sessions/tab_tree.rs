@@ -303,8 +303,7 @@ mod tests {
 
     use super::*;
 
-    const LIMITS: TabLimits =
-        TabLimits { nodes: 10, depth: 4, bytes: 10_000, operations: 20, frame_bytes: 10_000 };
+    const LIMITS: TabLimits = TabLimits { nodes: 10, depth: 4, bytes: 10_000, operations: 20, frame_bytes: 10_000 };
 
     fn patched(root: Value, ops: &Value) -> Result<TabNode, TabFault> {
         let mut tree = TabTree::new(root, LIMITS)?;
