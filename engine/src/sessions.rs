@@ -1,5 +1,7 @@
 //! What is kept for each session, and how sessions are found.
 
+pub(crate) mod versions;
+
 mod tab_node;
 
 pub(crate) mod tab_tree;

@@ -49,13 +49,7 @@ impl ConnectionParts<'_> {
             observers(),
         );
         let permits = Arc::new(BlockingPermits::new(&base.config.execution, observers()));
-        let loader = Loader::new(
-            Arc::clone(&base.renderer),
-            Arc::clone(&permits),
-            Arc::clone(&base.background),
-            observers(),
-            base.clock(),
-        );
+        let loader = self.loader(&permits);
         Inbound {
             greeter: Arc::clone(self.greeter),
             subscriptions: self.subscriptions(),
@@ -85,6 +79,18 @@ impl ConnectionParts<'_> {
                 max_frame_bytes: base.config.sizes.frame_bytes,
             }),
         }
+    }
+
+    fn loader(&self, permits: &Arc<BlockingPermits>) -> Arc<Loader> {
+        let base = self.base;
+        Loader::new(
+            Arc::clone(&base.renderer),
+            Arc::clone(permits),
+            Arc::clone(&base.background),
+            base.clock(),
+            Arc::clone(&base.observers),
+            base.config.times.evaluation_timeout,
+        )
     }
 
     pub(super) fn subscriptions(&self) -> Subscriptions {

@@ -23,6 +23,7 @@ use crate::runs::task_runner::TaskRunner;
 use crate::sessions::idle_tracker::IdleTracker;
 use crate::sessions::table::Table;
 use crate::sessions::timer::Timer;
+use crate::sessions::versions::Versions;
 use crate::sync::Runtime;
 
 /// What the parts of an engine are made from.
@@ -32,6 +33,7 @@ pub(super) struct Foundation {
     pub(super) background: Arc<Background>,
     pub(super) timers: Arc<TimerQueue<Timer>>,
     pub(super) table: Arc<Table>,
+    pub(super) versions: Arc<Versions>,
     pub(super) renderer: Arc<Renderer>,
     pub(super) idle: Arc<IdleTracker>,
     /// How many sessions have a tree.
@@ -60,6 +62,7 @@ impl Foundation {
             config,
             timers,
             table,
+            versions: Arc::default(),
             renderer,
             idle,
             tree_count: Arc::default(),
@@ -78,6 +81,7 @@ impl Foundation {
             Arc::clone(&self.observers),
             self.clock(),
             self.background.runtime.clone(),
+            Arc::clone(&self.versions),
             Arc::clone(&self.tree_count),
             &self.config,
         )

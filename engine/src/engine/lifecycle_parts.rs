@@ -31,7 +31,13 @@ pub(super) struct LifecycleParts {
 
 impl LifecycleParts {
     pub(super) fn new(base: &Foundation) -> Self {
-        let closer = Closer::new(Arc::clone(&base.table), Arc::clone(&base.tree_count), Arc::clone(&base.observers));
+        let closer = Closer::new(
+            Arc::clone(&base.table),
+            Arc::clone(&base.tree_count),
+            Arc::clone(&base.versions),
+            Arc::clone(&base.timers),
+            Arc::clone(&base.observers),
+        );
         let evictor = Evictor::new(
             Arc::clone(&base.table),
             Arc::clone(&base.idle),

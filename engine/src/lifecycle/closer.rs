@@ -2,12 +2,15 @@
 
 use std::sync::Arc;
 
+use crate::clock::timer_queue::TimerQueue;
 use crate::count::Count;
 use crate::event::{Event, Observers};
 use crate::protocol::close_reason::CloseReason;
 use crate::sessions::slot::Slot;
 use crate::sessions::table::Table;
+use crate::sessions::timer::Timer;
 use crate::sessions::turn::ReleasedTree;
+use crate::sessions::versions::Versions;
 
 /// Ends sessions, with their connections and tasks.
 #[derive(Debug)]
@@ -15,12 +18,20 @@ pub(crate) struct Closer {
     table: Arc<Table>,
     /// How many sessions have a tree.
     tree_count: Arc<Count>,
+    versions: Arc<Versions>,
+    timers: Arc<TimerQueue<Timer>>,
     observers: Arc<Observers>,
 }
 
 impl Closer {
-    pub(crate) fn new(table: Arc<Table>, tree_count: Arc<Count>, observers: Arc<Observers>) -> Arc<Self> {
-        Arc::new(Self { table, tree_count, observers })
+    pub(crate) fn new(
+        table: Arc<Table>,
+        tree_count: Arc<Count>,
+        versions: Arc<Versions>,
+        timers: Arc<TimerQueue<Timer>>,
+        observers: Arc<Observers>,
+    ) -> Arc<Self> {
+        Arc::new(Self { table, tree_count, versions, timers, observers })
     }
 
     /// Ends the session with this id. False if none is open.
@@ -54,6 +65,7 @@ impl Closer {
     fn end(&self, slot: &Slot, reason: CloseReason) {
         let closed = slot.close();
         self.tree_count.subtract(usize::from(closed.had_tree));
+        self.versions.retire(closed.version, self.timers.now_ms());
         closed.tasks.iter().for_each(|task| task.cancel());
         closed.links.iter().for_each(|link| link.end(reason));
         self.observers.emit(|| Event::SessionClosed { session: slot.id(), reason });

@@ -1,9 +1,12 @@
 //! Parts of long lists that the tree does not hold: loaded by the source when somebody asks for them.
 
 use std::sync::Arc;
+use std::time::Duration;
+
+use futures_util::future::{Either, select};
 
 use crate::background::Background;
-use crate::clock::Clock;
+use crate::clock::{Clock, millis};
 use crate::deliver::query::Loaded;
 use crate::event::{Event, Observers, PanicSite};
 use crate::model::Text;
@@ -11,7 +14,7 @@ use crate::model::path;
 use crate::model::session::Session;
 use crate::panics;
 use crate::render::descriptor::{Descriptor, Item};
-use crate::render::evaluate::Renderer;
+use crate::render::evaluate::{Renderer, Shape};
 use crate::render::fragment::Fragment;
 use crate::render::layout::Entry;
 use crate::render::node_ref::Siblings;
@@ -49,7 +52,7 @@ pub(crate) fn missing(tree: &Tree, view: &ViewOptions, max_nodes: usize) -> Opti
 /// An item that the tree does not hold, if a source can load it.
 pub(crate) fn missing_item(tree: &Tree, at: &str) -> Option<Missing> {
     let at = without_root_id(tree, at);
-    let entry = tree.layout().covering(&at).filter(|entry| entry.source.item.is_some())?;
+    let entry = tree.layout().covering(&at).filter(|entry| entry.source.loads_items())?;
     let below = below(entry, &at);
     (!below.is_empty()).then(|| Missing { source: Arc::clone(&entry.source), what: What::Item(below), at })
 }
@@ -70,7 +73,7 @@ fn below(entry: &Entry, at: &str) -> String {
 fn missing_window(tree: &Tree, at: &Text, node: TreeNode<'_>, view: &ViewOptions, max_nodes: usize) -> Option<Missing> {
     let meta = node.fields()?.read_meta();
     let total = meta.total_children?;
-    let entry = tree.layout().covering(at).filter(|entry| entry.source.window.is_some())?;
+    let entry = tree.layout().covering(at).filter(|entry| entry.source.loads_windows())?;
     let inline = meta.window.map_or_else(|| node.children().count() as u64, |window| window[1]);
     let [first, count] = match view.window {
         Some(window) => window,
@@ -94,8 +97,9 @@ pub(crate) struct Loader {
     renderer: Arc<Renderer>,
     permits: Arc<BlockingPermits>,
     background: Arc<Background>,
-    observers: Arc<Observers>,
     clock: Arc<dyn Clock>,
+    observers: Arc<Observers>,
+    evaluation_ms: u64,
 }
 
 impl Loader {
@@ -103,10 +107,12 @@ impl Loader {
         renderer: Arc<Renderer>,
         permits: Arc<BlockingPermits>,
         background: Arc<Background>,
-        observers: Arc<Observers>,
         clock: Arc<dyn Clock>,
+        observers: Arc<Observers>,
+        evaluation_timeout: Duration,
     ) -> Arc<Self> {
-        Arc::new(Self { renderer, permits, background, observers, clock })
+        let evaluation_ms = millis(evaluation_timeout);
+        Arc::new(Self { renderer, permits, background, clock, observers, evaluation_ms })
     }
 
     /// Loads what is missing, for one session, on a thread where application code may block.
@@ -124,8 +130,25 @@ impl Loader {
     }
 
     fn pack(&self, parent: &str, items: Vec<Item>) -> Fragment {
-        let PackedResult { fragment, violations } =
-            pack::items(&self.renderer.store, self.renderer.limits, parent, items);
+        self.report(parent, pack::items(&self.renderer.store, self.renderer.limits, parent, items))
+    }
+
+    fn pack_some(&self, parent: &str, list: &Descriptor, choose: impl Fn(u64, &str) -> bool) -> Fragment {
+        self.report(parent, pack::some_children(&self.renderer.store, self.renderer.limits, parent, list, choose))
+    }
+
+    /// What a source gives a session now.
+    fn describe(&self, source: &Source, session: &Session) -> Shape {
+        let until_ms = self.clock.now_ms().saturating_add(self.evaluation_ms);
+        let started = Renderer::start_source(source, session);
+        match self.background.runtime.block_on(select(started, self.clock.sleep_until(until_ms))) {
+            Either::Left((shape, _)) => shape,
+            Either::Right(_) => Err("it took too long".to_owned()),
+        }
+    }
+
+    fn report(&self, parent: &str, packed: PackedResult) -> Fragment {
+        let PackedResult { fragment, violations, .. } = packed;
         self.observers.sanitised(&parent.into(), &violations, || self.clock.now_ms());
         fragment
     }
@@ -140,7 +163,7 @@ impl Missing {
     fn load(&self, loader: &Loader, session: &Session) -> Result<Loaded, String> {
         match &self.what {
             What::Window(request) => {
-                let Some(load) = &self.source.window else { return Ok(Loaded::Nothing) };
+                let Some(load) = &self.source.window else { return self.rest_of_list(loader, session, request) };
                 let mut items = load(session, request)?;
                 if self.source.item.is_none() {
                     // Nobody could find these items again, so nothing can be done with them.
@@ -149,22 +172,51 @@ impl Missing {
                 Ok(Loaded::Window(request.offset, loader.pack(&self.at, items)))
             }
             What::Item(below) => {
-                let Some(load) = &self.source.item else { return Ok(Loaded::Nothing) };
+                let Some(load) = &self.source.item else { return self.rest_item(loader, session, below) };
                 let Some(item) = load(session, below)? else { return Ok(Loaded::Nothing) };
                 Ok(self.one(loader, item))
             }
         }
     }
 
+    /// A part of a list that is too long, from what its source gives now.
+    fn rest_of_list(&self, loader: &Loader, session: &Session, request: &WindowRequest) -> Result<Loaded, String> {
+        let whole = loader.describe(&self.source, session)?;
+        // Of a slice that the application chose itself there is no more.
+        let list = descendant(&whole, &request.path).filter(|list| list.shown_window().is_none());
+        let Some(list) = list else { return Ok(Loaded::Nothing) };
+        let range = request.offset..request.offset.saturating_add(request.count);
+        Ok(Loaded::Window(request.offset, loader.pack_some(&self.at, list, |place, _| range.contains(&place))))
+    }
+
+    /// A node below a list that is too long, from what its source gives now.
+    fn rest_item(&self, loader: &Loader, session: &Session, below: &str) -> Result<Loaded, String> {
+        let whole = loader.describe(&self.source, session)?;
+        let (list, id) = below.rsplit_once('/').unwrap_or(("", below));
+        let Some(list) = descendant(&whole, list) else { return Ok(Loaded::Nothing) };
+        Ok(self.asked_for(loader.pack_some(self.parent(), list, |_, known| known == id)))
+    }
+
+    fn parent(&self) -> &str {
+        self.at.rsplit_once('/').map_or("", |(parent, _)| parent)
+    }
+
     fn one(&self, loader: &Loader, item: Item) -> Loaded {
-        let parent = self.at.rsplit_once('/').map_or("", |(parent, _)| parent);
-        let fragment = loader.pack(parent, vec![item]);
+        self.asked_for(loader.pack(self.parent(), vec![item]))
+    }
+
+    fn asked_for(&self, fragment: Fragment) -> Loaded {
         let asked = self.at.rsplit('/').next();
         match Siblings::of(&fragment).next() {
             Some(node) if Some(node.id()) == asked => Loaded::Item(fragment),
             _ => Loaded::Nothing,
         }
     }
+}
+
+/// The node at a path below another.
+fn descendant<'d>(shape: &'d Descriptor, below: &str) -> Option<&'d Descriptor> {
+    path::segments(below).try_fold(shape, |shape, id| shape.child_with(id))
 }
 
 /// However deep it is: how many levels are shown is checked later.

@@ -22,6 +22,7 @@ type Awaited = (Arc<Context>, Rendered);
 #[derive(Debug)]
 pub(super) struct Pass {
     pub(super) held: HeldTicket,
+    pub(super) started_ms: u64,
     /// What was registered when it began.
     pub(super) registry: Arc<Registry>,
     /// By the source's number.
@@ -41,9 +42,10 @@ pub(super) struct PassStats {
 }
 
 impl Pass {
-    pub(super) fn new(held: HeldTicket, registry: Arc<Registry>) -> Self {
+    pub(super) fn new(held: HeldTicket, started_ms: u64, registry: Arc<Registry>) -> Self {
         Self {
             held,
+            started_ms,
             registry,
             traces: Mutex::default(),
             awaited: Mutex::default(),

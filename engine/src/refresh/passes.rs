@@ -21,10 +21,11 @@ use crate::sessions::latch::Latch;
 use crate::sessions::paths::Paths;
 use crate::sessions::slot::Slot;
 use crate::sessions::turn::{Base, Begin};
+use crate::sessions::versions::Versions;
 use crate::span;
 use crate::sync::{AtomicBool, AtomicU64, AtomicUsize, Ordering, Runtime};
 
-/// Runs passes, and numbers them and their trees.
+/// Runs passes, and numbers them.
 #[derive(Debug)]
 pub(crate) struct Passes {
     sources: Arc<Sources>,
@@ -33,7 +34,7 @@ pub(crate) struct Passes {
     clock: Arc<dyn Clock>,
     runtime: Runtime,
     threads: usize,
-    version: AtomicU64,
+    versions: Arc<Versions>,
     tickets: Arc<Tickets>,
     commits: AtomicU64,
     trees: Arc<Count>,
@@ -49,6 +50,7 @@ impl Passes {
         observers: Arc<Observers>,
         clock: Arc<dyn Clock>,
         runtime: Runtime,
+        versions: Arc<Versions>,
         trees: Arc<Count>,
         config: &Config,
     ) -> Arc<Self> {
@@ -60,7 +62,7 @@ impl Passes {
             clock,
             runtime,
             threads: config.execution.pass_threads,
-            version: AtomicU64::new(0),
+            versions,
             tickets: Arc::default(),
             commits: AtomicU64::new(0),
             trees,
@@ -79,10 +81,11 @@ impl Passes {
         self.shared.load(Ordering::Relaxed)
     }
 
-    /// The version of a tree that is about to be committed. It is counted first: whoever sees the tree sees the count.
-    fn next_version(&self) -> u64 {
+    /// The version of a tree that is about to be committed, after the session's last one. It is counted first: whoever sees
+    /// the tree sees the count.
+    fn next_version(&self, last: u64, pass: &Pass) -> u64 {
         self.commits.fetch_add(1, Ordering::Relaxed);
-        self.version.fetch_add(1, Ordering::SeqCst) + 1
+        self.versions.next(last, pass.started_ms)
     }
 
     /// Renders the jobs. When it returns, every tree is committed, those included that other passes worked on.
@@ -91,7 +94,7 @@ impl Passes {
             return;
         }
         let started_ms = self.clock.now_ms();
-        let pass = Arc::new(Pass::new(self.tickets.take(), self.sources.snapshot()));
+        let pass = Arc::new(Pass::new(self.tickets.take(), started_ms, self.sources.snapshot()));
         let jobs: Arc<[Job]> = jobs.into();
         jobs.iter().filter(|job| job.first).for_each(|job| job.slot.expect_tree());
         let span = span::pass(pass.held.ticket.number, jobs.len());
@@ -189,7 +192,7 @@ impl TurnGuard<'_> {
 
     fn give_back(&self, tree: Option<Arc<Tree>>) {
         let Job { slot, paths, .. } = self.job;
-        let finished = slot.commit(self.base, paths, tree, || self.passes.next_version());
+        let finished = slot.commit(self.base, paths, tree, |last| self.passes.next_version(last, self.pass));
         if finished.is_first {
             self.passes.trees.add(1);
         }

@@ -253,6 +253,12 @@ impl Descriptor {
         self.extras.as_ref().map_or(&[], |extras| &extras.children)
     }
 
+    /// The child with this id, the first if there are several: that is the one that is shown.
+    pub(crate) fn child_with(&self, id: &str) -> Option<&Self> {
+        let item = self.item_list().iter().find(|item| item.id == id).map(|item| &item.body);
+        item.or_else(|| self.inline_children().iter().find(|(known, _)| known == id).map(|(_, child)| child))
+    }
+
     /// Which slice of a longer list the items are.
     pub(crate) fn shown_window(&self) -> Option<&Window> {
         self.extras.as_ref()?.window.as_ref()

@@ -11,7 +11,7 @@ use super::fragment::Fragment;
 use super::layout::Entry;
 use super::pack::{self, PackLimits, PackedResult};
 use super::sanitise::violation::Violations;
-use super::source::Describe;
+use super::source::{Describe, Source};
 use super::store::Store;
 use crate::model::path;
 use crate::model::read_log::Read;
@@ -49,10 +49,13 @@ impl Evaluation {
 /// What a descriptor function returned, or why it did not: for the log.
 pub(crate) type Shape = Result<Descriptor, String>;
 
+/// A descriptor function on its way.
+pub(crate) type ShapeFuture = Pin<Box<dyn Future<Output = Shape> + Send>>;
+
 /// An async descriptor function on its way, and the session whose reads it records.
 pub(crate) struct Started {
     pub(crate) session: Session,
-    pub(crate) shape: Pin<Box<dyn Future<Output = Shape> + Send>>,
+    pub(crate) shape: ShapeFuture,
 }
 
 /// What evaluations need beside the source and the session.
@@ -78,23 +81,22 @@ impl Renderer {
     }
 
     /// Starts a source whose function awaits. What is returned is to be awaited, and then given to [`Renderer::finish`].
-    ///
-    /// # Panics
-    /// If the source may block; those are run by [`Renderer::evaluate`].
     pub(crate) fn start(entry: &Entry, context: &Arc<Context>) -> Started {
-        let Describe::Async(describe) = &*entry.source.describe else {
-            unreachable!("a blocking source is not awaited")
-        };
-        entry.source.count_run();
         let session = Session::tracked(Arc::clone(context));
-        let shape = match panics::catch(|| describe(session.clone())) {
-            Ok(future) => {
-                let caught = Caught::new(future, entry.source.describe.owner().cloned());
-                caught.map(Result::flatten).left_future()
-            }
-            Err(why) => std::future::ready(Err(why)).right_future(),
-        };
-        Started { session, shape: Box::pin(shape) }
+        let shape = Self::start_source(&entry.source, &session);
+        Started { session, shape }
+    }
+
+    /// Starts a source, of either kind, for a session. One that may block does so here.
+    pub(crate) fn start_source(source: &Source, session: &Session) -> ShapeFuture {
+        source.count_run();
+        match &*source.describe {
+            Describe::Blocking(describe) => Box::pin(std::future::ready(panics::catch(|| describe(session)).flatten())),
+            Describe::Async(describe) => match panics::catch(|| describe(session.clone())) {
+                Ok(future) => Box::pin(Caught::new(future, source.describe.owner().cloned()).map(Result::flatten)),
+                Err(why) => Box::pin(std::future::ready(Err(why))),
+            },
+        }
     }
 
     /// Packs what a function returned.
@@ -108,8 +110,11 @@ impl Renderer {
         let reads = session.reads();
         match shape {
             Ok(shape) => {
-                let PackedResult { fragment, violations } =
+                let PackedResult { fragment, is_cut, violations } =
                     self.pack(entry.source.is_untrusted, &entry.path, shape, prior);
+                if is_cut && !entry.source.is_untrusted {
+                    entry.source.mark_cut();
+                }
                 Evaluation { rendered: Rendered::Fragment(fragment), reads, violations }
             }
             Err(why) => Evaluation { rendered: Rendered::Failed(why.into()), reads, violations: Violations::default() },

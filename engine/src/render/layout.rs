@@ -60,6 +60,11 @@ impl Layout {
         }
     }
 
+    /// How many places there are, registered or above what is.
+    pub(crate) const fn places(&self) -> usize {
+        self.places.len()
+    }
+
     pub(crate) fn place(&self, at: usize) -> &Place {
         &self.places[at]
     }

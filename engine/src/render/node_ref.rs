@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use super::action::Action;
-use super::codec::meta::{read_meta, read_salience};
+use super::codec::meta::{read_meta, read_pinned, read_salience};
 use super::codec::{Reader, field};
 use super::fragment::{Block, Fragment};
 use super::props::Props;
@@ -142,6 +142,11 @@ impl Fields<'_> {
     /// The node's `meta`.
     pub(crate) fn read_meta(&self) -> Meta {
         self.meta_reader().map(read_meta).unwrap_or_default()
+    }
+
+    /// Whether it must not be collapsed.
+    pub(crate) fn is_pinned(&self) -> bool {
+        self.meta_reader().is_some_and(read_pinned)
     }
 
     /// The salience, where consumers read an absent one as 0.5 (contract 1.4).

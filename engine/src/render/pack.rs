@@ -31,6 +31,8 @@ pub(crate) struct PackLimits {
 /// A packed fragment, and what had to be dropped on the way.
 pub(crate) struct PackedResult {
     pub(crate) fragment: Fragment,
+    /// A list is shown only in part because there were too many nodes.
+    pub(crate) is_cut: bool,
     pub(crate) violations: Violations,
 }
 
@@ -54,7 +56,7 @@ pub(super) fn node(
     if fragment.holders() > 1 && !prior.is_some_and(|prior| prior.is(&fragment)) {
         fragment.share();
     }
-    PackedResult { fragment, violations: packer.into_violations() }
+    PackedResult { fragment, is_cut: packer.is_cut(), violations: packer.into_violations() }
 }
 
 /// Packs items that stand side by side under `parent`.
@@ -62,11 +64,39 @@ pub(crate) fn items(store: &Store, limits: PackLimits, parent: &str, items: Vec<
     let holder = Descriptor::default().items(items);
     let position = NodePosition::top(parent, limits.depth);
     let mut sanitiser = Sanitiser::new(limits.nodes, limits.properties);
-    let children = sanitiser.children(&position, &holder, None::<std::iter::Empty<_>>);
+    let children = sanitiser.children(&position, &holder, None::<std::iter::Empty<_>>).shown;
+    siblings(store, sanitiser, &position, children)
+}
+
+/// Packs some children of a node that is too long to be shown whole: `choose` is given the place of each, and its id.
+pub(crate) fn some_children(
+    store: &Store,
+    limits: PackLimits,
+    parent: &str,
+    shape: &Descriptor,
+    choose: impl Fn(u64, &str) -> bool,
+) -> PackedResult {
+    let position = NodePosition::top(parent, limits.depth);
+    // What is wrong with the list was reported when it was rendered.
+    let mut whole = Sanitiser::new(u32::MAX, limits.properties);
+    let all = whole.children(&position, shape, None::<std::iter::Empty<_>>).shown;
+    let chosen = (0..).zip(all).filter(|(place, child)| choose(*place, child.id)).map(|(_, child)| child);
+    let chosen: Vec<_> = chosen.take(limits.nodes as usize).collect();
+    let left = limits.nodes.saturating_sub(chosen.len() as u32);
+    siblings(store, Sanitiser::new(left, limits.properties), &position, chosen)
+}
+
+fn siblings(
+    store: &Store,
+    sanitiser: Sanitiser,
+    position: &NodePosition<'_>,
+    children: Vec<Child<'_>>,
+) -> PackedResult {
     let mut packer = Packer::new(store.pack(false), sanitiser);
     let mut block = packer.block();
     for child in children {
         packer.node(&mut block, &position.below(child.id), child, None);
     }
-    PackedResult { fragment: packer.finish(block), violations: packer.into_violations() }
+    let fragment = packer.finish(block);
+    PackedResult { fragment, is_cut: packer.is_cut(), violations: packer.into_violations() }
 }

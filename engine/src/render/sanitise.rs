@@ -18,7 +18,7 @@ use crate::model::content_ref::ContentRef;
 use crate::model::meta::Meta;
 use crate::model::value::Value;
 use child::Child;
-pub(super) use children::kind_of;
+pub(super) use children::{Listed, kind_of};
 use violation::Violations;
 
 /// Goes through the nodes of one fragment, from the top down.
@@ -28,6 +28,7 @@ pub(super) struct Sanitiser {
     /// take their place.
     nodes_left: usize,
     max_properties: usize,
+    is_cut: bool,
     violations: Violations,
 }
 
@@ -45,7 +46,7 @@ pub(super) struct CleanNode<'d> {
 
 impl Sanitiser {
     pub(super) fn new(nodes: u32, max_properties: usize) -> Self {
-        Self { nodes_left: nodes as usize, max_properties, violations: Violations::default() }
+        Self { nodes_left: nodes as usize, max_properties, is_cut: false, violations: Violations::default() }
     }
 
     /// Sanitises one node. `known_ids` are the ids of the children that passed the last time, in their order, if
@@ -57,12 +58,18 @@ impl Sanitiser {
         known_ids: Option<impl Iterator<Item = &'k str>>,
     ) -> CleanNode<'d> {
         let Child { id, kind, shape } = child;
+        let mut meta = meta::of(shape, at, &mut self.violations);
+        let actions = actions::unique(&shape.actions, at, &mut self.violations);
+        let children = self.children(at, shape, known_ids);
+        if children.is_cut() {
+            meta::describe_cut(meta.to_mut(), shape, &children);
+        }
         CleanNode {
             id,
             kind,
-            meta: meta::of(shape, at, &mut self.violations),
-            actions: actions::unique(&shape.actions, at, &mut self.violations),
-            children: self.children(at, shape, known_ids),
+            meta,
+            actions,
+            children: children.shown,
             props: shape.props.as_deref().map(|props| props::of(props, self.max_properties, at, &mut self.violations)),
             content_ref: shape.content_ref.as_deref(),
         }
@@ -74,10 +81,16 @@ impl Sanitiser {
         at: &NodePosition<'_>,
         shape: &'d Descriptor,
         known_ids: Option<impl Iterator<Item = &'k str>>,
-    ) -> Vec<Child<'d>> {
+    ) -> Listed<'d> {
         let children = children::of(shape, at, self.nodes_left, known_ids, &mut self.violations);
-        self.nodes_left -= children.len();
+        self.nodes_left -= children.shown.len();
+        self.is_cut |= children.is_cut();
         children
+    }
+
+    /// Whether a list is shown only in part because there were too many nodes.
+    pub(super) const fn is_cut(&self) -> bool {
+        self.is_cut
     }
 
     /// What was wrong so far.

@@ -4,7 +4,7 @@ use std::fmt;
 use std::future::Future;
 use std::pin::Pin;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 use super::descriptor::{Descriptor, Item};
 use futures_util::FutureExt;
@@ -98,6 +98,8 @@ pub struct Source {
     pub(crate) window: Option<Guarded<WindowFn>>,
     pub(crate) item: Option<Guarded<ItemFn>>,
     pub(crate) runs: Arc<AtomicU64>,
+    /// A list that it gave was too long to be shown whole. What is missing is then looked for in what it gives.
+    cut: AtomicBool,
     /// Unique in this process; an address could be reused by another source.
     pub(crate) number: u64,
     /// A browser tab gives it.
@@ -106,6 +108,9 @@ pub struct Source {
 
 impl Source {
     /// A source whose function may block.
+    ///
+    /// A list of more nodes than `sizes.nodes` is shown in part, with its total in `meta`. If nothing else loads the rest
+    /// ([`Source::on_window`], [`Source::on_item`]), the function runs again for a consumer that queries it.
     pub fn new<R: IntoDescriptor>(describe: impl Fn(&Session) -> R + Send + Sync + 'static) -> Self {
         Self::build(Describe::Blocking(Box::new(move |session| describe(session).into_descriptor())))
     }
@@ -139,6 +144,7 @@ impl Source {
             window: None,
             item: None,
             runs: Arc::default(),
+            cut: AtomicBool::new(false),
             number: SOURCES.fetch_add(1, Ordering::Relaxed),
             is_untrusted: false,
         }
@@ -180,6 +186,21 @@ impl Source {
         self.describe.belongs_to(owner);
         self.window.iter().for_each(|window| window.belongs_to(owner));
         self.item.iter().for_each(|item| item.belongs_to(owner));
+    }
+
+    /// A list that it gave was too long.
+    pub(crate) fn mark_cut(&self) {
+        self.cut.store(true, Ordering::Relaxed);
+    }
+
+    /// Whether something can load parts of lists that the tree does not hold.
+    pub(crate) fn loads_windows(&self) -> bool {
+        self.window.is_some() || self.cut.load(Ordering::Relaxed)
+    }
+
+    /// Whether something can load items that the tree does not hold.
+    pub(crate) fn loads_items(&self) -> bool {
+        self.item.is_some() || self.cut.load(Ordering::Relaxed)
     }
 
     pub(crate) fn count_run(&self) {

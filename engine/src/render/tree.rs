@@ -2,6 +2,8 @@
 
 use std::sync::Arc;
 
+use smallvec::SmallVec;
+
 use super::fragment::Fragment;
 use super::layout::{Entry, Layout};
 use super::node_ref::{Fields, NodeRef, is_same_content};
@@ -80,6 +82,11 @@ impl Tree {
     /// How many nodes the fragments hold in all.
     pub(crate) fn nodes(&self) -> usize {
         self.fragments.iter().map(Fragment::nodes).sum()
+    }
+
+    /// At least as many as there are nodes in all, with ancestors that nothing rendered.
+    pub(crate) fn nodes_at_most(&self) -> usize {
+        self.nodes() + self.layout.places()
     }
 
     /// Where another tree of the same layout shows something else, if every such place is one below which nothing is
@@ -208,13 +215,22 @@ impl<'t> TreeNode<'t> {
                 None => Self { tree, place: None, node: Some(child) },
             }
         });
-        let registered = place.into_iter().flat_map(move |place| tree.layout.place(place).below.iter().copied());
-        let rest = registered.filter(move |at| !node.has_own(&tree.layout.place(*at).id));
-        own.chain(rest.map(move |at| node.laid_out(at, None)))
+        let rest = place.map(|place| node.only_registered(place)).unwrap_or_default();
+        own.chain(rest.into_iter().map(move |at| node.laid_out(at, None)))
     }
 
-    fn has_own(&self, id: &str) -> bool {
-        self.node.is_some_and(|node| node.children().any(|child| child.id() == id))
+    /// What is registered below and stands in for none of the node's own children, in order. Each child is looked at once,
+    /// however much is registered.
+    fn only_registered(&self, place: usize) -> SmallVec<[usize; 8]> {
+        let layout = &self.tree.layout;
+        let below = &layout.place(place).below;
+        let own = self.node.into_iter().flat_map(|node| node.children());
+        let mut replaced: SmallVec<[usize; 8]> = own.filter_map(|child| layout.below(place, child.id())).collect();
+        if replaced.is_empty() {
+            return below.as_slice().into();
+        }
+        replaced.sort_unstable();
+        below.iter().copied().filter(|at| replaced.binary_search(at).is_err()).collect()
     }
 
     /// How many of the first children are the inline part of a longer list.

@@ -64,9 +64,12 @@ impl<'t> View<'t> {
     /// The same view with at most this many nodes, as far as roots of lists and pinned nodes allow.
     pub(crate) fn within(mut self, budget: usize) -> Self {
         self.plan = None;
-        let mut plan = Plan::default();
-        self.lay_out(&mut plan, self.root, 0);
-        self.plan = (plan.len() > budget).then(|| plan.collapse(budget));
+        // What cannot be over the budget need not be counted node by node.
+        if self.loaded.is_some() || self.root.tree().nodes_at_most() > budget {
+            let mut plan = Plan::default();
+            self.lay_out(&mut plan, self.root, 0);
+            self.plan = plan.collapse(budget);
+        }
         self
     }
 

@@ -25,7 +25,6 @@ use crate::sessions::quota::QuotaExceeded;
 use crate::sessions::slot::Slot;
 use crate::sessions::table::Table;
 use crate::sessions::timer::Timer;
-use crate::sync::{AtomicU64, Ordering};
 
 /// Runs the tasks of all sessions.
 #[derive(Debug)]
@@ -36,7 +35,6 @@ pub(crate) struct TaskRunner {
     timers: Arc<TimerQueue<Timer>>,
     background: Arc<Background>,
     observers: Arc<Observers>,
-    next_number: AtomicU64,
     max_tasks: usize,
     max_bytes: usize,
     retention_ms: u64,
@@ -63,7 +61,6 @@ impl TaskRunner {
             timers,
             background,
             observers,
-            next_number: AtomicU64::new(1),
             max_tasks: config.limits.tasks_per_session,
             max_bytes: config.sizes.task_bytes,
             retention_ms: millis(config.times.ended_task_retention),
@@ -78,23 +75,21 @@ impl TaskRunner {
     fn start(self: &Arc<Self>, session: &Session, title: Text, work: TaskWork) -> Result<Text, ActionError> {
         let session_id = session.context().id().clone();
         let slot = self.table.get(&session_id).ok_or_else(session_ended)?;
-        let id: Text = format!("task-{}", self.next_number.fetch_add(1, Ordering::Relaxed)).into();
         let state = Arc::new(TaskState::new(title, self.max_bytes));
-        let running = RunningTask {
-            id: id.clone(),
+        let running = |id| RunningTask {
+            id,
             state: Arc::clone(&state),
             runner: Arc::downgrade(self),
             slot: Arc::downgrade(&slot),
         };
-        let running: Arc<dyn TaskControl> = Arc::new(running);
-        if !slot.add_task(id.clone(), Arc::clone(&running), self.max_tasks) {
+        let Some(id) = slot.add_task(self.max_tasks, running) else {
             let limit = Limit::TasksPerSession;
             discard(work, Some(&self.observers.owner()));
             self.observers.warn(&Event::LimitReached { limit, session: session_id });
             return Err(ActionError::new(ErrorCode::Busy, QuotaExceeded(limit).message()));
-        }
+        };
         slot.set_source(path(&id), Some(Arc::new(task_node::source(Arc::clone(&state)))));
-        let task = Task { id: id.clone(), control: running };
+        let task = Task { id: id.clone(), control: Arc::new(running(id.clone())) };
         let (runner, slot, task_id) = (Arc::downgrade(self), Arc::downgrade(&slot), id.clone());
         let observers = Arc::clone(&self.observers);
         self.background.runtime.spawn(async move {

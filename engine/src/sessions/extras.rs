@@ -10,6 +10,7 @@ use super::paths::Paths;
 use super::recent_passes::RecentPasses;
 use super::resume_points::ResumePoints;
 use super::side_turns::SideTurns;
+use crate::model::Text;
 
 /// What few sessions have at a time; it stands apart, so that most cost nothing for it.
 #[derive(Debug, Default)]
@@ -25,16 +26,21 @@ pub(super) struct Extras {
     pub(super) side_turns: SideTurns,
     /// How many handlers and loaders of this session that may block still may run; made when one does.
     pub(super) blocking: Option<Arc<Semaphore>>,
+    /// The number of the session's latest task. It stays: a number never means another task.
+    pub(super) last_task: u64,
 }
 
 impl Extras {
     pub(super) fn is_empty(&self) -> bool {
-        self.resume_points.is_empty()
-            && self.overlay.is_none()
-            && self.follow_up.is_none()
-            && self.recent.is_empty()
-            && self.side_turns.is_empty()
-            && self.blocking.is_none()
+        let nothing_waits = self.resume_points.is_empty() && self.follow_up.is_none();
+        let nothing_runs = self.recent.is_empty() && self.side_turns.is_empty() && self.blocking.is_none();
+        nothing_waits && nothing_runs && self.overlay.is_none() && self.last_task == 0
+    }
+
+    /// The id of the next task.
+    pub(super) fn next_task(&mut self) -> Text {
+        self.last_task += 1;
+        format!("task-{}", self.last_task).into()
     }
 
     /// Adds to what is rendered after the pass that has the turn. Whoever waits for it waits for the latch.

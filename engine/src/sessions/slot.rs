@@ -43,7 +43,8 @@ impl Slot {
     pub(crate) fn new(context: Arc<Context>, key: u32, now_ms: u64, without_provider: bool) -> Self {
         let inner = Record {
             context,
-            current: None,
+            tree: None,
+            version: 0,
             links: SmallVec::new(),
             extras: None,
             state: SlotState::new(now_ms, without_provider),
@@ -147,20 +148,20 @@ impl Slot {
     }
 
     pub(crate) fn tree(&self) -> Option<Versioned> {
-        self.with(|inner| inner.current.clone())
+        self.with(|inner| inner.current())
     }
 
     /// The tree for the next frame, and when the authentication ends. With `fresh`, none that earlier claims allowed.
     pub(crate) fn shown(&self, fresh: bool) -> (Option<Versioned>, Option<SystemTime>) {
         self.with(|inner| {
             let withheld = fresh && inner.state.is_outdated();
-            let tree = if withheld { None } else { inner.current.clone() };
+            let tree = if withheld { None } else { inner.current() };
             (tree, inner.context.expires_at())
         })
     }
 
     pub(crate) fn has_tree(&self) -> bool {
-        self.with(|inner| inner.current.is_some())
+        self.with(|inner| inner.tree.is_some())
     }
 
     /// Whether a refresh has something to do: there is a tree, or a pass is about to make one.
@@ -177,12 +178,11 @@ impl Slot {
     pub(crate) async fn wait_for_tree(&self, seen: Option<u64>) -> Option<Versioned> {
         loop {
             let listener = self.changed.listen();
-            let (tree, closed) = self.with(|inner| (inner.current.clone(), inner.state.is_closed()));
-            if closed {
-                return None;
-            }
-            if let Some(tree) = tree.filter(|tree| Some(tree.version) != seen) {
-                return Some(tree);
+            let (tree, closed) = self.with(|inner| (inner.current(), inner.state.is_closed()));
+            // A closed slot has no tree.
+            let changed = tree.filter(|tree| Some(tree.version) != seen);
+            if closed || changed.is_some() {
+                return changed;
             }
             listener.await;
         }
@@ -204,22 +204,22 @@ impl Slot {
     }
 
     /// Gives a turn back: the new tree becomes current, unless nothing changed. The one before lives on as long as a
-    /// subscription was last sent it.
+    /// subscription was last sent it. The next version follows the session's last one.
     pub(crate) fn commit(
         &self,
         base: &Base,
         paths: &Paths,
         tree: Option<Arc<Tree>>,
-        next_version: impl FnOnce() -> u64,
+        next_version: impl FnOnce(u64) -> u64,
     ) -> Finished {
         let (committed, follow_up, is_first, links) = self.with(|inner| {
-            let before = inner.current.is_some();
+            let before = inner.tree.is_some();
             let committed = inner.commit(base, paths, tree, next_version);
             let take = |extras: &mut Extras| extras.follow_up.take_if(|_| base.turn == TurnId::Main);
             let follow_up = inner.edit_extras(take).flatten();
             let told = committed.version.is_some() || committed.renewed;
             let links = if told { inner.links.clone() } else { SmallVec::new() };
-            (committed, follow_up, !before && inner.current.is_some(), links)
+            (committed, follow_up, !before && inner.tree.is_some(), links)
         });
         let finished = Finished { version: committed.version, is_first, follow_up };
         drop(committed);
@@ -265,7 +265,7 @@ impl Slot {
     /// resume from.
     pub(crate) fn add_resume_points(&self, points: Vec<ResumePoint>, max: usize, until_ms: u64) -> Added {
         self.with(|inner| {
-            if inner.current.is_none() || points.is_empty() {
+            if inner.tree.is_none() || points.is_empty() {
                 return Added { first: false, evicted: points };
             }
             inner.extras.get_or_insert_default().resume_points.add(points, max, until_ms)
@@ -312,15 +312,15 @@ impl Slot {
 
     /// Closes the slot for good and hands over whoever has to be told.
     pub(crate) fn close(&self) -> Closed {
-        let (links, overlay, tree) = self.with(|inner| {
+        let (links, overlay, version, tree) = self.with(|inner| {
             let tree = inner.take_tree();
             inner.state.close();
             let overlay = inner.edit_extras(|extras| extras.overlay.take()).flatten();
-            (std::mem::take(&mut inner.links), overlay, tree)
+            (std::mem::take(&mut inner.links), overlay, inner.version, tree)
         });
         self.changed.notify(usize::MAX);
         let tasks = overlay.iter().flat_map(|overlay| overlay.tasks.values().cloned()).collect();
-        Closed { links, tasks, had_tree: tree.is_some() }
+        Closed { links, tasks, version, had_tree: tree.is_some() }
     }
 
     /// Registers, or hides (`None`), a path for this session alone.
@@ -353,16 +353,17 @@ impl Slot {
         self.with(|inner| inner.overlay().iter().flat_map(|overlay| overlay.tabs.values().cloned()).collect())
     }
 
-    /// Adds a task, if fewer than `max` run.
-    pub(crate) fn add_task(&self, id: Text, task: Arc<dyn TaskControl>, max: usize) -> bool {
+    /// Adds a task under a number that no other of this session has had, if fewer than `max` run.
+    pub(crate) fn add_task<T: TaskControl + 'static>(&self, max: usize, make: impl FnOnce(Text) -> T) -> Option<Text> {
         self.with(|inner| {
             let full = inner.overlay().is_some_and(|overlay| overlay.tasks.len() >= max) || max == 0;
             if inner.state.is_closed() || full {
-                return false;
+                return None;
             }
-            inner.overlay_mut().tasks.insert(id, task);
+            let id = inner.extras.get_or_insert_default().next_task();
+            inner.overlay_mut().tasks.insert(id.clone(), Arc::new(make(id.clone())));
             inner.state.set_tasks(true);
-            true
+            Some(id)
         })
     }
 

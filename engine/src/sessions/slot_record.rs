@@ -23,7 +23,9 @@ use crate::render::tree::Tree;
 #[derive(Debug)]
 pub(super) struct Record {
     pub(super) context: Arc<Context>,
-    pub(super) current: Option<Versioned>,
+    pub(super) tree: Option<Arc<Tree>>,
+    /// The version of the latest tree, whether it is still here or not; 0 before the first.
+    pub(super) version: u64,
     pub(super) links: SmallVec<[Arc<Link>; 1]>,
     pub(super) extras: Option<Box<Extras>>,
     pub(super) state: SlotState,
@@ -50,7 +52,7 @@ impl Record {
     #[cfg(debug_assertions)]
     pub(super) fn holdings(&self) -> Holdings {
         Holdings {
-            tree: self.current.is_some(),
+            tree: self.tree.is_some(),
             connections: !self.links.is_empty(),
             tasks: self.overlay().is_some_and(|overlay| !overlay.tasks.is_empty()),
             follow_up: self.extras.as_ref().is_some_and(|extras| extras.follow_up.is_some()),
@@ -75,7 +77,7 @@ impl Record {
                 let turn = self.begin_turn(beside);
                 let newer = newer();
                 let (layout, stale) = self.layout(newer.as_deref().unwrap_or(registry));
-                let tree = self.current.as_ref().map(|current| Arc::clone(&current.tree));
+                let tree = self.tree.clone();
                 let base = Base { turn, context: Arc::clone(&self.context), tree, layout, overtaken, outdated };
                 (Begin::Go(base), Some((newer, stale)))
             }
@@ -107,7 +109,7 @@ impl Record {
         base: &Base,
         paths: &Paths,
         tree: Option<Arc<Tree>>,
-        next_version: impl FnOnce() -> u64,
+        next_version: impl FnOnce(u64) -> u64,
     ) -> Committed {
         let step = match base.turn {
             TurnId::Main => self.state.finish(tree.is_some()),
@@ -138,7 +140,7 @@ impl Record {
 
     /// What a pass rendered together with what others committed since it began; `None` if nobody did.
     fn merged(&self, base: &Base, paths: &Paths, mine: &Arc<Tree>, later: &Later) -> Option<Arc<Tree>> {
-        let current = &self.current.as_ref()?.tree;
+        let current = self.tree.as_ref()?;
         if base.tree.as_ref().is_some_and(|tree| Arc::ptr_eq(tree, current)) {
             return None;
         }
@@ -150,7 +152,7 @@ impl Record {
     /// Lets the tree go, and what can be resumed from it.
     pub(super) fn take_tree(&mut self) -> ReleasedTree {
         let resume_points = self.edit_extras(|extras| extras.resume_points.take_all()).unwrap_or_default();
-        ReleasedTree { current: self.current.take(), resume_points }
+        ReleasedTree { tree: self.tree.take(), resume_points }
     }
 
     pub(super) fn overlay(&self) -> Option<&Overlay> {
@@ -192,24 +194,23 @@ impl Record {
         self.edit_extras(|extras| extras.overlay.as_mut().map(change)).flatten()
     }
 
+    pub(super) fn current(&self) -> Option<Versioned> {
+        self.tree.clone().map(|tree| Versioned { tree, version: self.version })
+    }
+
     /// Returns the new version, if there is one, and the tree that is not needed here any more.
-    pub(super) fn replace(
-        &mut self,
-        tree: Arc<Tree>,
-        next_version: impl FnOnce() -> u64,
-    ) -> (Option<u64>, Option<Arc<Tree>>) {
-        match &mut self.current {
-            Some(current) if Arc::ptr_eq(&current.tree, &tree) || current.tree.same(&tree) => {
-                if Arc::ptr_eq(current.tree.layout(), tree.layout()) {
+    fn replace(&mut self, tree: Arc<Tree>, next_version: impl FnOnce(u64) -> u64) -> (Option<u64>, Option<Arc<Tree>>) {
+        match &mut self.tree {
+            Some(current) if Arc::ptr_eq(current, &tree) || current.same(&tree) => {
+                if Arc::ptr_eq(current.layout(), tree.layout()) {
                     return (None, Some(tree));
                 }
                 // The same content by other sources: nobody is told, but windows are loaded by the new ones.
-                (None, Some(std::mem::replace(&mut current.tree, tree)))
+                (None, Some(std::mem::replace(current, tree)))
             }
             _ => {
-                let version = next_version();
-                let before = self.current.replace(Versioned { tree, version });
-                (Some(version), before.map(|before| before.tree))
+                self.version = next_version(self.version);
+                (Some(self.version), self.tree.replace(tree))
             }
         }
     }

@@ -8,7 +8,6 @@ use super::latch::Latch;
 use super::paths::Paths;
 use crate::deliver::link::Link;
 use crate::deliver::resume_point::ResumePoint;
-use crate::deliver::versioned::Versioned;
 use crate::model::session::Context;
 use crate::render::layout::Layout;
 use crate::render::task::TaskControl;
@@ -96,13 +95,15 @@ pub(crate) struct Closed {
     pub(crate) tasks: Vec<Arc<dyn TaskControl>>,
     /// Whether it had a tree.
     pub(crate) had_tree: bool,
+    /// The version of its latest tree.
+    pub(crate) version: u64,
 }
 
 /// A tree and the resume points that hold it, to be dropped when no lock is held.
 #[derive(Debug)]
 #[must_use = "it may hold the last handle of application values: drop it when no lock is held"]
 pub(crate) struct ReleasedTree {
-    pub(super) current: Option<Versioned>,
+    pub(super) tree: Option<Arc<Tree>>,
     #[expect(dead_code, reason = "held until no lock is")]
     pub(super) resume_points: Vec<ResumePoint>,
 }
@@ -110,6 +111,6 @@ pub(crate) struct ReleasedTree {
 impl ReleasedTree {
     /// Whether there was a tree.
     pub(crate) const fn is_some(&self) -> bool {
-        self.current.is_some()
+        self.tree.is_some()
     }
 }

@@ -29,6 +29,7 @@ mod mirror_laws;
 mod one_session_one_user;
 mod parameters;
 mod patches;
+mod numbering;
 mod panicking_drops;
 mod paths;
 mod per_session;

@@ -358,3 +358,19 @@ async fn an_empty_root_has_an_empty_list_of_children() {
     let tree = query(&engine, json!({"path": "/"})).await;
     assert_eq!(tree, json!({"id": "app", "type": "root", "properties": {"label": "App"}, "children": []}));
 }
+
+#[tokio::test]
+async fn a_view_of_which_nothing_may_be_collapsed_is_shown_whole_and_not_reported_as_compacted() {
+    let engine = engine_with(|config| config.sizes.nodes = 20);
+    let list = || Descriptor::collection().items((0..15).map(|n| Item::new(format!("i{n}"))));
+    let content = SharedDescriptor::serve(&engine, "a", list());
+    engine.register("b", move |_: &Session| list());
+    let log = EventLog::of(&engine);
+    let mut consumer = TestConsumer::connect(&engine, Session::new("s")).await;
+    let (id, tree) = consumer.subscribe_with(json!({"path": "/", "max_nodes": 3})).await;
+    assert_eq!((child_ids(node_at(&tree, "a")).len(), child_ids(node_at(&tree, "b")).len()), (15, 15));
+    content.change(&engine, list().prop("changed", true)).await;
+    consumer.check_mirrors().await;
+    assert_eq!(node_at(consumer.tree(&id), "a")["properties"]["changed"], true);
+    assert_eq!(log.count(|event| matches!(event, Event::Compacted { .. })), 0);
+}

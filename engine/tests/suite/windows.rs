@@ -357,3 +357,80 @@ async fn a_subscription_may_also_request_a_window() {
     assert_eq!(child_ids(consumer.tree(&id)), ["m2", "m3"]);
     assert_eq!(consumer.tree(&id)["meta"], json!({"total_children": 4, "window": [2, 2]}));
 }
+
+/// 20,000 items and an application that does nothing about it.
+fn long_list(engine: &Engine) {
+    let open = Action::new("open", |call: Invocation<()>| Outcome::data(call.path));
+    engine.register("list", move |_: &Session| {
+        let item = |n: u64| Item::new(format!("i{n}")).prop("n", n).action(&open);
+        Descriptor::collection().items((0..20_000).map(item))
+    });
+}
+
+#[tokio::test]
+async fn a_list_above_the_node_limit_shows_its_actual_total_and_a_window() {
+    let engine = engine();
+    long_list(&engine);
+    let (consumer, id) = connect_and_subscribe(&engine, Session::new("s")).await;
+    let list = node_at(consumer.tree(&id), "list");
+    assert_eq!(
+        (child_ids(list).len(), &list["meta"]),
+        (9_999, &json!({"total_children": 20_000, "window": [0, 9_999]}))
+    );
+}
+
+#[tokio::test]
+async fn the_rest_of_a_list_above_the_node_limit_can_be_queried_and_invoked() {
+    let engine = engine();
+    long_list(&engine);
+    let mut consumer = TestConsumer::connect(&engine, Session::new("s")).await;
+    consumer.query_with(json!({"path": "/list", "window": [0, 1]})).await;
+    for (offset, count, ids) in
+        [(9_999, 1, vec!["i9999"]), (9_998, 3, vec!["i9998", "i9999", "i10000"]), (19_999, 5, vec!["i19999"])]
+    {
+        let reply = consumer.query_with(json!({"path": "/list", "window": [offset, count]})).await;
+        let tree = &reply["tree"];
+        let meta = json!({"total_children": 20_000, "window": [offset, ids.len()]});
+        assert_eq!((child_ids(tree), &tree["meta"]), (ids, &meta));
+    }
+    let item = consumer.query("/list/i9999").await;
+    assert_eq!((&item["properties"], action_names(&item)), (&json!({"n": 9_999}), vec!["open"]));
+    assert_eq!(consumer.invoke("/list/i15000", "open", Value::Null).await["data"], "/list/i15000");
+    for path in ["/list/i20000", "/list/i9999/x", "/list/x"] {
+        assert_eq!(error_code(&consumer.query_with(json!({"path": path})).await), "not_found", "{path}");
+    }
+}
+
+#[tokio::test]
+async fn a_nested_list_that_the_node_limit_leaves_no_place_for_is_loaded_when_queried() {
+    let engine = engine_with(|config| config.sizes.nodes = 20);
+    engine.register_async("n", |_: Session| async {
+        let list = || Descriptor::collection().items((0..30).map(item));
+        Descriptor::group().child("first", list()).child("second", list())
+    });
+    let (mut consumer, _) = connect_and_subscribe(&engine, Session::new("s")).await;
+    let tree = consumer.query("/n").await;
+    assert_eq!(node_at(&tree, "first")["meta"], json!({"total_children": 30, "window": [0, 17]}));
+    let second = node_at(&tree, "second");
+    assert_eq!((&second["meta"], second.get("children")), (&json!({"total_children": 30}), None));
+    let reply = consumer.query("/n/second").await;
+    assert_eq!((child_ids(&reply).len(), &reply["meta"]), (20, &json!({"total_children": 30, "window": [0, 20]})));
+    assert_eq!(consumer.query("/n/second/m29").await["properties"]["n"], 29);
+    consumer.check_mirrors().await;
+}
+
+#[tokio::test]
+async fn what_a_session_may_not_see_is_not_in_the_rest_of_a_list() {
+    let engine = engine_with(|config| config.sizes.nodes = 20);
+    engine.register("n", |session: &Session| {
+        let may = |n: &u64| session.user() == Some("alice") || n.is_multiple_of(2);
+        Descriptor::collection().items((0..100).filter(may).map(item))
+    });
+    for (user, ids) in [("alice", ["m30", "m31"]), ("bob", ["m60", "m62"])] {
+        let (mut consumer, _) = connect_and_subscribe(&engine, user_session(user, user)).await;
+        let reply = consumer.query_with(json!({"path": "/n", "window": [30, 2]})).await;
+        assert_eq!(child_ids(&reply["tree"]), ids);
+        let odd = consumer.query_with(json!({"path": "/n/m31"})).await;
+        assert_eq!(odd["type"] == "snapshot", user == "alice", "{odd}");
+    }
+}

@@ -69,6 +69,12 @@ pub(crate) fn read_salience(mut meta: Reader<'_>) -> Option<f64> {
     Some(meta.fraction())
 }
 
+/// Reads only whether it is pinned.
+pub(crate) fn read_pinned(mut meta: Reader<'_>) -> bool {
+    let pinned = bit::PINNED | bit::PINNED << 1;
+    meta.varint() & pinned == pinned
+}
+
 pub(crate) fn read_meta(mut reader: Reader<'_>) -> Meta {
     let has = reader.varint();
     let flag = |bit: u64| (has & bit != 0).then_some(has & bit << 1 != 0);

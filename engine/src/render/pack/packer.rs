@@ -48,6 +48,11 @@ impl Packer {
         self.sanitiser.into_violations()
     }
 
+    /// Whether a list is shown only in part because there were too many nodes.
+    pub(super) const fn is_cut(&self) -> bool {
+        self.sanitiser.is_cut()
+    }
+
     pub(super) fn node(
         &mut self,
         block: &mut BlockBuilder,

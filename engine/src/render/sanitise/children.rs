@@ -8,6 +8,21 @@ use crate::model::id;
 use crate::render::descriptor::Descriptor;
 use crate::render::node_position::NodePosition;
 
+/// The children of a node that may be packed.
+#[derive(Debug, Default)]
+pub(in crate::render) struct Listed<'d> {
+    pub(in crate::render) shown: Vec<Child<'d>>,
+    /// How many there would be without a bound on nodes.
+    pub(in crate::render) total: usize,
+}
+
+impl Listed<'_> {
+    /// Whether some had to go because there were too many.
+    pub(in crate::render) const fn is_cut(&self) -> bool {
+        self.shown.len() < self.total
+    }
+}
+
 /// The children of a node that may be packed, at most `room` of them.
 pub(super) fn of<'d, 'k>(
     shape: &'d Descriptor,
@@ -15,25 +30,26 @@ pub(super) fn of<'d, 'k>(
     room: usize,
     known_ids: Option<impl Iterator<Item = &'k str>>,
     violations: &mut Violations,
-) -> Vec<Child<'d>> {
+) -> Listed<'d> {
     let given = shape.item_list().len() + shape.inline_children().len();
     if given == 0 {
-        return Vec::new();
+        return Listed::default();
     }
     if at.depth <= 1 {
         violations.add(at, format_args!("{given} children are too deep and were dropped"));
-        return Vec::new();
+        return Listed::default();
     }
     // The same ids as before are legal, and each is there once.
     if given <= room && known_ids.is_some_and(|known| known.eq(all(shape).map(|child| child.id))) {
-        return all(shape).collect();
+        return Listed { shown: all(shape).collect(), total: given };
     }
-    let mut passed = legal(shape, at, given, violations);
-    if passed.len() > room {
-        violations.add(at, format_args!("the tree is too large: {} children were dropped", passed.len() - room));
-        passed.truncate(room);
+    let mut shown = legal(shape, at, given, violations);
+    let total = shown.len();
+    if total > room {
+        violations.add(at, format_args!("the tree is too large: {} children were dropped", total - room));
+        shown.truncate(room);
     }
-    passed
+    Listed { shown, total }
 }
 
 /// The items, then the inline children.

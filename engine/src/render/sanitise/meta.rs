@@ -4,6 +4,7 @@ use std::borrow::Cow;
 
 use serde_json::Value as Json;
 
+use super::children::Listed;
 use super::violation::Violations;
 use crate::model::Text;
 use crate::model::meta::{Meta, Urgency};
@@ -36,6 +37,15 @@ pub(super) fn of<'d>(shape: &'d Descriptor, at: &NodePosition<'_>, violations: &
         }
     }
     Cow::Owned(meta)
+}
+
+/// Says of a list that is too long which part of it is shown, and how long it is: the rest can be asked for.
+pub(super) fn describe_cut(meta: &mut Meta, shape: &Descriptor, children: &Listed<'_>) {
+    let (offset, most) =
+        shape.shown_window().map_or((0, usize::MAX), |window| (window.offset, shape.item_list().len()));
+    let shown = children.shown.len().min(most) as u64;
+    meta.total_children = Some(meta.total_children.unwrap_or(0).max(children.total as u64));
+    meta.window = (shown > 0).then_some([offset, shown]);
 }
 
 /// Sets a field by its wire name.

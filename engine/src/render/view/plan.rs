@@ -49,9 +49,13 @@ impl<'t> Plan<'t> {
         self.nodes[at].end = self.nodes.len();
     }
 
-    /// Collapses nodes until no more than `budget` are shown, as far as roots of lists and pinned nodes allow.
-    pub(super) fn collapse(mut self, budget: usize) -> Self {
+    /// Collapses nodes until no more than `budget` are shown, as far as roots of lists and pinned nodes allow. `None` if
+    /// nothing is collapsed: then no plan is needed.
+    pub(super) fn collapse(mut self, budget: usize) -> Option<Self> {
         let mut order = self.candidates();
+        if self.nodes.len() <= budget || order.is_empty() {
+            return None;
+        }
         order.sort_by(|(_, mine), (_, theirs)| mine.total_cmp(theirs));
         let mut count = self.nodes.len();
         let mut is_gone = vec![false; self.nodes.len()];
@@ -65,7 +69,7 @@ impl<'t> Plan<'t> {
                 *below = true;
             }
         }
-        self
+        Some(self)
     }
 
     /// The nodes that may be collapsed, with their scores: lower goes first, ties stay in pre-order.
@@ -88,7 +92,7 @@ impl<'t> Plan<'t> {
         let mut above: Vec<usize> = Vec::new();
         for (at, planned) in self.nodes.iter().enumerate() {
             above.retain(|ancestor| self.nodes[*ancestor].end > at);
-            if planned.node.fields().is_some_and(|fields| fields.read_meta().pinned == Some(true)) {
+            if planned.node.fields().is_some_and(|fields| fields.is_pinned()) {
                 above.iter().for_each(|ancestor| protected[*ancestor] = true);
                 protected[at..planned.end].fill(true);
             }
