@@ -2,8 +2,6 @@
 
 use std::sync::Arc;
 
-use tokio::sync::Semaphore;
-
 use super::latch::Latch;
 use super::overlay::Overlay;
 use super::paths::Paths;
@@ -23,8 +21,6 @@ pub(super) struct Extras {
     pub(super) recent: RecentPasses,
     /// Turns beside the main one.
     pub(super) side_turns: SideTurns,
-    /// How many handlers and loaders of this session that may block still may run; made when one does.
-    pub(super) blocking: Option<Arc<Semaphore>>,
 }
 
 impl Extras {
@@ -34,7 +30,6 @@ impl Extras {
             && self.follow_up.is_none()
             && self.recent.is_empty()
             && self.side_turns.is_empty()
-            && self.blocking.is_none()
     }
 
     /// Adds to what is rendered after the pass that has the turn. Whoever waits for it waits for the latch.

@@ -7,7 +7,7 @@ use grove_engine::testing::{ManualClock, TestConsumer};
 use grove_engine::{Config, Descriptor, Engine, Item, Scope, Session};
 use serde_json::{Value, json};
 
-use crate::fixtures::{FOREVER, SharedNumber, message_types};
+use crate::fixtures::{FOREVER, SharedDescriptor, SharedNumber, engine_with, message_types, node_at};
 
 struct App {
     engine: Engine,
@@ -126,6 +126,66 @@ async fn a_copy_of_another_session_view_or_engine_is_never_resumed() {
         options["resume"] = json!({"epoch": epoch, "version": version});
         consumer.subscribe_with(options).await;
     }
+}
+
+/// A document whose text the test chooses, beside two lists, in frames of at most 4,000 bytes.
+fn small_frames() -> (Engine, SharedDescriptor, SharedNumber) {
+    let engine = engine_with(|config| config.sizes.frame_bytes = 4_000);
+    let document = SharedDescriptor::serve(&engine, "document", Descriptor::document().prop("text", "short"));
+    let number = SharedNumber::default();
+    let read = number.clone();
+    engine.register("lists", move |_: &Session| {
+        let number = read.get();
+        let list = || {
+            let item = |n| Item::new(format!("i{n}")).prop("text", "x".repeat(40)).prop("n", number);
+            Descriptor::collection().items((0..40).map(item))
+        };
+        Descriptor::group().child("one", list()).child("two", list())
+    });
+    (engine, document, number)
+}
+
+#[tokio::test]
+async fn a_subscription_whose_view_fits_no_frame_is_not_resumed_from_what_it_was_sent_before() {
+    let (engine, document, _) = small_frames();
+    let options = json!({"path": "/document", "depth": -1});
+    let mut consumer = TestConsumer::connect(&engine, Session::new("s")).await;
+    let (epoch, id) = (consumer.epoch().to_owned(), consumer.start_subscription(options.clone()));
+    let version = consumer.answer(&id).await["version"].clone();
+    document.change(&engine, Descriptor::document().prop("text", "x".repeat(5_000))).await;
+    assert_eq!(consumer.settled().await[0]["error"]["code"], "too_large");
+    drop(consumer);
+    let mut consumer = TestConsumer::connect(&engine, Session::new("s")).await;
+    // The consumer still has its first copy, but the engine has gone on from it.
+    let mut resuming = options;
+    resuming["resume"] = json!({"epoch": epoch, "version": version});
+    let id = consumer.start_subscription(resuming);
+    assert_eq!(consumer.answer(&id).await["error"]["code"], "too_large");
+    document.change(&engine, Descriptor::document().prop("text", "short again")).await;
+    assert_eq!(message_types(&consumer.settled().await), ["snapshot"]);
+    consumer.check_mirrors().await;
+}
+
+#[tokio::test]
+async fn a_compacted_copy_stays_compacted_after_resuming() {
+    let (engine, _, number) = small_frames();
+    let mut consumer = TestConsumer::connect(&engine, Session::new("s")).await;
+    let (id, tree) = consumer.subscribe("/").await;
+    assert_eq!(tree["children"][1]["id"], "lists");
+    engine.settle().await;
+    consumer.reconnect().await;
+    assert_eq!(message_types(&consumer.settled().await), ["resumed"]);
+    let before = consumer.tree(&id).clone();
+    number.set(1);
+    engine.refresh_now(Scope::all()).await;
+    let patches = consumer.settled().await;
+    let ops: Vec<_> = patches.iter().flat_map(|patch| patch["ops"].as_array().into_iter().flatten()).collect();
+    for op in &ops {
+        let path = op["path"].as_str().unwrap();
+        let parent = path.split("/properties").next().unwrap();
+        assert!(!node_at(&before, parent).is_null(), "a patch within a collapsed node: {op}");
+    }
+    consumer.check_mirrors().await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
