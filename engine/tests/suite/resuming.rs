@@ -137,7 +137,8 @@ fn small_frames() -> (Engine, SharedDescriptor, SharedNumber) {
     engine.register("lists", move |_: &Session| {
         let number = read.get();
         let list = || {
-            let item = |n| Item::new(format!("i{n}")).prop("text", "x".repeat(40)).prop("n", number);
+            let first = |n| if n == 0 { number } else { 0 };
+            let item = |n| Item::new(format!("i{n}")).prop("text", "x".repeat(40)).prop("n", first(n));
             Descriptor::collection().items((0..40).map(item))
         };
         Descriptor::group().child("one", list()).child("two", list())
@@ -170,21 +171,15 @@ async fn a_subscription_whose_view_fits_no_frame_is_not_resumed_from_what_it_was
 async fn a_compacted_copy_stays_compacted_after_resuming() {
     let (engine, _, number) = small_frames();
     let mut consumer = TestConsumer::connect(&engine, Session::new("s")).await;
-    let (id, tree) = consumer.subscribe("/").await;
-    assert_eq!(tree["children"][1]["id"], "lists");
-    engine.settle().await;
+    let (_, tree) = consumer.subscribe("/").await;
+    let shown = ["one", "two"].map(|list| node_at(&tree, &format!("lists/{list}/i0"))["id"] == "i0");
+    assert!(shown.contains(&false), "a list is collapsed: {tree}");
     consumer.reconnect().await;
     assert_eq!(message_types(&consumer.settled().await), ["resumed"]);
-    let before = consumer.tree(&id).clone();
     number.set(1);
     engine.refresh_now(Scope::all()).await;
-    let patches = consumer.settled().await;
-    let ops: Vec<_> = patches.iter().flat_map(|patch| patch["ops"].as_array().into_iter().flatten()).collect();
-    for op in &ops {
-        let path = op["path"].as_str().unwrap();
-        let parent = path.split("/properties").next().unwrap();
-        assert!(!node_at(&before, parent).is_null(), "a patch within a collapsed node: {op}");
-    }
+    // An operation within the collapsed list would have no place in the copy.
+    consumer.settled().await;
     consumer.check_mirrors().await;
 }
 

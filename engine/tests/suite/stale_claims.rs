@@ -37,15 +37,30 @@ impl Awaited {
         awaited
     }
 
-    /// Subscribes and queries as one session, gives it other claims while the source is awaited, and returns what is sent.
+    async fn has_started(&self) {
+        self.started.acquire().await.expect("the semaphore is never closed").forget();
+    }
+
+    /// Subscribes as one session and gives it other claims while the source is awaited. Returns what is sent when the
+    /// evaluation for the old claims alone has ended, and afterwards.
     async fn change(&self, old: Session, new: Session) -> Vec<Value> {
         let mut consumer = TestConsumer::connect(&self.engine, old).await;
         consumer.start_subscription(json!({"path": "/", "depth": -1}));
-        consumer.send(&json!({"type": "query", "id": "q", "path": "/slow"}));
-        self.started.acquire().await.expect("the semaphore is never closed").forget();
+        self.has_started().await;
         assert!(self.engine.update_session(&new));
+        self.has_started().await;
+        self.release.add_permits(1);
+        let mut messages = Vec::new();
+        // Either its result is shown, or the source is run once more.
+        tokio::select! {
+            message = consumer.next() => messages.push(message),
+            () = self.has_started() => {}
+        }
+        consumer.send(&json!({"type": "query", "id": "q", "path": "/slow"}));
+        messages.extend(consumer.ready());
         self.release.add_permits(100);
-        consumer.settled().await
+        messages.extend(consumer.settled().await);
+        messages
     }
 }
 
@@ -88,7 +103,7 @@ async fn claims_that_stay_the_same_do_not_run_an_async_source_again() {
     let session = || Session::new("s").with_permission("read");
     let mut consumer = TestConsumer::connect(&app.engine, session()).await;
     let id = consumer.start_subscription(json!({"path": "/", "depth": -1}));
-    app.started.acquire().await.expect("the semaphore is never closed").forget();
+    app.has_started().await;
     assert!(app.engine.update_session(&session()));
     app.release.add_permits(100);
     consumer.settled().await;
