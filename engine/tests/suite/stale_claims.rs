@@ -147,19 +147,20 @@ async fn a_later_expiry_alone_is_shown() {
 async fn claims_that_change_inside_the_factory_replace_what_it_makes() {
     let engine: Arc<OnceLock<Engine>> = Arc::default();
     let inside = Arc::clone(&engine);
+    let of_org = |org: &str| user_session("s", "alice").with_attribute("org", org);
     let factory = move |session: &Session| {
-        let user = session.user().unwrap_or_default().to_owned();
-        if user == "old" {
+        let org = session.attribute("org").unwrap_or_default().to_owned();
+        if org == "old" {
             // Somebody renews the session while the provider for its old claims is being made.
             let engine = inside.get().expect("the engine is built before a session is opened");
-            assert!(engine.update_session(&user_session("s", "new")));
+            assert!(engine.update_session(&of_org("new")));
         }
-        SessionProvider::new().register("notes", move || Descriptor::collection().prop("owner", user.clone()))
+        SessionProvider::new().register("notes", move || Descriptor::collection().prop("org", org.clone()))
     };
     let providers = PerSession::with_options(Engine::builder("app", "App").config(Config::immediate()), factory);
     assert!(engine.set(providers.engine().clone()).is_ok());
-    let mut consumer = TestConsumer::connect(providers.engine(), user_session("s", "old")).await;
-    assert_eq!(consumer.query("/notes").await["properties"]["owner"], "new");
+    let mut consumer = TestConsumer::connect(providers.engine(), of_org("old")).await;
+    assert_eq!(consumer.query("/notes").await["properties"]["org"], "new");
     consumer.subscribe("/").await;
     consumer.check_mirrors().await;
 }
