@@ -271,9 +271,9 @@ impl Engine {
     }
 
     /// Stops: new connections are refused, consumers are sent `server.draining`, and every connection is closed with
-    /// 1001 when its turn has come and its own calls are answered. At the deadline calls that still run are answered
-    /// with `internal`, and whoever is left is closed. Returns when all connections are gone, or at the deadline plus a
-    /// second.
+    /// 1001 when its turn has come, its own calls are answered and the tasks of its session have ended. At the deadline
+    /// calls that still run are answered with `internal`, tasks fail, and whoever is left is closed. Returns when all
+    /// connections are gone and no task runs, or at the deadline plus a second.
     ///
     /// The event's data is `{"retry_in_ms": N}`: how long the consumer should wait after the close before it connects
     /// again, different for each. Without a spread there is no event.

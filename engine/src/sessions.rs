@@ -48,6 +48,8 @@ pub(crate) mod quota;
 
 pub(crate) mod call_quota;
 
+mod blocking_queue;
+
 pub(crate) mod blocking;
 
 pub(crate) mod revocations;

@@ -11,6 +11,9 @@ pub struct Execution {
     pub blocking_calls: usize,
     /// How many handlers and loaders that may block run at once for one session. Default 16. Others wait.
     pub blocking_calls_per_session: usize,
+    /// How many handlers and loaders that may block run at once for one user. Default 32. Others wait. When a thread is
+    /// free, those who wait take turns by user; a session without a user counts as one.
+    pub blocking_calls_per_user: usize,
     /// How many async descriptor functions of one pass run at once. Default 64.
     pub async_evaluations: usize,
     /// How many threads one pass uses. Default: as many as there are cores.
@@ -22,6 +25,7 @@ impl Default for Execution {
         Self {
             blocking_calls: 128,
             blocking_calls_per_session: 16,
+            blocking_calls_per_user: 32,
             async_evaluations: 64,
             pass_threads: std::thread::available_parallelism().map_or(2, usize::from),
         }
@@ -32,6 +36,7 @@ impl Execution {
     pub(super) fn validate(&self) -> Result<(), ConfigError> {
         permits("execution.blocking_calls", self.blocking_calls)?;
         permits("execution.blocking_calls_per_session", self.blocking_calls_per_session)?;
+        permits("execution.blocking_calls_per_user", self.blocking_calls_per_user)?;
         permits("execution.async_evaluations", self.async_evaluations)?;
         permits("execution.pass_threads", self.pass_threads)
     }

@@ -72,6 +72,8 @@ pub enum Limit {
     BlockingCalls,
     /// `execution.blocking_calls_per_session`
     BlockingCallsPerSession,
+    /// `execution.blocking_calls_per_user`
+    BlockingCallsPerUser,
 }
 
 impl Limit {
@@ -112,6 +114,7 @@ impl Limit {
             Self::CacheBytes => "memory.cache_bytes",
             Self::BlockingCalls => "execution.blocking_calls",
             Self::BlockingCallsPerSession => "execution.blocking_calls_per_session",
+            Self::BlockingCallsPerUser => "execution.blocking_calls_per_user",
         }
     }
 }

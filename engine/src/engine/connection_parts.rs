@@ -155,8 +155,9 @@ impl ConnectionParts<'_> {
         })
     }
 
-    pub(super) fn drain(&self, connector: &Arc<Connector>) -> Drain {
+    pub(super) fn drain(&self, connector: &Arc<Connector>, tasks: Arc<TaskRunner>) -> Drain {
         Drain {
+            tasks,
             table: Arc::clone(&self.base.table),
             quota: Arc::clone(self.quota),
             connector: Arc::clone(connector),

@@ -1,4 +1,5 @@
-//! How an engine ends: consumers are warned, and closed batch by batch, each when its own calls are answered.
+//! How an engine ends: consumers are warned, and closed batch by batch, each when its own calls are answered and its tasks
+//! have ended.
 
 use std::collections::VecDeque;
 use std::hash::{BuildHasher, BuildHasherDefault, DefaultHasher};
@@ -14,7 +15,9 @@ use crate::event::{Event, Observers};
 use crate::in_flight::InFlight;
 use crate::protocol::close_reason::CloseReason;
 use crate::protocol::encoded_event::EncodedEvent;
+use crate::runs::task_runner::TaskRunner;
 use crate::sessions::quota::Quota;
+use crate::sessions::slot::Slot;
 use crate::sessions::table::Table;
 
 /// The name of the event by which consumers are warned that their connection will be closed.
@@ -22,6 +25,9 @@ const DRAINING: &str = "server.draining";
 
 /// How long peers get after the deadline to take the close.
 const CLOSE_GRACE_MS: u64 = 1_000;
+
+/// How long tasks that were stopped get to be shown as such, in ms.
+const STOP_GRACE_MS: u64 = 500;
 
 /// How often it is looked whether a call has been answered, in ms: it need not have been the last work.
 const LOOK_MS: u64 = 20;
@@ -38,7 +44,8 @@ const LOOK_MS: u64 = 20;
 /// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Shutdown {
-    /// How long calls in flight may take. What is not answered by then is answered with `internal`.
+    /// How long calls in flight and tasks may take. What is not answered by then is answered with `internal`, and tasks that
+    /// still run fail.
     pub deadline: Duration,
     /// Over how long connections are closed, and over how long after that their consumers come back. At most the
     /// deadline. Zero closes all at once and tells nobody before.
@@ -67,6 +74,7 @@ pub(crate) struct Drain {
     pub(crate) table: Arc<Table>,
     pub(crate) quota: Arc<Quota>,
     pub(crate) connector: Arc<Connector>,
+    pub(crate) tasks: Arc<TaskRunner>,
     pub(crate) in_flight: Arc<InFlight>,
     pub(crate) clock: Arc<dyn Clock>,
     pub(crate) observers: Arc<Observers>,
@@ -76,36 +84,54 @@ impl Drain {
     /// See [`Engine::shutdown`](crate::Engine::shutdown).
     pub(crate) async fn run(&self, how: Shutdown) {
         self.connector.close();
+        self.tasks.drain();
         let until_ms = self.clock.now_ms().saturating_add(millis(how.deadline));
         let mut leaving = self.begin(how);
         loop {
             let (work, gone) = (self.in_flight.listen(), self.quota.listen());
             let now_ms = self.clock.now_ms();
             leaving.close_due(now_ms);
-            if leaving.is_over() || now_ms >= until_ms || self.quota.connections() == 0 {
+            let served = leaving.is_over() || self.quota.connections() == 0;
+            if now_ms >= until_ms || (served && !self.tasks.are_running()) {
                 break;
             }
             let sleep = self.clock.sleep_until(leaving.look_again_ms(now_ms).min(until_ms));
             if let Either::Left(_) = select(select(work, gone), sleep).await {}
         }
+        self.stop_tasks(until_ms.saturating_add(STOP_GRACE_MS)).await;
         leaving.cut_off();
         self.await_disconnects(until_ms.saturating_add(CLOSE_GRACE_MS)).await;
+    }
+
+    /// Ends the tasks that still run, and waits until that is shown, or the time is up.
+    async fn stop_tasks(&self, until_ms: u64) {
+        if self.tasks.are_running() {
+            self.tasks.stop();
+        }
+        loop {
+            let work = self.in_flight.listen();
+            if !self.tasks.are_running() || self.clock.now_ms() >= until_ms {
+                return;
+            }
+            if let Either::Left(_) = select(work, self.clock.sleep_until(until_ms)).await {}
+        }
     }
 
     /// Warns all consumers, and gives every connection its turn.
     fn begin(&self, how: Shutdown) -> Leaving {
         let spread_ms = millis(how.spread.min(how.deadline));
-        let mut links: Vec<_> = self.table.all().iter().flat_map(|slot| slot.links()).collect();
+        let all = self.table.all();
+        let mut peers: Vec<_> = all.iter().flat_map(Peer::of).collect();
         // In an order that has nothing to do with that in which they came.
-        links.sort_unstable_by_key(|link| scattered(link.number));
-        self.observers.warn(&Event::Draining { connections: links.len(), spread_ms });
+        peers.sort_unstable_by_key(|peer| scattered(peer.link.number));
+        self.observers.warn(&Event::Draining { connections: peers.len(), spread_ms });
         if spread_ms > 0 {
-            links.iter().for_each(|link| warn(link, spread_ms));
+            peers.iter().for_each(|peer| warn(&peer.link, spread_ms));
         }
         let (batch, now_ms) = (how.batch.max(1), self.clock.now_ms());
-        let batches = links.len().div_ceil(batch) as u64;
+        let batches = peers.len().div_ceil(batch) as u64;
         let turn = |at: usize| now_ms.saturating_add(spread_ms.saturating_mul((at / batch) as u64) / batches);
-        let turns = links.into_iter().enumerate().map(|(at, link)| (turn(at), link)).collect();
+        let turns = peers.into_iter().enumerate().map(|(at, peer)| (turn(at), peer)).collect();
         Leaving { turns, calling: Vec::new() }
     }
 
@@ -121,23 +147,35 @@ impl Drain {
     }
 }
 
+/// A connection and its session.
+struct Peer {
+    slot: Arc<Slot>,
+    link: Arc<Link>,
+}
+
+impl Peer {
+    fn of(slot: &Arc<Slot>) -> impl Iterator<Item = Self> {
+        slot.links().into_iter().map(move |link| Self { slot: Arc::clone(slot), link })
+    }
+}
+
 /// The connections that have still to be closed.
 struct Leaving {
     /// Whose turn has not come, and when it will, in ms.
-    turns: VecDeque<(u64, Arc<Link>)>,
-    /// Whose turn has come while calls of theirs run.
-    calling: Vec<Arc<Link>>,
+    turns: VecDeque<(u64, Peer)>,
+    /// Whose turn has come while calls of theirs run, or tasks of their session.
+    calling: Vec<Peer>,
 }
 
 impl Leaving {
-    /// Closes every connection whose turn has come and whose calls are answered.
+    /// Closes every connection whose turn has come, whose calls are answered and whose tasks have ended.
     fn close_due(&mut self, now_ms: u64) {
-        while let Some((_, link)) = self.turns.pop_front_if(|(at_ms, _)| *at_ms <= now_ms) {
-            link.refuse_calls(CloseReason::ShuttingDown);
-            self.calling.push(link);
+        while let Some((_, peer)) = self.turns.pop_front_if(|(at_ms, _)| *at_ms <= now_ms) {
+            peer.link.refuse_calls(CloseReason::ShuttingDown);
+            self.calling.push(peer);
         }
-        self.calling.retain(|link| {
-            let calling = link.has_calls();
+        self.calling.retain(|Peer { slot, link }| {
+            let calling = link.has_calls() || slot.has_tasks();
             if !calling {
                 link.end(CloseReason::ShuttingDown);
             }
@@ -156,8 +194,8 @@ impl Leaving {
 
     /// Answers in their place what still runs, and closes whoever is left.
     fn cut_off(self) {
-        for link in self.turns.into_iter().map(|(_, link)| link).chain(self.calling) {
-            link.end(CloseReason::ShuttingDown);
+        for peer in self.turns.into_iter().map(|(_, peer)| peer).chain(self.calling) {
+            peer.link.end(CloseReason::ShuttingDown);
         }
     }
 }

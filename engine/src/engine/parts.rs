@@ -76,10 +76,10 @@ impl Parts {
         };
         let inbound = connections.inbound(options.authorize, &tasks);
         let outbound = connections.outbound(&delivery, &cache);
-        let driver = lifecycle.driver(&base, &refresher, cache, tasks);
+        let driver = lifecycle.driver(&base, &refresher, cache, Arc::clone(&tasks));
         let driver = RunningDriver::start(driver, &base.timers, &base.background, &base.table);
         let connector = connections.connector(&opener, inbound, outbound, driver);
-        let drain = connections.drain(&connector);
+        let drain = connections.drain(&connector, tasks);
         Arc::new(Self {
             emitter: base.emitter(),
             revoker: lifecycle.revoker(&base),

@@ -2,6 +2,7 @@
 
 use std::any::Any;
 use std::fmt;
+use std::hash::{Hash, Hasher};
 use std::sync::Arc;
 use std::time::SystemTime;
 
@@ -56,6 +57,26 @@ pub(crate) enum ReadValue {
     Pairs(Vec<(Text, Text)>),
     Names(Vec<Text>),
     Time(Option<SystemTime>),
+    /// Everything that it is, its data included.
+    Whole(Box<WholeContext>),
+}
+
+/// A context as a value: equal only to one with the same claims and the same data.
+#[derive(Debug, Clone)]
+pub(crate) struct WholeContext(Context);
+
+impl PartialEq for WholeContext {
+    fn eq(&self, other: &Self) -> bool {
+        self.0.id == other.0.id && self.0.same_claims(&other.0)
+    }
+}
+
+impl Eq for WholeContext {}
+
+impl Hash for WholeContext {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        self.0.id.hash(state);
+    }
 }
 
 impl Session {
@@ -308,7 +329,9 @@ impl Context {
     /// What this session has for a read that some evaluation made.
     pub(crate) fn value_of(&self, read: &Read) -> ReadValue {
         match read {
-            Read::Id | Read::Whole => ReadValue::Text(Some(self.id.clone())),
+            Read::Id => ReadValue::Text(Some(self.id.clone())),
+            // Not the id alone: its claims and data may have changed since they were read.
+            Read::Whole => ReadValue::Whole(Box::new(WholeContext(self.clone()))),
             Read::User => ReadValue::Text(self.user.clone()),
             Read::Project => ReadValue::Text(self.project().cloned()),
             Read::Parent => ReadValue::Text(self.parent().cloned()),

@@ -88,7 +88,7 @@ impl Evaluator {
     fn fragment(&self, pass: &Pass, job: &Job, base: &Base, entry: &Entry, known: Option<&Fragment>) -> Fragment {
         // What was awaited for other claims, or before a later pass, may be older than what the slot has.
         let overtaken = base.is_overtaken(&entry.path);
-        let current = |(context, _): &(Arc<Context>, _)| !overtaken && Arc::ptr_eq(context, &base.context);
+        let current = |(context, _): &(Arc<Context>, _)| !overtaken && context.same_claims(&base.context);
         let awaited = pass.take_awaited(&job.slot, &entry.source).filter(current);
         let rendered = awaited.map(|(_, rendered)| rendered).unwrap_or_else(|| match *entry.source.describe {
             Describe::Blocking(_) => self.evaluate(pass, base, entry, known),

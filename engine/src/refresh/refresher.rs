@@ -108,7 +108,7 @@ impl Refresher {
     }
 
     /// Refreshes some paths of one session at once, beside whatever else is rendered for it.
-    pub(super) async fn refresh_beside(&self, slot: &Arc<Slot>, paths: Paths) {
+    pub(crate) async fn refresh_beside(&self, slot: &Arc<Slot>, paths: Paths) {
         self.passes.run(vec![Job { beside: true, ..Job::refresh(Arc::clone(slot), paths) }]).await;
     }
 

@@ -33,6 +33,9 @@ pub(crate) trait TaskControl: fmt::Debug + Send + Sync {
 
     fn cancel(&self);
 
+    /// The engine shuts down: it fails at once, and its work is dropped.
+    fn stop(&self);
+
     fn is_cancelled(&self) -> bool;
 }
 
@@ -55,7 +58,7 @@ impl Task {
         self.control.progress(fraction, message.into());
     }
 
-    /// Whether somebody invoked `cancel`. The future is dropped soon after, at its next await.
+    /// Whether somebody invoked `cancel`, or the engine shuts down and the work took too long. The future is dropped soon after, at its next await.
     #[must_use]
     pub fn is_cancelled(&self) -> bool {
         self.control.is_cancelled()

@@ -16,6 +16,7 @@ use crate::model::Text;
 use crate::model::session::Session;
 use crate::panics::caught::Caught;
 use crate::panics::guarded::discard;
+use crate::protocol::close_reason::CloseReason;
 use crate::protocol::code::ErrorCode;
 use crate::refresh::refresher::{Refresher, Urgency};
 use crate::render::task::{Task, TaskControl, TaskHost, TaskWork};
@@ -25,6 +26,7 @@ use crate::sessions::quota::QuotaExceeded;
 use crate::sessions::slot::Slot;
 use crate::sessions::table::Table;
 use crate::sessions::timer::Timer;
+use crate::sync::{AtomicBool, AtomicUsize, Ordering};
 
 /// Runs the tasks of all sessions.
 #[derive(Debug)]
@@ -35,6 +37,9 @@ pub(crate) struct TaskRunner {
     timers: Arc<TimerQueue<Timer>>,
     background: Arc<Background>,
     observers: Arc<Observers>,
+    running: AtomicUsize,
+    /// The engine shuts down: connections close as soon as their tasks have ended.
+    draining: AtomicBool,
     max_tasks: usize,
     max_bytes: usize,
     retention_ms: u64,
@@ -61,6 +66,8 @@ impl TaskRunner {
             timers,
             background,
             observers,
+            running: AtomicUsize::new(0),
+            draining: AtomicBool::new(false),
             max_tasks: config.limits.tasks_per_session,
             max_bytes: config.sizes.task_bytes,
             retention_ms: millis(config.times.ended_task_retention),
@@ -92,19 +99,47 @@ impl TaskRunner {
         let task = Task { id: id.clone(), control: Arc::new(running(id.clone())) };
         let (runner, slot, task_id) = (Arc::downgrade(self), Arc::downgrade(&slot), id.clone());
         let observers = Arc::clone(&self.observers);
+        self.running.fetch_add(1, Ordering::SeqCst);
         self.background.runtime.spawn(async move {
             let status = run(task, &state, work, &observers).await;
             if !state.end(status) {
                 observers.warn(&Event::LimitReached { limit: Limit::TaskBytes, session: session_id });
             }
-            if let (Some(runner), Some(slot)) = (runner.upgrade(), slot.upgrade()) {
-                runner.ended(&slot, task_id);
+            if let Some(runner) = runner.upgrade() {
+                runner.ended(slot, task_id).await;
             }
         });
         Ok(id)
     }
 
-    fn ended(&self, slot: &Arc<Slot>, task: Text) {
+    async fn ended(&self, slot: Weak<Slot>, task: Text) {
+        if let Some(slot) = slot.upgrade() {
+            if self.draining.load(Ordering::SeqCst) {
+                // Consumers shall see how it ended before they are closed.
+                self.refresher.refresh_beside(&slot, Paths::Exactly(path(&task))).await;
+            }
+            self.retain(&slot, task);
+        }
+        self.running.fetch_sub(1, Ordering::SeqCst);
+        self.background.in_flight.notify();
+    }
+
+    /// The engine shuts down.
+    pub(crate) fn drain(&self) {
+        self.draining.store(true, Ordering::SeqCst);
+    }
+
+    pub(crate) fn are_running(&self) -> bool {
+        self.running.load(Ordering::SeqCst) > 0
+    }
+
+    /// Ends all tasks: they took too long.
+    pub(crate) fn stop(&self) {
+        self.table.all().iter().flat_map(|slot| slot.tasks()).for_each(|task| task.stop());
+    }
+
+    /// Shows a task that ended for a while.
+    fn retain(&self, slot: &Arc<Slot>, task: Text) {
         if let Some(oldest) = slot.end_task(&task, self.max_tasks) {
             self.hide(slot, &oldest);
         }
@@ -157,6 +192,11 @@ impl TaskControl for RunningTask {
     }
 
     fn cancel(&self) {
+        self.state.cancel();
+    }
+
+    fn stop(&self) {
+        self.state.end(TaskStatus::Failed(ActionError::internal(CloseReason::ShuttingDown.message())));
         self.state.cancel();
     }
 

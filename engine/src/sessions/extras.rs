@@ -2,8 +2,6 @@
 
 use std::sync::Arc;
 
-use tokio::sync::Semaphore;
-
 use super::latch::Latch;
 use super::overlay::Overlay;
 use super::paths::Paths;
@@ -24,8 +22,6 @@ pub(super) struct Extras {
     pub(super) recent: RecentPasses,
     /// Turns beside the main one.
     pub(super) side_turns: SideTurns,
-    /// How many handlers and loaders of this session that may block still may run; made when one does.
-    pub(super) blocking: Option<Arc<Semaphore>>,
     /// The number of the session's latest task. It stays: a number never means another task.
     pub(super) last_task: u64,
 }
@@ -33,7 +29,7 @@ pub(super) struct Extras {
 impl Extras {
     pub(super) fn is_empty(&self) -> bool {
         let nothing_waits = self.resume_points.is_empty() && self.follow_up.is_none();
-        let nothing_runs = self.recent.is_empty() && self.side_turns.is_empty() && self.blocking.is_none();
+        let nothing_runs = self.recent.is_empty() && self.side_turns.is_empty();
         nothing_waits && nothing_runs && self.overlay.is_none() && self.last_task == 0
     }
 

@@ -4,7 +4,6 @@ use std::sync::Arc;
 use std::time::SystemTime;
 
 use smallvec::SmallVec;
-use tokio::sync::Semaphore;
 
 use super::extras::Extras;
 use super::overlay::ProviderSources;
@@ -128,14 +127,6 @@ impl Slot {
         awaited
     }
 
-    /// The permits of this session's handlers and loaders that may block.
-    pub(crate) fn blocking(&self, max: usize) -> Arc<Semaphore> {
-        self.with(|inner| {
-            let blocking = &mut inner.extras.get_or_insert_default().blocking;
-            Arc::clone(blocking.get_or_insert_with(|| Arc::new(Semaphore::new(max))))
-        })
-    }
-
     /// Sets when its authentication is looked at next, in ms of the time of day. Returns when it would have been.
     pub(super) fn look_at_expiry(&self, at_ms: Option<u64>) -> Option<u64> {
         let at = at_ms.map_or(OptionalMillis::NONE, OptionalMillis::at);
@@ -246,8 +237,6 @@ impl Slot {
             let last = inner.links.is_empty() && inner.state.detach(now_ms);
             if last {
                 inner.links.shrink_to_fit();
-                // What still runs counts for whoever comes next.
-                inner.edit_extras(|extras| extras.blocking.take_if(|blocking| Arc::strong_count(blocking) == 1));
             }
             last
         })
@@ -365,6 +354,15 @@ impl Slot {
             inner.state.set_tasks(true);
             Some(id)
         })
+    }
+
+    /// Whether a task runs.
+    pub(crate) fn has_tasks(&self) -> bool {
+        self.with(|inner| inner.overlay().is_some_and(|overlay| !overlay.tasks.is_empty()))
+    }
+
+    pub(crate) fn tasks(&self) -> Vec<Arc<dyn TaskControl>> {
+        self.with(|inner| inner.overlay().iter().flat_map(|overlay| overlay.tasks.values().cloned()).collect())
     }
 
     /// A task ended and is shown for a while. Returns the one that has to go for it, if too many are shown.

@@ -5,7 +5,7 @@ use std::time::{Duration, SystemTime};
 
 use grove_engine::testing::{ManualClock, TestConsumer};
 use grove_engine::{
-    Action, Clock, CloseReason, Config, ConnectError, Descriptor, Engine, Event, Invocation, Provider, Renewed,
+    Action, Clock, CloseReason, Config, ConnectError, Descriptor, Engine, Event, Invocation, Limit, Provider, Renewed,
     Revocation, Scope, Selector, Session,
 };
 use serde_json::{Value, json};
@@ -173,7 +173,7 @@ async fn after_expiry_a_call_is_refused_no_patch_is_sent_and_the_connection_clos
 async fn a_queued_call_does_not_run_once_its_session_has_expired_or_been_revoked() {
     for (revoked, code) in [(false, 4401), (true, 1008)] {
         let (engine, clock) = engine_with_clock(|config| config.execution.blocking_calls_per_session = 1);
-        let gate = Gate::default();
+        let (gate, log) = (Gate::default(), EventLog::of(&engine));
         let handler_gate = gate.clone();
         let wait = Action::new("wait", move |_: Invocation<()>| handler_gate.wait());
         engine.register("n", move |_: &Session| Descriptor::group().action(&wait));
@@ -182,6 +182,10 @@ async fn a_queued_call_does_not_run_once_its_session_has_expired_or_been_revoked
         consumer.start_invoke("/n", "wait", Value::Null);
         gate.wait_for_arrivals(1).await;
         consumer.start_invoke("/n", "wait", Value::Null);
+        // It has passed all checks but the last, and waits for a thread.
+        while log.limit_count(Limit::BlockingCallsPerSession) == 0 {
+            tokio::task::yield_now().await;
+        }
         match revoked {
             true => drop(engine.revoke(Revocation::user("alice"))),
             false => clock.advance(10 * 60_000),

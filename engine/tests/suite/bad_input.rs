@@ -221,6 +221,24 @@ async fn a_peer_above_the_rate_limit_gets_busy_and_is_served_again_later() {
 }
 
 #[tokio::test]
+async fn each_message_of_a_batch_counts_against_the_rate_limit() {
+    let (engine, clock) = engine_with_clock(|config| config.limits.messages_per_second = std::num::NonZeroU32::new(10));
+    let mut consumer = TestConsumer::connect(&engine, Session::new("s")).await;
+    let queries = |first: u64| {
+        let messages: Vec<_> = (first..first + 50).map(|id| json!({"type": "query", "id": id, "path": "/"})).collect();
+        json!({"type": "batch", "messages": messages})
+    };
+    for first in [0, 100] {
+        consumer.send(&queries(first));
+        let replies = consumer.settled().await;
+        let answered = replies.iter().filter(|reply| reply["type"] == "snapshot").count();
+        let busy = replies.iter().filter(|reply| error_code(reply) == "busy").count();
+        assert_eq!((answered, busy), (10, 40), "{replies:?}");
+        clock.advance(1_000);
+    }
+}
+
+#[tokio::test]
 async fn a_peer_that_keeps_exceeding_the_rate_limit_is_closed() {
     let (engine, _clock) =
         engine_with_clock(|config| config.limits.messages_per_second = std::num::NonZeroU32::new(10));

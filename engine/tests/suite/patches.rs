@@ -174,6 +174,31 @@ async fn a_content_reference_is_replaced_and_emptied_before_it_is_removed() {
 }
 
 #[tokio::test]
+async fn an_item_of_a_list_that_loses_its_content_reference_loses_it_for_consumers() {
+    let engine = engine();
+    let list = |with_content: bool| {
+        let item = move |n: usize| {
+            let item = Item::new(format!("i{n}")).prop("n", n as u64);
+            if with_content && n % 7 == 3 { item.content_ref(ContentRef::text("text/plain", "c")) } else { item }
+        };
+        Descriptor::collection().items((0..60).map(item))
+    };
+    let content = SharedDescriptor::serve(&engine, "list", list(true));
+    let (mut consumer, subscription) = connect_and_subscribe(&engine, Session::new("s")).await;
+    let with_content = |tree: &Value| {
+        let items = node_at(tree, "list")["children"].as_array().unwrap();
+        items.iter().filter(|item| item.get("content_ref").is_some()).count()
+    };
+    assert_eq!(with_content(consumer.tree(&subscription)), 9);
+    content.change(&engine, list(false)).await;
+    consumer.check_mirrors().await;
+    assert_eq!(with_content(consumer.tree(&subscription)), 0);
+    content.change(&engine, list(true)).await;
+    consumer.check_mirrors().await;
+    assert_eq!(with_content(consumer.tree(&subscription)), 9);
+}
+
+#[tokio::test]
 async fn a_small_leaf_is_sent_whole_after_a_field_change_but_not_after_a_property_change() {
     let leaf = |n: i64| Descriptor::group().child("leaf", Descriptor::status().prop("n", n));
     assert_eq!(ops(leaf(1), leaf(2)).await, json!([{"op": "replace", "path": "/n/leaf/properties/n", "value": 2}]));

@@ -162,6 +162,26 @@ async fn a_hundred_changes_within_the_debounce_cost_one_evaluation_and_one_patch
 }
 
 #[tokio::test]
+async fn a_refresh_of_everything_and_one_of_single_paths_within_one_debounce_lose_nothing_of_either() {
+    for everything_first in [true, false] {
+        let (engine, clock) = engine_with_clock(|config| config.times.debounce = Duration::from_millis(50));
+        let (number, other) = (SharedNumber::serve(&engine, "n"), SharedNumber::serve(&engine, "other"));
+        let (mut consumer, subscription) = connect_and_subscribe(&engine, Session::new("s")).await;
+        clock.advance(100);
+        consumer.settled().await;
+        number.set(1);
+        other.set(1);
+        for everything in [everything_first, !everything_first] {
+            engine.refresh(if everything { Scope::all() } else { Scope::all().paths(["n"]) });
+        }
+        clock.advance(50);
+        consumer.settled().await;
+        let shown = ["n", "other"].map(|path| &node_at(consumer.tree(&subscription), path)["properties"]["n"]);
+        assert_eq!(shown, [&json!(1); 2], "everything first: {everything_first}");
+    }
+}
+
+#[tokio::test]
 async fn without_a_debounce_a_change_is_sent_immediately() {
     let (engine, _clock) = engine_with_clock(|_| {});
     let number = SharedNumber::serve(&engine, "n");

@@ -7,7 +7,7 @@ use grove_engine::testing::{ManualClock, TestConsumer};
 use grove_engine::{Config, Descriptor, Engine, Item, Scope, Session};
 use serde_json::{Value, json};
 
-use crate::fixtures::{FOREVER, SharedNumber, message_types};
+use crate::fixtures::{FOREVER, SharedDescriptor, SharedNumber, engine_with, message_types, node_at};
 
 struct App {
     engine: Engine,
@@ -126,6 +126,61 @@ async fn a_copy_of_another_session_view_or_engine_is_never_resumed() {
         options["resume"] = json!({"epoch": epoch, "version": version});
         consumer.subscribe_with(options).await;
     }
+}
+
+/// A document whose text the test chooses, beside two lists, in frames of at most 4,000 bytes.
+fn small_frames() -> (Engine, SharedDescriptor, SharedNumber) {
+    let engine = engine_with(|config| config.sizes.frame_bytes = 4_000);
+    let document = SharedDescriptor::serve(&engine, "document", Descriptor::document().prop("text", "short"));
+    let number = SharedNumber::default();
+    let read = number.clone();
+    engine.register("lists", move |_: &Session| {
+        let number = read.get();
+        let list = || {
+            let first = |n| if n == 0 { number } else { 0 };
+            let item = |n| Item::new(format!("i{n}")).prop("text", "x".repeat(40)).prop("n", first(n));
+            Descriptor::collection().items((0..40).map(item))
+        };
+        Descriptor::group().child("one", list()).child("two", list())
+    });
+    (engine, document, number)
+}
+
+#[tokio::test]
+async fn a_subscription_whose_view_fits_no_frame_is_not_resumed_from_what_it_was_sent_before() {
+    let (engine, document, _) = small_frames();
+    let options = json!({"path": "/document", "depth": -1});
+    let mut consumer = TestConsumer::connect(&engine, Session::new("s")).await;
+    let (epoch, id) = (consumer.epoch().to_owned(), consumer.start_subscription(options.clone()));
+    let version = consumer.answer(&id).await["version"].clone();
+    document.change(&engine, Descriptor::document().prop("text", "x".repeat(5_000))).await;
+    assert_eq!(consumer.settled().await[0]["error"]["code"], "too_large");
+    drop(consumer);
+    let mut consumer = TestConsumer::connect(&engine, Session::new("s")).await;
+    // The consumer still has its first copy, but the engine has gone on from it.
+    let mut resuming = options;
+    resuming["resume"] = json!({"epoch": epoch, "version": version});
+    let id = consumer.start_subscription(resuming);
+    assert_eq!(consumer.answer(&id).await["error"]["code"], "too_large");
+    document.change(&engine, Descriptor::document().prop("text", "short again")).await;
+    assert_eq!(message_types(&consumer.settled().await), ["snapshot"]);
+    consumer.check_mirrors().await;
+}
+
+#[tokio::test]
+async fn a_compacted_copy_stays_compacted_after_resuming() {
+    let (engine, _, number) = small_frames();
+    let mut consumer = TestConsumer::connect(&engine, Session::new("s")).await;
+    let (_, tree) = consumer.subscribe("/").await;
+    let shown = ["one", "two"].map(|list| node_at(&tree, &format!("lists/{list}/i0"))["id"] == "i0");
+    assert!(shown.contains(&false), "a list is collapsed: {tree}");
+    consumer.reconnect().await;
+    assert_eq!(message_types(&consumer.settled().await), ["resumed"]);
+    number.set(1);
+    engine.refresh_now(Scope::all()).await;
+    // An operation within the collapsed list would have no place in the copy.
+    consumer.settled().await;
+    consumer.check_mirrors().await;
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -80,6 +80,27 @@ async fn a_snapshot_of_shared_content_is_encoded_once() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn cached_texts_are_evicted_when_they_take_more_than_the_cache_may() {
+    for (cache_bytes, encoded_again) in [(1 << 20, 0), (20_000, 1)] {
+        let engine = engine_with(|config| config.memory.cache_bytes = cache_bytes);
+        for path in 0..30 {
+            let text = format!("{path}").repeat(2_000);
+            engine.register(&format!("p{path}"), move |_: &Session| Descriptor::document().prop("text", text.clone()));
+        }
+        let mut consumers = members(&engine, 2).await;
+        let (consumer, _) = &mut consumers[0];
+        for path in 0..30 {
+            consumer.query(&format!("/p{path}")).await;
+        }
+        let before = engine.stats().encodes;
+        consumer.query("/p29").await;
+        assert_eq!(engine.stats().encodes, before, "the latest is still cached");
+        consumer.query("/p0").await;
+        assert_eq!(engine.stats().encodes - before, encoded_again, "with {cache_bytes} bytes");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_source_that_reads_the_organisation_runs_once_per_organisation() {
     let engine = engine();
     engine.register("board", |session: &Session| Descriptor::group().prop("org", session.attribute("org")));

@@ -49,6 +49,52 @@ async fn unsubscribing_and_subscribing_with_the_same_id_starts_over() {
 }
 
 #[tokio::test]
+async fn an_id_that_is_subscribed_twice_before_the_first_snapshot_starts_once() {
+    let (engine, _clock) = engine_with_clock(|_| {});
+    let number = SharedNumber::serve(&engine, "n");
+    let mut consumer = TestConsumer::connect(&engine, Session::new("s")).await;
+    let id = consumer.start_subscription(json!({"path": "/", "depth": -1}));
+    for _ in 0..3 {
+        consumer.send(&json!({"type": "subscribe", "id": id, "path": "/", "depth": -1}));
+    }
+    let messages = consumer.settled().await;
+    assert_eq!((message_types(&messages), &messages[0]["seq"]), (vec!["snapshot"], &json!(0)));
+    assert_eq!(engine.stats().subscriptions, 1);
+    number.set(1);
+    engine.refresh_now(Scope::all()).await;
+    let messages = consumer.settled().await;
+    assert_eq!((message_types(&messages), &messages[0]["seq"]), (vec!["patch"], &json!(1)));
+    consumer.check_mirrors().await;
+}
+
+#[tokio::test]
+async fn a_subscription_that_ends_before_its_first_snapshot_never_starts() {
+    let (engine, _clock) = engine_with_clock(|_| {});
+    SharedNumber::serve(&engine, "n");
+    let mut consumer = TestConsumer::connect(&engine, Session::new("s")).await;
+    consumer.send(&json!({"type": "subscribe", "id": "x", "path": "/"}));
+    consumer.send(&json!({"type": "unsubscribe", "id": "x"}));
+    assert_eq!(consumer.settled().await, Vec::<Value>::new());
+    assert_eq!(engine.stats().subscriptions, 0);
+}
+
+#[tokio::test]
+async fn a_consumer_that_never_stops_asking_still_gets_its_patches() {
+    let (engine, _clock) = engine_with_clock(|_| {});
+    let number = SharedNumber::serve(&engine, "n");
+    let (mut consumer, _) = connect_and_subscribe(&engine, Session::new("s")).await;
+    for id in 0..60 {
+        consumer.send(&json!({"type": "query", "id": id, "path": "/n"}));
+    }
+    number.set(1);
+    engine.refresh_now(Scope::all()).await;
+    let messages = consumer.settled().await;
+    assert_eq!(messages.len(), 61);
+    let patch = messages.iter().position(|message| message["type"] == "patch");
+    assert!(patch.is_some_and(|at| at <= 16), "the patch is message {patch:?}");
+}
+
+#[tokio::test]
 async fn unsubscribe_gets_no_reply_and_stops_the_patches() {
     let engine = engine();
     let number = SharedNumber::serve(&engine, "n");

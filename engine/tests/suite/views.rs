@@ -324,6 +324,29 @@ async fn a_tree_that_grows_above_the_engines_node_limit_is_compacted_from_then_o
 }
 
 #[tokio::test]
+async fn a_budget_below_the_engines_node_limit_holds_in_a_tree_above_it() {
+    let engine = engine_with(|config| config.sizes.nodes = 100);
+    for path in ["a", "b", "c"] {
+        let list = || Descriptor::collection().items((0..40).map(|n| Item::new(format!("i{n}"))));
+        engine.register(path, move |_: &Session| Descriptor::group().child("one", list()).child("two", list()));
+    }
+    fn count(node: &Value) -> usize {
+        1 + node["children"].as_array().into_iter().flatten().map(count).sum::<usize>()
+    }
+    let mut consumer = TestConsumer::connect(&engine, Session::new("s")).await;
+    for budget in [99, 60, 20] {
+        let options = json!({"path": "/", "depth": -1, "max_nodes": budget});
+        let reply = consumer.query_with(options.clone()).await;
+        assert!(count(&reply["tree"]) <= budget, "{} nodes instead of {budget}", count(&reply["tree"]));
+        let (_, tree) = consumer.subscribe_with(options).await;
+        assert!(count(&tree) <= budget, "{} nodes instead of {budget}", count(&tree));
+    }
+    let reply = consumer.query_with(json!({"path": "/", "depth": -1, "max_nodes": 1_000})).await;
+    assert!(count(&reply["tree"]) <= 100, "a larger budget does not lift the engine's limit");
+    consumer.check_mirrors().await;
+}
+
+#[tokio::test]
 async fn a_view_too_large_for_a_frame_is_compacted_until_it_fits() {
     let engine = engine_with(|config| config.sizes.frame_bytes = 4_000);
     let list =
