@@ -24,6 +24,8 @@ pub(crate) mod replies;
 
 pub(crate) mod outbox;
 
+mod inbox;
+
 pub(crate) mod call_log;
 
 pub(crate) mod connection_name;

@@ -19,7 +19,6 @@ use parts::Parts;
 use crate::client::Client;
 use crate::config::{Config, ConfigError};
 use crate::connection::Connection;
-use crate::deliver::outbox::Outbox;
 use crate::deliver::peer_kind::PeerKind;
 use crate::error::{ConnectError, FrameError, RegisterError};
 use crate::event::Event;
@@ -126,7 +125,7 @@ impl Engine {
     /// [`RegisterError`] if the path is not valid or no such session is open.
     pub fn register_for(&self, session: &str, path: &str, mut source: Source) -> Result<(), RegisterError> {
         let path = RegisterError::check(path)?;
-        self.parts.sources.adopt(&path, &mut source);
+        self.parts.sources.adopt_own(&path, &mut source);
         self.set_own(session, &path, Some(Arc::new(source)))
     }
 
@@ -168,7 +167,8 @@ impl Engine {
         self.parts.refresher.request(scope.target(), scope.wanted(), Urgency::Debounced)
     }
 
-    /// Renders the sessions of a scope at once. When it returns, their trees are committed.
+    /// Renders the sessions of a scope at once. When it returns, their trees are committed. Answers how many sessions the
+    /// scope means; zero if the runtime on which the engine was built has ended, since then nothing is committed.
     pub async fn refresh_now(&self, scope: Scope) -> usize {
         let _work = self.parts.background.in_flight.begin();
         self.parts.refresher.request_now(scope.target(), scope.wanted()).await
@@ -192,8 +192,11 @@ impl Engine {
         self.parts.opener.open(session).map(drop)
     }
 
-    /// Gives an open session new claims; its tree is rendered with them. False if no session has that id, or if it is
-    /// another user's or project's: whoever was anonymous may have logged in, but nobody becomes somebody else.
+    /// Gives an open session new claims; its tree is rendered with them, and its connections stay. False if no session has
+    /// that id, or if it is refused: expired, revoked, or over a limit.
+    ///
+    /// This is the application's own decision, so nothing is compared: also another user is taken over, with all
+    /// connections. If it is another person, end the session first, by [`Engine::close_session`].
     pub fn update_session(&self, session: &Session) -> bool {
         self.parts.opener.update(session)
     }
@@ -204,6 +207,10 @@ impl Engine {
     }
 
     /// Ends sessions at once (1008), and keeps them out from now on. Answers how many were open.
+    ///
+    /// No revocation is forgotten as long as the engine lives. If there are more than `limits.revocations`, so that one
+    /// cannot be kept, sessions that are not open are refused from then on
+    /// ([`ConnectError::LimitReached`]); [`Event::LimitReached`] says so.
     #[expect(clippy::needless_pass_by_value, reason = "written as `revoke(Revocation::user(..))`")]
     pub fn revoke(&self, revocation: Revocation) -> usize {
         self.parts.revoker.revoke(&revocation)
@@ -238,33 +245,28 @@ impl Engine {
         self.parts.connector.connect(session, PeerKind::Tab)
     }
 
-    /// Point-in-time counters.
+    /// Point-in-time counters. They wait for no connection.
     #[must_use]
     pub fn stats(&self) -> Stats {
         let parts = &self.parts;
         let slots = parts.table.all();
-        let (mut subscriptions, mut outbox_bytes) = (0, 0);
-        let mut subscription_bytes = slots.iter().map(|slot| slot.resume_point_bytes()).sum();
-        for link in slots.iter().flat_map(|slot| slot.links()) {
-            let look = |outbox: &mut Outbox| (outbox.subscriptions(), outbox.subscription_bytes(None), outbox.bytes());
-            let (own, kept, waiting) = link.with_outbox(|outbox, _| look(outbox));
-            subscriptions += own;
-            subscription_bytes += kept;
-            outbox_bytes += waiting;
-        }
+        let links = slots.iter().flat_map(|slot| slot.links());
+        let subscription_bytes = slots.iter().map(|slot| slot.resume_point_bytes()).sum::<usize>()
+            + links.map(|link| link.subscription_bytes()).sum::<usize>();
         let store = &parts.renderer.store;
         let runs = parts.sources.runs();
         Stats {
-            sessions: slots.len(),
-            trees: slots.iter().filter(|slot| slot.has_tree()).count(),
+            sessions: parts.table.len(),
+            trees: parts.tree_count.get(),
             connections: parts.quota.connections(),
-            subscriptions,
-            tabs: slots.iter().map(|slot| slot.tabs().iter().filter(|tab| tab.is_mounted()).count()).sum(),
+            subscriptions: parts.quota.subscriptions(),
+            tabs: parts.quota.mounted_tabs(),
             tree_bytes: store.fragment_bytes(),
             dictionary_bytes: store.symbols().bytes(),
             subscription_bytes,
-            outbox_bytes,
+            outbox_bytes: parts.connector.waiting.get(),
             evaluations: runs.into_iter().map(|(path, runs)| (path::absolute(&path), runs)).collect(),
+            own_evaluations: parts.sources.own_runs(),
             shared_evaluations: parts.passes.shared(),
             commits: parts.passes.commits(),
             diffs: parts.delivery.memo.diffs(),
@@ -378,7 +380,7 @@ impl Provider for Engine {
     }
 
     fn is_closing(&self) -> bool {
-        self.parts.connector.is_closing()
+        self.parts.connector.is_closing() || !self.parts.background.is_alive()
     }
 }
 

@@ -75,8 +75,8 @@ pub enum ConnectError {
     Closing,
     /// A limit is reached.
     LimitReached(Limit),
-    /// A session of another user or project is open under that id, and in use.
-    Conflict,
+    /// The tokio runtime on which the engine was built has ended, so nothing can be rendered or sent any more.
+    RuntimeEnded,
     /// The session was revoked.
     Revoked,
     /// The session's authentication has ended.
@@ -92,7 +92,7 @@ impl fmt::Display for ConnectError {
         match self {
             Self::Closing => f.write_str("the provider is shutting down"),
             Self::LimitReached(limit) => write!(f, "the limit `{limit}` is reached"),
-            Self::Conflict => f.write_str("a session of somebody else is open under that id"),
+            Self::RuntimeEnded => f.write_str("the tokio runtime on which the engine was built has ended"),
             Self::Revoked => f.write_str("the session was revoked"),
             Self::Expired => f.write_str("the session has expired"),
             Self::ProviderFailed => f.write_str("the provider of this session cannot be made"),

@@ -41,10 +41,10 @@ pub enum Event {
         /// How many sessions were open.
         sessions: usize,
     },
-    /// Claims of another user or project came under the id of an open session, and were refused: nobody becomes somebody
-    /// else. Ids of sessions must be unique.
+    /// A credential of another user or project came under the id of an open session, and nobody becomes somebody else: for
+    /// a new connection the open session was ended first, a renewal was refused. Ids of sessions should be unique.
     SessionConflict {
-        /// The id of the session, which stays as it is.
+        /// The id.
         session: Text,
     },
     /// The tree of a session without a connection was dropped; the session stays.

@@ -74,6 +74,8 @@ mod in_flight;
 
 mod background;
 
+mod count;
+
 mod deliver;
 
 mod sessions;

@@ -30,6 +30,8 @@ pub(crate) mod slot;
 
 mod idle_list;
 
+mod expiry_index;
+
 mod slot_set;
 
 pub(crate) mod evidence;

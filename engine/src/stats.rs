@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use serde::Serialize;
 
-/// Point-in-time counters. Taking them visits every session: for operators, not for hot paths.
+/// Point-in-time counters. They are kept up to date, and taking them waits for no connection.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 #[non_exhaustive]
 pub struct Stats {
@@ -29,6 +29,8 @@ pub struct Stats {
     pub outbox_bytes: usize,
     /// Runs of each descriptor function since the start, by path.
     pub evaluations: BTreeMap<String, u64>,
+    /// Runs of functions that are registered for one session alone, at paths that are registered for no other.
+    pub own_evaluations: u64,
     /// Runs that were avoided because a result could be shared.
     pub shared_evaluations: u64,
     /// Trees that changed since the start.

@@ -48,7 +48,7 @@ where
     Router::new().route("/metrics", get(scrape)).with_state(Arc::new(registry))
 }
 
-/// Statistics visit every session, so they are collected where they block no one.
+/// Many registered paths make a long text, so it is written where that blocks no one.
 async fn scrape(State(registry): State<Arc<Registry>>) -> Response {
     let encoded = tokio::task::spawn_blocking(move || {
         let mut text = String::new();

@@ -50,11 +50,6 @@ impl Refusal {
         Self::new(StatusCode::CONFLICT, "conflict", "no session is open that this credential is for")
     }
 
-    /// 409: the credential is valid, but its session is open and belongs to another user or project.
-    fn in_use() -> Self {
-        Self::new(StatusCode::CONFLICT, "conflict", "the session of this credential is in use by somebody else")
-    }
-
     /// 426: the request does not ask for a WebSocket.
     pub(crate) fn upgrade_required() -> Self {
         Self::new(
@@ -93,7 +88,7 @@ impl From<ConnectError> for Refusal {
         match error {
             ConnectError::Closing => Self::unavailable().because("the provider is shutting down"),
             ConnectError::LimitReached(limit) => Self::unavailable().because(limit.as_str()),
-            ConnectError::Conflict => Self::in_use(),
+            ConnectError::RuntimeEnded => Self::unavailable().because("the engine's runtime has ended"),
             ConnectError::Revoked => Self::unauthorized().because("the session was revoked"),
             ConnectError::Expired => Self::unauthorized().because("the session has expired"),
             ConnectError::ProviderFailed => {

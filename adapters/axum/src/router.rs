@@ -119,7 +119,13 @@ impl Slop {
     }
 
     /// How long the authenticator may take. After that the upgrade is refused with 503.
+    ///
+    /// # Panics
+    ///
+    /// If it is zero: nobody could connect.
+    #[track_caller]
     pub fn authenticate_timeout(mut self, timeout: Duration) -> Self {
+        assert!(timeout > Duration::ZERO, "`authenticate_timeout` must be longer than zero: nobody could connect");
         self.0.authenticate_timeout = timeout;
         self
     }

@@ -17,6 +17,9 @@ pub struct ConfigError {
 /// longer cannot be told from "never".
 const LONGEST: Duration = Duration::from_secs(100 * 365 * 24 * 3600);
 
+/// More of anything that runs at once is taken for a mistake.
+const MOST_PERMITS: usize = 1_000_000;
+
 impl ConfigError {
     pub(crate) const fn new(field: &'static str, problem: &'static str) -> Self {
         Self { field, problem }
@@ -39,6 +42,12 @@ pub(super) fn interval(field: &'static str, value: Duration) -> Result<(), Confi
 /// A count or size of which there must be at least one.
 pub(super) fn positive(field: &'static str, value: usize) -> Result<(), ConfigError> {
     at_least(field, value, 1, "must be at least 1")
+}
+
+/// A number of permits for something that runs: there must be one, and more than this many could not be counted.
+pub(super) fn permits(field: &'static str, value: usize) -> Result<(), ConfigError> {
+    positive(field, value)?;
+    at_most(field, value, MOST_PERMITS, "must be at most 1,000,000")
 }
 
 /// A count or size with a lower bound of its own.

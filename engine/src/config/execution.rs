@@ -1,6 +1,6 @@
 //! How much application code runs at the same time.
 
-use super::error::{ConfigError, positive};
+use super::error::{ConfigError, permits};
 
 /// Threads and permits for descriptors, handlers and loaders.
 #[derive(Debug, Clone)]
@@ -30,9 +30,9 @@ impl Default for Execution {
 
 impl Execution {
     pub(super) fn validate(&self) -> Result<(), ConfigError> {
-        positive("execution.blocking_calls", self.blocking_calls)?;
-        positive("execution.blocking_calls_per_session", self.blocking_calls_per_session)?;
-        positive("execution.async_evaluations", self.async_evaluations)?;
-        positive("execution.pass_threads", self.pass_threads)
+        permits("execution.blocking_calls", self.blocking_calls)?;
+        permits("execution.blocking_calls_per_session", self.blocking_calls_per_session)?;
+        permits("execution.async_evaluations", self.async_evaluations)?;
+        permits("execution.pass_threads", self.pass_threads)
     }
 }

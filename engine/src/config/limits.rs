@@ -2,7 +2,10 @@
 
 use std::num::NonZeroU32;
 
-use super::error::{ConfigError, positive};
+use super::error::{ConfigError, at_most, positive};
+
+/// A rate above it cannot be told from none.
+const FASTEST: usize = 1_000_000;
 
 /// Counts. A name says its scope: `tabs` is in all, `tabs_per_user` counts for each user.
 #[derive(Debug, Clone)]
@@ -43,7 +46,9 @@ pub struct Limits {
     /// How many resume points of ended connections one session keeps. Default 16. The oldest is evicted first; its
     /// consumer gets a snapshot.
     pub resume_points_per_session: usize,
-    /// How many revocations are remembered. Default 100,000. The one that was looked up least recently is evicted first.
+    /// How many revocations of sessions are kept, and as many of users and of attributes. Default 1,000,000 of each kind,
+    /// at about 16 bytes. None is ever forgotten: for one more, whoever is connected is closed, and from then on no session
+    /// that is not open is let in until the process restarts.
     pub revocations: usize,
     /// How many browser tabs there may be in all. Default 20,000. One more is refused.
     pub tabs: usize,
@@ -77,7 +82,7 @@ impl Default for Limits {
             calls_per_user: 512,
             call_ids_per_connection: 1_024,
             resume_points_per_session: 16,
-            revocations: 100_000,
+            revocations: 1_000_000,
             tabs: 20_000,
             tabs_per_session: 16,
             tabs_per_user: 64,
@@ -104,6 +109,8 @@ impl Limits {
         positive("limits.calls_per_connection", self.calls_per_connection)?;
         positive("limits.calls_per_session", self.calls_per_session)?;
         positive("limits.calls_per_user", self.calls_per_user)?;
-        positive("limits.revocations", self.revocations)
+        positive("limits.revocations", self.revocations)?;
+        let rate = self.messages_per_second.map_or(1, NonZeroU32::get) as usize;
+        at_most("limits.messages_per_second", rate, FASTEST, "must be at most 1,000,000; `None` is no limit")
     }
 }

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use super::Connection;
 use super::services::ConnectionServices;
 use crate::clock::millis;
+use crate::count::Count;
 use crate::deliver::link::Link;
 use crate::deliver::outbox::Outbox;
 use crate::deliver::peer_kind::PeerKind;
@@ -34,6 +35,8 @@ pub(crate) struct Connector {
     pub(crate) tabs: Arc<TabService>,
     pub(crate) closing: AtomicBool,
     pub(crate) next_number: AtomicU64,
+    /// Bytes that wait in all outboxes.
+    pub(crate) waiting: Arc<Count>,
 }
 
 impl Connector {
@@ -75,7 +78,7 @@ impl Connector {
             PeerKind::InProcess => None,
         };
         let outbox = Outbox::new(greeting, config.sizes.outbox_bytes);
-        Arc::new(Link::new(number, kind, self.services.timers.now_ms(), outbox))
+        Arc::new(Link::new(number, kind, self.services.timers.now_ms(), outbox, Arc::clone(&self.waiting)))
     }
 
     /// Whether a connection may stay that was just added to its session.

@@ -35,6 +35,16 @@ impl EventLane {
         self.dropped > dropped
     }
 
+    /// So many newer events were dropped, and with them whatever came before them and is not reserved.
+    pub(super) fn lose(&mut self, count: u64) {
+        let oldest = usize::from(self.is_reserved).min(self.waiting.len());
+        for event in self.waiting.drain(oldest..) {
+            self.bytes -= event.text.len();
+            self.dropped += 1;
+        }
+        self.dropped += count;
+    }
+
     /// The next event: how many were dropped, or the oldest event.
     pub(crate) fn pop(&mut self) -> Option<Arc<EncodedEvent>> {
         if self.dropped > 0 && !self.is_reserved {

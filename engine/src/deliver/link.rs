@@ -4,12 +4,14 @@ use std::sync::Arc;
 use std::task::Waker;
 
 use super::call_log::{CallKind, CallLog, CallRejected};
+use super::inbox::Inbox;
 use super::outbox::{Outbox, Queued};
 use super::peer_kind::PeerKind;
 use super::query::PendingQuery;
 use super::released::Released;
 use super::resume_point::ResumePoint;
 use crate::config::Limits;
+use crate::count::Count;
 use crate::protocol::close_reason::CloseReason;
 use crate::protocol::encoded_event::EncodedEvent;
 use crate::protocol::message::RequestId;
@@ -19,7 +21,11 @@ use crate::sync::{AtomicBool, AtomicU8, AtomicU32, AtomicU64, AtomicWaker, Liste
 ///
 /// The outbox is locked for one look or one frame, never while something is awaited, and never while a slot is locked:
 /// the writer reads the session's tree with the outbox locked, so that a reply cannot overtake a tree committed before.
-/// It may be locked while the calls are, and never the other way round: so a call is either running or answered.
+/// It may be locked while the calls are, and never the other way round: so a call is either running or answered. Nobody
+/// waits for it with the calls locked.
+///
+/// A frame may take long. So what comes from outside of the connection, for all connections at once or from the timer task
+/// (notices, events, the end), waits in the inbox if somebody has the outbox, and whoever has that next takes it over.
 #[derive(Debug)]
 pub(crate) struct Link {
     pub(crate) number: u64,
@@ -30,6 +36,13 @@ pub(crate) struct Link {
     /// Messages over the rate, less those within it.
     strikes: AtomicU32,
     outbox: Mutex<Outbox>,
+    inbox: Mutex<Option<Box<Inbox>>>,
+    /// How many subscriptions are in the outbox.
+    subscriptions: AtomicU32,
+    /// Bytes that they keep.
+    subscription_bytes: AtomicU32,
+    /// Bytes that wait in all outboxes.
+    waiting: Arc<Count>,
     writer: AtomicWaker,
     /// When the peer last showed a sign of life, in ms.
     heard_ms: AtomicU64,
@@ -53,7 +66,7 @@ pub(crate) enum AbortReason {
 }
 
 impl Link {
-    pub(crate) fn new(number: u64, kind: PeerKind, now_ms: u64, outbox: Outbox) -> Self {
+    pub(crate) fn new(number: u64, kind: PeerKind, now_ms: u64, outbox: Outbox, waiting: Arc<Count>) -> Self {
         Self {
             number,
             kind,
@@ -61,6 +74,10 @@ impl Link {
             aborted: AtomicU8::new(0),
             strikes: AtomicU32::new(0),
             outbox: Mutex::new(outbox),
+            inbox: Mutex::new(None),
+            subscriptions: AtomicU32::new(0),
+            subscription_bytes: AtomicU32::new(0),
+            waiting,
             writer: AtomicWaker::new(),
             heard_ms: AtomicU64::new(now_ms),
             writing_ms: AtomicU64::new(0),
@@ -72,10 +89,58 @@ impl Link {
     /// Looks at the outbox, or changes it. Whatever is released meanwhile is dropped after the lock is: it may be the last
     /// handle of something of the application's, whose `Drop` may call the engine.
     pub(crate) fn with_outbox<T>(&self, look: impl FnOnce(&mut Outbox, &mut Released) -> T) -> T {
+        self.end_if_ordered();
         let mut released = Released::default();
-        let seen = look(&mut self.outbox.lock(), &mut released);
+        let seen = self.step(&mut self.outbox.lock(), |outbox| look(outbox, &mut released));
         drop(released);
         seen
+    }
+
+    /// One step with the outbox locked: what waits in the inbox goes first, and what changes is counted.
+    fn step<T>(&self, outbox: &mut Outbox, step: impl FnOnce(&mut Outbox) -> T) -> T {
+        let before = outbox.bytes();
+        self.empty_inbox(outbox);
+        let done = step(outbox);
+        let (after, subscriptions) = (outbox.bytes(), u32::try_from(outbox.subscriptions()).unwrap_or(u32::MAX));
+        self.waiting.add(after.saturating_sub(before));
+        self.waiting.subtract(before.saturating_sub(after));
+        self.subscriptions.store(subscriptions, Ordering::Relaxed);
+        let kept = u32::try_from(outbox.subscription_bytes(None)).unwrap_or(u32::MAX);
+        self.subscription_bytes.store(kept, Ordering::Relaxed);
+        done
+    }
+
+    fn empty_inbox(&self, outbox: &mut Outbox) {
+        let mut waiting = self.inbox.lock();
+        if let Some(inbox) = waiting.as_deref_mut() {
+            inbox.empty_into(outbox);
+        }
+        if waiting.as_ref().is_some_and(|inbox| !inbox.ends()) {
+            *waiting = None;
+        }
+    }
+
+    /// Leaves something for whoever has the outbox next.
+    fn leave(&self, put: impl FnOnce(&mut Inbox)) {
+        put(self.inbox.lock().get_or_insert_default());
+    }
+
+    /// An end that was ordered while somebody had the outbox comes before whatever else happens.
+    fn end_if_ordered(&self) {
+        let ordered = self.inbox.lock().as_mut().and_then(|inbox| inbox.take_end());
+        if let Some(reason) = ordered {
+            self.end_with(reason, |outbox, _| outbox.end(reason));
+        }
+    }
+
+    /// Bytes that the subscriptions keep.
+    pub(crate) fn subscription_bytes(&self) -> usize {
+        self.subscription_bytes.load(Ordering::Relaxed) as usize
+    }
+
+    /// How many subscriptions there are.
+    pub(crate) fn subscriptions(&self) -> usize {
+        self.subscriptions.load(Ordering::Relaxed) as usize
     }
 
     /// Wakes the writer. Wakes are never lost: the writer registers before it looks.
@@ -127,6 +192,7 @@ impl Link {
 
     /// Begins a call, if it may run and the connection is not about to close.
     pub(crate) fn begin_call(&self, id: &RequestId, kind: CallKind, limits: &Limits) -> Result<(), CallRejected> {
+        self.end_if_ordered();
         self.calls.lock().begin(id, kind, limits)
     }
 
@@ -138,17 +204,31 @@ impl Link {
         kind: CallKind,
         add: impl FnOnce(&mut Outbox, &mut Released) -> Queued,
     ) {
+        self.end_if_ordered();
         let mut released = Released::default();
-        let mut calls = self.calls.lock();
-        if !calls.end(id, kind) {
-            // The reply, which `add` holds, is dropped when the lock is released.
-            drop(calls);
-            return;
-        }
-        let queued = add(&mut self.outbox.lock(), &mut released);
-        drop(calls);
+        let queued = self.with_calls(|calls, outbox| {
+            // The reply, which `add` holds, may be handed back, to be dropped when the locks are released.
+            if !calls.end(id, kind) {
+                return Err(add);
+            }
+            Ok(self.step(outbox, |outbox| add(outbox, &mut released)))
+        });
         drop(released);
-        self.after(queued);
+        if let Ok(queued) = queued {
+            self.after(queued);
+        }
+    }
+
+    /// One step with the calls and the outbox locked. It waits for the outbox, but not with the calls locked.
+    fn with_calls<T>(&self, step: impl FnOnce(&mut CallLog, &mut Outbox) -> T) -> T {
+        loop {
+            let mut calls = self.calls.lock();
+            if let Some(mut outbox) = self.outbox.try_lock() {
+                return step(&mut calls, &mut outbox);
+            }
+            drop(calls);
+            drop(self.outbox.lock());
+        }
     }
 
     pub(crate) fn has_calls(&self) -> bool {
@@ -164,7 +244,7 @@ impl Link {
         match self.aborted.load(Ordering::SeqCst) {
             silent if silent == AbortReason::Silent as u8 => CloseReason::Silent,
             slow if slow == AbortReason::Slow as u8 => CloseReason::Slow,
-            _ => self.outbox.lock().close_reason(),
+            _ => self.with_outbox(|outbox, _| outbox.close_reason()),
         }
     }
 
@@ -179,9 +259,18 @@ impl Link {
     }
 
     /// Orders the end of the connection. Calls that still run are answered with an error first, so that no consumer waits
-    /// for ever (contract T25).
+    /// for ever (contract T25). If somebody has the outbox, the writer does it when it looks next.
     pub(crate) fn end(&self, reason: CloseReason) {
-        self.end_with(reason, |outbox, _| outbox.end(reason));
+        let mut calls = self.calls.lock();
+        if let Some(mut outbox) = self.outbox.try_lock() {
+            self.reject_calls(&mut calls, &mut outbox, reason);
+            outbox.end(reason);
+        } else {
+            drop(calls);
+            self.leave(|inbox| inbox.end(reason));
+        }
+        self.ended.notify(usize::MAX);
+        self.wake();
     }
 
     /// Another connection takes the place of this one: hands over its resume points, with the number of its subscriptions,
@@ -201,16 +290,19 @@ impl Link {
     /// Rejects the calls that run, and orders the end in the same step: no frame goes out in between.
     fn end_with<T>(&self, reason: CloseReason, end: impl FnOnce(&mut Outbox, &mut Released) -> T) -> T {
         let mut released = Released::default();
-        let mut calls = self.calls.lock();
-        let mut outbox = self.outbox.lock();
-        calls.reject(reason).into_iter().for_each(|text| outbox.last_reply(text));
-        let ended = end(&mut outbox, &mut released);
-        drop(outbox);
-        drop(calls);
+        let ended = self.with_calls(|calls, outbox| {
+            self.reject_calls(calls, outbox, reason);
+            self.step(outbox, |outbox| end(outbox, &mut released))
+        });
         drop(released);
         self.ended.notify(usize::MAX);
         self.wake();
         ended
+    }
+
+    fn reject_calls(&self, calls: &mut CallLog, outbox: &mut Outbox, reason: CloseReason) {
+        let rejected = calls.reject(reason);
+        self.step(outbox, |outbox| rejected.into_iter().for_each(|text| outbox.last_reply(text)));
     }
 
     /// Notified when an end is ordered.
@@ -220,18 +312,18 @@ impl Link {
 
     /// Why an end was ordered, if it was.
     pub(crate) fn ending(&self) -> Option<CloseReason> {
-        self.outbox.lock().ending()
+        self.with_outbox(|outbox, _| outbox.ending())
     }
 
     /// Queues a reply and wakes the writer. A peer that lets too many wait is closed.
     pub(crate) fn reply(&self, text: String) {
-        let queued = self.outbox.lock().reply(text);
+        let queued = self.with_outbox(|outbox, _| outbox.reply(text));
         self.after(queued);
     }
 
     /// Queues a query, to be answered from the tree at its turn.
     pub(crate) fn query(&self, query: PendingQuery) {
-        let queued = self.outbox.lock().query(query);
+        let queued = self.with_outbox(|outbox, _| outbox.query(query));
         self.after(queued);
     }
 
@@ -243,17 +335,30 @@ impl Link {
         }
     }
 
-    /// Queues an event and wakes the writer. Returns whether older ones were dropped for it.
+    /// Queues an event and wakes the writer. Returns whether older ones were dropped for it. Waits for nobody.
     pub(crate) fn event(&self, event: Arc<EncodedEvent>, max_bytes: usize) -> bool {
-        let dropped = self.outbox.lock().event(event, max_bytes);
+        let dropped = match self.outbox.try_lock() {
+            Some(mut outbox) => self.step(&mut outbox, |outbox| outbox.event(event, max_bytes)),
+            None => self.inbox.lock().get_or_insert_default().event(event, max_bytes),
+        };
         self.wake();
         dropped
     }
 
     /// Tells a consumer something about its connection, which must not be dropped for other events. Tabs are not told.
+    /// Waits for nobody.
     pub(crate) fn notice(&self, notice: &Arc<EncodedEvent>) {
         match self.kind {
-            PeerKind::Consumer => self.reply(notice.text.clone()),
+            PeerKind::Consumer => {
+                let queued = match self.outbox.try_lock() {
+                    Some(mut outbox) => self.step(&mut outbox, |outbox| outbox.reply(notice.text.clone())),
+                    None => {
+                        self.leave(|inbox| inbox.notice(notice.text.clone()));
+                        Queued::Fits
+                    }
+                };
+                self.after(queued);
+            }
             PeerKind::InProcess => {
                 self.event(Arc::clone(notice), usize::MAX);
             }
@@ -273,5 +378,48 @@ impl Link {
 
     pub(crate) fn take_ping(&self) -> bool {
         self.ping.swap(false, Ordering::SeqCst)
+    }
+}
+
+impl Drop for Link {
+    fn drop(&mut self) {
+        self.waiting.subtract(self.outbox.lock().bytes());
+    }
+}
+
+#[cfg(all(test, not(feature = "shuttle")))]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn whoever_serves_all_waits_for_no_connection_whose_writer_is_busy() {
+        let waiting = Arc::<Count>::default();
+        let link = Link::new(1, PeerKind::Consumer, 0, Outbox::new(None, 1_000), Arc::clone(&waiting));
+        let id = RequestId::from_value(&"c".into()).unwrap();
+        link.begin_call(&id, CallKind::Invoke, &Limits::default()).unwrap();
+        let event = |name| EncodedEvent::new(name, None);
+        // As long as the writer is at work on a frame.
+        let writer = link.outbox.lock();
+        link.notice(&event("session.expiring"));
+        for _ in 0..10 {
+            link.event(event("changed"), 100);
+        }
+        link.end(CloseReason::Expired);
+        assert_eq!((link.subscriptions(), waiting.get(), link.has_calls()), (0, 0, true));
+        drop(writer);
+        assert_eq!(link.ending(), Some(CloseReason::Expired));
+        assert!(!link.has_calls(), "the call was rejected");
+        let texts = link.with_outbox(|outbox, _| {
+            let mut texts = Vec::new();
+            while let Some(event) = outbox.take_event() {
+                texts.push(event.text.clone());
+            }
+            texts
+        });
+        assert!(texts[0].contains("events.dropped") && texts.len() < 6, "bounded meanwhile: {texts:?}");
+        assert!(waiting.get() > 0, "the notice and the result still wait");
+        assert!(link.begin_call(&id, CallKind::Invoke, &Limits::default()).is_err());
+        drop(link);
+        assert_eq!(waiting.get(), 0);
     }
 }

@@ -215,6 +215,14 @@ impl Outbox {
         self.waiting.get_or_insert_default().events.push(event, max_bytes)
     }
 
+    /// So many events came behind those that wait, and there was no room for them: older ones go as well.
+    pub(super) fn events_lost(&mut self, count: u64) {
+        if count > 0 && !self.is_ending() {
+            self.events_queued += count;
+            self.waiting.get_or_insert_default().events.lose(count);
+        }
+    }
+
     /// How many events were queued since the start.
     pub(crate) const fn events_queued(&self) -> u64 {
         self.events_queued

@@ -145,6 +145,7 @@ impl ConnectionParts<'_> {
             tabs,
             closing: AtomicBool::new(false),
             next_number: AtomicU64::new(1),
+            waiting: Arc::default(),
         })
     }
 

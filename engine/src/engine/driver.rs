@@ -2,6 +2,7 @@
 
 use std::sync::{Arc, Weak};
 
+use crate::background::Background;
 use crate::clock::timer_queue::TimerQueue;
 use crate::deliver::link::AbortReason;
 use crate::event::{Event, Observers, PanicSite};
@@ -12,11 +13,13 @@ use crate::lifecycle::expiry::Expiry;
 use crate::lifecycle::liveness::Liveness;
 use crate::lifecycle::resume::ResumeWindow;
 use crate::panics;
+use crate::protocol::close_reason::CloseReason;
 use crate::refresh::refresher::Refresher;
 use crate::runs::task_runner::TaskRunner;
 use crate::sessions::idle_tracker::IdleTracker;
+use crate::sessions::table::Table;
 use crate::sessions::timer::Timer;
-use crate::sync::{AbortHandle, Runtime};
+use crate::sync::AbortHandle;
 
 /// To whom each timer goes.
 #[derive(Debug)]
@@ -41,8 +44,19 @@ pub(super) struct RunningDriver {
 }
 
 impl RunningDriver {
-    pub(super) fn start(driver: Arc<Driver>, timers: &Arc<TimerQueue<Timer>>, runtime: &Runtime) -> Arc<Self> {
-        let task = runtime.spawn(drive(Arc::clone(timers), Arc::downgrade(&driver))).abort_handle();
+    pub(super) fn start(
+        driver: Arc<Driver>,
+        timers: &Arc<TimerQueue<Timer>>,
+        background: &Arc<Background>,
+        table: &Arc<Table>,
+    ) -> Arc<Self> {
+        let end = EndOfRuntime { background: Arc::clone(background), table: Arc::downgrade(table) };
+        let drive = drive(Arc::clone(timers), Arc::downgrade(&driver));
+        let task = background.runtime.spawn(async move {
+            let _end = end;
+            drive.await;
+        });
+        let task = task.abort_handle();
         Arc::new(Self { _driver: driver, task })
     }
 }
@@ -50,6 +64,21 @@ impl RunningDriver {
 impl Drop for RunningDriver {
     fn drop(&mut self) {
         self.task.abort();
+    }
+}
+
+/// Dropped with the task: when the engine ends, or when the runtime has ended. Then no task goes on, and whoever waits for
+/// something is told.
+struct EndOfRuntime {
+    background: Arc<Background>,
+    table: Weak<Table>,
+}
+
+impl Drop for EndOfRuntime {
+    fn drop(&mut self) {
+        self.background.end();
+        let slots = self.table.upgrade().map(|table| table.all()).unwrap_or_default();
+        slots.iter().flat_map(|slot| slot.links()).for_each(|link| link.end(CloseReason::ShuttingDown));
     }
 }
 
@@ -80,7 +109,7 @@ impl Driver {
                 self.idle.unschedule_excess();
                 self.evictor.evict_excess_trees();
             }
-            Timer::Expiry(slot) => with(&slot, |slot| self.expiry.look(slot)),
+            Timer::Expiries => self.expiry.look(),
             Timer::ResumePoints(slot) => with(&slot, |slot| self.resume.expire(slot)),
             Timer::SweepCache => self.cache.sweep(),
             Timer::RemoveTask(task) => with(&task.0, |slot| self.tasks.remove(slot, &task.1)),

@@ -7,9 +7,9 @@ use crate::background::Background;
 use crate::clock::Clock;
 use crate::clock::timer_queue::TimerQueue;
 use crate::config::Config;
+use crate::count::Count;
 use crate::emit::Emitter;
 use crate::event::Observers;
-use crate::in_flight::InFlight;
 use crate::model::Text;
 use crate::receive::greeter::Greeter;
 use crate::refresh::passes::Passes;
@@ -33,6 +33,8 @@ pub(super) struct Foundation {
     pub(super) table: Arc<Table>,
     pub(super) renderer: Arc<Renderer>,
     pub(super) idle: Arc<IdleTracker>,
+    /// How many sessions have a tree.
+    pub(super) tree_count: Arc<Count>,
 }
 
 impl Foundation {
@@ -52,12 +54,13 @@ impl Foundation {
         let idle = IdleTracker::new(Arc::clone(&table), renderer.store.clone(), Arc::clone(&timers), &config);
         Self {
             observers,
-            background: Arc::new(Background { runtime: Runtime::current(), in_flight: Arc::new(InFlight::default()) }),
+            background: Background::new(Runtime::current()),
             config,
             timers,
             table,
             renderer,
             idle,
+            tree_count: Arc::default(),
         }
     }
 
@@ -72,6 +75,7 @@ impl Foundation {
             Arc::clone(&self.observers),
             self.clock(),
             self.background.runtime.clone(),
+            Arc::clone(&self.tree_count),
             &self.config,
         )
     }

@@ -31,17 +31,23 @@ pub(super) struct LifecycleParts {
 
 impl LifecycleParts {
     pub(super) fn new(base: &Foundation) -> Self {
-        let closer = Closer::new(Arc::clone(&base.table), Arc::clone(&base.observers));
+        let closer = Closer::new(Arc::clone(&base.table), Arc::clone(&base.tree_count), Arc::clone(&base.observers));
         let evictor = Evictor::new(
             Arc::clone(&base.table),
             Arc::clone(&base.idle),
             Arc::clone(&closer),
+            Arc::clone(&base.tree_count),
             Arc::clone(&base.observers),
         );
         let times = &base.config.times;
         Self {
             revocations: Arc::new(Revocations::new(base.config.limits.revocations)),
-            expiry: Expiry::new(Arc::clone(&base.timers), Arc::clone(&closer), times.expiry_warning),
+            expiry: Expiry::new(
+                Arc::clone(&base.table),
+                Arc::clone(&base.timers),
+                Arc::clone(&closer),
+                times.expiry_warning,
+            ),
             evictor,
             resume: ResumeWindow::new(Arc::clone(&base.timers), Arc::clone(&base.observers), &base.config),
             liveness: Liveness::new(Arc::clone(&base.timers), times),
@@ -59,6 +65,7 @@ impl LifecycleParts {
             closer: Arc::clone(&self.closer),
             idle: Arc::clone(&base.idle),
             refresher: Arc::clone(refresher),
+            background: Arc::clone(&base.background),
             observers: Arc::clone(&base.observers),
         })
     }

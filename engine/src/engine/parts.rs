@@ -11,6 +11,7 @@ use super::options::EngineOptions;
 use crate::background::Background;
 use crate::config::Config;
 use crate::connection::connector::Connector;
+use crate::count::Count;
 use crate::deliver::delivery::Delivery;
 use crate::emit::Emitter;
 use crate::event::Observers;
@@ -33,6 +34,7 @@ pub(crate) struct Parts {
     pub(crate) observers: Arc<Observers>,
     pub(crate) background: Arc<Background>,
     pub(crate) table: Arc<Table>,
+    pub(crate) tree_count: Arc<Count>,
     pub(crate) sources: Arc<Sources>,
     pub(crate) passes: Arc<Passes>,
     pub(crate) refresher: Arc<Refresher>,
@@ -73,7 +75,7 @@ impl Parts {
         let inbound = connections.inbound(options.authorize, &tasks);
         let outbound = connections.outbound(&delivery, &cache);
         let driver = lifecycle.driver(&base, &refresher, cache, tasks);
-        let driver = RunningDriver::start(driver, &base.timers, &base.background.runtime);
+        let driver = RunningDriver::start(driver, &base.timers, &base.background, &base.table);
         let connector = connections.connector(&opener, inbound, outbound, driver);
         let drain = connections.drain(&connector);
         Arc::new(Self {
@@ -85,6 +87,7 @@ impl Parts {
             observers: base.observers,
             background: base.background,
             table: base.table,
+            tree_count: base.tree_count,
             renderer: base.renderer,
             sources,
             passes,

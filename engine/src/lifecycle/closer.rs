@@ -2,21 +2,25 @@
 
 use std::sync::Arc;
 
+use crate::count::Count;
 use crate::event::{Event, Observers};
 use crate::protocol::close_reason::CloseReason;
 use crate::sessions::slot::Slot;
 use crate::sessions::table::Table;
+use crate::sessions::turn::ReleasedTree;
 
 /// Ends sessions, with their connections and tasks.
 #[derive(Debug)]
 pub(crate) struct Closer {
     table: Arc<Table>,
+    /// How many sessions have a tree.
+    tree_count: Arc<Count>,
     observers: Arc<Observers>,
 }
 
 impl Closer {
-    pub(crate) fn new(table: Arc<Table>, observers: Arc<Observers>) -> Arc<Self> {
-        Arc::new(Self { table, observers })
+    pub(crate) fn new(table: Arc<Table>, tree_count: Arc<Count>, observers: Arc<Observers>) -> Arc<Self> {
+        Arc::new(Self { table, tree_count, observers })
     }
 
     /// Ends the session with this id. False if none is open.
@@ -33,23 +37,23 @@ impl Closer {
         removed
     }
 
-    /// Ends a session, unless somebody has connected meanwhile or a task runs. False if it goes on.
-    pub(crate) fn close_idle(&self, slot: &Arc<Slot>, reason: CloseReason) -> bool {
-        let mut tree = None;
+    /// Ends a session, unless somebody has connected meanwhile or a task runs.
+    pub(crate) fn close_idle(&self, slot: &Arc<Slot>, reason: CloseReason) {
+        let mut tree: Option<ReleasedTree> = None;
         let removed = self.table.remove(slot, |slot| {
             tree = slot.close_if_idle();
             tree.is_some()
         });
-        drop(tree);
+        self.tree_count.subtract(usize::from(tree.is_some_and(|tree| tree.is_some())));
         if removed {
             self.end(slot, reason);
         }
-        removed || slot.is_closed()
     }
 
     /// Ends whatever a session had that is not in the table any more.
     fn end(&self, slot: &Slot, reason: CloseReason) {
         let closed = slot.close();
+        self.tree_count.subtract(usize::from(closed.had_tree));
         closed.tasks.iter().for_each(|task| task.cancel());
         closed.links.iter().for_each(|link| link.end(reason));
         self.observers.emit(|| Event::SessionClosed { session: slot.id(), reason });

@@ -6,6 +6,7 @@ use std::time::SystemTime;
 
 use super::closer::Closer;
 use crate::config::Limit;
+use crate::count::Count;
 use crate::error::ConnectError;
 use crate::event::{Event, EvictionReason, Observers};
 use crate::model::session::Context;
@@ -13,7 +14,7 @@ use crate::protocol::close_reason::CloseReason;
 use crate::sessions::evidence::Authority;
 use crate::sessions::idle_tracker::IdleTracker;
 use crate::sessions::slot::Slot;
-use crate::sessions::table::{Idle, Opened, Table};
+use crate::sessions::table::{Idle, OpenStep, Opened, Table};
 
 /// How soon a tree that could not be evicted, because a pass worked on it, is looked at again, in ms.
 const RETRY_MS: u64 = 1_000;
@@ -24,6 +25,8 @@ pub(crate) struct Evictor {
     table: Arc<Table>,
     idle: Arc<IdleTracker>,
     closer: Arc<Closer>,
+    /// How many sessions have a tree.
+    tree_count: Arc<Count>,
     observers: Arc<Observers>,
 }
 
@@ -32,14 +35,15 @@ impl Evictor {
         table: Arc<Table>,
         idle: Arc<IdleTracker>,
         closer: Arc<Closer>,
+        tree_count: Arc<Count>,
         observers: Arc<Observers>,
     ) -> Arc<Self> {
-        Arc::new(Self { table, idle, closer, observers })
+        Arc::new(Self { table, idle, closer, tree_count, observers })
     }
 
     /// The slot of a session. If there are as many as may be, the session that has been without a connection for longest
-    /// is evicted; if trees take all the memory they may, idle ones are; and if the id is that of an idle session of
-    /// somebody else, that one is.
+    /// is evicted; if trees take all the memory they may, idle ones are. A session of somebody else with the same id ends
+    /// first.
     pub(crate) fn find_or_make(
         &self,
         context: &Arc<Context>,
@@ -49,12 +53,19 @@ impl Evictor {
         self.free_tree_memory(context)?;
         self.within_limits(context, || {
             loop {
-                match self.table.open(context, (self.idle.now_ms(), now), without_provider) {
-                    Err(ConnectError::Conflict) if self.make_way(context) => {}
-                    opened => return opened,
+                let opened = self.table.open(context, (self.idle.now_ms(), now), without_provider)?;
+                if !matches!(opened.step, OpenStep::Foreign) {
+                    return Ok(opened);
                 }
+                self.report_conflict(context);
+                self.closer.close(&opened.slot, CloseReason::Closed);
             }
         })
+    }
+
+    /// Two people under one id: one has logged in after the other, or the authenticator has made a mistake.
+    pub(crate) fn report_conflict(&self, context: &Context) {
+        self.observers.warn(&Event::SessionConflict { session: context.id().clone() });
     }
 
     /// Gives an open session new claims. `None` if none is open under that id. If its user has as many sessions as may be,
@@ -86,11 +97,6 @@ impl Evictor {
             };
             self.closer.close_idle(&oldest, CloseReason::LeastRecent);
         }
-    }
-
-    /// Evicts the session with this id if nobody is connected to it. False if somebody is, or a task of it runs.
-    fn make_way(&self, context: &Context) -> bool {
-        self.table.get(context.id()).is_none_or(|slot| self.closer.close_idle(&slot, CloseReason::LeastRecent))
     }
 
     /// A session that is not known yet is refused if the trees that somebody looks at take all the memory they may.
@@ -140,9 +146,7 @@ impl Evictor {
                 return self.idle.schedule(what, until_ms - now_ms);
             }
             match what {
-                Idle::Session => {
-                    self.closer.close_idle(&slot, CloseReason::Idle);
-                }
+                Idle::Session => self.closer.close_idle(&slot, CloseReason::Idle),
                 Idle::Tree if !self.evict_tree(&slot, EvictionReason::Idle) => {
                     return self.idle.schedule(what, RETRY_MS);
                 }
@@ -155,6 +159,7 @@ impl Evictor {
     fn evict_tree(&self, slot: &Arc<Slot>, reason: EvictionReason) -> bool {
         self.table.not_idle(slot, Idle::Tree);
         if slot.evict_tree() {
+            self.tree_count.subtract(1);
             self.observers.emit(|| Event::TreeEvicted { session: slot.id(), reason });
         }
         let busy = slot.idle_since_ms().is_some() && slot.needs_refresh();
@@ -167,6 +172,7 @@ impl Evictor {
     /// Evicts the tree of a session without telling anybody: its claims changed while nobody looked at it.
     pub(crate) fn discard_tree(&self, slot: &Arc<Slot>) {
         if slot.evict_tree() {
+            self.tree_count.subtract(1);
             self.table.not_idle(slot, Idle::Tree);
         }
     }

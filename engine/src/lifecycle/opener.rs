@@ -5,6 +5,8 @@ use std::sync::Arc;
 use super::evictor::Evictor;
 use super::expiry::Expiry;
 use super::providers::Providers;
+use crate::background::Background;
+use crate::config::Limit;
 use crate::error::ConnectError;
 use crate::event::{Event, Observers};
 use crate::model::session::{Context, Session};
@@ -13,7 +15,7 @@ use crate::refresh::refresher::{Refresher, Urgency};
 use crate::sessions::evidence::Authority;
 use crate::sessions::idle_tracker::IdleTracker;
 use crate::sessions::paths::Paths;
-use crate::sessions::revocations::Revocations;
+use crate::sessions::revocations::{Access, Revocations};
 use crate::sessions::slot::Slot;
 use crate::sessions::table::{OpenStep, Opened, Table};
 
@@ -30,6 +32,7 @@ pub(crate) struct Opener {
     pub(crate) closer: Arc<Closer>,
     pub(crate) idle: Arc<IdleTracker>,
     pub(crate) refresher: Arc<Refresher>,
+    pub(crate) background: Arc<Background>,
     pub(crate) observers: Arc<Observers>,
 }
 
@@ -39,28 +42,28 @@ impl Opener {
         let context = session.context();
         context.belongs_to(&self.observers.owner());
         self.check_access(context)?;
-        let opened = self.evictor.find_or_make(context, self.expiry.now(), self.providers.are_per_session());
-        self.admit(session, opened.inspect_err(|error| self.report(session, error))?)
+        let opened = self.evictor.find_or_make(context, self.expiry.now(), self.providers.are_per_session())?;
+        self.admit(session, opened)
     }
 
     /// Makes a session show the claims that it was just given.
     fn admit(&self, session: &Session, opened: Opened) -> Result<Arc<Slot>, ConnectError> {
         let (slot, context) = (opened.slot, session.context());
-        if self.revocations.contains(context) {
-            if !matches!(opened.step, OpenStep::Kept) {
+        // Revocations are kept before it is looked who is there: one that came meanwhile is seen here.
+        self.check_revocations(context, !matches!(opened.step, OpenStep::New)).inspect_err(|_| {
+            if matches!(opened.step, OpenStep::New | OpenStep::Changed(_)) {
                 self.closer.close(&slot, CloseReason::Revoked);
             }
-            return Err(ConnectError::Revoked);
-        }
+        })?;
         match opened.step {
             OpenStep::New => {
                 self.providers.make(&slot, session)?;
                 self.observers.emit(|| Event::SessionOpened { session: context.id().clone() });
                 self.idle.session_idle(&slot);
-                self.expiry.watch(&slot, context);
+                self.expiry.watch(&slot);
             }
             OpenStep::Changed(before) => self.change_claims(&slot, session, &before)?,
-            OpenStep::Kept => {}
+            OpenStep::Kept | OpenStep::Foreign => {}
         }
         Ok(slot)
     }
@@ -71,7 +74,7 @@ impl Opener {
             self.providers.make(slot, session)?;
             self.show_new_claims(slot);
         }
-        self.expiry.watch(slot, context);
+        self.expiry.watch(slot);
         if before.expires_at() != context.expires_at() {
             // A short extension may end within the time of the warning.
             self.expiry.warn(slot);
@@ -88,10 +91,7 @@ impl Opener {
     /// Gives an open session what a new credential says (SEC13), unless it has newer claims. `None` if no session is open
     /// that it could be for.
     pub(crate) fn renew(&self, session: &Session) -> Result<Option<Arc<Slot>>, ConnectError> {
-        match self.change(session, Authority::Credential) {
-            Err(ConnectError::Conflict) => Ok(None),
-            changed => changed,
-        }
+        self.change(session, Authority::Credential)
     }
 
     /// Gives an open session new claims, on the word of the application: only what is issued later replaces them. False
@@ -107,16 +107,12 @@ impl Opener {
         let context = session.context();
         context.belongs_to(&self.observers.owner());
         self.check_access(context)?;
-        let changed = self.evictor.change(context, (from, self.expiry.now()));
-        let changed = changed.inspect_err(|error| self.report(session, error))?;
-        changed.map(|changed| self.admit(session, changed)).transpose()
-    }
-
-    /// Two people under one id: the authenticator or the application has made a mistake, or somebody tries.
-    fn report(&self, session: &Session, error: &ConnectError) {
-        if *error == ConnectError::Conflict {
-            self.observers.warn(&Event::SessionConflict { session: session.context().id().clone() });
+        let Some(changed) = self.evictor.change(context, (from, self.expiry.now()))? else { return Ok(None) };
+        if matches!(changed.step, OpenStep::Foreign) {
+            self.evictor.report_conflict(context);
+            return Ok(None);
         }
+        self.admit(session, changed).map(Some)
     }
 
     /// Makes a session's provider anew. False if no session has that id.
@@ -128,11 +124,28 @@ impl Opener {
     }
 
     /// # Errors
-    /// That the authentication is over, or was revoked.
+    /// That the runtime is gone, or the authentication is over or was revoked.
     fn check_access(&self, context: &Context) -> Result<(), ConnectError> {
+        if !self.background.is_alive() {
+            return Err(ConnectError::RuntimeEnded);
+        }
         if self.expiry.is_expired(context.expires_at()) {
             return Err(ConnectError::Expired);
         }
-        if self.revocations.contains(context) { Err(ConnectError::Revoked) } else { Ok(()) }
+        self.check_revocations(context, self.table.get(context.id()).is_some())
+    }
+
+    /// # Errors
+    /// That it was revoked, or that it is not open yet and nobody can tell whether it was.
+    fn check_revocations(&self, context: &Context, open: bool) -> Result<(), ConnectError> {
+        match self.revocations.access(context) {
+            Access::Revoked => Err(ConnectError::Revoked),
+            Access::Unknown if !open => {
+                let limit = Limit::Revocations;
+                self.observers.warn(&Event::LimitReached { limit, session: context.id().clone() });
+                Err(ConnectError::LimitReached(limit))
+            }
+            Access::Unknown | Access::Allowed => Ok(()),
+        }
     }
 }

@@ -32,7 +32,7 @@ impl Revoker {
     /// Ends all sessions that a revocation means, and keeps them out. Returns how many were open.
     pub(crate) fn revoke(&self, revocation: &Revocation) -> usize {
         // Kept out before it looks who is there: whoever opens a session meanwhile looks again afterwards.
-        if self.revocations.add(revocation) {
+        if !self.revocations.add(revocation) {
             self.observers.warn(&Event::LimitReached { limit: Limit::Revocations, session: Text::default() });
         }
         let slots = self.table.select(revocation.selector());

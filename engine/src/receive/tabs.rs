@@ -134,6 +134,7 @@ impl TabPeer {
         let tab = Arc::clone(&self.tab);
         let source = Source::untrusted(move || tab.describe(&forward));
         self.slot.set_source(self.tab.path.clone(), Some(Arc::new(source)));
+        self.service.quota.tab_mounted();
         self.refresh();
         let (session, path) = (self.slot.id(), self.tab.path.clone());
         self.service.observers.emit(|| Event::TabMounted { session, path });
@@ -145,6 +146,7 @@ impl TabPeer {
         self.service.quota.release_tab();
         self.slot.remove_tab(&self.tab);
         if self.tab.is_mounted() {
+            self.service.quota.tab_unmounted();
             self.slot.restore_source(&self.tab.path);
             self.refresh();
             let (session, path) = (self.slot.id(), self.tab.path.clone());

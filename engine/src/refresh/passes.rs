@@ -11,6 +11,7 @@ use super::sources::Sources;
 use super::tickets::Tickets;
 use crate::clock::Clock;
 use crate::config::{Config, Limit};
+use crate::count::Count;
 use crate::event::{Event, Observers, PanicSite};
 use crate::model::Text;
 use crate::panics;
@@ -35,6 +36,7 @@ pub(crate) struct Passes {
     version: AtomicU64,
     tickets: Arc<Tickets>,
     commits: AtomicU64,
+    trees: Arc<Count>,
     shared: AtomicU64,
     /// That the dictionary is full was reported. It stays full.
     reported_full: AtomicBool,
@@ -47,6 +49,7 @@ impl Passes {
         observers: Arc<Observers>,
         clock: Arc<dyn Clock>,
         runtime: Runtime,
+        trees: Arc<Count>,
         config: &Config,
     ) -> Arc<Self> {
         let evaluator = Evaluator::new(renderer, Arc::clone(&observers), Arc::clone(&clock), runtime.clone(), config);
@@ -60,6 +63,7 @@ impl Passes {
             version: AtomicU64::new(0),
             tickets: Arc::default(),
             commits: AtomicU64::new(0),
+            trees,
             shared: AtomicU64::new(0),
             reported_full: AtomicBool::new(false),
         })
@@ -186,6 +190,9 @@ impl TurnGuard<'_> {
     fn give_back(&self, tree: Option<Arc<Tree>>) {
         let Job { slot, paths, .. } = self.job;
         let finished = slot.commit(self.base, paths, tree, || self.passes.next_version());
+        if finished.is_first {
+            self.passes.trees.add(1);
+        }
         if let Some(version) = finished.version {
             self.pass.stats.committed();
             self.passes.observers.emit(|| Event::Committed { session: slot.id(), version });

@@ -82,8 +82,13 @@ impl Refresher {
         self.request(&Target::Selected(Selector::Session(slot.id())), paths, urgency);
     }
 
-    /// Refreshes at once; when it returns, every tree is committed.
+    /// Refreshes at once; when it returns, every tree is committed. Returns how many sessions it means; none if the runtime
+    /// has ended, since nothing is committed then.
     pub(crate) async fn request_now(&self, target: &Target, paths: &Paths) -> usize {
+        if !self.background.is_alive() {
+            tracing::error!(target: "grove", "nothing is refreshed: the runtime of the engine has ended");
+            return 0;
+        }
         let slots = target.resolve(&self.table, &self.observers);
         let matched = slots.len();
         let wanting = slots.into_iter().filter(|slot| slot.needs_refresh());
@@ -93,7 +98,7 @@ impl Refresher {
             jobs.iter().for_each(|job| self.schedule.withdraw(&job.slot));
         }
         self.passes.run(jobs).await;
-        matched
+        if self.background.is_alive() { matched } else { 0 }
     }
 
     /// Refreshes all of one session at once, in place of what was scheduled for it.

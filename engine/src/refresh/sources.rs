@@ -65,6 +65,17 @@ impl Sources {
         self.runs.count(path, source);
     }
 
+    /// The same for a source that one session alone has.
+    pub(crate) fn adopt_own(&self, path: &Text, source: &mut Source) {
+        source.belongs_to(&self.owner);
+        self.runs.count_own(path, source);
+    }
+
+    /// How often sources ran that one session alone has, at paths that no other has.
+    pub(crate) fn own_runs(&self) -> u64 {
+        self.runs.own()
+    }
+
     /// How often each path's functions ran, over all sessions and whatever was registered there.
     pub(crate) fn runs(&self) -> BTreeMap<Text, u64> {
         self.runs.all()

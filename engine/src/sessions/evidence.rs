@@ -22,23 +22,22 @@ pub(super) enum Evidence {
 pub(crate) enum Authority {
     /// A credential that a peer brought: whichever is newer holds.
     Credential,
-    /// The application itself: what it says is the newest.
+    /// The application itself: what it says is the newest, and it may give the session to another user.
     Application,
 }
 
 impl Evidence {
     /// Compares what a session is to get with what it has.
     pub(super) fn of(held: &Context, brought: &Context, from: Authority, now: SystemTime) -> Self {
+        if from == Authority::Application {
+            return Self::Newest;
+        }
         if !continues(held, brought) {
             return Self::Foreign;
         }
         let logs_in = held.user() != brought.user() || held.project() != brought.project();
         let is_over = held.expires_at().is_some_and(|at| at <= now);
-        if from == Authority::Application || logs_in || is_over || compare(held, brought).is_le() {
-            Self::Newest
-        } else {
-            Self::Older
-        }
+        if logs_in || is_over || compare(held, brought).is_le() { Self::Newest } else { Self::Older }
     }
 }
 
@@ -119,7 +118,7 @@ mod tests {
         let application = |held: &Session, brought: &Session| {
             Evidence::of(held.context(), brought.context(), Authority::Application, at(0))
         };
-        assert_eq!((application(&alice, &brief), application(&alice, &bob)), (Evidence::Newest, Evidence::Foreign));
+        assert_eq!((application(&alice, &brief), application(&alice, &bob)), (Evidence::Newest, Evidence::Newest));
     }
 
     #[test]

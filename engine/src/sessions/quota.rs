@@ -7,6 +7,7 @@ use std::sync::Arc;
 use super::slot::Slot;
 use super::table::Table;
 use crate::config::{Limit, Limits};
+use crate::count::Count;
 use crate::sync::{AtomicUsize, Listening, Ordering, Signal};
 
 /// A limit that is reached.
@@ -40,6 +41,7 @@ pub(crate) struct Quota {
     connections: AtomicUsize,
     subscriptions: AtomicUsize,
     tabs: AtomicUsize,
+    mounted_tabs: Count,
     /// Notified when a connection ends.
     connection_gone: Signal,
 }
@@ -56,6 +58,7 @@ impl Quota {
             connections: AtomicUsize::new(0),
             subscriptions: AtomicUsize::new(0),
             tabs: AtomicUsize::new(0),
+            mounted_tabs: Count::default(),
             connection_gone: Signal::new(),
         })
     }
@@ -99,6 +102,26 @@ impl Quota {
         self.tabs.fetch_sub(1, Ordering::SeqCst);
     }
 
+    /// A tab's tree is shown from now on.
+    pub(crate) fn tab_mounted(&self) {
+        self.mounted_tabs.add(1);
+    }
+
+    /// A tab's tree is not shown any more.
+    pub(crate) fn tab_unmounted(&self) {
+        self.mounted_tabs.subtract(1);
+    }
+
+    /// How many tabs are shown.
+    pub(crate) fn mounted_tabs(&self) -> usize {
+        self.mounted_tabs.get()
+    }
+
+    /// How many subscriptions there are in all.
+    pub(crate) fn subscriptions(&self) -> usize {
+        self.subscriptions.load(Ordering::SeqCst)
+    }
+
     /// Counts one more subscription of a connection that has `own`. Must not be called with an outbox locked.
     ///
     /// Connections that subscribe at the same moment may each take the last one of their session or user.
@@ -139,7 +162,7 @@ fn take(total: &AtomicUsize, max: usize, limit: Limit) -> Result<(), QuotaExceed
 }
 
 fn subscriptions(slot: &Slot) -> usize {
-    slot.links().iter().map(|link| link.with_outbox(|outbox, _| outbox.subscriptions())).sum()
+    slot.links().iter().map(|link| link.subscriptions()).sum()
 }
 
 impl Drop for ConnectionPermit {

@@ -135,27 +135,15 @@ impl Slot {
         })
     }
 
-    /// Wants its authentication looked at; false if that happens by then anyway. Timers are never cancelled: one that was
-    /// overtaken finds that nothing is due.
-    pub(crate) fn schedule_expiry(&self, at_ms: u64) -> bool {
-        self.with(|inner| {
-            let earlier = inner.expiry.get().is_some_and(|known| known <= at_ms);
-            if !earlier {
-                inner.expiry = OptionalMillis::at(at_ms);
-            }
-            !earlier
-        })
+    /// Sets when its authentication is looked at next, in ms of the time of day. Returns when it would have been.
+    pub(super) fn look_at_expiry(&self, at_ms: Option<u64>) -> Option<u64> {
+        let at = at_ms.map_or(OptionalMillis::NONE, OptionalMillis::at);
+        self.with(|inner| std::mem::replace(&mut inner.expiry, at)).get()
     }
 
-    /// Whether its authentication is to be looked at now.
-    pub(crate) fn expiry_is_due(&self, now_ms: u64) -> bool {
-        self.with(|inner| {
-            let due = inner.expiry.get().is_some_and(|at_ms| at_ms <= now_ms);
-            if due {
-                inner.expiry = OptionalMillis::NONE;
-            }
-            due
-        })
+    /// When its authentication is looked at next, in ms of the time of day.
+    pub(super) fn expiry_ms(&self) -> Option<u64> {
+        self.with(|inner| inner.expiry.get())
     }
 
     pub(crate) fn tree(&self) -> Option<Versioned> {
@@ -224,15 +212,16 @@ impl Slot {
         tree: Option<Arc<Tree>>,
         next_version: impl FnOnce() -> u64,
     ) -> Finished {
-        let (committed, follow_up, links) = self.with(|inner| {
+        let (committed, follow_up, links, is_first) = self.with(|inner| {
+            let before = inner.current.is_some();
             let committed = inner.commit(base, paths, tree, next_version);
             let take = |extras: &mut Extras| extras.follow_up.take_if(|_| base.turn == TurnId::Main);
             let follow_up = inner.edit_extras(take).flatten();
             let told = committed.version.is_some() || committed.renewed;
             let links = if told { inner.links.clone() } else { SmallVec::new() };
-            (committed, follow_up, links)
+            (committed, follow_up, links, !before && inner.current.is_some())
         });
-        let finished = Finished { version: committed.version, follow_up };
+        let finished = Finished { version: committed.version, is_first, follow_up };
         drop(committed);
         links.iter().for_each(|link| link.wake());
         self.changed.notify(usize::MAX);
@@ -328,7 +317,7 @@ impl Slot {
 
     /// Closes the slot for good and hands over whoever has to be told.
     pub(crate) fn close(&self) -> Closed {
-        let (links, overlay, _tree) = self.with(|inner| {
+        let (links, overlay, tree) = self.with(|inner| {
             let tree = inner.take_tree();
             inner.state.close();
             let overlay = inner.edit_extras(|extras| extras.overlay.take()).flatten();
@@ -336,7 +325,7 @@ impl Slot {
         });
         self.changed.notify(usize::MAX);
         let tasks = overlay.iter().flat_map(|overlay| overlay.tasks.values().cloned()).collect();
-        Closed { links, tasks }
+        Closed { links, tasks, had_tree: tree.is_some() }
     }
 
     /// Registers, or hides (`None`), a path for this session alone.

@@ -27,7 +27,7 @@ pub(super) struct Record {
     pub(super) links: SmallVec<[Arc<Link>; 1]>,
     pub(super) extras: Option<Box<Extras>>,
     pub(super) state: SlotState,
-    /// When its authentication is looked at again.
+    /// When its authentication is looked at next, in ms of the time of day. Changed with the table locked.
     pub(super) expiry: OptionalMillis,
 }
 

@@ -9,6 +9,7 @@ use hashbrown::{DefaultHashBuilder, HashMap, HashTable};
 use slab::Slab;
 
 use super::evidence::{Authority, Evidence};
+use super::expiry_index::ExpiryIndex;
 use super::idle_list::IdleList;
 use super::slot::Slot;
 use super::slot_set::SlotSet;
@@ -41,6 +42,8 @@ struct Inner {
     idle: IdleList,
     /// Those of them that have a tree, or will have one in a moment.
     idle_trees: IdleList,
+    /// Those whose authentication ends, by when it is looked at.
+    expiries: ExpiryIndex,
     /// The most sessions that there were since room was last given back.
     peak: usize,
 }
@@ -59,6 +62,8 @@ pub(crate) enum OpenStep {
     Changed(Arc<Context>),
     /// It has newer ones.
     Kept,
+    /// It is another user's or project's, and stays as it is.
+    Foreign,
 }
 
 /// What of an idle session is meant.
@@ -80,6 +85,7 @@ impl Table {
             hasher: DefaultHashBuilder::default(),
             idle: IdleList::new(),
             idle_trees: IdleList::new(),
+            expiries: ExpiryIndex::default(),
             peak: 0,
         };
         Self { inner: RwLock::new(inner), max, max_of_user }
@@ -137,6 +143,9 @@ impl Table {
         let (key, context) = (slot.key(), slot.context());
         inner.idle.remove(key);
         inner.idle_trees.remove(key);
+        if let Some(at_ms) = slot.look_at_expiry(None) {
+            inner.expiries.remove(at_ms, key);
+        }
         inner.unindex(key, &context);
         inner.remove_id(key, &context);
         inner.slots.remove(key as usize);
@@ -173,6 +182,46 @@ impl Table {
             }
             inner.order(what).remove(key);
         }
+    }
+
+    /// Sets when a session's authentication is looked at next, in ms of the time of day, by the claims that it has; `None`
+    /// is never. Returns when the first of all is, if anything changed.
+    pub(crate) fn look_at_expiry(&self, slot: &Arc<Slot>, at_ms: impl Fn(&Context) -> Option<u64>) -> Option<u64> {
+        if slot.expiry_ms() == at_ms(&slot.context()) {
+            return None;
+        }
+        let mut inner = self.inner.write();
+        if inner.holds(slot) {
+            // Claims change only under this lock, so of two that change them at once none leaves the time of the other.
+            let at_ms = at_ms(&slot.context());
+            if let Some(before_ms) = slot.look_at_expiry(at_ms) {
+                inner.expiries.remove(before_ms, slot.key());
+            }
+            if let Some(at_ms) = at_ms {
+                inner.expiries.insert(at_ms, slot.key());
+            }
+        }
+        inner.expiries.earliest_ms()
+    }
+
+    /// Takes some of the sessions whose authentication is to be looked at, at most `max`.
+    pub(crate) fn take_due_expiries(&self, now_ms: u64, max: usize) -> Vec<Arc<Slot>> {
+        let mut inner = self.inner.write();
+        let keys: Vec<_> = std::iter::from_fn(|| inner.expiries.take_due(now_ms)).take(max).collect();
+        let slots: Vec<_> = keys.into_iter().map(|key| Arc::clone(&inner.slots[key as usize])).collect();
+        for slot in &slots {
+            slot.look_at_expiry(None);
+        }
+        slots
+    }
+
+    /// When the first authentication of all is looked at, in ms of the time of day.
+    pub(crate) fn earliest_expiry_ms(&self) -> Option<u64> {
+        self.inner.read().expiries.earliest_ms()
+    }
+
+    pub(crate) fn len(&self) -> usize {
+        self.inner.read().slots.len()
     }
 
     pub(crate) fn idle_trees(&self) -> usize {
@@ -216,7 +265,7 @@ impl Inner {
         let slot = Arc::clone(&self.slots[key as usize]);
         let held = slot.context();
         match Evidence::of(&held, context, from, now) {
-            Evidence::Foreign => return Err(ConnectError::Conflict),
+            Evidence::Foreign => return Ok(Opened { slot, step: OpenStep::Foreign }),
             Evidence::Older => return Ok(Opened { slot, step: OpenStep::Kept }),
             Evidence::Newest if self.is_full_for(context, Some(key), max_of_user) => {
                 return Err(ConnectError::LimitReached(Limit::SessionsPerUser));

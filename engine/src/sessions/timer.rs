@@ -24,8 +24,8 @@ pub(crate) enum Timer {
     SweepIdle(Idle),
     /// There are too many trees of idle sessions, or all trees are too large.
     EvictExcessTrees,
-    /// A session's authentication may have ended, or soon will.
-    Expiry(Weak<Slot>),
+    /// The authentication of a session may have ended, or soon will: of the one that comes first.
+    Expiries,
     /// A session's resume points may have expired.
     ResumePoints(Weak<Slot>),
     /// Cached texts that nobody used for a while are evicted.

@@ -83,6 +83,8 @@ pub(crate) enum Begin {
 pub(crate) struct Finished {
     /// The version, if the tree changed.
     pub(crate) version: Option<u64>,
+    /// Whether the session had no tree before.
+    pub(crate) is_first: bool,
     /// What was requested meanwhile.
     pub(crate) follow_up: Option<(Paths, Arc<Latch>)>,
 }
@@ -92,6 +94,8 @@ pub(crate) struct Finished {
 pub(crate) struct Closed {
     pub(crate) links: SmallVec<[Arc<Link>; 1]>,
     pub(crate) tasks: Vec<Arc<dyn TaskControl>>,
+    /// Whether it had a tree.
+    pub(crate) had_tree: bool,
 }
 
 /// A tree and the resume points that hold it, to be dropped when no lock is held.

@@ -29,6 +29,11 @@ impl<T: ?Sized> Mutex<T> {
         let turn = is_scheduled().then(|| self.turn.lock().unwrap_or_else(PoisonError::into_inner));
         Guard { value: self.value.lock(), _turn: turn }
     }
+
+    pub(crate) fn try_lock(&self) -> Option<Guard<parking_lot::MutexGuard<'_, T>, MutexGuard<'_, ()>>> {
+        let turn = if is_scheduled() { Some(self.turn.try_lock().ok()?) } else { None };
+        Some(Guard { value: self.value.try_lock()?, _turn: turn })
+    }
 }
 
 /// In place of `parking_lot::RwLock`, in the same way.

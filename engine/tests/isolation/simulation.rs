@@ -148,7 +148,10 @@ impl Simulation {
 
     fn change_claims(&mut self, who: usize, claims: &Claims) {
         let viewer = &mut self.viewers[who];
-        viewer.claims = claims.clone();
+        // Who it is stays: under its id nobody else connects, and it reconnects as it connected first.
+        let (user, project) = (viewer.claims.user, viewer.claims.project);
+        viewer.claims = Claims { user, project, ..claims.clone() };
+        let claims = viewer.claims.clone();
         viewer.session = claims.session(viewer.number);
         viewer.allowed.extend(claims.markers(viewer.number));
         self.engine.update_session(&viewer.session);

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use grove_engine::testing::TestConsumer;
 use grove_engine::{
-    Action, ConnectError, Descriptor, Event, Invocation, Limit, Provider, Revocation, Scope, Session, Sharing, Source,
+    Action, ConnectError, Descriptor, Event, Invocation, Limit, Provider, Scope, Session, Sharing, Source,
 };
 use serde_json::{Value, json};
 
@@ -278,20 +278,6 @@ async fn a_view_too_large_for_a_frame_is_an_error_and_is_reported() {
     assert_eq!(error_code(&consumer.answer(&subscription).await), "too_large");
     assert_eq!(error_code(&consumer.query_with(json!({"path": "/n"})).await), "too_large");
     assert_eq!(log.limit_count(Limit::FrameBytes), 2);
-}
-
-#[tokio::test]
-async fn forgetting_the_oldest_revocation_at_the_limit_is_reported() {
-    let engine = engine_with(|config| config.limits.revocations = 2);
-    let log = EventLog::of(&engine);
-    for session in ["a", "b", "b"] {
-        engine.revoke(Revocation::session(session));
-    }
-    assert_eq!(log.limit_count(Limit::Revocations), 0);
-    engine.revoke(Revocation::user("carl"));
-    assert_eq!(log.limit_count(Limit::Revocations), 1);
-    assert_eq!(engine.connect(&Session::new("b")).map(drop), Err(ConnectError::Revoked));
-    assert!(engine.connect(&Session::new("a")).is_ok(), "the oldest revocation is no longer known");
 }
 
 #[tokio::test]

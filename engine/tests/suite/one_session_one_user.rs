@@ -5,12 +5,12 @@ use std::time::{Duration, SystemTime};
 
 use grove_engine::testing::{ManualClock, TestConsumer};
 use grove_engine::{
-    Action, Clock, CloseReason, Config, ConnectError, Descriptor, Engine, Event, Invocation, PerSession, Provider,
-    Renewed, Role, Session, SessionProvider,
+    Action, Clock, CloseReason, Config, Descriptor, Engine, Event, Invocation, PerSession, Provider, Renewed, Role,
+    Session, SessionProvider,
 };
 use serde_json::{Value, json};
 
-use crate::fixtures::{EventLog, connect_and_subscribe, node_at, user_session};
+use crate::fixtures::{EventLog, connect_and_subscribe, message_types, node_at, user_session};
 
 fn engine() -> (Engine, Arc<ManualClock>) {
     let clock = ManualClock::new();
@@ -37,69 +37,73 @@ fn conflicts(log: &EventLog) -> usize {
     log.count(|event| *event == Event::SessionConflict { session: "s".into() })
 }
 
-/// Every way in which an application or an adapter brings claims of another user under the id of alice's session.
-fn intrude(engine: &Engine, intruder: &Session) -> [Option<ConnectError>; 5] {
+/// Every way in which somebody gets a session.
+fn ways_in() -> [fn(&Engine, &Session); 5] {
     [
-        engine.connect(intruder).err(),
-        engine.connect_tab(intruder).err(),
-        engine.client(intruder).err(),
-        engine.open_session(intruder).err(),
-        Provider::connect(engine, intruder.clone(), Role::Consumer).err(),
+        |engine, session| drop(engine.connect(session).unwrap()),
+        |engine, session| drop(engine.connect_tab(session).unwrap()),
+        |engine, session| drop(engine.client(session).unwrap()),
+        |engine, session| engine.open_session(session).unwrap(),
+        |engine, session| drop(Provider::connect(engine, session.clone(), Role::Consumer).unwrap()),
     ]
 }
 
 #[tokio::test]
-async fn nobody_gets_into_the_session_of_somebody_else_who_is_connected() {
-    let (engine, _) = engine();
-    let log = EventLog::of(&engine);
-    let (mut alice, id) = connect_and_subscribe(&engine, user_session("s", "alice").with_project("desk")).await;
-    for intruder in [
+async fn no_open_connection_turns_to_somebody_elses_tree() {
+    let alice = || user_session("s", "alice").with_project("desk");
+    for somebody_else in [
         user_session("s", "bob").with_project("desk"),
         user_session("s", "alice").with_project("shop"),
         user_session("s", "alice"),
         Session::new("s"),
     ] {
-        log.clear();
-        assert_eq!(intrude(&engine, &intruder), [const { Some(ConnectError::Conflict) }; 5]);
-        assert!(!engine.update_session(&intruder));
-        assert_eq!(engine.renew(intruder).unwrap(), None);
-        assert_eq!(conflicts(&log), 7, "each is reported");
+        for way_in in ways_in() {
+            let (engine, _) = engine();
+            let log = EventLog::of(&engine);
+            let (mut consumer, id) = connect_and_subscribe(&engine, alice()).await;
+            let tab = engine.connect_tab(&alice()).unwrap();
+            let client = engine.client(&alice()).unwrap();
+            assert_eq!(engine.renew(somebody_else.clone()).unwrap(), None);
+            assert_eq!((consumer.settled().await, conflicts(&log)), (vec![], 1), "a renewal is refused");
+            way_in(&engine, &somebody_else);
+            assert_eq!(conflicts(&log), 2);
+            let messages = consumer.settled().await;
+            assert_eq!((message_types(&messages), consumer.closed()), (vec!["closed"], Some(1000)));
+            assert_eq!(node_at(consumer.tree(&id), "me")["properties"]["user"], "alice");
+            assert_eq!((client.session().user(), client.closed()), (Some("alice"), Some(CloseReason::Closed)));
+            assert!(client.invoke("/me", "act", Value::Null).await.is_err());
+            drop((consumer, tab));
+            assert_eq!(engine.stats().sessions, 1);
+        }
     }
-    assert_eq!(alice.settled().await, [] as [Value; 0]);
-    assert_eq!(node_at(alice.tree(&id), "me")["properties"]["user"], "alice");
+}
+
+#[tokio::test]
+async fn whoever_comes_under_the_id_of_another_users_session_starts_from_nothing() {
+    let (engine, _) = engine();
+    let (alice, _) = connect_and_subscribe(&engine, user_session("s", "alice").with_permission("write")).await;
+    let (mut bob, id) = connect_and_subscribe(&engine, user_session("s", "bob")).await;
+    assert_eq!(node_at(bob.tree(&id), "me")["properties"]["user"], "bob");
+    assert_eq!(bob.invoke("/me", "act", Value::Null).await["error"]["code"], "not_found");
+    drop(alice);
+    assert_eq!(bob.settled().await, [] as [Value; 0]);
     assert_eq!((engine.stats().sessions, engine.stats().connections), (1, 1));
 }
 
 #[tokio::test]
-async fn nobody_gets_into_the_provider_of_somebody_else() {
+async fn a_session_provider_ends_before_another_users_is_made_under_the_same_id() {
     let factory = |session: &Session| {
         let user = session.user().unwrap_or("nobody").to_owned();
         SessionProvider::new().register("me", move || Descriptor::group().prop("user", user.as_str()))
     };
     let desk = PerSession::with_options(Engine::builder("app", "App").config(Config::immediate()), factory);
     let (mut alice, id) = connect_and_subscribe(desk.engine(), user_session("s", "alice")).await;
-    let bob = user_session("s", "bob");
-    assert_eq!(desk.connect(bob.clone(), Role::Consumer).unwrap_err(), ConnectError::Conflict);
-    assert_eq!(desk.renew(bob).unwrap(), None);
-    assert_eq!(alice.settled().await, [] as [Value; 0]);
+    assert_eq!(desk.renew(user_session("s", "bob")).unwrap(), None);
+    let (bob, of_bob) = connect_and_subscribe(desk.engine(), user_session("s", "bob")).await;
+    alice.settled().await;
+    assert_eq!(alice.closed(), Some(1000));
     assert_eq!(node_at(alice.tree(&id), "me")["properties"]["user"], "alice");
-}
-
-#[tokio::test]
-async fn a_session_to_which_nobody_is_connected_makes_way_for_another_users() {
-    let (engine, _) = engine();
-    let (alice, _) = connect_and_subscribe(&engine, user_session("s", "alice")).await;
-    drop(alice);
-    let log = EventLog::of(&engine);
-    let bob = user_session("s", "bob");
-    assert!(!engine.update_session(&bob), "but nobody takes it over");
-    assert_eq!(engine.renew(bob.clone()).unwrap(), None);
-    let (mut bob, id) = connect_and_subscribe(&engine, bob).await;
-    assert_eq!(node_at(bob.tree(&id), "me")["properties"]["user"], "bob");
-    let closed = Event::SessionClosed { session: "s".into(), reason: CloseReason::LeastRecent };
-    assert_eq!(log.count(|event| *event == closed), 1);
-    assert_eq!(engine.stats().sessions, 1);
-    assert_eq!(bob.settled().await, [] as [Value; 0]);
+    assert_eq!(node_at(bob.tree(&of_bob), "me")["properties"]["user"], "bob");
 }
 
 #[tokio::test]

@@ -148,9 +148,9 @@ async fn a_session_provider_is_dropped_when_its_session_closes_or_stays_idle() {
 #[tokio::test(flavor = "multi_thread")]
 async fn new_claims_create_a_new_session_provider() {
     let engine = engine();
-    let mut consumer = TestConsumer::connect(&engine, Session::new("visit")).await;
+    let mut consumer = TestConsumer::connect(&engine, session("alice")).await;
     consumer.subscribe("/").await;
-    assert!(engine.update_session(&Session::new("visit").with_user("alina")));
+    assert!(engine.update_session(&Session::new("session-of-alice").with_user("alina")));
     consumer.settled().await;
     assert_eq!(consumer.query("/notes").await["properties"]["owner"], "alina");
     consumer.check_mirrors().await;

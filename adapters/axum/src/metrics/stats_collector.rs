@@ -12,6 +12,10 @@ use prometheus_client::metrics::gauge::ConstGauge;
 
 use super::path_labels::PathLabels;
 
+/// The label of what is registered for one session alone: such a path may name the session. No registered path looks
+/// like it.
+const OWN_PATHS: &str = "own";
+
 /// Reads the engine's statistics when Prometheus asks.
 #[derive(Debug)]
 pub(super) struct StatsCollector {
@@ -30,7 +34,11 @@ impl Collector for StatsCollector {
         let stats = self.engine.stats();
         encode_gauges(&mut encoder, &stats)?;
         encode_counters(&mut encoder, &stats)?;
-        encode_evaluations(&mut encoder, self.labels.sum_by_label(stats.evaluations))
+        let mut evaluations = self.labels.sum_by_label(stats.evaluations);
+        if stats.own_evaluations > 0 {
+            evaluations.insert(OWN_PATHS.to_owned(), stats.own_evaluations);
+        }
+        encode_evaluations(&mut encoder, evaluations)
     }
 }
 

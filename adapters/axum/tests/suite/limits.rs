@@ -31,3 +31,10 @@ fn known() -> BTreeMap<String, String> {
 fn the_guide_lists_every_limit_with_its_default() {
     assert_eq!(documented(include_str!("../../../../docs/guide/operations.md")), known());
 }
+
+#[tokio::test]
+#[should_panic(expected = "`authenticate_timeout` must be longer than zero")]
+async fn an_authenticator_without_any_time_panics_when_it_is_configured() {
+    let engine = grove_engine::Engine::builder("desk", "Desk").build();
+    let _ = grove_axum::Slop::new(engine, crate::server::known_users()).authenticate_timeout(std::time::Duration::ZERO);
+}
