@@ -245,7 +245,7 @@ impl Engine {
         self.parts.connector.connect(session, PeerKind::Tab)
     }
 
-    /// Point-in-time counters. They are kept, not counted on demand, so they cost the same however many sessions there are.
+    /// Point-in-time counters. They wait for no connection.
     #[must_use]
     pub fn stats(&self) -> Stats {
         let parts = &self.parts;

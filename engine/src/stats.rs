@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use serde::Serialize;
 
-/// Point-in-time counters. They are kept up to date, so that taking them visits no session and waits for no connection.
+/// Point-in-time counters. They are kept up to date, and taking them waits for no connection.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 #[non_exhaustive]
 pub struct Stats {

@@ -128,6 +128,11 @@ impl Link {
         }
     }
 
+    /// Bytes that the subscriptions keep.
+    pub(crate) fn subscription_bytes(&self) -> usize {
+        self.subscription_bytes.load(Ordering::Relaxed) as usize
+    }
+
     /// How many subscriptions there are.
     pub(crate) fn subscriptions(&self) -> usize {
         self.subscriptions.load(Ordering::Relaxed) as usize
