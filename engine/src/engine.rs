@@ -253,7 +253,7 @@ impl Engine {
         let runs = parts.sources.runs();
         Stats {
             sessions: parts.table.len(),
-            trees: parts.tree_count.get(),
+            trees: parts.trees.count.get(),
             connections: parts.quota.connections(),
             subscriptions: parts.quota.subscriptions(),
             tabs: parts.quota.mounted_tabs(),

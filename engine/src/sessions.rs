@@ -1,6 +1,6 @@
 //! What is kept for each session, and how sessions are found.
 
-pub(crate) mod versions;
+pub(crate) mod committed_trees;
 
 mod tab_node;
 

@@ -128,11 +128,6 @@ impl Link {
         }
     }
 
-    /// Bytes that the subscriptions keep.
-    pub(crate) fn subscription_bytes(&self) -> usize {
-        self.subscription_bytes.load(Ordering::Relaxed) as usize
-    }
-
     /// How many subscriptions there are.
     pub(crate) fn subscriptions(&self) -> usize {
         self.subscriptions.load(Ordering::Relaxed) as usize
@@ -387,11 +382,11 @@ mod tests {
 
     #[test]
     fn whoever_serves_all_waits_for_no_connection_whose_writer_is_busy() {
-        let waiting = Arc::<Count>::default();
-        let link = Link::new(1, PeerKind::Consumer, 0, Outbox::new(None, 1_000), Arc::clone(&waiting));
+        let counts = Arc::<OutboxCounts>::default();
+        let link = Link::new(1, PeerKind::Consumer, 0, Outbox::new(None, 1_000), Arc::clone(&counts));
         let id = RequestId::from_value(&"c".into()).unwrap();
         link.begin_call(&id, CallKind::Invoke, &Limits::default()).unwrap();
-        let event = |name| EncodedEvent::new(name, None);
+        let event = |name| EncodedEvent::new(name, None, 1_000).unwrap();
         // As long as the writer is at work on a frame.
         let writer = link.outbox.lock();
         link.notice(&event("session.expiring"));
@@ -399,7 +394,7 @@ mod tests {
             link.event(event("changed"), 100);
         }
         link.end(CloseReason::Expired);
-        assert_eq!((link.subscriptions(), waiting.get(), link.has_calls()), (0, 0, true));
+        assert_eq!((link.subscriptions(), counts.waiting.get(), link.has_calls()), (0, 0, true));
         drop(writer);
         assert_eq!(link.ending(), Some(CloseReason::Expired));
         assert!(!link.has_calls(), "the call was rejected");
@@ -411,9 +406,9 @@ mod tests {
             texts
         });
         assert!(texts[0].contains("events.dropped") && texts.len() < 6, "bounded meanwhile: {texts:?}");
-        assert!(waiting.get() > 0, "the notice and the result still wait");
+        assert!(counts.waiting.get() > 0, "the notice and the result still wait");
         assert!(link.begin_call(&id, CallKind::Invoke, &Limits::default()).is_err());
         drop(link);
-        assert_eq!(waiting.get(), 0);
+        assert_eq!(counts.waiting.get(), 0);
     }
 }

@@ -7,7 +7,6 @@ use crate::background::Background;
 use crate::clock::Clock;
 use crate::clock::timer_queue::TimerQueue;
 use crate::config::Config;
-use crate::count::Count;
 use crate::deliver::outbox_counts::OutboxCounts;
 use crate::emit::Emitter;
 use crate::event::Observers;
@@ -20,10 +19,10 @@ use crate::render::evaluate::Renderer;
 use crate::render::pack::PackLimits;
 use crate::render::store::Store;
 use crate::runs::task_runner::TaskRunner;
+use crate::sessions::committed_trees::CommittedTrees;
 use crate::sessions::idle_tracker::IdleTracker;
 use crate::sessions::table::Table;
 use crate::sessions::timer::Timer;
-use crate::sessions::versions::Versions;
 use crate::sync::Runtime;
 
 /// What the parts of an engine are made from.
@@ -33,11 +32,9 @@ pub(super) struct Foundation {
     pub(super) background: Arc<Background>,
     pub(super) timers: Arc<TimerQueue<Timer>>,
     pub(super) table: Arc<Table>,
-    pub(super) versions: Arc<Versions>,
+    pub(super) trees: Arc<CommittedTrees>,
     pub(super) renderer: Arc<Renderer>,
     pub(super) idle: Arc<IdleTracker>,
-    /// How many sessions have a tree.
-    pub(super) tree_count: Arc<Count>,
     pub(super) outbox_counts: Arc<OutboxCounts>,
 }
 
@@ -62,10 +59,9 @@ impl Foundation {
             config,
             timers,
             table,
-            versions: Arc::default(),
+            trees: Arc::default(),
             renderer,
             idle,
-            tree_count: Arc::default(),
             outbox_counts: Arc::default(),
         }
     }
@@ -81,8 +77,7 @@ impl Foundation {
             Arc::clone(&self.observers),
             self.clock(),
             self.background.runtime.clone(),
-            Arc::clone(&self.versions),
-            Arc::clone(&self.tree_count),
+            Arc::clone(&self.trees),
             &self.config,
         )
     }

@@ -33,8 +33,7 @@ impl LifecycleParts {
     pub(super) fn new(base: &Foundation) -> Self {
         let closer = Closer::new(
             Arc::clone(&base.table),
-            Arc::clone(&base.tree_count),
-            Arc::clone(&base.versions),
+            Arc::clone(&base.trees),
             Arc::clone(&base.timers),
             Arc::clone(&base.observers),
         );
@@ -42,7 +41,7 @@ impl LifecycleParts {
             Arc::clone(&base.table),
             Arc::clone(&base.idle),
             Arc::clone(&closer),
-            Arc::clone(&base.tree_count),
+            Arc::clone(&base.trees),
             Arc::clone(&base.observers),
         );
         let times = &base.config.times;

@@ -11,7 +11,6 @@ use super::options::EngineOptions;
 use crate::background::Background;
 use crate::config::Config;
 use crate::connection::connector::Connector;
-use crate::count::Count;
 use crate::deliver::delivery::Delivery;
 use crate::deliver::outbox_counts::OutboxCounts;
 use crate::emit::Emitter;
@@ -26,6 +25,7 @@ use crate::refresh::passes::Passes;
 use crate::refresh::refresher::Refresher;
 use crate::refresh::sources::Sources;
 use crate::render::evaluate::Renderer;
+use crate::sessions::committed_trees::CommittedTrees;
 use crate::sessions::quota::Quota;
 use crate::sessions::table::Table;
 
@@ -35,7 +35,7 @@ pub(crate) struct Parts {
     pub(crate) observers: Arc<Observers>,
     pub(crate) background: Arc<Background>,
     pub(crate) table: Arc<Table>,
-    pub(crate) tree_count: Arc<Count>,
+    pub(crate) trees: Arc<CommittedTrees>,
     pub(crate) outbox_counts: Arc<OutboxCounts>,
     pub(crate) sources: Arc<Sources>,
     pub(crate) passes: Arc<Passes>,
@@ -89,7 +89,7 @@ impl Parts {
             observers: base.observers,
             background: base.background,
             table: base.table,
-            tree_count: base.tree_count,
+            trees: base.trees,
             outbox_counts: base.outbox_counts,
             renderer: base.renderer,
             sources,

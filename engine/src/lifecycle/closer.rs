@@ -3,22 +3,19 @@
 use std::sync::Arc;
 
 use crate::clock::timer_queue::TimerQueue;
-use crate::count::Count;
 use crate::event::{Event, Observers};
 use crate::protocol::close_reason::CloseReason;
+use crate::sessions::committed_trees::CommittedTrees;
 use crate::sessions::slot::Slot;
 use crate::sessions::table::Table;
 use crate::sessions::timer::Timer;
 use crate::sessions::turn::ReleasedTree;
-use crate::sessions::versions::Versions;
 
 /// Ends sessions, with their connections and tasks.
 #[derive(Debug)]
 pub(crate) struct Closer {
     table: Arc<Table>,
-    /// How many sessions have a tree.
-    tree_count: Arc<Count>,
-    versions: Arc<Versions>,
+    trees: Arc<CommittedTrees>,
     timers: Arc<TimerQueue<Timer>>,
     observers: Arc<Observers>,
 }
@@ -26,12 +23,11 @@ pub(crate) struct Closer {
 impl Closer {
     pub(crate) fn new(
         table: Arc<Table>,
-        tree_count: Arc<Count>,
-        versions: Arc<Versions>,
+        trees: Arc<CommittedTrees>,
         timers: Arc<TimerQueue<Timer>>,
         observers: Arc<Observers>,
     ) -> Arc<Self> {
-        Arc::new(Self { table, tree_count, versions, timers, observers })
+        Arc::new(Self { table, trees, timers, observers })
     }
 
     /// Ends the session with this id. False if none is open.
@@ -55,7 +51,7 @@ impl Closer {
             tree = slot.close_if_idle();
             tree.is_some()
         });
-        self.tree_count.subtract(usize::from(tree.is_some_and(|tree| tree.is_some())));
+        self.trees.count.subtract(usize::from(tree.is_some_and(|tree| tree.is_some())));
         if removed {
             self.end(slot, reason);
         }
@@ -64,8 +60,8 @@ impl Closer {
     /// Ends whatever a session had that is not in the table any more.
     fn end(&self, slot: &Slot, reason: CloseReason) {
         let closed = slot.close();
-        self.tree_count.subtract(usize::from(closed.had_tree));
-        self.versions.retire(closed.version, self.timers.now_ms());
+        self.trees.count.subtract(usize::from(closed.had_tree));
+        self.trees.retire(closed.version, self.timers.now_ms());
         closed.tasks.iter().for_each(|task| task.cancel());
         closed.links.iter().for_each(|link| link.end(reason));
         self.observers.emit(|| Event::SessionClosed { session: slot.id(), reason });

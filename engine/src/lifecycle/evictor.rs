@@ -6,11 +6,11 @@ use std::time::SystemTime;
 
 use super::closer::Closer;
 use crate::config::Limit;
-use crate::count::Count;
 use crate::error::ConnectError;
 use crate::event::{Event, EvictionReason, Observers};
 use crate::model::session::Context;
 use crate::protocol::close_reason::CloseReason;
+use crate::sessions::committed_trees::CommittedTrees;
 use crate::sessions::evidence::Authority;
 use crate::sessions::idle_tracker::IdleTracker;
 use crate::sessions::slot::Slot;
@@ -26,7 +26,7 @@ pub(crate) struct Evictor {
     idle: Arc<IdleTracker>,
     closer: Arc<Closer>,
     /// How many sessions have a tree.
-    tree_count: Arc<Count>,
+    trees: Arc<CommittedTrees>,
     observers: Arc<Observers>,
 }
 
@@ -35,10 +35,10 @@ impl Evictor {
         table: Arc<Table>,
         idle: Arc<IdleTracker>,
         closer: Arc<Closer>,
-        tree_count: Arc<Count>,
+        trees: Arc<CommittedTrees>,
         observers: Arc<Observers>,
     ) -> Arc<Self> {
-        Arc::new(Self { table, idle, closer, tree_count, observers })
+        Arc::new(Self { table, idle, closer, trees, observers })
     }
 
     /// The slot of a session. If there are as many as may be, the session that has been without a connection for longest
@@ -159,7 +159,7 @@ impl Evictor {
     fn evict_tree(&self, slot: &Arc<Slot>, reason: EvictionReason) -> bool {
         self.table.not_idle(slot, Idle::Tree);
         if slot.evict_tree() {
-            self.tree_count.subtract(1);
+            self.trees.count.subtract(1);
             self.observers.emit(|| Event::TreeEvicted { session: slot.id(), reason });
         }
         let busy = slot.idle_since_ms().is_some() && slot.needs_refresh();
@@ -172,7 +172,7 @@ impl Evictor {
     /// Evicts the tree of a session without telling anybody: its claims changed while nobody looked at it.
     pub(crate) fn discard_tree(&self, slot: &Arc<Slot>) {
         if slot.evict_tree() {
-            self.tree_count.subtract(1);
+            self.trees.count.subtract(1);
             self.table.not_idle(slot, Idle::Tree);
         }
     }

@@ -11,17 +11,16 @@ use super::sources::Sources;
 use super::tickets::Tickets;
 use crate::clock::Clock;
 use crate::config::{Config, Limit};
-use crate::count::Count;
 use crate::event::{Event, Observers, PanicSite};
 use crate::model::Text;
 use crate::panics;
 use crate::render::evaluate::Renderer;
 use crate::render::tree::Tree;
+use crate::sessions::committed_trees::CommittedTrees;
 use crate::sessions::latch::Latch;
 use crate::sessions::paths::Paths;
 use crate::sessions::slot::Slot;
 use crate::sessions::turn::{Base, Begin};
-use crate::sessions::versions::Versions;
 use crate::span;
 use crate::sync::{AtomicBool, AtomicU64, AtomicUsize, Ordering, Runtime};
 
@@ -34,10 +33,9 @@ pub(crate) struct Passes {
     clock: Arc<dyn Clock>,
     runtime: Runtime,
     threads: usize,
-    versions: Arc<Versions>,
+    trees: Arc<CommittedTrees>,
     tickets: Arc<Tickets>,
     commits: AtomicU64,
-    trees: Arc<Count>,
     shared: AtomicU64,
     /// That all dictionaries are full and in use was reported.
     reported_full: AtomicBool,
@@ -50,8 +48,7 @@ impl Passes {
         observers: Arc<Observers>,
         clock: Arc<dyn Clock>,
         runtime: Runtime,
-        versions: Arc<Versions>,
-        trees: Arc<Count>,
+        trees: Arc<CommittedTrees>,
         config: &Config,
     ) -> Arc<Self> {
         let evaluator = Evaluator::new(renderer, Arc::clone(&observers), Arc::clone(&clock), runtime.clone(), config);
@@ -62,7 +59,6 @@ impl Passes {
             clock,
             runtime,
             threads: config.execution.pass_threads,
-            versions,
             tickets: Arc::default(),
             commits: AtomicU64::new(0),
             trees,
@@ -85,7 +81,7 @@ impl Passes {
     /// the tree sees the count.
     fn next_version(&self, last: u64, pass: &Pass) -> u64 {
         self.commits.fetch_add(1, Ordering::Relaxed);
-        self.versions.next(last, pass.started_ms)
+        self.trees.next_version(last, pass.started_ms)
     }
 
     /// Renders the jobs. When it returns, every tree is committed, those included that other passes worked on.
@@ -194,7 +190,7 @@ impl TurnGuard<'_> {
         let Job { slot, paths, .. } = self.job;
         let finished = slot.commit(self.base, paths, tree, |last| self.passes.next_version(last, self.pass));
         if finished.is_first {
-            self.passes.trees.add(1);
+            self.passes.trees.count.add(1);
         }
         if let Some(version) = finished.version {
             self.pass.stats.committed();
