@@ -254,6 +254,7 @@ impl Engine {
         }
         let store = &parts.renderer.store;
         let runs = parts.sources.runs();
+        let (running_evaluations, waiting_sessions) = parts.passes.load();
         Stats {
             sessions: slots.len(),
             trees: slots.iter().filter(|slot| slot.has_tree()).count(),
@@ -266,6 +267,8 @@ impl Engine {
             outbox_bytes,
             evaluations: runs.into_iter().map(|(path, runs)| (path::absolute(&path), runs)).collect(),
             shared_evaluations: parts.passes.shared(),
+            running_evaluations,
+            waiting_sessions,
             commits: parts.passes.commits(),
             diffs: parts.delivery.memo.diffs(),
             encodes: parts.delivery.memo.encodes(),
@@ -275,7 +278,7 @@ impl Engine {
     /// Stops: new connections are refused, consumers are sent `server.draining`, and every connection is closed with
     /// 1001 when its turn has come and its own calls are answered. At the deadline calls that still run are answered
     /// with `internal`, and whoever is left is closed. Returns when all connections are gone, or at the deadline plus a
-    /// second.
+    /// second. From then on nothing is rendered any more, whatever asks for it.
     ///
     /// The event's data is `{"retry_in_ms": N}`: how long the consumer should wait after the close before it connects
     /// again, different for each. Without a spread there is no event.

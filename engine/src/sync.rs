@@ -6,6 +6,8 @@
 
 #[cfg(all(test, feature = "shuttle"))]
 mod scheduled;
+#[cfg(not(all(test, feature = "shuttle")))]
+mod threads;
 
 #[cfg(all(test, feature = "shuttle"))]
 pub(crate) use scheduled::*;
@@ -23,6 +25,9 @@ pub(crate) use parking_lot::{Mutex, RwLock};
 pub(crate) use tokio::runtime::Handle as Runtime;
 #[cfg(not(all(test, feature = "shuttle")))]
 pub(crate) use tokio::task::AbortHandle;
+
+#[cfg(not(all(test, feature = "shuttle")))]
+pub(crate) use threads::Threads;
 
 /// Blocks the thread until the signal is given.
 #[cfg(not(all(test, feature = "shuttle")))]

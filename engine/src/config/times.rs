@@ -38,6 +38,8 @@ pub struct Times {
     /// How long an async descriptor function may take. Default 10 s. Then its last good content stays, and an event
     /// reports it.
     pub evaluation_timeout: Duration,
+    /// How long a descriptor function may occupy a thread before another one takes its place. Default 100 ms.
+    pub slow_evaluation: Duration,
 }
 
 impl Default for Times {
@@ -56,6 +58,7 @@ impl Default for Times {
             tab_call_timeout: Duration::from_secs(20),
             ended_task_retention: Duration::from_secs(60),
             evaluation_timeout: Duration::from_secs(10),
+            slow_evaluation: Duration::from_millis(100),
         }
     }
 }
@@ -74,6 +77,7 @@ impl Times {
         duration("times.expiry_warning", self.expiry_warning)?;
         interval("times.tab_call_timeout", self.tab_call_timeout)?;
         duration("times.ended_task_retention", self.ended_task_retention)?;
-        interval("times.evaluation_timeout", self.evaluation_timeout)
+        interval("times.evaluation_timeout", self.evaluation_timeout)?;
+        interval("times.slow_evaluation", self.slow_evaluation)
     }
 }

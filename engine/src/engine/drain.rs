@@ -14,6 +14,7 @@ use crate::event::{Event, Observers};
 use crate::in_flight::InFlight;
 use crate::protocol::close_reason::CloseReason;
 use crate::protocol::encoded_event::EncodedEvent;
+use crate::refresh::refresher::Refresher;
 use crate::sessions::quota::Quota;
 use crate::sessions::table::Table;
 
@@ -69,6 +70,7 @@ pub(crate) struct Drain {
     pub(crate) connector: Arc<Connector>,
     pub(crate) in_flight: Arc<InFlight>,
     pub(crate) clock: Arc<dyn Clock>,
+    pub(crate) refresher: Arc<Refresher>,
     pub(crate) observers: Arc<Observers>,
 }
 
@@ -90,6 +92,7 @@ impl Drain {
         }
         leaving.cut_off();
         self.await_disconnects(until_ms.saturating_add(CLOSE_GRACE_MS)).await;
+        self.refresher.close();
     }
 
     /// Warns all consumers, and gives every connection its turn.

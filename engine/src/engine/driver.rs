@@ -13,6 +13,7 @@ use crate::lifecycle::liveness::Liveness;
 use crate::lifecycle::resume::ResumeWindow;
 use crate::panics;
 use crate::refresh::refresher::Refresher;
+use crate::refresh::schedule::Lane;
 use crate::runs::task_runner::TaskRunner;
 use crate::sessions::idle_tracker::IdleTracker;
 use crate::sessions::timer::Timer;
@@ -70,8 +71,9 @@ async fn drive(timers: Arc<TimerQueue<Timer>>, driver: Weak<Driver>) {
 impl Driver {
     fn fire(&self, timer: Timer) {
         match timer {
-            Timer::Refreshes => self.refresher.render_refreshes(),
-            Timer::FirstTrees => self.refresher.render_first_trees(),
+            Timer::Refreshes => self.refresher.render(Lane::Refreshes),
+            Timer::FirstTrees => self.refresher.render(Lane::FirstTrees),
+            Timer::SlowEvaluations => self.refresher.find_slow_evaluations(),
             Timer::Wake(link) => with(&link, |link| link.wake()),
             Timer::CheckLiveness(link) => with(&link, |link| self.liveness.check(link)),
             Timer::Abort(link) => with(&link, |link| link.abort(AbortReason::Ended)),

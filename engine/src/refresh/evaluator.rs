@@ -2,20 +2,21 @@
 
 use std::sync::Arc;
 
-use futures_util::StreamExt;
-use futures_util::future::{BoxFuture, Either, select};
+use futures_util::future::{Either, join_all, select};
+use tokio::sync::Semaphore;
 use tracing::Instrument;
 
+use super::gathered::Job;
 use super::pass::Pass;
-use super::schedule::Job;
 use super::source_trace::Claimed;
+use super::workers::Workers;
 use crate::clock::{Clock, millis};
 use crate::config::Config;
 use crate::event::{Event, Observers};
 use crate::model::session::Context;
 use crate::render::evaluate::{Evaluation, Rendered, Renderer, Started};
 use crate::render::fragment::Fragment;
-use crate::render::layout::Entry;
+use crate::render::layout::{Entry, Layout};
 use crate::render::source::{Describe, Sharing};
 use crate::render::tree::Tree;
 use crate::sessions::turn::Base;
@@ -30,7 +31,9 @@ pub(super) struct Evaluator {
     clock: Arc<dyn Clock>,
     runtime: Runtime,
     evaluation_ms: u64,
-    async_evaluations: usize,
+    /// For async functions; those that may block have threads instead.
+    permits: Semaphore,
+    workers: Arc<Workers>,
 }
 
 impl Evaluator {
@@ -39,6 +42,7 @@ impl Evaluator {
         observers: Arc<Observers>,
         clock: Arc<dyn Clock>,
         runtime: Runtime,
+        workers: Arc<Workers>,
         config: &Config,
     ) -> Self {
         Self {
@@ -47,28 +51,34 @@ impl Evaluator {
             clock,
             runtime,
             evaluation_ms: millis(config.times.evaluation_timeout),
-            async_evaluations: config.execution.async_evaluations,
+            permits: Semaphore::new(config.execution.async_evaluations),
+            workers,
         }
     }
 
-    /// Runs the async sources of all jobs, some at a time, before threads are taken for the others.
-    pub(super) async fn await_sources(&self, pass: &Pass, jobs: &[Job]) {
-        let layout = |job: &Job| job.slot.async_layout(job.first, &pass.registry);
-        let layouts: Vec<_> = jobs.iter().filter_map(|job| Some((job, layout(job)?))).collect();
-        let mut wanted: Vec<BoxFuture<'_, ()>> = Vec::new();
-        for (job, layout) in &layouts {
-            for entry in layout.entries() {
-                if matches!(*entry.source.describe, Describe::Async(_)) && job.paths.touches(&entry.path) {
-                    wanted.push(Box::pin(self.await_source(pass, job, entry)));
-                }
-            }
-        }
-        futures_util::stream::iter(wanted).buffer_unordered(self.async_evaluations).collect::<()>().await;
+    /// Whether a job has to wait for async sources.
+    pub(super) fn awaits(job: &Job, layout: &Layout) -> bool {
+        Self::async_sources(job, layout).next().is_some()
     }
 
-    async fn await_source(&self, pass: &Pass, job: &Job, entry: &Entry) {
+    fn async_sources<'l>(job: &Job, layout: &'l Layout) -> impl Iterator<Item = &'l Entry> {
+        let is_async = |entry: &&Entry| matches!(*entry.source.describe, Describe::Async(_));
+        layout.entries().iter().filter(is_async).filter(|entry| job.paths.touches(&entry.path))
+    }
+
+    /// Runs the async sources of a job before a thread is taken for the others. Each lets go of a handle of `started` when
+    /// it has begun or waits for another session's result.
+    pub(super) async fn await_sources<T: Clone>(&self, pass: &Pass, job: &Job, layout: &Layout, started: T) {
+        let sources = Self::async_sources(job, layout);
+        let all: Vec<_> = sources.map(|entry| self.await_source(pass, job, entry, started.clone())).collect();
+        drop(started);
+        join_all(all).await;
+    }
+
+    async fn await_source<T>(&self, pass: &Pass, job: &Job, entry: &Entry, started: T) {
         let context = job.slot.context();
-        let rendered = self.evaluate_async(pass, &context, entry, false).instrument(span::render(&job.slot)).await;
+        let evaluation = self.evaluate_async(pass, &context, entry, Some(started));
+        let rendered = evaluation.instrument(span::render(&job.slot)).await;
         pass.keep_awaited(&job.slot, &entry.source, (context, rendered));
     }
 
@@ -92,8 +102,13 @@ impl Evaluator {
         let rendered = awaited.map(|(_, rendered)| rendered).unwrap_or_else(|| match *entry.source.describe {
             Describe::Blocking(_) => self.evaluate(pass, base, entry, known),
             // It was registered after this pass had looked which sources to await, or has to be asked again.
+            Describe::Async(_) if base.overtaken => {
+                let _running = self.workers.evaluate();
+                self.runtime.block_on(self.run_async(pass, &base.context, entry, None::<()>)).rendered
+            }
             Describe::Async(_) => {
-                self.runtime.block_on(self.evaluate_async(pass, &base.context, entry, base.overtaken))
+                let _running = self.workers.evaluate();
+                self.runtime.block_on(self.evaluate_async(pass, &base.context, entry, None::<()>))
             }
         });
         match rendered {
@@ -105,7 +120,12 @@ impl Evaluator {
     }
 
     fn evaluate(&self, pass: &Pass, base: &Base, entry: &Entry, known: Option<&Fragment>) -> Rendered {
-        let run = || self.report(pass, entry, &base.context, self.renderer.evaluate(entry, &base.context, known));
+        let run = || {
+            let running = self.workers.evaluate();
+            let evaluation = self.renderer.evaluate(entry, &base.context, known);
+            drop(running);
+            self.report(pass, entry, &base.context, evaluation)
+        };
         if entry.source.sharing == Sharing::Never || base.overtaken {
             return run().rendered;
         }
@@ -122,24 +142,36 @@ impl Evaluator {
         }
     }
 
-    async fn evaluate_async(&self, pass: &Pass, context: &Arc<Context>, entry: &Entry, afresh: bool) -> Rendered {
-        if entry.source.sharing == Sharing::Never || afresh {
-            return self.run_async(pass, context, entry).await.rendered;
+    async fn evaluate_async<T>(
+        &self,
+        pass: &Pass,
+        context: &Arc<Context>,
+        entry: &Entry,
+        mut started: Option<T>,
+    ) -> Rendered {
+        if entry.source.sharing == Sharing::Never {
+            return self.run_async(pass, context, entry, started).await.rendered;
         }
         let trace = pass.trace(&entry.source);
         loop {
             match trace.claim(context) {
                 Claimed::Hit(rendered) => return pass.share(rendered),
                 Claimed::Lead(lead) => {
-                    let evaluation = self.run_async(pass, context, entry).await;
+                    let evaluation = self.run_async(pass, context, entry, started).await;
                     return lead.settle(&evaluation.reads, evaluation.rendered);
                 }
-                Claimed::Wait(released) => released.await,
+                Claimed::Wait(released) => {
+                    drop(started.take());
+                    released.await;
+                }
             }
         }
     }
 
-    async fn run_async(&self, pass: &Pass, context: &Arc<Context>, entry: &Entry) -> Evaluation {
+    async fn run_async<T>(&self, pass: &Pass, context: &Arc<Context>, entry: &Entry, started: Option<T>) -> Evaluation {
+        // It is never closed, so it gives a permit in the end.
+        let _permit = self.permits.acquire().await;
+        drop(started);
         // Its time counts from before it starts.
         let late = self.clock.sleep_until(self.clock.now_ms().saturating_add(self.evaluation_ms));
         let Started { session, shape } = Renderer::start(entry, context);

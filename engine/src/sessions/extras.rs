@@ -4,10 +4,10 @@ use std::sync::Arc;
 
 use tokio::sync::Semaphore;
 
-use super::latch::Latch;
 use super::overlay::Overlay;
 use super::paths::Paths;
 use super::resume_points::ResumePoints;
+use super::waiters::Waiters;
 
 /// What few sessions have at a time; it stands apart, so that most cost nothing for it.
 #[derive(Debug, Default)]
@@ -16,7 +16,7 @@ pub(super) struct Extras {
     /// What only this session has.
     pub(super) overlay: Option<Overlay>,
     /// What a pass shall render after the one that has the turn.
-    pub(super) follow_up: Option<(Paths, Arc<Latch>)>,
+    pub(super) follow_up: Option<(Paths, Waiters)>,
     /// How many handlers and loaders of this session that may block still may run; made when one does.
     pub(super) blocking: Option<Arc<Semaphore>>,
 }
@@ -26,14 +26,14 @@ impl Extras {
         self.resume_points.is_empty() && self.overlay.is_none() && self.follow_up.is_none() && self.blocking.is_none()
     }
 
-    /// Adds to what is rendered after the pass that has the turn. Whoever waits for it waits for the latch.
-    pub(super) fn follow_up(&mut self, paths: &Paths) -> Arc<Latch> {
+    /// Adds to what is rendered after the pass that has the turn, with those who wait for it.
+    pub(super) fn follow_up(&mut self, paths: &Paths, waiters: Waiters) {
         match &mut self.follow_up {
-            Some((wanted, latch)) => {
-                wanted.merge(paths.clone());
-                Arc::clone(latch)
+            Some((wanted, others)) => {
+                wanted.merge(paths);
+                others.merge(waiters);
             }
-            None => Arc::clone(&self.follow_up.insert((paths.clone(), Arc::default())).1),
+            None => self.follow_up = Some((paths.clone(), waiters)),
         }
     }
 }

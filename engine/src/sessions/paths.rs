@@ -1,44 +1,129 @@
 //! Which of a session's paths a refresh means.
 
+use std::cmp::Ordering;
+use std::iter::once;
+use std::sync::Arc;
+
 use smallvec::SmallVec;
 
 use crate::model::Text;
 use crate::model::path;
 
-/// Which registered paths shall be rendered again.
+/// Which registered paths shall be rendered again. Cheap to clone: many sessions are often meant at once.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Paths {
     All,
-    /// These, what is above and what is below them; in the normal spelling.
-    Only(SmallVec<[Text; 1]>),
+    /// These, what is above and what is below them.
+    Only(Arc<PathSet>),
+}
+
+/// Paths in the normal spelling, sorted.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct PathSet(SmallVec<[Text; 1]>);
+
+impl FromIterator<Text> for Paths {
+    /// The root means everything.
+    fn from_iter<I: IntoIterator<Item = Text>>(paths: I) -> Self {
+        let mut paths: SmallVec<[Text; 1]> = paths.into_iter().collect();
+        paths.sort_unstable();
+        paths.dedup();
+        let all = paths.first().is_some_and(Text::is_empty);
+        if all { Self::All } else { Self::Only(Arc::new(PathSet(paths))) }
+    }
 }
 
 impl Paths {
     /// One path, in the normal spelling.
     pub(crate) fn one(path: Text) -> Self {
-        Self::Only([path].into_iter().collect())
+        Self::Only(Arc::new(PathSet([path].into_iter().collect())))
     }
 
     pub(crate) fn touches(&self, registered: &str) -> bool {
         match self {
             Self::All => true,
-            Self::Only(paths) => {
-                paths.iter().any(|wanted| path::covers(registered, wanted) || path::covers(wanted, registered))
-            }
+            Self::Only(paths) => paths.touch(registered),
         }
     }
 
-    pub(crate) fn merge(&mut self, other: Self) {
+    pub(crate) fn merge(&mut self, other: &Self) {
         match (&mut *self, other) {
             (Self::All, _) => {}
             (_, Self::All) => *self = Self::All,
             (Self::Only(mine), Self::Only(theirs)) => {
-                for path in theirs {
-                    if !mine.contains(&path) {
-                        mine.push(path);
-                    }
+                if !Arc::ptr_eq(mine, theirs) {
+                    let missing = theirs.0.iter().filter(|path| !mine.contains(path)).cloned().collect();
+                    Arc::make_mut(mine).add(missing);
                 }
             }
         }
+    }
+}
+
+impl PathSet {
+    fn contains(&self, path: &str) -> bool {
+        self.0.binary_search_by(|known| known.as_str().cmp(path)).is_ok()
+    }
+
+    /// Adds paths that are sorted and not among these.
+    fn add(&mut self, paths: SmallVec<[Text; 1]>) {
+        if let [path] = &*paths {
+            let gap = self.0.partition_point(|known| known < path);
+            self.0.insert(gap, path.clone());
+        } else {
+            self.0.extend(paths);
+            self.0.sort_unstable();
+        }
+    }
+
+    fn touch(&self, registered: &str) -> bool {
+        if let [path] = &*self.0 {
+            return path::covers(registered, path) || path::covers(path, registered);
+        }
+        let ends = registered.match_indices('/').map(|(end, _)| end).chain(once(registered.len()));
+        let mut above = ends.map(|end| &registered[..end]);
+        above.any(|path| self.contains(path)) || self.holds_below(registered)
+    }
+
+    /// Whether a path lies below this one.
+    fn holds_below(&self, registered: &str) -> bool {
+        if registered.is_empty() {
+            return !self.0.is_empty();
+        }
+        let comes_before = |path: &Text| path.bytes().cmp(registered.bytes().chain(once(b'/'))) == Ordering::Less;
+        let first = self.0.partition_point(comes_before);
+        self.0.get(first).is_some_and(|path| path::covers(registered, path))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn paths() -> impl Strategy<Value = Vec<Text>> {
+        prop::collection::vec("[ab]([-/0][ab]){0,3}".prop_map(Text::from), 0..8)
+    }
+
+    proptest! {
+        #[test]
+        fn a_set_touches_what_any_of_its_paths_touches(
+            mut wanted in paths(),
+            more in paths(),
+            registered in paths(),
+        ) {
+            let mut set: Paths = wanted.iter().cloned().collect();
+            set.merge(&more.iter().cloned().collect());
+            wanted.extend(more);
+            for registered in registered.iter().map(Text::as_str).chain([""]) {
+                let touches = |path: &Text| path::covers(registered, path) || path::covers(path, registered);
+                prop_assert_eq!(set.touches(registered), wanted.iter().any(touches), "{:?} {}", set, registered);
+            }
+        }
+    }
+
+    #[test]
+    fn the_root_means_everything() {
+        assert_eq!(["a".into(), Text::default()].into_iter().collect::<Paths>(), Paths::All);
     }
 }

@@ -15,6 +15,7 @@ use super::slot_state::Holdings;
 use super::slot_state::{BeginStep, OptionalMillis, SlotState};
 use super::tab::Tab;
 use super::turn::{Base, Begin, Closed, Finished, ReleasedTree};
+use super::waiters::Waiters;
 use crate::deliver::link::Link;
 use crate::deliver::resume_point::ResumePoint;
 use crate::deliver::versioned::Versioned;
@@ -213,7 +214,7 @@ impl Slot {
         }
     }
 
-    /// Takes the turn for a pass, or leaves a follow-up for what is wanted.
+    /// Takes the turn for a pass, or leaves a follow-up for what is wanted and for whoever waits for it.
     ///
     /// Asks under the lock for a `newer` registry: a pass that gets its turn after another must not render an older one.
     pub(crate) fn begin(
@@ -221,13 +222,17 @@ impl Slot {
         ticket: u64,
         paths: &Paths,
         first: bool,
+        waiters: &mut Waiters,
         registry: &Registry,
         newer: impl FnOnce() -> Option<Arc<Registry>>,
     ) -> Begin {
         // What may be the last holder of an application's function is handed out, to be dropped without the lock.
         let (begin, _released) = self.with(|inner| match inner.state.begin(ticket, first, *paths == Paths::All) {
             BeginStep::Skip => (Begin::Skip, None),
-            BeginStep::Queue => (Begin::Queued(inner.extras.get_or_insert_default().follow_up(paths)), None),
+            BeginStep::Queue => {
+                inner.extras.get_or_insert_default().follow_up(paths, std::mem::take(waiters));
+                (Begin::Queued, None)
+            }
             BeginStep::Go { overtaken, outdated } => {
                 let newer = newer();
                 let (layout, stale) = inner.layout(newer.as_deref().unwrap_or(registry));

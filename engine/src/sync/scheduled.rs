@@ -186,6 +186,20 @@ impl Runtime {
     }
 }
 
+/// In place of the engine's own threads: each piece of work is a task of the scheduler's.
+#[derive(Debug)]
+pub(crate) struct Threads(Runtime);
+
+impl Threads {
+    pub(crate) fn new(runtime: &Runtime, _max: usize) -> Self {
+        Self(runtime.clone())
+    }
+
+    pub(crate) fn run(&self, work: impl FnOnce() + Send + 'static) {
+        self.0.spawn_blocking(work);
+    }
+}
+
 thread_local! {
     // One thread of the system runs a whole execution, one execution after the other.
     static TASKS: Cell<usize> = const { Cell::new(0) };

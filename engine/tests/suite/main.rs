@@ -26,6 +26,7 @@ mod mirror_laws;
 mod one_session_one_user;
 mod parameters;
 mod patches;
+mod overload;
 mod panicking_drops;
 mod paths;
 mod per_session;
