@@ -2,6 +2,7 @@
 
 mod node_position;
 pub(crate) mod params;
+mod interned;
 pub(crate) mod read_trace;
 pub(crate) mod task;
 pub(crate) mod template;

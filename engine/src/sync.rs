@@ -29,8 +29,8 @@ pub(crate) use tokio::task::AbortHandle;
 #[cfg(not(all(test, feature = "shuttle")))]
 pub(crate) use threads::Threads;
 
-/// Blocks the thread until the signal is given.
+/// Blocks the thread until the signal is given, or half a millisecond has passed.
 #[cfg(not(all(test, feature = "shuttle")))]
-pub(crate) fn wait(signal: Listening) {
-    event_listener::Listener::wait(signal);
+pub(crate) fn wait_briefly(signal: Listening) {
+    event_listener::Listener::wait_timeout(signal, std::time::Duration::from_micros(500));
 }

@@ -10,7 +10,6 @@ use crate::model::session::Session;
 use crate::refresh::source_trace::{Claimed, SourceTrace};
 use crate::render::descriptor::Descriptor;
 use crate::sessions::waiters::Countdown;
-use crate::sync;
 
 #[test]
 fn if_the_evaluating_thread_gives_up_a_waiting_one_takes_over() {
@@ -27,7 +26,7 @@ fn if_the_evaluating_thread_gives_up_a_waiting_one_takes_over() {
                         // The first one gives up.
                         Claimed::Lead(lead) if runs.fetch_add(1, Ordering::SeqCst) == 0 => return drop(lead),
                         Claimed::Lead(lead) => drop(lead.settle(&[], 7)),
-                        Claimed::Wait(released) => sync::wait(released),
+                        Claimed::Wait(waiting) => block_on(waiting.countdown.wait()),
                     }
                 }
             })

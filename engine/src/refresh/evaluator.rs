@@ -13,6 +13,7 @@ use super::workers::Workers;
 use crate::clock::{Clock, millis};
 use crate::config::Config;
 use crate::event::{Event, Observers};
+use crate::model::read_log::ReadLog;
 use crate::model::session::Context;
 use crate::render::evaluate::{Evaluation, Rendered, Renderer, Started};
 use crate::render::fragment::Fragment;
@@ -20,8 +21,9 @@ use crate::render::layout::{Entry, Layout};
 use crate::render::source::{Describe, Sharing};
 use crate::render::tree::Tree;
 use crate::sessions::turn::Base;
+use crate::sessions::waiters::Countdown;
 use crate::span;
-use crate::sync::{self, Runtime};
+use crate::sync::Runtime;
 
 /// What evaluations need, for all passes.
 #[derive(Debug)]
@@ -82,62 +84,81 @@ impl Evaluator {
         pass.keep_awaited(&job.slot, &entry.source, (context, rendered));
     }
 
-    /// The new tree of a slot: what the job does not touch is taken from the tree before.
-    pub(super) fn assemble(&self, pass: &Pass, job: &Job, base: &Base) -> Arc<Tree> {
+    /// The new tree of a slot: what the job does not touch is taken from the tree before. If another session evaluates what
+    /// may be this one's result, and takes long for it, what to wait for instead.
+    pub(super) fn assemble(&self, pass: &Pass, job: &Job, base: &Base) -> Result<Arc<Tree>, Arc<Countdown>> {
         let fragment = |(at, entry): (usize, &Entry)| {
             let known = base.tree.as_ref().and_then(|tree| tree.fragment_of(&base.layout, at));
             match known {
-                Some(known) if !job.paths.touches(&entry.path) => known.clone(),
+                Some(known) if !job.paths.touches(&entry.path) => Ok(known.clone()),
                 known => self.fragment(pass, job, base, entry, known),
             }
         };
-        let fragments = base.layout.entries().iter().enumerate().map(fragment).collect();
-        pass.classes.tree(Arc::clone(&base.layout), fragments)
+        let fragments: Result<_, _> = base.layout.entries().iter().enumerate().map(fragment).collect();
+        Ok(pass.classes.tree(Arc::clone(&base.layout), fragments?))
     }
 
-    fn fragment(&self, pass: &Pass, job: &Job, base: &Base, entry: &Entry, known: Option<&Fragment>) -> Fragment {
+    fn fragment(
+        &self,
+        pass: &Pass,
+        job: &Job,
+        base: &Base,
+        entry: &Entry,
+        known: Option<&Fragment>,
+    ) -> Result<Fragment, Arc<Countdown>> {
         // What was awaited for other claims, or before a later pass, may be older than what the slot has.
         let current = |(context, _): &(Arc<Context>, _)| !base.overtaken && Arc::ptr_eq(context, &base.context);
-        let awaited = pass.take_awaited(&job.slot, &entry.source).filter(current);
-        let rendered = awaited.map(|(_, rendered)| rendered).unwrap_or_else(|| match *entry.source.describe {
-            Describe::Blocking(_) => self.evaluate(pass, base, entry, known),
+        let awaited = pass.awaited(&job.slot, &entry.source).filter(current);
+        let rendered = match (awaited, &*entry.source.describe) {
+            (Some((_, rendered)), _) => rendered,
+            (None, Describe::Blocking(_)) => self.evaluate(pass, base, entry, known)?,
             // It was registered after this pass had looked which sources to await, or has to be asked again.
-            Describe::Async(_) if base.overtaken => {
+            (None, Describe::Async(_)) => {
                 let _running = self.workers.evaluate();
-                self.runtime.block_on(self.run_async(pass, &base.context, entry, None::<()>)).rendered
+                self.runtime.block_on(self.evaluate_again(pass, base, entry))
             }
-            Describe::Async(_) => {
-                let _running = self.workers.evaluate();
-                self.runtime.block_on(self.evaluate_async(pass, &base.context, entry, None::<()>))
-            }
-        });
-        match rendered {
+        };
+        Ok(match rendered {
             Rendered::Fragment(fragment) => fragment,
             Rendered::Failed(_) => {
                 known.filter(|_| !base.outdated).cloned().unwrap_or_else(|| self.renderer.unavailable(&entry.path))
             }
-        }
+        })
     }
 
-    fn evaluate(&self, pass: &Pass, base: &Base, entry: &Entry, known: Option<&Fragment>) -> Rendered {
-        let run = || {
+    async fn evaluate_again(&self, pass: &Pass, base: &Base, entry: &Entry) -> Rendered {
+        if base.overtaken {
+            return self.run_async(pass, &base.context, entry, Arc::default(), None::<()>).await.rendered;
+        }
+        self.evaluate_async(pass, &base.context, entry, None::<()>).await
+    }
+
+    fn evaluate(
+        &self,
+        pass: &Pass,
+        base: &Base,
+        entry: &Entry,
+        known: Option<&Fragment>,
+    ) -> Result<Rendered, Arc<Countdown>> {
+        let run = |log| {
             let running = self.workers.evaluate();
-            let evaluation = self.renderer.evaluate(entry, &base.context, known);
+            let evaluation = self.renderer.evaluate(entry, &base.context, log, known);
             drop(running);
             self.report(pass, entry, &base.context, evaluation)
         };
         if entry.source.sharing == Sharing::Never || base.overtaken {
-            return run().rendered;
+            return Ok(run(Arc::default()).rendered);
         }
         let trace = pass.trace(&entry.source);
         loop {
             match trace.claim(&base.context) {
-                Claimed::Hit(rendered) => return pass.share(rendered),
+                Claimed::Hit(rendered) => return Ok(pass.share(rendered)),
                 Claimed::Lead(lead) => {
-                    let evaluation = run();
-                    return lead.settle(&evaluation.reads, evaluation.rendered);
+                    let evaluation = run(Arc::clone(&lead.log));
+                    return Ok(lead.settle(&evaluation.reads, evaluation.rendered));
                 }
-                Claimed::Wait(released) => sync::wait(released),
+                Claimed::Wait(waiting) if waiting.briefly() => {}
+                Claimed::Wait(waiting) => return Err(waiting.countdown),
             }
         }
     }
@@ -150,31 +171,39 @@ impl Evaluator {
         mut started: Option<T>,
     ) -> Rendered {
         if entry.source.sharing == Sharing::Never {
-            return self.run_async(pass, context, entry, started).await.rendered;
+            return self.run_async(pass, context, entry, Arc::default(), started).await.rendered;
         }
         let trace = pass.trace(&entry.source);
         loop {
             match trace.claim(context) {
                 Claimed::Hit(rendered) => return pass.share(rendered),
                 Claimed::Lead(lead) => {
-                    let evaluation = self.run_async(pass, context, entry, started).await;
+                    let log = Arc::clone(&lead.log);
+                    let evaluation = self.run_async(pass, context, entry, log, started).await;
                     return lead.settle(&evaluation.reads, evaluation.rendered);
                 }
-                Claimed::Wait(released) => {
+                Claimed::Wait(waiting) => {
                     drop(started.take());
-                    released.await;
+                    waiting.countdown.wait().await;
                 }
             }
         }
     }
 
-    async fn run_async<T>(&self, pass: &Pass, context: &Arc<Context>, entry: &Entry, started: Option<T>) -> Evaluation {
+    async fn run_async<T>(
+        &self,
+        pass: &Pass,
+        context: &Arc<Context>,
+        entry: &Entry,
+        log: Arc<ReadLog>,
+        started: Option<T>,
+    ) -> Evaluation {
         // It is never closed, so it gives a permit in the end.
         let _permit = self.permits.acquire().await;
         drop(started);
         // Its time counts from before it starts.
         let late = self.clock.sleep_until(self.clock.now_ms().saturating_add(self.evaluation_ms));
-        let Started { session, shape } = Renderer::start(entry, context);
+        let Started { session, shape } = Renderer::start(entry, context, log);
         let evaluation = match select(shape, late).await {
             Either::Left((shape, _)) => self.renderer.finish(entry, &session, shape, None),
             Either::Right(_) => Evaluation::late(),

@@ -124,8 +124,10 @@ impl Pass {
         drop(replaced);
     }
 
-    pub(super) fn take_awaited(&self, slot: &Arc<Slot>, source: &Source) -> Option<Awaited> {
-        self.awaited.lock().remove(&key(slot, source))
+    /// What an async source rendered for a slot. It is kept, since the slot may have to wait for something else.
+    pub(super) fn awaited(&self, slot: &Arc<Slot>, source: &Source) -> Option<Awaited> {
+        let awaited = self.awaited.lock();
+        if awaited.is_empty() { None } else { awaited.get(&key(slot, source)).cloned() }
     }
 
     /// A result is taken from another session of the same class.

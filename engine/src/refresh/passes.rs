@@ -266,22 +266,44 @@ impl Passes {
 
     fn render(self: &Arc<Self>, pass: &Arc<Pass>, mut job: Job) {
         // A fault in one session's pass is a bug, and still must not keep the others from their trees.
-        if let Err(why) = panics::catch(|| self.take_turn(pass, &mut job)) {
-            self.with.observers.warn(&Event::Panicked { what: PanicSite::Pass, why });
+        match panics::catch(|| self.take_turn(pass, &mut job)) {
+            Ok(None) => {}
+            Ok(Some(countdown)) => return self.wait(pass, job, countdown),
+            Err(why) => self.with.observers.warn(&Event::Panicked { what: PanicSite::Pass, why }),
         }
         self.finish(pass, &job);
     }
 
-    /// Renders one slot. If another pass works on it, those who wait are released by the one that follows.
-    fn take_turn(self: &Arc<Self>, pass: &Pass, job: &mut Job) {
+    /// Renders one slot. If another pass works on it, those who wait are released by the one that follows. Returns what to
+    /// wait for if another session evaluates what may be this one's result; then nothing is held meanwhile.
+    fn take_turn(self: &Arc<Self>, pass: &Pass, job: &mut Job) -> Option<Arc<Countdown>> {
         let newer = || self.with.sources.newer_than(&pass.registry);
         let begin = job.slot.begin(pass.ticket, &job.paths, job.first, &mut job.waiters, &pass.registry, newer);
-        if let Begin::Go(base) = begin {
-            let _entered = span::render(&job.slot).entered();
-            let turn = TurnGuard { passes: self, slot: &job.slot, pass };
-            let tree = self.evaluator.assemble(pass, job, &base);
-            turn.commit(tree);
+        let Begin::Go(base) = begin else { return None };
+        let _entered = span::render(&job.slot).entered();
+        let turn = TurnGuard { passes: self, slot: &job.slot, pass };
+        match self.evaluator.assemble(pass, job, &base) {
+            Ok(tree) => {
+                turn.commit(tree);
+                None
+            }
+            Err(countdown) => {
+                if job.first {
+                    // What changes meanwhile has to be rendered again.
+                    job.slot.expect_tree();
+                }
+                Some(countdown)
+            }
         }
+    }
+
+    /// Lets a job go on when what it waits for is over.
+    fn wait(self: &Arc<Self>, pass: &Arc<Pass>, job: Job, countdown: Arc<Countdown>) {
+        let (passes, pass) = (Arc::clone(self), Arc::clone(pass));
+        self.with.background.runtime.spawn(async move {
+            countdown.wait().await;
+            passes.change(|lanes| lanes.resume(pass, job));
+        });
     }
 
     /// A job is done, whatever came of it.

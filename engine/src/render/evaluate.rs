@@ -14,7 +14,7 @@ use super::sanitise::violation::Violations;
 use super::source::Describe;
 use super::store::Store;
 use crate::model::path;
-use crate::model::read_log::Read;
+use crate::model::read_log::{Read, ReadLog};
 use crate::model::session::{Context, Session};
 use crate::panics;
 use crate::panics::caught::Caught;
@@ -69,10 +69,16 @@ impl Renderer {
     ///
     /// # Panics
     /// If the source is async; those are started by [`Renderer::start`].
-    pub(crate) fn evaluate(&self, entry: &Entry, context: &Arc<Context>, prior: Option<&Fragment>) -> Evaluation {
+    pub(crate) fn evaluate(
+        &self,
+        entry: &Entry,
+        context: &Arc<Context>,
+        log: Arc<ReadLog>,
+        prior: Option<&Fragment>,
+    ) -> Evaluation {
         let Describe::Blocking(describe) = &*entry.source.describe else { unreachable!("an async source is awaited") };
         entry.source.count_run();
-        let session = Session::tracked(Arc::clone(context));
+        let session = Session::tracked(Arc::clone(context), log);
         let shape = panics::catch(|| describe(&session)).flatten();
         self.finish(entry, &session, shape, prior)
     }
@@ -81,12 +87,12 @@ impl Renderer {
     ///
     /// # Panics
     /// If the source may block; those are run by [`Renderer::evaluate`].
-    pub(crate) fn start(entry: &Entry, context: &Arc<Context>) -> Started {
+    pub(crate) fn start(entry: &Entry, context: &Arc<Context>, log: Arc<ReadLog>) -> Started {
         let Describe::Async(describe) = &*entry.source.describe else {
             unreachable!("a blocking source is not awaited")
         };
         entry.source.count_run();
-        let session = Session::tracked(Arc::clone(context));
+        let session = Session::tracked(Arc::clone(context), log);
         let shape = match panics::catch(|| describe(session.clone())) {
             Ok(future) => {
                 let caught = Caught::new(future, entry.source.describe.owner().cloned());

@@ -5,7 +5,7 @@ use std::sync::{Arc, Weak};
 use smallvec::SmallVec;
 use tracing::Span;
 
-use crate::sync::{AtomicUsize, Ordering, Signal};
+use crate::sync::{self, AtomicUsize, Ordering, Signal};
 
 /// How much of a request is not rendered yet, for whoever made it.
 #[derive(Debug)]
@@ -33,6 +33,15 @@ impl Countdown {
     pub(crate) fn share(self: &Arc<Self>) -> Waiters {
         self.left.fetch_add(1, Ordering::SeqCst);
         Waiters(SmallVec::from_iter([Waiter(Arc::downgrade(self))]))
+    }
+
+    /// Blocks the thread for a moment. True if there is nothing left to wait for.
+    pub(crate) fn wait_briefly(&self) -> bool {
+        let listener = self.signal.listen();
+        if self.left.load(Ordering::SeqCst) > 0 {
+            sync::wait_briefly(listener);
+        }
+        self.left.load(Ordering::SeqCst) == 0
     }
 
     /// Waits until every share was rendered or given up.
