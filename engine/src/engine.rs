@@ -163,12 +163,18 @@ impl Engine {
 
     /// Renders the sessions of a scope again, together with what else changes within the debounce time. Answers how many
     /// sessions the scope means; those that nobody looks at have no tree and cost nothing.
+    ///
+    /// A descriptor function must not refresh, since it would be evaluated again for it, for ever. It is refused
+    /// ([`Event::RefreshRefused`]) and answered with 0. Handlers, tasks, windows and items may.
     #[expect(clippy::needless_pass_by_value, reason = "written as `refresh(Scope::all())`")]
     pub fn refresh(&self, scope: Scope) -> usize {
         self.parts.refresher.request(scope.target(), scope.wanted(), Urgency::Debounced)
     }
 
     /// Renders the sessions of a scope at once. When it returns, their trees are committed.
+    ///
+    /// A descriptor function is refused, as by [`Engine::refresh`]: it would wait for itself. That is noticed on its own
+    /// thread and in its own future, and not in threads and tasks which it starts and waits for.
     pub async fn refresh_now(&self, scope: Scope) -> usize {
         let _work = self.parts.background.in_flight.begin();
         self.parts.refresher.request_now(scope.target(), scope.wanted()).await

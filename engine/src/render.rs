@@ -22,6 +22,7 @@ pub(crate) mod fragment;
 pub(crate) mod node_ref;
 pub(crate) mod store;
 pub(crate) mod pack;
+mod evaluating;
 pub(crate) mod evaluate;
 pub(crate) mod tree;
 pub(crate) mod view;

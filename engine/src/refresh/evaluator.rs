@@ -203,7 +203,7 @@ impl Evaluator {
         drop(started);
         // Its time counts from before it starts.
         let late = self.clock.sleep_until(self.clock.now_ms().saturating_add(self.evaluation_ms));
-        let Started { session, shape } = Renderer::start(entry, context, log);
+        let Started { session, shape } = self.renderer.start(entry, context, log);
         let evaluation = match select(shape, late).await {
             Either::Left((shape, _)) => self.renderer.finish(entry, &session, shape, None),
             Either::Right(_) => Evaluation::late(),

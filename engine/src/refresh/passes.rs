@@ -111,6 +111,11 @@ impl Passes {
         (evaluations, left + self.with.schedule.sessions(&self.with.table))
     }
 
+    /// The path whose descriptor function this thread is in the middle of.
+    pub(crate) fn evaluated_path(&self) -> Option<String> {
+        self.with.renderer.evaluated_path()
+    }
+
     /// The version of a tree that is about to be committed. It is counted first: whoever sees the tree sees the count.
     fn next_version(&self) -> u64 {
         self.commits.fetch_add(1, Ordering::Relaxed);

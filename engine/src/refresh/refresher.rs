@@ -9,7 +9,8 @@ use super::scope::Target;
 use super::tab_notifier::TabNotifier;
 use crate::clock::timer_queue::TimerQueue;
 use crate::deliver::versioned::Versioned;
-use crate::event::Observers;
+use crate::event::{Event, Observers};
+use crate::model::path;
 use crate::model::selector::Selector;
 use crate::sessions::paths::Paths;
 use crate::sessions::slot::Slot;
@@ -55,6 +56,9 @@ impl Refresher {
 
     /// Schedules a refresh. Returns how many sessions it means; those that nobody looks at have no tree and cost nothing.
     pub(crate) fn request(&self, target: &Target, paths: &Paths, urgency: Urgency) -> usize {
+        if self.is_refused() {
+            return 0;
+        }
         match target {
             Target::Selected(Selector::Session(_)) | Target::Matching(_) => self.request_each(target, paths, urgency),
             Target::Selected(selector) => {
@@ -81,6 +85,17 @@ impl Refresher {
         matched
     }
 
+    /// Whether a descriptor function asks, in which case that is reported.
+    fn is_refused(&self) -> bool {
+        let Some(path) = self.passes.evaluated_path() else { return false };
+        let why = format!(
+            "the descriptor function of `{path}` asks for a refresh, for which it would be evaluated again: refresh where \
+             the data changes instead"
+        );
+        self.observers.warn(&Event::RefreshRefused { path: path::normal(&path), why });
+        true
+    }
+
     /// Schedules a refresh of one session: of one path, or of everything.
     pub(crate) fn request_session(&self, slot: &Slot, paths: &Paths, urgency: Urgency) {
         self.request(&Target::Selected(Selector::Session(slot.id())), paths, urgency);
@@ -88,6 +103,9 @@ impl Refresher {
 
     /// Refreshes at once; when it returns, every tree is committed.
     pub(crate) async fn request_now(&self, target: &Target, paths: &Paths) -> usize {
+        if self.is_refused() {
+            return 0;
+        }
         let slots = target.resolve(&self.table, &self.observers);
         let matched = slots.len();
         if *paths == Paths::All {
@@ -112,6 +130,9 @@ impl Refresher {
 
     /// Refreshes all of one session at once, in place of what was scheduled for it.
     pub(crate) async fn refresh_session(&self, slot: &Arc<Slot>) {
+        if self.is_refused() {
+            return;
+        }
         self.schedule.withdraw(slot);
         self.passes.run(Lane::Calls, vec![Job::new(Arc::clone(slot), Paths::All)]).await;
     }
@@ -132,6 +153,9 @@ impl Refresher {
         }
         if let Some(now) = slot.tree() {
             return Some(now);
+        }
+        if self.is_refused() {
+            return None;
         }
         self.request_first_tree(slot);
         slot.wait_for_tree(None).await

@@ -7,6 +7,7 @@ use std::sync::Arc;
 use futures_util::FutureExt;
 
 use super::descriptor::Descriptor;
+use super::evaluating::{self, Within};
 use super::fragment::Fragment;
 use super::layout::Entry;
 use super::pack::{self, PackLimits, PackedResult};
@@ -79,7 +80,7 @@ impl Renderer {
         let Describe::Blocking(describe) = &*entry.source.describe else { unreachable!("an async source is awaited") };
         entry.source.count_run();
         let session = Session::tracked(Arc::clone(context), log);
-        let shape = panics::catch(|| describe(&session)).flatten();
+        let shape = panics::catch(|| evaluating::within(self.number(), &entry.path, || describe(&session))).flatten();
         self.finish(entry, &session, shape, prior)
     }
 
@@ -87,20 +88,32 @@ impl Renderer {
     ///
     /// # Panics
     /// If the source may block; those are run by [`Renderer::evaluate`].
-    pub(crate) fn start(entry: &Entry, context: &Arc<Context>, log: Arc<ReadLog>) -> Started {
+    pub(crate) fn start(&self, entry: &Entry, context: &Arc<Context>, log: Arc<ReadLog>) -> Started {
         let Describe::Async(describe) = &*entry.source.describe else {
             unreachable!("a blocking source is not awaited")
         };
         entry.source.count_run();
         let session = Session::tracked(Arc::clone(context), log);
-        let shape = match panics::catch(|| describe(session.clone())) {
+        let shape = match panics::catch(|| evaluating::within(self.number(), &entry.path, || describe(session.clone())))
+        {
             Ok(future) => {
+                let future = Within { engine: self.number(), path: entry.path.clone(), future };
                 let caught = Caught::new(future, entry.source.describe.owner().cloned());
                 caught.map(Result::flatten).left_future()
             }
             Err(why) => std::future::ready(Err(why)).right_future(),
         };
         Started { session, shape: Box::pin(shape) }
+    }
+
+    /// One number for each engine.
+    fn number(&self) -> usize {
+        std::ptr::from_ref(self).addr()
+    }
+
+    /// The path, as consumers write it, whose descriptor function this thread is in the middle of.
+    pub(crate) fn evaluated_path(&self) -> Option<String> {
+        evaluating::path(self.number())
     }
 
     /// Packs what a function returned.

@@ -30,6 +30,7 @@ mod overload;
 mod panicking_drops;
 mod paths;
 mod per_session;
+mod reentrancy;
 mod reentrant_drops;
 mod reference;
 mod refreshing;

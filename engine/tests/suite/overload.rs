@@ -8,7 +8,9 @@ use grove_engine::testing::{ManualClock, TestConsumer};
 use grove_engine::{Action, Config, Descriptor, Engine, Invocation, Outcome, Scope, Session, Sharing, Source};
 use serde_json::Value;
 
-use crate::fixtures::{Gate, connect_and_subscribe, engine_with_clock, evaluations, user_session};
+use crate::fixtures::{
+    Gate, SharedNumber, connect_and_subscribe, engine_with_clock, evaluations, node_at, user_session,
+};
 
 /// How long a descriptor function may occupy a thread before another one takes its place, in ms.
 const SLOW_MS: u64 = 100;
@@ -195,4 +197,132 @@ fn handlers_that_wait_for_a_refresh_on_every_blocking_thread_of_the_runtime_are_
         }
     });
     runtime.shutdown_background();
+}
+
+/// A number that is shown to everybody, by a function that reads the user first and then waits for alice.
+struct SlowForAlice {
+    engine: Engine,
+    number: SharedNumber,
+    gate: Gate,
+    consumers: Vec<(TestConsumer, String)>,
+}
+
+impl SlowForAlice {
+    async fn new(users: [&str; 8]) -> Self {
+        let (engine, _clock) = engine_with_clock(|config| config.execution.pass_threads = 2);
+        let (number, gate) = (SharedNumber::default(), Gate::default());
+        let (read, shut) = (number.clone(), gate.clone());
+        engine.register("n", move |session: &Session| {
+            let number = read.get();
+            if session.user() == Some("alice") && number > 0 {
+                shut.wait();
+            }
+            Descriptor::status().prop("n", number)
+        });
+        engine.register("other", |session: &Session| Descriptor::status().prop("for", session.id()));
+        let mut consumers = Vec::new();
+        for (at, user) in users.into_iter().enumerate() {
+            consumers.push(connect_and_subscribe(&engine, user_session(&format!("s{at}"), user)).await);
+        }
+        Self { engine, number, gate, consumers }
+    }
+}
+
+#[tokio::test]
+async fn nobody_waits_for_a_slow_function_whose_result_would_not_be_his() {
+    let mut world = SlowForAlice::new(["alice", "b", "c", "d", "e", "f", "g", "h"]).await;
+    world.number.set(1);
+    world.engine.refresh(Scope::all());
+    world.gate.wait_for_arrivals(1).await;
+    for (consumer, subscription) in &mut world.consumers[1..] {
+        assert_eq!(consumer.next().await["type"], "patch");
+        assert_eq!(node_at(consumer.tree(subscription), "n")["properties"]["n"], 1);
+    }
+    world.gate.open();
+    world.engine.settle().await;
+    let (alice, subscription) = &mut world.consumers[0];
+    alice.settled().await;
+    assert_eq!(node_at(alice.tree(subscription), "n")["properties"]["n"], 1);
+}
+
+#[tokio::test]
+async fn who_waits_for_a_slow_function_occupies_neither_a_thread_nor_his_session() {
+    let mut world = SlowForAlice::new(["alice", "alice", "alice", "alice", "alice", "alice", "alice", "bob"]).await;
+    let before = evaluations(&world.engine, "/n");
+    world.number.set(1);
+    world.engine.refresh(Scope::all());
+    world.gate.wait_for_arrivals(1).await;
+    let (bob, _) = &mut world.consumers[7];
+    assert_eq!(bob.next().await["type"], "patch");
+    // Those of alice's sessions that wait can be rendered where they do not need the result.
+    let mut free = Vec::new();
+    for id in 0..7 {
+        let engine = world.engine.clone();
+        let other = Scope::session(format!("s{id}")).paths(["other"]);
+        free.push(tokio::spawn(async move { engine.refresh_now(other).await }));
+    }
+    while free.iter().filter(|refresh| refresh.is_finished()).count() < 6 {
+        tokio::task::yield_now().await;
+    }
+    world.gate.open();
+    world.engine.settle().await;
+    for (consumer, subscription) in &mut world.consumers {
+        consumer.settled().await;
+        assert_eq!(node_at(consumer.tree(subscription), "n")["properties"]["n"], 1);
+    }
+    assert!(evaluations(&world.engine, "/n") - before <= 9, "the others took the result, unless they were overtaken");
+}
+
+#[tokio::test]
+async fn nobody_waits_for_an_async_function_that_hangs_for_another_user() {
+    let (engine, clock) = engine_with_clock(|config| config.times.evaluation_timeout = Duration::from_secs(10));
+    let number = SharedNumber::default();
+    let read = number.clone();
+    engine.register_async("n", move |session: Session| {
+        let number = read.get();
+        async move {
+            if session.user() == Some("alice") && number > 0 {
+                std::future::pending::<()>().await;
+            }
+            Descriptor::status().prop("n", number)
+        }
+    });
+    let mut consumers = Vec::new();
+    for user in ["alice", "bob", "carol"] {
+        consumers.push(connect_and_subscribe(&engine, user_session(user, user)).await);
+    }
+    number.set(1);
+    engine.refresh(Scope::all());
+    for (consumer, subscription) in &mut consumers[1..] {
+        assert_eq!(consumer.next().await["type"], "patch");
+        assert_eq!(node_at(consumer.tree(subscription), "n")["properties"]["n"], 1);
+    }
+    let settled = tokio::spawn(async move { engine.settle().await });
+    while !settled.is_finished() {
+        clock.advance(1_000);
+        tokio::task::yield_now().await;
+    }
+}
+
+#[tokio::test]
+async fn paths_that_are_refreshed_one_by_one_are_rendered_together() {
+    let (engine, clock) = engine_with_clock(|config| config.times.debounce = Duration::from_millis(50));
+    let mut paths: Vec<_> = (0..300).map(|n| format!("p{n}")).collect();
+    for path in &paths {
+        engine.register(path, |_: &Session| Descriptor::status());
+    }
+    let (_consumer, _) = connect_and_subscribe(&engine, Session::new("s")).await;
+    clock.advance(50);
+    engine.settle().await;
+    let before = engine.stats().evaluations;
+    let omitted = paths.pop().unwrap();
+    for path in &paths {
+        assert_eq!(engine.refresh(Scope::all().paths([path])), 1);
+    }
+    clock.advance(50);
+    engine.settle().await;
+    let after = engine.stats().evaluations;
+    let ran = |path: &str| after[&format!("/{path}")] - before[&format!("/{path}")];
+    assert!(paths.iter().all(|path| ran(path) == 1));
+    assert_eq!(ran(&omitted), 0);
 }
