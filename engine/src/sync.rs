@@ -29,6 +29,9 @@ pub(crate) use tokio::task::AbortHandle;
 #[cfg(not(all(test, feature = "shuttle")))]
 pub(crate) use threads::Threads;
 
+#[cfg(not(all(test, feature = "shuttle")))]
+pub(crate) use std::thread_local;
+
 /// Blocks the thread until the signal is given, or half a millisecond has passed.
 #[cfg(not(all(test, feature = "shuttle")))]
 pub(crate) fn wait_briefly(signal: Listening) {

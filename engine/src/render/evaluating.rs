@@ -8,9 +8,12 @@ use std::task::{Context, Poll};
 
 use crate::model::Text;
 use crate::model::path;
+use crate::sync;
 
-thread_local! {
-    static STACK: RefCell<Vec<(usize, Text)>> = const { RefCell::new(Vec::new()) };
+sync::thread_local! {
+    // The scheduler's stand-in takes no constant.
+    #[allow(clippy::missing_const_for_thread_local)]
+    static STACK: RefCell<Vec<(usize, Text)>> = RefCell::new(Vec::new());
 }
 
 /// Held while a descriptor function of an engine runs on this thread.
@@ -18,14 +21,14 @@ struct Entered;
 
 impl Entered {
     fn new(engine: usize, path: &Text) -> Self {
-        STACK.with_borrow_mut(|stack| stack.push((engine, path.clone())));
+        STACK.with(|stack| stack.borrow_mut().push((engine, path.clone())));
         Self
     }
 }
 
 impl Drop for Entered {
     fn drop(&mut self) {
-        STACK.with_borrow_mut(Vec::pop);
+        STACK.with(|stack| drop(stack.borrow_mut().pop()));
     }
 }
 
@@ -62,7 +65,8 @@ impl<F: Future + Unpin> Future for Within<F> {
     }
 }
 
-#[cfg(test)]
+// What a scheduler's threads have of their own exists only in a scheduled run.
+#[cfg(all(test, not(feature = "shuttle")))]
 mod tests {
     use super::*;
 

@@ -35,7 +35,7 @@ impl FromIterator<Text> for Paths {
 impl Paths {
     /// One path, in the normal spelling.
     pub(crate) fn one(path: Text) -> Self {
-        Self::Only(Arc::new(PathSet([path].into_iter().collect())))
+        Self::from_iter([path])
     }
 
     pub(crate) fn touches(&self, registered: &str) -> bool {

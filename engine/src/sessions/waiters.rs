@@ -83,7 +83,8 @@ impl Drop for Waiter {
     }
 }
 
-#[cfg(test)]
+// A scheduled signal works only in a scheduled run.
+#[cfg(all(test, not(feature = "shuttle")))]
 mod tests {
     use futures_util::FutureExt;
 

@@ -10,6 +10,7 @@ pub(crate) use event_listener::EventListener as Listening;
 pub(crate) use shuttle::future::AbortHandle;
 pub(crate) use shuttle::sync::atomic::{AtomicBool, AtomicU8, AtomicU32, AtomicU64, AtomicUsize, Ordering};
 use shuttle::sync::{MutexGuard, RwLockReadGuard, RwLockWriteGuard};
+pub(crate) use shuttle::thread_local;
 
 /// In place of `parking_lot::Mutex`. Outside a scheduled run, as in the inline tests of pure modules, it is a plain lock.
 #[derive(Debug, Default)]
@@ -201,7 +202,7 @@ impl Threads {
     }
 }
 
-thread_local! {
+std::thread_local! {
     // One thread of the system runs a whole execution, one execution after the other.
     static TASKS: Cell<usize> = const { Cell::new(0) };
     static TASK_ENDED: event_listener::Event = const { event_listener::Event::new() };
