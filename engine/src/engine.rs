@@ -162,6 +162,9 @@ impl Engine {
 
     /// Renders the sessions of a scope again, together with what else changes within the debounce time. Answers how many
     /// sessions the scope means; those that nobody looks at have no tree and cost nothing.
+    ///
+    /// A descriptor function must not refresh, since it would be evaluated again for it, for ever. It is refused
+    /// ([`Event::RefreshRefused`]) and answered with 0. Handlers, tasks, windows and items may.
     #[expect(clippy::needless_pass_by_value, reason = "written as `refresh(Scope::all())`")]
     pub fn refresh(&self, scope: Scope) -> usize {
         self.parts.refresher.request(scope.target(), scope.wanted(), Urgency::Debounced)
@@ -169,6 +172,9 @@ impl Engine {
 
     /// Renders the sessions of a scope at once. When it returns, their trees are committed. Answers how many sessions the
     /// scope means; zero if the runtime on which the engine was built has ended, since then nothing is committed.
+    ///
+    /// A descriptor function is refused, as by [`Engine::refresh`]: it would wait for itself. That is noticed on its own
+    /// thread and in its own future, and not in threads and tasks which it starts and waits for.
     pub async fn refresh_now(&self, scope: Scope) -> usize {
         let _work = self.parts.background.in_flight.begin();
         self.parts.refresher.request_now(scope.target(), scope.wanted()).await
@@ -251,6 +257,7 @@ impl Engine {
         let parts = &self.parts;
         let store = &parts.renderer.store;
         let runs = parts.sources.runs();
+        let (running_evaluations, waiting_sessions) = parts.passes.load();
         Stats {
             sessions: parts.table.len(),
             trees: parts.trees.count.get(),
@@ -264,6 +271,8 @@ impl Engine {
             evaluations: runs.into_iter().map(|(path, runs)| (path::absolute(&path), runs)).collect(),
             own_evaluations: parts.sources.own_runs(),
             shared_evaluations: parts.passes.shared(),
+            running_evaluations,
+            waiting_sessions,
             commits: parts.passes.commits(),
             diffs: parts.delivery.memo.diffs(),
             encodes: parts.delivery.memo.encodes(),
@@ -273,7 +282,8 @@ impl Engine {
     /// Stops: new connections are refused, consumers are sent `server.draining`, and every connection is closed with
     /// 1001 when its turn has come, its own calls are answered and the tasks of its session have ended. At the deadline
     /// calls that still run are answered with `internal`, tasks fail, and whoever is left is closed. Returns when all
-    /// connections are gone and no task runs, or at the deadline plus a second.
+    /// connections are gone and no task runs, or at the deadline plus a second. From then on nothing is rendered any more,
+    /// whatever asks for it.
     ///
     /// The event's data is `{"retry_in_ms": N}`: how long the consumer should wait after the close before it connects
     /// again, different for each. Without a spread there is no event.

@@ -134,6 +134,13 @@ pub enum Event {
         /// The panic's or error's text, for the log.
         why: Arc<str>,
     },
+    /// A descriptor function asked for a refresh, which was refused: it would be evaluated again for it, for ever.
+    RefreshRefused {
+        /// The registered path.
+        path: Text,
+        /// What was asked for, and what to do instead, for the log.
+        why: String,
+    },
     /// A descriptor gave something that peers could not digest; it was mended. Of one source 32 problems are reported within
     /// a minute; those beyond are counted, and their number is reported when the source has problems again.
     Sanitised {
@@ -310,7 +317,9 @@ impl std::fmt::Debug for Observers {
 
 fn log(event: &Event) {
     match event {
-        Event::SourceFailed { .. } | Event::Panicked { .. } => tracing::error!(target: "grove", ?event),
+        Event::SourceFailed { .. } | Event::Panicked { .. } | Event::RefreshRefused { .. } => {
+            tracing::error!(target: "grove", ?event)
+        }
         Event::Sanitised { .. }
         | Event::LimitReached { .. }
         | Event::Compacted { .. }

@@ -4,6 +4,8 @@ pub(crate) mod scope;
 
 pub(crate) mod sources;
 
+pub(crate) mod gathered;
+
 pub(crate) mod schedule;
 
 pub(crate) mod source_trace;
@@ -14,7 +16,17 @@ mod tickets;
 
 mod pass;
 
+mod awaiting;
+
+mod crew;
+
+mod lanes;
+
+mod workers;
+
 mod evaluator;
+
+pub(crate) mod tab_notifier;
 
 pub(crate) mod passes;
 

@@ -2,6 +2,7 @@
 
 mod node_position;
 pub(crate) mod params;
+mod interned;
 pub(crate) mod read_trace;
 pub(crate) mod task;
 pub(crate) mod template;
@@ -21,6 +22,7 @@ pub(crate) mod fragment;
 pub(crate) mod node_ref;
 pub(crate) mod store;
 pub(crate) mod pack;
+mod evaluating;
 pub(crate) mod evaluate;
 pub(crate) mod tree;
 pub(crate) mod view;

@@ -10,7 +10,7 @@ pub(crate) mod tab;
 
 pub(crate) mod overlay;
 
-pub(crate) mod latch;
+pub(crate) mod waiters;
 
 pub(crate) mod paths;
 

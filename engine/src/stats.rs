@@ -33,6 +33,11 @@ pub struct Stats {
     pub own_evaluations: u64,
     /// Runs that were avoided because a result could be shared.
     pub shared_evaluations: u64,
+    /// Descriptor functions that run on threads now.
+    pub running_evaluations: usize,
+    /// Sessions that wait to be rendered: how far rendering is behind. One that is meant by several requests may be counted
+    /// for each.
+    pub waiting_sessions: usize,
     /// Trees that changed since the start.
     pub commits: u64,
     /// Comparisons of two fragments since the start.

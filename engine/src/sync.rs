@@ -6,6 +6,8 @@
 
 #[cfg(all(test, feature = "shuttle"))]
 mod scheduled;
+#[cfg(not(all(test, feature = "shuttle")))]
+mod threads;
 
 #[cfg(all(test, feature = "shuttle"))]
 pub(crate) use scheduled::*;
@@ -24,8 +26,14 @@ pub(crate) use tokio::runtime::Handle as Runtime;
 #[cfg(not(all(test, feature = "shuttle")))]
 pub(crate) use tokio::task::AbortHandle;
 
-/// Blocks the thread until the signal is given.
 #[cfg(not(all(test, feature = "shuttle")))]
-pub(crate) fn wait(signal: Listening) {
-    event_listener::Listener::wait(signal);
+pub(crate) use threads::Threads;
+
+#[cfg(not(all(test, feature = "shuttle")))]
+pub(crate) use std::thread_local;
+
+/// Blocks the thread until the signal is given, or half a millisecond has passed.
+#[cfg(not(all(test, feature = "shuttle")))]
+pub(crate) fn wait_briefly(signal: Listening) {
+    event_listener::Listener::wait_timeout(signal, std::time::Duration::from_micros(500));
 }

@@ -9,8 +9,7 @@ use super::{App, alice, check, join};
 use crate::model::session::Session;
 use crate::refresh::source_trace::{Claimed, SourceTrace};
 use crate::render::descriptor::Descriptor;
-use crate::sessions::latch::Latch;
-use crate::sync;
+use crate::sessions::waiters::Countdown;
 
 #[test]
 fn if_the_evaluating_thread_gives_up_a_waiting_one_takes_over() {
@@ -27,7 +26,7 @@ fn if_the_evaluating_thread_gives_up_a_waiting_one_takes_over() {
                         // The first one gives up.
                         Claimed::Lead(lead) if runs.fetch_add(1, Ordering::SeqCst) == 0 => return drop(lead),
                         Claimed::Lead(lead) => drop(lead.settle(&[], 7)),
-                        Claimed::Wait(released) => sync::wait(released),
+                        Claimed::Wait(waiting) => block_on(waiting.countdown.wait()),
                     }
                 }
             })
@@ -40,13 +39,10 @@ fn if_the_evaluating_thread_gives_up_a_waiting_one_takes_over() {
 #[test]
 fn a_waiter_for_a_queued_pass_is_woken() {
     check(|| {
-        let done = Arc::new(Latch::default());
-        let setting = {
-            let done = Arc::clone(&done);
-            shuttle::thread::spawn(move || done.set())
-        };
+        let done = Countdown::new(tracing::Span::none());
+        let rendering = [done.share(), done.share()].map(|share| shuttle::thread::spawn(move || drop(share)));
         block_on(done.wait());
-        join([setting]);
+        join(rendering);
     });
 }
 

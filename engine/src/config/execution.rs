@@ -14,10 +14,14 @@ pub struct Execution {
     /// How many handlers and loaders that may block run at once for one user. Default 32. Others wait. When a thread is
     /// free, those who wait take turns by user; a session without a user counts as one.
     pub blocking_calls_per_user: usize,
-    /// How many async descriptor functions of one pass run at once. Default 64.
+    /// How many async descriptor functions run at once, in all. Default 256. Others wait.
     pub async_evaluations: usize,
-    /// How many threads one pass uses. Default: as many as there are cores.
+    /// How many threads render, in all. Default: as many as there are cores. Others wait; they are the engine's own, so
+    /// rendering goes on however many handlers block the runtime's.
     pub pass_threads: usize,
+    /// How many more threads there may be, each in the place of one whose descriptor function has taken longer than
+    /// `times.slow_evaluation`. Default 64. Beyond it, others wait.
+    pub slow_evaluations: usize,
 }
 
 impl Default for Execution {
@@ -26,8 +30,9 @@ impl Default for Execution {
             blocking_calls: 128,
             blocking_calls_per_session: 16,
             blocking_calls_per_user: 32,
-            async_evaluations: 64,
+            async_evaluations: 256,
             pass_threads: std::thread::available_parallelism().map_or(2, usize::from),
+            slow_evaluations: 64,
         }
     }
 }

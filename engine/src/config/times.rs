@@ -45,6 +45,8 @@ pub struct Times {
     /// How long an async descriptor function may take. Default 10 s. Then its last good content stays, and an event
     /// reports it.
     pub evaluation_timeout: Duration,
+    /// How long a descriptor function may occupy a thread before another one takes its place. Default 100 ms.
+    pub slow_evaluation: Duration,
 }
 
 impl Default for Times {
@@ -65,6 +67,7 @@ impl Default for Times {
             refresh_before_result: Duration::from_secs(2),
             rest_before_result: Duration::from_millis(500),
             evaluation_timeout: Duration::from_secs(10),
+            slow_evaluation: Duration::from_millis(100),
         }
     }
 }
@@ -85,6 +88,7 @@ impl Times {
         duration("times.ended_task_retention", self.ended_task_retention)?;
         duration("times.refresh_before_result", self.refresh_before_result)?;
         duration("times.rest_before_result", self.rest_before_result)?;
-        interval("times.evaluation_timeout", self.evaluation_timeout)
+        interval("times.evaluation_timeout", self.evaluation_timeout)?;
+        interval("times.slow_evaluation", self.slow_evaluation)
     }
 }

@@ -163,6 +163,7 @@ impl ConnectionParts<'_> {
             connector: Arc::clone(connector),
             in_flight: Arc::clone(&self.base.background.in_flight),
             clock: self.base.clock(),
+            refresher: Arc::clone(self.refresher),
             observers: Arc::clone(&self.base.observers),
         }
     }

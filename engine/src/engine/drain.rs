@@ -15,6 +15,7 @@ use crate::event::{Event, Observers};
 use crate::in_flight::InFlight;
 use crate::protocol::close_reason::CloseReason;
 use crate::protocol::encoded_event::EncodedEvent;
+use crate::refresh::refresher::Refresher;
 use crate::runs::task_runner::TaskRunner;
 use crate::sessions::quota::Quota;
 use crate::sessions::slot::Slot;
@@ -77,6 +78,7 @@ pub(crate) struct Drain {
     pub(crate) tasks: Arc<TaskRunner>,
     pub(crate) in_flight: Arc<InFlight>,
     pub(crate) clock: Arc<dyn Clock>,
+    pub(crate) refresher: Arc<Refresher>,
     pub(crate) observers: Arc<Observers>,
 }
 
@@ -101,6 +103,7 @@ impl Drain {
         self.stop_tasks(until_ms.saturating_add(STOP_GRACE_MS)).await;
         leaving.cut_off();
         self.await_disconnects(until_ms.saturating_add(CLOSE_GRACE_MS)).await;
+        self.refresher.close();
     }
 
     /// Ends the tasks that still run, and waits until that is shown, or the time is up.

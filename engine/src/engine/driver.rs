@@ -15,6 +15,7 @@ use crate::lifecycle::resume::ResumeWindow;
 use crate::panics;
 use crate::protocol::close_reason::CloseReason;
 use crate::refresh::refresher::Refresher;
+use crate::refresh::schedule::Lane;
 use crate::runs::task_runner::TaskRunner;
 use crate::sessions::idle_tracker::IdleTracker;
 use crate::sessions::table::Table;
@@ -50,7 +51,8 @@ impl RunningDriver {
         background: &Arc<Background>,
         table: &Arc<Table>,
     ) -> Arc<Self> {
-        let end = EndOfRuntime { background: Arc::clone(background), table: Arc::downgrade(table) };
+        let (background, table) = (Arc::clone(background), Arc::downgrade(table));
+        let end = EndOfRuntime { background: Arc::clone(&background), table, driver: Arc::downgrade(&driver) };
         let drive = drive(Arc::clone(timers), Arc::downgrade(&driver));
         let task = background.runtime.spawn(async move {
             let _end = end;
@@ -72,11 +74,16 @@ impl Drop for RunningDriver {
 struct EndOfRuntime {
     background: Arc<Background>,
     table: Weak<Table>,
+    driver: Weak<Driver>,
 }
 
 impl Drop for EndOfRuntime {
     fn drop(&mut self) {
         self.background.end();
+        if let Some(driver) = self.driver.upgrade() {
+            // Passes have threads of their own, and would go on.
+            driver.refresher.close();
+        }
         let slots = self.table.upgrade().map(|table| table.all()).unwrap_or_default();
         slots.iter().flat_map(|slot| slot.links()).for_each(|link| link.end(CloseReason::ShuttingDown));
     }
@@ -99,8 +106,9 @@ async fn drive(timers: Arc<TimerQueue<Timer>>, driver: Weak<Driver>) {
 impl Driver {
     fn fire(&self, timer: Timer) {
         match timer {
-            Timer::Refreshes => self.refresher.render_refreshes(),
-            Timer::FirstTrees => self.refresher.render_first_trees(),
+            Timer::Refreshes => self.refresher.render(Lane::Refreshes),
+            Timer::FirstTrees => self.refresher.render(Lane::FirstTrees),
+            Timer::SlowEvaluations => self.refresher.find_slow_evaluations(),
             Timer::Wake(link) => with(&link, |link| link.wake()),
             Timer::CheckLiveness(link) => with(&link, |link| self.liveness.check(link)),
             Timer::Abort(link) => with(&link, |link| link.abort(AbortReason::Ended)),

@@ -4,17 +4,19 @@ use std::sync::Arc;
 
 use super::options::EngineOptions;
 use crate::background::Background;
-use crate::clock::Clock;
 use crate::clock::timer_queue::TimerQueue;
+use crate::clock::{Clock, millis};
 use crate::config::Config;
 use crate::deliver::outbox_counts::OutboxCounts;
 use crate::emit::Emitter;
 use crate::event::Observers;
 use crate::model::Text;
 use crate::receive::greeter::Greeter;
-use crate::refresh::passes::Passes;
+use crate::refresh::passes::{PassServices, Passes};
 use crate::refresh::refresher::Refresher;
+use crate::refresh::schedule::Schedule;
 use crate::refresh::sources::Sources;
+use crate::refresh::tab_notifier::TabNotifier;
 use crate::render::evaluate::Renderer;
 use crate::render::pack::PackLimits;
 use crate::render::store::Store;
@@ -36,6 +38,8 @@ pub(super) struct Foundation {
     pub(super) renderer: Arc<Renderer>,
     pub(super) idle: Arc<IdleTracker>,
     pub(super) outbox_counts: Arc<OutboxCounts>,
+    schedule: Arc<Schedule>,
+    tabs: Arc<TabNotifier>,
 }
 
 impl Foundation {
@@ -53,7 +57,10 @@ impl Foundation {
         let timers = Arc::new(TimerQueue::new(Arc::clone(&options.clock)));
         let table = Arc::new(Table::new(config.limits.sessions, config.limits.sessions_per_user));
         let idle = IdleTracker::new(Arc::clone(&table), renderer.store.clone(), Arc::clone(&timers), &config);
+        let tab_call_ms = millis(config.times.tab_call_timeout);
         Self {
+            schedule: Arc::new(Schedule::new(millis(config.times.debounce))),
+            tabs: Arc::new(TabNotifier { timers: Arc::clone(&timers), tab_call_ms }),
             observers,
             background: Background::new(Runtime::current()),
             config,
@@ -71,26 +78,30 @@ impl Foundation {
     }
 
     pub(super) fn passes(&self, sources: &Arc<Sources>) -> Arc<Passes> {
-        Passes::new(
-            Arc::clone(sources),
-            Arc::clone(&self.renderer),
-            Arc::clone(&self.observers),
-            self.clock(),
-            self.background.runtime.clone(),
-            Arc::clone(&self.trees),
-            &self.config,
-        )
+        let with = PassServices {
+            table: Arc::clone(&self.table),
+            sources: Arc::clone(sources),
+            renderer: Arc::clone(&self.renderer),
+            schedule: Arc::clone(&self.schedule),
+            timers: Arc::clone(&self.timers),
+            idle: Arc::clone(&self.idle),
+            trees: Arc::clone(&self.trees),
+            tabs: Arc::clone(&self.tabs),
+            background: Arc::clone(&self.background),
+            observers: Arc::clone(&self.observers),
+        };
+        Passes::new(with, &self.config)
     }
 
     pub(super) fn refresher(&self, passes: &Arc<Passes>) -> Arc<Refresher> {
         Refresher::new(
             Arc::clone(&self.table),
+            Arc::clone(&self.schedule),
             Arc::clone(passes),
             Arc::clone(&self.timers),
-            Arc::clone(&self.idle),
+            Arc::clone(&self.tabs),
             Arc::clone(&self.background),
             Arc::clone(&self.observers),
-            &self.config,
         )
     }
 

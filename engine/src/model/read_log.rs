@@ -1,6 +1,8 @@
 //! What a descriptor function read of its session, in the order of the first reading.
 
+use std::fmt::Debug;
 use std::hash::BuildHasher;
+use std::sync::{Arc, OnceLock};
 
 use hashbrown::{DefaultHashBuilder, HashTable};
 
@@ -32,7 +34,36 @@ pub(crate) enum Read {
 /// The lock guards the list, which many threads of a descriptor function may add to. It is held for one look-up, and
 /// nothing of the application's is dropped under it: a [`Read`] is plain text.
 #[derive(Debug, Default)]
-pub(crate) struct ReadLog(Mutex<Reads>);
+pub(crate) struct ReadLog {
+    reads: Mutex<Reads>,
+    observer: OnceLock<Arc<dyn ReadObserver>>,
+}
+
+/// Who is told of each new read, without the lock.
+pub(crate) trait ReadObserver: Debug + Send + Sync {
+    fn read_made(&self);
+}
+
+/// Reads that were made after others.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) enum Made {
+    Reads(Vec<Read>),
+    /// More than can be listed.
+    Whole,
+}
+
+impl Made {
+    pub(crate) fn is_empty(&self) -> bool {
+        matches!(self, Self::Reads(reads) if reads.is_empty())
+    }
+
+    pub(crate) fn into_reads(self) -> Vec<Read> {
+        match self {
+            Self::Reads(reads) => reads,
+            Self::Whole => vec![Read::Whole],
+        }
+    }
+}
 
 #[derive(Debug, Default)]
 struct Reads {
@@ -46,29 +77,49 @@ struct Reads {
 
 impl ReadLog {
     pub(crate) fn record(&self, read: Read) {
-        self.0.lock().record(read);
+        let is_new = self.reads.lock().record(read);
+        if is_new && let Some(observer) = self.observer.get() {
+            observer.read_made();
+        }
+    }
+
+    /// From now on somebody is told of each new read. The first observer stays.
+    pub(crate) fn watch(&self, observer: impl FnOnce() -> Arc<dyn ReadObserver>) {
+        self.observer.get_or_init(observer);
     }
 
     /// The different reads so far, in the order in which they were first made.
     pub(crate) fn all(&self) -> Vec<Read> {
-        let reads = self.0.lock();
-        if reads.is_whole { vec![Read::Whole] } else { reads.in_order.clone() }
+        self.since(0).into_reads()
+    }
+
+    /// The reads that followed the first ones.
+    pub(crate) fn since(&self, first: usize) -> Made {
+        let reads = self.reads.lock();
+        match reads.in_order.get(first..) {
+            // What was dropped counts as one read, which may be known already.
+            _ if reads.is_whole && first > MAX_READS => Made::Reads(Vec::new()),
+            _ if reads.is_whole => Made::Whole,
+            rest => Made::Reads(rest.unwrap_or_default().to_vec()),
+        }
     }
 }
 
 impl Reads {
-    fn record(&mut self, read: Read) {
+    /// True if it was not made before.
+    fn record(&mut self, read: Read) -> bool {
         let hash = self.hasher.hash_one(&read);
         if self.is_whole || self.index.find(hash, |at| self.in_order[*at] == read).is_some() {
-            return;
+            return false;
         }
         if self.in_order.len() == MAX_READS {
             *self = Self { is_whole: true, ..Self::default() };
-            return;
+            return true;
         }
         let (in_order, hasher) = (&self.in_order, &self.hasher);
         self.index.insert_unique(hash, in_order.len(), |at| hasher.hash_one(&in_order[*at]));
         self.in_order.push(read);
+        true
     }
 }
 

@@ -22,8 +22,12 @@ use crate::panics::guarded::{Guarded, Owner};
 #[derive(Clone)]
 pub struct Session {
     context: Arc<Context>,
-    reads: Option<Arc<ReadLog>>,
+    recorder: Option<Arc<Recorder>>,
 }
+
+/// Where a tracked session records its reads. Counted apart from the log, which others may look at meanwhile: whoever holds
+/// this can read the session.
+struct Recorder(Arc<ReadLog>);
 
 /// Who a session is. Light, immutable, replaced as a whole; there may be a hundred thousand, so its lists have no room to
 /// grow, and what few sessions have stands apart.
@@ -90,7 +94,7 @@ impl Session {
             expires_at: None,
             extras: None,
         };
-        Self { context: Arc::new(context), reads: None }
+        Self { context: Arc::new(context), recorder: None }
     }
 
     fn edit(mut self, change: impl FnOnce(&mut Context)) -> Self {
@@ -169,8 +173,8 @@ impl Session {
     }
 
     fn read(&self, read: impl FnOnce() -> Read) -> &Context {
-        if let Some(log) = &self.reads {
-            log.record(read());
+        if let Some(recorder) = &self.recorder {
+            recorder.0.record(read());
         }
         &self.context
     }
@@ -238,20 +242,20 @@ impl Session {
 
     /// The same session without a recorder, as handlers and predicates get it.
     pub(crate) fn untracked(context: Arc<Context>) -> Self {
-        Self { context, reads: None }
+        Self { context, recorder: None }
     }
 
-    /// The same session with a recorder of its own.
-    pub(crate) fn tracked(context: Arc<Context>) -> Self {
-        Self { context, reads: Some(Arc::default()) }
+    /// The same session with a recorder of its own, which records in this log.
+    pub(crate) fn tracked(context: Arc<Context>, log: Arc<ReadLog>) -> Self {
+        Self { context, recorder: Some(Arc::new(Recorder(log))) }
     }
 
     /// What was read so far, in the order of the first reading. If somebody else holds the session as well, such as an
     /// action or a task that was given a clone, it may be read for anything later, and counts as a whole.
     pub(crate) fn reads(&self) -> Vec<Read> {
-        match &self.reads {
-            Some(log) if Arc::strong_count(log) > 1 => vec![Read::Whole],
-            Some(log) => log.all(),
+        match &self.recorder {
+            Some(recorder) if Arc::strong_count(recorder) > 1 => vec![Read::Whole],
+            Some(recorder) => recorder.0.all(),
             None => Vec::new(),
         }
     }
@@ -364,7 +368,7 @@ mod tests {
     #[test]
     fn only_first_reads_are_recorded_and_in_order() {
         let session = Session::new("s").with_user("alice").with_attribute("org", "acme").with_permission("write");
-        let tracked = Session::tracked(Arc::clone(session.context()));
+        let tracked = Session::tracked(Arc::clone(session.context()), Arc::default());
         assert_eq!(tracked.attribute("org"), Some("acme"));
         assert!(tracked.can("write"));
         assert!(tracked.can("write"));

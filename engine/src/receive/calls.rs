@@ -34,7 +34,6 @@ use crate::render::task::TaskHost;
 use crate::render::tree::Tree;
 use crate::sessions::blocking::BlockingPermits;
 use crate::sessions::call_quota::CallPermit;
-use crate::sessions::paths::Paths;
 use crate::sessions::slot::Slot;
 use crate::span;
 
@@ -80,8 +79,7 @@ impl Found {
 
     fn may_change(&self) -> MayChange {
         match &self.action.inner.changes {
-            Some(paths) if paths.iter().any(|path| path.is_empty()) => MayChange::Declared(Paths::All),
-            Some(paths) => MayChange::Declared(Paths::Only(paths.iter().cloned().collect())),
+            Some(paths) => MayChange::Declared(paths.iter().cloned().collect()),
             None => MayChange::Source(self.source.clone()),
         }
     }

@@ -29,6 +29,8 @@ use crate::sessions::slot::Slot;
 #[derive(Debug)]
 pub(crate) struct Missing {
     source: Arc<Source>,
+    /// Where the source is registered.
+    registered: Text,
     /// Where the list or the item stands, in the normal spelling.
     at: Text,
     what: What,
@@ -54,7 +56,7 @@ pub(crate) fn missing_item(tree: &Tree, at: &str) -> Option<Missing> {
     let at = without_root_id(tree, at);
     let entry = tree.layout().covering(&at).filter(|entry| entry.source.loads_items())?;
     let below = below(entry, &at);
-    (!below.is_empty()).then(|| Missing { source: Arc::clone(&entry.source), what: What::Item(below), at })
+    (!below.is_empty()).then(|| Missing::new(entry, at, What::Item(below)))
 }
 
 fn without_root_id(tree: &Tree, at: &str) -> Text {
@@ -88,7 +90,7 @@ fn missing_window(tree: &Tree, at: &Text, node: TreeNode<'_>, view: &ViewOptions
         return None;
     }
     let request = WindowRequest { path: below(entry, at), offset: first, count: wanted };
-    Some(Missing { source: Arc::clone(&entry.source), what: What::Window(request), at: at.clone() })
+    Some(Missing::new(entry, at.clone(), What::Window(request)))
 }
 
 /// Runs the functions by which sources load what the tree does not hold.
@@ -138,9 +140,9 @@ impl Loader {
     }
 
     /// What a source gives a session now.
-    fn describe(&self, source: &Source, session: &Session) -> Shape {
+    fn describe(&self, missing: &Missing, session: &Session) -> Shape {
         let until_ms = self.clock.now_ms().saturating_add(self.evaluation_ms);
-        let started = Renderer::start_source(source, session);
+        let started = self.renderer.start_source(&missing.source, &missing.registered, session);
         match self.background.runtime.block_on(select(started, self.clock.sleep_until(until_ms))) {
             Either::Left((shape, _)) => shape,
             Either::Right(_) => Err("it took too long".to_owned()),
@@ -155,6 +157,10 @@ impl Loader {
 }
 
 impl Missing {
+    fn new(entry: &Entry, at: Text, what: What) -> Self {
+        Self { source: Arc::clone(&entry.source), registered: entry.path.clone(), at, what }
+    }
+
     /// Where the list or the item stands, in the normal spelling.
     pub(crate) const fn at(&self) -> &Text {
         &self.at
@@ -181,7 +187,7 @@ impl Missing {
 
     /// A part of a list that is too long, from what its source gives now.
     fn rest_of_list(&self, loader: &Loader, session: &Session, request: &WindowRequest) -> Result<Loaded, String> {
-        let whole = loader.describe(&self.source, session)?;
+        let whole = loader.describe(self, session)?;
         // Of a slice that the application chose itself there is no more.
         let list = descendant(&whole, &request.path).filter(|list| list.shown_window().is_none());
         let Some(list) = list else { return Ok(Loaded::Nothing) };
@@ -191,7 +197,7 @@ impl Missing {
 
     /// A node below a list that is too long, from what its source gives now.
     fn rest_item(&self, loader: &Loader, session: &Session, below: &str) -> Result<Loaded, String> {
-        let whole = loader.describe(&self.source, session)?;
+        let whole = loader.describe(self, session)?;
         let (list, id) = below.rsplit_once('/').unwrap_or(("", below));
         let Some(list) = descendant(&whole, list) else { return Ok(Loaded::Nothing) };
         Ok(self.asked_for(loader.pack_some(self.parent(), list, |_, known| known == id)))

@@ -61,6 +61,9 @@ impl AfterCall {
 
     /// Refreshes the caller's session. What is not rendered in time goes on in the background.
     pub(crate) async fn refresh(&self, slot: &Arc<Slot>, may_change: MayChange) -> Rendered {
+        if self.refresher.is_refused() {
+            return Rendered::InTime;
+        }
         let now_ms = self.clock.now_ms();
         let until_ms = now_ms.saturating_add(self.before_result_ms);
         match may_change {

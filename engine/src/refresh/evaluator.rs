@@ -2,25 +2,28 @@
 
 use std::sync::Arc;
 
-use futures_util::StreamExt;
-use futures_util::future::{BoxFuture, Either, select};
+use futures_util::future::{Either, join_all, select};
+use tokio::sync::Semaphore;
 use tracing::Instrument;
 
+use super::gathered::Job;
 use super::pass::Pass;
-use super::schedule::Job;
 use super::source_trace::Claimed;
+use super::workers::Workers;
 use crate::clock::{Clock, millis};
 use crate::config::Config;
 use crate::event::{Event, Observers};
+use crate::model::read_log::ReadLog;
 use crate::model::session::Context;
 use crate::render::evaluate::{Evaluation, Rendered, Renderer, Started};
 use crate::render::fragment::Fragment;
-use crate::render::layout::Entry;
+use crate::render::layout::{Entry, Layout};
 use crate::render::source::{Describe, Sharing};
 use crate::render::tree::Tree;
 use crate::sessions::turn::Base;
+use crate::sessions::waiters::Countdown;
 use crate::span;
-use crate::sync::{self, Runtime};
+use crate::sync::Runtime;
 
 /// What evaluations need, for all passes.
 #[derive(Debug)]
@@ -30,7 +33,9 @@ pub(super) struct Evaluator {
     clock: Arc<dyn Clock>,
     runtime: Runtime,
     evaluation_ms: u64,
-    async_evaluations: usize,
+    /// For async functions; those that may block have threads instead.
+    permits: Semaphore,
+    workers: Arc<Workers>,
 }
 
 impl Evaluator {
@@ -39,6 +44,7 @@ impl Evaluator {
         observers: Arc<Observers>,
         clock: Arc<dyn Clock>,
         runtime: Runtime,
+        workers: Arc<Workers>,
         config: &Config,
     ) -> Self {
         Self {
@@ -47,101 +53,158 @@ impl Evaluator {
             clock,
             runtime,
             evaluation_ms: millis(config.times.evaluation_timeout),
-            async_evaluations: config.execution.async_evaluations,
+            permits: Semaphore::new(config.execution.async_evaluations),
+            workers,
         }
     }
 
-    /// Runs the async sources of all jobs, some at a time, before threads are taken for the others.
-    pub(super) async fn await_sources(&self, pass: &Pass, jobs: &[Job]) {
-        let layout = |job: &Job| job.slot.async_layout(job.first, &pass.registry);
-        let layouts: Vec<_> = jobs.iter().filter_map(|job| Some((job, layout(job)?))).collect();
-        let mut wanted: Vec<BoxFuture<'_, ()>> = Vec::new();
-        for (job, layout) in &layouts {
-            for entry in layout.entries() {
-                if matches!(*entry.source.describe, Describe::Async(_)) && job.paths.touches(&entry.path) {
-                    wanted.push(Box::pin(self.await_source(pass, job, entry)));
-                }
-            }
-        }
-        futures_util::stream::iter(wanted).buffer_unordered(self.async_evaluations).collect::<()>().await;
+    /// Whether a job has to wait for async sources.
+    pub(super) fn awaits(job: &Job, layout: &Layout) -> bool {
+        Self::async_sources(job, layout).next().is_some()
     }
 
-    async fn await_source(&self, pass: &Pass, job: &Job, entry: &Entry) {
+    fn async_sources<'l>(job: &Job, layout: &'l Layout) -> impl Iterator<Item = &'l Entry> {
+        let is_async = |entry: &&Entry| matches!(*entry.source.describe, Describe::Async(_));
+        layout.entries().iter().filter(is_async).filter(|entry| job.paths.touches(&entry.path))
+    }
+
+    /// Runs the async sources of a job before a thread is taken for the others. Each lets go of a handle of `started` when
+    /// it has begun or waits for another session's result.
+    pub(super) async fn await_sources<T: Clone>(&self, pass: &Pass, job: &Job, layout: &Layout, started: T) {
+        let sources = Self::async_sources(job, layout);
+        let all: Vec<_> = sources.map(|entry| self.await_source(pass, job, entry, started.clone())).collect();
+        drop(started);
+        join_all(all).await;
+    }
+
+    async fn await_source<T>(&self, pass: &Pass, job: &Job, entry: &Entry, started: T) {
         let context = job.slot.context();
-        let rendered = self.evaluate_async(pass, &context, entry, false).instrument(span::render(&job.slot)).await;
+        let evaluation = self.evaluate_async(pass, &context, entry, Some(started));
+        let rendered = evaluation.instrument(span::render(&job.slot)).await;
         pass.keep_awaited(&job.slot, &entry.source, (context, rendered));
     }
 
-    /// The new tree of a slot: what the job does not touch is taken from the tree before.
-    pub(super) fn assemble(&self, pass: &Pass, job: &Job, base: &Base) -> Arc<Tree> {
+    /// The new tree of a slot: what the job does not touch is taken from the tree before. If another session evaluates what
+    /// may be this one's result, and takes long for it, what to wait for instead.
+    pub(super) fn assemble(&self, pass: &Pass, job: &Job, base: &Base) -> Result<Arc<Tree>, Arc<Countdown>> {
         let fragment = |(at, entry): (usize, &Entry)| {
             let known = base.tree.as_ref().and_then(|tree| tree.fragment_of(&base.layout, at));
             match known {
-                Some(known) if !job.paths.touches(&entry.path) => known.clone(),
+                Some(known) if !job.paths.touches(&entry.path) => Ok(known.clone()),
                 known => self.fragment(pass, job, base, entry, known),
             }
         };
-        let fragments = base.layout.entries().iter().enumerate().map(fragment).collect();
-        pass.classes.tree(Arc::clone(&base.layout), fragments)
+        let fragments: Result<_, _> = base.layout.entries().iter().enumerate().map(fragment).collect();
+        Ok(pass.classes.tree(Arc::clone(&base.layout), fragments?))
     }
 
-    fn fragment(&self, pass: &Pass, job: &Job, base: &Base, entry: &Entry, known: Option<&Fragment>) -> Fragment {
+    fn fragment(
+        &self,
+        pass: &Pass,
+        job: &Job,
+        base: &Base,
+        entry: &Entry,
+        known: Option<&Fragment>,
+    ) -> Result<Fragment, Arc<Countdown>> {
         // What was awaited for other claims, or before a later pass, may be older than what the slot has.
         let overtaken = base.is_overtaken(&entry.path);
         let current = |(context, _): &(Arc<Context>, _)| !overtaken && context.same_claims(&base.context);
-        let awaited = pass.take_awaited(&job.slot, &entry.source).filter(current);
-        let rendered = awaited.map(|(_, rendered)| rendered).unwrap_or_else(|| match *entry.source.describe {
-            Describe::Blocking(_) => self.evaluate(pass, base, entry, known),
+        let awaited = pass.awaited(&job.slot, &entry.source).filter(current);
+        let rendered = match (awaited, &*entry.source.describe) {
+            (Some((_, rendered)), _) => rendered,
+            (None, Describe::Blocking(_)) => self.evaluate(pass, base, entry, known)?,
             // It was registered after this pass had looked which sources to await, or has to be asked again.
-            Describe::Async(_) => self.runtime.block_on(self.evaluate_async(pass, &base.context, entry, overtaken)),
-        });
-        match rendered {
+            (None, Describe::Async(_)) => {
+                let _running = self.workers.evaluate();
+                self.runtime.block_on(self.evaluate_again(pass, base, entry))
+            }
+        };
+        Ok(match rendered {
             Rendered::Fragment(fragment) => fragment,
             Rendered::Failed(_) => {
                 known.filter(|_| !base.outdated).cloned().unwrap_or_else(|| self.renderer.unavailable(&entry.path))
             }
-        }
+        })
     }
 
-    fn evaluate(&self, pass: &Pass, base: &Base, entry: &Entry, known: Option<&Fragment>) -> Rendered {
-        let run = || self.report(pass, entry, &base.context, self.renderer.evaluate(entry, &base.context, known));
+    async fn evaluate_again(&self, pass: &Pass, base: &Base, entry: &Entry) -> Rendered {
+        if base.is_overtaken(&entry.path) {
+            return self.run_async(pass, &base.context, entry, Arc::default(), None::<()>).await.rendered;
+        }
+        self.evaluate_async(pass, &base.context, entry, None::<()>).await
+    }
+
+    fn evaluate(
+        &self,
+        pass: &Pass,
+        base: &Base,
+        entry: &Entry,
+        known: Option<&Fragment>,
+    ) -> Result<Rendered, Arc<Countdown>> {
+        let run = |log| {
+            let running = self.workers.evaluate();
+            let evaluation = self.renderer.evaluate(entry, &base.context, log, known);
+            drop(running);
+            self.report(pass, entry, &base.context, evaluation)
+        };
         if entry.source.sharing == Sharing::Never || base.is_overtaken(&entry.path) {
-            return run().rendered;
+            return Ok(run(Arc::default()).rendered);
         }
         let trace = pass.trace(&entry.source);
         loop {
             match trace.claim(&base.context) {
-                Claimed::Hit(rendered) => return pass.share(rendered),
+                Claimed::Hit(rendered) => return Ok(pass.share(rendered)),
                 Claimed::Lead(lead) => {
-                    let evaluation = run();
-                    return lead.settle(&evaluation.reads, evaluation.rendered);
+                    let evaluation = run(Arc::clone(&lead.log));
+                    return Ok(lead.settle(&evaluation.reads, evaluation.rendered));
                 }
-                Claimed::Wait(released) => sync::wait(released),
+                Claimed::Wait(waiting) if waiting.briefly() => {}
+                Claimed::Wait(waiting) => return Err(waiting.countdown),
             }
         }
     }
 
-    async fn evaluate_async(&self, pass: &Pass, context: &Arc<Context>, entry: &Entry, afresh: bool) -> Rendered {
-        if entry.source.sharing == Sharing::Never || afresh {
-            return self.run_async(pass, context, entry).await.rendered;
+    async fn evaluate_async<T>(
+        &self,
+        pass: &Pass,
+        context: &Arc<Context>,
+        entry: &Entry,
+        mut started: Option<T>,
+    ) -> Rendered {
+        if entry.source.sharing == Sharing::Never {
+            return self.run_async(pass, context, entry, Arc::default(), started).await.rendered;
         }
         let trace = pass.trace(&entry.source);
         loop {
             match trace.claim(context) {
                 Claimed::Hit(rendered) => return pass.share(rendered),
                 Claimed::Lead(lead) => {
-                    let evaluation = self.run_async(pass, context, entry).await;
+                    let log = Arc::clone(&lead.log);
+                    let evaluation = self.run_async(pass, context, entry, log, started).await;
                     return lead.settle(&evaluation.reads, evaluation.rendered);
                 }
-                Claimed::Wait(released) => released.await,
+                Claimed::Wait(waiting) => {
+                    drop(started.take());
+                    waiting.countdown.wait().await;
+                }
             }
         }
     }
 
-    async fn run_async(&self, pass: &Pass, context: &Arc<Context>, entry: &Entry) -> Evaluation {
+    async fn run_async<T>(
+        &self,
+        pass: &Pass,
+        context: &Arc<Context>,
+        entry: &Entry,
+        log: Arc<ReadLog>,
+        started: Option<T>,
+    ) -> Evaluation {
+        // It is never closed, so it gives a permit in the end.
+        let _permit = self.permits.acquire().await;
+        drop(started);
         // Its time counts from before it starts.
         let late = self.clock.sleep_until(self.clock.now_ms().saturating_add(self.evaluation_ms));
-        let Started { session, shape } = Renderer::start(entry, context);
+        let Started { session, shape } = self.renderer.start(entry, context, log);
         let evaluation = match select(shape, late).await {
             Either::Left((shape, _)) => self.renderer.finish(entry, &session, shape, None),
             Either::Right(_) => Evaluation::late(),

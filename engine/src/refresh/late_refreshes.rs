@@ -5,6 +5,7 @@ use std::sync::Arc;
 use hashbrown::HashMap;
 use hashbrown::hash_map::Entry;
 
+use super::gathered::address;
 use crate::sessions::slot::Slot;
 use crate::sync::Mutex;
 
@@ -59,8 +60,4 @@ impl Drop for LateRefresh {
             self.all.0.lock().remove(&address(&self.slot));
         }
     }
-}
-
-fn address(slot: &Arc<Slot>) -> usize {
-    Arc::as_ptr(slot) as usize
 }

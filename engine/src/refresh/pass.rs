@@ -4,10 +4,15 @@ use std::sync::Arc;
 
 use hashbrown::HashMap;
 
+use tracing::Span;
+
 use super::classes::Classes;
+use super::gathered::{Job, address};
+use super::schedule::Lane;
 use super::source_trace::SourceTrace;
 use super::tickets::HeldTicket;
 use crate::event::Event;
+use crate::in_flight::Work;
 use crate::model::session::Context;
 use crate::render::evaluate::Rendered;
 use crate::render::registry::Registry;
@@ -18,19 +23,44 @@ use crate::sync::{AtomicUsize, Mutex, Ordering};
 /// What an async source rendered, and for which claims.
 type Awaited = (Arc<Context>, Rendered);
 
-/// One pass. It holds its slots as long as it runs.
+/// One pass. Whoever works on one of its jobs, or waits for something with it, holds the pass, and with it the ticket; a job
+/// holds its slot until it is done.
 #[derive(Debug)]
 pub(super) struct Pass {
-    pub(super) held: HeldTicket,
-    pub(super) started_ms: u64,
+    pub(super) ticket: HeldTicket,
+    pub(super) lane: Lane,
     /// What was registered when it began.
     pub(super) registry: Arc<Registry>,
+    pub(super) started_ms: u64,
+    pub(super) span: Span,
+    jobs: Box<[Mutex<Option<Job>>]>,
+    /// How many of them are handed out, and perhaps more.
+    handed_out: AtomicUsize,
+    sessions: usize,
+    /// How many sessions are not done yet.
+    left: AtomicUsize,
     /// By the source's number.
     traces: Mutex<HashMap<u64, Arc<SourceTrace<Rendered>>>>,
     /// Results of async sources, by slot and the source's number.
     awaited: Mutex<HashMap<(usize, u64), Awaited>>,
     pub(super) classes: Classes,
     pub(super) stats: PassStats,
+    /// It counts as work until it is dropped.
+    _work: Work,
+}
+
+/// What a pass is made of.
+pub(super) struct PassParts {
+    pub(super) ticket: HeldTicket,
+    pub(super) lane: Lane,
+    pub(super) registry: Arc<Registry>,
+    pub(super) started_ms: u64,
+    pub(super) span: Span,
+    /// What can be rendered at once.
+    pub(super) jobs: Vec<Job>,
+    /// How many jobs come later, when async functions have ended.
+    pub(super) later: usize,
+    pub(super) work: Work,
 }
 
 /// What one pass did.
@@ -42,16 +72,48 @@ pub(super) struct PassStats {
 }
 
 impl Pass {
-    pub(super) fn new(held: HeldTicket, started_ms: u64, registry: Arc<Registry>) -> Self {
-        Self {
-            held,
-            started_ms,
-            registry,
+    pub(super) fn new(parts: PassParts) -> Arc<Self> {
+        let sessions = parts.jobs.len() + parts.later;
+        Arc::new(Self {
+            ticket: parts.ticket,
+            lane: parts.lane,
+            registry: parts.registry,
+            started_ms: parts.started_ms,
+            span: parts.span,
+            jobs: parts.jobs.into_iter().map(|job| Mutex::new(Some(job))).collect(),
+            handed_out: AtomicUsize::new(0),
+            sessions,
+            left: AtomicUsize::new(sessions),
             traces: Mutex::default(),
             awaited: Mutex::default(),
             classes: Classes::default(),
             stats: PassStats::default(),
-        }
+            _work: parts.work,
+        })
+    }
+
+    /// How many jobs are not handed out.
+    pub(super) fn jobs_left(&self) -> usize {
+        self.jobs.len().saturating_sub(self.handed_out.load(Ordering::SeqCst))
+    }
+
+    pub(super) fn has_jobs(&self) -> bool {
+        self.jobs_left() > 0
+    }
+
+    /// The next job that can be rendered at once.
+    pub(super) fn next_job(&self) -> Option<Job> {
+        self.jobs.get(self.handed_out.fetch_add(1, Ordering::SeqCst))?.lock().take()
+    }
+
+    /// A session is done. True if it was the last one.
+    pub(super) fn session_done(&self) -> bool {
+        self.left.fetch_sub(1, Ordering::SeqCst) == 1
+    }
+
+    /// How many sessions are not done yet.
+    pub(super) fn sessions_left(&self) -> usize {
+        self.left.load(Ordering::SeqCst)
     }
 
     pub(super) fn trace(&self, source: &Source) -> Arc<SourceTrace<Rendered>> {
@@ -64,8 +126,10 @@ impl Pass {
         drop(replaced);
     }
 
-    pub(super) fn take_awaited(&self, slot: &Arc<Slot>, source: &Source) -> Option<Awaited> {
-        self.awaited.lock().remove(&key(slot, source))
+    /// What an async source rendered for a slot. It is kept, since the slot may have to wait for something else.
+    pub(super) fn awaited(&self, slot: &Arc<Slot>, source: &Source) -> Option<Awaited> {
+        let awaited = self.awaited.lock();
+        if awaited.is_empty() { None } else { awaited.get(&key(slot, source)).cloned() }
     }
 
     /// A result is taken from another session of the same class.
@@ -75,6 +139,20 @@ impl Pass {
             fragment.share();
         }
         rendered
+    }
+}
+
+impl Pass {
+    /// What it did, when it ended.
+    pub(super) fn event(&self, now_ms: u64) -> Event {
+        let stats = &self.stats;
+        Event::PassFinished {
+            sessions: self.sessions,
+            evaluated: stats.evaluated.load(Ordering::Relaxed),
+            shared: stats.shared(),
+            committed: stats.committed.load(Ordering::Relaxed),
+            took_us: now_ms.saturating_sub(self.started_ms) * 1000,
+        }
     }
 }
 
@@ -90,19 +168,9 @@ impl PassStats {
     pub(super) fn shared(&self) -> usize {
         self.shared.load(Ordering::Relaxed)
     }
-
-    pub(super) fn event(&self, sessions: usize, took_us: u64) -> Event {
-        Event::PassFinished {
-            sessions,
-            evaluated: self.evaluated.load(Ordering::Relaxed),
-            shared: self.shared(),
-            committed: self.committed.load(Ordering::Relaxed),
-            took_us,
-        }
-    }
 }
 
-/// The pass holds the slot, so the address is this slot's alone.
+/// A job of the pass holds the slot, so the address is this slot's alone.
 fn key(slot: &Arc<Slot>, source: &Source) -> (usize, u64) {
-    (Arc::as_ptr(slot) as usize, source.number)
+    (address(slot), source.number)
 }

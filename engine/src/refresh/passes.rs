@@ -2,38 +2,50 @@
 
 use std::sync::Arc;
 
+use futures_util::StreamExt;
+use futures_util::stream::FuturesUnordered;
 use tracing::{Instrument, Span};
 
+use super::awaiting::Awaiting;
 use super::evaluator::Evaluator;
-use super::pass::Pass;
-use super::schedule::Job;
+use super::gathered::Job;
+use super::lanes::{Lanes, Next};
+use super::pass::{Pass, PassParts};
+use super::schedule::{Lane, Schedule};
 use super::sources::Sources;
+use super::tab_notifier::TabNotifier;
 use super::tickets::Tickets;
+use super::workers::Workers;
+use crate::background::Background;
 use crate::clock::Clock;
+use crate::clock::timer_queue::TimerQueue;
 use crate::config::{Config, Limit};
 use crate::event::{Event, Observers, PanicSite};
+use crate::in_flight::Work;
 use crate::model::Text;
 use crate::panics;
 use crate::render::evaluate::Renderer;
+use crate::render::layout::Layout;
+use crate::render::registry::Registry;
 use crate::render::tree::Tree;
 use crate::sessions::committed_trees::CommittedTrees;
-use crate::sessions::latch::Latch;
-use crate::sessions::paths::Paths;
-use crate::sessions::slot::Slot;
+use crate::sessions::idle_tracker::IdleTracker;
+use crate::sessions::table::Table;
+use crate::sessions::timer::Timer;
 use crate::sessions::turn::{Base, Begin};
+use crate::sessions::waiters::Countdown;
 use crate::span;
-use crate::sync::{AtomicBool, AtomicU64, AtomicUsize, Ordering, Runtime};
+use crate::sync::{AtomicBool, AtomicU64, AtomicUsize, Ordering, Threads};
 
 /// Runs passes, and numbers them.
 #[derive(Debug)]
 pub(crate) struct Passes {
-    sources: Arc<Sources>,
+    with: PassServices,
     evaluator: Evaluator,
-    observers: Arc<Observers>,
+    workers: Arc<Workers>,
+    threads: Threads,
+    awaiting: Awaiting,
     clock: Arc<dyn Clock>,
-    runtime: Runtime,
-    threads: usize,
-    trees: Arc<CommittedTrees>,
     tickets: Arc<Tickets>,
     commits: AtomicU64,
     shared: AtomicU64,
@@ -41,27 +53,43 @@ pub(crate) struct Passes {
     reported_full: AtomicBool,
 }
 
+/// What passes work with.
+#[derive(Debug)]
+pub(crate) struct PassServices {
+    pub(crate) table: Arc<Table>,
+    pub(crate) sources: Arc<Sources>,
+    pub(crate) renderer: Arc<Renderer>,
+    pub(crate) schedule: Arc<Schedule>,
+    pub(crate) timers: Arc<TimerQueue<Timer>>,
+    pub(crate) idle: Arc<IdleTracker>,
+    pub(crate) trees: Arc<CommittedTrees>,
+    pub(crate) tabs: Arc<TabNotifier>,
+    pub(crate) background: Arc<Background>,
+    pub(crate) observers: Arc<Observers>,
+}
+
 impl Passes {
-    pub(crate) fn new(
-        sources: Arc<Sources>,
-        renderer: Arc<Renderer>,
-        observers: Arc<Observers>,
-        clock: Arc<dyn Clock>,
-        runtime: Runtime,
-        trees: Arc<CommittedTrees>,
-        config: &Config,
-    ) -> Arc<Self> {
-        let evaluator = Evaluator::new(renderer, Arc::clone(&observers), Arc::clone(&clock), runtime.clone(), config);
+    pub(crate) fn new(with: PassServices, config: &Config) -> Arc<Self> {
+        let clock = Arc::clone(with.timers.clock());
+        let workers = Workers::new(Arc::clone(&with.timers), config);
+        let evaluator = Evaluator::new(
+            Arc::clone(&with.renderer),
+            Arc::clone(&with.observers),
+            Arc::clone(&clock),
+            with.background.runtime.clone(),
+            Arc::clone(&workers),
+            config,
+        );
+        let most = config.execution.pass_threads.saturating_add(config.execution.slow_evaluations);
         Arc::new(Self {
-            sources,
+            threads: Threads::new(&with.background.runtime, most),
+            with,
             evaluator,
-            observers,
+            workers,
+            awaiting: Awaiting::default(),
             clock,
-            runtime,
-            threads: config.execution.pass_threads,
             tickets: Arc::default(),
             commits: AtomicU64::new(0),
-            trees,
             shared: AtomicU64::new(0),
             reported_full: AtomicBool::new(false),
         })
@@ -77,98 +105,256 @@ impl Passes {
         self.shared.load(Ordering::Relaxed)
     }
 
+    /// How many evaluations run on threads, and about how many sessions wait to be rendered.
+    pub(crate) fn load(&self) -> (usize, usize) {
+        let (evaluations, left) = self.workers.load();
+        (evaluations, left + self.with.schedule.sessions(&self.with.table))
+    }
+
+    /// The path whose descriptor function this thread is in the middle of.
+    pub(crate) fn evaluated_path(&self) -> Option<String> {
+        self.with.renderer.evaluated_path()
+    }
+
     /// The version of a tree that is about to be committed, after the session's last one. It is counted first: whoever sees
     /// the tree sees the count.
     fn next_version(&self, last: u64, pass: &Pass) -> u64 {
         self.commits.fetch_add(1, Ordering::Relaxed);
-        self.trees.next_version(last, pass.started_ms)
+        self.with.trees.next_version(last, pass.started_ms)
     }
 
     /// Renders the jobs. When it returns, every tree is committed, those included that other passes worked on.
-    pub(crate) async fn run(self: &Arc<Self>, jobs: Vec<Job>) {
+    pub(crate) async fn run(self: &Arc<Self>, lane: Lane, mut jobs: Vec<Job>) {
         if jobs.is_empty() {
             return;
         }
-        let started_ms = self.clock.now_ms();
-        let pass = Arc::new(Pass::new(self.tickets.take(), started_ms, self.sources.snapshot()));
-        let jobs: Arc<[Job]> = jobs.into();
-        jobs.iter().filter(|job| job.first).for_each(|job| job.slot.expect_tree());
-        let span = span::pass(pass.held.ticket.number, jobs.len());
-        self.evaluator.await_sources(&pass, &jobs).instrument(span.clone()).await;
-        for latch in self.run_on_workers(&pass, &jobs, &span).await {
-            latch.wait().await;
-        }
-        span.in_scope(|| self.report(&pass, jobs.len(), started_ms));
+        let done = Countdown::new(Span::current());
+        jobs.iter_mut().for_each(|job| job.waiters.merge(done.share()));
+        self.add(lane, jobs);
+        done.wait().await;
     }
 
-    fn report(&self, pass: &Pass, sessions: usize, started_ms: u64) {
-        self.shared.fetch_add(pass.stats.shared() as u64, Ordering::Relaxed);
-        let took_us = self.clock.now_ms().saturating_sub(started_ms) * 1000;
-        self.observers.emit(|| pass.stats.event(sessions, took_us));
-        let is_full = self.evaluator.renderer.store.renew_dictionary();
-        if is_full && !self.reported_full.swap(true, Ordering::Relaxed) {
-            self.observers.warn(&Event::LimitReached { limit: Limit::DictionaryBytes, session: Text::default() });
+    /// Adds jobs that are due at once.
+    fn add(self: &Arc<Self>, lane: Lane, jobs: Vec<Job>) {
+        self.with.schedule.add(lane, jobs);
+        self.due(lane);
+    }
+
+    /// What has gathered in a lane is to be rendered, as soon as the lane's pass before it has handed out its jobs.
+    pub(crate) fn due(self: &Arc<Self>, lane: Lane) {
+        let work = self.with.background.in_flight.begin();
+        if !self.change(|lanes| lanes.due(lane, work)) {
+            drop(self.with.schedule.take(lane));
         }
     }
 
-    async fn run_on_workers(self: &Arc<Self>, pass: &Arc<Pass>, jobs: &Arc<[Job]>, span: &Span) -> Vec<Arc<Latch>> {
-        let next = Arc::new(AtomicUsize::new(0));
-        let workers = self.threads.clamp(1, jobs.len());
-        let spawn = |_| {
-            let (passes, pass, jobs, next) = (Arc::clone(self), Arc::clone(pass), Arc::clone(jobs), Arc::clone(&next));
-            let span = span.clone();
-            self.runtime.spawn_blocking(move || span.in_scope(|| passes.work(&pass, &jobs, &next)))
-        };
-        let handles: Vec<_> = (0..workers).map(spawn).collect();
-        let mut queued = Vec::new();
-        for handle in handles {
-            match handle.await {
-                Ok(waits) => queued.extend(waits),
-                Err(error) => tracing::error!(target: "grove", %error, "a pass worker failed"),
+    /// Begins nothing any more. What runs goes on, and whoever waits for the rest is released.
+    pub(crate) fn close(self: &Arc<Self>) {
+        self.change(Lanes::close);
+        Lane::ALL.into_iter().for_each(|lane| drop(self.with.schedule.take(lane)));
+        drop(self.awaiting.clear());
+    }
+
+    /// A timer fired: other threads take the place of those whose evaluations are slow.
+    pub(crate) fn find_slow_evaluations(self: &Arc<Self>) {
+        self.start_threads(self.workers.find_slow());
+    }
+
+    fn change<T>(self: &Arc<Self>, step: impl FnOnce(&mut Lanes) -> T) -> T {
+        let (result, hired) = self.workers.change(step);
+        self.start_threads(hired);
+        result
+    }
+
+    fn start_threads(self: &Arc<Self>, count: usize) {
+        for _ in 0..count {
+            let (passes, running) = (Arc::clone(self), self.with.background.in_flight.begin());
+            self.threads.run(move || {
+                passes.work();
+                // Whoever waits until there is nothing to do may end the engine then, so nothing is held here.
+                drop(passes);
+                drop(running);
+            });
+        }
+    }
+
+    /// What each thread does, until there is nothing to do.
+    fn work(self: &Arc<Self>) {
+        loop {
+            match self.workers.next() {
+                Next::Jobs(pass) => self.work_on(&pass),
+                Next::Job(pass, job) => pass.span.in_scope(|| self.render(&pass, job)),
+                Next::Begin(lane, work) => self.begin(lane, work),
+                Next::Leave => return,
             }
         }
-        queued
     }
 
-    fn work(self: &Arc<Self>, pass: &Pass, jobs: &[Job], next: &AtomicUsize) -> Vec<Arc<Latch>> {
-        let mut queued = Vec::new();
-        while let Some(job) = jobs.get(next.fetch_add(1, Ordering::Relaxed)) {
-            // A fault in one session's pass is a bug, and still must not keep the others from their trees.
-            match panics::catch(|| self.render(pass, job)) {
-                Ok(waits) => queued.extend(waits),
-                Err(why) => {
-                    self.observers.warn(&Event::Panicked { what: PanicSite::Pass, why });
+    fn work_on(self: &Arc<Self>, pass: &Arc<Pass>) {
+        let _entered = pass.span.enter();
+        while let Some(job) = pass.next_job() {
+            self.render(pass, job);
+            if self.workers.look_again() && pass.has_jobs() {
+                return;
+            }
+        }
+        let _exhausted = self.change(|lanes| lanes.exhausted(pass));
+    }
+
+    /// Begins a pass with what has gathered in a lane.
+    fn begin(self: &Arc<Self>, lane: Lane, work: Work) {
+        // A fault here is a bug, and still must not stop the lane.
+        let later = panics::catch(|| self.begin_pass(lane, work)).unwrap_or_else(|why| {
+            self.with.observers.warn(&Event::Panicked { what: PanicSite::Pass, why });
+            false
+        });
+        if !later {
+            self.change(|lanes| lanes.begun(lane));
+        }
+    }
+
+    /// True if the lane has to wait until async functions have started.
+    fn begin_pass(self: &Arc<Self>, lane: Lane, work: Work) -> bool {
+        let (jobs, found) = self.with.schedule.take(lane).resolve(&self.with.table);
+        found.iter().for_each(|slot| self.with.tabs.notify(slot));
+        let ticket = self.tickets.take();
+        let registry = self.with.sources.snapshot();
+        let (jobs, later) = self.split(jobs, &registry);
+        let sessions = jobs.len() + later.len();
+        if sessions == 0 {
+            return false;
+        }
+        let all = || jobs.iter().chain(later.iter().map(|(job, _)| job));
+        all().filter(|job| job.first).for_each(|job| job.slot.expect_tree());
+        let cause = all().next().map_or_else(Span::none, |job| job.waiters.cause());
+        let (started_ms, span) = (self.clock.now_ms(), cause.in_scope(|| span::pass(ticket.ticket.number, sessions)));
+        let pass = Pass::new(PassParts { ticket, lane, registry, started_ms, span, jobs, later: later.len(), work });
+        let waits = !later.is_empty();
+        if waits {
+            self.await_sources(&pass, later);
+        }
+        let _before = self.change(|lanes| if pass.has_jobs() { lanes.hand_out(&pass) } else { None });
+        waits
+    }
+
+    /// Those that can be rendered at once, and those whose async functions have to run before.
+    fn split(&self, jobs: Vec<Job>, registry: &Registry) -> (Vec<Job>, Vec<(Job, Arc<Layout>)>) {
+        let (mut ready, mut later) = (Vec::with_capacity(jobs.len()), Vec::new());
+        for job in jobs {
+            match job.slot.async_layout(job.first, registry) {
+                Some(layout) if Evaluator::awaits(&job, &layout) => {
+                    later.extend(self.awaiting.enter(job).map(|job| (job, layout)));
                 }
+                _ => ready.push(job),
             }
         }
-        queued
+        (ready, later)
     }
 
-    /// Renders one slot. Returns what to wait for if another pass works on it.
-    fn render(self: &Arc<Self>, pass: &Pass, job: &Job) -> Option<Arc<Latch>> {
-        let newer = || self.sources.newer_than(&pass.registry);
-        match job.slot.begin(pass.held.ticket, job.wanted(), &pass.registry, newer) {
-            Begin::Skip => None,
-            Begin::Queued(latch) => Some(latch),
-            Begin::Go(base) => {
-                let _entered = span::render(&job.slot).entered();
-                let turn = TurnGuard { passes: self, job, base: &base, pass };
-                let tree = self.evaluator.assemble(pass, job, &base);
+    /// Runs async functions on the runtime; each job goes on when its own have ended.
+    fn await_sources(self: &Arc<Self>, pass: &Arc<Pass>, later: Vec<(Job, Arc<Layout>)>) {
+        let starting = Starting { passes: Arc::clone(self), lane: pass.lane, left: AtomicUsize::new(later.len()) };
+        let (passes, pass, span) = (Arc::clone(self), Arc::clone(pass), pass.span.clone());
+        let starting = Arc::new(starting);
+        let all = async move {
+            let each = later.into_iter().map(|(job, layout)| {
+                let started = Arc::new(Started(Arc::clone(&starting)));
+                let (passes, pass) = (&passes, &pass);
+                async move {
+                    passes.evaluator.await_sources(pass, &job, &layout, started).await;
+                    passes.change(|lanes| lanes.resume(Arc::clone(pass), job));
+                }
+            });
+            let mut each: FuturesUnordered<_> = each.collect();
+            while each.next().await.is_some() {}
+        };
+        self.with.background.runtime.spawn(all.instrument(span));
+    }
+
+    fn render(self: &Arc<Self>, pass: &Arc<Pass>, mut job: Job) {
+        // A fault in one session's pass is a bug, and still must not keep the others from their trees.
+        match panics::catch(|| self.take_turn(pass, &mut job)) {
+            Ok(None) => {}
+            Ok(Some(countdown)) => return self.wait(pass, job, countdown),
+            Err(why) => self.with.observers.warn(&Event::Panicked { what: PanicSite::Pass, why }),
+        }
+        self.finish(pass, &job);
+    }
+
+    /// Renders one slot. If another pass works on it, those who wait are released by the one that follows. Returns what to
+    /// wait for if another session evaluates what may be this one's result; then nothing is held meanwhile.
+    fn take_turn(self: &Arc<Self>, pass: &Pass, job: &mut Job) -> Option<Arc<Countdown>> {
+        let newer = || self.with.sources.newer_than(&pass.registry);
+        let Begin::Go(base) = job.begin(pass.ticket.ticket, &pass.registry, newer) else { return None };
+        let job = &*job;
+        let _entered = span::render(&job.slot).entered();
+        let turn = TurnGuard { passes: self, job, base: &base, pass };
+        match self.evaluator.assemble(pass, job, &base) {
+            Ok(tree) => {
                 turn.commit(tree);
                 None
             }
+            Err(countdown) => {
+                if job.first {
+                    // What changes meanwhile has to be rendered again.
+                    job.slot.expect_tree();
+                }
+                Some(countdown)
+            }
         }
     }
 
-    /// Renders what was requested while another pass worked on the slot: afresh, since it may be newer than what is
-    /// shared.
-    fn follow_up(self: &Arc<Self>, slot: Arc<Slot>, paths: Paths, latch: Arc<Latch>) {
-        let passes = Arc::clone(self);
-        self.runtime.spawn(async move {
-            // Set even if the pass is dropped: nobody shall wait for ever.
-            let _set = SetOnDrop(latch);
-            Box::pin(passes.run(vec![Job::refresh(slot, paths)])).await;
+    /// Lets a job go on when what it waits for is over.
+    fn wait(self: &Arc<Self>, pass: &Arc<Pass>, job: Job, countdown: Arc<Countdown>) {
+        let (passes, pass) = (Arc::clone(self), Arc::clone(pass));
+        self.with.background.runtime.spawn(async move {
+            countdown.wait().await;
+            passes.change(|lanes| lanes.resume(pass, job));
         });
+    }
+
+    /// A job is done, whatever came of it.
+    fn finish(self: &Arc<Self>, pass: &Pass, job: &Job) {
+        if job.first {
+            self.with.idle.tree_idle(&job.slot);
+        }
+        if job.awaits
+            && let Some(next) = self.awaiting.leave(job)
+        {
+            self.add(Lane::Calls, vec![next]);
+        }
+        if pass.session_done() {
+            self.report(pass);
+        }
+    }
+
+    fn report(&self, pass: &Pass) {
+        self.shared.fetch_add(pass.stats.shared() as u64, Ordering::Relaxed);
+        self.with.observers.emit(|| pass.event(self.clock.now_ms()));
+        let is_full = self.evaluator.renderer.store.renew_dictionary();
+        if is_full && !self.reported_full.swap(true, Ordering::Relaxed) {
+            let full = Event::LimitReached { limit: Limit::DictionaryBytes, session: Text::default() };
+            self.with.observers.warn(&full);
+        }
+    }
+}
+
+/// How many jobs of a pass have async functions that have not started. The lane waits for them before its next pass.
+struct Starting {
+    passes: Arc<Passes>,
+    lane: Lane,
+    left: AtomicUsize,
+}
+
+/// Held until the async functions of one job have started.
+struct Started(Arc<Starting>);
+
+impl Drop for Started {
+    fn drop(&mut self) {
+        let starting = &self.0;
+        if starting.left.fetch_sub(1, Ordering::SeqCst) == 1 {
+            starting.passes.change(|lanes| lanes.begun(starting.lane));
+        }
     }
 }
 
@@ -186,18 +372,19 @@ impl TurnGuard<'_> {
         std::mem::forget(self);
     }
 
+    /// What was requested while this pass worked on the slot is rendered afresh: it may be newer than what is shared.
     fn give_back(&self, tree: Option<Arc<Tree>>) {
         let Job { slot, paths, .. } = self.job;
         let finished = slot.commit(self.base, paths, tree, |last| self.passes.next_version(last, self.pass));
         if finished.is_first {
-            self.passes.trees.count.add(1);
+            self.passes.with.trees.count.add(1);
         }
         if let Some(version) = finished.version {
             self.pass.stats.committed();
-            self.passes.observers.emit(|| Event::Committed { session: slot.id(), version });
+            self.passes.with.observers.emit(|| Event::Committed { session: slot.id(), version });
         }
-        if let Some((paths, latch)) = finished.follow_up {
-            self.passes.follow_up(Arc::clone(slot), paths, latch);
+        if let Some((paths, waiters)) = finished.follow_up {
+            self.passes.add(Lane::Calls, vec![Job { waiters, ..Job::new(Arc::clone(slot), paths) }]);
         }
     }
 }
@@ -205,13 +392,5 @@ impl TurnGuard<'_> {
 impl Drop for TurnGuard<'_> {
     fn drop(&mut self) {
         self.give_back(None);
-    }
-}
-
-struct SetOnDrop(Arc<Latch>);
-
-impl Drop for SetOnDrop {
-    fn drop(&mut self) {
-        self.0.set();
     }
 }

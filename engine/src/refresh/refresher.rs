@@ -2,21 +2,24 @@
 
 use std::sync::Arc;
 
+use super::gathered::Job;
 use super::passes::Passes;
-use super::schedule::{Job, Schedule, When};
+use super::schedule::{Lane, Schedule, When};
 use super::scope::Target;
+use super::tab_notifier::TabNotifier;
 use crate::background::Background;
-use crate::clock::millis;
 use crate::clock::timer_queue::TimerQueue;
-use crate::config::Config;
 use crate::deliver::versioned::Versioned;
-use crate::event::Observers;
+use crate::event::{Event, Observers};
+use crate::model::path;
 use crate::model::selector::Selector;
-use crate::sessions::idle_tracker::IdleTracker;
 use crate::sessions::paths::Paths;
 use crate::sessions::slot::Slot;
 use crate::sessions::table::Table;
 use crate::sessions::timer::Timer;
+
+/// How many sessions somebody may wait for beside those who wait for their calls; more have a lane of their own.
+const A_FEW: usize = 16;
 
 /// Resolves requests to sessions, gathers them, and has passes render them.
 ///
@@ -24,13 +27,12 @@ use crate::sessions::timer::Timer;
 #[derive(Debug)]
 pub(crate) struct Refresher {
     table: Arc<Table>,
-    schedule: Schedule,
+    schedule: Arc<Schedule>,
     passes: Arc<Passes>,
     timers: Arc<TimerQueue<Timer>>,
-    idle: Arc<IdleTracker>,
+    tabs: Arc<TabNotifier>,
     background: Arc<Background>,
     observers: Arc<Observers>,
-    tab_call_ms: u64,
 }
 
 /// How soon a request is rendered.
@@ -45,27 +47,36 @@ pub(crate) enum Urgency {
 impl Refresher {
     pub(crate) fn new(
         table: Arc<Table>,
+        schedule: Arc<Schedule>,
         passes: Arc<Passes>,
         timers: Arc<TimerQueue<Timer>>,
-        idle: Arc<IdleTracker>,
+        tabs: Arc<TabNotifier>,
         background: Arc<Background>,
         observers: Arc<Observers>,
-        config: &Config,
     ) -> Arc<Self> {
-        Arc::new(Self {
-            table,
-            schedule: Schedule::new(millis(config.times.debounce)),
-            passes,
-            timers,
-            idle,
-            background,
-            observers,
-            tab_call_ms: millis(config.times.tab_call_timeout),
-        })
+        Arc::new(Self { table, schedule, passes, timers, tabs, background, observers })
     }
 
     /// Schedules a refresh. Returns how many sessions it means; those that nobody looks at have no tree and cost nothing.
     pub(crate) fn request(&self, target: &Target, paths: &Paths, urgency: Urgency) -> usize {
+        if self.is_refused() {
+            return 0;
+        }
+        match target {
+            Target::Selected(Selector::Session(_)) | Target::Matching(_) => self.request_each(target, paths, urgency),
+            Target::Selected(selector) => {
+                let matched = self.table.count(selector);
+                if matched > 0 {
+                    // Their tabs are told when the pass begins.
+                    let when = self.schedule.select(selector, paths, self.timers.now_ms());
+                    self.start(when, Lane::Refreshes);
+                }
+                matched
+            }
+        }
+    }
+
+    fn request_each(&self, target: &Target, paths: &Paths, urgency: Urgency) -> usize {
         let slots = target.resolve(&self.table, &self.observers);
         let matched = slots.len();
         let wanting: Vec<_> = slots.into_iter().filter(|slot| slot.needs_refresh()).collect();
@@ -73,8 +84,19 @@ impl Refresher {
             wanting.iter().for_each(|slot| self.notify_tabs(slot));
         }
         let when = self.schedule.refresh(wanting, paths, self.timers.now_ms());
-        self.start(when, Timer::Refreshes);
+        self.start(when, Lane::Refreshes);
         matched
+    }
+
+    /// Whether a descriptor function asks, in which case that is reported.
+    pub(super) fn is_refused(&self) -> bool {
+        let Some(path) = self.passes.evaluated_path() else { return false };
+        let why = format!(
+            "the descriptor function of `{path}` asks for a refresh, for which it would be evaluated again: refresh where \
+             the data changes instead"
+        );
+        self.observers.warn(&Event::RefreshRefused { path: path::normal(&path), why });
+        true
     }
 
     /// Schedules a refresh of one session: of one path, or of everything.
@@ -85,38 +107,58 @@ impl Refresher {
     /// Refreshes at once; when it returns, every tree is committed. Returns how many sessions it means; none if the runtime
     /// has ended, since nothing is committed then.
     pub(crate) async fn request_now(&self, target: &Target, paths: &Paths) -> usize {
+        if self.is_refused() {
+            return 0;
+        }
         if !self.background.is_alive() {
             tracing::error!(target: "grove", "nothing is refreshed: the runtime of the engine has ended");
             return 0;
         }
         let slots = target.resolve(&self.table, &self.observers);
         let matched = slots.len();
-        let wanting = slots.into_iter().filter(|slot| slot.needs_refresh());
-        let jobs: Vec<_> = wanting.map(|slot| Job::refresh(slot, paths.clone())).collect();
         if *paths == Paths::All {
-            // What was scheduled for them is rendered now.
-            jobs.iter().for_each(|job| self.schedule.withdraw(&job.slot));
+            self.withdraw(target, &slots);
         }
-        self.passes.run(jobs).await;
+        let wanting = slots.into_iter().filter(|slot| slot.needs_refresh());
+        let jobs: Vec<_> = wanting.map(|slot| Job::new(slot, paths.clone())).collect();
+        let lane = if jobs.len() > A_FEW { Lane::Many } else { Lane::Calls };
+        self.passes.run(lane, jobs).await;
         if self.background.is_alive() { matched } else { 0 }
+    }
+
+    /// What was scheduled for these sessions is rendered now.
+    fn withdraw(&self, target: &Target, slots: &[Arc<Slot>]) {
+        if let Target::Selected(selector) = target
+            && self.schedule.withdraw_selected(selector)
+        {
+            slots.iter().filter(|slot| slot.needs_refresh()).for_each(|slot| self.notify_tabs(slot));
+        }
+        slots.iter().for_each(|slot| self.schedule.withdraw(slot));
     }
 
     /// Refreshes all of one session at once, in place of what was scheduled for it.
     pub(crate) async fn refresh_session(&self, slot: &Arc<Slot>) {
+        if self.is_refused() {
+            return;
+        }
         self.schedule.withdraw(slot);
-        self.passes.run(vec![Job::refresh(Arc::clone(slot), Paths::All)]).await;
+        self.passes.run(Lane::Calls, vec![Job::new(Arc::clone(slot), Paths::All)]).await;
     }
 
     /// Refreshes some paths of one session at once, beside whatever else is rendered for it.
     pub(crate) async fn refresh_beside(&self, slot: &Arc<Slot>, paths: Paths) {
-        self.passes.run(vec![Job { beside: true, ..Job::refresh(Arc::clone(slot), paths) }]).await;
+        if self.is_refused() {
+            return;
+        }
+        let beside = paths != Paths::All;
+        self.passes.run(Lane::Calls, vec![Job { beside, ..Job::new(Arc::clone(slot), paths) }]).await;
     }
 
     /// Makes sure that a first tree is on its way.
     pub(crate) fn request_first_tree(&self, slot: &Arc<Slot>) {
         if !slot.has_tree() {
             let when = self.schedule.first_tree(Arc::clone(slot), self.timers.now_ms());
-            self.start(when, Timer::FirstTrees);
+            self.start(when, Lane::FirstTrees);
         }
     }
 
@@ -129,46 +171,40 @@ impl Refresher {
         if let Some(now) = slot.tree() {
             return Some(now);
         }
+        if self.is_refused() {
+            return None;
+        }
         self.request_first_tree(slot);
         slot.wait_for_tree(None).await
     }
 
     /// Tells a session's tabs that server data may have changed (contract 3.3). Never waited for.
     pub(crate) fn notify_tabs(&self, slot: &Slot) {
-        for tab in slot.tabs() {
-            tab.fetch(self.timers.now_ms(), self.tab_call_ms);
+        self.tabs.notify(slot);
+    }
+
+    fn start(&self, when: When, lane: Lane) {
+        let timer = if lane == Lane::FirstTrees { Timer::FirstTrees } else { Timer::Refreshes };
+        match when {
+            When::Now => self.render(lane),
+            When::At(at_ms) => self.timers.at(at_ms, timer),
+            When::Scheduled => {}
         }
     }
 
-    fn start(&self, when: When, timer: Timer) {
-        match (when, timer) {
-            (When::Now, Timer::FirstTrees) => self.render_first_trees(),
-            (When::Now, _) => self.render_refreshes(),
-            (When::At(at_ms), timer) => self.timers.at(at_ms, timer),
-            (When::Scheduled, _) => {}
-        }
+    /// The time of what has gathered in a lane has come.
+    pub(crate) fn render(&self, lane: Lane) {
+        self.schedule.elapsed(lane, self.timers.now_ms());
+        self.passes.due(lane);
     }
 
-    /// Starts the pass over the refreshes that wait.
-    pub(crate) fn render_refreshes(&self) {
-        let jobs = self.schedule.take_refreshes();
-        if !jobs.is_empty() {
-            let passes = Arc::clone(&self.passes);
-            self.background.spawn(async move { passes.run(jobs).await });
-        }
+    /// A timer fired: evaluations may have become slow while others wait for threads.
+    pub(crate) fn find_slow_evaluations(&self) {
+        self.passes.find_slow_evaluations();
     }
 
-    /// Starts the pass over the sessions that want a first tree.
-    pub(crate) fn render_first_trees(&self) {
-        let jobs = self.schedule.take_first_trees(self.timers.now_ms());
-        if jobs.is_empty() {
-            return;
-        }
-        let (passes, idle) = (Arc::clone(&self.passes), Arc::clone(&self.idle));
-        let slots: Vec<_> = jobs.iter().map(|job| Arc::clone(&job.slot)).collect();
-        self.background.spawn(async move {
-            passes.run(jobs).await;
-            slots.iter().for_each(|slot| idle.tree_idle(slot));
-        });
+    /// Renders nothing any more.
+    pub(crate) fn close(&self) {
+        self.passes.close();
     }
 }

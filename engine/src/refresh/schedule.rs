@@ -1,55 +1,48 @@
-//! When a pass starts: changes gather for a short while, and so do sessions that want a first tree.
+//! When a pass may start: changes gather for a short while, and so do sessions that want a first tree.
 
 use std::sync::Arc;
 
-use hashbrown::HashMap;
-use hashbrown::hash_map::Entry;
-
+use super::gathered::{Gathered, Job};
+use crate::model::selector::Selector;
 use crate::sessions::paths::Paths;
 use crate::sessions::slot::Slot;
-use crate::sessions::turn::Wanted;
+use crate::sessions::table::Table;
 use crate::sync::Mutex;
 
-/// One slot's share of a pass.
-#[derive(Debug, Clone)]
-pub(crate) struct Job {
-    pub(crate) slot: Arc<Slot>,
-    pub(crate) paths: Paths,
-    /// Whether a tree is wanted even if there is none.
-    pub(crate) first: bool,
-    /// Whether it may go beside another pass of the slot: somebody waits for these paths alone.
-    pub(crate) beside: bool,
+/// Why sessions are rendered. Each kind has its own line: neither makes another early or late.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Lane {
+    /// A few sessions for which somebody waits: after a call, or by `refresh_now`.
+    Calls,
+    /// Many sessions for which somebody waits.
+    Many,
+    /// What changed within the debounce time.
+    Refreshes,
+    /// Sessions that want a first tree.
+    FirstTrees,
 }
 
-impl Job {
-    /// Renders again what a slot has.
-    pub(crate) const fn refresh(slot: Arc<Slot>, paths: Paths) -> Self {
-        Self { slot, paths, first: false, beside: false }
-    }
-
-    pub(super) const fn wanted(&self) -> Wanted<'_> {
-        Wanted { paths: &self.paths, first: self.first, beside: self.beside }
-    }
+impl Lane {
+    pub(crate) const ALL: [Self; 4] = [Self::Calls, Self::Many, Self::Refreshes, Self::FirstTrees];
 }
 
-/// What waits for the next pass. First trees and refreshes wait apart: neither makes the other early or late.
+/// What waits for the next pass of each lane.
 #[derive(Debug)]
 pub(crate) struct Schedule {
-    refreshes: Mutex<Queue>,
-    first_trees: Mutex<Queue>,
+    lanes: [Mutex<Waiting>; Lane::ALL.len()],
     debounce_ms: u64,
 }
 
 #[derive(Debug, Default)]
-struct Queue {
-    jobs: HashMap<usize, Job>,
-    /// Whether a timer will take them.
+struct Waiting {
+    gathered: Gathered,
+    /// Whether a timer will say that they are due.
     scheduled: bool,
     /// Until when jobs gather, in ms.
     until_ms: u64,
 }
 
-/// When the pending jobs are to be taken.
+/// When the pending jobs are due.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum When {
     Now,
@@ -60,73 +53,93 @@ pub(crate) enum When {
 
 impl Schedule {
     pub(crate) fn new(debounce_ms: u64) -> Self {
-        Self { refreshes: Mutex::default(), first_trees: Mutex::default(), debounce_ms }
+        Self { lanes: Default::default(), debounce_ms }
+    }
+
+    const fn lane(&self, lane: Lane) -> &Mutex<Waiting> {
+        &self.lanes[lane as usize]
     }
 
     /// Adds a refresh of these slots. Jobs of one slot are coalesced.
-    pub(crate) fn refresh(&self, slots: impl IntoIterator<Item = Arc<Slot>>, paths: &Paths, now_ms: u64) -> When {
-        let mut queue = self.refreshes.lock();
-        for slot in slots {
-            queue.add(Job::refresh(slot, paths.clone()));
-        }
-        if queue.jobs.is_empty() {
+    pub(crate) fn refresh(&self, slots: Vec<Arc<Slot>>, paths: &Paths, now_ms: u64) -> When {
+        if slots.is_empty() {
             return When::Scheduled;
         }
-        if !queue.scheduled {
-            queue.until_ms = now_ms.saturating_add(self.debounce_ms);
+        let mut waiting = self.lane(Lane::Refreshes).lock();
+        for slot in slots {
+            waiting.gathered.add(Job::new(slot, paths.clone()));
         }
-        queue.schedule(now_ms)
+        waiting.debounce(now_ms, self.debounce_ms)
+    }
+
+    /// Adds a refresh of whoever a selector means when the pass begins.
+    pub(crate) fn select(&self, selector: &Selector, paths: &Paths, now_ms: u64) -> When {
+        let mut waiting = self.lane(Lane::Refreshes).lock();
+        let released = waiting.gathered.select(selector, paths);
+        let when = waiting.debounce(now_ms, self.debounce_ms);
+        drop(waiting);
+        drop(released);
+        when
     }
 
     /// Adds a session that wants a first tree: at once if none did lately, with the others of this window otherwise.
     pub(crate) fn first_tree(&self, slot: Arc<Slot>, now_ms: u64) -> When {
-        let mut queue = self.first_trees.lock();
-        queue.add(Job { first: true, ..Job::refresh(slot, Paths::All) });
-        let when = queue.schedule(now_ms);
+        let mut waiting = self.lane(Lane::FirstTrees).lock();
+        waiting.gathered.add(Job { first: true, ..Job::new(slot, Paths::All) });
+        let when = waiting.schedule(now_ms);
         if when == When::Now {
-            queue.until_ms = now_ms.saturating_add(self.debounce_ms);
+            waiting.until_ms = now_ms.saturating_add(self.debounce_ms);
         }
         when
     }
 
-    /// Takes all refreshes that wait.
-    pub(crate) fn take_refreshes(&self) -> Vec<Job> {
-        self.refreshes.lock().take()
+    /// Adds what somebody waits for, which is due at once.
+    pub(crate) fn add(&self, lane: Lane, jobs: Vec<Job>) {
+        let mut waiting = self.lane(lane).lock();
+        jobs.into_iter().for_each(|job| waiting.gathered.add(job));
     }
 
-    /// Takes all sessions that want a first tree. If others waited for them, the next ones gather anew.
-    pub(crate) fn take_first_trees(&self, now_ms: u64) -> Vec<Job> {
-        let mut queue = self.first_trees.lock();
-        if queue.scheduled {
-            queue.until_ms = now_ms.saturating_add(self.debounce_ms);
+    /// The time of those that gathered has come. If first trees waited for it, the next ones gather anew.
+    pub(crate) fn elapsed(&self, lane: Lane, now_ms: u64) {
+        let mut waiting = self.lane(lane).lock();
+        if std::mem::take(&mut waiting.scheduled) && lane == Lane::FirstTrees {
+            waiting.until_ms = now_ms.saturating_add(self.debounce_ms);
         }
-        queue.take()
+    }
+
+    /// Takes all that waits in a lane.
+    pub(super) fn take(&self, lane: Lane) -> Gathered {
+        std::mem::take(&mut self.lane(lane).lock().gathered)
     }
 
     /// Removes a slot's refresh: a pass that renders all of it starts now.
     pub(crate) fn withdraw(&self, slot: &Arc<Slot>) {
-        let removed = self.refreshes.lock().jobs.remove(&address(slot));
-        drop(removed);
+        let released = self.lane(Lane::Refreshes).lock().gathered.withdraw(slot);
+        drop(released);
+    }
+
+    /// Removes the refresh of whoever a selector means: a pass that renders all of them starts now. False if there is none.
+    pub(crate) fn withdraw_selected(&self, selector: &Selector) -> bool {
+        self.lane(Lane::Refreshes).lock().gathered.unselect(selector)
+    }
+
+    /// About how many sessions wait for a pass to begin: those that several requests mean are counted for each.
+    pub(crate) fn sessions(&self, table: &Table) -> usize {
+        let waiting = self.lanes.iter().map(|lane| {
+            let (sessions, selectors) = lane.lock().gathered.waiting();
+            sessions + selectors.iter().map(|selector| table.count(selector)).sum::<usize>()
+        });
+        waiting.sum()
     }
 }
 
-impl Queue {
-    fn add(&mut self, job: Job) {
-        match self.jobs.entry(address(&job.slot)) {
-            Entry::Occupied(mut known) => {
-                let known = known.get_mut();
-                known.paths.merge(job.paths);
-                known.first |= job.first;
-            }
-            Entry::Vacant(gap) => {
-                gap.insert(job);
-            }
+impl Waiting {
+    /// They gather from the first one on.
+    fn debounce(&mut self, now_ms: u64, debounce_ms: u64) -> When {
+        if !self.scheduled {
+            self.until_ms = now_ms.saturating_add(debounce_ms);
         }
-    }
-
-    fn take(&mut self) -> Vec<Job> {
-        self.scheduled = false;
-        std::mem::take(&mut self.jobs).into_values().collect()
+        self.schedule(now_ms)
     }
 
     fn schedule(&mut self, now_ms: u64) -> When {
@@ -139,9 +152,4 @@ impl Queue {
             When::At(self.until_ms)
         }
     }
-}
-
-/// Jobs hold their slot, so the address is this slot's alone.
-fn address(slot: &Arc<Slot>) -> usize {
-    Arc::as_ptr(slot) as usize
 }

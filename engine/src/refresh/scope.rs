@@ -3,8 +3,6 @@
 use std::fmt;
 use std::sync::Arc;
 
-use smallvec::SmallVec;
-
 use crate::event::{Event, Observers, PanicSite};
 use crate::model::Text;
 use crate::model::path;
@@ -77,8 +75,7 @@ impl Scope {
     /// Only sources at, above or below these paths.
     #[must_use]
     pub fn paths<P: AsRef<str>>(mut self, paths: impl IntoIterator<Item = P>) -> Self {
-        let paths: SmallVec<[Text; 1]> = paths.into_iter().map(|path| path::normal(path.as_ref())).collect();
-        self.paths = if paths.iter().any(|path| path.is_empty()) { Paths::All } else { Paths::Only(paths) };
+        self.paths = paths.into_iter().map(|path| path::normal(path.as_ref())).collect();
         self
     }
 

@@ -8,28 +8,43 @@ use crate::panics::guarded::Owner;
 use crate::render::registry::Registry;
 use crate::render::run_counts::RunCounts;
 use crate::render::source::Source;
-use crate::sync::{AtomicU64, Ordering, RwLock};
+use crate::sync::{AtomicU64, Mutex, Ordering};
 
 /// The registry, as a value that is replaced as a whole: whoever reads it holds no lock meanwhile, so whatever it drops
-/// is dropped without one.
+/// is dropped without one. It is made when somebody reads it, so registering many paths lays them out once.
 #[derive(Debug)]
 pub(crate) struct Sources {
-    registry: RwLock<Arc<Registry>>,
-    /// That of the registry. Changed under its lock, so whoever has seen a registry reads no smaller number.
+    registered: Mutex<Registered>,
+    /// That of what is registered. Changed under its lock, so whoever has seen a registry reads no smaller number.
     generation: AtomicU64,
     runs: RunCounts,
     owner: Owner,
 }
 
+/// What is registered, and the registry that was made of it, unless it has changed since.
+#[derive(Debug)]
+struct Registered {
+    sources: BTreeMap<Text, Arc<Source>>,
+    registry: Option<Arc<Registry>>,
+}
+
 impl Sources {
     pub(crate) fn new(owner: Owner) -> Self {
-        let registry = RwLock::new(Arc::new(Registry::new()));
-        Self { registry, generation: AtomicU64::new(0), runs: RunCounts::default(), owner }
+        // There is always a root, and it is the first.
+        let sources = BTreeMap::from([(Text::default(), Arc::new(Source::bare()))]);
+        Self {
+            registered: Mutex::new(Registered { sources, registry: None }),
+            generation: AtomicU64::new(0),
+            runs: RunCounts::default(),
+            owner,
+        }
     }
 
     /// What is registered now.
     pub(crate) fn snapshot(&self) -> Arc<Registry> {
-        Arc::clone(&self.registry.read())
+        let Registered { sources, registry } = &mut *self.registered.lock();
+        let make = || Arc::new(Registry::new(self.generation.load(Ordering::SeqCst), sources.clone()));
+        Arc::clone(registry.get_or_insert_with(make))
     }
 
     /// What is registered now, if it is not this.
@@ -41,22 +56,26 @@ impl Sources {
     pub(crate) fn register(&self, path: &Text, mut source: Source) {
         self.adopt(path, &mut source);
         let source = Arc::new(source);
-        let _replaced = self.replace(|registry| registry.insert(path.clone(), source));
+        let _replaced = self.replace(|sources| sources.insert(path.clone(), source));
     }
 
-    /// Removes exactly this path. False if nothing is registered there.
+    /// Removes exactly this path; what is registered below it stays (contract 2.3), and so does a bare root. False if
+    /// nothing is registered there.
     pub(crate) fn unregister(&self, path: &str) -> bool {
-        let (replaced, _before) = self.replace(|registry| registry.remove(path));
-        replaced.0.is_some()
+        let (removed, _before) = self.replace(|sources| {
+            let removed = sources.remove(path);
+            sources.entry(Text::default()).or_insert_with(|| Arc::new(Source::bare()));
+            removed
+        });
+        removed.is_some()
     }
 
-    /// Changes the registry. Hands over what is replaced, to be dropped without the lock.
-    fn replace<T>(&self, change: impl FnOnce(&mut Registry) -> T) -> (T, Arc<Registry>) {
-        let mut current = self.registry.write();
-        let mut changed = Registry::clone(&current);
-        let replaced = change(&mut changed);
-        self.generation.store(changed.generation(), Ordering::SeqCst);
-        (replaced, std::mem::replace(&mut *current, Arc::new(changed)))
+    /// Changes what is registered. Hands over what is replaced, to be dropped without the lock.
+    fn replace<T>(&self, change: impl FnOnce(&mut BTreeMap<Text, Arc<Source>>) -> T) -> (T, Option<Arc<Registry>>) {
+        let mut registered = self.registered.lock();
+        let replaced = change(&mut registered.sources);
+        self.generation.fetch_add(1, Ordering::SeqCst);
+        (replaced, registered.registry.take())
     }
 
     /// Makes a source this engine's: its runs are counted under a path, and its panics in drops are reported here.

@@ -7,14 +7,16 @@ use std::sync::Arc;
 use futures_util::FutureExt;
 
 use super::descriptor::Descriptor;
+use super::evaluating::{self, Within};
 use super::fragment::Fragment;
 use super::layout::Entry;
 use super::pack::{self, PackLimits, PackedResult};
 use super::sanitise::violation::Violations;
 use super::source::{Describe, Source};
 use super::store::Store;
+use crate::model::Text;
 use crate::model::path;
-use crate::model::read_log::Read;
+use crate::model::read_log::{Read, ReadLog};
 use crate::model::session::{Context, Session};
 use crate::panics;
 use crate::panics::caught::Caught;
@@ -63,8 +65,8 @@ pub(crate) struct Started {
 pub(crate) struct Renderer {
     pub(crate) store: Store,
     pub(crate) limits: PackLimits,
-    pub(crate) root_id: crate::model::Text,
-    pub(crate) root_name: crate::model::Text,
+    pub(crate) root_id: Text,
+    pub(crate) root_name: Text,
 }
 
 impl Renderer {
@@ -72,31 +74,56 @@ impl Renderer {
     ///
     /// # Panics
     /// If the source is async; those are started by [`Renderer::start`].
-    pub(crate) fn evaluate(&self, entry: &Entry, context: &Arc<Context>, prior: Option<&Fragment>) -> Evaluation {
+    pub(crate) fn evaluate(
+        &self,
+        entry: &Entry,
+        context: &Arc<Context>,
+        log: Arc<ReadLog>,
+        prior: Option<&Fragment>,
+    ) -> Evaluation {
         let Describe::Blocking(describe) = &*entry.source.describe else { unreachable!("an async source is awaited") };
         entry.source.count_run();
-        let session = Session::tracked(Arc::clone(context));
-        let shape = panics::catch(|| describe(&session)).flatten();
+        let session = Session::tracked(Arc::clone(context), log);
+        let shape = panics::catch(|| evaluating::within(self.number(), &entry.path, || describe(&session))).flatten();
         self.finish(entry, &session, shape, prior)
     }
 
     /// Starts a source whose function awaits. What is returned is to be awaited, and then given to [`Renderer::finish`].
-    pub(crate) fn start(entry: &Entry, context: &Arc<Context>) -> Started {
-        let session = Session::tracked(Arc::clone(context));
-        let shape = Self::start_source(&entry.source, &session);
+    pub(crate) fn start(&self, entry: &Entry, context: &Arc<Context>, log: Arc<ReadLog>) -> Started {
+        let session = Session::tracked(Arc::clone(context), log);
+        let shape = self.start_source(&entry.source, &entry.path, &session);
         Started { session, shape }
     }
 
     /// Starts a source, of either kind, for a session. One that may block does so here.
-    pub(crate) fn start_source(source: &Source, session: &Session) -> ShapeFuture {
+    pub(crate) fn start_source(&self, source: &Source, path: &Text, session: &Session) -> ShapeFuture {
         source.count_run();
+        let engine = self.number();
         match &*source.describe {
-            Describe::Blocking(describe) => Box::pin(std::future::ready(panics::catch(|| describe(session)).flatten())),
-            Describe::Async(describe) => match panics::catch(|| describe(session.clone())) {
-                Ok(future) => Box::pin(Caught::new(future, source.describe.owner().cloned()).map(Result::flatten)),
-                Err(why) => Box::pin(std::future::ready(Err(why))),
-            },
+            Describe::Blocking(describe) => {
+                let shape = panics::catch(|| evaluating::within(engine, path, || describe(session))).flatten();
+                Box::pin(std::future::ready(shape))
+            }
+            Describe::Async(describe) => {
+                match panics::catch(|| evaluating::within(engine, path, || describe(session.clone()))) {
+                    Ok(future) => {
+                        let future = Within { engine, path: path.clone(), future };
+                        Box::pin(Caught::new(future, source.describe.owner().cloned()).map(Result::flatten))
+                    }
+                    Err(why) => Box::pin(std::future::ready(Err(why))),
+                }
+            }
         }
+    }
+
+    /// One number for each engine.
+    fn number(&self) -> usize {
+        std::ptr::from_ref(self).addr()
+    }
+
+    /// The path, as consumers write it, whose descriptor function this thread is in the middle of.
+    pub(crate) fn evaluated_path(&self) -> Option<String> {
+        evaluating::path(self.number())
     }
 
     /// Packs what a function returned.

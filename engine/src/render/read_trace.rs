@@ -4,42 +4,62 @@
 //! reaches a leaf has the same value as the evaluated one for every read; identity that was never read cannot have
 //! shaped the result.
 
+use std::sync::Arc;
+
 use hashbrown::HashMap;
 
-use crate::model::read_log::Read;
+use super::interned::Interned;
+use crate::model::read_log::{Made, Read, ReadLog};
 use crate::model::session::{Context, ReadValue};
 
-/// The trace of one source in one pass.
-#[derive(Debug, Default)]
-pub(crate) enum ReadTrace<T> {
+/// The trace of one source in one pass, with whoever waits for a leader (`W`).
+///
+/// What a leader reads is added while it evaluates, so nobody waits for a leader from whom he differs. A stretch of reads in
+/// which nobody has differed takes eight bytes for each.
+#[derive(Debug)]
+pub(crate) struct ReadTrace<T, W> {
+    /// The first one is the root.
+    nodes: Vec<Node<T>>,
+    reads: Interned<Read>,
+    values: Interned<ReadValue>,
+    leaders: HashMap<u64, Leader<W>>,
+    last_leader: u64,
+    /// The reads on the way of the last walk.
+    way: Vec<u32>,
+}
+
+type NodeNumber = usize;
+
+#[derive(Debug)]
+enum Node<T> {
     /// Nobody came this far.
-    #[default]
     Unknown,
-    /// Somebody evaluates for whoever arrives here.
-    Busy,
-    /// The next read, and where its values lead.
-    Branch(Read, HashMap<ReadValue, Self>),
+    /// A leader evaluates for whoever arrives here.
+    Busy(u64),
     /// The result for everybody with the same values.
     Known(T),
+    /// Reads and values in which nobody has differed, and what follows.
+    Run(Vec<(u32, u32)>, NodeNumber),
+    /// The next read, and where its values lead.
+    Branch(u32, HashMap<u32, NodeNumber>),
 }
 
-/// A branch may be as long as an evaluation has reads, so the tree is taken apart without recursion.
-impl<T> Drop for ReadTrace<T> {
-    fn drop(&mut self) {
-        let mut rest = Vec::new();
-        self.move_branches_to(&mut rest);
-        while let Some(mut trace) = rest.pop() {
-            trace.move_branches_to(&mut rest);
-        }
-    }
-}
-
-impl<T> ReadTrace<T> {
-    fn move_branches_to(&mut self, rest: &mut Vec<Self>) {
-        if let Self::Branch(_, branches) = self {
-            rest.extend(branches.drain().map(|(_, below)| below));
-        }
-    }
+/// Somebody who evaluates.
+#[derive(Debug)]
+struct Leader<W> {
+    context: Arc<Context>,
+    log: Arc<ReadLog>,
+    /// Where whoever shares its result arrives.
+    leaf: NodeNumber,
+    /// The run that ends at the leaf, to which reads are added.
+    run: Option<NodeNumber>,
+    /// The reads on its way when it began, which it has to make as well.
+    way: Vec<u32>,
+    /// How many of its reads are in the tree.
+    made: usize,
+    waiting: Vec<(Arc<Context>, W)>,
+    /// Somebody has waited in vain for a short while.
+    slow: bool,
 }
 
 /// What a session shall do.
@@ -48,80 +68,225 @@ pub(crate) enum Claim<T> {
     /// Take this.
     Hit(T),
     /// Evaluate, then [`ReadTrace::settle`] or [`ReadTrace::abandon`].
-    Lead,
-    /// Somebody evaluates what may be this session's result: wait, then claim again.
-    Wait,
+    Lead(u64),
+    /// This leader evaluates what may be this session's result: wait, then claim again.
+    Wait(u64),
 }
 
-impl<T: Clone> ReadTrace<T> {
-    /// Walks the tree with a session's own values.
-    pub(crate) fn claim(&mut self, session: &Context) -> Claim<T> {
-        let end = self.walk(session);
-        match end {
-            Self::Known(result) => Claim::Hit(result.clone()),
-            Self::Busy => Claim::Wait,
-            Self::Unknown => {
-                *end = Self::Busy;
-                Claim::Lead
-            }
-            Self::Branch(..) => unreachable!("a walk ends at a leaf"),
+/// What is left when a leader has settled.
+#[derive(Debug)]
+#[must_use = "it may hold the last handle of application values: drop it when no lock is held"]
+pub(crate) struct Settled<T, W> {
+    /// The result, if nobody shares it.
+    pub(crate) unshared: Option<T>,
+    /// Whoever waited for it.
+    pub(crate) released: Vec<W>,
+}
+
+impl<T, W> Default for ReadTrace<T, W> {
+    fn default() -> Self {
+        Self {
+            nodes: vec![Node::Unknown],
+            reads: Interned::default(),
+            values: Interned::default(),
+            leaders: HashMap::new(),
+            last_leader: 0,
+            way: Vec::new(),
         }
     }
+}
 
-    /// Where a session stands, without claiming anything.
-    pub(crate) fn peek(&mut self, session: &Context) -> &Self {
-        self.walk(session)
+impl<T: Clone, W> ReadTrace<T, W> {
+    /// Walks the tree with a session's own values. If it shall lead, its reads go to `log`.
+    pub(crate) fn claim(&mut self, session: &Arc<Context>, log: impl FnOnce() -> Arc<ReadLog>) -> Claim<T> {
+        let (leaf, run) = self.walk(session);
+        match &self.nodes[leaf] {
+            Node::Known(result) => Claim::Hit(result.clone()),
+            Node::Busy(leader) => Claim::Wait(*leader),
+            _ => {
+                self.last_leader += 1;
+                self.nodes[leaf] = Node::Busy(self.last_leader);
+                let leader = Leader {
+                    context: Arc::clone(session),
+                    log: log(),
+                    leaf,
+                    run,
+                    way: std::mem::take(&mut self.way),
+                    made: 0,
+                    waiting: Vec::new(),
+                    slow: false,
+                };
+                self.leaders.insert(self.last_leader, leader);
+                Claim::Lead(self.last_leader)
+            }
+        }
     }
+}
 
-    fn walk(&mut self, session: &Context) -> &mut Self {
-        let mut at = self;
+impl<T, W> ReadTrace<T, W> {
+    /// The leaf at which a session arrives, and the run that ends there.
+    fn walk(&mut self, session: &Context) -> (NodeNumber, Option<NodeNumber>) {
+        self.way.clear();
+        let (mut at, mut run) = (0, None);
         loop {
-            match at {
-                Self::Branch(read, branches) => at = branches.entry(session.value_of(read)).or_default(),
-                end => return end,
+            let new = self.nodes.len();
+            match &mut self.nodes[at] {
+                Node::Run(steps, next) => {
+                    let same = |(read, value): &(u32, u32)| {
+                        session.value_of(self.reads.get(*read)) == *self.values.get(*value)
+                    };
+                    let differs = steps.iter().position(|step| !same(step));
+                    self.way.extend(steps[..differs.map_or(steps.len(), |at| at + 1)].iter().map(|(read, _)| *read));
+                    if let Some(differs) = differs {
+                        return (self.split(at, differs, session), None);
+                    }
+                    (run, at) = (Some(at), *next);
+                }
+                Node::Branch(read, branches) => {
+                    self.way.push(*read);
+                    let value = self.values.number(session.value_of(self.reads.get(*read)));
+                    at = *branches.entry(value).or_insert(new);
+                    run = None;
+                    if at == new {
+                        self.nodes.push(Node::Unknown);
+                    }
+                }
+                _ => return (at, run),
             }
         }
     }
 
-    /// Records the result of a leader together with what it read. Returns what stood there before, to be dropped when
-    /// no lock is held any more: it may be the last handle of something of the application's.
-    ///
-    /// A function that does not make the same reads in the same order after the same values depends on something else;
-    /// then the result stays with the session that evaluated it.
-    #[must_use]
-    pub(crate) fn settle(&mut self, session: &Context, reads: &[Read], result: T) -> Self {
-        let known = self.known_reads(session);
-        let end = self.walk(session);
-        let settled = match reads.get(..known.len()) {
-            Some(first) if first == known => Self::chain(session, &reads[known.len()..], result),
-            _ => Self::Unknown,
-        };
-        std::mem::replace(end, settled)
-    }
-
-    /// The reads on this session's way through the tree.
-    fn known_reads(&self, session: &Context) -> Vec<Read> {
-        let mut known = Vec::new();
-        let mut at = self;
-        while let Self::Branch(read, branches) = at {
-            known.push(read.clone());
-            let Some(next) = branches.get(&session.value_of(read)) else { break };
-            at = next;
+    /// Makes a branch of a step of a run in which a session differs. Returns the leaf of that session.
+    fn split(&mut self, run: NodeNumber, differs: usize, session: &Context) -> NodeNumber {
+        let Node::Run(mut steps, next) = self.replace(run, Node::Unknown) else { unreachable!("it is a run") };
+        let tail = steps.split_off(differs + 1);
+        let (read, value) = steps.pop().expect("a run has the step in which somebody differs");
+        let longer = !tail.is_empty();
+        let after = if longer { self.add(Node::Run(tail, next)) } else { next };
+        if let Node::Busy(leader) = self.nodes[next]
+            && let Some(leader) = self.leaders.get_mut(&leader)
+        {
+            leader.run = longer.then_some(after);
         }
-        known
+        let leaf = self.add(Node::Unknown);
+        let own = self.values.number(session.value_of(self.reads.get(read)));
+        let branch = Node::Branch(read, HashMap::from_iter([(value, after), (own, leaf)]));
+        if steps.is_empty() {
+            self.nodes[run] = branch;
+        } else {
+            let branch = self.add(branch);
+            self.nodes[run] = Node::Run(steps, branch);
+        }
+        leaf
     }
 
-    fn chain(session: &Context, reads: &[Read], result: T) -> Self {
-        reads.iter().rev().fold(Self::Known(result), |below, read| {
-            Self::Branch(read.clone(), HashMap::from_iter([(session.value_of(read), below)]))
-        })
+    fn add(&mut self, node: Node<T>) -> NodeNumber {
+        self.nodes.push(node);
+        self.nodes.len() - 1
     }
 
-    /// The leader gives up; somebody else may lead.
-    pub(crate) fn abandon(&mut self, session: &Context) {
-        let end = self.walk(session);
-        if matches!(end, Self::Busy) {
-            *end = Self::Unknown;
+    fn replace(&mut self, at: NodeNumber, node: Node<T>) -> Node<T> {
+        std::mem::replace(&mut self.nodes[at], node)
+    }
+
+    /// The log of a leader, and how many of its reads are in the tree. `None` if it does not lead any more.
+    pub(crate) fn progress(&self, leader: u64) -> Option<(Arc<ReadLog>, usize)> {
+        self.leaders.get(&leader).map(|leader| (Arc::clone(&leader.log), leader.made))
+    }
+
+    /// Adds reads of a leader that follow the first `made`. Returns whoever need not wait for it any more; `None` if others
+    /// were added meanwhile.
+    pub(crate) fn publish(&mut self, leader: u64, made: usize, reads: Made) -> Option<Vec<W>> {
+        if self.leaders.get(&leader).is_none_or(|leader| leader.made != made) {
+            return None;
+        }
+        let mut released = Vec::new();
+        for read in reads.into_reads() {
+            if !self.add_read(leader, read, &mut released) {
+                released.extend(self.give_up(leader));
+                break;
+            }
+        }
+        Some(released)
+    }
+
+    /// Adds one read of a leader. False if it does not make the same reads in the same order as others after the same
+    /// values: then it depends on something else, and nobody shares its result.
+    fn add_read(&mut self, number: u64, read: Read, released: &mut Vec<W>) -> bool {
+        let Some(leader) = self.leaders.get_mut(&number) else { return true };
+        let value = leader.context.value_of(&read);
+        let expected = leader.way.get(leader.made).copied();
+        leader.made += 1;
+        if let Some(expected) = expected {
+            return *self.reads.get(expected) == read;
+        }
+        released.extend(leader.waiting.extract_if(.., |(other, _)| other.value_of(&read) != value).map(|(_, who)| who));
+        let step = (self.reads.number(read), self.values.number(value));
+        let (leaf, run) = (leader.leaf, leader.run);
+        if let Some(run) = run
+            && let Node::Run(steps, _) = &mut self.nodes[run]
+        {
+            steps.push(step);
+            return true;
+        }
+        let next = self.add(Node::Busy(number));
+        self.nodes[leaf] = Node::Run(vec![step], next);
+        if let Some(leader) = self.leaders.get_mut(&number) {
+            (leader.leaf, leader.run) = (next, Some(leaf));
+        }
+        true
+    }
+
+    /// Nobody shares what this leader makes, and somebody else may lead. Returns whoever waited.
+    fn give_up(&mut self, leader: u64) -> impl Iterator<Item = W> + use<T, W> {
+        let leader = self.leaders.remove(&leader);
+        if let Some(leader) = &leader {
+            self.nodes[leader.leaf] = Node::Unknown;
+        }
+        leader.into_iter().flat_map(|leader| leader.waiting).map(|(_, who)| who)
+    }
+
+    /// Records the result of a leader; `reads` are all that it has made.
+    pub(crate) fn settle(&mut self, leader: u64, reads: &[Read], result: T) -> Settled<T, W> {
+        let made = self.leaders.get(&leader).map_or(0, |leader| leader.made);
+        // If it is not known what it read, that comes after what is known.
+        let rest =
+            if *reads == [Read::Whole] { Made::Whole } else { Made::Reads(reads[made.min(reads.len())..].to_vec()) };
+        let mut released = self.publish(leader, made, rest).unwrap_or_default();
+        let complete = self.leaders.get(&leader).is_some_and(|leader| leader.made >= leader.way.len());
+        if !complete {
+            released.extend(self.give_up(leader));
+            return Settled { unshared: Some(result), released };
+        }
+        if let Some(leader) = self.leaders.remove(&leader) {
+            self.nodes[leader.leaf] = Node::Known(result);
+            released.extend(leader.waiting.into_iter().map(|(_, who)| who));
+        }
+        Settled { unshared: None, released }
+    }
+
+    /// The leader gives up; somebody else may lead. Returns whoever waited.
+    pub(crate) fn abandon(&mut self, leader: u64) -> Vec<W> {
+        self.give_up(leader).collect()
+    }
+
+    /// Lets a session wait for a leader, and says whether somebody has waited in vain. Hands `who` back if there is nothing
+    /// to wait for.
+    pub(crate) fn wait(&mut self, leader: u64, session: &Arc<Context>, who: W) -> Result<bool, W> {
+        let (leaf, _) = self.walk(session);
+        match self.leaders.get_mut(&leader) {
+            Some(leading) if leading.leaf == leaf => {
+                leading.waiting.push((Arc::clone(session), who));
+                Ok(leading.slow)
+            }
+            _ => Err(who),
+        }
+    }
+
+    /// Somebody has waited in vain for a short while.
+    pub(crate) fn waited_in_vain(&mut self, leader: u64) {
+        if let Some(leader) = self.leaders.get_mut(&leader) {
+            leader.slow = true;
         }
     }
 }
@@ -131,22 +296,40 @@ mod tests {
     use super::*;
     use crate::model::session::Session;
 
-    fn session(id: &str, user: &str, org: &str) -> Session {
-        Session::new(id).with_user(user).with_attribute("org", org)
+    type Trace = ReadTrace<&'static str, &'static str>;
+
+    fn session(id: &str, user: &str, org: &str) -> Arc<Context> {
+        Arc::clone(Session::new(id).with_user(user).with_attribute("org", org).context())
     }
 
     fn org() -> Read {
         Read::Attribute("org".into())
     }
 
+    fn claim(trace: &mut Trace, session: &Arc<Context>) -> Claim<&'static str> {
+        trace.claim(session, Arc::default)
+    }
+
+    fn lead(trace: &mut Trace, session: &Arc<Context>) -> u64 {
+        match claim(trace, session) {
+            Claim::Lead(leader) => leader,
+            other => panic!("{other:?}"),
+        }
+    }
+
+    fn publish(trace: &mut Trace, leader: u64, reads: &[Read]) -> Vec<&'static str> {
+        let (_, made) = trace.progress(leader).unwrap();
+        trace.publish(leader, made, Made::Reads(reads.to_vec())).unwrap()
+    }
+
     #[test]
     fn a_result_that_read_nothing_is_everybodys() {
         let (alice, bob) = (session("1", "alice", "acme"), session("2", "bob", "globex"));
-        let mut trace = ReadTrace::default();
-        assert_eq!(trace.claim(alice.context()), Claim::Lead);
-        assert_eq!(trace.claim(bob.context()), Claim::Wait);
-        let _ = trace.settle(alice.context(), &[], "all");
-        assert_eq!(trace.claim(bob.context()), Claim::Hit("all"));
+        let mut trace = Trace::default();
+        let leader = lead(&mut trace, &alice);
+        assert_eq!(claim(&mut trace, &bob), Claim::Wait(leader));
+        let _ = trace.settle(leader, &[], "all");
+        assert_eq!(claim(&mut trace, &bob), Claim::Hit("all"));
     }
 
     #[test]
@@ -155,43 +338,89 @@ mod tests {
         let amir = session("2", "amir", "acme");
         let zoe = session("3", "zoe", "globex");
         let zack = session("4", "zack", "globex");
-        let mut trace = ReadTrace::default();
-        assert_eq!(trace.claim(alice.context()), Claim::Lead);
-        let _ = trace.settle(alice.context(), &[org(), Read::User], "alice of acme");
-        assert_eq!(trace.claim(zoe.context()), Claim::Lead);
-        let _ = trace.settle(zoe.context(), &[org()], "globex");
-        assert_eq!(trace.claim(zack.context()), Claim::Hit("globex"));
-        assert_eq!(trace.claim(amir.context()), Claim::Lead);
+        let mut trace = Trace::default();
+        let leader = lead(&mut trace, &alice);
+        let _ = trace.settle(leader, &[org(), Read::User], "alice of acme");
+        let leader = lead(&mut trace, &zoe);
+        let _ = trace.settle(leader, &[org()], "globex");
+        assert_eq!(claim(&mut trace, &zack), Claim::Hit("globex"));
+        assert_eq!(claim(&mut trace, &alice), Claim::Hit("alice of acme"));
+        lead(&mut trace, &amir);
     }
 
     #[test]
     fn an_abandoned_lead_passes_on() {
         let alice = session("1", "alice", "acme");
-        let mut trace: ReadTrace<()> = ReadTrace::default();
-        assert_eq!(trace.claim(alice.context()), Claim::Lead);
-        trace.abandon(alice.context());
-        assert_eq!(trace.claim(alice.context()), Claim::Lead);
+        let mut trace = Trace::default();
+        let leader = lead(&mut trace, &alice);
+        assert_eq!(trace.wait(leader, &alice, "she"), Ok(false));
+        assert_eq!(trace.abandon(leader), ["she"]);
+        lead(&mut trace, &alice);
     }
 
     #[test]
     fn a_function_that_asks_differently_the_second_time_shares_nothing() {
         let (alice, bob) = (session("1", "alice", "acme"), session("2", "bob", "globex"));
-        let mut trace = ReadTrace::default();
-        assert_eq!(trace.claim(alice.context()), Claim::Lead);
-        let _ = trace.settle(alice.context(), &[org()], "acme");
-        assert_eq!(trace.claim(bob.context()), Claim::Lead);
-        let _ = trace.settle(bob.context(), &[Read::User], "bob");
-        assert_eq!(trace.claim(bob.context()), Claim::Lead);
+        let mut trace = Trace::default();
+        let leader = lead(&mut trace, &alice);
+        let _ = trace.settle(leader, &[org()], "acme");
+        let leader = lead(&mut trace, &bob);
+        assert_eq!(trace.settle(leader, &[Read::User], "bob").unshared, Some("bob"));
+        lead(&mut trace, &bob);
+        // Nor does one that reads less than others did after the same values.
+        let carol = session("3", "carol", "initech");
+        let leader = lead(&mut trace, &carol);
+        assert_eq!(trace.settle(leader, &[], "carol").unshared, Some("carol"));
     }
 
     #[test]
-    fn a_very_long_chain_of_reads_is_dropped_without_recursion() {
-        let alice = session("1", "alice", "acme");
-        let reads: Vec<_> = (0..100_000).map(|n| Read::Permission(n.to_string().into())).collect();
-        let dropped = std::thread::Builder::new().stack_size(64 << 10).spawn(move || {
-            let mut trace = ReadTrace::default();
-            let _ = trace.settle(alice.context(), &reads, "alice");
-        });
-        assert!(dropped.unwrap().join().is_ok());
+    fn whoever_differs_in_a_read_stops_waiting_when_it_is_made() {
+        let [alice, amir, bob] =
+            [("1", "alice"), ("2", "amir"), ("3", "bob")].map(|(id, user)| session(id, user, "acme"));
+        let mut trace = Trace::default();
+        let leader = lead(&mut trace, &alice);
+        for (session, who) in [(&amir, "amir"), (&bob, "bob"), (&alice, "alice")] {
+            assert_eq!(trace.wait(leader, session, who), Ok(false));
+        }
+        assert_eq!(publish(&mut trace, leader, &[org()]), [""; 0], "all are of acme");
+        assert_eq!(publish(&mut trace, leader, &[Read::User]), ["amir", "bob"]);
+        let others = [lead(&mut trace, &amir), lead(&mut trace, &bob)];
+        // What the leader reads afterwards is not theirs.
+        publish(&mut trace, leader, &[Read::Id, Read::Project]);
+        assert_eq!(publish(&mut trace, others[0], &[org(), Read::User, Read::Expiry]), [""; 0]);
+        let settled = trace.settle(leader, &[org(), Read::User, Read::Id, Read::Project], "alice's");
+        assert_eq!((settled.unshared, settled.released), (None, vec!["alice"]));
+        let _ = trace.settle(others[0], &[org(), Read::User, Read::Expiry], "amir's");
+        let _ = trace.settle(others[1], &[org(), Read::User], "bob's");
+        for (session, result) in [(&alice, "alice's"), (&amir, "amir's"), (&bob, "bob's")] {
+            assert_eq!(claim(&mut trace, session), Claim::Hit(result));
+        }
+        lead(&mut trace, &session("4", "alice", "acme"));
+        lead(&mut trace, &session("1", "alice", "globex"));
+    }
+
+    #[test]
+    fn a_leader_of_which_not_all_reads_are_known_shares_with_nobody_else() {
+        let (alice, again) = (session("1", "alice", "acme"), session("2", "alice", "acme"));
+        let mut trace = Trace::default();
+        let leader = lead(&mut trace, &alice);
+        publish(&mut trace, leader, &[Read::User]);
+        assert_eq!(trace.wait(leader, &again, "again"), Ok(false));
+        assert_eq!(trace.settle(leader, &[Read::Whole], "alice's").released, ["again"]);
+        assert_eq!(claim(&mut trace, &alice), Claim::Hit("alice's"));
+        lead(&mut trace, &again);
+    }
+
+    #[test]
+    fn many_reads_in_which_nobody_differs_take_little_room() {
+        let reads: Vec<_> = (0..1_000).map(|n| Read::Permission(n.to_string().into())).chain([Read::Id]).collect();
+        let mut trace = Trace::default();
+        for id in 0..100 {
+            let one = session(&id.to_string(), "alice", "acme");
+            let leader = lead(&mut trace, &one);
+            let _ = trace.settle(leader, &reads, "one");
+        }
+        let steps = trace.nodes.iter().map(|node| if let Node::Run(steps, _) = node { steps.len() } else { 0 });
+        assert!(steps.sum::<usize>() <= 1_001 && trace.nodes.len() < 300, "{} nodes", trace.nodes.len());
     }
 }

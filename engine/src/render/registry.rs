@@ -16,32 +16,11 @@ pub(crate) struct Registry {
     layout: Arc<Layout>,
 }
 
-/// A source that is no longer registered, if there was one, and the layout that held it.
-pub(crate) type Replaced = (Option<Arc<Source>>, Arc<Layout>);
-
 impl Registry {
-    pub(crate) fn new() -> Self {
-        // There is always a root, and it is the first.
-        let sources = BTreeMap::from([(Text::default(), Arc::new(Source::bare()))]);
+    /// Lays out sources by path, among which is the root.
+    pub(crate) fn new(generation: u64, sources: BTreeMap<Text, Arc<Source>>) -> Self {
         let layout = Layout::build(&sources);
-        Self { generation: 0, sources, layout }
-    }
-
-    /// Registers a source. Returns what was there before, to be dropped without a lock.
-    #[must_use]
-    pub(crate) fn insert(&mut self, path: Text, source: Arc<Source>) -> Replaced {
-        let before = self.sources.insert(path, source);
-        self.generation += 1;
-        (before, std::mem::replace(&mut self.layout, Layout::build(&self.sources)))
-    }
-
-    /// Removes exactly this path; what is registered below it stays (contract 2.3), and so does a bare root.
-    #[must_use]
-    pub(crate) fn remove(&mut self, path: &str) -> Replaced {
-        let before = self.sources.remove(path);
-        self.generation += 1;
-        self.sources.entry(Text::default()).or_insert_with(|| Arc::new(Source::bare()));
-        (before, std::mem::replace(&mut self.layout, Layout::build(&self.sources)))
+        Self { generation, sources, layout }
     }
 
     /// The higher of two is the newer.

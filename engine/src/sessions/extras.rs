@@ -1,13 +1,11 @@
 //! What few sessions have at a time.
 
-use std::sync::Arc;
-
-use super::latch::Latch;
 use super::overlay::Overlay;
 use super::paths::Paths;
 use super::recent_passes::RecentPasses;
 use super::resume_points::ResumePoints;
 use super::side_turns::SideTurns;
+use super::waiters::Waiters;
 use crate::model::Text;
 
 /// What few sessions have at a time; it stands apart, so that most cost nothing for it.
@@ -17,7 +15,7 @@ pub(super) struct Extras {
     /// What only this session has.
     pub(super) overlay: Option<Overlay>,
     /// What a pass shall render after the one that has the turn.
-    pub(super) follow_up: Option<(Paths, Arc<Latch>)>,
+    pub(super) follow_up: Option<(Paths, Waiters)>,
     /// Which passes began while older ones still ran.
     pub(super) recent: RecentPasses,
     /// Turns beside the main one.
@@ -39,14 +37,14 @@ impl Extras {
         format!("task-{}", self.last_task).into()
     }
 
-    /// Adds to what is rendered after the pass that has the turn. Whoever waits for it waits for the latch.
-    pub(super) fn follow_up(&mut self, paths: &Paths) -> Arc<Latch> {
+    /// Adds to what is rendered after the pass that has the turn, with those who wait for it.
+    pub(super) fn follow_up(&mut self, paths: &Paths, waiters: Waiters) {
         match &mut self.follow_up {
-            Some((wanted, latch)) => {
-                wanted.merge(paths.clone());
-                Arc::clone(latch)
+            Some((wanted, others)) => {
+                wanted.merge(paths);
+                others.merge(waiters);
             }
-            None => Arc::clone(&self.follow_up.insert((paths.clone(), Arc::default())).1),
+            None => self.follow_up = Some((paths.clone(), waiters)),
         }
     }
 }

@@ -1,63 +1,138 @@
 //! Which of a session's paths a refresh means.
 
+use std::cmp::Ordering;
+use std::iter::once;
+use std::sync::Arc;
+
 use smallvec::SmallVec;
 
 use crate::model::Text;
 use crate::model::path;
 
-/// Which registered paths shall be rendered again.
-#[derive(Debug, Clone, PartialEq, Eq)]
+/// Which registered paths shall be rendered again. Cheap to clone: many sessions are often meant at once.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub(crate) enum Paths {
     All,
-    /// These, what is above and what is below them; in the normal spelling.
-    Only(SmallVec<[Text; 1]>),
+    /// These, what is above and what is below them.
+    Only(Arc<PathSet>),
     /// This one alone; in the normal spelling.
     Exactly(Text),
+}
+
+/// Paths in the normal spelling, sorted.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub(crate) struct PathSet(SmallVec<[Text; 1]>);
+
+impl FromIterator<Text> for Paths {
+    /// The root means everything.
+    fn from_iter<I: IntoIterator<Item = Text>>(paths: I) -> Self {
+        let mut paths: SmallVec<[Text; 1]> = paths.into_iter().collect();
+        paths.sort_unstable();
+        paths.dedup();
+        let all = paths.first().is_some_and(Text::is_empty);
+        if all { Self::All } else { Self::Only(Arc::new(PathSet(paths))) }
+    }
 }
 
 impl Paths {
     /// One path, in the normal spelling.
     pub(crate) fn one(path: Text) -> Self {
-        Self::Only([path].into_iter().collect())
+        Self::from_iter([path])
     }
 
     pub(crate) fn touches(&self, registered: &str) -> bool {
         match self {
             Self::All => true,
-            Self::Only(paths) => {
-                paths.iter().any(|wanted| path::covers(registered, wanted) || path::covers(wanted, registered))
-            }
+            Self::Only(paths) => paths.touch(registered),
             Self::Exactly(path) => registered == path,
         }
     }
 
     /// Adds what another refresh means, or more.
-    pub(crate) fn merge(&mut self, other: Self) {
-        if *self == other {
+    pub(crate) fn merge(&mut self, other: &Self) {
+        if self == other {
             return;
         }
-        match (self.take_list(), other.into_list()) {
-            (Some(mut mine), Some(theirs)) => {
-                for path in theirs {
-                    if !mine.contains(&path) {
-                        mine.push(path);
-                    }
-                }
-                *self = Self::Only(mine);
+        let both = (std::mem::replace(self, Self::All).with_what_is_near(), other.clone().with_what_is_near());
+        // Otherwise one of them means everything.
+        if let (Self::Only(mut mine), Self::Only(theirs)) = both {
+            let missing = theirs.0.iter().filter(|path| !mine.contains(path)).cloned().collect();
+            Arc::make_mut(&mut mine).add(missing);
+            *self = Self::Only(mine);
+        }
+    }
+
+    /// One path becomes a set, which means what is above and what is below it as well.
+    fn with_what_is_near(self) -> Self {
+        if let Self::Exactly(path) = self { Self::one(path) } else { self }
+    }
+}
+
+impl PathSet {
+    fn contains(&self, path: &str) -> bool {
+        self.0.binary_search_by(|known| known.as_str().cmp(path)).is_ok()
+    }
+
+    /// Adds paths that are sorted and not among these.
+    fn add(&mut self, paths: SmallVec<[Text; 1]>) {
+        if let [path] = &*paths {
+            let gap = self.0.partition_point(|known| known < path);
+            self.0.insert(gap, path.clone());
+        } else {
+            self.0.extend(paths);
+            self.0.sort_unstable();
+        }
+    }
+
+    fn touch(&self, registered: &str) -> bool {
+        if let [path] = &*self.0 {
+            return path::covers(registered, path) || path::covers(path, registered);
+        }
+        let ends = registered.match_indices('/').map(|(end, _)| end).chain(once(registered.len()));
+        let mut above = ends.map(|end| &registered[..end]);
+        above.any(|path| self.contains(path)) || self.holds_below(registered)
+    }
+
+    /// Whether a path lies below this one.
+    fn holds_below(&self, registered: &str) -> bool {
+        if registered.is_empty() {
+            return !self.0.is_empty();
+        }
+        let comes_before = |path: &Text| path.bytes().cmp(registered.bytes().chain(once(b'/'))) == Ordering::Less;
+        let first = self.0.partition_point(comes_before);
+        self.0.get(first).is_some_and(|path| path::covers(registered, path))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn paths() -> impl Strategy<Value = Vec<Text>> {
+        prop::collection::vec("[ab]([-/0][ab]){0,3}".prop_map(Text::from), 0..8)
+    }
+
+    proptest! {
+        #[test]
+        fn a_set_touches_what_any_of_its_paths_touches(
+            mut wanted in paths(),
+            more in paths(),
+            registered in paths(),
+        ) {
+            let mut set: Paths = wanted.iter().cloned().collect();
+            set.merge(&more.iter().cloned().collect());
+            wanted.extend(more);
+            for registered in registered.iter().map(Text::as_str).chain([""]) {
+                let touches = |path: &Text| path::covers(registered, path) || path::covers(path, registered);
+                prop_assert_eq!(set.touches(registered), wanted.iter().any(touches), "{:?} {}", set, registered);
             }
-            _ => *self = Self::All,
         }
     }
 
-    fn take_list(&mut self) -> Option<SmallVec<[Text; 1]>> {
-        std::mem::replace(self, Self::All).into_list()
-    }
-
-    fn into_list(self) -> Option<SmallVec<[Text; 1]>> {
-        match self {
-            Self::All => None,
-            Self::Only(paths) => Some(paths),
-            Self::Exactly(path) => Some([path].into_iter().collect()),
-        }
+    #[test]
+    fn the_root_means_everything() {
+        assert_eq!(["a".into(), Text::default()].into_iter().collect::<Paths>(), Paths::All);
     }
 }

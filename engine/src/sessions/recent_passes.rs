@@ -28,7 +28,7 @@ impl RecentPasses {
     fn after(&self, number: u64) -> Option<Paths> {
         let later = self.0.iter().filter(|(later, _)| *later > number).map(|(_, paths)| paths.clone());
         later.reduce(|mut all, paths| {
-            all.merge(paths);
+            all.merge(&paths);
             all
         })
     }
@@ -43,7 +43,7 @@ impl RecentPasses {
             let (oldest, paths) = self.0.remove(0);
             let next = &mut self.0[0];
             next.0 = next.0.max(oldest);
-            next.1.merge(paths);
+            next.1.merge(&paths);
         }
     }
 

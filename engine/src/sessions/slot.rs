@@ -13,6 +13,7 @@ use super::slot_record::Record;
 use super::slot_state::{OptionalMillis, SlotState};
 use super::tab::Tab;
 use super::turn::{Base, Begin, Closed, Finished, ReleasedTree, Ticket, TurnId, Wanted};
+use super::waiters::Waiters;
 use crate::deliver::link::Link;
 use crate::deliver::resume_point::ResumePoint;
 use crate::deliver::versioned::Versioned;
@@ -179,18 +180,19 @@ impl Slot {
         }
     }
 
-    /// Takes the turn for a pass, or leaves a follow-up for what is wanted.
+    /// Takes the turn for a pass, or leaves a follow-up for what is wanted and for whoever waits for it.
     ///
     /// Asks under the lock for a `newer` registry: a pass that gets its turn after another must not render an older one.
     pub(crate) fn begin(
         &self,
         ticket: Ticket,
         wanted: Wanted<'_>,
+        waiters: &mut Waiters,
         registry: &Registry,
         newer: impl FnOnce() -> Option<Arc<Registry>>,
     ) -> Begin {
         // What may be the last holder of an application's function is handed out, to be dropped without the lock.
-        let (begin, _released) = self.with(|inner| inner.begin(ticket, wanted, registry, newer));
+        let (begin, _released) = self.with(|inner| inner.begin(ticket, wanted, waiters, registry, newer));
         begin
     }
 

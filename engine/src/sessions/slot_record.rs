@@ -12,6 +12,7 @@ use super::side_turns::Later;
 use super::slot_state::Holdings;
 use super::slot_state::{BeginStep, OptionalMillis, SlotState};
 use super::turn::{Base, Begin, ReleasedTree, Ticket, TurnId, Wanted};
+use super::waiters::Waiters;
 use crate::deliver::link::Link;
 use crate::deliver::versioned::Versioned;
 use crate::model::session::Context;
@@ -64,13 +65,17 @@ impl Record {
         &mut self,
         ticket: Ticket,
         wanted: Wanted<'_>,
+        waiters: &mut Waiters,
         registry: &Registry,
         newer: impl FnOnce() -> Option<Arc<Registry>>,
     ) -> (Begin, Option<Replaced>) {
         let Wanted { paths, first, beside } = wanted;
         match self.state.begin(ticket.number, first, *paths == Paths::All, beside) {
             BeginStep::Skip => (Begin::Skip, None),
-            BeginStep::Queue => (Begin::Queued(self.extras.get_or_insert_default().follow_up(paths)), None),
+            BeginStep::Queue => {
+                self.extras.get_or_insert_default().follow_up(paths, std::mem::take(waiters));
+                (Begin::Queued, None)
+            }
             BeginStep::Go { beside, overtaken, outdated } => {
                 let later = self.begin_among_others(ticket, paths);
                 let overtaken = if overtaken { Some(Paths::All) } else { later };

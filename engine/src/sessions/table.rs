@@ -232,6 +232,17 @@ impl Table {
         self.inner.read().slots.iter().map(|(_, slot)| Arc::clone(slot)).collect()
     }
 
+    /// How many sessions a selector means now, without looking at them.
+    pub(crate) fn count(&self, selector: &Selector) -> usize {
+        let inner = self.inner.read();
+        match selector {
+            Selector::All => inner.slots.len(),
+            Selector::Session(id) => usize::from(inner.find(id).is_some()),
+            Selector::User(user) => inner.of_user(user).map_or(0, SlotSet::len),
+            Selector::Attribute { name, value } => inner.with_attribute(name, value).map_or(0, SlotSet::len),
+        }
+    }
+
     /// The sessions that a selector means now.
     pub(crate) fn select(&self, selector: &Selector) -> Vec<Arc<Slot>> {
         match selector {
@@ -249,7 +260,7 @@ impl Table {
 
     fn with_attribute(&self, name: &str, value: &str) -> Vec<Arc<Slot>> {
         let inner = self.inner.read();
-        inner.pick(inner.by_attribute.get(name).and_then(|values| values.get(value)))
+        inner.pick(inner.with_attribute(name, value))
     }
 }
 
@@ -318,6 +329,10 @@ impl Inner {
     fn of_user(&self, user: &str) -> Option<&SlotSet> {
         let hash = self.hasher.hash_one(user);
         self.by_user.find(hash, |keys| is_user(&self.slots, keys, user))
+    }
+
+    fn with_attribute(&self, name: &str, value: &str) -> Option<&SlotSet> {
+        self.by_attribute.get(name).and_then(|values| values.get(value))
     }
 
     fn pick(&self, keys: Option<&SlotSet>) -> Vec<Arc<Slot>> {

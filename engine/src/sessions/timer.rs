@@ -14,6 +14,8 @@ pub(crate) enum Timer {
     Refreshes,
     /// The pass over sessions that want a first tree.
     FirstTrees,
+    /// Evaluations may have become slow while others wait for threads.
+    SlowEvaluations,
     /// A held patch or a greeting may go.
     Wake(Weak<Link>),
     /// Time to check whether a peer is alive and accepts what it is sent.

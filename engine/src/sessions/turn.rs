@@ -4,8 +4,8 @@ use std::sync::Arc;
 
 use smallvec::SmallVec;
 
-use super::latch::Latch;
 use super::paths::Paths;
+use super::waiters::Waiters;
 use crate::deliver::link::Link;
 use crate::deliver::resume_point::ResumePoint;
 use crate::model::session::Context;
@@ -71,8 +71,8 @@ impl Base {
 #[derive(Debug)]
 pub(crate) enum Begin {
     Go(Base),
-    /// Another pass works on it; it will be followed by one that renders what was requested.
-    Queued(Arc<Latch>),
+    /// Another pass works on it; it will be followed by one that renders what was requested, for those who wait for it.
+    Queued,
     /// There is nothing to render: the slot is closed, or has no tree and nobody wants a first one.
     Skip,
 }
@@ -85,7 +85,7 @@ pub(crate) struct Finished {
     /// Whether the session had no tree before.
     pub(crate) is_first: bool,
     /// What was requested meanwhile.
-    pub(crate) follow_up: Option<(Paths, Arc<Latch>)>,
+    pub(crate) follow_up: Option<(Paths, Waiters)>,
 }
 
 /// What a closed slot had.

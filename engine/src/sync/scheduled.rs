@@ -10,6 +10,7 @@ pub(crate) use event_listener::EventListener as Listening;
 pub(crate) use shuttle::future::AbortHandle;
 pub(crate) use shuttle::sync::atomic::{AtomicBool, AtomicU8, AtomicU32, AtomicU64, AtomicUsize, Ordering};
 use shuttle::sync::{MutexGuard, RwLockReadGuard, RwLockWriteGuard};
+pub(crate) use shuttle::thread_local;
 
 /// In place of `parking_lot::Mutex`. Outside a scheduled run, as in the inline tests of pure modules, it is a plain lock.
 #[derive(Debug, Default)]
@@ -140,9 +141,10 @@ impl AtomicWaker {
     }
 }
 
-/// Blocks the thread until the signal is given.
-pub(crate) fn wait(signal: Listening) {
-    shuttle::future::block_on(signal);
+/// Lets somebody else go first; no time passes.
+pub(crate) fn wait_briefly(signal: Listening) {
+    drop(signal);
+    shuttle::thread::yield_now();
 }
 
 /// In place of tokio's handle: tasks and threads that may block are both the scheduler's.
@@ -191,7 +193,21 @@ impl Runtime {
     }
 }
 
-thread_local! {
+/// In place of the engine's own threads: each piece of work is a task of the scheduler's.
+#[derive(Debug)]
+pub(crate) struct Threads(Runtime);
+
+impl Threads {
+    pub(crate) fn new(runtime: &Runtime, _max: usize) -> Self {
+        Self(runtime.clone())
+    }
+
+    pub(crate) fn run(&self, work: impl FnOnce() + Send + 'static) {
+        self.0.spawn_blocking(work);
+    }
+}
+
+std::thread_local! {
     // One thread of the system runs a whole execution, one execution after the other.
     static TASKS: Cell<usize> = const { Cell::new(0) };
     static TASK_ENDED: event_listener::Event = const { event_listener::Event::new() };

@@ -17,6 +17,9 @@ use crate::fixtures::{
 const REST_MS: u64 = 500;
 const OWN_MS: u64 = 2_000;
 
+/// How long a descriptor function may occupy a thread before another one takes its place, in ms.
+const SLOW_MS: u64 = 100;
+
 /// A list whose action `add` increments what it shows, beside a path that hangs when the test says so.
 struct App {
     engine: Engine,
@@ -30,6 +33,8 @@ impl App {
     /// `hanging` is the path whose descriptor hangs; `declared` are the paths that the action declares.
     fn new(hanging: &'static str, declared: Option<&[&str]>) -> Self {
         let (engine, clock) = engine_with_clock(|config| {
+            // Threads that hang are replaced when time passes, which it does not by itself.
+            config.execution.pass_threads = 4;
             config.times.rest_before_result = Duration::from_millis(REST_MS);
             config.times.refresh_before_result = Duration::from_millis(OWN_MS);
         });
@@ -273,4 +278,65 @@ async fn an_async_source_is_run_again_if_something_below_it_was_refreshed_meanwh
     slow.release.add_permits(100);
     consumer.settled().await;
     assert_eq!(node_at(consumer.tree(&subscription), "slow")["properties"]["n"], 1);
+}
+
+/// An action that changes what `path` shows, and says so.
+fn action_of(path: &'static str) -> Action {
+    Action::new(path, |_: Invocation<()>| ()).changes([path])
+}
+
+#[tokio::test]
+async fn calls_whose_passes_begin_together_do_not_wait_for_each_others_paths() {
+    let (engine, clock) = engine_with_clock(|config| config.execution.pass_threads = 1);
+    let (hangs, busy, slow) = (Arc::new(AtomicBool::new(false)), Gate::default(), Gate::default());
+    for (path, gate) in [("busy", Some(&busy)), ("a", Some(&slow)), ("b", None)] {
+        let (hangs, gate, action) = (Arc::clone(&hangs), gate.cloned(), action_of(path));
+        engine.register(path, move |session: &Session| {
+            let gate = gate.as_ref().filter(|_| session.can("busy") == (path == "busy"));
+            if let Some(gate) = gate.filter(|_| hangs.load(Ordering::SeqCst)) {
+                gate.wait();
+            }
+            Descriptor::status().action(&action)
+        });
+    }
+    let (mut consumer, _) = connect_and_subscribe(&engine, Session::new("s")).await;
+    let (_other, _) = connect_and_subscribe(&engine, Session::new("t").with_permission("busy")).await;
+    hangs.store(true, Ordering::SeqCst);
+    engine.refresh(Scope::session("t").paths(["busy"]));
+    busy.wait_for_arrivals(1).await;
+    let [_, b] = ["a", "b"].map(|path| consumer.start_invoke(&format!("/{path}"), path, Value::Null));
+    while engine.stats().waiting_sessions < 3 {
+        tokio::task::yield_now().await;
+    }
+    busy.open();
+    slow.wait_for_arrivals(1).await;
+    clock.advance(SLOW_MS);
+    assert_eq!(consumer.answer(&b).await["status"], "ok");
+    slow.open();
+    engine.settle().await;
+}
+
+#[tokio::test]
+async fn a_call_does_not_wait_for_async_sources_of_its_session_that_it_does_not_change() {
+    let engine = engine();
+    let slow = SlowRead::serve(&engine, "slow");
+    slow.release.add_permits(1);
+    let action = action_of("own");
+    engine.register_async("own", move |_: Session| {
+        let action = action.clone();
+        async move { Descriptor::status().action(&action) }
+    });
+    let (mut consumer, _) = connect_and_subscribe(&engine, Session::new("s")).await;
+    slow.has_read().await;
+    for _ in 0..2 {
+        engine.refresh(Scope::all());
+        slow.has_read().await;
+    }
+    // One more follows them.
+    engine.refresh(Scope::all());
+    let log = EventLog::of(&engine);
+    assert_eq!(consumer.invoke("/own", "own", Value::Null).await["status"], "ok");
+    assert_eq!(log.count(|event| matches!(event, Event::ResultBeforePatch { .. })), 0);
+    slow.release.add_permits(100);
+    engine.settle().await;
 }

@@ -1,9 +1,11 @@
 //! An engine whose runtime has ended says so.
 
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use grove_engine::client::Query;
-use grove_engine::{ConnectError, Provider, Scope};
+use grove_engine::{ConnectError, Descriptor, Provider, Scope, Session};
 use tokio::runtime::{Builder, Runtime};
 
 use crate::fixtures::{SharedNumber, engine, user_session};
@@ -48,5 +50,46 @@ fn when_the_runtime_has_ended_nobody_is_let_in_and_nothing_counts_as_committed()
             assert!(answer.expect("nobody waits for ever").is_err());
         }
     });
+    engine.refresh(Scope::all());
     assert_eq!(engine.stats().commits, committed);
+}
+
+#[test]
+fn whoever_waits_for_a_refresh_when_the_runtime_ends_is_released() {
+    let (ended, other) = (runtime(), runtime());
+    let started = Arc::new(tokio::sync::Semaphore::new(0));
+    let (engine, _client) = ended.block_on(async {
+        let engine = engine();
+        let (engine_started, hangs) = (Arc::clone(&started), AtomicBool::new(false));
+        engine.register_async("n", move |_: Session| {
+            let (started, hangs) = (Arc::clone(&engine_started), hangs.swap(true, Ordering::SeqCst));
+            async move {
+                if hangs {
+                    started.add_permits(1);
+                    std::future::pending::<()>().await;
+                }
+                Descriptor::status()
+            }
+        });
+        let client = engine.client(&user_session("s", "alice")).unwrap();
+        client.query(&Query::at("/n")).await.unwrap();
+        (engine, client)
+    });
+    other.block_on(async {
+        // The first two have begun, and the third one follows them.
+        let mut waiting = Vec::new();
+        for begun in [true, true, false] {
+            let engine = engine.clone();
+            waiting.push(tokio::spawn(async move { engine.refresh_now(Scope::all()).await }));
+            if begun {
+                started.acquire().await.unwrap().forget();
+            }
+            tokio::task::yield_now().await;
+        }
+        ended.shutdown_background();
+        for refresh in waiting {
+            let released = tokio::time::timeout(Duration::from_secs(30), refresh).await;
+            assert_eq!(released.expect("nobody waits for ever").unwrap(), 0);
+        }
+    });
 }

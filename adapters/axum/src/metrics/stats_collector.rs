@@ -55,7 +55,9 @@ fn encode_gauges(encoder: &mut DescriptorEncoder<'_>, stats: &Stats) -> fmt::Res
     gauge("tabs", "Mounted browser tabs.", stats.tabs)?;
     gauge("subscription_bytes", "Bytes of ids, paths and filters that subscriptions keep.", stats.subscription_bytes)?;
     let outbox = "Bytes of replies and events that wait for their sockets, and of what was loaded for queries.";
-    gauge("outbox_bytes", outbox, stats.outbox_bytes)
+    gauge("outbox_bytes", outbox, stats.outbox_bytes)?;
+    gauge("running_evaluations", "Descriptor functions that occupy a thread.", stats.running_evaluations)?;
+    gauge("waiting_sessions", "Sessions that wait to be rendered.", stats.waiting_sessions)
 }
 
 fn encode_counters(encoder: &mut DescriptorEncoder<'_>, stats: &Stats) -> fmt::Result {

@@ -1,0 +1,68 @@
+//! Which sessions wait for their async functions.
+
+use hashbrown::HashMap;
+
+use super::gathered::{Job, address};
+use crate::sync::Mutex;
+
+/// How many jobs of one session may wait for its async functions at a time: one that began before the last change, and one
+/// that began after it. Whatever is requested meanwhile follows, so a function that hangs does not pile up.
+const AT_A_TIME: usize = 2;
+
+/// How many of those may wait that go beside other passes.
+const BESIDE_AT_A_TIME: usize = 8;
+
+/// The sessions for which async functions run, each held by its jobs. Jobs that go beside others are counted apart: no
+/// other function that hangs delays them.
+#[derive(Debug, Default)]
+pub(super) struct Awaiting(Mutex<HashMap<Key, Entry>>);
+
+/// A session's address, and whether the jobs go beside others.
+type Key = (usize, bool);
+
+#[derive(Debug, Default)]
+struct Entry {
+    running: usize,
+    /// What is requested meanwhile.
+    next: Option<Job>,
+}
+
+impl Awaiting {
+    /// Lets a job begin, if few enough of its session have; otherwise it follows them.
+    pub(super) fn enter(&self, mut job: Job) -> Option<Job> {
+        job.awaits = true;
+        let mut sessions = self.0.lock();
+        let entry = sessions.entry(key(&job)).or_default();
+        let most = if job.beside { BESIDE_AT_A_TIME } else { AT_A_TIME };
+        if entry.running < most {
+            entry.running += 1;
+            return Some(job);
+        }
+        match &mut entry.next {
+            Some(next) => next.merge(job),
+            None => entry.next = Some(job),
+        }
+        None
+    }
+
+    /// A job that could begin is done. Returns the one that follows it.
+    pub(super) fn leave(&self, job: &Job) -> Option<Job> {
+        let mut sessions = self.0.lock();
+        let entry = sessions.get_mut(&key(job))?;
+        entry.running -= 1;
+        let next = entry.next.take();
+        if entry.running == 0 {
+            sessions.remove(&key(job));
+        }
+        next.map(|job| Job { awaits: false, ..job })
+    }
+
+    /// Nothing follows any more. Returns what would have, to be dropped without a lock.
+    pub(super) fn clear(&self) -> Vec<Job> {
+        self.0.lock().values_mut().filter_map(|entry| entry.next.take()).collect()
+    }
+}
+
+fn key(job: &Job) -> Key {
+    (address(&job.slot), job.beside)
+}

@@ -1,0 +1,151 @@
+//! What waits for the next pass: each session once, however often it is requested, and what calls wait for beside it.
+
+use std::hash::Hash;
+use std::sync::Arc;
+
+use hashbrown::HashMap;
+use hashbrown::hash_map::Entry;
+
+use crate::model::selector::Selector;
+use crate::render::registry::Registry;
+use crate::sessions::paths::Paths;
+use crate::sessions::slot::Slot;
+use crate::sessions::table::Table;
+use crate::sessions::turn::{Begin, Ticket, Wanted};
+use crate::sessions::waiters::Waiters;
+
+/// One slot's share of a pass.
+#[derive(Debug)]
+pub(crate) struct Job {
+    pub(crate) slot: Arc<Slot>,
+    pub(crate) paths: Paths,
+    /// Whether a tree is wanted even if there is none.
+    pub(crate) first: bool,
+    /// Whether it may go beside another pass of the slot: somebody waits for these paths alone.
+    pub(super) beside: bool,
+    pub(crate) waiters: Waiters,
+    /// Whether it is counted among those that wait for async functions.
+    pub(super) awaits: bool,
+}
+
+/// Requests that one pass will render.
+///
+/// A request for many sessions is kept as it was made, and finds its sessions when the pass begins: another one of the
+/// same kind meanwhile costs nothing, however many sessions there are.
+#[derive(Debug, Default)]
+pub(super) struct Gathered {
+    by_slot: HashMap<usize, Job>,
+    /// Those that may go beside another pass. Each waits for its own paths alone, so only equal ones are coalesced.
+    beside: HashMap<(usize, Paths), Job>,
+    by_selector: HashMap<Selector, Paths>,
+    /// Sessions that were rendered, or are about to be, after they were requested here for the last time.
+    withdrawn: HashMap<usize, Arc<Slot>>,
+}
+
+/// Sessions that are no longer held here, to be dropped without a lock.
+#[derive(Debug)]
+#[must_use = "it may hold the last handle of application values: drop it when no lock is held"]
+pub(super) struct Released {
+    _job: Option<Job>,
+    _withdrawn: HashMap<usize, Arc<Slot>>,
+}
+
+impl Job {
+    pub(super) fn new(slot: Arc<Slot>, paths: Paths) -> Self {
+        Self { slot, paths, first: false, beside: false, waiters: Waiters::default(), awaits: false }
+    }
+
+    /// Takes its turn, or leaves what it wants, and who waits for that, to a pass that follows the one that has the turn.
+    pub(super) fn begin(
+        &mut self,
+        ticket: Ticket,
+        registry: &Registry,
+        newer: impl FnOnce() -> Option<Arc<Registry>>,
+    ) -> Begin {
+        let wanted = Wanted { paths: &self.paths, first: self.first, beside: self.beside };
+        self.slot.begin(ticket, wanted, &mut self.waiters, registry, newer)
+    }
+
+    pub(super) fn merge(&mut self, other: Self) {
+        self.paths.merge(&other.paths);
+        self.first |= other.first;
+        self.beside &= other.beside;
+        self.waiters.merge(other.waiters);
+    }
+}
+
+impl Gathered {
+    /// How many sessions wait, and whose sessions wait as well.
+    pub(super) fn waiting(&self) -> (usize, Vec<Selector>) {
+        (self.by_slot.len() + self.beside.len(), self.by_selector.keys().cloned().collect())
+    }
+
+    /// Adds one session's share. Those of one session are coalesced, so none of its handles dropped here is the last one.
+    pub(super) fn add(&mut self, job: Job) {
+        self.withdrawn.remove(&address(&job.slot));
+        if job.beside {
+            merge_into(&mut self.beside, (address(&job.slot), job.paths.clone()), job);
+        } else {
+            merge_into(&mut self.by_slot, address(&job.slot), job);
+        }
+    }
+
+    /// Adds whoever a selector means when the pass begins.
+    pub(super) fn select(&mut self, selector: &Selector, paths: &Paths) -> Released {
+        match self.by_selector.get_mut(selector) {
+            Some(known) => known.merge(paths),
+            None => {
+                self.by_selector.insert(selector.clone(), paths.clone());
+            }
+        }
+        // They may be among those whom it means.
+        Released { _job: None, _withdrawn: std::mem::take(&mut self.withdrawn) }
+    }
+
+    /// Removes whoever a selector means. False if nobody asked for them by that selector.
+    pub(super) fn unselect(&mut self, selector: &Selector) -> bool {
+        self.by_selector.remove(selector).is_some()
+    }
+
+    /// A pass that renders all of a session starts later than it was requested here.
+    pub(super) fn withdraw(&mut self, slot: &Arc<Slot>) -> Released {
+        let job = self.by_slot.remove(&address(slot));
+        if !self.by_selector.is_empty() {
+            self.withdrawn.insert(address(slot), Arc::clone(slot));
+        }
+        Released { _job: job, _withdrawn: HashMap::new() }
+    }
+
+    /// The jobs of the pass, and those sessions of which it was not known before that they are meant.
+    pub(super) fn resolve(mut self, table: &Table) -> (Vec<Job>, Vec<Arc<Slot>>) {
+        let mut jobs = Vec::new();
+        let mut found = Vec::new();
+        let alone = self.by_slot.is_empty() && self.by_selector.len() == 1;
+        for (selector, paths) in std::mem::take(&mut self.by_selector) {
+            for slot in table.select(&selector).into_iter().filter(|slot| slot.needs_refresh()) {
+                if !self.withdrawn.contains_key(&address(&slot)) {
+                    let job = Job::new(Arc::clone(&slot), paths.clone());
+                    // One selector alone finds each session once.
+                    if alone { jobs.push(job) } else { merge_into(&mut self.by_slot, address(&slot), job) }
+                }
+                found.push(slot);
+            }
+        }
+        jobs.extend(self.by_slot.into_values().chain(self.beside.into_values()));
+        (jobs, found)
+    }
+}
+
+fn merge_into<K: Eq + Hash>(jobs: &mut HashMap<K, Job>, key: K, job: Job) {
+    match jobs.entry(key) {
+        Entry::Occupied(mut known) => known.get_mut().merge(job),
+        Entry::Vacant(gap) => {
+            gap.insert(job);
+        }
+    }
+}
+
+/// What is gathered holds its slots, so the address is this slot's alone.
+pub(super) fn address(slot: &Arc<Slot>) -> usize {
+    Arc::as_ptr(slot) as usize
+}

@@ -1,0 +1,100 @@
+//! The threads that render, and what they do next.
+
+use std::sync::Arc;
+
+use super::crew::Crew;
+use super::lanes::{Lanes, Next};
+use crate::clock::millis;
+use crate::clock::timer_queue::TimerQueue;
+use crate::config::Config;
+use crate::sessions::timer::Timer;
+use crate::sync::{AtomicBool, Mutex, Ordering};
+
+/// What the threads of all passes share.
+#[derive(Debug)]
+pub(super) struct Workers {
+    lanes: Mutex<Lanes>,
+    /// Whether a thread had better look at the lanes before it takes the next job of its pass.
+    look_again: AtomicBool,
+    /// Whether a timer will look for slow evaluations.
+    scheduled: AtomicBool,
+    timers: Arc<TimerQueue<Timer>>,
+    slow_ms: u64,
+}
+
+/// An evaluation that runs on a thread.
+#[derive(Debug)]
+pub(super) struct Evaluating<'a> {
+    workers: &'a Workers,
+    key: usize,
+}
+
+impl Workers {
+    pub(super) fn new(timers: Arc<TimerQueue<Timer>>, config: &Config) -> Arc<Self> {
+        let crew = Crew::new(config.execution.pass_threads, config.execution.slow_evaluations);
+        Arc::new(Self {
+            lanes: Mutex::new(Lanes::new(crew)),
+            look_again: AtomicBool::new(false),
+            scheduled: AtomicBool::new(false),
+            timers,
+            slow_ms: millis(config.times.slow_evaluation),
+        })
+    }
+
+    /// One look or one step. What the closure hands over is dropped by the caller, without the lock.
+    fn with<T>(&self, step: impl FnOnce(&mut Lanes) -> T) -> T {
+        let mut lanes = self.lanes.lock();
+        let result = step(&mut lanes);
+        self.look_again.store(lanes.wants_attention(), Ordering::SeqCst);
+        result
+    }
+
+    /// Changes what there is to do. Returns what the closure hands over, and how many threads have to start.
+    pub(super) fn change<T>(&self, step: impl FnOnce(&mut Lanes) -> T) -> (T, usize) {
+        let (result, hired, too_few) = self.with(|lanes| {
+            let result = step(lanes);
+            let things = lanes.things_to_do();
+            let hired = lanes.crew.hire(things);
+            (result, hired, things > hired && lanes.crew.could_grow())
+        });
+        if too_few && !self.scheduled.swap(true, Ordering::SeqCst) {
+            self.timers.at(self.timers.now_ms().saturating_add(self.slow_ms), Timer::SlowEvaluations);
+        }
+        (result, hired)
+    }
+
+    /// A timer fired. Returns how many threads have to start in place of those whose evaluations are slow.
+    pub(super) fn find_slow(&self) -> usize {
+        self.scheduled.store(false, Ordering::SeqCst);
+        let until_ms = self.timers.now_ms().saturating_sub(self.slow_ms);
+        let ((), hired) = self.change(|lanes| lanes.crew.find_slow(until_ms));
+        hired
+    }
+
+    /// What a thread does next.
+    pub(super) fn next(&self) -> Next {
+        self.with(Lanes::next)
+    }
+
+    /// Whether a thread had better look at the lanes before it takes the next job of its pass.
+    pub(super) fn look_again(&self) -> bool {
+        self.look_again.load(Ordering::Relaxed)
+    }
+
+    /// An evaluation begins on this thread.
+    pub(super) fn evaluate(&self) -> Evaluating<'_> {
+        let now_ms = self.timers.now_ms();
+        Evaluating { workers: self, key: self.with(|lanes| lanes.crew.begin(now_ms)) }
+    }
+
+    /// How many evaluations run, and how many sessions their passes have left.
+    pub(super) fn load(&self) -> (usize, usize) {
+        self.with(|lanes| (lanes.crew.evaluations(), lanes.sessions_left()))
+    }
+}
+
+impl Drop for Evaluating<'_> {
+    fn drop(&mut self) {
+        self.workers.with(|lanes| lanes.crew.end(self.key));
+    }
+}

@@ -1,0 +1,178 @@
+//! Descriptor functions that ask the engine to render.
+
+use std::sync::{Arc, OnceLock};
+use std::time::Duration;
+
+use grove_engine::testing::TestConsumer;
+use grove_engine::{Action, Descriptor, Engine, Event, Invocation, Item, Scope, Session, Source, WindowRequest};
+use serde_json::{Value, json};
+
+use crate::fixtures::{EventLog, SharedNumber, connect_and_subscribe, engine, engine_with, evaluations, user_session};
+
+/// Blocks this thread, as application code may where it is allowed to block.
+fn block_on<F: Future>(future: F) -> F::Output {
+    tokio::runtime::Handle::current().block_on(future)
+}
+
+/// The refusals that name a path.
+fn refusals(log: &EventLog, named: &str) -> usize {
+    log.count(|event| matches!(event, Event::RefreshRefused { why, .. } if why.contains(&format!("`/{named}`"))))
+}
+
+/// Asserts that a session whose `/n` asks for a refresh gets its tree and answers to its calls, and that it says so.
+async fn check(engine: &Engine) {
+    let log = EventLog::of(engine);
+    let act = Action::new("act", |_: Invocation<()>| ());
+    engine.register("other", move |_: &Session| Descriptor::group().action(&act));
+    let (mut consumer, subscription) = connect_and_subscribe(engine, user_session("s", "alice")).await;
+    assert_eq!(consumer.tree(&subscription)["children"][0]["properties"], json!({"n": 7}));
+    assert_eq!(consumer.invoke("/other", "act", Value::Null).await["status"], "ok");
+    assert_eq!(engine.refresh_now(Scope::all()).await, 1);
+    engine.settle().await;
+    let ran = evaluations(engine, "/n");
+    assert!((3..=4).contains(&ran), "{ran} evaluations");
+    assert_eq!(refusals(&log, "n"), usize::try_from(ran).unwrap());
+}
+
+#[tokio::test]
+async fn a_descriptor_that_refreshes_is_refused_and_shown() {
+    let engine = engine();
+    let inner = engine.clone();
+    engine.register("n", move |_: &Session| {
+        assert_eq!(inner.refresh(Scope::all()), 0);
+        Descriptor::status().prop("n", 7)
+    });
+    check(&engine).await;
+}
+
+#[tokio::test]
+async fn a_descriptor_that_blocks_on_a_refresh_is_refused_and_shown() {
+    let engine = engine();
+    let inner = engine.clone();
+    engine.register("n", move |session: &Session| {
+        assert_eq!(block_on(inner.refresh_now(Scope::session(session.id()))), 0);
+        Descriptor::status().prop("n", 7)
+    });
+    check(&engine).await;
+}
+
+#[tokio::test]
+async fn an_async_descriptor_that_awaits_a_refresh_is_refused_and_shown() {
+    let engine = engine();
+    let inner = engine.clone();
+    engine.register_async("n", move |_: Session| {
+        let inner = inner.clone();
+        async move {
+            tokio::task::yield_now().await;
+            assert_eq!(inner.refresh_now(Scope::all()).await, 0);
+            Descriptor::status().prop("n", 7)
+        }
+    });
+    check(&engine).await;
+}
+
+#[tokio::test]
+async fn a_descriptor_that_calls_as_a_client_of_its_own_session_does_not_wait_for_itself() {
+    let engine = engine();
+    let inner = engine.clone();
+    engine.register("n", move |_: &Session| {
+        let client = inner.client(&user_session("s", "alice")).unwrap();
+        assert!(block_on(client.invoke("/other", "act", json!({}))).is_err() || inner.stats().trees > 0);
+        Descriptor::status().prop("n", 7)
+    });
+    let log = EventLog::of(&engine);
+    let act = Action::new("act", |_: Invocation<()>| ());
+    engine.register("other", move |_: &Session| Descriptor::group().action(&act));
+    let (mut consumer, _) = connect_and_subscribe(&engine, user_session("s", "alice")).await;
+    assert_eq!(consumer.invoke("/other", "act", Value::Null).await["status"], "ok");
+    assert!(refusals(&log, "n") > 0);
+}
+
+#[tokio::test]
+async fn a_descriptor_may_refresh_another_engine() {
+    let (engine, other) = (engine(), engine());
+    let number = SharedNumber::serve(&other, "n");
+    let (mut seen, _) = connect_and_subscribe(&other, Session::new("s")).await;
+    let inner = other.clone();
+    engine.register("n", move |_: &Session| {
+        number.set(number.get() + 1);
+        assert_eq!(block_on(inner.refresh_now(Scope::all())), 1);
+        Descriptor::status()
+    });
+    connect_and_subscribe(&engine, Session::new("s")).await;
+    assert_eq!(seen.settled().await.len(), 1);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn handlers_windows_and_items_may_refresh() {
+    let engine = engine();
+    let log = EventLog::of(&engine);
+    let [handling, loading, finding] = [engine.clone(), engine.clone(), engine.clone()];
+    let act = Action::new("act", move |_: Invocation<()>| {
+        assert_eq!(block_on(handling.refresh_now(Scope::all())), 1);
+    });
+    let action = act.clone();
+    let list = Source::new(move |_: &Session| Descriptor::collection().window(0, 100, []).action(&action));
+    let list = list.on_window(move |_: &Session, wanted: &WindowRequest| {
+        assert_eq!(block_on(loading.refresh_now(Scope::all())), 1);
+        vec![Item::new(format!("i{}", wanted.offset))]
+    });
+    let list = list.on_item(move |_: &Session, id: &str| {
+        assert_eq!(block_on(finding.refresh_now(Scope::all())), 1);
+        Some(Item::new(id.to_owned()).action(&act))
+    });
+    engine.register_source("list", list);
+    let (mut consumer, _) = connect_and_subscribe(&engine, user_session("s", "alice")).await;
+    assert_eq!(consumer.invoke("/list", "act", Value::Null).await["status"], "ok");
+    assert_eq!(consumer.invoke("/list/i7", "act", Value::Null).await["status"], "ok");
+    let window = consumer.query_with(json!({"path": "/list", "window": [5, 1]})).await;
+    assert_eq!(window["tree"]["children"][0]["id"], "i5");
+    assert_eq!(log.count(|event| matches!(event, Event::RefreshRefused { .. })), 0);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_descriptor_that_runs_again_for_the_rest_of_its_list_is_refused_as_well() {
+    let engine = engine_with(|config| config.sizes.nodes = 10);
+    let log = EventLog::of(&engine);
+    let inner = engine.clone();
+    engine.register("n", move |_: &Session| {
+        assert_eq!(inner.refresh(Scope::all()), 0);
+        Descriptor::collection().items((0..50).map(|n| Item::new(format!("i{n}"))))
+    });
+    let (mut consumer, _) = connect_and_subscribe(&engine, user_session("s", "alice")).await;
+    let before = refusals(&log, "n");
+    let window = consumer.query_with(json!({"path": "/n", "window": [20, 1]})).await;
+    assert_eq!(window["tree"]["children"][0]["id"], "i20");
+    engine.settle().await;
+    assert_eq!(refusals(&log, "n"), before + 1);
+}
+
+/// Each evaluation starts another refresh by a task, which nobody can connect with it.
+#[tokio::test]
+async fn no_loop_of_refreshes_outlives_the_shutdown() {
+    let engine = engine();
+    let inner: Arc<OnceLock<Engine>> = Arc::default();
+    let looping = Arc::clone(&inner);
+    engine.register_async("n", move |_: Session| {
+        let engine = looping.get().cloned();
+        async move {
+            tokio::spawn(async move { engine.map(|engine| engine.refresh(Scope::all())) });
+            Descriptor::status()
+        }
+    });
+    let mut consumer = TestConsumer::connect(&engine, Session::new("s")).await;
+    consumer.start_subscription(json!({"path": "/", "depth": -1}));
+    inner.set(engine.clone()).unwrap();
+    engine.refresh(Scope::all());
+    let stopped = engine.clone();
+    let shutdown = tokio::spawn(async move { stopped.shutdown(Duration::ZERO).await });
+    while consumer.next().await["type"] != "closed" {}
+    drop(consumer);
+    shutdown.await.unwrap();
+    engine.settle().await;
+    let before = evaluations(&engine, "/n");
+    assert_eq!(engine.refresh_now(Scope::all()).await, 1, "it means one session");
+    engine.refresh(Scope::all());
+    engine.settle().await;
+    assert_eq!(evaluations(&engine, "/n"), before, "and renders none");
+}
