@@ -40,7 +40,8 @@ pub(super) struct Driver {
 /// Handles timers until it is dropped. The engine's parts and every connection share it.
 #[derive(Debug)]
 pub(super) struct RunningDriver {
-    _driver: Arc<Driver>,
+    /// Present until this is dropped.
+    driver: Option<Arc<Driver>>,
     task: AbortHandle,
 }
 
@@ -59,12 +60,14 @@ impl RunningDriver {
             drive.await;
         });
         let task = task.abort_handle();
-        Arc::new(Self { _driver: driver, task })
+        Arc::new(Self { driver: Some(driver), task })
     }
 }
 
 impl Drop for RunningDriver {
     fn drop(&mut self) {
+        // Before the task ends, which would hold it meanwhile, on whatever thread.
+        drop(self.driver.take());
         self.task.abort();
     }
 }

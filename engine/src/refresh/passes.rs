@@ -32,7 +32,7 @@ use crate::sessions::committed_trees::CommittedTrees;
 use crate::sessions::idle_tracker::IdleTracker;
 use crate::sessions::table::Table;
 use crate::sessions::timer::Timer;
-use crate::sessions::turn::{Base, Begin};
+use crate::sessions::turn::{Base, Begin, LastTree};
 use crate::sessions::waiters::Countdown;
 use crate::span;
 use crate::sync::{AtomicBool, AtomicU64, AtomicUsize, Ordering, Threads};
@@ -117,10 +117,11 @@ impl Passes {
     }
 
     /// The version of a tree that is about to be committed, after the session's last one. It is counted first: whoever sees
-    /// the tree sees the count.
-    fn next_version(&self, last: u64, pass: &Pass) -> u64 {
+    /// the tree sees the counts.
+    fn next_version(&self, last: LastTree, pass: &Pass) -> u64 {
         self.commits.fetch_add(1, Ordering::Relaxed);
-        self.with.trees.next_version(last, pass.started_ms)
+        self.with.trees.count.add(usize::from(!last.is_here));
+        self.with.trees.next_version(last.version, pass.started_ms)
     }
 
     /// Renders the jobs. When it returns, every tree is committed, those included that other passes worked on.
@@ -376,9 +377,6 @@ impl TurnGuard<'_> {
     fn give_back(&self, tree: Option<Arc<Tree>>) {
         let Job { slot, paths, .. } = self.job;
         let finished = slot.commit(self.base, paths, tree, |last| self.passes.next_version(last, self.pass));
-        if finished.is_first {
-            self.passes.with.trees.count.add(1);
-        }
         if let Some(version) = finished.version {
             self.pass.stats.committed();
             self.passes.with.observers.emit(|| Event::Committed { session: slot.id(), version });

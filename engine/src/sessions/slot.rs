@@ -12,7 +12,7 @@ use super::resume_points::{Added, Expired};
 use super::slot_record::Record;
 use super::slot_state::{OptionalMillis, SlotState};
 use super::tab::Tab;
-use super::turn::{Base, Begin, Closed, Finished, ReleasedTree, Ticket, TurnId, Wanted};
+use super::turn::{Base, Begin, Closed, Finished, LastTree, ReleasedTree, Ticket, TurnId, Wanted};
 use super::waiters::Waiters;
 use crate::deliver::link::Link;
 use crate::deliver::resume_point::ResumePoint;
@@ -203,18 +203,17 @@ impl Slot {
         base: &Base,
         paths: &Paths,
         tree: Option<Arc<Tree>>,
-        next_version: impl FnOnce(u64) -> u64,
+        next_version: impl FnOnce(LastTree) -> u64,
     ) -> Finished {
-        let (committed, follow_up, is_first, links) = self.with(|inner| {
-            let before = inner.tree.is_some();
+        let (committed, follow_up, links) = self.with(|inner| {
             let committed = inner.commit(base, paths, tree, next_version);
             let take = |extras: &mut Extras| extras.follow_up.take_if(|_| base.turn == TurnId::Main);
             let follow_up = inner.edit_extras(take).flatten();
             let told = committed.version.is_some() || committed.renewed;
             let links = if told { inner.links.clone() } else { SmallVec::new() };
-            (committed, follow_up, !before && inner.tree.is_some(), links)
+            (committed, follow_up, links)
         });
-        let finished = Finished { version: committed.version, is_first, follow_up };
+        let finished = Finished { version: committed.version, follow_up };
         drop(committed);
         links.iter().for_each(|link| link.wake());
         self.changed.notify(usize::MAX);

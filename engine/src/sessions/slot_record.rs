@@ -11,7 +11,7 @@ use super::side_turns::Later;
 #[cfg(debug_assertions)]
 use super::slot_state::Holdings;
 use super::slot_state::{BeginStep, OptionalMillis, SlotState};
-use super::turn::{Base, Begin, ReleasedTree, Ticket, TurnId, Wanted};
+use super::turn::{Base, Begin, LastTree, ReleasedTree, Ticket, TurnId, Wanted};
 use super::waiters::Waiters;
 use crate::deliver::link::Link;
 use crate::deliver::versioned::Versioned;
@@ -114,7 +114,7 @@ impl Record {
         base: &Base,
         paths: &Paths,
         tree: Option<Arc<Tree>>,
-        next_version: impl FnOnce(u64) -> u64,
+        next_version: impl FnOnce(LastTree) -> u64,
     ) -> Committed {
         let step = match base.turn {
             TurnId::Main => self.state.finish(tree.is_some()),
@@ -204,7 +204,11 @@ impl Record {
     }
 
     /// Returns the new version, if there is one, and the tree that is not needed here any more.
-    fn replace(&mut self, tree: Arc<Tree>, next_version: impl FnOnce(u64) -> u64) -> (Option<u64>, Option<Arc<Tree>>) {
+    fn replace(
+        &mut self,
+        tree: Arc<Tree>,
+        next_version: impl FnOnce(LastTree) -> u64,
+    ) -> (Option<u64>, Option<Arc<Tree>>) {
         match &mut self.tree {
             Some(current) if Arc::ptr_eq(current, &tree) || current.same(&tree) => {
                 if Arc::ptr_eq(current.layout(), tree.layout()) {
@@ -214,7 +218,7 @@ impl Record {
                 (None, Some(std::mem::replace(current, tree)))
             }
             _ => {
-                self.version = next_version(self.version);
+                self.version = next_version(LastTree { version: self.version, is_here: self.tree.is_some() });
                 (Some(self.version), self.tree.replace(tree))
             }
         }

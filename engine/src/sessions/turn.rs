@@ -77,13 +77,19 @@ pub(crate) enum Begin {
     Skip,
 }
 
+/// The latest tree of a session when another one is about to follow.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct LastTree {
+    /// 0 if there was none.
+    pub(crate) version: u64,
+    pub(crate) is_here: bool,
+}
+
 /// What a pass left behind.
 #[derive(Debug, Default)]
 pub(crate) struct Finished {
     /// The version, if the tree changed.
     pub(crate) version: Option<u64>,
-    /// Whether the session had no tree before.
-    pub(crate) is_first: bool,
     /// What was requested meanwhile.
     pub(crate) follow_up: Option<(Paths, Waiters)>,
 }
