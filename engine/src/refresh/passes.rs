@@ -269,7 +269,7 @@ impl Passes {
             let mut each: FuturesUnordered<_> = each.collect();
             while each.next().await.is_some() {}
         };
-        self.with.background.runtime.spawn(all.instrument(span));
+        self.with.background.run(all.instrument(span));
     }
 
     fn render(self: &Arc<Self>, pass: &Arc<Pass>, mut job: Job) {
@@ -308,7 +308,7 @@ impl Passes {
     /// Lets a job go on when what it waits for is over.
     fn wait(self: &Arc<Self>, pass: &Arc<Pass>, job: Job, countdown: Arc<Countdown>) {
         let (passes, pass) = (Arc::clone(self), Arc::clone(pass));
-        self.with.background.runtime.spawn(async move {
+        self.with.background.run(async move {
             countdown.wait().await;
             passes.change(|lanes| lanes.resume(pass, job));
         });
