@@ -188,10 +188,10 @@ impl TurnGuard<'_> {
 
     fn give_back(&self, tree: Option<Arc<Tree>>) {
         let Job { slot, paths, .. } = self.job;
-        let finished = slot.commit(self.base, paths, tree, |last| self.passes.next_version(last, self.pass));
-        if finished.is_first {
-            self.passes.trees.count.add(1);
-        }
+        let finished = slot.commit(self.base, paths, tree, |last, is_first| {
+            self.passes.trees.count.add(usize::from(is_first));
+            self.passes.next_version(last, self.pass)
+        });
         if let Some(version) = finished.version {
             self.pass.stats.committed();
             self.passes.observers.emit(|| Event::Committed { session: slot.id(), version });

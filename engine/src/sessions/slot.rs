@@ -195,24 +195,24 @@ impl Slot {
     }
 
     /// Gives a turn back: the new tree becomes current, unless nothing changed. The one before lives on as long as a
-    /// subscription was last sent it. The next version follows the session's last one.
+    /// subscription was last sent it. The next version follows the session's last one;
+    /// whether there was no tree before is said, since whoever sees the tree has to see it counted.
     pub(crate) fn commit(
         &self,
         base: &Base,
         paths: &Paths,
         tree: Option<Arc<Tree>>,
-        next_version: impl FnOnce(u64) -> u64,
+        next_version: impl FnOnce(u64, bool) -> u64,
     ) -> Finished {
-        let (committed, follow_up, is_first, links) = self.with(|inner| {
-            let before = inner.tree.is_some();
+        let (committed, follow_up, links) = self.with(|inner| {
             let committed = inner.commit(base, paths, tree, next_version);
             let take = |extras: &mut Extras| extras.follow_up.take_if(|_| base.turn == TurnId::Main);
             let follow_up = inner.edit_extras(take).flatten();
             let told = committed.version.is_some() || committed.renewed;
             let links = if told { inner.links.clone() } else { SmallVec::new() };
-            (committed, follow_up, !before && inner.tree.is_some(), links)
+            (committed, follow_up, links)
         });
-        let finished = Finished { version: committed.version, is_first, follow_up };
+        let finished = Finished { version: committed.version, follow_up };
         drop(committed);
         links.iter().for_each(|link| link.wake());
         self.changed.notify(usize::MAX);

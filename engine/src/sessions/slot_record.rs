@@ -109,7 +109,7 @@ impl Record {
         base: &Base,
         paths: &Paths,
         tree: Option<Arc<Tree>>,
-        next_version: impl FnOnce(u64) -> u64,
+        next_version: impl FnOnce(u64, bool) -> u64,
     ) -> Committed {
         let step = match base.turn {
             TurnId::Main => self.state.finish(tree.is_some()),
@@ -199,7 +199,11 @@ impl Record {
     }
 
     /// Returns the new version, if there is one, and the tree that is not needed here any more.
-    fn replace(&mut self, tree: Arc<Tree>, next_version: impl FnOnce(u64) -> u64) -> (Option<u64>, Option<Arc<Tree>>) {
+    fn replace(
+        &mut self,
+        tree: Arc<Tree>,
+        next_version: impl FnOnce(u64, bool) -> u64,
+    ) -> (Option<u64>, Option<Arc<Tree>>) {
         match &mut self.tree {
             Some(current) if Arc::ptr_eq(current, &tree) || current.same(&tree) => {
                 if Arc::ptr_eq(current.layout(), tree.layout()) {
@@ -209,7 +213,7 @@ impl Record {
                 (None, Some(std::mem::replace(current, tree)))
             }
             _ => {
-                self.version = next_version(self.version);
+                self.version = next_version(self.version, self.tree.is_none());
                 (Some(self.version), self.tree.replace(tree))
             }
         }

@@ -82,8 +82,6 @@ pub(crate) enum Begin {
 pub(crate) struct Finished {
     /// The version, if the tree changed.
     pub(crate) version: Option<u64>,
-    /// Whether the session had no tree before.
-    pub(crate) is_first: bool,
     /// What was requested meanwhile.
     pub(crate) follow_up: Option<(Paths, Arc<Latch>)>,
 }
