@@ -42,6 +42,7 @@ impl Background {
             drop(token);
         });
     }
+
     /// Runs in the background. If it is dropped before it ends, the runtime has ended, which is known before anything that
     /// the work holds is dropped.
     pub(crate) fn run(self: &Arc<Self>, work: impl Future<Output = ()> + Send + 'static) {

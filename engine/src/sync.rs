@@ -13,7 +13,7 @@ mod threads;
 pub(crate) use scheduled::*;
 
 #[cfg(not(all(test, feature = "shuttle")))]
-pub(crate) use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU32, AtomicU64, AtomicUsize, Ordering};
+pub(crate) use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU16, AtomicU32, AtomicU64, AtomicUsize, Ordering};
 
 #[cfg(not(all(test, feature = "shuttle")))]
 pub(crate) use event_listener::{Event as Signal, EventListener as Listening};

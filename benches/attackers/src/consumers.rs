@@ -3,6 +3,7 @@
 use serde_json::{Value, json};
 
 use crate::attacker::{Attacker, Strike};
+use crate::mutilated_frames::MutilatedFrames;
 use crate::stage::Stage;
 
 /// All of them.
@@ -90,29 +91,10 @@ fn each(stage: &Stage, frames: impl Fn(usize) -> Vec<String> + Send + 'static) -
 
 /// Valid frames with some of their characters dropped, doubled or replaced.
 fn mutilated(stage: &Stage) -> Strike {
-    let seeds = [
-        r#"{"type":"subscribe","id":"s","path":"/note","depth":1,"filter":{"types":["group"]},"window":[0,5]}"#,
-        r#"{"type":"invoke","id":"i","path":"/note","action":"set","params":{"a":[1,2,{"b":null}]}}"#,
-        r#"{"type":"batch","messages":[{"type":"query","id":1},{"type":"unsubscribe","id":"s"}]}"#,
-        "\u{0}\u{1}{}[]\"\\",
-    ];
-    let mut state = 1_u64;
-    let mut random = move |below: usize| {
-        state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
-        (state >> 33) as usize % below
-    };
+    let mut frames = MutilatedFrames::new("/note", "set");
     let mut peer = stage.consumer("m");
     Box::new(move |_| {
-        for _ in 0..100 {
-            let mut frame = String::new();
-            for character in seeds[random(seeds.len())].chars() {
-                match random(40) {
-                    0 => {}
-                    1 => frame.extend([character, character]),
-                    2 => frame.push(['"', '{', '}', ',', ':', '\\', '\u{fffd}', '9', '-'][random(9)]),
-                    _ => frame.push(character),
-                }
-            }
+        for frame in frames.by_ref().take(100) {
             peer.send_text(&frame);
         }
         peer.read();

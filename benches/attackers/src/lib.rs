@@ -10,12 +10,14 @@
 mod peer;
 mod stage;
 mod attacker;
+mod mutilated_frames;
 mod applications;
 mod consumers;
 mod tabs;
 mod victim;
 
 pub use attacker::{Attacker, Strike};
+pub use mutilated_frames::MutilatedFrames;
 pub use peer::Peer;
 pub use stage::{HOSTILE_USER, Stage};
 pub use victim::Victim;

@@ -27,6 +27,9 @@ const WAVE: u32 = 500;
 /// The warm-up has one session for this many, and gives maps and pools the size that they have in a busy engine.
 const WARM_UP_ONE_IN: u32 = 5;
 
+/// After this many sessions no map of the engine grows any more.
+const WARM_UP_AT_LEAST: u32 = 4_000;
+
 /// A higher ratio of live heap is a leak, and not a map that grew by one step. (The goal is lower.)
 const LEAK_RATIO: f64 = 1.05;
 
@@ -43,11 +46,11 @@ pub(crate) fn cells(conditions: &Conditions) -> Vec<Cell> {
 pub(super) async fn measure(cell: &Cell) -> Result<Row, Failure> {
     let mut row = Row::of(cell);
     row.allocator = Some(allocator::name());
-    // The sessions of the warm-up are others.
-    let population = Cell { sessions: cell.sessions + cell.sessions / WARM_UP_ONE_IN + 1, ..cell.clone() };
-    let grove = Grove::with_manual_clock(&population);
     let count = cell.active_sessions();
-    let warm_up = (count / WARM_UP_ONE_IN).max(1);
+    let warm_up = (count / WARM_UP_ONE_IN).max(WARM_UP_AT_LEAST);
+    // The sessions of the warm-up are others.
+    let population = Cell { sessions: cell.sessions + warm_up, ..cell.clone() };
+    let grove = Grove::with_manual_clock(&population);
     run_waves(cell, &grove, 0..warm_up, &mut row).await?;
     let before = MemoryUsage::settled().await?;
     let start = Stopwatch::start();

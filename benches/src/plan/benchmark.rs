@@ -106,5 +106,6 @@ const CHURN: &str = "\
 Consumers of new sessions connect, subscribe and disconnect in waves: a third before they
 subscribe, a third before their snapshot, and a third after a snapshot and a private change. After
 each wave trees and sessions expire, and all counts of the engine must be zero. A warm-up with a
-fifth as many sessions gives maps and pools their size before the first heap figure is taken.
+fifth as many sessions, at least 4,000, gives maps and pools their size before the first heap figure
+is taken.
 Baseline: nothing may be left, so the ratio of live heap after to before must be 1.";

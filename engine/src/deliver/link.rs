@@ -15,7 +15,7 @@ use crate::config::Limits;
 use crate::protocol::close_reason::CloseReason;
 use crate::protocol::encoded_event::EncodedEvent;
 use crate::protocol::message::RequestId;
-use crate::sync::{AtomicBool, AtomicU8, AtomicU32, AtomicU64, AtomicWaker, Listening, Mutex, Ordering, Signal};
+use crate::sync::{AtomicU8, AtomicU16, AtomicU32, AtomicU64, AtomicWaker, Listening, Mutex, Ordering, Signal};
 
 /// The shared part of a connection. The session wakes it; its writer looks at the outbox; its reader adds replies.
 ///
@@ -30,11 +30,11 @@ use crate::sync::{AtomicBool, AtomicU8, AtomicU32, AtomicU64, AtomicWaker, Liste
 pub(crate) struct Link {
     pub(crate) number: u64,
     pub(crate) kind: PeerKind,
-    ping: AtomicBool,
-    /// By [`AbortReason`]; 0 if it goes on.
-    aborted: AtomicU8,
+    /// Why it was given up, by [`AbortReason`], 0 if it goes on; and whether a [`PING`] is wanted. There are many
+    /// connections, and these eight bytes hold four fields.
+    flags: AtomicU8,
     /// Messages over the rate, less those within it.
-    strikes: AtomicU32,
+    strikes: AtomicU16,
     outbox: Mutex<Outbox>,
     inbox: Mutex<Option<Box<Inbox>>>,
     /// How many subscriptions are in the outbox.
@@ -50,6 +50,9 @@ pub(crate) struct Link {
     /// Notified when an end is ordered.
     ended: Signal,
 }
+
+/// The flag of a wanted ping, beside the reason for giving up.
+const PING: u8 = 0x80;
 
 /// Why a peer is given up.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -68,9 +71,8 @@ impl Link {
         Self {
             number,
             kind,
-            ping: AtomicBool::new(false),
-            aborted: AtomicU8::new(0),
-            strikes: AtomicU32::new(0),
+            flags: AtomicU8::new(0),
+            strikes: AtomicU16::new(0),
             outbox: Mutex::new(outbox),
             inbox: Mutex::new(None),
             subscriptions: AtomicU32::new(0),
@@ -145,12 +147,15 @@ impl Link {
 
     /// A message came over the rate. Returns how many did, less those that did not.
     pub(crate) fn strike(&self) -> u32 {
-        self.strikes.fetch_add(1, Ordering::Relaxed) + 1
+        let one_more = |strikes: u16| strikes.checked_add(1);
+        // At the largest number the peer has long been closed.
+        let before = self.strikes.fetch_update(Ordering::Relaxed, Ordering::Relaxed, one_more);
+        u32::from(before.map_or(u16::MAX, |before| before + 1))
     }
 
     /// How many messages came over the rate, less those that did not.
     pub(crate) fn strikes(&self) -> u32 {
-        self.strikes.load(Ordering::Relaxed)
+        u32::from(self.strikes.load(Ordering::Relaxed))
     }
 
     /// A message came within the rate.
@@ -228,7 +233,7 @@ impl Link {
     }
 
     pub(crate) fn close_reason(&self) -> CloseReason {
-        match self.aborted.load(Ordering::SeqCst) {
+        match self.abort_flag() {
             silent if silent == AbortReason::Silent as u8 => CloseReason::Silent,
             slow if slow == AbortReason::Slow as u8 => CloseReason::Slow,
             _ => self.with_outbox(|outbox, _| outbox.close_reason()),
@@ -237,12 +242,17 @@ impl Link {
 
     /// The peer is given up: the socket shall be dropped, whatever it is doing.
     pub(crate) fn abort(&self, why: AbortReason) {
-        self.aborted.store(why as u8, Ordering::SeqCst);
+        let replace = |flags: u8| Some(flags & PING | why as u8);
+        let _always = self.flags.fetch_update(Ordering::SeqCst, Ordering::SeqCst, replace);
         self.wake();
     }
 
+    fn abort_flag(&self) -> u8 {
+        self.flags.load(Ordering::SeqCst) & !PING
+    }
+
     pub(crate) fn is_aborted(&self) -> bool {
-        self.aborted.load(Ordering::SeqCst) != 0
+        self.abort_flag() != 0
     }
 
     /// Orders the end of the connection. Calls that still run are answered with an error first, so that no consumer waits
@@ -359,12 +369,12 @@ impl Link {
 
     /// A ping is due. It goes out before anything else: a peer that takes little must still be seen to live.
     pub(crate) fn ping(&self) {
-        self.ping.store(true, Ordering::SeqCst);
+        self.flags.fetch_or(PING, Ordering::SeqCst);
         self.wake();
     }
 
     pub(crate) fn take_ping(&self) -> bool {
-        self.ping.swap(false, Ordering::SeqCst)
+        self.flags.fetch_and(!PING, Ordering::SeqCst) & PING != 0
     }
 }
 

@@ -197,7 +197,8 @@ impl Slot {
     }
 
     /// Gives a turn back: the new tree becomes current, unless nothing changed. The one before lives on as long as a
-    /// subscription was last sent it. The next version follows the session's last one.
+    /// subscription was last sent it. The next version follows the session's last one;
+    /// whether there was no tree before is said, since whoever sees the tree has to see it counted.
     pub(crate) fn commit(
         &self,
         base: &Base,

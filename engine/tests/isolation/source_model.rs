@@ -43,6 +43,8 @@ pub(crate) struct SourceModel {
     evaluation: Evaluation,
     salience: Option<f64>,
     has_action: bool,
+    /// The handler keeps the session and makes all reads when it is called; while the source is evaluated, it makes none.
+    keeps_session: bool,
 }
 
 /// How a source is evaluated.
@@ -80,6 +82,7 @@ impl SourceModel {
             ]),
             salience: random.maybe(50, |random| random.choose(&[0.2, 0.5, 0.9])),
             has_action: random.percent(50),
+            keeps_session: random.percent(20),
         }
     }
 
@@ -115,10 +118,7 @@ impl SourceModel {
 
     pub(crate) fn register(&self, engine: &Engine, path: &str, data: &Data) {
         let (this, data) = (self.clone(), Arc::clone(data));
-        let describe = move |session: &Session| {
-            let answers = this.answers(|read| read_session(session, read));
-            this.describe(&Self::lines(answers, &data.lock()))
-        };
+        let describe = move |session: &Session| this.describe_to(session, &data);
         let source = match self.evaluation {
             Evaluation::Blocking => Source::new(describe),
             Evaluation::Unshared => Source::new(describe).sharing(Sharing::Never),
@@ -142,17 +142,30 @@ impl SourceModel {
         data: &Data,
     ) -> SessionProvider {
         let (this, session, data) = (self.clone(), session.clone(), Arc::clone(data));
-        provider.register(path, move || {
-            let answers = this.answers(|read| read_session(&session, read));
-            this.describe(&Self::lines(answers, &data.lock()))
-        })
+        provider.register(path, move || this.describe_to(&session, &data))
     }
 
     pub(crate) const fn has_action(&self) -> bool {
         self.has_action
     }
 
-    fn describe(&self, lines: &[String]) -> Descriptor {
+    fn describe_to(&self, session: &Session, data: &Data) -> Descriptor {
+        if self.keeps_session() {
+            let (this, kept, all) = (self.clone(), session.clone(), Arc::clone(data));
+            let result = move || Self::lines(this.answers(|read| read_session(&kept, read)), &all.lock());
+            return self.describe(&Self::lines(Vec::new(), &data.lock()), result);
+        }
+        let lines = Self::lines(self.answers(|read| read_session(session, read)), &data.lock());
+        // The handler captures the answers; a caller must have the same answers.
+        let captured = lines.clone();
+        self.describe(&lines, move || captured.clone())
+    }
+
+    const fn keeps_session(&self) -> bool {
+        self.has_action && self.keeps_session
+    }
+
+    fn describe(&self, lines: &[String], result: impl Fn() -> Vec<String> + Send + Sync + 'static) -> Descriptor {
         let item = |(at, line): (usize, &String)| Item::new(Self::item_id(at, line)).prop("line", line.as_str());
         let mut descriptor = Descriptor::new(self.kind)
             .prop("answers", lines.to_vec())
@@ -162,14 +175,19 @@ impl SourceModel {
             descriptor = descriptor.salience(salience);
         }
         if self.has_action {
-            // The handler captures the answers; a caller must have the same answers.
-            let lines = lines.to_vec();
-            descriptor = descriptor.action(&Action::new("get", move |_: Invocation<()>| json!(lines)));
+            descriptor = descriptor.action(&Action::new("get", move |_: Invocation<()>| json!(result())));
         }
         descriptor
     }
 
     fn expected_lines(&self, number: usize, claims: &Claims, data: &BTreeMap<String, u64>) -> Vec<String> {
+        if self.keeps_session() {
+            return Self::lines(Vec::new(), data);
+        }
+        self.expected_result(number, claims, data)
+    }
+
+    fn expected_result(&self, number: usize, claims: &Claims, data: &BTreeMap<String, u64>) -> Vec<String> {
         Self::lines(self.answers(|read| read_claims(number, claims, read)), data)
     }
 
@@ -274,5 +292,5 @@ pub(crate) fn expected_result(
     claims: &Claims,
     data: &BTreeMap<String, u64>,
 ) -> Value {
-    json!(source.expected_lines(number, claims, data))
+    json!(source.expected_result(number, claims, data))
 }

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
+use grove_attackers::MutilatedFrames;
 use grove_engine::testing::TestConsumer;
 use grove_engine::{Action, CloseReason, Descriptor, Engine, Event, Frame, Invocation, Limit, Outcome, Session};
 use serde_json::{Value, json};
@@ -265,28 +266,7 @@ async fn ten_thousand_hostile_frames_do_not_affect_other_sessions() {
     let number = crate::fixtures::SharedNumber::serve(&engine, "n");
     let (mut witness, _) = connect_and_subscribe(&engine, user_session("w", "witness")).await;
     let hostile = TestConsumer::connect(&engine, user_session("h", "hostile")).await;
-    let seeds = [
-        r#"{"type":"subscribe","id":"s","path":"/n","depth":1,"filter":{"types":["group"]},"window":[0,5]}"#,
-        r#"{"type":"invoke","id":"i","path":"/n","action":"act","params":{"a":[1,2,{"b":null}]}}"#,
-        r#"{"type":"batch","messages":[{"type":"query","id":1},{"type":"unsubscribe","id":"s"}]}"#,
-        "\u{0}\u{1}{}[]\"\\",
-    ];
-    let mut state = 1_u64;
-    let mut random = move |below: usize| {
-        state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
-        (state >> 33) as usize % below
-    };
-    for round in 0..10_000 {
-        // A seed with some of its characters dropped, duplicated or replaced.
-        let mut frame = String::new();
-        for character in seeds[random(seeds.len())].chars() {
-            match random(40) {
-                0 => {}
-                1 => frame.extend([character, character]),
-                2 => frame.push(['"', '{', '}', ',', ':', '\\', '\u{fffd}', '9', '-'][random(9)]),
-                _ => frame.push(character),
-            }
-        }
+    for (round, frame) in (0..10_000).zip(MutilatedFrames::new("/n", "act")) {
         hostile.connection().receive(&frame);
         while hostile.connection().try_next_frame().is_some() {}
         if round % 1_000 == 0 {

@@ -198,19 +198,25 @@ async fn render(engine: &Engine, clock: &ManualClock) {
     engine.settle().await;
 }
 
+/// Consumers of as many sessions, each with its first tree.
+async fn hundred_consumers(engine: &Engine, clock: &ManualClock) -> Result<Vec<Connection>, Failure> {
+    let mut connections = Vec::new();
+    for at in 0..100 {
+        let connection = engine.connect(&Session::new(format!("s{at}")))?;
+        subscribe(&connection, 0, &Value::Null);
+        render(engine, clock).await;
+        drain(&connection)?;
+        connections.push(connection);
+    }
+    Ok(connections)
+}
+
 async fn single_paths(n: usize) -> Result<f64, Failure> {
     let (engine, clock) = gathering();
     for at in 0..n {
         engine.register(&format!("p{at}"), |_: &Session| Descriptor::status());
     }
-    let mut connections = Vec::new();
-    for at in 0..100 {
-        let connection = engine.connect(&Session::new(format!("s{at}")))?;
-        subscribe(&connection, 0, &Value::Null);
-        render(&engine, &clock).await;
-        drain(&connection)?;
-        connections.push(connection);
-    }
+    let _connections = hundred_consumers(&engine, &clock).await?;
     least(async |_| {
         for at in 0..n {
             engine.refresh(Scope::all().paths([format!("p{at}")]));
@@ -223,14 +229,7 @@ async fn single_paths(n: usize) -> Result<f64, Failure> {
 
 async fn registrations(n: usize) -> Result<f64, Failure> {
     let (engine, clock) = gathering();
-    let mut connections = Vec::new();
-    for at in 0..100 {
-        let connection = engine.connect(&Session::new(format!("s{at}")))?;
-        subscribe(&connection, 0, &Value::Null);
-        render(&engine, &clock).await;
-        drain(&connection)?;
-        connections.push(connection);
-    }
+    let _connections = hundred_consumers(&engine, &clock).await?;
     least(async |attempt| {
         for at in 0..n {
             engine.try_register(&format!("p{attempt}-{at}"), Source::new(|_: &Session| Descriptor::status()))?;
