@@ -9,6 +9,7 @@ pub(crate) mod nesting;
 pub(crate) mod patch;
 pub(crate) mod path;
 pub(crate) mod read_log;
+pub(crate) mod room;
 pub(crate) mod selector;
 pub(crate) mod session;
 pub(crate) mod value;

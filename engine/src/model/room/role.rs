@@ -1,0 +1,35 @@
+//! What a session may do in a room.
+
+use std::fmt;
+
+use serde::{Deserialize, Serialize};
+
+/// What a session may do in a room (rooms 2). A session without a role does not learn that the room exists.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Role {
+    /// The creator: may do everything.
+    Owner,
+    /// May say and run.
+    Member,
+    /// Sees everything and dispatches nothing.
+    Observer,
+}
+
+impl Role {
+    /// The name on the wire.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Owner => "owner",
+            Self::Member => "member",
+            Self::Observer => "observer",
+        }
+    }
+}
+
+impl fmt::Display for Role {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
+    }
+}
