@@ -79,7 +79,7 @@ impl Roles {
         if !parts.is_empty() {
             self.premises.table.edit_memberships(slot, |held| {
                 parts.retain(|part| held.of(&part.room).is_none());
-                held.with_all(parts)
+                held.with_all(&parts)
             });
             // Another connection may have come first, and may show a tree without them.
             self.premises.refresher.request_session(slot, &Paths::one(ROOMS), Urgency::Debounced);

@@ -100,13 +100,13 @@ impl<'a> Step<'a> {
     }
 
     /// Sends an event to every participant.
-    pub(super) fn send(&mut self, draft: Draft<'_>) -> Text {
-        self.send_to(draft, |_| true)
+    pub(super) fn send(&mut self, draft: Draft<'_>) {
+        let id = self.premises.ids.make("e_");
+        self.send_as(&id, draft, |_| true);
     }
 
-    /// Sends an event to some participants: encoded once, and once to every connection. Returns its id.
-    pub(super) fn send_to(&mut self, draft: Draft<'_>, receives: impl Fn(&Seat) -> bool) -> Text {
-        let id = self.premises.ids.make("e_");
+    /// Sends an event with this id to some participants: encoded once, and once to every connection.
+    pub(super) fn send_as(&mut self, id: &str, draft: Draft<'_>, receives: impl Fn(&Seat) -> bool) {
         let mut encoded = None;
         let (premises, living, unix_ms) = (self.premises, self.living, self.at.unix_ms);
         let mut draft = Some(draft);
@@ -115,7 +115,7 @@ impl<'a> Step<'a> {
                 return;
             }
             if let Some(draft) = draft.take() {
-                encoded = encode(premises, living, &id, unix_ms, draft);
+                encoded = encode(premises, living, id, unix_ms, draft);
             }
             let Some(event) = &encoded else { return };
             for link in seat.slot.links().into_iter().filter(|link| !link.is_tab()) {
@@ -126,7 +126,6 @@ impl<'a> Step<'a> {
                 self.released.links.push(link);
             }
         });
-        id
     }
 
     /// Changes a session's part in the room. False if the session has ended.
