@@ -24,6 +24,7 @@ use crate::error::{ConnectError, FrameError, RegisterError};
 use crate::event::Event;
 use crate::model::Text;
 use crate::model::path;
+use crate::model::room::handle::Room;
 use crate::model::session::Session;
 use crate::protocol::CAPABILITIES;
 use crate::protocol::close_reason::CloseReason;
@@ -31,6 +32,8 @@ use crate::provider::{Discovery, Provider, Renewed, Role};
 use crate::receive::greeter::Greeter;
 use crate::refresh::refresher::Urgency;
 use crate::refresh::scope::Scope;
+use crate::render::room_layouts::ROOMS;
+use crate::render::room_source::RoomSource;
 use crate::render::source::{IntoDescriptor, Source};
 use crate::sessions::paths::Paths;
 use crate::sessions::revocations::Revocation;
@@ -115,6 +118,66 @@ impl Engine {
         let removed = self.parts.sources.unregister(&path);
         if removed {
             self.refresh(Scope::all().paths([path]));
+        }
+        removed
+    }
+
+    /// Registers a descriptor function under a path below each room, in place of the one before. It may block. Rooms that
+    /// are shown get it with the next pass. See [`RoomSource`].
+    ///
+    /// # Panics
+    /// If a segment of the path cannot be a node id (contract 2.5). [`Engine::try_register_room`] answers instead.
+    #[track_caller]
+    pub fn register_room<R: IntoDescriptor>(
+        &self,
+        path: &str,
+        describe: impl Fn(&Room, &Session) -> R + Send + Sync + 'static,
+    ) {
+        self.register_room_source(path, RoomSource::new(describe));
+    }
+
+    /// Registers a descriptor function that awaits, for each room. See [`Engine::register_room`].
+    ///
+    /// # Panics
+    /// If a segment of the path cannot be a node id (contract 2.5).
+    #[track_caller]
+    pub fn register_room_async<R, F>(&self, path: &str, describe: impl Fn(Room, Session) -> F + Send + Sync + 'static)
+    where
+        R: IntoDescriptor + 'static,
+        F: Future<Output = R> + Send + 'static,
+    {
+        self.register_room_source(path, RoomSource::new_async(describe));
+    }
+
+    /// Registers a source with its options, for each room. See [`Engine::register_room`].
+    ///
+    /// # Panics
+    /// If a segment of the path cannot be a node id (contract 2.5).
+    #[track_caller]
+    pub fn register_room_source(&self, path: &str, source: RoomSource) {
+        if let Err(error) = self.try_register_room(path, source) {
+            panic!("{error}");
+        }
+    }
+
+    /// Registers a source for each room under a path that may not be valid.
+    ///
+    /// # Errors
+    /// [`RegisterError::Path`] if a segment cannot be a node id (contract 2.5), [`RegisterError::ReservedForRooms`] if it
+    /// is what the engine shows of each room itself.
+    pub fn try_register_room(&self, path: &str, source: RoomSource) -> Result<(), RegisterError> {
+        let path = RegisterError::check_in_room(path)?;
+        self.parts.sources.register_room(&path, source);
+        self.refresh(Scope::all().paths([ROOMS]));
+        Ok(())
+    }
+
+    /// Removes what is registered under exactly this path below each room. False if there is nothing.
+    pub fn unregister_room(&self, path: &str) -> bool {
+        let path = RegisterError::check_in_room(path);
+        let removed = path.is_ok_and(|path| self.parts.sources.unregister_room(&path));
+        if removed {
+            self.refresh(Scope::all().paths([ROOMS]));
         }
         removed
     }

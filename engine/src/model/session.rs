@@ -8,6 +8,9 @@ use std::time::SystemTime;
 
 use super::Text;
 use super::read_log::{Read, ReadLog};
+use super::room::handle::Room;
+use super::room::memberships::{Membership, Memberships};
+use super::room::role::Role;
 use crate::panics::guarded::{Guarded, Owner};
 
 /// For whom a tree is rendered: id, user, project, claims and the application's own data.
@@ -48,9 +51,17 @@ type Data = Guarded<Box<dyn Any + Send + Sync>>;
 #[derive(Clone, Default)]
 struct Extras {
     project: Option<Text>,
-    parent: Option<Text>,
     data: Option<Arc<Data>>,
     issued_at: Option<SystemTime>,
+    rare: Option<Box<Rare>>,
+}
+
+/// What hardly any session has, unless there are rooms. It stands apart, so that the others pay nothing for it.
+#[derive(Clone, Default)]
+struct Rare {
+    parent: Option<Text>,
+    /// What no credential brings: the engine's rooms know it.
+    memberships: Option<Memberships>,
 }
 
 /// What a session has for a [`Read`].
@@ -61,17 +72,19 @@ pub(crate) enum ReadValue {
     Pairs(Vec<(Text, Text)>),
     Names(Vec<Text>),
     Time(Option<SystemTime>),
+    Count(usize),
+    Role(Option<Role>),
     /// Everything that it is, its data included.
     Whole(Box<WholeContext>),
 }
 
-/// A context as a value: equal only to one with the same claims and the same data.
+/// A context as a value: equal only to one with the same claims, the same data and the same part in rooms.
 #[derive(Debug, Clone)]
 pub(crate) struct WholeContext(Context);
 
 impl PartialEq for WholeContext {
     fn eq(&self, other: &Self) -> bool {
-        self.0.id == other.0.id && self.0.same_claims(&other.0)
+        self.0.id == other.0.id && self.0.shows_same(&other.0)
     }
 }
 
@@ -117,7 +130,7 @@ impl Session {
     /// The session that this one was derived from.
     #[must_use]
     pub fn with_parent(self, parent: impl Into<Text>) -> Self {
-        self.edit(|context| context.extras.get_or_insert_default().parent = Some(parent.into()))
+        self.edit(|context| context.rare_mut().parent = Some(parent.into()))
     }
 
     /// A claim by name; setting it again replaces it.
@@ -240,6 +253,28 @@ impl Session {
         self.read(|| Read::Whole).data().and_then(|data| (***data).downcast_ref())
     }
 
+    /// Its role in a room; `None` if it has none. Only this room counts as read.
+    #[must_use]
+    pub fn role_in(&self, room: &Room) -> Option<Role> {
+        self.read(|| Read::RoomRole(room.rank())).membership(room).map(|membership| membership.role)
+    }
+
+    /// Whether it has joined a room. Only this room counts as read.
+    #[must_use]
+    pub fn has_joined(&self, room: &Room) -> bool {
+        self.read(|| Read::RoomJoined(room.rank())).membership(room).is_some_and(Membership::is_joined)
+    }
+
+    /// Whether it has a user, whoever that is.
+    pub(crate) fn has_user(&self) -> bool {
+        self.read(|| Read::HasUser).user.is_some()
+    }
+
+    /// In how many rooms it has a role.
+    pub(crate) fn room_count(&self) -> usize {
+        self.read(|| Read::RoomCount).room_count()
+    }
+
     /// The same session without a recorder, as handlers and predicates get it.
     pub(crate) fn untracked(context: Arc<Context>) -> Self {
         Self { context, recorder: None }
@@ -279,7 +314,51 @@ impl Context {
     }
 
     fn parent(&self) -> Option<&Text> {
-        self.extras.as_ref()?.parent.as_ref()
+        self.rare()?.parent.as_ref()
+    }
+
+    fn rare(&self) -> Option<&Rare> {
+        self.extras.as_ref()?.rare.as_deref()
+    }
+
+    fn rare_mut(&mut self) -> &mut Rare {
+        self.extras.get_or_insert_default().rare.get_or_insert_default()
+    }
+
+    /// Its part in rooms. `None` if it has a role in none.
+    pub(crate) fn memberships(&self) -> Option<&Memberships> {
+        self.rare()?.memberships.as_ref()
+    }
+
+    fn membership(&self, room: &Room) -> Option<&Membership> {
+        self.memberships()?.of(room)
+    }
+
+    fn membership_at(&self, rank: u64) -> Option<&Membership> {
+        self.memberships()?.at(rank)
+    }
+
+    fn room_count(&self) -> usize {
+        self.memberships().map_or(0, |memberships| memberships.all().len())
+    }
+
+    /// The same with this part in rooms, whatever it had before. What is empty then is given back.
+    pub(crate) fn with_memberships(self: &Arc<Self>, memberships: Option<Memberships>) -> Arc<Self> {
+        let memberships = memberships.filter(|memberships| !memberships.all().is_empty());
+        if memberships.is_none() && self.memberships().is_none() {
+            return Arc::clone(self);
+        }
+        let mut changed = Self::clone(self);
+        changed.rare_mut().memberships = memberships;
+        if let Some(extras) = &mut changed.extras {
+            extras.rare.take_if(|rare| rare.parent.is_none() && rare.memberships.is_none());
+        }
+        let is_empty = |extras: &mut Box<Extras>| {
+            let Extras { project, data, issued_at, rare } = &**extras;
+            project.is_none() && data.is_none() && issued_at.is_none() && rare.is_none()
+        };
+        changed.extras.take_if(is_empty);
+        Arc::new(changed)
     }
 
     fn data(&self) -> Option<&Arc<Data>> {
@@ -304,7 +383,7 @@ impl Context {
         self.extras.as_ref()?.issued_at
     }
 
-    /// Whether a tree rendered for one would be the same for the other. Typed data cannot be compared, so it differs
+    /// Whether a credential says the same of one as of the other. Typed data cannot be compared, so it differs
     /// unless it is the same allocation.
     pub(crate) fn same_claims(&self, other: &Self) -> bool {
         let same_data = match (self.data(), other.data()) {
@@ -319,6 +398,11 @@ impl Context {
             && self.attributes == other.attributes
             && self.permissions == other.permissions
             && self.expires_at == other.expires_at
+    }
+
+    /// Whether a tree rendered for one would be the same for the other, with the rooms in it.
+    pub(crate) fn shows_same(&self, other: &Self) -> bool {
+        self.memberships() == other.memberships() && self.same_claims(other)
     }
 
     /// The engine that is told if its data panics while it is dropped.
@@ -344,6 +428,10 @@ impl Context {
             Read::Permission(name) => ReadValue::Flag(self.can(name)),
             Read::Permissions => ReadValue::Names(self.permissions.to_vec()),
             Read::Expiry => ReadValue::Time(self.expires_at),
+            Read::HasUser => ReadValue::Flag(self.user.is_some()),
+            Read::RoomCount => ReadValue::Count(self.room_count()),
+            Read::RoomRole(rank) => ReadValue::Role(self.membership_at(*rank).map(|membership| membership.role)),
+            Read::RoomJoined(rank) => ReadValue::Flag(self.membership_at(*rank).is_some_and(Membership::is_joined)),
         }
     }
 }
