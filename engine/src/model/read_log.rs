@@ -27,6 +27,10 @@ pub(crate) enum Read {
     Expiry,
     /// Whether it has a user.
     HasUser,
+    /// How much it is trusted in rooms.
+    Trust,
+    /// How it is shown to others.
+    Presence,
     /// In how many rooms it has a role.
     RoomCount,
     /// Its role in the room of this rank.

@@ -6,8 +6,8 @@ use std::sync::Arc;
 
 use super::source::{Describe, Source};
 use crate::model::Text;
-use crate::model::room::memberships::Memberships;
 use crate::model::path;
+use crate::model::room::memberships::Memberships;
 
 /// The registered paths as a trie; node 0 is the root.
 #[derive(Debug)]
@@ -63,11 +63,7 @@ impl Layout {
     }
 
     /// Lays out sources among which are those of rooms.
-    pub(super) fn with_rooms(
-        sources: &BTreeMap<Text, Arc<Source>>,
-        generation: u64,
-        shown: LaidOutRooms,
-    ) -> Arc<Self> {
+    pub(super) fn with_rooms(sources: &BTreeMap<Text, Arc<Source>>, generation: u64, shown: LaidOutRooms) -> Arc<Self> {
         let mut layout = Self::of(sources);
         let orders = layout.orders();
         layout.rooms = Some(Box::new(Rooms { generation, shown, orders }));

@@ -51,9 +51,9 @@ impl Registry {
     /// The layout of a session with these rooms and nothing of its own.
     pub(crate) fn layout_of(&self, rooms: Option<&Memberships>) -> Arc<Layout> {
         match rooms {
-            Some(rooms) => self.rooms.layout(rooms, &self.sources, |sources, shown| {
-                Layout::with_rooms(sources, self.generation, shown)
-            }),
+            Some(rooms) => self
+                .rooms
+                .layout(rooms, &self.sources, |sources, shown| Layout::with_rooms(sources, self.generation, shown)),
             None => Arc::clone(&self.layout),
         }
     }

@@ -62,6 +62,13 @@ impl Memberships {
         Self(all.into())
     }
 
+    /// These with others, of which none is in the same room.
+    pub(crate) fn with_all(&self, others: Vec<Membership>) -> Self {
+        let mut all = [self.all(), &others].concat();
+        all.sort_by_key(|membership| membership.room.rank());
+        Self(all.into())
+    }
+
     /// These without a room.
     pub(crate) fn without(&self, room: &Room) -> Self {
         Self(self.0.iter().filter(|known| !known.room.is(room)).cloned().collect())
