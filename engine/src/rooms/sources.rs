@@ -1,0 +1,99 @@
+//! What the tree shows of rooms.
+
+use super::actions::RoomActions;
+use crate::model::room::handle::Room;
+use crate::model::room::participant::{Participant, Status};
+use crate::model::room::record::RoomState;
+use crate::model::room::role::Role;
+use crate::model::room::timestamp::rfc3339;
+use crate::model::session::Session;
+use crate::render::action::Action;
+use crate::render::descriptor::{Descriptor, Item};
+use crate::render::room_source::RoomSource;
+use crate::render::source::Source;
+
+/// Under which path below a room its participants stand.
+pub(crate) const PARTICIPANTS: &str = "participants";
+
+/// `/rooms`, which says how many there are for a session.
+pub(crate) fn rooms(create: Action) -> Source {
+    Source::new(move |session: &Session| {
+        let node = Descriptor::collection().prop("label", "Rooms").prop("count", session.room_count());
+        if session.has_user() { node.action(&create) } else { node }
+    })
+}
+
+/// `/rooms/{id}`: what a session sees of a room depends on its role, and on whether it has joined.
+pub(crate) fn room(actions: RoomActions) -> RoomSource {
+    RoomSource::new(move |room: &Room, session: &Session| {
+        let (role, joined) = (session.role_in(room), session.has_joined(room));
+        let has_ended = room.state() == RoomState::Ended;
+        let node = described(room).prop("role", role.map(Role::as_str)).prop("joined", joined);
+        let node = if joined { node } else { node.summary(summary(room, has_ended)) };
+        match role {
+            _ if has_ended => node,
+            Some(role) if joined => node.actions(of_a_participant(&actions, role, session)),
+            _ => node.action(&actions.join),
+        }
+    })
+}
+
+fn of_a_participant<'a>(actions: &'a RoomActions, role: Role, session: &Session) -> Vec<&'a Action> {
+    let mut offered = vec![&actions.leave];
+    // A session without a user may not say anything, whatever its role.
+    if role.may_say() && session.has_user() {
+        offered.push(&actions.say);
+        if role.may_manage() {
+            offered.extend([&actions.admit, &actions.dismiss, &actions.close]);
+        }
+    }
+    offered
+}
+
+fn summary(room: &Room, has_ended: bool) -> String {
+    if has_ended { "ended".to_owned() } else { format!("{} online", room.online()) }
+}
+
+/// What everybody who sees a room sees of it.
+fn described(room: &Room) -> Descriptor {
+    let node = Descriptor::new("room")
+        .prop("title", room.title())
+        .prop("state", room.state().as_str())
+        .prop("owner", room.owner().clone())
+        .prop("online", room.online())
+        .prop("created_at", room.created_at())
+        .prop("trust", room.trust().as_str())
+        .prop("mode", room.mode().as_str())
+        .prop("replayable", room.is_replayable());
+    let texts = [
+        ("agent", room.agent().map(ToString::to_string)),
+        ("parent", room.parent().map(ToString::to_string)),
+        ("ends_at", room.ends_at()),
+        ("end_reason", room.end_reason().map(|reason| reason.as_str().to_owned())),
+    ];
+    texts.into_iter().fold(node, |node, (key, value)| match value {
+        Some(value) => node.prop(key, value),
+        None => node,
+    })
+}
+
+/// `/rooms/{id}/participants`, which is the same for everybody who shows it.
+pub(crate) fn participants() -> RoomSource {
+    let source = RoomSource::new(|room: &Room, _: &Session| {
+        let participants = room.shared_participants();
+        let online = participants.iter().filter(|participant| participant.status == Status::Online).count();
+        Descriptor::collection().prop("online", online).items(participants.iter().map(|participant| row(participant)))
+    });
+    source.in_order(0)
+}
+
+fn row(participant: &Participant) -> Item {
+    let body = Descriptor::new("participant")
+        .prop("user", participant.user.clone())
+        .prop("name", participant.name.clone())
+        .prop("kind", participant.kind.as_str())
+        .prop("role", participant.role.as_str())
+        .prop("status", participant.status.as_str())
+        .prop("since", rfc3339(participant.since_ms));
+    Item { id: participant.id.clone(), body }
+}
