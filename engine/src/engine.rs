@@ -6,6 +6,7 @@ mod options;
 pub(crate) mod builder;
 mod foundation;
 mod lifecycle_parts;
+mod room_parts;
 mod connection_parts;
 pub(crate) mod parts;
 pub(crate) mod rooms;
@@ -106,9 +107,9 @@ impl Engine {
     ///
     /// # Errors
     /// [`RegisterError::Path`] if a segment cannot be a node id (contract 2.5), [`RegisterError::ReservedForTabs`] if it is
-    /// `ui/tab-N` or below it.
+    /// `ui/tab-N` or below it, [`RegisterError::ReservedForRooms`] if there are rooms and it is `rooms` or below it.
     pub fn try_register(&self, path: &str, source: Source) -> Result<(), RegisterError> {
-        let path = RegisterError::check(path)?;
+        let path = self.check_path(path)?;
         self.parts.sources.register(&path, source);
         self.refresh(Scope::all().paths([path]));
         Ok(())
@@ -116,12 +117,19 @@ impl Engine {
 
     /// Removes what is registered under exactly this path; what is registered below stays. False if there is nothing.
     pub fn unregister(&self, path: &str) -> bool {
-        let path = path::normal(path);
+        let Ok(path) = self.check_path(path) else { return false };
         let removed = self.parts.sources.unregister(&path);
         if removed {
             self.refresh(Scope::all().paths([path]));
         }
         removed
+    }
+
+    /// The normal spelling of a path that is the application's.
+    fn check_path(&self, path: &str) -> Result<Text, RegisterError> {
+        let normal = RegisterError::check(path)?;
+        let is_taken = self.parts.rooms.is_some() && path::covers(ROOMS, &normal);
+        if is_taken { Err(RegisterError::ReservedForRooms(path.to_owned())) } else { Ok(normal) }
     }
 
     /// Registers a descriptor function under a path below each room, in place of the one before. It may block. Rooms that
@@ -189,7 +197,7 @@ impl Engine {
     /// # Errors
     /// [`RegisterError`] if the path is not valid or no such session is open.
     pub fn register_for(&self, session: &str, path: &str, mut source: Source) -> Result<(), RegisterError> {
-        let path = RegisterError::check(path)?;
+        let path = self.check_path(path)?;
         self.parts.sources.adopt_own(&path, &mut source);
         self.set_own(session, &path, Some(Arc::new(source)))
     }

@@ -8,6 +8,7 @@ use super::driver::RunningDriver;
 use super::foundation::Foundation;
 use super::lifecycle_parts::LifecycleParts;
 use super::options::EngineOptions;
+use super::room_parts::room_paths;
 use crate::background::Background;
 use crate::config::Config;
 use crate::connection::connector::Connector;
@@ -64,6 +65,7 @@ impl Parts {
         let refresher = base.refresher(&passes);
         let rooms = options.rooms.map(|options| base.rooms(options, &refresher));
         let lifecycle = LifecycleParts::new(&base, rooms.clone());
+        let paths = rooms.as_ref().map(|rooms| room_paths(&base, rooms, &sources, options.id.clone()));
         let tasks = base.tasks(&refresher);
         let delivery = Arc::new(Delivery::new(&base.config));
         let cache = CacheSweeper::new(Arc::clone(&delivery), Arc::clone(&base.timers));
@@ -77,6 +79,7 @@ impl Parts {
             refresher: &refresher,
             quota: &quota,
             greeter: &greeter,
+            rooms: paths,
         };
         let inbound = connections.inbound(options.authorize, &tasks);
         let outbound = connections.outbound(&delivery, &cache);

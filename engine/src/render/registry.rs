@@ -31,10 +31,6 @@ impl Registry {
         self.generation
     }
 
-    pub(crate) const fn layout(&self) -> &Arc<Layout> {
-        &self.layout
-    }
-
     /// Whether anything that it lays out awaits.
     pub(crate) fn has_async(&self) -> bool {
         self.layout.has_async() || self.rooms.has_async()

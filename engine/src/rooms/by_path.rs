@@ -114,12 +114,7 @@ impl RoomPaths {
     }
 
     /// What is not about the room itself is looked up.
-    fn check_built_in(
-        &self,
-        session: &Session,
-        at: &Membership,
-        action: &str,
-    ) -> Result<Option<&Action>, ActionError> {
+    fn check_built_in(&self, session: &Session, at: &Membership, action: &str) -> Result<Option<&Action>, ActionError> {
         let (may, needs_joining, found) = match action {
             "say" => (at.role.may_say(), true, Some(&self.actions.say)),
             "run" => (at.role.may_say(), true, None),
@@ -151,7 +146,7 @@ impl RoomPaths {
         let Some(id) = Place::of(self.from_root(path)).room() else { return };
         if Self::membership(slot, id).is_some_and(|at| !at.is_joined() && at.room.state() != RoomState::Ended) {
             // If the room is full, or ended just now, the subscription shows what is seen from outside.
-            let _refused = self.service.join(slot, id);
+            let _refused = self.service.join_by_subscribing(slot, id);
         }
     }
 
@@ -163,7 +158,7 @@ impl RoomPaths {
         if !is_joined || self.is_subscribed(slot, id) {
             return;
         }
-        let _refused = self.service.leave(slot, id);
+        self.service.leave_by_unsubscribing(slot, id);
         // Another connection may have subscribed between the two, and found that the session had joined.
         if self.is_subscribed(slot, id) {
             self.subscribing(slot, path);

@@ -189,6 +189,20 @@ impl RoomService {
         self.report("join", &session, id, joined)
     }
 
+    /// A connection of a session subscribes at a room in which it has a role, or below it. No code of the application runs:
+    /// the role is the one that was decided.
+    pub(crate) fn join_by_subscribing(&self, slot: &Arc<Slot>, id: &str) -> Result<Text, ActionError> {
+        let living = self.premises.directory.get(id).ok_or_else(no_room);
+        let joined = living.and_then(|living| self.joining.join(slot, &living));
+        self.report("join", &slot.session(), id, joined)
+    }
+
+    /// A session ended its last subscription at a room and below it. False if it had not joined.
+    pub(crate) fn leave_by_unsubscribing(&self, slot: &Arc<Slot>, id: &str) -> bool {
+        let living = self.premises.directory.get(id);
+        living.is_some_and(|living| self.joining.leave(slot, &living, LeaveReason::Left))
+    }
+
     /// A session leaves a room.
     pub(crate) fn leave(&self, slot: &Arc<Slot>, id: &str) -> Result<(), ActionError> {
         let session = slot.session();

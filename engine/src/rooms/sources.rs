@@ -8,7 +8,7 @@ use crate::model::room::role::Role;
 use crate::model::room::timestamp::rfc3339;
 use crate::model::session::Session;
 use crate::render::action::Action;
-use crate::render::descriptor::{Descriptor, Item};
+use crate::render::descriptor::Descriptor;
 use crate::render::room_source::RoomSource;
 use crate::render::source::Source;
 
@@ -82,18 +82,18 @@ pub(crate) fn participants() -> RoomSource {
     let source = RoomSource::new(|room: &Room, _: &Session| {
         let participants = room.shared_participants();
         let online = participants.iter().filter(|participant| participant.status == Status::Online).count();
-        Descriptor::collection().prop("online", online).items(participants.iter().map(|participant| row(participant)))
+        let node = Descriptor::collection().prop("online", online);
+        participants.iter().fold(node, |node, participant| node.child(participant.id.clone(), row(participant)))
     });
     source.in_order(0)
 }
 
-fn row(participant: &Participant) -> Item {
-    let body = Descriptor::new("participant")
+fn row(participant: &Participant) -> Descriptor {
+    Descriptor::new("participant")
         .prop("user", participant.user.clone())
         .prop("name", participant.name.clone())
         .prop("kind", participant.kind.as_str())
         .prop("role", participant.role.as_str())
         .prop("status", participant.status.as_str())
-        .prop("since", rfc3339(participant.since_ms));
-    Item { id: participant.id.clone(), body }
+        .prop("since", rfc3339(participant.since_ms))
 }

@@ -39,15 +39,8 @@ impl Memberships {
         &self.0
     }
 
-    /// That in the room which was created at this place in the order.
-    pub(crate) fn at(&self, rank: u64) -> Option<&Membership> {
-        let at = self.0.binary_search_by_key(&rank, |membership| membership.room.rank()).ok()?;
-        Some(&self.0[at])
-    }
-
-    /// That in a room.
-    pub(crate) fn of(&self, room: &Room) -> Option<&Membership> {
-        self.at(room.rank()).filter(|membership| membership.room.is(room))
+    pub(crate) fn get(&self, room: &str) -> Option<&Membership> {
+        self.0.iter().find(|membership| membership.room.id() == room)
     }
 
     /// That in the room which was created at this place in the order.
