@@ -190,6 +190,28 @@ async fn a_call_id_acts_once_within_ten_minutes() {
 }
 
 #[tokio::test]
+async fn beyond_the_bound_the_oldest_call_id_is_forgotten_and_that_is_reported() {
+    let (engine, _clock) = room_engine_with(RoomOptions::new(), |config| {
+        config.rooms.call_ids = 3;
+        config.rooms.call_ids_per_session = 2;
+    });
+    let log = EventLog::of(&engine);
+    let [ann, bob] = ["ann", "bob"].map(|user| user_session(user, user));
+    let room = open_room(&engine, &ann);
+    let say = |session: &Session, id: &str| {
+        let before = room.seq();
+        engine.rooms().say(session, room.id(), &Message::text("x").call_id(id)).unwrap();
+        room.seq() > before
+    };
+    assert_eq!(["1", "2", "2", "3"].map(|id| say(&ann, id)), [true, true, false, true]);
+    assert_eq!(log.limit_count(Limit::CallIds), 1);
+    assert!(say(&ann, "1"), "it was forgotten");
+    assert_eq!((say(&bob, "1"), log.limit_count(Limit::CallIds)), (true, 2));
+    assert_eq!((say(&bob, "2"), log.limit_count(Limit::CallIds)), (true, 3), "in all there are three");
+    assert_eq!((say(&ann, "1"), say(&ann, "3")), (false, true));
+}
+
+#[tokio::test]
 async fn a_message_that_cannot_be_said_is_refused_and_takes_no_number() {
     let (engine, _clock) = room_engine_with(RoomOptions::new(), |config| config.rooms.message_bytes = 100);
     let log = EventLog::of(&engine);
