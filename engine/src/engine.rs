@@ -128,7 +128,8 @@ impl Engine {
     /// The normal spelling of a path that is the application's.
     fn check_path(&self, path: &str) -> Result<Text, RegisterError> {
         let normal = RegisterError::check(path)?;
-        let is_taken = self.parts.rooms.is_some() && path::covers(ROOMS, &normal);
+        let rooms = self.parts.rooms.as_ref();
+        let is_taken = rooms.is_some_and(|rooms| rooms.shows(&normal));
         if is_taken { Err(RegisterError::ReservedForRooms(path.to_owned())) } else { Ok(normal) }
     }
 

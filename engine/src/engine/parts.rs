@@ -8,7 +8,7 @@ use super::driver::RunningDriver;
 use super::foundation::Foundation;
 use super::lifecycle_parts::LifecycleParts;
 use super::options::EngineOptions;
-use super::room_parts::room_paths;
+use super::room_parts;
 use crate::background::Background;
 use crate::config::Config;
 use crate::connection::connector::Connector;
@@ -63,9 +63,8 @@ impl Parts {
         let sources = Arc::new(Sources::new(base.observers.owner()));
         let passes = base.passes(&sources);
         let refresher = base.refresher(&passes);
-        let rooms = options.rooms.map(|options| base.rooms(options, &refresher));
+        let (rooms, by_path) = room_parts::rooms(&base, options.rooms.take(), &options.id, &refresher, &sources);
         let lifecycle = LifecycleParts::new(&base, rooms.clone());
-        let paths = rooms.as_ref().map(|rooms| room_paths(&base, rooms, &sources, options.id.clone()));
         let tasks = base.tasks(&refresher);
         let delivery = Arc::new(Delivery::new(&base.config));
         let cache = CacheSweeper::new(Arc::clone(&delivery), Arc::clone(&base.timers));
@@ -79,7 +78,7 @@ impl Parts {
             refresher: &refresher,
             quota: &quota,
             greeter: &greeter,
-            rooms: paths,
+            rooms: by_path,
         };
         let inbound = connections.inbound(options.authorize, &tasks);
         let outbound = connections.outbound(&delivery, &cache);

@@ -1,6 +1,10 @@
 //! What the tree shows of rooms.
 
+use std::sync::{Arc, Weak};
+
 use super::actions::RoomActions;
+use super::presence::PresenceRow;
+use super::service::RoomService;
 use crate::model::room::handle::Room;
 use crate::model::room::participant::{Participant, Status};
 use crate::model::room::record::RoomState;
@@ -8,7 +12,7 @@ use crate::model::room::role::Role;
 use crate::model::room::timestamp::rfc3339;
 use crate::model::session::Session;
 use crate::render::action::Action;
-use crate::render::descriptor::Descriptor;
+use crate::render::descriptor::{Descriptor, Item};
 use crate::render::room_source::RoomSource;
 use crate::render::source::Source;
 
@@ -96,4 +100,33 @@ fn row(participant: &Participant) -> Descriptor {
         .prop("role", participant.role.as_str())
         .prop("status", participant.status.as_str())
         .prop("since", rfc3339(participant.since_ms))
+}
+
+/// `/presence`, which is the same for all users of a project, unless there is something that only a user's own sessions see.
+pub(crate) fn presence(service: &Arc<RoomService>) -> Source {
+    // The service holds what holds the source.
+    let service: Weak<RoomService> = Arc::downgrade(service);
+    Source::new(move |session: &Session| {
+        let node = Descriptor::collection().prop("label", "Presence");
+        let Some(service) = service.upgrade().filter(|_| session.has_user()) else { return node };
+        if service.has_details(session.project().unwrap_or_default()) {
+            // From here on, the result is this user's.
+            session.user();
+        }
+        node.items(service.presence(session).iter().map(presence_row))
+    })
+}
+
+fn presence_row(row: &PresenceRow) -> Item {
+    let item = Item::new(row.participant.clone())
+        .prop("user", row.user.clone())
+        .prop("name", row.name.clone())
+        .prop("kind", row.kind.as_str())
+        .prop("role", row.role.clone())
+        .prop("groups", row.groups.as_slice())
+        .prop("status", row.status.as_str())
+        .prop("connected_at", row.connected_at.as_str());
+    let item = row.cwd.iter().fold(item, |item, cwd| item.prop("cwd", cwd.clone()));
+    let item = row.pid.iter().fold(item, |item, pid| item.prop("pid", *pid));
+    row.host.iter().fold(item, |item, host| item.prop("host", host.clone()))
 }

@@ -5,8 +5,8 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use grove_engine::testing::TestConsumer;
 use grove_engine::{
-    Access, Action, Config, Descriptor, Engine, Invocation, Item, Mode, NewRoom, RoomOptions, RoomRole, RoomSource,
-    Scope, Session, Source,
+    Access, Action, Config, Descriptor, Engine, Invocation, Item, Mode, NewRoom, Presence, RoomOptions, RoomRole,
+    RoomSource, Scope, Session, Source,
 };
 use serde_json::{Value, json};
 
@@ -328,4 +328,42 @@ async fn dangerous_actions_are_refused_in_a_sandbox_and_stay_in_the_tree() {
     assert_eq!(action_names(node_at(&room, "board")), ["wipe", "look"]);
     assert_eq!(error_code(&alice.invoke("/rooms/m/board", "wipe", json!({})).await), "unauthorized");
     assert_eq!(alice.invoke("/rooms/m/board", "look", json!({})).await["status"], "ok");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn presence_is_rendered_once_for_a_project_and_what_is_a_users_own_is_shown_to_that_user_alone() {
+    let options = RoomOptions::new().presence();
+    let engine = Engine::builder("app", "App").config(Config::immediate()).rooms(options).build();
+    let session = |id: &str, user: &str, project: &str, card: Presence| {
+        user_session(id, user).with_project(project).with_presence(card)
+    };
+    let mut watchers = Vec::new();
+    for number in 0..5 {
+        let (id, user) = (format!("w{number}"), format!("u{number}"));
+        let mut watcher = TestConsumer::connect(&engine, user_session(&id, &user).with_project("p")).await;
+        let (subscription, tree) = watcher.subscribe("/presence").await;
+        assert_eq!(child_ids(&tree), Vec::<&str>::new());
+        watchers.push((watcher, subscription));
+    }
+    let before = evaluations(&engine, "/presence");
+    let ann = TestConsumer::connect(&engine, session("ann", "ann", "p", Presence::new("Ann").role("lead"))).await;
+    engine.settle().await;
+    assert_eq!(evaluations(&engine, "/presence") - before, 1);
+    let other = TestConsumer::connect(&engine, session("o", "u0", "q", Presence::new("Other").host("secret"))).await;
+    let own = TestConsumer::connect(&engine, session("u", "u0", "p", Presence::new("U").host("laptop").pid(7))).await;
+    for (at, (watcher, subscription)) in watchers.iter_mut().enumerate() {
+        watcher.settled().await;
+        let rows = watcher.tree(subscription)["children"].as_array().unwrap().clone();
+        let names: Vec<_> = rows.iter().map(|row| row["properties"]["name"].as_str().unwrap()).collect();
+        assert_eq!(names, ["Ann", "U"]);
+        let details = ["host", "pid", "cwd"].map(|key| rows[1]["properties"][key].clone());
+        let is_own = at == 0;
+        assert_eq!(details, [json!(is_own.then_some("laptop")), json!(is_own.then_some(7)), Value::Null]);
+    }
+    assert!(!engine.unregister("presence"));
+    drop((ann, other, own));
+    engine.close_session("u");
+    let (watcher, subscription) = &mut watchers[0];
+    watcher.settled().await;
+    assert_eq!(watcher.tree(subscription)["children"].as_array().unwrap().len(), 1, "Ann may come back");
 }
