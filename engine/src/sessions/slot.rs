@@ -1,5 +1,6 @@
 //! One session's entry in memory: who it is, its tree, and who is connected.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::SystemTime;
 
@@ -11,6 +12,7 @@ use super::paths::Paths;
 use super::resume_points::{Added, Expired};
 use super::slot_record::Record;
 use super::slot_state::{OptionalMillis, SlotState};
+use super::source_edit::SourceEdit;
 use super::tab::Tab;
 use super::turn::{Base, Begin, Closed, Finished, LastTree, ReleasedTree, Ticket, TurnId, Wanted};
 use super::waiters::Waiters;
@@ -312,6 +314,11 @@ impl Slot {
         self.changed.notify(usize::MAX);
         let tasks = overlay.iter().flat_map(|overlay| overlay.tasks.values().cloned()).collect();
         Closed { links, tasks, version, had_tree: tree.is_some() }
+    }
+
+    /// Changes the sources that this session alone has, in one step.
+    pub(crate) fn edit_sources(&self, edits: BTreeMap<Text, SourceEdit>) {
+        let _replaced = self.with(|inner| inner.edit_overlay(|overlay| overlay.edit_sources(edits)));
     }
 
     /// Registers, or hides (`None`), a path for this session alone.
