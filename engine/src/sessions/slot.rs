@@ -163,6 +163,14 @@ impl Slot {
         self.with(|inner| inner.state.needs_refresh())
     }
 
+    /// The same, and whether it has tabs.
+    pub(crate) fn needs_refresh_with_tabs(&self) -> (bool, bool) {
+        self.with(|inner| {
+            let tabs = inner.overlay().is_some_and(|overlay| !overlay.tabs.is_empty());
+            (inner.state.needs_refresh(), tabs)
+        })
+    }
+
     /// A pass begins that will make a first tree: what changes from now on has to be rendered again.
     pub(crate) fn expect_tree(&self) {
         self.with(|inner| inner.state.expect_tree());
