@@ -162,4 +162,5 @@ pub use rooms::said::Said;
 pub use rooms::service::RoomStats;
 pub use session_provider::SessionProvider;
 pub use sessions::revocations::Revocation;
+pub use sessions::source_edit::SourceEdits;
 pub use stats::Stats;

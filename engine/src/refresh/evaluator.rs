@@ -64,7 +64,7 @@ impl Evaluator {
     }
 
     fn async_sources<'l>(job: &Job, layout: &'l Layout) -> impl Iterator<Item = &'l Entry> {
-        let is_async = |entry: &&Entry| matches!(*entry.source.describe, Describe::Async(_));
+        let is_async = |entry: &&Entry| entry.source.is_async();
         layout.entries().iter().filter(is_async).filter(|entry| job.paths.touches(&entry.path))
     }
 
@@ -109,15 +109,16 @@ impl Evaluator {
         // What was awaited for other claims, or before a later pass, may be older than what the slot has.
         let overtaken = base.is_overtaken(&entry.path);
         let current = |(context, _): &(Arc<Context>, _)| !overtaken && context.shows_same(&base.context);
-        let awaited = pass.awaited(&job.slot, &entry.source).filter(current);
-        let rendered = match (awaited, &*entry.source.describe) {
-            (Some((_, rendered)), _) => rendered,
-            (None, Describe::Blocking(_)) => self.evaluate(pass, base, entry, known)?,
-            // It was registered after this pass had looked which sources to await, or has to be asked again.
-            (None, Describe::Async(_)) => {
-                let _running = self.workers.evaluate();
-                self.runtime.block_on(self.evaluate_again(pass, base, entry))
-            }
+        let rendered = match &*entry.source.describe {
+            Describe::Blocking(_) => self.evaluate(pass, base, entry, known)?,
+            Describe::Async(_) => match pass.awaited(&job.slot, &entry.source).filter(current) {
+                Some((_, rendered)) => rendered,
+                // It was registered after this pass had looked which sources to await, or has to be asked again.
+                None => {
+                    let _running = self.workers.evaluate();
+                    self.runtime.block_on(self.evaluate_again(pass, base, entry))
+                }
+            },
         };
         Ok(match rendered {
             Rendered::Fragment(fragment) => fragment,
