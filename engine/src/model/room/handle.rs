@@ -3,40 +3,240 @@
 use std::fmt;
 use std::sync::Arc;
 
-use super::record::Record;
+use super::about::About;
+use super::participant::{Participant, ParticipantKind, Status};
+use super::policy::{Access, Facet, Mode, OnEnd, Origin, Queue, Trust};
+use super::record::{EndReason, Record, RoomState};
+use super::role::Role;
+use super::timestamp::rfc3339;
 use crate::model::Text;
 use crate::sync::Mutex;
 
 /// A room: a cheap handle, all clones of which are the same room.
+///
+/// What it tells is true at that moment, and is not bound to any viewer; hand it on only to who may see the room.
 #[derive(Clone)]
 pub struct Room(Arc<RoomCell>);
 
 struct RoomCell {
-    id: Text,
-    project: Text,
-    /// The order of creation.
-    rank: u64,
+    about: About,
     record: Mutex<Record>,
 }
 
+/// A participant of a room, as its other participants see it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct ParticipantView {
+    /// Its id, `p_` and 128 random bits.
+    pub id: Text,
+    /// Whose it is; `None` for a session without a user.
+    pub user: Option<Text>,
+    /// The display name.
+    pub name: Text,
+    /// What it is.
+    pub kind: ParticipantKind,
+    /// What it may do.
+    pub role: Role,
+    /// Whether it shows signs of life.
+    pub status: Status,
+    /// When it joined, as RFC 3339.
+    pub since: String,
+}
+
+impl From<&Participant> for ParticipantView {
+    fn from(participant: &Participant) -> Self {
+        Self {
+            id: participant.id.clone(),
+            user: participant.user.clone(),
+            name: participant.name.clone(),
+            kind: participant.kind,
+            role: participant.role,
+            status: participant.status,
+            since: rfc3339(participant.since_ms),
+        }
+    }
+}
+
 impl Room {
-    pub(crate) fn new(id: Text, project: Text, rank: u64, record: Record) -> Self {
-        Self(Arc::new(RoomCell { id, project, rank, record: Mutex::new(record) }))
+    pub(crate) fn new(about: About, record: Record) -> Self {
+        Self(Arc::new(RoomCell { about, record: Mutex::new(record) }))
     }
 
-    /// The room's id.
+    /// Its id. It is no credential: knowing it gives access to nothing (SEC22).
     #[must_use]
     pub fn id(&self) -> &Text {
-        &self.0.id
+        &self.0.about.id
     }
 
-    pub(crate) fn project(&self) -> &Text {
-        &self.0.project
+    /// The project to which it belongs; empty for none.
+    #[must_use]
+    pub fn project(&self) -> &Text {
+        &self.0.about.project
+    }
+
+    /// The title.
+    #[must_use]
+    pub fn title(&self) -> &str {
+        &self.0.about.title
+    }
+
+    /// The user who created it.
+    #[must_use]
+    pub fn owner(&self) -> &Text {
+        &self.0.about.owner
+    }
+
+    /// By which way it was created.
+    #[must_use]
+    pub fn origin(&self) -> Origin {
+        self.0.about.origin
+    }
+
+    /// When it was created, as RFC 3339.
+    #[must_use]
+    pub fn created_at(&self) -> String {
+        rfc3339(self.0.about.created_ms)
+    }
+
+    /// Tells its events from those of a room of the same id before history was lost.
+    #[must_use]
+    pub fn epoch(&self) -> &Text {
+        &self.0.about.epoch
+    }
+
+    /// Who has a role, beside those whom the owner admits.
+    #[must_use]
+    pub fn access(&self) -> Access {
+        self.0.about.access
+    }
+
+    /// How much those in it are trusted.
+    #[must_use]
+    pub fn trust(&self) -> Trust {
+        self.0.about.trust
+    }
+
+    /// Whether dangerous actions may be invoked in it.
+    #[must_use]
+    pub fn mode(&self) -> Mode {
+        self.0.about.mode
+    }
+
+    /// The agent that runs in it.
+    #[must_use]
+    pub fn agent(&self) -> Option<&Text> {
+        self.0.about.agent.as_ref()
+    }
+
+    /// What happens to a run while another one is in progress.
+    #[must_use]
+    pub fn queue(&self) -> Queue {
+        self.0.about.queue
+    }
+
+    /// The id of the room to which it belongs.
+    #[must_use]
+    pub fn parent(&self) -> Option<&Text> {
+        self.0.about.parent.as_ref()
+    }
+
+    /// What it may read of that room.
+    #[must_use]
+    pub fn inherit(&self) -> &[Facet] {
+        &self.0.about.inherit
+    }
+
+    /// Whether its events can be read later on.
+    #[must_use]
+    pub fn is_replayable(&self) -> bool {
+        self.0.about.replayable
+    }
+
+    /// Whether runs stream what they do.
+    #[must_use]
+    pub fn is_streaming(&self) -> bool {
+        self.0.about.streaming
+    }
+
+    /// Whether its first run ends it.
+    #[must_use]
+    pub fn is_one_shot(&self) -> bool {
+        self.0.about.one_shot
+    }
+
+    /// What becomes of its events when it ends.
+    #[must_use]
+    pub fn on_end(&self) -> OnEnd {
+        self.0.about.on_end
+    }
+
+    /// What the creator told the application about it, by name; with what it inherits of its parent.
+    #[must_use]
+    pub fn attributes(&self) -> &[(Text, Text)] {
+        &self.0.about.attributes
+    }
+
+    /// One attribute.
+    #[must_use]
+    pub fn attribute(&self, name: &str) -> Option<&str> {
+        self.attributes().iter().find(|(known, _)| known == name).map(|(_, value)| value.as_str())
+    }
+
+    /// Whether it goes on.
+    #[must_use]
+    pub fn state(&self) -> RoomState {
+        self.with(|record| record.state())
+    }
+
+    /// Why it has ended; `None` while it goes on.
+    #[must_use]
+    pub fn end_reason(&self) -> Option<EndReason> {
+        self.with(|record| record.end_of()).map(|end| end.reason)
+    }
+
+    /// When its time to live expires, as RFC 3339. For a sliding one that is when it would if nobody said anything more.
+    #[must_use]
+    pub fn ends_at(&self) -> Option<String> {
+        let left_ms = self.with(|record| Some(record.deadline_ms()? - record.created_ms()))?;
+        Some(rfc3339(self.0.about.created_ms.saturating_add(left_ms)))
+    }
+
+    /// How many participants are online.
+    #[must_use]
+    pub fn online(&self) -> usize {
+        self.with(|record| record.online())
+    }
+
+    /// The number of the latest event.
+    #[must_use]
+    pub fn seq(&self) -> u64 {
+        self.with(|record| record.seq())
+    }
+
+    /// Who takes part, in order of joining.
+    #[must_use]
+    pub fn participants(&self) -> Vec<ParticipantView> {
+        self.shared_participants().iter().map(|participant| ParticipantView::from(&**participant)).collect()
+    }
+
+    /// The role to which the owner admitted a user, for an access function that takes the owner's word.
+    #[must_use]
+    pub fn admitted(&self, user: &str) -> Option<Role> {
+        self.with(|record| record.admitted(user))
+    }
+
+    /// Who takes part, in order of joining, without a copy of each.
+    pub(crate) fn shared_participants(&self) -> Vec<Arc<Participant>> {
+        self.with(|record| record.participants().cloned().collect())
+    }
+
+    pub(crate) fn about(&self) -> &About {
+        &self.0.about
     }
 
     /// The order of creation.
     pub(crate) fn rank(&self) -> u64 {
-        self.0.rank
+        self.0.about.rank
     }
 
     /// One look or one step with the room locked.
@@ -49,8 +249,16 @@ impl Room {
     }
 }
 
+impl PartialEq for Room {
+    fn eq(&self, other: &Self) -> bool {
+        self.is(other)
+    }
+}
+
+impl Eq for Room {}
+
 impl fmt::Debug for Room {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Room").field("id", &self.0.id).finish_non_exhaustive()
+        f.debug_struct("Room").field("id", &self.0.about.id).finish_non_exhaustive()
     }
 }

@@ -1,9 +1,442 @@
 //! The state of one room, and its legal steps.
 
+use std::collections::BTreeMap;
+use std::fmt;
+use std::sync::Arc;
+
+use hashbrown::HashMap;
+
+use super::participant::{Participant, Status};
+use super::policy::Access;
+use super::role::Role;
 use crate::model::Text;
 
-/// What a room is and what happened to it: a pure type.
+/// Why a room ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum EndReason {
+    /// The owner or an admin closed it.
+    Close,
+    /// Its time to live expired.
+    Timeout,
+    /// It has done its work.
+    Completed,
+    /// It has failed at its work.
+    Failed,
+    /// The access of its owner was revoked.
+    Revoked,
+}
+
+impl EndReason {
+    /// The name on the wire.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Close => "close",
+            Self::Timeout => "timeout",
+            Self::Completed => "completed",
+            Self::Failed => "failed",
+            Self::Revoked => "revoked",
+        }
+    }
+}
+
+impl fmt::Display for EndReason {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
+    }
+}
+
+/// Why a session left a room.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum LeaveReason {
+    /// It left by itself.
+    Left,
+    /// Its last connection, or the session, was closed.
+    Closed,
+    /// Its connection was lost, and it did not come back in time.
+    Lost,
+    /// It has no role any more.
+    Dismissed,
+    /// Its authentication ended.
+    Expired,
+    /// Its access was revoked.
+    Revoked,
+}
+
+impl LeaveReason {
+    /// The name on the wire.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Left => "left",
+            Self::Closed => "closed",
+            Self::Lost => "lost",
+            Self::Dismissed => "dismissed",
+            Self::Expired => "expired",
+            Self::Revoked => "revoked",
+        }
+    }
+}
+
+impl fmt::Display for LeaveReason {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
+    }
+}
+
+/// Whether a room goes on.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum RoomState {
+    /// It does.
+    Active,
+    /// It does, and a run is in progress.
+    Running,
+    /// It has ended.
+    Ended,
+}
+
+impl RoomState {
+    /// The name on the wire.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Active => "active",
+            Self::Running => "running",
+            Self::Ended => "ended",
+        }
+    }
+}
+
+impl fmt::Display for RoomState {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
+    }
+}
+
+/// Why a step was not taken.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Refusal {
+    /// The room has ended.
+    Ended,
+    /// There are as many as may be.
+    Full,
+    /// There is no such participant or user.
+    Unknown,
+    /// It is about the owner.
+    Owner,
+}
+
+/// How a room ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct End {
+    pub(crate) reason: EndReason,
+    /// How long the room was, in ms.
+    pub(crate) duration_ms: u64,
+}
+
+/// A participant after a step, with the number of the event about it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Changed {
+    pub(crate) participant: Arc<Participant>,
+    pub(crate) seq: u64,
+}
+
+/// How long a room lives.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct TimeToLive {
+    pub(crate) ms: u64,
+    /// Counted from the last message or run.
+    pub(crate) sliding: bool,
+}
+
+/// What happened to a room: a pure type. Times are in ms of the engine's clock. Each step that is an event takes the next
+/// number for it and returns it; whoever takes the step sends the event.
+///
+/// | step | active | ended |
+/// |---|---|---|
+/// | `join` | one more participant, an event; none if there already is one of the session | refused |
+/// | `leave` | one less, an event; none if there is no such participant | nothing |
+/// | `go_offline`, `come_online` | the participant's status, an event; none if it has it already | nothing |
+/// | `change_role` | the participant's role | nothing |
+/// | `admit`, `dismiss` | the user's role, unless it is the owner | refused |
+/// | `say` | an event, without a number if it is for one participant; the time to live begins anew if it is sliding | refused |
+/// | `end` | ended, the last event; no participant remains | nothing |
 #[derive(Debug)]
 pub(crate) struct Record {
-    pub(crate) title: Text,
+    owner: Text,
+    access: Access,
+    /// By user: the role to which the owner admitted them, or `None` if the owner dismissed them from a room that is open
+    /// to the project.
+    users: BTreeMap<Text, Option<Role>>,
+    /// In order of joining.
+    participants: BTreeMap<u64, Arc<Participant>>,
+    /// Their places, by session.
+    places: HashMap<Text, u64>,
+    next_place: u64,
+    online: usize,
+    /// The number of the latest event.
+    seq: u64,
+    /// Changes with whatever decides about roles.
+    roles_version: u64,
+    created_ms: u64,
+    /// When somebody said something for the last time, or the creation.
+    active_ms: u64,
+    ttl: Option<TimeToLive>,
+    end: Option<End>,
 }
+
+impl Record {
+    /// A new room. Its first event is `room.started`, with the number 1.
+    pub(crate) fn new(owner: Text, access: Access, ttl: Option<TimeToLive>, now_ms: u64) -> Self {
+        Self {
+            owner,
+            access,
+            users: BTreeMap::new(),
+            participants: BTreeMap::new(),
+            places: HashMap::new(),
+            next_place: 0,
+            online: 0,
+            seq: 1,
+            roles_version: 0,
+            created_ms: now_ms,
+            active_ms: now_ms,
+            ttl,
+            end: None,
+        }
+    }
+
+    pub(crate) const fn state(&self) -> RoomState {
+        if self.end.is_some() { RoomState::Ended } else { RoomState::Active }
+    }
+
+    pub(crate) const fn end_of(&self) -> Option<End> {
+        self.end
+    }
+
+    /// The number of the latest event.
+    pub(crate) const fn seq(&self) -> u64 {
+        self.seq
+    }
+
+    /// Changes with whatever decides about roles.
+    pub(crate) const fn roles_version(&self) -> u64 {
+        self.roles_version
+    }
+
+    /// How many participants are online.
+    pub(crate) const fn online(&self) -> usize {
+        self.online
+    }
+
+    /// In order of joining.
+    pub(crate) fn participants(&self) -> impl ExactSizeIterator<Item = &Arc<Participant>> {
+        self.participants.values()
+    }
+
+    /// The participant of a session.
+    pub(crate) fn of_session(&self, session: &str) -> Option<&Arc<Participant>> {
+        self.participants.get(self.places.get(session)?)
+    }
+
+    fn by_id(&self, id: &str) -> Option<&Arc<Participant>> {
+        self.participants.values().find(|participant| participant.id == id)
+    }
+
+    /// The role that a user of the project has by the built-in policy (rooms 2).
+    pub(crate) fn role_of(&self, user: &str) -> Option<Role> {
+        if self.owner == user {
+            return Some(Role::Owner);
+        }
+        self.users.get(user).copied().unwrap_or(match self.access {
+            Access::Invited => None,
+            Access::Project => Some(Role::Member),
+            Access::Observe => Some(Role::Observer),
+        })
+    }
+
+    /// The role to which the owner admitted a user.
+    pub(crate) fn admitted(&self, user: &str) -> Option<Role> {
+        self.users.get(user).copied().flatten()
+    }
+
+    /// Those whom the owner has admitted.
+    pub(crate) fn admitted_users(&self) -> impl Iterator<Item = &Text> {
+        self.users.iter().filter(|(_, role)| role.is_some()).map(|(user, _)| user)
+    }
+
+    /// When its time to live expires, if it goes on until then.
+    pub(crate) fn deadline_ms(&self) -> Option<u64> {
+        let ttl = self.ttl.filter(|_| self.end.is_none())?;
+        Some(if ttl.sliding { self.active_ms } else { self.created_ms }.saturating_add(ttl.ms))
+    }
+
+    /// When it was created.
+    pub(crate) const fn created_ms(&self) -> u64 {
+        self.created_ms
+    }
+
+    fn next_seq(&mut self) -> u64 {
+        self.seq += 1;
+        self.seq
+    }
+
+    /// A session joins. `None` if it had joined already.
+    pub(crate) fn join(&mut self, participant: Participant, max: usize) -> Result<Option<Changed>, Refusal> {
+        if self.end.is_some() {
+            return Err(Refusal::Ended);
+        }
+        if self.places.contains_key(&participant.session) {
+            return Ok(None);
+        }
+        if self.participants.len() >= max {
+            return Err(Refusal::Full);
+        }
+        let (place, participant) = (self.next_place, Arc::new(participant));
+        self.next_place += 1;
+        self.online += usize::from(participant.status == Status::Online);
+        self.places.insert(participant.session.clone(), place);
+        self.participants.insert(place, Arc::clone(&participant));
+        let seq = self.next_seq();
+        self.validate();
+        Ok(Some(Changed { participant, seq }))
+    }
+
+    /// A session leaves.
+    pub(crate) fn leave(&mut self, session: &str) -> Option<Changed> {
+        let participant = self.participants.remove(&self.places.remove(session)?)?;
+        self.online -= usize::from(participant.status == Status::Online);
+        let seq = self.next_seq();
+        self.validate();
+        Some(Changed { participant, seq })
+    }
+
+    /// A participant shows no sign of life any more. `None` if that is known.
+    pub(crate) fn go_offline(&mut self, session: &str) -> Option<Changed> {
+        self.set_status(session, Status::Offline)
+    }
+
+    /// A participant shows signs of life again. `None` if that is known.
+    pub(crate) fn come_online(&mut self, session: &str) -> Option<Changed> {
+        self.set_status(session, Status::Online)
+    }
+
+    fn set_status(&mut self, session: &str, status: Status) -> Option<Changed> {
+        let participant = self.participants.get_mut(self.places.get(session)?)?;
+        if participant.status == status {
+            return None;
+        }
+        Arc::make_mut(participant).status = status;
+        let participant = Arc::clone(participant);
+        self.online = if status == Status::Online { self.online + 1 } else { self.online - 1 };
+        let seq = self.next_seq();
+        self.validate();
+        Some(Changed { participant, seq })
+    }
+
+    /// A participant has another role from now on. False if it has it already.
+    pub(crate) fn change_role(&mut self, session: &str, role: Role) -> bool {
+        let place = self.places.get(session);
+        let Some(participant) = place.and_then(|place| self.participants.get_mut(place)) else { return false };
+        let changes = participant.role != role;
+        if changes {
+            Arc::make_mut(participant).role = role;
+        }
+        changes
+    }
+
+    /// The owner gives a user a role. `max` bounds the users about whom the owner has decided.
+    pub(crate) fn admit(&mut self, user: &Text, role: Role, max: usize) -> Result<(), Refusal> {
+        self.decide(user, Some(role), max)
+    }
+
+    /// The owner takes a user's role away: for good in a room that is open to the project, where they would have one
+    /// otherwise.
+    pub(crate) fn dismiss(&mut self, user: &Text, max: usize) -> Result<(), Refusal> {
+        if self.access != Access::Invited {
+            return self.decide(user, None, max);
+        }
+        self.may_decide(user)?;
+        self.users.remove(user).ok_or(Refusal::Unknown)?;
+        self.roles_version += 1;
+        self.validate();
+        Ok(())
+    }
+
+    fn decide(&mut self, user: &Text, role: Option<Role>, max: usize) -> Result<(), Refusal> {
+        self.may_decide(user)?;
+        if self.users.len() >= max && !self.users.contains_key(user) {
+            return Err(Refusal::Full);
+        }
+        self.users.insert(user.clone(), role);
+        self.roles_version += 1;
+        self.validate();
+        Ok(())
+    }
+
+    fn may_decide(&self, user: &Text) -> Result<(), Refusal> {
+        match self.end {
+            Some(_) => Err(Refusal::Ended),
+            None if self.owner == *user => Err(Refusal::Owner),
+            None => Ok(()),
+        }
+    }
+
+    /// The application's word about roles has changed.
+    pub(crate) const fn roles_changed(&mut self) {
+        self.roles_version += 1;
+    }
+
+    /// Somebody says something, to everybody or to one participant. Returns the number of the event, which one to a
+    /// participant alone does not have.
+    pub(crate) fn say(&mut self, to: Option<&str>, now_ms: u64) -> Result<Option<u64>, Refusal> {
+        if self.end.is_some() {
+            return Err(Refusal::Ended);
+        }
+        if to.is_some_and(|to| self.by_id(to).is_none()) {
+            return Err(Refusal::Unknown);
+        }
+        self.active_ms = self.active_ms.max(now_ms);
+        let seq = if to.is_some() { None } else { Some(self.next_seq()) };
+        self.validate();
+        Ok(seq)
+    }
+
+    /// The room ends. Returns how, with the number of its last event; `None` if it has ended already.
+    pub(crate) fn end(&mut self, reason: EndReason, now_ms: u64) -> Option<(End, u64)> {
+        if self.end.is_some() {
+            return None;
+        }
+        let end = End { reason, duration_ms: now_ms.saturating_sub(self.created_ms) };
+        self.end = Some(end);
+        self.participants = BTreeMap::new();
+        self.places = HashMap::new();
+        self.online = 0;
+        self.roles_version += 1;
+        let seq = self.next_seq();
+        self.validate();
+        Some((end, seq))
+    }
+
+    /// Checks what holds after every step.
+    fn validate(&self) {
+        if !cfg!(debug_assertions) {
+            return;
+        }
+        let online = self.participants.values().filter(|participant| participant.status == Status::Online).count();
+        assert_eq!(self.online, online, "who is online is counted");
+        assert_eq!(self.places.len(), self.participants.len(), "each session has one place");
+        for (place, participant) in &self.participants {
+            assert_eq!(self.places.get(&participant.session), Some(place), "a session leads to its participant");
+            assert!(*place < self.next_place, "places are given in order");
+        }
+        assert!(!self.users.contains_key(&self.owner), "nobody decides about the owner");
+        assert!(self.end.is_none() || self.participants.is_empty(), "nobody is in a room that has ended");
+        assert!(self.seq >= 1, "a room has started");
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,35 @@
+//! What is fixed about a room.
+
+use super::policy::{Access, ArchiveFor, Facet, Mode, OnEnd, Origin, Queue, Trust};
+use crate::model::Text;
+
+/// What is fixed about a room when it is created, and so can be read without a lock.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct About {
+    pub(crate) id: Text,
+    pub(crate) project: Text,
+    /// The order of creation.
+    pub(crate) rank: u64,
+    pub(crate) title: String,
+    /// The user who created it.
+    pub(crate) owner: Text,
+    pub(crate) origin: Origin,
+    /// When, in ms since 1970.
+    pub(crate) created_ms: u64,
+    /// Changes only if history was lost.
+    pub(crate) epoch: Text,
+    pub(crate) access: Access,
+    pub(crate) trust: Trust,
+    pub(crate) mode: Mode,
+    pub(crate) agent: Option<Text>,
+    pub(crate) queue: Queue,
+    pub(crate) parent: Option<Text>,
+    pub(crate) inherit: Box<[Facet]>,
+    /// By name, those that it inherits included.
+    pub(crate) attributes: Box<[(Text, Text)]>,
+    pub(crate) streaming: bool,
+    pub(crate) replayable: bool,
+    pub(crate) one_shot: bool,
+    pub(crate) on_end: OnEnd,
+    pub(crate) archive_for: ArchiveFor,
+}
