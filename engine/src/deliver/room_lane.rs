@@ -4,8 +4,9 @@ use std::collections::VecDeque;
 use std::sync::Arc;
 
 use crate::model::Text;
+use crate::model::room::event::EventKind;
 use crate::protocol::encoded_event::EncodedEvent;
-use crate::protocol::room_event::{self, HEARTBEAT};
+use crate::protocol::room_event;
 use crate::protocol::room_part::{Merge, RoomEpoch, RoomPart};
 
 /// One part in so many of a lane's bound may be taken by one event that stands for others, so that what has to be dropped
@@ -148,7 +149,7 @@ impl RoomLane {
     pub(super) fn dropped(&mut self, event: &EncodedEvent) -> bool {
         let Some(part) = &event.room else { return false };
         let Some((from_seq, to_seq)) = part.covers() else {
-            let is_heartbeat = event.name == HEARTBEAT;
+            let is_heartbeat = event.name == EventKind::Heartbeat.as_str();
             self.dropped += u64::from(is_heartbeat);
             return is_heartbeat;
         };

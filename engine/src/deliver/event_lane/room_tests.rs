@@ -6,7 +6,8 @@ use proptest::prelude::*;
 use serde_json::{Value, json};
 
 use super::*;
-use crate::protocol::room_event::{RoomEvent, heartbeat};
+use crate::model::room::event::RoomEvent;
+use crate::protocol::room_event::{self, heartbeat};
 use crate::protocol::room_part::{Merge, RoomEpoch, RoomPart};
 
 const ROOMS: usize = 3;
@@ -77,27 +78,31 @@ struct Model {
 }
 
 fn encode(source: &Arc<RoomEpoch>, seq: Option<u64>, kind: &Kind) -> Arc<EncodedEvent> {
-    let id = format!("e_{seq:?}");
-    let event = |name, merge| RoomEvent {
-        source,
-        id: &id,
+    let (name, body, merge) = match kind {
+        Kind::Message(len) => ("message", json!({"text": "x".repeat(*len)}), Merge::Never),
+        Kind::Chunk { run, text } => {
+            let run = format!("r_{run}");
+            ("run.chunk", json!({"run": run, "offset": 0, "text": text}), Merge::Append(run.into()))
+        }
+        Kind::Progress { run } => {
+            let run = format!("r_{run}");
+            ("run.progress", json!({"run": run}), Merge::Replace(run.into()))
+        }
+    };
+    let event = RoomEvent {
+        id: &format!("e_{seq:?}"),
+        room: &source.room,
+        project: &source.project,
+        epoch: &source.epoch,
         seq,
         kind: name,
-        actor: Some("alice"),
+        actor: None,
         trace_id: None,
         call_id: None,
-        at: "now",
-        merge,
+        at: "now".to_owned(),
+        body,
     };
-    match kind {
-        Kind::Message(len) => event("message", Merge::Never).encode(&json!({"text": "x".repeat(*len)}), 10_000),
-        Kind::Chunk { run, text } => event("run.chunk", Merge::Never).chunk(&format!("r_{run}"), 0, text, 10_000),
-        Kind::Progress { run } => {
-            let merge = Merge::Replace(format!("r_{run}").into());
-            event("run.progress", merge).encode(&json!({"run": format!("r_{run}")}), 10_000)
-        }
-    }
-    .unwrap()
+    room_event::encode(source, &event, merge, 10_000).unwrap()
 }
 
 impl Model {
@@ -218,7 +223,7 @@ proptest! {
                     model.others.0 += 1;
                     Some((encode(&model.rooms[room].source, None, &Kind::Message(5)), None))
                 }
-                Step::Heartbeat(room) => Some((heartbeat(&model.rooms[room].source, &"e_h".into(), "now"), None)),
+                Step::Heartbeat(room) => Some((heartbeat(&model.rooms[room].source, "e_h", "now"), None)),
                 Step::Emit(len) => {
                     model.others.0 += 1;
                     Some((EncodedEvent::new("tick", Some(&json!("x".repeat(len))), 1_000).unwrap(), None))
