@@ -7,6 +7,7 @@ pub(crate) mod limits;
 pub(crate) mod memory;
 pub(crate) mod sizes;
 pub(crate) mod times;
+pub(crate) mod rooms;
 
 #[cfg(feature = "testing")]
 use std::time::Duration;
@@ -16,6 +17,7 @@ pub use execution::Execution;
 pub use limit::Limit;
 pub use limits::Limits;
 pub use memory::Memory;
+pub use rooms::RoomLimits;
 pub use sizes::Sizes;
 pub use times::Times;
 
@@ -46,6 +48,8 @@ pub struct Config {
     pub memory: Memory,
     /// How much application code runs at the same time.
     pub execution: Execution,
+    /// How long things in rooms last, and how many there may be of each.
+    pub rooms: RoomLimits,
 }
 
 impl Config {
@@ -58,7 +62,8 @@ impl Config {
         self.limits.validate()?;
         self.sizes.validate()?;
         self.memory.validate()?;
-        self.execution.validate()
+        self.execution.validate()?;
+        self.rooms.validate()
     }
 
     /// Limits for tests: nothing is delayed, gathered or limited in rate.

@@ -8,6 +8,7 @@ mod foundation;
 mod lifecycle_parts;
 mod connection_parts;
 pub(crate) mod parts;
+pub(crate) mod rooms;
 
 use std::fmt;
 use std::sync::Arc;
@@ -15,6 +16,7 @@ use std::sync::Arc;
 use builder::EngineBuilder;
 use drain::Shutdown;
 use parts::Parts;
+use rooms::Rooms;
 
 use crate::client::Client;
 use crate::config::{Config, ConfigError};
@@ -190,6 +192,13 @@ impl Engine {
         self.parts.emitter.emit(scope.target(), name, data)
     }
 
+    /// The rooms in which sessions work together. Without [`EngineBuilder::rooms`] there are none, and every call is refused
+    /// with `not_supported`.
+    #[must_use]
+    pub fn rooms(&self) -> Rooms {
+        Rooms::new(Arc::clone(&self.parts))
+    }
+
     /// Opens a session before anybody connects to it, so that it can be refreshed by user or attribute.
     ///
     /// # Errors
@@ -342,6 +351,9 @@ impl EngineBuilder {
     pub fn try_build(self) -> Result<Engine, ConfigError> {
         self.0.config.validate()?;
         Greeter::validate(&self.0.id, &self.0.name, self.0.config.sizes.frame_bytes)?;
+        if self.0.rooms.is_some() {
+            self.0.config.rooms.fit(&self.0.config.sizes)?;
+        }
         Ok(Engine { parts: Parts::new(self.0) })
     }
 }

@@ -11,6 +11,7 @@ use problems::Problems;
 
 use crate::config::Limit;
 use crate::model::Text;
+use crate::model::room::record::{EndReason, LeaveReason};
 use crate::model::selector::Selector;
 use crate::panics;
 use crate::panics::guarded::{DropObserver, Guarded, Owner};
@@ -219,6 +220,59 @@ pub enum Event {
         /// The panic's text.
         why: String,
     },
+    /// A room was created.
+    RoomCreated {
+        /// The room's id.
+        room: Text,
+        /// Its project; empty for none.
+        project: Text,
+        /// Who created it.
+        user: Text,
+    },
+    /// Something that a session asked for in a room, or the creation of one, was refused (SEC35).
+    RoomRefused {
+        /// What was asked for: `create`, `join`, `leave`, `say`, `admit`, `dismiss` or `close`.
+        what: &'static str,
+        /// The error's code.
+        code: Text,
+        /// The session's id.
+        session: Text,
+        /// Its user.
+        user: Option<Text>,
+        /// The room's id as it was asked for, whether there is one or not; empty for a creation.
+        room: Text,
+    },
+    /// A room ended.
+    RoomClosed {
+        /// The room's id.
+        room: Text,
+        /// Its project; empty for none.
+        project: Text,
+        /// Why.
+        reason: EndReason,
+        /// How long the room was, in ms.
+        duration_ms: u64,
+        /// Who closed it, if somebody did.
+        user: Option<Text>,
+    },
+    /// A session joined a room.
+    ParticipantJoined {
+        /// The room's id.
+        room: Text,
+        /// The id of the participant.
+        participant: Text,
+        /// The session's id.
+        session: Text,
+    },
+    /// A session left a room that goes on.
+    ParticipantLeft {
+        /// The room's id.
+        room: Text,
+        /// The id of the participant.
+        participant: Text,
+        /// Why.
+        reason: LeaveReason,
+    },
     /// A bound of the configuration was reached.
     LimitReached {
         /// Which one.
@@ -325,10 +379,13 @@ fn log(event: &Event) {
         | Event::Compacted { .. }
         | Event::ResultBeforePatch { .. }
         | Event::Refused { .. }
+        | Event::RoomRefused { .. }
         | Event::SessionConflict { .. } => {
             tracing::warn!(target: "grove", ?event);
         }
-        Event::Draining { .. } | Event::Revoked { .. } => tracing::info!(target: "grove", ?event),
+        Event::Draining { .. } | Event::Revoked { .. } | Event::RoomCreated { .. } | Event::RoomClosed { .. } => {
+            tracing::info!(target: "grove", ?event)
+        }
         _ => tracing::debug!(target: "grove", ?event),
     }
 }

@@ -88,6 +88,8 @@ mod refresh;
 
 mod runs;
 
+mod rooms;
+
 mod lifecycle;
 
 mod receive;
@@ -114,12 +116,15 @@ mod concurrency;
 
 pub use clock::system::SystemClock;
 pub use clock::{Clock, Sleep};
-pub use config::{Config, ConfigError, Execution, Limit, Limits, Memory, Sizes, Times};
+pub use config::{Config, ConfigError, Execution, Limit, Limits, Memory, RoomLimits, Sizes, Times};
 pub use connection::Connection;
 pub use deliver::frame::Frame;
 pub use engine::Engine;
 pub use engine::builder::EngineBuilder;
 pub use engine::drain::Shutdown;
+pub use engine::rooms::Rooms;
+pub use engine::rooms::query::{RoomPage, RoomQuery};
+pub use engine::rooms::room_events::{ReceivedEvent, RoomEvents};
 pub use error::{ActionError, ConnectError, FrameError, RegisterError};
 pub use event::{CallStatus, Event, EvictionReason, PanicSite};
 pub use model::Text;
@@ -148,6 +153,12 @@ pub use render::action::{Action, IntoOutcome, Invocation, Outcome};
 pub use render::descriptor::{Descriptor, Item};
 pub use render::source::{IntoDescriptor, IntoLoaded, Sharing, Source, WindowRequest};
 pub use render::task::{Task, TaskResult};
+pub use rooms::creating::CreatedRoom;
+pub use rooms::ending::Ended;
+pub use rooms::options::RoomOptions;
+pub use rooms::presence::PresenceRow;
+pub use rooms::said::Said;
+pub use rooms::service::RoomStats;
 pub use session_provider::SessionProvider;
 pub use sessions::revocations::Revocation;
 pub use stats::Stats;

@@ -74,6 +74,24 @@ pub enum Limit {
     BlockingCallsPerSession,
     /// `execution.blocking_calls_per_user`
     BlockingCallsPerUser,
+    /// `rooms.rooms`
+    Rooms,
+    /// `rooms.rooms_per_project`
+    RoomsPerProject,
+    /// `rooms.open_rooms_per_project`
+    OpenRoomsPerProject,
+    /// `rooms.rooms_per_user`
+    RoomsPerUser,
+    /// `rooms.admissions_per_user`
+    AdmissionsPerUser,
+    /// `rooms.participants_per_room`
+    ParticipantsPerRoom,
+    /// `rooms.users_per_room`
+    UsersPerRoom,
+    /// `rooms.message_bytes`
+    RoomMessageBytes,
+    /// `rooms.call_ids`
+    CallIds,
 }
 
 impl Limit {
@@ -115,6 +133,15 @@ impl Limit {
             Self::BlockingCalls => "execution.blocking_calls",
             Self::BlockingCallsPerSession => "execution.blocking_calls_per_session",
             Self::BlockingCallsPerUser => "execution.blocking_calls_per_user",
+            Self::Rooms => "rooms.rooms",
+            Self::RoomsPerProject => "rooms.rooms_per_project",
+            Self::OpenRoomsPerProject => "rooms.open_rooms_per_project",
+            Self::RoomsPerUser => "rooms.rooms_per_user",
+            Self::AdmissionsPerUser => "rooms.admissions_per_user",
+            Self::ParticipantsPerRoom => "rooms.participants_per_room",
+            Self::UsersPerRoom => "rooms.users_per_room",
+            Self::RoomMessageBytes => "rooms.message_bytes",
+            Self::CallIds => "rooms.call_ids",
         }
     }
 }

@@ -19,6 +19,7 @@ use crate::protocol::encode;
 use crate::receive::greeter::Greeter;
 use crate::receive::peer::Peer;
 use crate::receive::tabs::{TabPeer, TabService};
+use crate::rooms::service::RoomService;
 use crate::sessions::quota::{Quota, QuotaExceeded};
 use crate::sessions::slot::Slot;
 use crate::sync::{AtomicBool, AtomicU64, Ordering};
@@ -37,6 +38,7 @@ pub(crate) struct Connector {
     pub(crate) next_number: AtomicU64,
     /// Bytes that wait in all outboxes.
     pub(crate) outbox_counts: Arc<OutboxCounts>,
+    pub(crate) rooms: Option<Arc<RoomService>>,
 }
 
 impl Connector {
@@ -105,6 +107,9 @@ impl Connector {
         // Of the claims that hold: the credential may be older than them.
         if let Some(warning) = self.expiry.warning(&peer.slot.context()) {
             peer.link.notice(&warning);
+        }
+        if let Some(rooms) = &self.rooms {
+            rooms.connected(&peer.slot);
         }
         if peer.link.kind != PeerKind::InProcess {
             self.liveness.watch(&peer.link);

@@ -13,6 +13,7 @@ use crate::model::Text;
 use crate::model::session::Session;
 use crate::panics::guarded::Guarded;
 use crate::render::action::Action;
+use crate::rooms::options::RoomOptions;
 use crate::session_provider::SessionProvider;
 
 /// Builder for an [`Engine`](super::Engine).
@@ -29,6 +30,7 @@ impl EngineBuilder {
             authorize: None,
             hello_fields: Vec::new(),
             factory: None,
+            rooms: None,
         })
     }
 
@@ -69,6 +71,13 @@ impl EngineBuilder {
     #[must_use]
     pub fn hello_session<F: Into<Text>>(mut self, fields: impl IntoIterator<Item = F>) -> Self {
         self.0.hello_fields = fields.into_iter().map(Into::into).collect();
+        self
+    }
+
+    /// Lets sessions work together in rooms; see [`Rooms`](crate::Rooms). Without it there are none, and they cost nothing.
+    #[must_use]
+    pub fn rooms(mut self, options: RoomOptions) -> Self {
+        self.0.rooms = Some(options);
         self
     }
 

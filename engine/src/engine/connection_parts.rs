@@ -152,6 +152,7 @@ impl ConnectionParts<'_> {
             closing: AtomicBool::new(false),
             next_number: AtomicU64::new(1),
             outbox_counts: Arc::clone(&base.outbox_counts),
+            rooms: self.lifecycle.rooms.clone(),
         })
     }
 

@@ -16,6 +16,7 @@ use crate::panics;
 use crate::protocol::close_reason::CloseReason;
 use crate::refresh::refresher::Refresher;
 use crate::refresh::schedule::Lane;
+use crate::rooms::service::RoomService;
 use crate::runs::task_runner::TaskRunner;
 use crate::sessions::idle_tracker::IdleTracker;
 use crate::sessions::table::Table;
@@ -33,6 +34,7 @@ pub(super) struct Driver {
     pub(super) liveness: Arc<Liveness>,
     pub(super) cache: Arc<CacheSweeper>,
     pub(super) tasks: Arc<TaskRunner>,
+    pub(super) rooms: Option<Arc<RoomService>>,
     pub(super) in_flight: Arc<InFlight>,
     pub(super) observers: Arc<Observers>,
 }
@@ -124,6 +126,8 @@ impl Driver {
             Timer::ResumePoints(slot) => with(&slot, |slot| self.resume.expire(slot)),
             Timer::SweepCache => self.cache.sweep(),
             Timer::RemoveTask(task) => with(&task.0, |slot| self.tasks.remove(slot, &task.1)),
+            Timer::RoomEnds => self.rooms.iter().for_each(|rooms| rooms.end_due()),
+            Timer::RoomRemovals => self.rooms.iter().for_each(|rooms| rooms.remove_due()),
         }
     }
 }

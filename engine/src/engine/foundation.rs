@@ -20,6 +20,8 @@ use crate::refresh::tab_notifier::TabNotifier;
 use crate::render::evaluate::Renderer;
 use crate::render::pack::PackLimits;
 use crate::render::store::Store;
+use crate::rooms::options::RoomOptions;
+use crate::rooms::service::{RoomParts, RoomService};
 use crate::runs::task_runner::TaskRunner;
 use crate::sessions::committed_trees::CommittedTrees;
 use crate::sessions::idle_tracker::IdleTracker;
@@ -120,6 +122,16 @@ impl Foundation {
     pub(super) fn greeter(&self, id: Text, name: Text, fields: Vec<Text>) -> Arc<Greeter> {
         let (max_frame_bytes, observers) = (self.config.sizes.frame_bytes, Arc::clone(&self.observers));
         Arc::new(Greeter::new(id, name, fields, max_frame_bytes, observers))
+    }
+
+    pub(super) fn rooms(&self, options: RoomOptions, refresher: &Arc<Refresher>) -> Arc<RoomService> {
+        let parts = RoomParts {
+            table: Arc::clone(&self.table),
+            refresher: Arc::clone(refresher),
+            timers: Arc::clone(&self.timers),
+            observers: Arc::clone(&self.observers),
+        };
+        RoomService::new(options, &self.config, parts)
     }
 
     pub(super) fn emitter(&self) -> Emitter {

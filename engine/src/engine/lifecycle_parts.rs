@@ -15,6 +15,7 @@ use crate::lifecycle::resume::ResumeWindow;
 use crate::lifecycle::revoker::Revoker;
 use crate::refresh::refresher::Refresher;
 use crate::refresh::sources::Sources;
+use crate::rooms::service::RoomService;
 use crate::runs::task_runner::TaskRunner;
 use crate::session_provider::Factory;
 use crate::sessions::revocations::Revocations;
@@ -27,14 +28,16 @@ pub(super) struct LifecycleParts {
     pub(super) evictor: Arc<Evictor>,
     pub(super) resume: Arc<ResumeWindow>,
     pub(super) liveness: Arc<Liveness>,
+    pub(super) rooms: Option<Arc<RoomService>>,
 }
 
 impl LifecycleParts {
-    pub(super) fn new(base: &Foundation) -> Self {
+    pub(super) fn new(base: &Foundation, rooms: Option<Arc<RoomService>>) -> Self {
         let closer = Closer::new(
             Arc::clone(&base.table),
             Arc::clone(&base.trees),
             Arc::clone(&base.timers),
+            rooms.clone(),
             Arc::clone(&base.observers),
         );
         let evictor = Evictor::new(
@@ -62,6 +65,7 @@ impl LifecycleParts {
             ),
             liveness: Liveness::new(Arc::clone(&base.timers), times),
             closer,
+            rooms,
         }
     }
 
@@ -75,6 +79,7 @@ impl LifecycleParts {
             closer: Arc::clone(&self.closer),
             idle: Arc::clone(&base.idle),
             refresher: Arc::clone(refresher),
+            rooms: self.rooms.clone(),
             background: Arc::clone(&base.background),
             observers: Arc::clone(&base.observers),
         })
@@ -85,6 +90,7 @@ impl LifecycleParts {
             Arc::clone(&base.table),
             Arc::clone(&self.revocations),
             Arc::clone(&self.closer),
+            self.rooms.clone(),
             Arc::clone(&base.observers),
         )
     }
@@ -121,6 +127,7 @@ impl LifecycleParts {
             liveness: Arc::clone(&self.liveness),
             cache,
             tasks,
+            rooms: self.rooms.clone(),
             in_flight: Arc::clone(&base.background.in_flight),
             observers: Arc::clone(&base.observers),
         })

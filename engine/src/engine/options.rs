@@ -7,6 +7,7 @@ use crate::config::Config;
 use crate::event::Observers;
 use crate::model::Text;
 use crate::receive::calls::Authorize;
+use crate::rooms::options::RoomOptions;
 use crate::session_provider::Factory;
 
 /// Everything that an application may choose.
@@ -20,4 +21,6 @@ pub(super) struct EngineOptions {
     pub(super) hello_fields: Vec<Text>,
     /// Set in provider-per-session mode.
     pub(super) factory: Option<Factory>,
+    /// Set if there are rooms.
+    pub(super) rooms: Option<RoomOptions>,
 }

@@ -25,6 +25,7 @@ use crate::refresh::passes::Passes;
 use crate::refresh::refresher::Refresher;
 use crate::refresh::sources::Sources;
 use crate::render::evaluate::Renderer;
+use crate::rooms::service::RoomService;
 use crate::sessions::committed_trees::CommittedTrees;
 use crate::sessions::quota::Quota;
 use crate::sessions::table::Table;
@@ -51,15 +52,18 @@ pub(crate) struct Parts {
     pub(crate) connector: Arc<Connector>,
     pub(crate) emitter: Emitter,
     pub(crate) drain: Drain,
+    /// Present if there are rooms.
+    pub(crate) rooms: Option<Arc<RoomService>>,
 }
 
 impl Parts {
     pub(super) fn new(mut options: EngineOptions) -> Arc<Self> {
         let base = Foundation::new(&mut options);
-        let lifecycle = LifecycleParts::new(&base);
         let sources = Arc::new(Sources::new(base.observers.owner()));
         let passes = base.passes(&sources);
         let refresher = base.refresher(&passes);
+        let rooms = options.rooms.map(|options| base.rooms(options, &refresher));
+        let lifecycle = LifecycleParts::new(&base, rooms.clone());
         let tasks = base.tasks(&refresher);
         let delivery = Arc::new(Delivery::new(&base.config));
         let cache = CacheSweeper::new(Arc::clone(&delivery), Arc::clone(&base.timers));
@@ -101,6 +105,7 @@ impl Parts {
             greeter,
             connector,
             drain,
+            rooms,
         })
     }
 }

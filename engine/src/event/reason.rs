@@ -50,6 +50,8 @@ pub enum PanicSite {
     Window,
     /// A task.
     Task,
+    /// The function that decides who has access to a room.
+    Access,
     /// The factory of a session's provider.
     Factory,
     /// A pass of the engine.
@@ -71,6 +73,7 @@ impl PanicSite {
             Self::Observer => "observer",
             Self::Window => "window",
             Self::Task => "task",
+            Self::Access => "access",
             Self::Factory => "factory",
             Self::Pass => "pass",
             Self::Timer => "timer",

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use crate::clock::timer_queue::TimerQueue;
 use crate::event::{Event, Observers};
 use crate::protocol::close_reason::CloseReason;
+use crate::rooms::service::RoomService;
 use crate::sessions::committed_trees::CommittedTrees;
 use crate::sessions::slot::Slot;
 use crate::sessions::table::Table;
@@ -17,6 +18,7 @@ pub(crate) struct Closer {
     table: Arc<Table>,
     trees: Arc<CommittedTrees>,
     timers: Arc<TimerQueue<Timer>>,
+    rooms: Option<Arc<RoomService>>,
     observers: Arc<Observers>,
 }
 
@@ -25,9 +27,10 @@ impl Closer {
         table: Arc<Table>,
         trees: Arc<CommittedTrees>,
         timers: Arc<TimerQueue<Timer>>,
+        rooms: Option<Arc<RoomService>>,
         observers: Arc<Observers>,
     ) -> Arc<Self> {
-        Arc::new(Self { table, trees, timers, observers })
+        Arc::new(Self { table, trees, timers, rooms, observers })
     }
 
     /// Ends the session with this id. False if none is open.
@@ -58,12 +61,15 @@ impl Closer {
     }
 
     /// Ends whatever a session had that is not in the table any more.
-    fn end(&self, slot: &Slot, reason: CloseReason) {
+    fn end(&self, slot: &Arc<Slot>, reason: CloseReason) {
         let closed = slot.close();
         self.trees.count.subtract(usize::from(closed.had_tree));
         self.trees.retire(closed.version, self.timers.now_ms());
         closed.tasks.iter().for_each(|task| task.cancel());
         closed.links.iter().for_each(|link| link.end(reason));
+        if let Some(rooms) = &self.rooms {
+            rooms.closed(slot, reason);
+        }
         self.observers.emit(|| Event::SessionClosed { session: slot.id(), reason });
     }
 }

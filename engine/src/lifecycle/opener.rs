@@ -12,6 +12,7 @@ use crate::event::{Event, Observers};
 use crate::model::session::{Context, Session};
 use crate::protocol::close_reason::CloseReason;
 use crate::refresh::refresher::{Refresher, Urgency};
+use crate::rooms::service::RoomService;
 use crate::sessions::evidence::Authority;
 use crate::sessions::idle_tracker::IdleTracker;
 use crate::sessions::paths::Paths;
@@ -32,6 +33,7 @@ pub(crate) struct Opener {
     pub(crate) closer: Arc<Closer>,
     pub(crate) idle: Arc<IdleTracker>,
     pub(crate) refresher: Arc<Refresher>,
+    pub(crate) rooms: Option<Arc<RoomService>>,
     pub(crate) background: Arc<Background>,
     pub(crate) observers: Arc<Observers>,
 }
@@ -58,6 +60,7 @@ impl Opener {
         match opened.step {
             OpenStep::New => {
                 self.providers.make(&slot, session)?;
+                self.rooms.iter().for_each(|rooms| rooms.opened(&slot));
                 self.observers.emit(|| Event::SessionOpened { session: context.id().clone() });
                 self.idle.session_idle(&slot);
                 self.expiry.watch(&slot);
@@ -72,6 +75,7 @@ impl Opener {
         let context = session.context();
         if !before.same_claims(context) {
             self.providers.make(slot, session)?;
+            self.rooms.iter().for_each(|rooms| rooms.claims_changed(slot, before));
             self.show_new_claims(slot);
         }
         self.expiry.watch(slot);
@@ -125,7 +129,7 @@ impl Opener {
 
     /// # Errors
     /// That the runtime is gone, or the authentication is over or was revoked.
-    fn check_access(&self, context: &Context) -> Result<(), ConnectError> {
+    pub(crate) fn check_access(&self, context: &Context) -> Result<(), ConnectError> {
         if !self.background.is_alive() {
             return Err(ConnectError::RuntimeEnded);
         }

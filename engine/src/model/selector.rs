@@ -25,10 +25,14 @@ pub enum Selector {
         /// The attribute's value.
         value: Text,
     },
+    /// The sessions that have joined a room, by its id.
+    Room(Text),
+    /// The sessions that have a role in a room, by its id.
+    RoomViewers(Text),
 }
 
 impl Selector {
-    /// Which kind it is, for events and logs: `all`, `session`, `user` or `attribute`.
+    /// Which kind it is, for events and logs: `all`, `session`, `user`, `attribute` or `room`.
     #[must_use]
     pub const fn kind(&self) -> &'static str {
         match self {
@@ -36,6 +40,8 @@ impl Selector {
             Self::Session(_) => "session",
             Self::User(_) => "user",
             Self::Attribute { .. } => "attribute",
+            Self::Room(_) => "room",
+            Self::RoomViewers(_) => "room_viewers",
         }
     }
 }

@@ -8,6 +8,11 @@ use std::time::SystemTime;
 
 use super::Text;
 use super::read_log::{Read, ReadLog};
+use super::room::handle::Room;
+use super::room::memberships::{Membership, Memberships};
+use super::room::participant::Presence;
+use super::room::policy::Trust;
+use super::room::role::Role;
 use crate::panics::guarded::{Guarded, Owner};
 
 /// For whom a tree is rendered: id, user, project, claims and the application's own data.
@@ -51,6 +56,16 @@ struct Extras {
     parent: Option<Text>,
     data: Option<Arc<Data>>,
     issued_at: Option<SystemTime>,
+    together: Option<Box<Together>>,
+}
+
+/// What a session has where several work together.
+#[derive(Clone, Default)]
+struct Together {
+    trust: Option<Trust>,
+    presence: Option<Presence>,
+    /// What no credential brings: the engine's rooms know it.
+    memberships: Option<Memberships>,
 }
 
 /// What a session has for a [`Read`].
@@ -172,6 +187,42 @@ impl Session {
         self.edit(|context| context.extras.get_or_insert_default().data = Some(Arc::new(data)))
     }
 
+    /// How much the session is trusted in rooms. Otherwise one with a user is verified, and one without is untrusted.
+    #[must_use]
+    pub fn with_trust(self, trust: Trust) -> Self {
+        self.edit(|context| context.together_mut().trust = Some(trust))
+    }
+
+    /// How the session is shown to others.
+    #[must_use]
+    pub fn with_presence(self, card: Presence) -> Self {
+        self.edit(|context| context.together_mut().presence = Some(card))
+    }
+
+    /// How much the session is trusted in rooms. Counts as reading the whole session.
+    #[must_use]
+    pub fn trust(&self) -> Trust {
+        self.read(|| Read::Whole).trust()
+    }
+
+    /// How the session is shown to others. Counts as reading the whole session.
+    #[must_use]
+    pub fn presence(&self) -> Option<&Presence> {
+        self.read(|| Read::Whole).presence()
+    }
+
+    /// Its role in a room; `None` if it has none.
+    #[must_use]
+    pub fn role_in(&self, room: &Room) -> Option<Role> {
+        self.read(|| Read::Whole).membership(room).map(|membership| membership.role)
+    }
+
+    /// Whether it has joined a room.
+    #[must_use]
+    pub fn has_joined(&self, room: &Room) -> bool {
+        self.read(|| Read::Whole).membership(room).is_some_and(Membership::is_joined)
+    }
+
     fn read(&self, read: impl FnOnce() -> Read) -> &Context {
         if let Some(recorder) = &self.recorder {
             recorder.0.record(read());
@@ -282,6 +333,43 @@ impl Context {
         self.extras.as_ref()?.parent.as_ref()
     }
 
+    fn together(&self) -> Option<&Together> {
+        self.extras.as_ref()?.together.as_deref()
+    }
+
+    fn together_mut(&mut self) -> &mut Together {
+        self.extras.get_or_insert_default().together.get_or_insert_default()
+    }
+
+    pub(crate) fn trust(&self) -> Trust {
+        let by_default = if self.user.is_some() { Trust::Verified } else { Trust::Untrusted };
+        self.together().and_then(|together| together.trust).unwrap_or(by_default)
+    }
+
+    pub(crate) fn presence(&self) -> Option<&Presence> {
+        self.together()?.presence.as_ref()
+    }
+
+    /// Its part in rooms. `None` if it has a role in none.
+    pub(crate) fn memberships(&self) -> Option<&Memberships> {
+        self.together()?.memberships.as_ref()
+    }
+
+    fn membership(&self, room: &Room) -> Option<&Membership> {
+        self.memberships()?.of(room)
+    }
+
+    /// The same with this part in rooms, whatever it had before.
+    pub(crate) fn with_memberships(self: &Arc<Self>, memberships: Option<Memberships>) -> Arc<Self> {
+        let memberships = memberships.filter(|memberships| !memberships.all().is_empty());
+        if memberships.is_none() && self.memberships().is_none() {
+            return Arc::clone(self);
+        }
+        let mut changed = Self::clone(self);
+        changed.together_mut().memberships = memberships;
+        Arc::new(changed)
+    }
+
     fn data(&self) -> Option<&Arc<Data>> {
         self.extras.as_ref()?.data.as_ref()
     }
@@ -319,6 +407,8 @@ impl Context {
             && self.attributes == other.attributes
             && self.permissions == other.permissions
             && self.expires_at == other.expires_at
+            && self.trust() == other.trust()
+            && self.presence() == other.presence()
     }
 
     /// The engine that is told if its data panics while it is dropped.
@@ -326,7 +416,7 @@ impl Context {
         self.data().into_iter().for_each(|data| data.belongs_to(owner));
     }
 
-    fn can(&self, permission: &str) -> bool {
+    pub(crate) fn can(&self, permission: &str) -> bool {
         self.permissions.binary_search_by(|known| known.as_str().cmp(permission)).is_ok()
     }
 

@@ -16,6 +16,7 @@ use super::slot_set::SlotSet;
 use crate::config::Limit;
 use crate::error::ConnectError;
 use crate::model::Text;
+use crate::model::room::memberships::{Membership, Memberships};
 use crate::model::selector::Selector;
 use crate::model::session::Context;
 use crate::sync::RwLock;
@@ -240,6 +241,7 @@ impl Table {
             Selector::Session(id) => usize::from(inner.find(id).is_some()),
             Selector::User(user) => inner.of_user(user).map_or(0, SlotSet::len),
             Selector::Attribute { name, value } => inner.with_attribute(name, value).map_or(0, SlotSet::len),
+            Selector::Room(_) | Selector::RoomViewers(_) => inner.with_part(selector).len(),
         }
     }
 
@@ -250,7 +252,20 @@ impl Table {
             Selector::Session(id) => self.get(id).into_iter().collect(),
             Selector::User(user) => self.of_user(user),
             Selector::Attribute { name, value } => self.with_attribute(name, value),
+            Selector::Room(_) | Selector::RoomViewers(_) => self.inner.read().with_part(selector),
         }
+    }
+
+    /// Changes an open session's part in rooms. False if the session has ended.
+    pub(crate) fn edit_memberships(&self, slot: &Arc<Slot>, edit: impl FnOnce(&Memberships) -> Memberships) -> bool {
+        let inner = self.inner.write();
+        if !inner.holds(slot) {
+            return false;
+        }
+        let held = slot.context();
+        let after = edit(&held.memberships().cloned().unwrap_or_default());
+        slot.set_context(held.with_memberships(Some(after)));
+        true
     }
 
     pub(crate) fn of_user(&self, user: &str) -> Vec<Arc<Slot>> {
@@ -285,6 +300,9 @@ impl Inner {
         }
         // Out of the indexes with the old claims: they compare with the session stored there.
         self.unindex(key, &held);
+        // What a credential does not say stays, unless it makes the session somebody else's.
+        let same_viewer = held.user() == context.user() && held.project() == context.project();
+        let context = &context.with_memberships(held.memberships().filter(|_| same_viewer).cloned());
         let before = slot.set_context(Arc::clone(context));
         self.index(key, context);
         Ok(Opened { slot, step: OpenStep::Changed(before) })
@@ -333,6 +351,15 @@ impl Inner {
 
     fn with_attribute(&self, name: &str, value: &str) -> Option<&SlotSet> {
         self.by_attribute.get(name).and_then(|values| values.get(value))
+    }
+
+    /// The sessions that have joined a room, or have a role in it.
+    fn with_part(&self, selector: &Selector) -> Vec<Arc<Slot>> {
+        let (Selector::Room(room) | Selector::RoomViewers(room)) = selector else { return Vec::new() };
+        let joined = matches!(selector, Selector::Room(_));
+        let part = |membership: &Membership| membership.room.id() == room && (membership.is_joined() || !joined);
+        let has = |slot: &Slot| slot.context().memberships().is_some_and(|all| all.all().iter().any(part));
+        self.slots.iter().map(|(_, slot)| slot).filter(|slot| has(slot)).cloned().collect()
     }
 
     fn pick(&self, keys: Option<&SlotSet>) -> Vec<Arc<Slot>> {

@@ -34,4 +34,8 @@ pub(crate) enum Timer {
     SweepCache,
     /// The node of an ended task is removed.
     RemoveTask(Box<(Weak<Slot>, Text)>),
+    /// The time to live of a room may have expired: of the one that comes first.
+    RoomEnds,
+    /// The node of a room that ended may be removed: of the one that comes first.
+    RoomRemovals,
 }

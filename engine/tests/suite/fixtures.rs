@@ -5,7 +5,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use grove_engine::testing::{ManualClock, TestConsumer};
-use grove_engine::{Action, ActionError, Config, Descriptor, Engine, Event, Invocation, Item, Limit, Scope, Session};
+use grove_engine::{
+    Action, ActionError, Config, Descriptor, Engine, Event, Invocation, Item, Limit, RoomOptions, Scope, Session,
+};
 use parking_lot::Mutex;
 use proptest::test_runner::Config as ProptestConfig;
 use serde_json::{Value, json};
@@ -32,6 +34,25 @@ pub(crate) fn engine_with_clock(change: impl FnOnce(&mut Config)) -> (Engine, Ar
     let clock = ManualClock::new();
     let engine = Engine::builder("app", "App").config(config).clock(clock.clone()).build();
     (engine, clock)
+}
+
+/// An engine with rooms, on a clock that only the test advances.
+pub(crate) fn room_engine() -> (Engine, Arc<ManualClock>) {
+    room_engine_with(RoomOptions::new(), |_| {})
+}
+
+/// The same with other options and limits.
+pub(crate) fn room_engine_with(options: RoomOptions, change: impl FnOnce(&mut Config)) -> (Engine, Arc<ManualClock>) {
+    let mut config = Config::immediate();
+    change(&mut config);
+    let clock = ManualClock::new();
+    let engine = Engine::builder("app", "App").config(config).clock(clock.clone()).rooms(options).build();
+    (engine, clock)
+}
+
+/// A session of a user in a project.
+pub(crate) fn in_project(id: &str, user: &str, project: &str) -> Session {
+    user_session(id, user).with_project(project)
 }
 
 /// How many cases a property test tries: `PROPTEST_CASES`, otherwise this number. Failures are not written to files.

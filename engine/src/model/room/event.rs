@@ -131,19 +131,6 @@ impl<'a> RoomEvent<'a> {
     }
 }
 
-/// The body of `room.started`.
-pub(crate) fn started(about: &About) -> Value {
-    let mut body = Map::new();
-    body.insert("title".into(), about.title.as_str().into());
-    body.insert("owner".into(), about.owner.as_str().into());
-    if let Some(agent) = &about.agent {
-        body.insert("agent".into(), agent.as_str().into());
-    }
-    body.insert("trust".into(), about.trust.as_str().into());
-    body.insert("mode".into(), about.mode.as_str().into());
-    Value::Object(body)
-}
-
 /// The body of `room.ended`.
 pub(crate) fn ended(reason: EndReason, duration_ms: u64, note: Option<&str>) -> Value {
     let mut body = json!({"reason": reason.as_str(), "duration_ms": duration_ms});
@@ -221,13 +208,6 @@ mod tests {
 
     #[test]
     fn bodies_say_what_the_contract_lists() {
-        let about = about();
-        assert_eq!(
-            started(&about),
-            json!({"title": "Board", "owner": "ann", "trust": "untrusted", "mode": "production"})
-        );
-        let agent = About { agent: Some("kernel".into()), ..about };
-        assert_eq!(started(&agent)["agent"], "kernel");
         assert_eq!(
             ended(EndReason::Close, 5, Some("bye")),
             json!({"reason": "close", "duration_ms": 5, "note": "bye"})

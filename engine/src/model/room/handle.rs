@@ -3,9 +3,11 @@
 use std::fmt;
 use std::sync::Arc;
 
+use serde_json::{Value, json};
+
 use super::about::About;
 use super::participant::{Participant, ParticipantKind, Status};
-use super::policy::{Access, Facet, Mode, OnEnd, Origin, Queue, Trust};
+use super::policy::{Access, ArchiveFor, Facet, Mode, OnEnd, Origin, Queue, Trust};
 use super::record::{EndReason, Record, RoomState};
 use super::role::Role;
 use super::timestamp::rfc3339;
@@ -170,6 +172,12 @@ impl Room {
         self.0.about.on_end
     }
 
+    /// For whom they stay readable.
+    #[must_use]
+    pub fn archive_for(&self) -> ArchiveFor {
+        self.0.about.archive_for
+    }
+
     /// What the creator told the application about it, by name; with what it inherits of its parent.
     #[must_use]
     pub fn attributes(&self) -> &[(Text, Text)] {
@@ -223,6 +231,28 @@ impl Room {
     #[must_use]
     pub fn admitted(&self, user: &str) -> Option<Role> {
         self.with(|record| record.admitted(user))
+    }
+
+    /// What the node of the room shows to a session with this role (rooms 3). The number of the latest event is not there,
+    /// since an event must not change everybody's tree.
+    pub(crate) fn properties(&self, role: Role, has_joined: bool) -> Value {
+        let mut properties = json!({
+            "title": self.title(), "state": self.state().as_str(), "owner": self.owner().as_str(), "role": role.as_str(),
+            "joined": has_joined, "online": self.online(), "created_at": self.created_at(), "trust": self.trust().as_str(),
+            "mode": self.mode().as_str(), "replayable": self.is_replayable(),
+        });
+        let optional = [
+            ("agent", self.agent().map(ToString::to_string)),
+            ("parent", self.parent().map(ToString::to_string)),
+            ("ends_at", self.ends_at()),
+            ("end_reason", self.end_reason().map(|reason| reason.to_string())),
+        ];
+        for (name, value) in optional {
+            if let (Some(value), Some(properties)) = (value, properties.as_object_mut()) {
+                properties.insert(name.to_owned(), value.into());
+            }
+        }
+        properties
     }
 
     /// Who takes part, in order of joining, without a copy of each.

@@ -15,8 +15,23 @@ pub(crate) struct Membership {
     pub(crate) participant: Option<Text>,
 }
 
+impl Membership {
+    pub(crate) fn is_joined(&self) -> bool {
+        self.participant.is_some()
+    }
+}
+
+/// Whether a tree rendered for one would be the same for the other: what a participant is called is in the room.
+impl PartialEq for Membership {
+    fn eq(&self, other: &Self) -> bool {
+        self.room.is(&other.room) && self.role == other.role && self.is_joined() == other.is_joined()
+    }
+}
+
+impl Eq for Membership {}
+
 /// The rooms in which a session has a role, in order of creation. Replaced as a whole.
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(crate) struct Memberships(Arc<[Membership]>);
 
 impl Memberships {
@@ -24,8 +39,15 @@ impl Memberships {
         &self.0
     }
 
-    pub(crate) fn get(&self, room: &str) -> Option<&Membership> {
-        self.0.iter().find(|membership| membership.room.id() == room)
+    /// That in the room which was created at this place in the order.
+    pub(crate) fn at(&self, rank: u64) -> Option<&Membership> {
+        let at = self.0.binary_search_by_key(&rank, |membership| membership.room.rank()).ok()?;
+        Some(&self.0[at])
+    }
+
+    /// That in a room.
+    pub(crate) fn of(&self, room: &Room) -> Option<&Membership> {
+        self.at(room.rank()).filter(|membership| membership.room.is(room))
     }
 
     /// These with another membership, in place of the one in the same room.
@@ -33,6 +55,13 @@ impl Memberships {
         let mut all: Vec<_> = self.0.iter().filter(|known| !known.room.is(&membership.room)).cloned().collect();
         let at = all.partition_point(|known| known.room.rank() < membership.room.rank());
         all.insert(at, membership);
+        Self(all.into())
+    }
+
+    /// These with others, of which none is in the same room.
+    pub(crate) fn with_all(&self, others: Vec<Membership>) -> Self {
+        let mut all = [self.all(), &others].concat();
+        all.sort_by_key(|membership| membership.room.rank());
         Self(all.into())
     }
 

@@ -68,6 +68,13 @@ impl Message {
         self
     }
 
+    /// Whether it is not too long.
+    pub(crate) fn fits(&self, max_bytes: usize) -> bool {
+        // With the brackets and the comma of a list, or what stands for something that is absent.
+        let around = if self.text.is_some() && self.data.is_some() { 3 } else { 7 };
+        bounded_json::fits(&(&self.text, &self.data), max_bytes.saturating_add(around))
+    }
+
     /// # Errors
     /// A sentence about what is wrong with it. Its size counts as JSON, since that is what everybody receives.
     pub(crate) fn validate(&self, max_bytes: usize) -> Result<(), Invalid> {
@@ -75,8 +82,7 @@ impl Message {
         self.call_id.as_ref().map_or(Ok(()), |id| check_name("call_id", id, CALL_ID_BYTES))?;
         let is_flat = self.data.as_ref().is_none_or(|data| is_shallow(data, DATA_LEVELS - EVENT_LEVELS));
         check(is_flat, || "`data` is nested too deeply".to_owned())?;
-        let fits = bounded_json::fits(&(&self.text, &self.data), max_bytes);
-        check(fits, || format!("a message must have at most {max_bytes} bytes"))
+        check(self.fits(max_bytes), || format!("a message must have at most {max_bytes} bytes"))
     }
 }
 

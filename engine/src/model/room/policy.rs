@@ -203,12 +203,6 @@ const TTL_MAX_S: u64 = 2_592_000;
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Invalid(pub(crate) String);
 
-impl Invalid {
-    pub(crate) fn new(sentence: impl Into<String>) -> Self {
-        Self(sentence.into())
-    }
-}
-
 /// `Ok` if something holds.
 pub(crate) fn check(holds: bool, sentence: impl FnOnce() -> String) -> Result<(), Invalid> {
     if holds { Ok(()) } else { Err(Invalid(sentence())) }

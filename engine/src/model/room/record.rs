@@ -283,17 +283,21 @@ impl Record {
         self.seq
     }
 
+    /// Whether one more session may join.
+    pub(crate) fn may_join(&self, max: usize) -> Result<(), Refusal> {
+        match self.end {
+            Some(_) => Err(Refusal::Ended),
+            None if self.participants.len() >= max => Err(Refusal::Full),
+            None => Ok(()),
+        }
+    }
+
     /// A session joins. `None` if it had joined already.
     pub(crate) fn join(&mut self, participant: Participant, max: usize) -> Result<Option<Changed>, Refusal> {
-        if self.end.is_some() {
-            return Err(Refusal::Ended);
-        }
-        if self.places.contains_key(&participant.session) {
+        if self.end.is_none() && self.places.contains_key(&participant.session) {
             return Ok(None);
         }
-        if self.participants.len() >= max {
-            return Err(Refusal::Full);
-        }
+        self.may_join(max)?;
         let (place, participant) = (self.next_place, Arc::new(participant));
         self.next_place += 1;
         self.online += usize::from(participant.status == Status::Online);
@@ -350,6 +354,13 @@ impl Record {
     /// The owner gives a user a role. `max` bounds the users about whom the owner has decided.
     pub(crate) fn admit(&mut self, user: &Text, role: Role, max: usize) -> Result<(), Refusal> {
         self.decide(user, Some(role), max)
+    }
+
+    /// A user is not admitted after all.
+    pub(crate) fn withdraw(&mut self, user: &Text) {
+        self.users.remove(user);
+        self.roles_version += 1;
+        self.validate();
     }
 
     /// The owner takes a user's role away: for good in a room that is open to the project, where they would have one

@@ -1,0 +1,98 @@
+//! How long things in rooms last, and how many there may be of each.
+
+use std::time::Duration;
+
+use super::error::{ConfigError, at_least, at_most, duration, interval, positive};
+use super::sizes::Sizes;
+
+/// The bounds of rooms. They matter only if there are rooms (`EngineBuilder::rooms`).
+#[derive(Debug, Clone)]
+#[non_exhaustive]
+pub struct RoomLimits {
+    /// How long a participant may show no sign of life before it is shown as offline. Default 30 s.
+    pub offline_after: Duration,
+    /// How long a participant may show no sign of life before it has left. Default 90 s; no shorter than `offline_after`.
+    pub left_after: Duration,
+    /// How often a connection that receives nothing else from a room is sent `heartbeat`. Default 30 s.
+    pub heartbeat_interval: Duration,
+    /// How long the node of a room that ended stays. Default 60 s.
+    pub ended_room_retention: Duration,
+    /// How many rooms there may be in all, those included whose node is still shown. Default 100,000. One more is refused
+    /// with `busy`.
+    pub rooms: usize,
+    /// How many rooms of one project there may be. Default 10,000. One more is refused with `busy`.
+    pub rooms_per_project: usize,
+    /// How many rooms of one project may be open to all of its users, or be decided about by an access function. Default
+    /// 1,000: each session of the project is compared with each of them. One more is refused with `busy`.
+    pub open_rooms_per_project: usize,
+    /// How many rooms of one project a user may have created. Default 256. One more is refused with `busy`.
+    pub rooms_per_user: usize,
+    /// To how many rooms of one project a user may be admitted. Default 1,024. One more is refused with `busy`.
+    pub admissions_per_user: usize,
+    /// How many participants one room may have. Default 1,024. One more is refused with `busy`.
+    pub participants_per_room: usize,
+    /// About how many users the owner of a room may decide: those admitted, and those dismissed from an open room. Default
+    /// 1,024. One more is refused with `busy`.
+    pub users_per_room: usize,
+    /// How long a message may be, in bytes of JSON. Default 16 KiB. A longer one is refused with `invalid_params`.
+    pub message_bytes: usize,
+    /// How many call ids are remembered in all, for 10 minutes. Default 100,000. The oldest is forgotten first, and would act
+    /// again.
+    pub call_ids: usize,
+    /// How many call ids of one session are remembered. Default 1,024. The oldest is forgotten first, and would act again.
+    pub call_ids_per_session: usize,
+}
+
+/// How much longer than its message the frame of an event may be: names, ids and titles are bounded.
+const EVENT_ENVELOPE_BYTES: usize = 32 << 10;
+
+/// More sessions could not be told within one step.
+const MOST_PARTICIPANTS: usize = 100_000;
+
+impl Default for RoomLimits {
+    fn default() -> Self {
+        Self {
+            offline_after: Duration::from_secs(30),
+            left_after: Duration::from_secs(90),
+            heartbeat_interval: Duration::from_secs(30),
+            ended_room_retention: Duration::from_secs(60),
+            rooms: 100_000,
+            rooms_per_project: 10_000,
+            open_rooms_per_project: 1_000,
+            rooms_per_user: 256,
+            admissions_per_user: 1_024,
+            participants_per_room: 1_024,
+            users_per_room: 1_024,
+            message_bytes: 16 << 10,
+            call_ids: 100_000,
+            call_ids_per_session: 1_024,
+        }
+    }
+}
+
+impl RoomLimits {
+    /// Zero switches off what is optional (rooms open to a project, admissions, call ids).
+    pub(super) fn validate(&self) -> Result<(), ConfigError> {
+        interval("rooms.offline_after", self.offline_after)?;
+        interval("rooms.left_after", self.left_after)?;
+        if self.left_after < self.offline_after {
+            return Err(ConfigError::new("rooms.left_after", "must not be shorter than `rooms.offline_after`"));
+        }
+        interval("rooms.heartbeat_interval", self.heartbeat_interval)?;
+        duration("rooms.ended_room_retention", self.ended_room_retention)?;
+        positive("rooms.rooms", self.rooms)?;
+        positive("rooms.rooms_per_project", self.rooms_per_project)?;
+        positive("rooms.rooms_per_user", self.rooms_per_user)?;
+        positive("rooms.participants_per_room", self.participants_per_room)?;
+        let most = "must be at most 100,000: a room tells all of them in one step";
+        at_most("rooms.participants_per_room", self.participants_per_room, MOST_PARTICIPANTS, most)?;
+        positive("rooms.message_bytes", self.message_bytes)
+    }
+
+    /// Whether the events of rooms fit the frames of an engine.
+    pub(crate) fn fit(&self, sizes: &Sizes) -> Result<(), ConfigError> {
+        let least = self.message_bytes.saturating_add(EVENT_ENVELOPE_BYTES);
+        let problem = "must hold an event of a room: `rooms.message_bytes` and 32 KiB";
+        at_least("sizes.frame_bytes", sizes.frame_bytes, least, problem)
+    }
+}

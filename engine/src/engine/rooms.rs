@@ -1,0 +1,276 @@
+//! The rooms of an engine, as an application and its adapters hold them.
+
+pub(crate) mod query;
+pub(crate) mod room_events;
+
+use std::fmt;
+use std::sync::Arc;
+
+use query::{RoomPage, RoomQuery};
+use room_events::RoomEvents;
+use serde_json::Value;
+
+use super::parts::Parts;
+use crate::deliver::peer_kind::PeerKind;
+use crate::error::{ActionError, ConnectError};
+use crate::model::Text;
+use crate::model::room::handle::{ParticipantView, Room};
+use crate::model::room::message::Message;
+use crate::model::room::policy::NewRoom;
+use crate::model::room::record::{EndReason, RoomState};
+use crate::model::room::role::Role;
+use crate::model::session::Session;
+use crate::protocol::code::ErrorCode;
+use crate::rooms::creating::CreatedRoom;
+use crate::rooms::ending::Ended;
+use crate::rooms::presence::PresenceRow;
+use crate::rooms::said::Said;
+use crate::rooms::service::{RoomService, RoomStats};
+use crate::sessions::slot::Slot;
+
+/// The rooms in which sessions work together. A cheap handle; all clones are the same rooms.
+///
+/// Every call takes the session that acts. To a session without a role in it, a room does not exist: it is refused with
+/// `not_found`, as for an id that nobody ever had (SEC30). What is refused is reported by
+/// [`Event::RoomRefused`](crate::Event::RoomRefused).
+///
+/// ```
+/// use grove_engine::{Access, Engine, Message, NewRoom, RoomOptions, Session};
+///
+/// # #[tokio::main]
+/// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// let engine = Engine::builder("app", "App").rooms(RoomOptions::new()).build();
+/// let ann = Session::new("s1").with_user("ann").with_project("acme");
+/// let room = engine.rooms().create(&ann, &NewRoom::new("Board").access(Access::Project))?.room;
+/// let mut events = engine.rooms().events(&ann, room.id())?;
+/// engine.rooms().say(&ann, room.id(), &Message::text("hello"))?;
+/// assert_eq!(events.next().await.map(|event| event.kind), Some("participant.joined".into()));
+/// assert_eq!(events.next().await.map(|event| event.data["body"]["text"].clone()), Some("hello".into()));
+/// # Ok(())
+/// # }
+/// ```
+#[derive(Clone)]
+pub struct Rooms {
+    parts: Arc<Parts>,
+}
+
+/// Why a session cannot be in a room.
+fn not_connected() -> ActionError {
+    ActionError::conflict("the session has no connection: only who is connected can be in a room")
+}
+
+impl Rooms {
+    pub(super) const fn new(parts: Arc<Parts>) -> Self {
+        Self { parts }
+    }
+
+    fn service(&self) -> Result<&Arc<RoomService>, ActionError> {
+        let disabled = || ActionError::new(ErrorCode::NotSupported, "rooms are not enabled");
+        self.parts.rooms.as_ref().ok_or_else(disabled)
+    }
+
+    /// The rooms, for a session whose access has neither expired nor was revoked.
+    fn service_for(&self, session: &Session) -> Result<&Arc<RoomService>, ActionError> {
+        let service = self.service()?;
+        self.parts.opener.check_access(session.context()).map_err(refused)?;
+        Ok(service)
+    }
+
+    /// The slot of a session that is open for the same user.
+    fn slot(&self, session: &Session) -> Result<Arc<Slot>, ActionError> {
+        let context = session.context();
+        let slot = self.parts.table.get(context.id()).ok_or_else(not_connected)?;
+        let held = slot.context();
+        let is_same = held.user() == context.user() && held.project() == context.project();
+        if is_same { Ok(slot) } else { Err(ActionError::unauthorized("the session is somebody else's")) }
+    }
+
+    /// Creates a room, of which the session's user is the owner (S0.8).
+    ///
+    /// # Errors
+    /// `unauthorized` for a session without a user, `invalid_params`, `caps_refused`, `unknown_agent`,
+    /// `contract_violation`, `not_found` if there is no such parent, `conflict` if its id is taken or its parent has ended,
+    /// `busy` if there are as many rooms as there may be.
+    pub fn create(&self, session: &Session, new: &NewRoom) -> Result<CreatedRoom, ActionError> {
+        self.service_for(session)?.create(session, new)
+    }
+
+    /// A room in which the session has a role.
+    ///
+    /// # Errors
+    /// `not_found` if there is none.
+    pub fn get(&self, session: &Session, id: &str) -> Result<Room, ActionError> {
+        Ok(self.service_for(session)?.find(session, id)?.0.room.clone())
+    }
+
+    /// The role of a session in a room.
+    ///
+    /// # Errors
+    /// `not_found` if it has none.
+    pub fn role(&self, session: &Session, id: &str) -> Result<Role, ActionError> {
+        Ok(self.service_for(session)?.find(session, id)?.1)
+    }
+
+    /// The rooms in which the session has a role, in order of creation.
+    ///
+    /// # Errors
+    /// `not_found` if it has no role in the room after which the list shall begin.
+    pub fn list(&self, session: &Session, query: &RoomQuery) -> Result<RoomPage, ActionError> {
+        let service = self.service_for(session)?;
+        let after = query.after.as_ref().map(|id| service.find(session, id)).transpose()?;
+        let rooms = service.all(session).into_iter().map(|(living, _)| living.room.clone());
+        Ok(query.page(rooms, after.map(|(living, _)| living.room.rank())))
+    }
+
+    /// A connected session joins a room. Returns the id of its participant, also if it has joined already.
+    ///
+    /// # Errors
+    /// `not_found`, `conflict` if the room has ended or the session has no connection, `busy` if the room is full.
+    pub fn join(&self, session: &Session, id: &str) -> Result<Text, ActionError> {
+        let service = self.service_for(session)?;
+        service.find(session, id)?;
+        let slot = self.slot(session)?;
+        if slot.connections() == 0 {
+            return Err(not_connected());
+        }
+        service.join(&slot, id)
+    }
+
+    /// A session leaves a room.
+    ///
+    /// # Errors
+    /// `not_found`, `unauthorized` if it has not joined.
+    pub fn leave(&self, session: &Session, id: &str) -> Result<(), ActionError> {
+        let service = self.service_for(session)?;
+        service.find(session, id)?;
+        service.leave(&self.slot(session)?, id)
+    }
+
+    /// A member says something in a room. The session need not have joined; then its events name no participant.
+    ///
+    /// # Errors
+    /// `not_found`, `unauthorized` for an observer, `conflict` if the room has ended, `invalid_params` if the message is
+    /// empty or too long (`rooms.message_bytes`).
+    pub fn say(&self, session: &Session, id: &str, message: &Message) -> Result<Said, ActionError> {
+        self.service_for(session)?.say(session, id, message)
+    }
+
+    /// The owner gives a user of the project a role in a room.
+    ///
+    /// # Errors
+    /// `not_found`, `unauthorized`, `conflict` if the room has ended, `invalid_params` for the owner or the role of an
+    /// owner, `busy` if there are as many as there may be.
+    pub fn admit(&self, session: &Session, id: &str, user: impl Into<Text>, role: Role) -> Result<(), ActionError> {
+        self.service_for(session)?.admit(session, id, &user.into(), role)
+    }
+
+    /// The owner takes a user's role in a room away. Sessions of the user that are there leave. From a room that is open to
+    /// the project, the user stays dismissed until the owner admits them.
+    ///
+    /// # Errors
+    /// `not_found`, also for a user who was not admitted; `unauthorized`, `conflict` if the room has ended,
+    /// `invalid_params` for the owner.
+    pub fn dismiss(&self, session: &Session, id: &str, user: impl Into<Text>) -> Result<(), ActionError> {
+        self.service_for(session)?.dismiss(session, id, &user.into())
+    }
+
+    /// The owner, or a user of the project with the permission `rooms:admin`, ends a room (C35).
+    ///
+    /// # Errors
+    /// `not_found`, `unauthorized`, `conflict` if the room has ended already.
+    pub fn close(&self, session: &Session, id: &str, note: Option<&str>) -> Result<Ended, ActionError> {
+        self.service_for(session)?.close(session, id, note)
+    }
+
+    /// The application ends a room: it has done its work.
+    ///
+    /// # Errors
+    /// `not_found`, `conflict` if the room has ended already.
+    pub fn complete(&self, id: &str) -> Result<Ended, ActionError> {
+        self.service()?.end(id, EndReason::Completed)
+    }
+
+    /// The application ends a room: it has failed at its work.
+    ///
+    /// # Errors
+    /// `not_found`, `conflict` if the room has ended already.
+    pub fn fail(&self, id: &str) -> Result<Ended, ActionError> {
+        self.service()?.end(id, EndReason::Failed)
+    }
+
+    /// Asks the access function about all sessions again, for the application knows that it would say something else about
+    /// this room. Whoever has no role any more leaves.
+    ///
+    /// # Errors
+    /// `not_found` if there is no such room.
+    pub fn review(&self, id: &str) -> Result<(), ActionError> {
+        self.service()?.review(id)
+    }
+
+    /// Who takes part in a room, in order of joining.
+    ///
+    /// # Errors
+    /// `not_found`.
+    pub fn participants(&self, session: &Session, id: &str) -> Result<Vec<ParticipantView>, ActionError> {
+        Ok(self.get(session, id)?.participants())
+    }
+
+    /// The sessions of the project that have presence cards, as this one may see them. A session without a user sees none.
+    ///
+    /// # Errors
+    /// `not_supported` without rooms.
+    pub fn presence(&self, session: &Session) -> Result<Vec<PresenceRow>, ActionError> {
+        Ok(self.service_for(session)?.presence(session))
+    }
+
+    /// Joins a room with a connection of its own in this process, for as long as what is returned exists.
+    ///
+    /// # Errors
+    /// `not_found`, `conflict` if the room has ended, `busy` if the room is full or there are as many connections as there
+    /// may be.
+    pub fn events(&self, session: &Session, id: &str) -> Result<RoomEvents, ActionError> {
+        let service = self.service_for(session)?;
+        let (living, _) = service.find(session, id)?;
+        if living.room.state() == RoomState::Ended {
+            return Err(ActionError::conflict("the room has ended"));
+        }
+        let connection = self.parts.connector.connect(session, PeerKind::InProcess).map_err(refused)?;
+        let slot = Arc::clone(&connection.peer().slot);
+        let events = RoomEvents::new(Arc::clone(&self.parts), connection, living.room.id().clone());
+        service.join(&slot, id)?;
+        Ok(events)
+    }
+
+    /// A room's properties, as the session's tree shows them (rooms 3).
+    ///
+    /// # Errors
+    /// `not_found`.
+    pub fn describe(&self, session: &Session, id: &str) -> Result<Value, ActionError> {
+        let (living, role) = self.service_for(session)?.find(session, id)?;
+        let slot = self.parts.table.get(session.context().id());
+        let has_joined = slot.is_some_and(|slot| living.of(&slot).is_some());
+        Ok(living.room.properties(role, has_joined))
+    }
+
+    /// How many rooms there are, and who is in them.
+    #[must_use]
+    pub fn stats(&self) -> RoomStats {
+        self.parts.rooms.as_ref().map(|rooms| rooms.stats()).unwrap_or_default()
+    }
+}
+
+/// Why the connection of a stream of events was refused.
+fn refused(error: ConnectError) -> ActionError {
+    let code = match error {
+        ConnectError::LimitReached(_) | ConnectError::Closing => ErrorCode::Busy,
+        ConnectError::Expired | ConnectError::Revoked => ErrorCode::Unauthorized,
+        _ => ErrorCode::Internal,
+    };
+    ActionError::new(code, error.to_string())
+}
+
+impl fmt::Debug for Rooms {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Rooms").finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,157 @@
+//! How rooms are created.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use super::directory::NotAdded;
+use super::ending::Ending;
+use super::living::LivingRoom;
+use super::premises::{Moment, Premises};
+use super::refusal::{busy, has_ended, invalid};
+use super::roles::{Roles, project_of};
+use crate::error::ActionError;
+use crate::event::Event;
+use crate::model::Text;
+use crate::model::room::about::About;
+use crate::model::room::handle::Room;
+use crate::model::room::policy::{Access, Facet, Mode, NewRoom, Trust};
+use crate::model::room::record::{Record, RoomState, TimeToLive};
+use crate::model::session::Session;
+
+/// Creates rooms.
+#[derive(Debug)]
+pub(crate) struct Creating {
+    premises: Arc<Premises>,
+    roles: Arc<Roles>,
+    ending: Arc<Ending>,
+}
+
+/// A room that was created.
+#[derive(Debug, Clone)]
+#[non_exhaustive]
+pub struct CreatedRoom {
+    /// The room.
+    pub room: Room,
+    /// The trust that was granted, which may be less than was asked for.
+    pub trust: Trust,
+    /// The contract of its agent, if the creator named one.
+    pub contract: Option<Text>,
+}
+
+/// How long the name of a user may be who creates a room or joins one, in bytes: it is in every event.
+pub(super) const USER_BYTES: usize = 1_024;
+
+impl Creating {
+    pub(crate) const fn new(premises: Arc<Premises>, roles: Arc<Roles>, ending: Arc<Ending>) -> Self {
+        Self { premises, roles, ending }
+    }
+
+    /// A user creates a room.
+    pub(crate) fn create(&self, session: &Session, new: &NewRoom) -> Result<CreatedRoom, ActionError> {
+        let context = session.context();
+        let owner = context.user().ok_or_else(|| ActionError::unauthorized("only users can create rooms"))?;
+        new.validate().map_err(invalid)?;
+        if owner.len() > USER_BYTES || project_of(context).len() > USER_BYTES {
+            return Err(ActionError::invalid_params("the names of user and project are too long for a room"));
+        }
+        check_agent(new)?;
+        let parent = self.parent(session, new)?;
+        let trust = grant(context.trust(), parent.as_ref(), new)?;
+        let at = self.premises.now();
+        let about = self.about(session, owner, new, (parent.as_ref(), trust, at));
+        let living = self.add(session, about, new, at)?;
+        self.ending.watch(&living);
+        self.roles.update_all(&living);
+        let room = living.room.clone();
+        let (id, project, user) = (room.id().clone(), room.project().clone(), owner.clone());
+        self.premises.observers.warn(&Event::RoomCreated { room: id, project, user });
+        Ok(CreatedRoom { room, trust, contract: None })
+    }
+
+    fn add(&self, session: &Session, about: About, new: &NewRoom, at: Moment) -> Result<Arc<LivingRoom>, ActionError> {
+        let is_open = new.access != Access::Invited || self.roles.are_the_applications();
+        let ttl = new.ttl_s.map(|seconds| TimeToLive { ms: seconds.saturating_mul(1_000), sliding: new.sliding });
+        let make = |about: About| {
+            let record = Record::new(about.owner.clone(), about.access, ttl, at.now_ms);
+            LivingRoom::new(Room::new(about, record), is_open)
+        };
+        self.premises.directory.add(about, is_open, make).map_err(|not_added| match not_added {
+            NotAdded::Taken => ActionError::conflict("a room with this id exists already"),
+            NotAdded::LimitReached(limit) => {
+                self.premises.limit_reached(limit, session.context().id());
+                busy("there are as many rooms as there may be")
+            }
+        })
+    }
+
+    /// The room to which the new one belongs, in which the creator must have a role.
+    fn parent(&self, session: &Session, new: &NewRoom) -> Result<Option<Room>, ActionError> {
+        let Some(id) = &new.parent else { return Ok(None) };
+        let living = self.premises.directory.get(id).filter(|living| self.roles.decide(session, living).is_some());
+        let parent = living.ok_or_else(|| ActionError::not_found("there is no such parent"))?.room.clone();
+        if parent.state() == RoomState::Ended { Err(has_ended()) } else { Ok(Some(parent)) }
+    }
+
+    fn about(
+        &self,
+        session: &Session,
+        owner: &Text,
+        new: &NewRoom,
+        (parent, trust, at): (Option<&Room>, Trust, Moment),
+    ) -> About {
+        let is_sandbox = new.mode == Mode::Sandbox || parent.is_some_and(|parent| parent.mode() == Mode::Sandbox);
+        About {
+            id: new.id.clone().unwrap_or_else(|| self.premises.ids.make("m_")),
+            project: project_of(session.context()).into(),
+            rank: 0,
+            title: new.title.clone(),
+            owner: owner.clone(),
+            origin: new.origin,
+            created_ms: at.unix_ms,
+            epoch: self.premises.ids.make(""),
+            access: new.access,
+            trust,
+            mode: if is_sandbox { Mode::Sandbox } else { Mode::Production },
+            agent: None,
+            queue: new.queue,
+            parent: parent.map(|parent| parent.id().clone()),
+            inherit: new.inherit.clone().into(),
+            attributes: attributes(new, parent),
+            streaming: new.streaming,
+            replayable: new.replayable,
+            one_shot: new.one_shot,
+            on_end: new.on_end,
+            archive_for: new.archive_for,
+        }
+    }
+}
+
+/// No agent is registered, so none can be named.
+fn check_agent(new: &NewRoom) -> Result<(), ActionError> {
+    if new.agent.is_some() {
+        return Err(ActionError::new("unknown_agent", "there is no agent of this name"));
+    }
+    if new.contract.is_some() {
+        return Err(ActionError::new("contract_violation", "a contract needs an agent that has it"));
+    }
+    Ok(())
+}
+
+/// The trust of a room: what was asked for, or the session's, and at most the session's and the parent's (SEC28).
+fn grant(held: Trust, parent: Option<&Room>, new: &NewRoom) -> Result<Trust, ActionError> {
+    let most = parent.map_or(held, |parent| held.min(parent.trust()));
+    let asked = new.trust.unwrap_or(most);
+    if new.strict && asked > most {
+        return Err(ActionError::new("caps_refused", "this session may not be given so much trust"));
+    }
+    Ok(asked.min(most))
+}
+
+/// A room's own attributes, and beneath them those that it inherits.
+fn attributes(new: &NewRoom, parent: Option<&Room>) -> Box<[(Text, Text)]> {
+    let inherits = new.inherit.contains(&Facet::Attributes);
+    let inherited = parent.filter(|_| inherits).map(Room::attributes).unwrap_or_default();
+    let mut all: BTreeMap<Text, Text> = inherited.iter().cloned().collect();
+    all.extend(new.attributes.iter().map(|(name, value)| (name.as_str().into(), value.as_str().into())));
+    all.into_iter().collect()
+}

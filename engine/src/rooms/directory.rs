@@ -1,0 +1,182 @@
+//! Which rooms there are: by id, by project, and by the users who have a part in them.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use hashbrown::HashMap;
+
+use super::living::LivingRoom;
+use crate::config::{Limit, RoomLimits};
+use crate::model::Text;
+use crate::model::room::about::About;
+use crate::sync::Mutex;
+
+/// Rooms in order of creation.
+type Ordered = BTreeMap<u64, Arc<LivingRoom>>;
+
+/// All rooms. Project is part of every key but the id, which is unique in the engine (SEC4).
+#[derive(Debug)]
+pub(crate) struct Directory {
+    inner: Mutex<Inner>,
+    limits: RoomLimits,
+}
+
+#[derive(Debug, Default)]
+struct Inner {
+    rooms: HashMap<Text, Arc<LivingRoom>>,
+    projects: HashMap<Text, Project>,
+    next_rank: u64,
+}
+
+#[derive(Debug, Default)]
+struct Project {
+    rooms: Ordered,
+    /// Those in which every session of the project may have a role.
+    open: Ordered,
+    owners: HashMap<Text, Ordered>,
+    admitted: HashMap<Text, Ordered>,
+}
+
+/// Why there cannot be one more.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum NotAdded {
+    LimitReached(Limit),
+    /// Another room has the id.
+    Taken,
+}
+
+impl Directory {
+    pub(crate) fn new(limits: RoomLimits) -> Self {
+        Self { inner: Mutex::default(), limits }
+    }
+
+    /// Adds a room, which is made when it is known that there may be one more.
+    pub(crate) fn add(
+        &self,
+        mut about: About,
+        is_open: bool,
+        make: impl FnOnce(About) -> LivingRoom,
+    ) -> Result<Arc<LivingRoom>, NotAdded> {
+        let mut inner = self.inner.lock();
+        inner.check(&about, is_open, &self.limits)?;
+        let (id, owner, rank) = (about.id.clone(), about.owner.clone(), inner.next_rank);
+        inner.next_rank += 1;
+        let project = about.project.clone();
+        about.rank = rank;
+        let living = Arc::new(make(about));
+        inner.rooms.insert(id, Arc::clone(&living));
+        let project = inner.projects.entry(project).or_default();
+        project.rooms.insert(rank, Arc::clone(&living));
+        project.owners.entry(owner).or_default().insert(rank, Arc::clone(&living));
+        if is_open {
+            project.open.insert(rank, Arc::clone(&living));
+        }
+        Ok(living)
+    }
+
+    /// Removes a room. False if it is gone already.
+    pub(crate) fn remove(&self, living: &Arc<LivingRoom>) -> bool {
+        let room = &living.room;
+        let admitted: Vec<_> = room.with(|record| record.admitted_users().cloned().collect());
+        let mut guard = self.inner.lock();
+        let inner = &mut *guard;
+        if !inner.rooms.get(room.id()).is_some_and(|known| Arc::ptr_eq(known, living)) {
+            return false;
+        }
+        inner.rooms.remove(room.id());
+        if let Some(project) = inner.projects.get_mut(room.project()) {
+            project.rooms.remove(&room.rank());
+            project.open.remove(&room.rank());
+            remove_from(&mut project.owners, room.owner(), room.rank());
+            admitted.iter().for_each(|user| remove_from(&mut project.admitted, user, room.rank()));
+            if project.rooms.is_empty() {
+                inner.projects.remove(room.project());
+            }
+        }
+        true
+    }
+
+    /// A user was admitted to a room. False if the user has as many rooms as may be.
+    pub(crate) fn admit(&self, living: &Arc<LivingRoom>, user: &Text) -> bool {
+        let mut inner = self.inner.lock();
+        let Some(project) = inner.projects.get_mut(living.room.project()) else { return true };
+        let rooms = project.admitted.entry(user.clone()).or_default();
+        let may = rooms.contains_key(&living.room.rank()) || rooms.len() < self.limits.admissions_per_user;
+        if may {
+            rooms.insert(living.room.rank(), Arc::clone(living));
+        } else if rooms.is_empty() {
+            project.admitted.remove(user);
+        }
+        may
+    }
+
+    /// A user is not admitted to a room any more.
+    pub(crate) fn dismiss(&self, living: &LivingRoom, user: &Text) {
+        let mut inner = self.inner.lock();
+        if let Some(project) = inner.projects.get_mut(living.room.project()) {
+            remove_from(&mut project.admitted, user, living.room.rank());
+        }
+    }
+
+    pub(crate) fn get(&self, id: &str) -> Option<Arc<LivingRoom>> {
+        self.inner.lock().rooms.get(id).cloned()
+    }
+
+    /// Whether a room has not been removed.
+    pub(crate) fn holds(&self, living: &LivingRoom) -> bool {
+        self.inner.lock().rooms.get(living.room.id()).is_some_and(|known| known.room.is(&living.room))
+    }
+
+    /// The rooms in which a session of this project and user may have a role, in order of creation.
+    pub(crate) fn candidates(&self, project: &str, user: Option<&str>) -> Vec<Arc<LivingRoom>> {
+        let inner = self.inner.lock();
+        let Some(project) = inner.projects.get(project) else { return Vec::new() };
+        let of_user =
+            |rooms: &HashMap<Text, Ordered>| user.and_then(|user| rooms.get(user)).cloned().unwrap_or_default();
+        let mut candidates = project.open.clone();
+        candidates.extend(of_user(&project.owners));
+        candidates.extend(of_user(&project.admitted));
+        candidates.into_values().collect()
+    }
+
+    /// The rooms that a user created in a project, or in any.
+    pub(crate) fn owned_by(&self, project: Option<&str>, user: &str) -> Vec<Arc<LivingRoom>> {
+        let inner = self.inner.lock();
+        let projects = inner.projects.iter().filter(|(name, _)| project.is_none_or(|project| *name == project));
+        let owned = projects.filter_map(|(_, project)| project.owners.get(user));
+        owned.flat_map(Ordered::values).cloned().collect()
+    }
+
+    pub(crate) fn len(&self) -> usize {
+        self.inner.lock().rooms.len()
+    }
+}
+
+impl Inner {
+    fn check(&self, about: &About, is_open: bool, limits: &RoomLimits) -> Result<(), NotAdded> {
+        let project = self.projects.get(&about.project);
+        let count = |of: fn(&Project) -> usize| project.map_or(0, of);
+        let owned = project.and_then(|project| project.owners.get(&about.owner)).map_or(0, Ordered::len);
+        let opened = if is_open { count(|project| project.open.len()) + 1 } else { 0 };
+        for (is_reached, limit) in [
+            (owned >= limits.rooms_per_user, Limit::RoomsPerUser),
+            (count(|project| project.rooms.len()) >= limits.rooms_per_project, Limit::RoomsPerProject),
+            (opened > limits.open_rooms_per_project, Limit::OpenRoomsPerProject),
+            (self.rooms.len() >= limits.rooms, Limit::Rooms),
+        ] {
+            if is_reached {
+                return Err(NotAdded::LimitReached(limit));
+            }
+        }
+        if self.rooms.contains_key(&about.id) { Err(NotAdded::Taken) } else { Ok(()) }
+    }
+}
+
+fn remove_from(users: &mut HashMap<Text, Ordered>, user: &Text, rank: u64) {
+    if let Some(rooms) = users.get_mut(user) {
+        rooms.remove(&rank);
+        if rooms.is_empty() {
+            users.remove(user);
+        }
+    }
+}

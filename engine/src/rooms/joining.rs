@@ -1,0 +1,166 @@
+//! How sessions join rooms and leave them, and how they are shown meanwhile.
+
+use std::sync::Arc;
+
+use super::living::{LivingRoom, Seat};
+use super::premises::Premises;
+use super::refusal::{has_ended, refused};
+use super::step::{Draft, Step, membership};
+use crate::config::Limit;
+use crate::error::ActionError;
+use crate::event::Event;
+use crate::model::Text;
+use crate::model::room::event::{self, EventKind};
+use crate::model::room::memberships::Memberships;
+use crate::model::room::participant::{Participant, ParticipantKind, Presence, Status};
+use crate::model::room::record::{Changed, LeaveReason, Record, Refusal};
+use crate::model::room::role::Role;
+use crate::model::session::Context;
+use crate::protocol::close_reason::CloseReason;
+use crate::sessions::slot::Slot;
+
+/// Lets sessions join and leave.
+#[derive(Debug)]
+pub(crate) struct Joining {
+    premises: Arc<Premises>,
+}
+
+/// How a session without a presence card and without a user is called.
+const NAMELESS: &str = "Anonymous";
+
+/// How a session is called by others.
+pub(super) fn shown_name(context: &Context) -> Text {
+    let card = context.presence().map(Presence::shown_name);
+    card.or(context.user()).cloned().unwrap_or(Text::const_new(NAMELESS))
+}
+
+/// What a session is to others.
+pub(super) fn shown_kind(context: &Context) -> ParticipantKind {
+    context.presence().map_or(ParticipantKind::Person, Presence::shown_kind)
+}
+
+impl Joining {
+    pub(crate) const fn new(premises: Arc<Premises>) -> Self {
+        Self { premises }
+    }
+
+    /// A session joins a room, of which it is told first. Returns its participant id, also if it has joined already.
+    pub(crate) fn join(&self, slot: &Arc<Slot>, living: &Arc<LivingRoom>) -> Result<Text, ActionError> {
+        let id = self.premises.ids.make("p_");
+        let joined =
+            Step::take(&self.premises, living, |step, record| self.take_seat(step, record, (slot, living), id));
+        if let Err(Refusal::Full) = joined {
+            self.premises.limit_reached(Limit::ParticipantsPerRoom, slot.context().id());
+        }
+        joined.map_err(|refusal| match refusal {
+            Refusal::Ended => has_ended(),
+            refusal => refused(refusal, "the room has as many participants as it may", "there is no such room"),
+        })
+    }
+
+    fn take_seat(
+        &self,
+        step: &mut Step<'_>,
+        record: &mut Record,
+        (slot, living): (&Arc<Slot>, &LivingRoom),
+        id: Text,
+    ) -> Result<Text, Refusal> {
+        let context = slot.context();
+        if let Some(seat) = living.of(slot) {
+            return Ok(seat.participant);
+        }
+        if let Some(seat) = living.of_session(context.id()) {
+            // The session ended and was opened again, and its end is about to be noticed.
+            step.leave(record, &seat.slot, LeaveReason::Closed);
+        }
+        let role = membership(slot, living).ok_or(Refusal::Unknown)?.role;
+        record.may_join(self.premises.limits.participants_per_room)?;
+        let part = step.part(role, Some(id.clone()));
+        if !step.edit(slot, |held| held.with(part)) {
+            return Err(Refusal::Unknown);
+        }
+        let participant = participant(&context, id.clone(), role, step.at().unix_ms);
+        let joined = record.join(participant, self.premises.limits.participants_per_room)?;
+        living.add(Seat { slot: Arc::clone(slot), session: context.id().clone(), participant: id.clone() });
+        self.premises.participants.add(1);
+        if let Some(changed) = joined {
+            tell(step, &changed, EventKind::ParticipantJoined);
+        }
+        let (room, session) = (living.room.id().clone(), context.id().clone());
+        step.report(Event::ParticipantJoined { room, participant: id.clone(), session });
+        Ok(id)
+    }
+
+    /// A session leaves a room. False if it had not joined.
+    pub(crate) fn leave(&self, slot: &Arc<Slot>, living: &Arc<LivingRoom>, reason: LeaveReason) -> bool {
+        Step::take(&self.premises, living, |step, record| step.leave(record, slot, reason))
+    }
+
+    /// The living rooms that a session has joined.
+    pub(crate) fn joined(&self, context: &Context) -> Vec<Arc<LivingRoom>> {
+        let parts = context.memberships().into_iter().flat_map(Memberships::all);
+        let joined = parts.filter(|part| part.is_joined());
+        joined.filter_map(|part| self.premises.directory.get(part.room.id())).collect()
+    }
+
+    /// A session leaves all rooms.
+    pub(crate) fn leave_all(&self, slot: &Arc<Slot>, reason: LeaveReason) {
+        self.joined(&slot.context()).iter().for_each(|living| {
+            self.leave(slot, living, reason);
+        });
+    }
+
+    /// A session has ended, and with it its part in rooms.
+    pub(crate) fn session_ended(&self, slot: &Arc<Slot>, reason: CloseReason) {
+        self.leave_all(
+            slot,
+            match reason {
+                CloseReason::Expired => LeaveReason::Expired,
+                CloseReason::Revoked => LeaveReason::Revoked,
+                CloseReason::Idle | CloseReason::LeastRecent => LeaveReason::Lost,
+                _ => LeaveReason::Closed,
+            },
+        );
+    }
+
+    /// A session shows no sign of life any more.
+    pub(crate) fn go_offline(&self, slot: &Arc<Slot>) {
+        self.turn(slot, EventKind::ParticipantOffline, Record::go_offline);
+    }
+
+    /// A session shows signs of life again.
+    pub(crate) fn come_online(&self, slot: &Arc<Slot>) {
+        self.turn(slot, EventKind::ParticipantOnline, Record::come_online);
+    }
+
+    fn turn(&self, slot: &Arc<Slot>, kind: EventKind, turn: fn(&mut Record, &str) -> Option<Changed>) {
+        for living in self.joined(&slot.context()) {
+            Step::take(&self.premises, &living, |step, record| {
+                let Some(seat) = living.of(slot) else { return };
+                if let Some(changed) = turn(record, &seat.session) {
+                    tell(step, &changed, kind);
+                }
+            });
+        }
+    }
+}
+
+/// Tells everybody what became of a participant.
+fn tell(step: &mut Step<'_>, changed: &Changed, kind: EventKind) {
+    let body = event::participant(&changed.participant, None);
+    step.send(Draft::about(&changed.participant, kind, changed.seq, body));
+    step.show();
+}
+
+fn participant(context: &Context, id: Text, role: Role, since_ms: u64) -> Participant {
+    Participant {
+        id,
+        session: context.id().clone(),
+        user: context.user().cloned(),
+        name: shown_name(context),
+        kind: shown_kind(context),
+        role,
+        status: Status::Online,
+        since_ms,
+    }
+}

@@ -1,0 +1,69 @@
+//! One living room: the room, and who is in it with which slot.
+
+use std::sync::Arc;
+
+use crate::model::Text;
+use crate::model::room::handle::Room;
+use crate::sessions::slot::Slot;
+use crate::sync::Mutex;
+
+/// A room with the slots of its participants. They change only while the room is locked.
+#[derive(Debug)]
+pub(crate) struct LivingRoom {
+    pub(crate) room: Room,
+    /// Every session of the project may have a role in it.
+    pub(crate) is_open: bool,
+    seats: Mutex<Vec<Seat>>,
+}
+
+/// The slot of a participant. A session that ended and came back has another slot, and is not the same.
+#[derive(Debug, Clone)]
+pub(crate) struct Seat {
+    pub(crate) slot: Arc<Slot>,
+    pub(crate) session: Text,
+    pub(crate) participant: Text,
+}
+
+impl LivingRoom {
+    pub(crate) const fn new(room: Room, is_open: bool) -> Self {
+        Self { room, is_open, seats: Mutex::new(Vec::new()) }
+    }
+
+    pub(crate) fn add(&self, seat: Seat) {
+        self.seats.lock().push(seat);
+    }
+
+    /// The seat of a slot.
+    pub(crate) fn of(&self, slot: &Arc<Slot>) -> Option<Seat> {
+        self.find(|seat| Arc::ptr_eq(&seat.slot, slot))
+    }
+
+    /// The seat of the session with this id, whatever its slot.
+    pub(crate) fn of_session(&self, session: &str) -> Option<Seat> {
+        self.find(|seat| seat.session == session)
+    }
+
+    fn find(&self, is_it: impl Fn(&Seat) -> bool) -> Option<Seat> {
+        self.seats.lock().iter().find(|seat| is_it(seat)).cloned()
+    }
+
+    /// Removes the seat of a slot. What is returned may hold the last handle of something of the application's: it is not
+    /// dropped while the room is locked.
+    #[must_use]
+    pub(crate) fn remove(&self, slot: &Arc<Slot>) -> Option<Seat> {
+        let mut seats = self.seats.lock();
+        let at = seats.iter().position(|seat| Arc::ptr_eq(&seat.slot, slot))?;
+        Some(seats.remove(at))
+    }
+
+    /// Removes all seats.
+    #[must_use]
+    pub(crate) fn clear(&self) -> Vec<Seat> {
+        std::mem::take(&mut self.seats.lock())
+    }
+
+    /// Looks at every seat, in order of joining.
+    pub(crate) fn for_each(&self, look: impl FnMut(&Seat)) {
+        self.seats.lock().iter().for_each(look);
+    }
+}

@@ -1,0 +1,132 @@
+//! What the owner of a room decides: who has access, and when it ends.
+
+use std::sync::Arc;
+
+use super::ending::{Ended, EndedBy, Ending};
+use super::living::LivingRoom;
+use super::premises::Premises;
+use super::refusal::{busy, has_ended, no_room, refused};
+use super::roles::{Roles, project_of};
+use super::saying::actor;
+use super::step::Step;
+use crate::config::Limit;
+use crate::error::ActionError;
+use crate::model::Text;
+use crate::model::room::record::{EndReason, Refusal, RoomState};
+use crate::model::room::role::Role;
+use crate::model::session::Session;
+
+/// Lets owners decide.
+#[derive(Debug)]
+pub(crate) struct Managing {
+    premises: Arc<Premises>,
+    roles: Arc<Roles>,
+    ending: Arc<Ending>,
+}
+
+/// The permission of a user who may close any room of the project (C35).
+const ADMIN: &str = "rooms:admin";
+
+/// How long the note with which a room is closed may be, in bytes.
+const NOTE_BYTES: usize = 1_024;
+
+/// How long the name of a user may be who is admitted, in bytes.
+const USER_BYTES: usize = 1_024;
+
+impl Managing {
+    pub(crate) const fn new(premises: Arc<Premises>, roles: Arc<Roles>, ending: Arc<Ending>) -> Self {
+        Self { premises, roles, ending }
+    }
+
+    /// The owner gives a user a role in a room.
+    pub(crate) fn admit(
+        &self,
+        session: &Session,
+        (living, mine): (&Arc<LivingRoom>, Role),
+        user: &Text,
+        role: Role,
+    ) -> Result<(), ActionError> {
+        check_owner(session, living, mine)?;
+        if role == Role::Owner {
+            return Err(ActionError::invalid_params("`role` must be member or observer"));
+        }
+        if user.is_empty() || user.len() > USER_BYTES {
+            return Err(ActionError::invalid_params("`user` must have 1 to 1024 bytes"));
+        }
+        let max = self.premises.limits.users_per_room;
+        let admitted = Step::take(&self.premises, living, |_, record| {
+            let known = record.admitted(user);
+            record.admit(user, role, max)?;
+            let fits = self.premises.directory.admit(living, user);
+            if !fits && known.is_none() {
+                record.withdraw(user);
+            }
+            Ok(fits)
+        });
+        let fits = admitted.map_err(|refusal| self.not_decided(session, refusal))?;
+        if !fits {
+            self.premises.limit_reached(Limit::AdmissionsPerUser, session.context().id());
+            return Err(busy("the user has been admitted to as many rooms as may be"));
+        }
+        self.roles.update_user(user, living);
+        Ok(())
+    }
+
+    /// The owner takes a user's role in a room away; whoever is there leaves.
+    pub(crate) fn dismiss(
+        &self,
+        session: &Session,
+        (living, mine): (&Arc<LivingRoom>, Role),
+        user: &Text,
+    ) -> Result<(), ActionError> {
+        check_owner(session, living, mine)?;
+        let max = self.premises.limits.users_per_room;
+        let dismissed = Step::take(&self.premises, living, |_, record| {
+            record.dismiss(user, max)?;
+            self.premises.directory.dismiss(living, user);
+            Ok(())
+        });
+        dismissed.map_err(|refusal| self.not_decided(session, refusal))?;
+        self.roles.update_user(user, living);
+        Ok(())
+    }
+
+    fn not_decided(&self, session: &Session, refusal: Refusal) -> ActionError {
+        if refusal == Refusal::Full {
+            self.premises.limit_reached(Limit::UsersPerRoom, session.context().id());
+        }
+        refused(refusal, "the owner has decided about as many users as may be", "the user has no role in this room")
+    }
+
+    /// The owner, or an admin of the project, ends a room.
+    pub(crate) fn close(
+        &self,
+        session: &Session,
+        living: &Arc<LivingRoom>,
+        note: Option<&str>,
+    ) -> Result<Ended, ActionError> {
+        if !is_admin(session, living) {
+            check_owner(session, living, self.roles.decide(session, living).ok_or_else(no_room)?)?;
+        }
+        if note.is_some_and(|note| note.len() > NOTE_BYTES) {
+            return Err(ActionError::invalid_params("`reason` must have at most 1024 bytes"));
+        }
+        let actor = living.room.with(|record| actor(session.context(), record));
+        self.ending.end(living, EndReason::Close, EndedBy { actor, note })
+    }
+}
+
+/// Whether a session may close a room without a role in it.
+fn is_admin(session: &Session, living: &LivingRoom) -> bool {
+    let context = session.context();
+    let is_user = context.user().is_some() && context.can(ADMIN);
+    is_user && project_of(context) == living.room.project()
+}
+
+/// Identity, role and state, in this order (rooms 10).
+fn check_owner(session: &Session, living: &LivingRoom, role: Role) -> Result<(), ActionError> {
+    if session.context().user().is_none() || !role.may_manage() {
+        return Err(ActionError::unauthorized("only the owner of the room may do this"));
+    }
+    if living.room.state() == RoomState::Ended { Err(has_ended()) } else { Ok(()) }
+}

@@ -1,0 +1,58 @@
+//! What everything in rooms works with.
+
+use std::sync::Arc;
+
+use super::call_ids::CallIds;
+use super::deadlines::Deadlines;
+use super::directory::Directory;
+use super::ids::Ids;
+use super::options::AccessFunction;
+use super::said::Said;
+use crate::clock::timer_queue::TimerQueue;
+use crate::config::{Limit, RoomLimits};
+use crate::count::Count;
+use crate::event::{Event, Observers};
+use crate::model::Text;
+use crate::model::room::timestamp::unix_ms;
+use crate::refresh::refresher::Refresher;
+use crate::sessions::table::Table;
+use crate::sessions::timer::Timer;
+use crate::sync::Mutex;
+
+/// What everything in rooms works with.
+#[derive(Debug)]
+pub(crate) struct Premises {
+    pub(crate) directory: Directory,
+    pub(crate) table: Arc<Table>,
+    pub(crate) refresher: Arc<Refresher>,
+    pub(crate) timers: Arc<TimerQueue<Timer>>,
+    pub(crate) observers: Arc<Observers>,
+    pub(crate) limits: RoomLimits,
+    /// How many bytes of events may wait for one connection.
+    pub(crate) max_event_bytes: usize,
+    pub(crate) max_frame_bytes: usize,
+    pub(crate) access: Option<AccessFunction>,
+    pub(crate) ids: Ids,
+    pub(crate) calls: Mutex<CallIds<Said>>,
+    pub(crate) ends: Mutex<Deadlines>,
+    pub(crate) removals: Mutex<Deadlines>,
+    pub(crate) participants: Count,
+}
+
+/// One moment: by the engine's clock and by the time of day, both in ms. Taken before a room is locked, since the clock may
+/// be the application's.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Moment {
+    pub(crate) now_ms: u64,
+    pub(crate) unix_ms: u64,
+}
+
+impl Premises {
+    pub(crate) fn now(&self) -> Moment {
+        Moment { now_ms: self.timers.now_ms(), unix_ms: unix_ms(self.timers.clock().wall()) }
+    }
+
+    pub(crate) fn limit_reached(&self, limit: Limit, session: &Text) {
+        self.observers.warn(&Event::LimitReached { limit, session: session.clone() });
+    }
+}

@@ -1,0 +1,183 @@
+//! Who is there in a project, as far as the sessions have presence cards.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use hashbrown::HashMap;
+
+use super::joining::shown_name;
+use super::premises::Premises;
+use super::roles::project_of;
+use crate::model::Text;
+use crate::model::room::participant::{ParticipantKind, Status};
+use crate::model::room::timestamp::rfc3339;
+use crate::model::session::{Context, Session};
+use crate::sessions::slot::Slot;
+use crate::sync::Mutex;
+
+/// One session with a presence card, as another session sees it (rooms 5).
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct PresenceRow {
+    /// Its id, `p_` and 128 random bits, for as long as it is there.
+    pub participant: Text,
+    /// Whose it is.
+    pub user: Option<Text>,
+    /// The display name.
+    pub name: Text,
+    /// What it is.
+    pub kind: ParticipantKind,
+    /// What it does, in a word of the application's.
+    pub role: Option<Text>,
+    /// To which groups it belongs.
+    pub groups: Vec<Text>,
+    /// Whether it shows signs of life.
+    pub status: Status,
+    /// Since when it is connected, as RFC 3339.
+    pub connected_at: String,
+    /// In which folder it works; only for sessions of the same user (SEC27).
+    pub cwd: Option<Text>,
+    /// Which process it is; only for sessions of the same user (SEC27).
+    pub pid: Option<u32>,
+    /// On which machine it is; only for sessions of the same user (SEC27).
+    pub host: Option<Text>,
+}
+
+/// The sessions with a presence card that are connected, or were until a moment ago.
+#[derive(Debug)]
+pub(crate) struct PresenceBoard {
+    premises: Arc<Premises>,
+    projects: Mutex<HashMap<Text, Rows>>,
+}
+
+/// By the key of the slot, in the order in which they came.
+#[derive(Debug, Default)]
+struct Rows {
+    rows: BTreeMap<u64, Row>,
+    places: HashMap<u32, u64>,
+    next: u64,
+}
+
+#[derive(Debug, Clone)]
+struct Row {
+    slot: Arc<Slot>,
+    participant: Text,
+    since_ms: u64,
+    status: Status,
+}
+
+impl PresenceBoard {
+    pub(crate) fn new(premises: Arc<Premises>) -> Self {
+        Self { premises, projects: Mutex::default() }
+    }
+
+    /// A session has a connection. One with a presence card is shown from now on.
+    pub(crate) fn connected(&self, slot: &Arc<Slot>) {
+        let context = slot.context();
+        if context.presence().is_none() {
+            return;
+        }
+        let since_ms = self.premises.now().unix_ms;
+        let participant = self.premises.ids.make("p_");
+        let row = Row { slot: Arc::clone(slot), participant, since_ms, status: Status::Online };
+        let mut projects = self.projects.lock();
+        let rows = projects.entry(project_of(&context).into()).or_default();
+        match rows.places.get(&slot.key()).and_then(|place| rows.rows.get_mut(place)) {
+            Some(known) if Arc::ptr_eq(&known.slot, slot) => known.status = Status::Online,
+            _ => rows.add(slot.key(), row),
+        }
+        drop(projects);
+        if slot.is_closed() {
+            self.gone(slot, &context);
+        }
+    }
+
+    /// A session shows signs of life, or none any more.
+    pub(crate) fn turn(&self, slot: &Arc<Slot>, status: Status) {
+        let mut projects = self.projects.lock();
+        let rows = projects.get_mut(project_of(&slot.context()));
+        let row = rows.and_then(|rows| rows.rows.get_mut(rows.places.get(&slot.key())?));
+        if let Some(row) = row.filter(|row| Arc::ptr_eq(&row.slot, slot)) {
+            row.status = status;
+        }
+    }
+
+    /// A session with these claims is not there any more.
+    pub(crate) fn gone(&self, slot: &Arc<Slot>, context: &Context) {
+        let project = project_of(context);
+        let mut projects = self.projects.lock();
+        let Some(rows) = projects.get_mut(project) else { return };
+        let removed = rows.remove(slot);
+        if rows.rows.is_empty() {
+            projects.remove(project);
+        }
+        drop(projects);
+        drop(removed);
+    }
+
+    /// A session has other claims than these: maybe no card any more, or one in another project.
+    pub(crate) fn claims_changed(&self, slot: &Arc<Slot>, before: &Context) {
+        let context = slot.context();
+        let same_project = project_of(before) == project_of(&context);
+        if !same_project || before.user() != context.user() || context.presence().is_none() {
+            self.gone(slot, before);
+        }
+        if slot.connections() > 0 {
+            self.connected(slot);
+        }
+    }
+
+    /// How many are shown.
+    pub(crate) fn len(&self) -> usize {
+        self.projects.lock().values().map(|rows| rows.rows.len()).sum()
+    }
+
+    /// The rows of a session's project, as it may see them. A session without a user sees none.
+    pub(crate) fn rows(&self, viewer: &Session) -> Vec<PresenceRow> {
+        let context = viewer.context();
+        let Some(user) = context.user() else { return Vec::new() };
+        let rows: Vec<_> = {
+            let projects = self.projects.lock();
+            projects.get(project_of(context)).into_iter().flat_map(|rows| rows.rows.values()).cloned().collect()
+        };
+        rows.into_iter().filter_map(|row| shown(&row, project_of(context), user)).collect()
+    }
+}
+
+impl Rows {
+    fn add(&mut self, key: u32, row: Row) {
+        if let Some(old) = self.places.insert(key, self.next) {
+            self.rows.remove(&old);
+        }
+        self.rows.insert(self.next, row);
+        self.next += 1;
+    }
+
+    fn remove(&mut self, slot: &Arc<Slot>) -> Option<Row> {
+        let place = *self.places.get(&slot.key())?;
+        self.rows.get(&place).filter(|row| Arc::ptr_eq(&row.slot, slot))?;
+        self.places.remove(&slot.key());
+        self.rows.remove(&place)
+    }
+}
+
+/// A row as this user of a project may see it.
+fn shown(row: &Row, project: &str, viewer: &Text) -> Option<PresenceRow> {
+    let context = row.slot.context();
+    // The session may have got other claims just now.
+    let card = context.presence().filter(|_| project_of(&context) == project)?;
+    let is_own = context.user() == Some(viewer);
+    Some(PresenceRow {
+        participant: row.participant.clone(),
+        user: context.user().cloned(),
+        name: shown_name(&context),
+        kind: card.shown_kind(),
+        role: card.shown_role().cloned(),
+        groups: card.shown_groups().to_vec(),
+        status: row.status,
+        connected_at: rfc3339(row.since_ms),
+        cwd: card.shown_cwd().filter(|_| is_own).cloned(),
+        pid: card.shown_pid().filter(|_| is_own),
+        host: card.shown_host().filter(|_| is_own).cloned(),
+    })
+}

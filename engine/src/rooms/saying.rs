@@ -1,0 +1,115 @@
+//! How somebody says something in a room.
+
+use std::sync::Arc;
+
+use super::joining::{shown_kind, shown_name};
+use super::living::LivingRoom;
+use super::premises::Premises;
+use super::refusal::{has_ended, invalid, refused};
+use super::said::Said;
+use super::step::{Draft, Step};
+use crate::config::Limit;
+use crate::error::ActionError;
+use crate::model::room::event::{self, Actor, EventKind};
+use crate::model::room::message::{Message, trace_id};
+use crate::model::room::participant::Participant;
+use crate::model::room::record::{Record, RoomState};
+use crate::model::room::role::Role;
+use crate::model::session::{Context, Session};
+
+/// Lets members say something.
+#[derive(Debug)]
+pub(crate) struct Saying {
+    premises: Arc<Premises>,
+}
+
+/// Who a session is in a room: with its participant if it has joined (SEC8).
+pub(super) fn actor(context: &Context, record: &Record) -> Actor {
+    let is_same = |participant: &&Arc<Participant>| participant.user.as_ref() == context.user();
+    match record.of_session(context.id()).filter(is_same) {
+        Some(participant) => Actor::of(participant),
+        None => Actor {
+            user: context.user().cloned(),
+            name: shown_name(context),
+            participant: None,
+            kind: shown_kind(context).as_str(),
+        },
+    }
+}
+
+impl Saying {
+    pub(crate) const fn new(premises: Arc<Premises>) -> Self {
+        Self { premises }
+    }
+
+    /// A member says something, to everybody or to one participant. Under a call id that was used within 10 minutes nothing
+    /// is said again.
+    pub(crate) fn say(
+        &self,
+        session: &Session,
+        (living, role): (&Arc<LivingRoom>, Role),
+        message: &Message,
+    ) -> Result<Said, ActionError> {
+        check_speaker(session, role)?;
+        if living.room.state() == RoomState::Ended {
+            return Err(has_ended());
+        }
+        self.check(session, message)?;
+        let said = Step::take(&self.premises, living, |step, record| {
+            let context = session.context();
+            let mut calls = self.premises.calls.lock();
+            let now_ms = step.at().now_ms;
+            let known = message.call_id.as_ref().and_then(|id| calls.get(context.id(), id, now_ms));
+            if let Some(said) = known {
+                return Ok((said, false));
+            }
+            let seq = record.say(message.to.as_deref(), now_ms)?;
+            let said = send(step, actor(context, record), message, seq);
+            let id = message.call_id.clone();
+            let forgotten = id.is_some_and(|id| calls.add(context.id(), id, said.clone(), now_ms));
+            Ok((said, forgotten))
+        });
+        let (said, forgotten) =
+            said.map_err(|refusal| refused(refusal, "the room is full", "there is no such participant"))?;
+        if forgotten {
+            self.premises.limit_reached(Limit::CallIds, session.context().id());
+        }
+        Ok(said)
+    }
+
+    fn check(&self, session: &Session, message: &Message) -> Result<(), ActionError> {
+        let max_bytes = self.premises.limits.message_bytes;
+        message.validate(max_bytes).map_err(|why| {
+            if !message.fits(max_bytes) {
+                self.premises.limit_reached(Limit::RoomMessageBytes, session.context().id());
+            }
+            invalid(why)
+        })
+    }
+}
+
+fn send(step: &mut Step<'_>, actor: Actor, message: &Message, seq: Option<u64>) -> Said {
+    let body = event::message(message.text.as_deref(), message.data.as_ref(), message.to.as_deref());
+    let sender = actor.participant.clone();
+    let draft = Draft {
+        kind: EventKind::Message,
+        seq,
+        actor,
+        trace_id: trace_id(message.trace_id.as_deref()),
+        call_id: message.call_id.as_deref(),
+        body,
+    };
+    let event = match &message.to {
+        None => step.send(draft),
+        Some(to) => step.send_to(draft, |seat| seat.participant == *to || Some(&seat.participant) == sender.as_ref()),
+    };
+    Said { event, seq }
+}
+
+/// Observers and sessions without a user say nothing.
+fn check_speaker(session: &Session, role: Role) -> Result<(), ActionError> {
+    if session.context().user().is_none() {
+        return Err(ActionError::unauthorized("a session without a user cannot say anything in a room"));
+    }
+    if role.may_say() { Ok(()) } else { Err(ActionError::unauthorized("an observer cannot say anything")) }
+}

@@ -1,0 +1,260 @@
+//! All of the above, for those who tell rooms what happened and ask for something.
+
+use std::sync::Arc;
+
+use super::call_ids::CallIds;
+use super::creating::{CreatedRoom, Creating};
+use super::directory::Directory;
+use super::ending::{Ended, EndedBy, Ending};
+use super::ids::Ids;
+use super::joining::Joining;
+use super::living::LivingRoom;
+use super::managing::Managing;
+use super::options::RoomOptions;
+use super::premises::Premises;
+use super::presence::{PresenceBoard, PresenceRow};
+use super::refusal::{no_room, report};
+use super::roles::Roles;
+use super::said::Said;
+use super::saying::Saying;
+use crate::clock::timer_queue::TimerQueue;
+use crate::config::Config;
+use crate::count::Count;
+use crate::error::ActionError;
+use crate::event::Observers;
+use crate::model::Text;
+use crate::model::room::message::Message;
+use crate::model::room::participant::Status;
+use crate::model::room::policy::NewRoom;
+use crate::model::room::record::{EndReason, LeaveReason};
+use crate::model::room::role::Role;
+use crate::model::session::{Context, Session};
+use crate::protocol::close_reason::CloseReason;
+use crate::refresh::refresher::Refresher;
+use crate::sessions::slot::Slot;
+use crate::sessions::table::Table;
+use crate::sessions::timer::Timer;
+use crate::sync::Mutex;
+
+/// The rooms of one engine.
+#[derive(Debug)]
+pub(crate) struct RoomService {
+    premises: Arc<Premises>,
+    roles: Arc<Roles>,
+    joining: Joining,
+    ending: Arc<Ending>,
+    saying: Saying,
+    managing: Managing,
+    creating: Creating,
+    presence: PresenceBoard,
+}
+
+/// How many rooms there are, and who is in them.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[non_exhaustive]
+pub struct RoomStats {
+    /// Rooms, those included that have ended and whose node is still shown.
+    pub rooms: usize,
+    /// Participants of all rooms.
+    pub participants: usize,
+    /// Sessions that are shown with their presence card.
+    pub presence: usize,
+}
+
+/// The parts of an engine that rooms work with.
+#[derive(Debug)]
+pub(crate) struct RoomParts {
+    pub(crate) table: Arc<Table>,
+    pub(crate) refresher: Arc<Refresher>,
+    pub(crate) timers: Arc<TimerQueue<Timer>>,
+    pub(crate) observers: Arc<Observers>,
+}
+
+impl RoomService {
+    pub(crate) fn new(options: RoomOptions, config: &Config, parts: RoomParts) -> Arc<Self> {
+        let limits = config.rooms.clone();
+        let RoomParts { table, refresher, timers, observers } = parts;
+        options.access.iter().for_each(|access| access.belongs_to(&observers.owner()));
+        let premises = Arc::new(Premises {
+            directory: Directory::new(limits.clone()),
+            table,
+            refresher,
+            timers,
+            observers,
+            max_event_bytes: config.sizes.event_bytes,
+            max_frame_bytes: config.sizes.frame_bytes,
+            access: options.access,
+            ids: Ids::default(),
+            calls: Mutex::new(CallIds::new(limits.call_ids, limits.call_ids_per_session)),
+            ends: Mutex::default(),
+            removals: Mutex::default(),
+            participants: Count::default(),
+            limits,
+        });
+        let roles = Arc::new(Roles::new(Arc::clone(&premises)));
+        let ending = Arc::new(Ending::new(Arc::clone(&premises)));
+        Arc::new(Self {
+            joining: Joining::new(Arc::clone(&premises)),
+            saying: Saying::new(Arc::clone(&premises)),
+            managing: Managing::new(Arc::clone(&premises), Arc::clone(&roles), Arc::clone(&ending)),
+            creating: Creating::new(Arc::clone(&premises), Arc::clone(&roles), Arc::clone(&ending)),
+            presence: PresenceBoard::new(Arc::clone(&premises)),
+            premises,
+            roles,
+            ending,
+        })
+    }
+
+    /// A session was opened.
+    pub(crate) fn opened(&self, slot: &Arc<Slot>) {
+        self.roles.open(slot);
+    }
+
+    /// A session has other claims than these.
+    pub(crate) fn claims_changed(&self, slot: &Arc<Slot>, before: &Context) {
+        self.roles.claims_changed(slot, before);
+        self.presence.claims_changed(slot, before);
+    }
+
+    /// A session got a connection.
+    pub(crate) fn connected(&self, slot: &Arc<Slot>) {
+        self.presence.connected(slot);
+    }
+
+    /// A session has ended.
+    pub(crate) fn closed(&self, slot: &Arc<Slot>, reason: CloseReason) {
+        self.joining.session_ended(slot, reason);
+        self.presence.gone(slot, &slot.context());
+    }
+
+    /// The last session of a user was revoked, in one project or in all.
+    pub(crate) fn owner_revoked(&self, project: Option<&str>, user: &str) {
+        self.ending.owner_revoked(project, user);
+    }
+
+    /// The last connection of a session was closed by its peer, which is evidence that it left (rooms 3).
+    pub(crate) fn last_connection_closed(&self, slot: &Arc<Slot>) {
+        self.joining.leave_all(slot, LeaveReason::Closed);
+        self.presence.gone(slot, &slot.context());
+    }
+
+    /// A session has shown no sign of life for a while.
+    pub(crate) fn offline(&self, slot: &Arc<Slot>) {
+        self.joining.go_offline(slot);
+        self.presence.turn(slot, Status::Offline);
+    }
+
+    /// A session shows signs of life again.
+    pub(crate) fn online(&self, slot: &Arc<Slot>) {
+        self.joining.come_online(slot);
+        self.presence.turn(slot, Status::Online);
+    }
+
+    /// A session has shown no sign of life for too long.
+    pub(crate) fn lost(&self, slot: &Arc<Slot>) {
+        self.joining.leave_all(slot, LeaveReason::Lost);
+        self.presence.gone(slot, &slot.context());
+    }
+
+    /// The time to live of a room may have expired.
+    pub(crate) fn end_due(&self) {
+        self.ending.end_due();
+    }
+
+    /// A room that ended may have been shown for long enough.
+    pub(crate) fn remove_due(&self) {
+        self.ending.remove_due();
+    }
+
+    /// A living room in which a session has a role, with the role.
+    pub(crate) fn find(&self, session: &Session, id: &str) -> Result<(Arc<LivingRoom>, Role), ActionError> {
+        let living = self.premises.directory.get(id).ok_or_else(no_room)?;
+        let role = self.roles.decide(session, &living).ok_or_else(no_room)?;
+        Ok((living, role))
+    }
+
+    /// The living rooms in which a session has a role, in order of creation, with the role.
+    pub(crate) fn all(&self, session: &Session) -> Vec<(Arc<LivingRoom>, Role)> {
+        self.roles.all(session)
+    }
+
+    pub(crate) fn create(&self, session: &Session, new: &NewRoom) -> Result<CreatedRoom, ActionError> {
+        self.report("create", session, "", self.creating.create(session, new))
+    }
+
+    /// A session joins a room. The session is open, and this is its slot.
+    pub(crate) fn join(&self, slot: &Arc<Slot>, id: &str) -> Result<Text, ActionError> {
+        let session = slot.session();
+        let joined = self.find(&session, id).and_then(|(living, _)| self.joining.join(slot, &living));
+        self.report("join", &session, id, joined)
+    }
+
+    /// A session leaves a room.
+    pub(crate) fn leave(&self, slot: &Arc<Slot>, id: &str) -> Result<(), ActionError> {
+        let session = slot.session();
+        let left = self.find(&session, id).and_then(|(living, _)| {
+            let left = self.joining.leave(slot, &living, LeaveReason::Left);
+            if left { Ok(()) } else { Err(ActionError::unauthorized("the session has not joined the room")) }
+        });
+        self.report("leave", &session, id, left)
+    }
+
+    pub(crate) fn say(&self, session: &Session, id: &str, message: &Message) -> Result<Said, ActionError> {
+        let said = self.find(session, id).and_then(|(living, role)| self.saying.say(session, (&living, role), message));
+        self.report("say", session, id, said)
+    }
+
+    pub(crate) fn admit(&self, session: &Session, id: &str, user: &Text, role: Role) -> Result<(), ActionError> {
+        let admitted =
+            self.find(session, id).and_then(|(living, mine)| self.managing.admit(session, (&living, mine), user, role));
+        self.report("admit", session, id, admitted)
+    }
+
+    pub(crate) fn dismiss(&self, session: &Session, id: &str, user: &Text) -> Result<(), ActionError> {
+        let dismissed =
+            self.find(session, id).and_then(|(living, mine)| self.managing.dismiss(session, (&living, mine), user));
+        self.report("dismiss", session, id, dismissed)
+    }
+
+    pub(crate) fn close(&self, session: &Session, id: &str, note: Option<&str>) -> Result<Ended, ActionError> {
+        let living = self.premises.directory.get(id).ok_or_else(no_room);
+        let closed = living.and_then(|living| self.managing.close(session, &living, note));
+        self.report("close", session, id, closed)
+    }
+
+    /// The application ends a room.
+    pub(crate) fn end(&self, id: &str, reason: EndReason) -> Result<Ended, ActionError> {
+        let living = self.premises.directory.get(id).ok_or_else(no_room)?;
+        self.ending.end(&living, reason, EndedBy::system())
+    }
+
+    /// What the application's access function says may have changed.
+    pub(crate) fn review(&self, id: &str) -> Result<(), ActionError> {
+        let living = self.premises.directory.get(id).ok_or_else(no_room)?;
+        living.room.with(|record| record.roles_changed());
+        self.roles.update_all(&living);
+        Ok(())
+    }
+
+    pub(crate) fn presence(&self, viewer: &Session) -> Vec<PresenceRow> {
+        self.presence.rows(viewer)
+    }
+
+    pub(crate) fn stats(&self) -> RoomStats {
+        RoomStats {
+            rooms: self.premises.directory.len(),
+            participants: self.premises.participants.get(),
+            presence: self.presence.len(),
+        }
+    }
+
+    fn report<T>(
+        &self,
+        what: &'static str,
+        session: &Session,
+        room: &str,
+        done: Result<T, ActionError>,
+    ) -> Result<T, ActionError> {
+        report(&self.premises.observers, what, session, room, done)
+    }
+}

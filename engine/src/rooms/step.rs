@@ -1,0 +1,219 @@
+//! One step in one room: the only writer of its events.
+
+use std::sync::Arc;
+
+use serde_json::Value;
+
+use super::living::{LivingRoom, Seat};
+use super::premises::{Moment, Premises};
+use crate::config::Limit;
+use crate::deliver::link::Link;
+use crate::event::Event;
+use crate::model::Text;
+use crate::model::path;
+use crate::model::room::event::{self, Actor, EventKind, RoomEvent};
+use crate::model::room::memberships::{Membership, Memberships};
+use crate::model::room::participant::Participant;
+use crate::model::room::record::{Changed, LeaveReason, Record};
+use crate::model::room::role::Role;
+use crate::model::selector::Selector;
+use crate::protocol::encoded_event::EncodedEvent;
+use crate::refresh::refresher::Urgency;
+use crate::refresh::scope::Target;
+use crate::sessions::paths::Paths;
+use crate::sessions::slot::Slot;
+
+/// One step in one room, taken while the room is locked. Events go out at once, so that all receive them in the order of the
+/// steps; whatever runs code of the application, or may drop something of it, waits until [`Step::finish`].
+pub(super) struct Step<'a> {
+    premises: &'a Premises,
+    living: &'a Arc<LivingRoom>,
+    at: Moment,
+    reports: Vec<Event>,
+    released: Vec<Seat>,
+    /// The sessions that show other rooms than before.
+    changed: Vec<Arc<Slot>>,
+    /// Those who show the room see something else.
+    is_seen: bool,
+}
+
+/// An event that is about to be sent.
+#[derive(Debug)]
+pub(super) struct Draft<'d> {
+    pub(super) kind: EventKind,
+    pub(super) seq: Option<u64>,
+    pub(super) actor: Actor,
+    pub(super) trace_id: Option<&'d str>,
+    pub(super) call_id: Option<&'d str>,
+    pub(super) body: Value,
+}
+
+/// What a session is in a room: a context's membership.
+pub(super) fn membership(slot: &Slot, living: &LivingRoom) -> Option<Membership> {
+    slot.context().memberships()?.of(&living.room).cloned()
+}
+
+impl<'a> Step<'a> {
+    /// Takes a step with the room locked, and does then what follows from it.
+    pub(super) fn take<T>(
+        premises: &'a Premises,
+        living: &'a Arc<LivingRoom>,
+        step: impl FnOnce(&mut Self, &mut Record) -> T,
+    ) -> T {
+        let at = premises.now();
+        let (reports, released, changed) = (Vec::new(), Vec::new(), Vec::new());
+        let mut taken = Self { premises, living, at, reports, released, changed, is_seen: false };
+        let done = living.room.with(|record| step(&mut taken, record));
+        taken.finish();
+        done
+    }
+
+    pub(super) const fn at(&self) -> Moment {
+        self.at
+    }
+
+    /// Is reported when the room is not locked any more.
+    pub(super) fn report(&mut self, event: Event) {
+        self.reports.push(event);
+    }
+
+    /// Those who show the room see something else from now on.
+    pub(super) const fn show(&mut self) {
+        self.is_seen = true;
+    }
+
+    /// Sends an event to every participant.
+    pub(super) fn send(&mut self, draft: Draft<'_>) -> Text {
+        self.send_to(draft, |_| true)
+    }
+
+    /// Sends an event to some participants: encoded once, and once to every connection. Returns its id.
+    pub(super) fn send_to(&mut self, draft: Draft<'_>, receives: impl Fn(&Seat) -> bool) -> Text {
+        let id = self.premises.ids.make("e_");
+        let mut encoded = None;
+        let (premises, living, unix_ms) = (self.premises, self.living, self.at.unix_ms);
+        let mut draft = Some(draft);
+        living.for_each(|seat| {
+            if !receives(seat) {
+                return;
+            }
+            if let Some(draft) = draft.take() {
+                encoded = encode(premises, living, &id, unix_ms, draft);
+            }
+            let Some(event) = &encoded else { return };
+            for link in seat.slot.links().iter().filter(|link| !link.is_tab()) {
+                if push(link, event, premises.max_event_bytes) {
+                    let limit = Limit::EventBytes;
+                    self.reports.push(Event::LimitReached { limit, session: seat.session.clone() });
+                }
+            }
+        });
+        id
+    }
+
+    /// Changes a session's part in the room. False if the session has ended.
+    pub(super) fn edit(&mut self, slot: &Arc<Slot>, edit: impl FnOnce(&Memberships) -> Memberships) -> bool {
+        let edited = self.premises.table.edit_memberships(slot, edit);
+        if edited {
+            self.changed.push(Arc::clone(slot));
+        }
+        edited
+    }
+
+    /// The membership of a session that is in this room, or was.
+    pub(super) fn part(&self, role: Role, participant: Option<Text>) -> Membership {
+        Membership { room: self.living.room.clone(), role, participant }
+    }
+
+    /// A session leaves: the others are told, and it is not. False if it was not there.
+    pub(super) fn leave(&mut self, record: &mut Record, slot: &Arc<Slot>, reason: LeaveReason) -> bool {
+        let Some(seat) = self.living.remove(slot) else { return false };
+        let left = record.leave(&seat.session);
+        let changed = membership(slot, self.living).filter(|part| part.participant.is_some());
+        if let Some(part) = changed {
+            let part = self.part(part.role, None);
+            self.edit(slot, |held| held.with(part));
+        }
+        self.released.push(seat);
+        let Some(Changed { participant, seq }) = left else { return false };
+        self.premises.participants.subtract(1);
+        let body = event::participant(&participant, Some(reason));
+        self.send(Draft::about(&participant, EventKind::ParticipantLeft, seq, body));
+        let (room, participant) = (self.living.room.id().clone(), participant.id.clone());
+        self.report(Event::ParticipantLeft { room, participant, reason });
+        self.show();
+        true
+    }
+
+    /// Nobody is there any more. Nobody is told.
+    pub(super) fn clear(&mut self) {
+        let seats = self.living.clear();
+        self.premises.participants.subtract(seats.len());
+        for seat in seats {
+            if let Some(part) = membership(&seat.slot, self.living) {
+                let part = self.part(part.role, None);
+                self.edit(&seat.slot, |held| held.with(part));
+            }
+            self.released.push(seat);
+        }
+        self.show();
+    }
+
+    fn finish(self) {
+        let premises = self.premises;
+        drop(self.released);
+        self.reports.iter().for_each(|event| premises.observers.emit(|| event.clone()));
+        for slot in self.changed {
+            premises.refresher.request_session(&slot, &Paths::one(ROOMS), Urgency::Debounced);
+        }
+        if self.is_seen {
+            let viewers = Target::Selected(Selector::RoomViewers(self.living.room.id().clone()));
+            let room = path::normal(&format!("{ROOMS}/{}", self.living.room.id()));
+            premises.refresher.request(&viewers, &Paths::one(room), Urgency::Debounced);
+        }
+    }
+}
+
+/// Where rooms are in the tree.
+pub(super) const ROOMS: Text = Text::const_new("rooms");
+
+impl Draft<'_> {
+    /// An event about a participant, who is its actor as well.
+    pub(super) fn about(participant: &Participant, kind: EventKind, seq: u64, body: Value) -> Self {
+        let actor = Actor::of(participant);
+        Self { kind, seq: Some(seq), actor, trace_id: None, call_id: None, body }
+    }
+}
+
+/// Encodes an event, for all who receive it.
+fn encode(
+    premises: &Premises,
+    living: &LivingRoom,
+    id: &str,
+    at_ms: u64,
+    draft: Draft<'_>,
+) -> Option<Arc<EncodedEvent>> {
+    let made;
+    let trace_id = match draft.trace_id {
+        Some(given) => given,
+        None => {
+            made = premises.ids.trace();
+            made.as_str()
+        }
+    };
+    let event = RoomEvent {
+        seq: draft.seq,
+        actor: Some(&draft.actor),
+        trace_id: Some(trace_id),
+        call_id: draft.call_id,
+        ..RoomEvent::new(living.room.about(), id, draft.kind, at_ms, draft.body)
+    };
+    let data = event.to_json();
+    // What an event holds is bounded, and the configuration makes sure that a frame holds it.
+    EncodedEvent::new(draft.kind.as_str(), Some(&data), premises.max_frame_bytes).ok()
+}
+
+/// Queues an event for one connection. Returns whether older ones were dropped for it.
+fn push(link: &Link, event: &Arc<EncodedEvent>, max_bytes: usize) -> bool {
+    link.event(Arc::clone(event), max_bytes)
+}
