@@ -104,7 +104,10 @@ impl Connection {
 
     /// Something arrived, if only an answer to a ping: the peer lives.
     pub fn heard(&self) {
-        self.peer.link.heard(self.services.timers.now_ms());
+        let is_awaited = self.peer.link.heard(self.services.timers.now_ms());
+        if let Some(rooms) = self.services.rooms.as_ref().filter(|_| is_awaited) {
+            rooms.came_back(&self.peer.slot);
+        }
     }
 
     /// The peer closed the connection of its own accord, which its transport says by calling this before it drops the

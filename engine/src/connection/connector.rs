@@ -111,7 +111,7 @@ impl Connector {
         if let Some(rooms) = &self.rooms {
             rooms.connected(&peer.slot);
         }
-        if peer.link.kind != PeerKind::InProcess {
+        if !peer.link.kind.leaves_by_going() {
             self.liveness.watch(&peer.link);
         }
         let connection = peer.link.number;

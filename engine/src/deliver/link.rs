@@ -57,6 +57,11 @@ const PING: u8 = 0x80;
 /// The flag of a peer that closed the connection.
 const LEFT: u8 = 0x40;
 
+/// The flag of a peer that is offline: whatever it sends next is waited for.
+const AWAITED: u8 = 0x20;
+
+const MARKS: u8 = PING | LEFT | AWAITED;
+
 /// Why a peer is given up.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[repr(u8)]
@@ -170,8 +175,16 @@ impl Link {
         }
     }
 
-    pub(crate) fn heard(&self, now_ms: u64) {
+    /// The peer showed a sign of life. Returns whether it was waited for.
+    pub(crate) fn heard(&self, now_ms: u64) -> bool {
         self.heard_ms.store(now_ms, Ordering::Relaxed);
+        let is_awaited = self.flags.load(Ordering::Relaxed) & AWAITED != 0;
+        is_awaited && self.flags.fetch_and(!AWAITED, Ordering::SeqCst) & AWAITED != 0
+    }
+
+    /// The next sign of life is waited for.
+    pub(crate) fn await_sign(&self) {
+        self.flags.fetch_or(AWAITED, Ordering::SeqCst);
     }
 
     /// The writer has room, or took a frame and has none until it asks again.
@@ -245,13 +258,13 @@ impl Link {
 
     /// The peer is given up: the socket shall be dropped, whatever it is doing.
     pub(crate) fn abort(&self, why: AbortReason) {
-        let replace = |flags: u8| Some(flags & (PING | LEFT) | why as u8);
+        let replace = |flags: u8| Some(flags & MARKS | why as u8);
         let _always = self.flags.fetch_update(Ordering::SeqCst, Ordering::SeqCst, replace);
         self.wake();
     }
 
     fn abort_flag(&self) -> u8 {
-        self.flags.load(Ordering::SeqCst) & !(PING | LEFT)
+        self.flags.load(Ordering::SeqCst) & !MARKS
     }
 
     pub(crate) fn is_aborted(&self) -> bool {

@@ -46,6 +46,7 @@ mod revoking;
 mod rooms;
 mod rooms_ending;
 mod rooms_events;
+mod rooms_presence;
 mod runtime_end;
 mod sanitising;
 mod sharding;
