@@ -10,6 +10,7 @@ mod consumer;
 mod ending;
 mod evaluating;
 mod events;
+mod rooms;
 
 use std::sync::Arc;
 
@@ -22,10 +23,12 @@ use consumer::Consumer;
 
 use crate::config::Config;
 use crate::engine::Engine;
+use crate::engine::builder::EngineBuilder;
 use crate::model::session::Session;
 use crate::refresh::scope::Scope;
 use crate::render::action::{Action, Invocation};
 use crate::render::descriptor::Descriptor;
+use crate::rooms::options::RoomOptions;
 use crate::sessions::slot::Slot;
 use crate::sync::{AtomicU64, Ordering, Runtime};
 use crate::testing::ManualClock;
@@ -71,11 +74,21 @@ impl App {
     }
 
     fn with(change: impl FnOnce(&mut Config)) -> Self {
+        Self::built(change, |builder| builder)
+    }
+
+    /// The same with rooms.
+    fn with_rooms() -> Self {
+        Self::built(|_| {}, |builder| builder.rooms(RoomOptions::new()))
+    }
+
+    fn built(change: impl FnOnce(&mut Config), choose: impl FnOnce(EngineBuilder) -> EngineBuilder) -> Self {
         let mut config = Config::immediate();
         config.execution.pass_threads = 2;
         change(&mut config);
         let clock = ManualClock::new();
-        let engine = Engine::builder("app", "App").config(config).clock(Arc::clone(&clock) as Arc<_>).build();
+        let builder = Engine::builder("app", "App").config(config).clock(Arc::clone(&clock) as Arc<_>);
+        let engine = choose(builder).build();
         let number = Arc::new(AtomicU64::new(0));
         let (read, increment) = (Arc::clone(&number), Arc::clone(&number));
         let add = Action::new("add", move |_: Invocation<()>| json!(increment.fetch_add(1, Ordering::SeqCst) + 1));

@@ -72,7 +72,7 @@ impl Rooms {
     /// The rooms, for a session whose access has neither expired nor was revoked.
     fn service_for(&self, session: &Session) -> Result<&Arc<RoomService>, ActionError> {
         let service = self.service()?;
-        self.parts.opener.check_access(session.context()).map_err(refused)?;
+        self.parts.opener.check_access(session.context()).map_err(|error| refused(&error))?;
         Ok(service)
     }
 
@@ -234,7 +234,7 @@ impl Rooms {
         if living.room.state() == RoomState::Ended {
             return Err(ActionError::conflict("the room has ended"));
         }
-        let connection = self.parts.connector.connect(session, PeerKind::Events).map_err(refused)?;
+        let connection = self.parts.connector.connect(session, PeerKind::Events).map_err(|error| refused(&error))?;
         let slot = Arc::clone(&connection.peer().slot);
         let events = RoomEvents::new(connection, living.room.id().clone());
         service.join(&slot, id)?;
@@ -260,7 +260,7 @@ impl Rooms {
 }
 
 /// Why the connection of a stream of events was refused.
-fn refused(error: ConnectError) -> ActionError {
+fn refused(error: &ConnectError) -> ActionError {
     let code = match error {
         ConnectError::LimitReached(_) | ConnectError::Closing => ErrorCode::Busy,
         ConnectError::Expired | ConnectError::Revoked => ErrorCode::Unauthorized,

@@ -61,9 +61,9 @@ impl Attendance {
     }
 
     /// A session leaves a room. Without another one it keeps its lease only if it has a card.
-    pub(crate) fn leave(&self, slot: &Arc<Slot>, living: &Arc<LivingRoom>) {
+    pub(crate) fn leave(&self, slot: &Arc<Slot>, living: &Arc<LivingRoom>, has_card: bool) {
         let was_last = self.beats.lock().leave(address(slot), address(living));
-        if was_last && slot.context().presence().is_none() {
+        if was_last && !has_card {
             self.release(slot);
         }
     }

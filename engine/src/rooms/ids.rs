@@ -47,7 +47,7 @@ impl Ids {
     }
 }
 
-#[cfg(test)]
+#[cfg(all(test, not(feature = "shuttle")))]
 mod tests {
     use std::collections::BTreeSet;
 

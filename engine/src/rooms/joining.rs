@@ -5,7 +5,7 @@ use std::sync::Arc;
 use super::living::{LivingRoom, Seat};
 use super::premises::Premises;
 use super::refusal::{has_ended, refused};
-use super::step::{Draft, Step, membership};
+use super::step::{Draft, Step};
 use crate::config::Limit;
 use crate::error::ActionError;
 use crate::event::Event;
@@ -65,7 +65,7 @@ impl Joining {
         (slot, living): (&Arc<Slot>, &LivingRoom),
         id: Text,
     ) -> Result<Text, Refusal> {
-        let context = slot.context();
+        let context = step.context(slot);
         if let Some(seat) = living.of(slot) {
             return Ok(seat.participant);
         }
@@ -73,7 +73,7 @@ impl Joining {
             // The session ended and was opened again, and its end is about to be noticed.
             step.leave(record, &seat.slot, LeaveReason::Closed);
         }
-        let role = membership(slot, living).ok_or(Refusal::Unknown)?.role;
+        let role = step.membership(slot).ok_or(Refusal::Unknown)?.role;
         record.may_join(self.premises.limits.participants_per_room)?;
         let part = step.part(role, Some(id.clone()));
         if !step.edit(slot, |held| held.with(part)) {

@@ -94,8 +94,9 @@ impl PresenceBoard {
 
     /// A session shows signs of life, or none any more.
     pub(crate) fn turn(&self, slot: &Arc<Slot>, status: Status) {
+        let context = slot.context();
         let mut projects = self.projects.lock();
-        let rows = projects.get_mut(project_of(&slot.context()));
+        let rows = projects.get_mut(project_of(&context));
         let row = rows.and_then(|rows| rows.rows.get_mut(rows.places.get(&slot.key())?));
         if let Some(row) = row.filter(|row| Arc::ptr_eq(&row.slot, slot)) {
             row.status = status;

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use super::living::LivingRoom;
 use super::premises::Premises;
-use super::step::{ROOMS, Step, membership};
+use super::step::{ROOMS, Step};
 use crate::event::{Event, PanicSite};
 use crate::model::Text;
 use crate::model::room::memberships::{Membership, Memberships};
@@ -79,7 +79,7 @@ impl Roles {
         if !parts.is_empty() {
             self.premises.table.edit_memberships(slot, |held| {
                 parts.retain(|part| held.of(&part.room).is_none());
-                held.with_all(parts)
+                held.with_all(&parts)
             });
             // Another connection may have come first, and may show a tree without them.
             self.premises.refresher.request_session(slot, &Paths::one(ROOMS), Urgency::Debounced);
@@ -131,7 +131,7 @@ impl Roles {
             let version = living.room.with(|record| record.roles_version());
             let role = self.decide(&Session::untracked(Arc::clone(&context)), living);
             let is_done = Step::take(&self.premises, living, |step, record| {
-                let is_current = record.roles_version() == version && slot.context().same_claims(&context);
+                let is_current = record.roles_version() == version && step.context(slot).same_claims(&context);
                 if is_current {
                     take_over(step, record, (slot, living), role);
                 }
@@ -147,14 +147,14 @@ impl Roles {
 /// A session has this role from now on. It leaves if it has none, or if it is somebody else's by now.
 fn take_over(step: &mut Step<'_>, record: &mut Record, of: (&Arc<Slot>, &LivingRoom), role: Option<Role>) {
     let (slot, living) = of;
-    let context = slot.context();
+    let context = step.context(slot);
     let seat = living.of(slot);
     let participant = seat.as_ref().and_then(|seat| record.of_session(&seat.session)).cloned();
     let is_foreign = participant.is_some_and(|participant| participant.user.as_ref() != context.user());
     if seat.is_some() && (role.is_none() || is_foreign) {
         step.leave(record, slot, LeaveReason::Dismissed);
     }
-    let held = membership(slot, living);
+    let held = step.membership(slot);
     let Some(role) = role else {
         if held.is_some() {
             step.edit(slot, |held| held.without(&living.room));

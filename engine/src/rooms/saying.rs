@@ -10,10 +10,11 @@ use super::said::Said;
 use super::step::{Draft, Step};
 use crate::config::Limit;
 use crate::error::ActionError;
+use crate::model::Text;
 use crate::model::room::event::{self, Actor, EventKind};
 use crate::model::room::message::{Message, trace_id};
 use crate::model::room::participant::Participant;
-use crate::model::room::record::{Record, RoomState};
+use crate::model::room::record::{Record, Refusal, RoomState};
 use crate::model::room::role::Role;
 use crate::model::session::{Context, Session};
 
@@ -21,6 +22,16 @@ use crate::model::session::{Context, Session};
 #[derive(Debug)]
 pub(crate) struct Saying {
     premises: Arc<Premises>,
+}
+
+/// What a call with a message becomes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Becomes {
+    /// Something that was said already.
+    Known,
+    New,
+    /// An older call id was forgotten for it.
+    NewForAnother,
 }
 
 /// Who a session is in a room: with its participant if it has joined (SEC8).
@@ -56,18 +67,15 @@ impl Saying {
         }
         self.check(session, message)?;
         let said = Step::take(&self.premises, living, |step, record| {
-            let context = session.context();
-            let mut calls = self.premises.calls.lock();
             let now_ms = step.at().now_ms;
-            let known = message.call_id.as_ref().and_then(|id| calls.get(context.id(), id, now_ms));
-            if let Some(said) = known {
-                return Ok((said, false));
+            let (said, becomes) = self.once(session.context(), message, now_ms, || {
+                let seq = record.say(message.to.as_deref(), now_ms)?;
+                Ok(Said { event: self.premises.ids.make("e_"), seq })
+            })?;
+            if becomes != Becomes::Known {
+                send(step, actor(session.context(), record), message, &said);
             }
-            let seq = record.say(message.to.as_deref(), now_ms)?;
-            let said = send(step, actor(context, record), message, seq);
-            let id = message.call_id.clone();
-            let forgotten = id.is_some_and(|id| calls.add(context.id(), id, said.clone(), now_ms));
-            Ok((said, forgotten))
+            Ok((said, becomes == Becomes::NewForAnother))
         });
         let (said, forgotten) =
             said.map_err(|refusal| refused(refusal, "the room is full", "there is no such participant"))?;
@@ -75,6 +83,25 @@ impl Saying {
             self.premises.limit_reached(Limit::CallIds, session.context().id());
         }
         Ok(said)
+    }
+
+    /// Says something, unless it was said under the same call id. Nothing else is locked meanwhile, since nothing is sent yet.
+    fn once(
+        &self,
+        context: &Context,
+        message: &Message,
+        now_ms: u64,
+        say: impl FnOnce() -> Result<Said, Refusal>,
+    ) -> Result<(Said, Becomes), Refusal> {
+        let Some(id) = &message.call_id else { return Ok((say()?, Becomes::New)) };
+        let principal = principal(context);
+        let mut calls = self.premises.calls.lock();
+        if let Some(said) = calls.get(&principal, id, now_ms) {
+            return Ok((said, Becomes::Known));
+        }
+        let said = say()?;
+        let forgotten = calls.add(&principal, id.clone(), said.clone(), now_ms);
+        Ok((said, if forgotten { Becomes::NewForAnother } else { Becomes::New }))
     }
 
     fn check(&self, session: &Session, message: &Message) -> Result<(), ActionError> {
@@ -88,22 +115,25 @@ impl Saying {
     }
 }
 
-fn send(step: &mut Step<'_>, actor: Actor, message: &Message, seq: Option<u64>) -> Said {
+fn send(step: &mut Step<'_>, actor: Actor, message: &Message, said: &Said) {
     let body = event::message(message.text.as_deref(), message.data.as_ref(), message.to.as_deref());
     let sender = actor.participant.clone();
     let draft = Draft {
         kind: EventKind::Message,
-        seq,
+        seq: said.seq,
         actor,
         trace_id: trace_id(message.trace_id.as_deref()),
         call_id: message.call_id.as_deref(),
         body,
     };
-    let event = match &message.to {
-        None => step.send(draft),
-        Some(to) => step.send_to(draft, |seat| seat.participant == *to || Some(&seat.participant) == sender.as_ref()),
-    };
-    Said { event, seq }
+    let to = message.to.as_ref();
+    let receives = |participant: &Text| to.is_none_or(|to| participant == to || Some(participant) == sender.as_ref());
+    step.send_as(&said.event, draft, |seat| receives(&seat.participant));
+}
+
+/// Whose call ids they are: those of a session, as long as it is the same user's (SEC32).
+fn principal(context: &Context) -> Text {
+    format!("{}\0{}", context.id(), context.user().map_or("", Text::as_str)).into()
 }
 
 /// Observers and sessions without a user say nothing.

@@ -170,11 +170,13 @@ impl RoomService {
         for (slot, living) in due {
             let beat = room_event::heartbeat(&living.source, &id, &at);
             // With the room locked: none follows its end, nor the session's.
-            living.room.with(|_| {
-                let links = living.of(&slot).map(|_| slot.links()).unwrap_or_default();
+            let _released = living.room.with(|_| {
+                let seat = living.of(&slot)?;
+                let links = slot.links();
                 for link in links.iter().filter(|link| !link.is_tab()) {
                     link.event(Arc::clone(&beat), self.premises.max_event_bytes);
                 }
+                Some((seat, links))
             });
         }
     }

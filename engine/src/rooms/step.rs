@@ -17,6 +17,7 @@ use crate::model::room::participant::Participant;
 use crate::model::room::record::{Changed, LeaveReason, Record};
 use crate::model::room::role::Role;
 use crate::model::selector::Selector;
+use crate::model::session::Context;
 use crate::protocol::encoded_event::EncodedEvent;
 use crate::protocol::room_event;
 use crate::protocol::room_part::Merge;
@@ -32,11 +33,20 @@ pub(super) struct Step<'a> {
     living: &'a Arc<LivingRoom>,
     at: Moment,
     reports: Vec<Event>,
-    released: Vec<Seat>,
+    /// What may be the last handles of something of the application's.
+    released: Released,
     /// The sessions that show other rooms than before.
     changed: Vec<Arc<Slot>>,
     /// Those who show the room see something else.
     is_seen: bool,
+}
+
+/// What is dropped when the room is not locked any more.
+#[derive(Default)]
+struct Released {
+    seats: Vec<Seat>,
+    contexts: Vec<Arc<Context>>,
+    links: Vec<Arc<Link>>,
 }
 
 /// An event that is about to be sent.
@@ -50,11 +60,6 @@ pub(super) struct Draft<'d> {
     pub(super) body: Value,
 }
 
-/// What a session is in a room: a context's membership.
-pub(super) fn membership(slot: &Slot, living: &LivingRoom) -> Option<Membership> {
-    slot.context().memberships()?.of(&living.room).cloned()
-}
-
 impl<'a> Step<'a> {
     /// Takes a step with the room locked, and does then what follows from it.
     pub(super) fn take<T>(
@@ -63,7 +68,7 @@ impl<'a> Step<'a> {
         step: impl FnOnce(&mut Self, &mut Record) -> T,
     ) -> T {
         let at = premises.now();
-        let (reports, released, changed) = (Vec::new(), Vec::new(), Vec::new());
+        let (reports, released, changed) = (Vec::new(), Released::default(), Vec::new());
         let mut taken = Self { premises, living, at, reports, released, changed, is_seen: false };
         let done = living.room.with(|record| step(&mut taken, record));
         taken.finish();
@@ -72,6 +77,18 @@ impl<'a> Step<'a> {
 
     pub(super) const fn at(&self) -> Moment {
         self.at
+    }
+
+    /// The claims of a session, which other threads may replace meanwhile.
+    pub(super) fn context(&mut self, slot: &Slot) -> Arc<Context> {
+        let context = slot.context();
+        self.released.contexts.push(Arc::clone(&context));
+        context
+    }
+
+    /// What a session is in the room.
+    pub(super) fn membership(&mut self, slot: &Slot) -> Option<Membership> {
+        self.context(slot).memberships()?.of(&self.living.room).cloned()
     }
 
     /// Is reported when the room is not locked any more.
@@ -85,13 +102,13 @@ impl<'a> Step<'a> {
     }
 
     /// Sends an event to every participant.
-    pub(super) fn send(&mut self, draft: Draft<'_>) -> Text {
-        self.send_to(draft, |_| true)
+    pub(super) fn send(&mut self, draft: Draft<'_>) {
+        let id = self.premises.ids.make("e_");
+        self.send_as(&id, draft, |_| true);
     }
 
-    /// Sends an event to some participants: encoded once, and once to every connection. Returns its id.
-    pub(super) fn send_to(&mut self, draft: Draft<'_>, receives: impl Fn(&Seat) -> bool) -> Text {
-        let id = self.premises.ids.make("e_");
+    /// Sends an event with this id to some participants: encoded once, and once to every connection.
+    pub(super) fn send_as(&mut self, id: &str, draft: Draft<'_>, receives: impl Fn(&Seat) -> bool) {
         let mut encoded = None;
         let (premises, living, unix_ms) = (self.premises, self.living, self.at.unix_ms);
         if draft.seq.is_some() {
@@ -103,17 +120,17 @@ impl<'a> Step<'a> {
                 return;
             }
             if let Some(draft) = draft.take() {
-                encoded = encode(premises, living, &id, unix_ms, draft);
+                encoded = encode(premises, living, id, unix_ms, draft);
             }
             let Some(event) = &encoded else { return };
-            for link in seat.slot.links().iter().filter(|link| !link.is_tab()) {
-                if push(link, event, premises.max_event_bytes) {
+            for link in seat.slot.links().into_iter().filter(|link| !link.is_tab()) {
+                if push(&link, event, premises.max_event_bytes) {
                     let limit = Limit::EventBytes;
                     self.reports.push(Event::LimitReached { limit, session: seat.session.clone() });
                 }
+                self.released.links.push(link);
             }
         });
-        id
     }
 
     /// Changes a session's part in the room. False if the session has ended.
@@ -138,14 +155,15 @@ impl<'a> Step<'a> {
     /// A session leaves: the others are told, and it is not. False if it was not there.
     pub(super) fn leave(&mut self, record: &mut Record, slot: &Arc<Slot>, reason: LeaveReason) -> bool {
         let Some(seat) = self.living.remove(slot) else { return false };
-        self.premises.attendance.leave(slot, self.living);
+        let has_card = self.context(slot).presence().is_some();
+        self.premises.attendance.leave(slot, self.living, has_card);
         let left = record.leave(&seat.session);
-        let changed = membership(slot, self.living).filter(|part| part.participant.is_some());
+        let changed = self.membership(slot).filter(|part| part.participant.is_some());
         if let Some(part) = changed {
             let part = self.part(part.role, None);
             self.edit(slot, |held| held.with(part));
         }
-        self.released.push(seat);
+        self.released.seats.push(seat);
         let Some(Changed { participant, seq }) = left else { return false };
         self.premises.participants.subtract(1);
         let body = event::participant(&participant, Some(reason));
@@ -161,12 +179,13 @@ impl<'a> Step<'a> {
         let seats = self.living.clear();
         self.premises.participants.subtract(seats.len());
         for seat in seats {
-            self.premises.attendance.leave(&seat.slot, self.living);
-            if let Some(part) = membership(&seat.slot, self.living) {
+            let has_card = self.context(&seat.slot).presence().is_some();
+            self.premises.attendance.leave(&seat.slot, self.living, has_card);
+            if let Some(part) = self.membership(&seat.slot) {
                 let part = self.part(part.role, None);
                 self.edit(&seat.slot, |held| held.with(part));
             }
-            self.released.push(seat);
+            self.released.seats.push(seat);
         }
         self.show();
     }

@@ -21,7 +21,7 @@ macro_rules! fields {
     };
 }
 
-const COUNTS: [Change; 42] = fields! {
+const COUNTS: [Change; 52] = fields! {
     limits: sessions, sessions_per_user, connections, connections_per_session, connections_per_user, subscriptions,
         subscriptions_per_connection, subscriptions_per_session, subscriptions_per_user, calls, calls_per_connection,
         calls_per_session, calls_per_user, call_ids_per_connection, resume_points_per_session, revocations, tabs,
@@ -30,6 +30,8 @@ const COUNTS: [Change; 42] = fields! {
         outbox_bytes, event_bytes;
     memory: idle_trees, tree_bytes, dictionary_bytes, cache_bytes;
     execution: blocking_calls, blocking_calls_per_session, async_evaluations, pass_threads;
+    rooms: rooms, rooms_per_project, open_rooms_per_project, rooms_per_user, admissions_per_user, participants_per_room,
+        users_per_room, message_bytes, call_ids, call_ids_per_session;
     sizes: nodes, depth, tab_depth;
 };
 

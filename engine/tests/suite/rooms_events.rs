@@ -190,6 +190,28 @@ async fn a_call_id_acts_once_within_ten_minutes() {
 }
 
 #[tokio::test]
+async fn beyond_the_bound_the_oldest_call_id_is_forgotten_and_that_is_reported() {
+    let (engine, _clock) = room_engine_with(RoomOptions::new(), |config| {
+        config.rooms.call_ids = 3;
+        config.rooms.call_ids_per_session = 2;
+    });
+    let log = EventLog::of(&engine);
+    let [ann, bob] = ["ann", "bob"].map(|user| user_session(user, user));
+    let room = open_room(&engine, &ann);
+    let say = |session: &Session, id: &str| {
+        let before = room.seq();
+        engine.rooms().say(session, room.id(), &Message::text("x").call_id(id)).unwrap();
+        room.seq() > before
+    };
+    assert_eq!(["1", "2", "2", "3"].map(|id| say(&ann, id)), [true, true, false, true]);
+    assert_eq!(log.limit_count(Limit::CallIds), 1);
+    assert!(say(&ann, "1"), "it was forgotten");
+    assert_eq!((say(&bob, "1"), log.limit_count(Limit::CallIds)), (true, 2));
+    assert_eq!((say(&bob, "2"), log.limit_count(Limit::CallIds)), (true, 3), "in all there are three");
+    assert_eq!((say(&ann, "1"), say(&ann, "3")), (false, true));
+}
+
+#[tokio::test]
 async fn a_message_that_cannot_be_said_is_refused_and_takes_no_number() {
     let (engine, _clock) = room_engine_with(RoomOptions::new(), |config| config.rooms.message_bytes = 100);
     let log = EventLog::of(&engine);
@@ -228,16 +250,16 @@ async fn the_end_of_a_session_is_the_end_of_its_part_with_the_reason() {
     let ann = user_session("ann", "ann");
     let room = open_room(&engine, &ann);
     let mut consumer = joined(&engine, &ann, &room).await;
-    let in_a_minute = grove_engine::Clock::wall(&*clock) + std::time::Duration::from_secs(60);
+    let soon = grove_engine::Clock::wall(&*clock) + std::time::Duration::from_secs(20);
     let closed = joined(&engine, &user_session("closed", "b"), &room).await;
     let revoked = joined(&engine, &user_session("revoked", "c"), &room).await;
-    let expired = joined(&engine, &user_session("expired", "d").with_expiry(in_a_minute), &room).await;
+    let expired = joined(&engine, &user_session("expired", "d").with_expiry(soon), &room).await;
     let dismissed = joined(&engine, &user_session("dismissed", "e"), &room).await;
     events(&mut consumer).await;
     engine.close_session("closed");
     engine.revoke(Revocation::session("revoked"));
     engine.rooms().dismiss(&ann, room.id(), "e").unwrap();
-    clock.advance(60_000);
+    clock.advance(20_000);
     let left = events(&mut consumer).await;
     let reasons: Vec<_> = left.iter().map(|event| event["body"]["reason"].as_str().unwrap()).collect();
     assert_eq!(reasons, ["closed", "revoked", "dismissed", "expired"]);

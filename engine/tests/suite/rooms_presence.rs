@@ -212,7 +212,8 @@ async fn a_card_is_shown_as_offline_during_the_lease_and_goes_with_it() {
     let ann = in_project("ann", "ann", "acme");
     let carded = bob().with_presence(Presence::new("Bob"));
     drop(TestConsumer::connect(&watched.engine, carded).await);
-    let status = || watched.engine.rooms().presence(&ann).unwrap().iter().map(|row| row.status.as_str()).collect::<Vec<_>>();
+    let status =
+        || watched.engine.rooms().presence(&ann).unwrap().iter().map(|row| row.status.as_str()).collect::<Vec<_>>();
     assert_eq!(status(), ["online"]);
     watched.pass(34, || {}).await;
     assert_eq!(status(), ["offline"]);

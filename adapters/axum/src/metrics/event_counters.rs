@@ -44,6 +44,11 @@ pub(super) struct EventCounters {
     invoke_seconds: Histogram,
     panics: CounterBy<&'static str>,
     limits_reached: CounterBy<&'static str>,
+    rooms_created: Counter,
+    rooms_closed: CounterBy<&'static str>,
+    room_refusals: CounterBy<&'static str>,
+    participants_joined: Counter,
+    participants_left: CounterBy<&'static str>,
 }
 
 /// Number and bytes of frames of one kind.
@@ -79,6 +84,11 @@ impl EventCounters {
             invoke_seconds: new.histogram("invoke_seconds", "Duration of a call", &INVOKE_SECONDS),
             panics: new.counter_by("panics", "Panics of the application's functions"),
             limits_reached: new.counter_by("limits_reached", "Limits that were reached"),
+            rooms_created: new.counter("rooms_created", "Rooms that were created"),
+            rooms_closed: new.counter_by("rooms_closed", "Rooms that ended"),
+            room_refusals: new.counter_by("room_refusals", "What sessions were refused in rooms"),
+            participants_joined: new.counter("participants_joined", "Sessions that joined a room"),
+            participants_left: new.counter_by("participants_left", "Sessions that left a room"),
         }
     }
 
@@ -109,6 +119,11 @@ impl EventCounters {
             }
             Event::Panicked { what, .. } => one_by(&self.panics, "what", what.as_str()),
             Event::LimitReached { limit, .. } => one_by(&self.limits_reached, "limit", limit.as_str()),
+            Event::RoomCreated { .. } => one(&self.rooms_created),
+            Event::RoomClosed { reason, .. } => one_by(&self.rooms_closed, "reason", reason.as_str()),
+            Event::RoomRefused { what, .. } => one_by(&self.room_refusals, "what", *what),
+            Event::ParticipantJoined { .. } => one(&self.participants_joined),
+            Event::ParticipantLeft { reason, .. } => one_by(&self.participants_left, "reason", reason.as_str()),
             // The statistics have evaluations, commits and the number of tabs.
             _ => {}
         }

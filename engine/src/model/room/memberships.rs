@@ -59,8 +59,8 @@ impl Memberships {
     }
 
     /// These with others, of which none is in the same room.
-    pub(crate) fn with_all(&self, others: Vec<Membership>) -> Self {
-        let mut all = [self.all(), &others].concat();
+    pub(crate) fn with_all(&self, others: &[Membership]) -> Self {
+        let mut all = [self.all(), others].concat();
         all.sort_by_key(|membership| membership.room.rank());
         Self(all.into())
     }
