@@ -136,7 +136,7 @@ impl Client {
         let link = self.attachment.link();
         link.wait(context.waker());
         match link.with_outbox(|outbox, _| (outbox.take_event(), outbox.is_ending())) {
-            (Some(event), _) => Poll::Ready(Some(ClientEvent { name: event.name.clone(), data: event.data.clone() })),
+            (Some(event), _) => Poll::Ready(Some(ClientEvent { name: event.name.clone(), data: event.data() })),
             (None, true) => Poll::Ready(None),
             (None, false) => Poll::Pending,
         }

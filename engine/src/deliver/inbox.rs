@@ -1,8 +1,8 @@
 //! What comes for a connection while somebody has its outbox.
 
-use std::collections::VecDeque;
 use std::sync::Arc;
 
+use super::event_lane::EventLane;
 use super::outbox::Outbox;
 use crate::protocol::close_reason::CloseReason;
 use crate::protocol::encoded_event::EncodedEvent;
@@ -12,11 +12,8 @@ use crate::protocol::encoded_event::EncodedEvent;
 #[derive(Debug, Default)]
 pub(super) struct Inbox {
     notices: Vec<String>,
-    events: VecDeque<Arc<EncodedEvent>>,
-    event_bytes: usize,
+    events: EventLane,
     max_event_bytes: usize,
-    /// Events before the others that there was no room for.
-    lost: u64,
     /// An end was ordered.
     end: Option<CloseReason>,
 }
@@ -29,15 +26,7 @@ impl Inbox {
     /// Keeps an event, and drops older ones for it if need be, as the outbox would. Returns whether any was dropped.
     pub(super) fn event(&mut self, event: Arc<EncodedEvent>, max_bytes: usize) -> bool {
         self.max_event_bytes = max_bytes;
-        self.event_bytes += event.text.len();
-        self.events.push_back(event);
-        let lost = self.lost;
-        while self.event_bytes > max_bytes && self.events.len() > 1 {
-            let Some(event) = self.events.pop_front() else { break };
-            self.event_bytes -= event.text.len();
-            self.lost += 1;
-        }
-        self.lost > lost
+        self.events.push(event, max_bytes)
     }
 
     /// The first order counts.
@@ -58,10 +47,6 @@ impl Inbox {
     /// Puts everything but an order to end into the outbox.
     pub(super) fn empty_into(&mut self, outbox: &mut Outbox) {
         self.notices.drain(..).for_each(|text| outbox.last_reply(text));
-        outbox.events_lost(std::mem::take(&mut self.lost));
-        self.event_bytes = 0;
-        for event in self.events.drain(..) {
-            outbox.event(event, self.max_event_bytes);
-        }
+        outbox.events(std::mem::take(&mut self.events), self.max_event_bytes);
     }
 }

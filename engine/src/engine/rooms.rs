@@ -234,9 +234,9 @@ impl Rooms {
         if living.room.state() == RoomState::Ended {
             return Err(ActionError::conflict("the room has ended"));
         }
-        let connection = self.parts.connector.connect(session, PeerKind::InProcess).map_err(|error| refused(&error))?;
+        let connection = self.parts.connector.connect(session, PeerKind::Events).map_err(|error| refused(&error))?;
         let slot = Arc::clone(&connection.peer().slot);
-        let events = RoomEvents::new(Arc::clone(&self.parts), connection, living.room.id().clone());
+        let events = RoomEvents::new(connection, living.room.id().clone());
         service.join(&slot, id)?;
         Ok(events)
     }

@@ -2,13 +2,11 @@
 
 use std::fmt;
 use std::future::poll_fn;
-use std::sync::Arc;
 use std::task::{Context, Poll};
 
 use serde_json::Value;
 
 use crate::connection::Connection;
-use crate::engine::parts::Parts;
 use crate::model::Text;
 use crate::protocol::encoded_event::EncodedEvent;
 
@@ -18,8 +16,7 @@ use crate::protocol::encoded_event::EncodedEvent;
 /// It counts as a connection of the session. If nobody takes them, the oldest events are dropped as for any connection
 /// (`sizes.event_bytes`).
 pub struct RoomEvents {
-    parts: Arc<Parts>,
-    /// Present until it is dropped.
+    /// Present until the room has ended. To let it go is a clean close.
     connection: Option<Connection>,
     room: Text,
 }
@@ -39,8 +36,8 @@ pub struct ReceivedEvent {
 }
 
 impl RoomEvents {
-    pub(super) const fn new(parts: Arc<Parts>, connection: Connection, room: Text) -> Self {
-        Self { parts, connection: Some(connection), room }
+    pub(super) const fn new(connection: Connection, room: Text) -> Self {
+        Self { connection: Some(connection), room }
     }
 
     /// The next event; `None` once the room has ended and all of its events were taken, or the connection has ended. One
@@ -59,7 +56,7 @@ impl RoomEvents {
                 (Some(event), _) => {
                     if let Some(event) = received(&event, &self.room) {
                         if event.kind == "room.ended" {
-                            self.end();
+                            self.connection = None;
                         }
                         return Poll::Ready(Some(event));
                     }
@@ -69,28 +66,12 @@ impl RoomEvents {
             }
         }
     }
-
-    fn end(&mut self) {
-        let Some(connection) = self.connection.take() else { return };
-        let slot = Arc::clone(&connection.peer().slot);
-        drop(connection);
-        if let Some(rooms) = self.parts.rooms.as_ref().filter(|_| slot.connections() == 0) {
-            rooms.last_connection_closed(&slot);
-        }
-    }
 }
 
 /// An event of this room; `None` if it is another room's, or the application's.
 fn received(event: &EncodedEvent, room: &str) -> Option<ReceivedEvent> {
-    let data = event.data.as_ref().filter(|data| data["room"] == room && data["epoch"].is_string())?;
-    let id = data["id"].as_str()?.into();
-    Some(ReceivedEvent { kind: event.name.clone(), id, seq: data["seq"].as_u64(), data: data.clone() })
-}
-
-impl Drop for RoomEvents {
-    fn drop(&mut self) {
-        self.end();
-    }
+    let part = event.room.as_ref().filter(|part| part.source.room == room)?;
+    Some(ReceivedEvent { kind: event.name.clone(), id: part.id.clone(), seq: part.seq, data: event.data()? })
 }
 
 impl fmt::Debug for RoomEvents {
