@@ -285,6 +285,7 @@ impl Engine {
             commits: parts.passes.commits(),
             diffs: parts.delivery.memo.diffs(),
             encodes: parts.delivery.memo.encodes(),
+            collapse_orders: parts.delivery.orders.found(),
         }
     }
 
