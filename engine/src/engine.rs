@@ -223,9 +223,9 @@ impl Engine {
 
     /// Ends sessions at once (1008), and keeps them out from now on. Answers how many were open.
     ///
-    /// No revocation is forgotten as long as the engine lives. If there are more than `limits.revocations`, so that one
-    /// cannot be kept, sessions that are not open are refused from then on
-    /// ([`ConnectError::LimitReached`]); [`Event::LimitReached`] says so.
+    /// No revocation is forgotten as long as the engine lives, unless it has an end ([`Revocation::until`],
+    /// `times.credential_lifetime`). If there are more than `limits.revocations`, so that one cannot be kept, sessions that
+    /// are not open are refused from then on ([`ConnectError::LimitReached`]); [`Event::LimitReached`] says so.
     #[expect(clippy::needless_pass_by_value, reason = "written as `revoke(Revocation::user(..))`")]
     pub fn revoke(&self, revocation: Revocation) -> usize {
         self.parts.revoker.revoke(&revocation)
@@ -269,7 +269,7 @@ impl Engine {
         let (running_evaluations, waiting_sessions) = parts.passes.load();
         Stats {
             sessions: parts.table.len(),
-            trees: parts.trees.count.get(),
+            trees: parts.trees.count(),
             connections: parts.quota.connections(),
             subscriptions: parts.quota.subscriptions(),
             tabs: parts.quota.mounted_tabs(),
@@ -282,7 +282,7 @@ impl Engine {
             shared_evaluations: parts.passes.shared(),
             running_evaluations,
             waiting_sessions,
-            commits: parts.passes.commits(),
+            commits: parts.trees.commits(),
             diffs: parts.delivery.memo.diffs(),
             encodes: parts.delivery.memo.encodes(),
             collapse_orders: parts.delivery.orders.found(),

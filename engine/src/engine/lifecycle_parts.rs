@@ -86,6 +86,7 @@ impl LifecycleParts {
             Arc::clone(&self.revocations),
             Arc::clone(&self.closer),
             Arc::clone(&base.observers),
+            (Arc::clone(base.timers.clock()), &base.config.times),
         )
     }
 

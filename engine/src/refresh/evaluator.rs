@@ -218,8 +218,7 @@ impl Evaluator {
         let (path, session) = (&entry.path, context.id());
         self.observers.emit(|| Event::Evaluated { path: path.clone(), session: session.clone() });
         if let Rendered::Failed(why) = &evaluation.rendered {
-            let failed = Event::SourceFailed { path: path.clone(), session: session.clone(), why: Arc::clone(why) };
-            self.observers.warn(&failed);
+            self.observers.source_failed(path, session, why, self.clock.now_ms());
         }
         self.observers.sanitised(path, &evaluation.violations, || self.clock.now_ms());
         evaluation

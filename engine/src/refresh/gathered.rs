@@ -60,14 +60,16 @@ impl Job {
         Self { slot, paths, first: false, beside: false, waiters: Waiters::default(), awaits: false }
     }
 
-    /// Takes its turn, or leaves what it wants, and who waits for that, to a pass that follows the one that has the turn.
+    /// Takes its turn, or leaves what it wants, and who waits for that, to a pass that follows the one that has the turn. If
+    /// it may go beside that, no more than `side_turns` do.
     pub(super) fn begin(
         &mut self,
-        ticket: Ticket,
+        (ticket, side_turns): (Ticket, u8),
         registry: &Registry,
         newer: impl FnOnce() -> Option<Arc<Registry>>,
     ) -> Begin {
-        let wanted = Wanted { paths: &self.paths, first: self.first, beside: self.beside };
+        let beside = if self.beside { side_turns } else { 0 };
+        let wanted = Wanted { paths: &self.paths, first: self.first, beside };
         self.slot.begin(ticket, wanted, &mut self.waiters, registry, newer)
     }
 

@@ -10,7 +10,7 @@ use super::tab_notifier::TabNotifier;
 use crate::background::Background;
 use crate::clock::timer_queue::TimerQueue;
 use crate::deliver::versioned::Versioned;
-use crate::event::{Event, Observers};
+use crate::event::Observers;
 use crate::model::path;
 use crate::model::selector::Selector;
 use crate::sessions::paths::Paths;
@@ -95,7 +95,7 @@ impl Refresher {
             "the descriptor function of `{path}` asks for a refresh, for which it would be evaluated again: refresh where \
              the data changes instead"
         );
-        self.observers.warn(&Event::RefreshRefused { path: path::normal(&path), why });
+        self.observers.refresh_refused(&path::normal(&path), &why, self.timers.now_ms());
         true
     }
 
