@@ -6,6 +6,7 @@ use std::sync::Arc;
 use hashbrown::HashMap;
 use hashbrown::hash_map::Entry;
 
+use crate::model::Text;
 use crate::model::selector::Selector;
 use crate::render::registry::Registry;
 use crate::sessions::paths::Paths;
@@ -26,6 +27,8 @@ pub(crate) struct Job {
     pub(crate) waiters: Waiters,
     /// Whether it is counted among those that wait for async functions.
     pub(super) awaits: bool,
+    /// Paths whose evaluations it does not wait for any more: what they have stays.
+    pub(super) given_up: Vec<Text>,
 }
 
 /// Requests that one pass will render.
@@ -52,7 +55,15 @@ pub(super) struct Released {
 
 impl Job {
     pub(super) fn new(slot: Arc<Slot>, paths: Paths) -> Self {
-        Self { slot, paths, first: false, beside: false, waiters: Waiters::default(), awaits: false }
+        Self {
+            slot,
+            paths,
+            first: false,
+            beside: false,
+            waiters: Waiters::default(),
+            awaits: false,
+            given_up: Vec::new(),
+        }
     }
 
     /// Takes its turn, or leaves what it wants, and who waits for that, to a pass that follows the one that has the turn. If
