@@ -34,6 +34,7 @@ use crate::refresh::scope::Scope;
 use crate::render::source::{IntoDescriptor, Source};
 use crate::sessions::paths::Paths;
 use crate::sessions::revocations::Revocation;
+use crate::sessions::source_edit::SourceEdits;
 use crate::stats::Stats;
 
 /// One provider for many users: sources and actions are registered once, each session sees its own tree.
@@ -123,10 +124,10 @@ impl Engine {
     ///
     /// # Errors
     /// [`RegisterError`] if the path is not valid or no such session is open.
-    pub fn register_for(&self, session: &str, path: &str, mut source: Source) -> Result<(), RegisterError> {
-        let path = RegisterError::check(path)?;
-        self.parts.sources.adopt_own(&path, &mut source);
-        self.set_own(session, &path, Some(Arc::new(source)))
+    pub fn register_for(&self, session: &str, path: &str, source: Source) -> Result<(), RegisterError> {
+        self.edit_sources_for(session, |sources| {
+            sources.register(path, source);
+        })
     }
 
     /// Hides a path from one session alone, whether everybody has it or only this session.
@@ -134,10 +135,9 @@ impl Engine {
     /// # Errors
     /// [`RegisterError`] if the path is not valid or no such session is open.
     pub fn unregister_for(&self, session: &str, path: &str) -> Result<(), RegisterError> {
-        let path = RegisterError::check(path)?;
-        // The root is always there; hidden, it is bare.
-        let instead = path.is_empty().then(|| Arc::new(Source::new(|_: &Session| crate::Descriptor::default())));
-        self.set_own(session, &path, instead)
+        self.edit_sources_for(session, |sources| {
+            sources.unregister(path);
+        })
     }
 
     /// Gives a session what everybody has at a path, or its instance, after [`Engine::register_for`] or
@@ -146,17 +146,26 @@ impl Engine {
     /// # Errors
     /// [`RegisterError`] if the path is not valid or no such session is open.
     pub fn restore_for(&self, session: &str, path: &str) -> Result<(), RegisterError> {
-        let path = RegisterError::check(path)?;
-        let slot = self.parts.table.get(session).ok_or(RegisterError::NoSession)?;
-        slot.restore_source(&path);
-        self.parts.refresher.request_session(&slot, &Paths::one(path), Urgency::Own);
-        Ok(())
+        self.edit_sources_for(session, |sources| {
+            sources.restore(path);
+        })
     }
 
-    fn set_own(&self, session: &str, path: &Text, source: Option<Arc<Source>>) -> Result<(), RegisterError> {
+    /// Changes the sources of one session alone in one step: its tree shows all of the changes or none.
+    ///
+    /// # Errors
+    /// [`RegisterError`] if a path is not valid or no such session is open. Then nothing is changed.
+    pub fn edit_sources_for(&self, session: &str, edit: impl FnOnce(&mut SourceEdits)) -> Result<(), RegisterError> {
+        let mut edits = SourceEdits::default();
+        edit(&mut edits);
+        let refreshes = !edits.without_refresh;
+        let edits = edits.finish(|path, source| self.parts.sources.adopt_own(path, source))?;
         let slot = self.parts.table.get(session).ok_or(RegisterError::NoSession)?;
-        slot.set_source(path.clone(), source);
-        self.parts.refresher.request_session(&slot, &Paths::one(path.clone()), Urgency::Own);
+        let paths: Paths = edits.keys().cloned().collect();
+        slot.edit_sources(edits);
+        if refreshes {
+            self.parts.refresher.request_session(&slot, &paths, Urgency::Own);
+        }
         Ok(())
     }
 

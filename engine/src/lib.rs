@@ -145,4 +145,5 @@ pub use render::source::{IntoDescriptor, IntoLoaded, Sharing, Source, WindowRequ
 pub use render::task::{Task, TaskResult};
 pub use session_provider::SessionProvider;
 pub use sessions::revocations::Revocation;
+pub use sessions::source_edit::SourceEdits;
 pub use stats::Stats;

@@ -8,6 +8,8 @@ pub(crate) mod tab_tree;
 
 pub(crate) mod tab;
 
+pub(crate) mod source_edit;
+
 pub(crate) mod overlay;
 
 pub(crate) mod waiters;

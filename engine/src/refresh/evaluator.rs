@@ -70,7 +70,7 @@ impl Evaluator {
     }
 
     fn async_sources<'l>(job: &Job, layout: &'l Layout) -> impl Iterator<Item = &'l Entry> {
-        let is_async = |entry: &&Entry| matches!(*entry.source.describe, Describe::Async(_));
+        let is_async = |entry: &&Entry| entry.source.is_async();
         layout.entries().iter().filter(is_async).filter(|entry| job.paths.touches(&entry.path))
     }
 
@@ -115,16 +115,17 @@ impl Evaluator {
         // What was awaited for other claims, or before a later pass, may be older than what the slot has.
         let overtaken = base.is_overtaken(&entry.path);
         let current = |(context, _): &(Arc<Context>, _)| !overtaken && context.same_claims(&base.context);
-        let awaited = pass.awaited(&job.slot, &entry.source).filter(current);
-        let rendered = match (awaited, &*entry.source.describe) {
-            (Some((_, rendered)), _) => rendered,
-            (None, _) if job.given_up.contains(&entry.path) => self.not_run(entry, &base.context, WAITED).rendered,
-            (None, Describe::Blocking(_)) => self.evaluate(pass, base, entry, known)?,
-            // It was registered after this pass had looked which sources to await, or has to be asked again.
-            (None, Describe::Async(_)) => match self.workers.evaluate(&entry.path) {
-                Permission::Granted(_running) => self.runtime.block_on(self.evaluate_again(pass, base, entry)),
-                Permission::Waits(countdown) => return Err(Held::ByPath(entry.path.clone(), countdown)),
-                Permission::Overdue => self.not_run(entry, &base.context, HANGS).rendered,
+        let rendered = match &*entry.source.describe {
+            _ if job.given_up.contains(&entry.path) => self.not_run(entry, &base.context, WAITED).rendered,
+            Describe::Blocking(_) => self.evaluate(pass, base, entry, known)?,
+            Describe::Async(_) => match pass.awaited(&job.slot, &entry.source).filter(current) {
+                Some((_, rendered)) => rendered,
+                // It was registered after this pass had looked which sources to await, or has to be asked again.
+                None => match self.workers.evaluate(&entry.path) {
+                    Permission::Granted(_running) => self.runtime.block_on(self.evaluate_again(pass, base, entry)),
+                    Permission::Waits(countdown) => return Err(Held::ByPath(entry.path.clone(), countdown)),
+                    Permission::Overdue => self.not_run(entry, &base.context, HANGS).rendered,
+                },
             },
         };
         Ok(match rendered {

@@ -158,6 +158,13 @@ impl Passes {
         result
     }
 
+    /// The same on one of the threads, before it looks what to do next.
+    fn change_on_thread<T>(self: &Arc<Self>, step: impl FnOnce(&mut Lanes) -> T) -> T {
+        let (result, hired) = self.workers.change_on_thread(step);
+        self.start_threads(hired);
+        result
+    }
+
     fn start_threads(self: &Arc<Self>, count: usize) {
         for _ in 0..count {
             let (passes, running) = (Arc::clone(self), self.with.background.in_flight.begin());
@@ -190,7 +197,7 @@ impl Passes {
                 return;
             }
         }
-        let _exhausted = self.change(|lanes| lanes.exhausted(pass));
+        let _exhausted = self.change_on_thread(|lanes| lanes.exhausted(pass));
     }
 
     /// Begins a pass with what has gathered in a lane.
@@ -201,7 +208,7 @@ impl Passes {
             false
         });
         if !later {
-            self.change(|lanes| lanes.begun(lane));
+            self.change_on_thread(|lanes| lanes.begun(lane));
         }
     }
 
@@ -225,12 +232,15 @@ impl Passes {
         if waits {
             self.await_sources(&pass, later);
         }
-        let _before = self.change(|lanes| if pass.has_jobs() { lanes.hand_out(&pass) } else { None });
+        let _before = self.change_on_thread(|lanes| if pass.has_jobs() { lanes.hand_out(&pass) } else { None });
         waits
     }
 
     /// Those that can be rendered at once, and those whose async functions have to run before.
     fn split(&self, jobs: Vec<Job>, registry: &Registry) -> (Vec<Job>, Vec<(Job, Arc<Layout>)>) {
+        if !self.with.sources.may_await() {
+            return (jobs, Vec::new());
+        }
         let (mut ready, mut later) = (Vec::with_capacity(jobs.len()), Vec::new());
         for job in jobs {
             match job.slot.async_layout(job.first, registry) {

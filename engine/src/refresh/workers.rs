@@ -70,9 +70,18 @@ impl Workers {
 
     /// Changes what there is to do. Returns what the closure hands over, and how many threads have to start.
     pub(super) fn change<T>(&self, step: impl FnOnce(&mut Lanes) -> T) -> (T, usize) {
+        self.change_beside(0, step)
+    }
+
+    /// The same on one of the threads, which goes on with whatever there is to do.
+    pub(super) fn change_on_thread<T>(&self, step: impl FnOnce(&mut Lanes) -> T) -> (T, usize) {
+        self.change_beside(1, step)
+    }
+
+    fn change_beside<T>(&self, free_threads: usize, step: impl FnOnce(&mut Lanes) -> T) -> (T, usize) {
         let (result, hired, too_few) = self.with(|lanes| {
             let result = step(lanes);
-            let things = lanes.things_to_do();
+            let things = lanes.things_to_do().saturating_sub(free_threads);
             let hired = lanes.crew.hire(things);
             (result, hired, things > hired && lanes.crew.could_grow())
         });

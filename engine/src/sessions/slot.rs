@@ -1,5 +1,6 @@
 //! One session's entry in memory: who it is, its tree, and who is connected.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::SystemTime;
 
@@ -13,6 +14,7 @@ use super::resume_points::{Added, Expired};
 use super::slot_record::Record;
 use super::slot_state::{OptionalMillis, SlotState};
 use super::slot_tree::SlotTree;
+use super::source_edit::SourceEdit;
 use super::tab::Tab;
 use super::turn::{Base, Begin, Closed, Counted, Finished, ReleasedTree, Ticket, TurnId, Wanted};
 use super::waiters::Waiters;
@@ -162,6 +164,14 @@ impl Slot {
         self.with(|inner| inner.state.needs_refresh())
     }
 
+    /// The same, and whether it has tabs.
+    pub(crate) fn needs_refresh_with_tabs(&self) -> (bool, bool) {
+        self.with(|inner| {
+            let tabs = inner.overlay().is_some_and(|overlay| !overlay.tabs.is_empty());
+            (inner.state.needs_refresh(), tabs)
+        })
+    }
+
     /// A pass begins that will make a first tree: what changes from now on has to be rendered again.
     pub(crate) fn expect_tree(&self) {
         self.with(|inner| inner.state.expect_tree());
@@ -307,6 +317,11 @@ impl Slot {
         drop(tree);
         let tasks = overlay.iter().flat_map(|overlay| overlay.tasks.values().cloned()).collect();
         Closed { links, tasks, version }
+    }
+
+    /// Changes the sources that this session alone has, in one step.
+    pub(crate) fn edit_sources(&self, edits: BTreeMap<Text, SourceEdit>) {
+        let _replaced = self.with(|inner| inner.edit_overlay(|overlay| overlay.edit_sources(edits)));
     }
 
     /// Registers, or hides (`None`), a path for this session alone.
