@@ -182,7 +182,8 @@ impl Engine {
     /// Renders the sessions of a scope at once. When it returns, their trees are committed. Answers how many sessions the
     /// scope means; zero if the runtime on which the engine was built has ended, since then nothing is committed.
     ///
-    /// A descriptor function is refused, as by [`Engine::refresh`]: it would wait for itself. That is noticed on its own
+    /// An observer is refused and answered with 0: it may have the thread that would have to render. A descriptor function is
+    /// refused, as by [`Engine::refresh`]: it would wait for itself. That is noticed on its own
     /// thread and in its own future, and not in threads and tasks which it starts and waits for.
     pub async fn refresh_now(&self, scope: Scope) -> usize {
         let _work = self.parts.background.in_flight.begin();

@@ -10,6 +10,7 @@ use std::sync::{Arc, Weak};
 use problems::{Admitted, Problems};
 
 use crate::config::Limit;
+use crate::entered::{self, Function};
 use crate::model::Text;
 use crate::model::selector::Selector;
 use crate::panics;
@@ -330,15 +331,20 @@ impl Observers {
         }
     }
 
+    /// One number for each engine.
+    pub(crate) fn number(&self) -> usize {
+        std::ptr::from_ref(self).addr()
+    }
+
     fn deliver(&self, observers: &[Observer], event: &Event) {
         log(event);
         for (at, observer) in observers.iter().enumerate() {
-            if let Err(why) = panics::catch(|| observer(event)) {
+            if let Err(why) = panics::catch(|| entered::within(self.number(), Function::Observer, || observer(event))) {
                 let report = Event::Panicked { what: PanicSite::Observer, why };
                 log(&report);
                 for other in observers.iter().enumerate().filter(|(other, _)| *other != at).map(|(_, other)| other) {
                     // A second panic while reporting the first is only logged.
-                    let _ = panics::catch(|| other(&report));
+                    let _ = panics::catch(|| entered::within(self.number(), Function::Observer, || other(&report)));
                 }
             }
         }

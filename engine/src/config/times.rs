@@ -48,10 +48,12 @@ pub struct Times {
     /// longer than [`refresh_before_result`](Self::refresh_before_result). Then the result waits for its own source alone;
     /// so do later ones, until the rest is rendered. An event reports it.
     pub rest_before_result: Duration,
-    /// How long an async descriptor function may take. Default 10 s. Then its last good content stays, and an event
-    /// reports it.
+    /// How long an async descriptor function may take, and how long other sessions wait for one that blocks. Default 10 s.
+    /// Then the last good content of an async one stays, and an event reports it; one that blocks cannot be ended, but
+    /// others evaluate for themselves, as far as `execution.slow_evaluations_per_path` allows.
     pub evaluation_timeout: Duration,
-    /// How long a descriptor function may occupy a thread before another one takes its place. Default 100 ms.
+    /// How long a descriptor function may occupy a thread before another one takes its place, if anything waits for it.
+    /// Default 100 ms.
     pub slow_evaluation: Duration,
 }
 

@@ -1,14 +1,17 @@
 //! Evaluate, commit, wake, over a set of sessions, on threads where application code may block.
 
+use std::pin::pin;
 use std::sync::Arc;
 
 use futures_util::StreamExt;
+use futures_util::future::{Either, select};
 use futures_util::stream::FuturesUnordered;
 use tracing::{Instrument, Span};
 
 use super::awaiting::Awaiting;
 use super::evaluator::Evaluator;
 use super::gathered::Job;
+use super::held::Held;
 use super::lanes::{Lanes, Next};
 use super::pass::{Pass, PassParts};
 use super::schedule::{Lane, Schedule};
@@ -274,15 +277,15 @@ impl Passes {
         // A fault in one session's pass is a bug, and still must not keep the others from their trees.
         match panics::catch(|| self.take_turn(pass, &mut job)) {
             Ok(None) => {}
-            Ok(Some(countdown)) => return self.wait(pass, job, countdown),
+            Ok(Some(held)) => return self.wait(pass, job, held),
             Err(why) => self.with.observers.warn(&Event::Panicked { what: PanicSite::Pass, why }),
         }
         self.finish(pass, &job);
     }
 
     /// Renders one slot. If another pass works on it, those who wait are released by the one that follows. Returns what to
-    /// wait for if another session evaluates what may be this one's result; then nothing is held meanwhile.
-    fn take_turn(self: &Arc<Self>, pass: &Pass, job: &mut Job) -> Option<Arc<Countdown>> {
+    /// wait for if it cannot be rendered yet; then nothing is held meanwhile.
+    fn take_turn(self: &Arc<Self>, pass: &Pass, job: &mut Job) -> Option<Held> {
         let newer = || self.with.sources.newer_than(&pass.registry);
         let Begin::Go(base) = job.begin((pass.ticket.ticket, self.side_turns), &pass.registry, newer) else {
             return None;
@@ -295,21 +298,24 @@ impl Passes {
                 turn.commit(tree);
                 None
             }
-            Err(countdown) => {
+            Err(held) => {
                 if job.first {
                     // What changes meanwhile has to be rendered again.
                     job.slot.expect_tree();
                 }
-                Some(countdown)
+                Some(held)
             }
         }
     }
 
-    /// Lets a job go on when what it waits for is over.
-    fn wait(self: &Arc<Self>, pass: &Arc<Pass>, job: Job, countdown: Arc<Countdown>) {
+    /// Lets a job go on when what it waits for is over, or has taken too long.
+    fn wait(self: &Arc<Self>, pass: &Arc<Pass>, mut job: Job, held: Held) {
         let (passes, pass) = (Arc::clone(self), Arc::clone(pass));
         self.with.background.run(async move {
-            countdown.wait().await;
+            let late = matches!(select(pin!(held.wait()), passes.evaluator.patience()).await, Either::Right(_));
+            if late {
+                held.give_up(&mut job);
+            }
             passes.change(|lanes| lanes.resume(pass, job));
         });
     }

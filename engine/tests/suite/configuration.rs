@@ -31,7 +31,7 @@ const COUNTS: &[Change] = &fields! {
         tab_operations, outbox_bytes, event_bytes, subscription_bytes, task_bytes;
     memory: idle_trees, tree_bytes, dictionary_bytes, cache_bytes;
     execution: blocking_calls, blocking_calls_per_session, blocking_calls_per_user, async_evaluations, pass_threads,
-        slow_evaluations, side_turns_per_session;
+        slow_evaluations, slow_evaluations_per_path, side_turns_per_session;
     sizes: nodes, depth, tab_depth;
 };
 

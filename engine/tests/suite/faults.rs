@@ -142,7 +142,7 @@ async fn a_failing_source_runs_once_per_read_class_and_blocks_nobody() {
     }
     log.clear();
     engine.refresh_now(Scope::all()).await;
-    assert_eq!(log.count(|event| matches!(event, Event::Evaluated { .. })), 1);
+    assert_eq!(log.count(|event| matches!(event, Event::Evaluated { path, .. } if path == "n")), 1);
 }
 
 /// What a source that always fails reports when it is evaluated for this many sessions: what is reported one by one, and
