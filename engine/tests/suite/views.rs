@@ -322,6 +322,19 @@ async fn all_budgets_of_one_view_share_the_order_in_which_nodes_are_collapsed() 
 }
 
 #[tokio::test]
+async fn an_order_that_takes_most_of_the_cache_does_not_evict_the_others() {
+    // A quarter is for orders: about 800 bytes take the small one, 5,500 the large one.
+    let engine = engine_with(|config| config.memory.cache_bytes = 4 * 6_000);
+    engine.register("small", |_: &Session| list_of_lists(10, 0));
+    engine.register("large", |_: &Session| list_of_lists(100, 0));
+    let mut consumer = TestConsumer::connect(&engine, Session::new("s")).await;
+    for (path, orders) in [("/small", 1), ("/small", 0), ("/large", 1), ("/small", 0)] {
+        let query = async { _ = consumer.query_with(json!({"path": path, "max_nodes": 10})).await };
+        assert_eq!(orders_for(&engine, query).await, orders, "{path}");
+    }
+}
+
+#[tokio::test]
 async fn an_order_that_nobody_needs_any_more_is_not_kept() {
     let engine = engine();
     engine.register("n", |_: &Session| list_of_lists(30, 0));
