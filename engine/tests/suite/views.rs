@@ -272,12 +272,15 @@ async fn a_budget_is_applied_at_every_patch() {
     let content = SharedDescriptor::serve(&engine, "n", small());
     let mut consumer = TestConsumer::connect(&engine, Session::new("s")).await;
     let (id, _) = consumer.subscribe_with(json!({"path": "/n", "max_nodes": 6})).await;
+    let (whole, _) = consumer.subscribe_with(json!({"path": "/", "max_nodes": 7})).await;
     content.change(&engine, large()).await;
     consumer.check_mirrors().await;
     assert_eq!(node_at(consumer.tree(&id), "a/list")["meta"]["total_children"], 20);
+    assert_eq!(node_at(consumer.tree(&whole), "n/a/list")["meta"]["total_children"], 20);
     content.change(&engine, small()).await;
     consumer.check_mirrors().await;
     assert_eq!(child_ids(node_at(consumer.tree(&id), "a/list")), ["i0", "i1"]);
+    assert_eq!(child_ids(node_at(consumer.tree(&whole), "n/a/list")), ["i0", "i1"]);
 }
 
 /// A list of as many lists, each of three items, and a number.
