@@ -71,3 +71,29 @@ impl Awaiting {
 fn key(job: &Job) -> Key {
     (address(&job.slot), job.beside)
 }
+
+// A scheduled lock works only in a scheduled run.
+#[cfg(all(test, not(feature = "shuttle")))]
+mod tests {
+    use std::sync::Arc;
+
+    use super::*;
+    use crate::model::session::Session;
+    use crate::sessions::paths::Paths;
+    use crate::sessions::slot::Slot;
+
+    #[test]
+    fn what_follows_is_one_job_that_counts_only_once_it_begins() {
+        let slot = Arc::new(Slot::new(Arc::clone(Session::new("s").context()), 0, 0, false));
+        let awaiting = Awaiting::default();
+        let enter = || awaiting.enter(Job::new(Arc::clone(&slot), Paths::All));
+        let running: Vec<Job> = (0..AT_A_TIME).filter_map(|_| enter()).collect();
+        assert_eq!((running.len(), running.iter().all(|job| job.awaits)), (AT_A_TIME, true));
+        assert!(enter().is_none() && enter().is_none(), "they follow");
+        let next = awaiting.leave(&running[0]).expect("one job follows");
+        // It may find that it need not wait for anything any more.
+        assert!(!next.awaits);
+        assert!(awaiting.leave(&running[1]).is_none(), "there is only one");
+        assert!(awaiting.enter(next).is_some_and(|job| job.awaits));
+    }
+}

@@ -38,16 +38,12 @@ struct Entry<V> {
 
 impl<K: Hash + Eq, V> Cache<K, V> {
     pub(super) fn new(limit: usize) -> Self {
-        Self { entries: Mutex::new(Entries { table: LruCache::unbounded(), bytes: 0, age: 0 }), limit }
+        Self { entries: Mutex::new(Entries::new()), limit }
     }
 
     /// What `read` takes of the value with this key, if it is here. It runs under the lock.
     pub(super) fn find<R>(&self, key: &K, read: impl FnOnce(&V) -> R) -> Option<R> {
-        let mut entries = self.entries.lock();
-        let age = entries.age;
-        let entry = entries.table.get_mut(key)?;
-        entry.used = age;
-        Some(read(&entry.value))
+        self.entries.lock().find(key).map(read)
     }
 
     /// Adds a value of so many bytes. Returns whether something was evicted for want of space.
@@ -79,6 +75,16 @@ impl<K: Hash + Eq, V> Cache<K, V> {
 }
 
 impl<K: Hash + Eq, V> Entries<K, V> {
+    fn new() -> Self {
+        Self { table: LruCache::unbounded(), bytes: 0, age: 0 }
+    }
+
+    fn find(&mut self, key: &K) -> Option<&V> {
+        let entry = self.table.get_mut(key)?;
+        entry.used = self.age;
+        Some(&entry.value)
+    }
+
     /// Returns what was evicted, and whether that was for want of space.
     fn insert(&mut self, key: K, value: V, bytes: usize, limit: usize) -> (Vec<Entry<V>>, bool) {
         let mut dropped = Vec::new();
@@ -112,5 +118,90 @@ impl<K: Hash + Eq, V> Entries<K, V> {
             self.table = LruCache::unbounded();
         }
         dropped
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    /// What may happen to a cache.
+    #[derive(Debug, Clone, Copy)]
+    enum Step {
+        Insert(u8, usize),
+        Find(u8),
+        GrowOlder,
+    }
+
+    fn step() -> impl Strategy<Value = Step> {
+        prop_oneof![
+            4 => (0..8_u8, 1..50_usize).prop_map(|(key, bytes)| Step::Insert(key, bytes)),
+            4 => (0..8_u8).prop_map(Step::Find),
+            1 => Just(Step::GrowOlder),
+        ]
+    }
+
+    /// The entries in the order of their last use, each with its bytes and whether it was used since the last step in age.
+    #[derive(Debug, Default)]
+    struct Model(Vec<(u8, usize, bool)>);
+
+    impl Model {
+        fn bytes(&self) -> usize {
+            self.0.iter().map(|(_, bytes, _)| bytes).sum()
+        }
+
+        fn find(&mut self, key: u8) -> bool {
+            let Some(at) = self.0.iter().position(|(known, ..)| *known == key) else { return false };
+            let (_, bytes, _) = self.0.remove(at);
+            self.0.push((key, bytes, true));
+            true
+        }
+
+        /// Returns whether something had to go for it.
+        fn insert(&mut self, key: u8, bytes: usize, limit: usize) -> bool {
+            self.0.retain(|(known, ..)| *known != key);
+            self.0.push((key, bytes, true));
+            let before = self.0.len();
+            while self.bytes() > limit {
+                self.0.remove(0);
+            }
+            self.0.len() < before
+        }
+
+        fn grow_older(&mut self) {
+            self.0.retain(|(.., is_used)| *is_used);
+            self.0.iter_mut().for_each(|(.., is_used)| *is_used = false);
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn the_least_recently_used_goes_first_and_what_is_not_used_goes_anyway(
+            limit in 20..200_usize,
+            steps in prop::collection::vec(step(), 0..100),
+        ) {
+            let (mut entries, mut model) = (Entries::new(), Model::default());
+            for step in steps {
+                match step {
+                    Step::Insert(key, bytes) => {
+                        let (_, full) = entries.insert(key, key, bytes, limit);
+                        prop_assert_eq!(full, model.insert(key, bytes, limit));
+                    }
+                    Step::Find(key) => {
+                        let expected = model.find(key).then_some(key);
+                        prop_assert_eq!(entries.find(&key).copied(), expected);
+                    }
+                    Step::GrowOlder => {
+                        entries.grow_older();
+                        model.grow_older();
+                    }
+                }
+                let known: Vec<u8> = entries.table.iter().rev().map(|(key, _)| *key).collect();
+                prop_assert_eq!(known, model.0.iter().map(|(key, ..)| *key).collect::<Vec<_>>());
+                prop_assert_eq!(entries.bytes, model.bytes());
+            }
+        }
     }
 }

@@ -272,12 +272,15 @@ async fn a_budget_is_applied_at_every_patch() {
     let content = SharedDescriptor::serve(&engine, "n", small());
     let mut consumer = TestConsumer::connect(&engine, Session::new("s")).await;
     let (id, _) = consumer.subscribe_with(json!({"path": "/n", "max_nodes": 6})).await;
+    let (whole, _) = consumer.subscribe_with(json!({"path": "/", "max_nodes": 7})).await;
     content.change(&engine, large()).await;
     consumer.check_mirrors().await;
     assert_eq!(node_at(consumer.tree(&id), "a/list")["meta"]["total_children"], 20);
+    assert_eq!(node_at(consumer.tree(&whole), "n/a/list")["meta"]["total_children"], 20);
     content.change(&engine, small()).await;
     consumer.check_mirrors().await;
     assert_eq!(child_ids(node_at(consumer.tree(&id), "a/list")), ["i0", "i1"]);
+    assert_eq!(child_ids(node_at(consumer.tree(&whole), "n/a/list")), ["i0", "i1"]);
 }
 
 /// A list of as many lists, each of three items, and a number.
@@ -318,6 +321,19 @@ async fn all_budgets_of_one_view_share_the_order_in_which_nodes_are_collapsed() 
             assert_eq!(consumer.tree(id)["properties"]["n"], 1);
         }
         consumer.check_mirrors().await;
+    }
+}
+
+#[tokio::test]
+async fn an_order_that_takes_most_of_the_cache_does_not_evict_the_others() {
+    // A quarter is for orders: about 800 bytes take the small one, 5,500 the large one.
+    let engine = engine_with(|config| config.memory.cache_bytes = 4 * 6_000);
+    engine.register("small", |_: &Session| list_of_lists(10, 0));
+    engine.register("large", |_: &Session| list_of_lists(100, 0));
+    let mut consumer = TestConsumer::connect(&engine, Session::new("s")).await;
+    for (path, orders) in [("/small", 1), ("/small", 0), ("/large", 1), ("/small", 0)] {
+        let query = async { _ = consumer.query_with(json!({"path": path, "max_nodes": 10})).await };
+        assert_eq!(orders_for(&engine, query).await, orders, "{path}");
     }
 }
 
