@@ -260,7 +260,8 @@ impl Engine {
     /// Renders the sessions of a scope at once. When it returns, their trees are committed. Answers how many sessions the
     /// scope means; zero if the runtime on which the engine was built has ended, since then nothing is committed.
     ///
-    /// A descriptor function is refused, as by [`Engine::refresh`]: it would wait for itself. That is noticed on its own
+    /// An observer is refused and answered with 0: it may have the thread that would have to render. A descriptor function is
+    /// refused, as by [`Engine::refresh`]: it would wait for itself. That is noticed on its own
     /// thread and in its own future, and not in threads and tasks which it starts and waits for.
     pub async fn refresh_now(&self, scope: Scope) -> usize {
         let _work = self.parts.background.in_flight.begin();
@@ -308,9 +309,9 @@ impl Engine {
 
     /// Ends sessions at once (1008), and keeps them out from now on. Answers how many were open.
     ///
-    /// No revocation is forgotten as long as the engine lives. If there are more than `limits.revocations`, so that one
-    /// cannot be kept, sessions that are not open are refused from then on
-    /// ([`ConnectError::LimitReached`]); [`Event::LimitReached`] says so.
+    /// No revocation is forgotten as long as the engine lives, unless it has an end ([`Revocation::until`],
+    /// `times.credential_lifetime`). If there are more than `limits.revocations`, so that one cannot be kept, sessions that
+    /// are not open are refused from then on ([`ConnectError::LimitReached`]); [`Event::LimitReached`] says so.
     #[expect(clippy::needless_pass_by_value, reason = "written as `revoke(Revocation::user(..))`")]
     pub fn revoke(&self, revocation: Revocation) -> usize {
         self.parts.revoker.revoke(&revocation)
@@ -354,7 +355,7 @@ impl Engine {
         let (running_evaluations, waiting_sessions) = parts.passes.load();
         Stats {
             sessions: parts.table.len(),
-            trees: parts.trees.count.get(),
+            trees: parts.trees.count(),
             connections: parts.quota.connections(),
             subscriptions: parts.quota.subscriptions(),
             tabs: parts.quota.mounted_tabs(),
@@ -367,9 +368,10 @@ impl Engine {
             shared_evaluations: parts.passes.shared(),
             running_evaluations,
             waiting_sessions,
-            commits: parts.passes.commits(),
+            commits: parts.trees.commits(),
             diffs: parts.delivery.memo.diffs(),
             encodes: parts.delivery.memo.encodes(),
+            collapse_orders: parts.delivery.orders.found(),
         }
     }
 

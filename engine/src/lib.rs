@@ -66,6 +66,8 @@ mod render;
 
 mod protocol;
 
+mod entered;
+
 mod event;
 
 mod clock;

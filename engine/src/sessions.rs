@@ -28,6 +28,8 @@ mod extras;
 
 mod slot_state;
 
+mod slot_tree;
+
 mod slot_record;
 
 pub(crate) mod slot;
@@ -55,5 +57,7 @@ pub(crate) mod call_quota;
 mod blocking_queue;
 
 pub(crate) mod blocking;
+
+mod kept_revocations;
 
 pub(crate) mod revocations;

@@ -89,7 +89,8 @@ impl Client {
         let (located, children) = loaded.locate(&now, query.options())?;
         let max_nodes = self.attachment.services().config.sizes.nodes;
         let bound = (now.tree.nodes() > max_nodes).then_some(max_nodes);
-        let view = RenderedView::new(query.options(), located, children).within_bound(bound);
+        let known = loaded.is_nothing().then(|| self.attachment.known_orders(&now.tree));
+        let view = RenderedView::new(query.options(), located, children).within(bound, known);
         Ok(View { version: now.version, root: node(&view) })
     }
 

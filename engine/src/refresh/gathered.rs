@@ -7,6 +7,7 @@ use hashbrown::{DefaultHashBuilder, HashMap};
 use indexmap::IndexMap;
 use indexmap::map::Entry;
 
+use crate::model::Text;
 use crate::model::selector::Selector;
 use crate::render::registry::Registry;
 use crate::sessions::paths::Paths;
@@ -27,6 +28,8 @@ pub(crate) struct Job {
     pub(crate) waiters: Waiters,
     /// Whether it is counted among those that wait for async functions.
     pub(super) awaits: bool,
+    /// Paths whose evaluations it does not wait for any more: what they have stays.
+    pub(super) given_up: Vec<Text>,
 }
 
 /// Jobs in the order in which they were requested. A pass takes sessions in the order in which they stand in memory, as the
@@ -57,17 +60,27 @@ pub(super) struct Released {
 
 impl Job {
     pub(super) fn new(slot: Arc<Slot>, paths: Paths) -> Self {
-        Self { slot, paths, first: false, beside: false, waiters: Waiters::default(), awaits: false }
+        Self {
+            slot,
+            paths,
+            first: false,
+            beside: false,
+            waiters: Waiters::default(),
+            awaits: false,
+            given_up: Vec::new(),
+        }
     }
 
-    /// Takes its turn, or leaves what it wants, and who waits for that, to a pass that follows the one that has the turn.
+    /// Takes its turn, or leaves what it wants, and who waits for that, to a pass that follows the one that has the turn. If
+    /// it may go beside that, no more than `side_turns` do.
     pub(super) fn begin(
         &mut self,
-        ticket: Ticket,
+        (ticket, side_turns): (Ticket, u8),
         registry: &Registry,
         newer: impl FnOnce() -> Option<Arc<Registry>>,
     ) -> Begin {
-        let wanted = Wanted { paths: &self.paths, first: self.first, beside: self.beside };
+        let beside = if self.beside { side_turns } else { 0 };
+        let wanted = Wanted { paths: &self.paths, first: self.first, beside };
         self.slot.begin(ticket, wanted, &mut self.waiters, registry, newer)
     }
 

@@ -20,6 +20,7 @@ mod fair_calls;
 mod faults;
 mod frame_bound;
 mod held_bytes;
+mod hanging_sources;
 mod hello;
 mod invoking;
 mod isolation;
