@@ -43,6 +43,8 @@ type InOrder<K> = IndexMap<K, Job, DefaultHashBuilder>;
 #[derive(Debug, Default)]
 pub(super) struct Gathered {
     by_slot: InOrder<usize>,
+    /// Those of one request, each session once, as long as nothing else is requested: they need not be found.
+    alone: Vec<Job>,
     /// Those that may go beside another pass. Each waits for its own paths alone, so only equal ones are coalesced.
     beside: InOrder<(usize, Paths)>,
     by_selector: HashMap<Selector, Paths>,
@@ -95,11 +97,29 @@ impl Job {
 impl Gathered {
     /// How many sessions wait, and whose sessions wait as well.
     pub(super) fn waiting(&self) -> (usize, Vec<Selector>) {
-        (self.by_slot.len() + self.beside.len(), self.by_selector.keys().cloned().collect())
+        (self.alone.len() + self.by_slot.len() + self.beside.len(), self.by_selector.keys().cloned().collect())
+    }
+
+    /// Adds the shares of one request, in which each session is once.
+    pub(super) fn add_all(&mut self, jobs: Vec<Job>) {
+        let is_first = self.waiting().0 == 0 && self.by_selector.is_empty() && self.withdrawn.is_empty();
+        if is_first && !jobs.iter().any(|job| job.beside) {
+            self.alone = jobs;
+        } else {
+            jobs.into_iter().for_each(|job| self.add(job));
+        }
+    }
+
+    /// Something else is requested, so they have to be found.
+    fn index(&mut self) {
+        for job in std::mem::take(&mut self.alone) {
+            merge_into(&mut self.by_slot, address(&job.slot), job);
+        }
     }
 
     /// Adds one session's share. Those of one session are coalesced, so none of its handles dropped here is the last one.
     pub(super) fn add(&mut self, job: Job) {
+        self.index();
         self.withdrawn.remove(&address(&job.slot));
         if job.beside {
             merge_into(&mut self.beside, (address(&job.slot), job.paths.clone()), job);
@@ -127,6 +147,7 @@ impl Gathered {
 
     /// A pass that renders all of a session starts later than it was requested here.
     pub(super) fn withdraw(&mut self, slot: &Arc<Slot>) -> Released {
+        self.index();
         let job = self.by_slot.swap_remove(&address(slot));
         if !self.by_selector.is_empty() {
             self.withdrawn.insert(address(slot), Arc::clone(slot));
@@ -137,6 +158,10 @@ impl Gathered {
     /// The jobs of the pass, and those sessions with tabs of which it was not known before that they are meant.
     pub(super) fn resolve(mut self, table: &Table) -> (Vec<Job>, Vec<Arc<Slot>>) {
         let mut jobs = Vec::new();
+        if self.by_selector.is_empty() && self.by_slot.is_empty() {
+            jobs = std::mem::take(&mut self.alone);
+        }
+        self.index();
         let mut found = Vec::new();
         let alone = self.by_slot.is_empty() && self.by_selector.len() == 1;
         for (selector, paths) in std::mem::take(&mut self.by_selector) {

@@ -96,7 +96,7 @@ impl Schedule {
     /// Adds what somebody waits for, which is due at once.
     pub(crate) fn add(&self, lane: Lane, jobs: Vec<Job>) {
         let mut waiting = self.lane(lane).lock();
-        jobs.into_iter().for_each(|job| waiting.gathered.add(job));
+        waiting.gathered.add_all(jobs);
     }
 
     /// The time of those that gathered has come. If first trees waited for it, the next ones gather anew.

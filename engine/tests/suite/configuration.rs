@@ -58,6 +58,10 @@ const TIMES: &[TimeChange] = &[
     ("times.rest_before_result", |config, value| config.times.rest_before_result = value),
     ("times.evaluation_timeout", |config, value| config.times.evaluation_timeout = value),
     ("times.slow_evaluation", |config, value| config.times.slow_evaluation = value),
+    ("rooms.offline_after", |config, value| config.rooms.offline_after = value),
+    ("rooms.left_after", |config, value| config.rooms.left_after = value),
+    ("rooms.heartbeat_interval", |config, value| config.rooms.heartbeat_interval = value),
+    ("rooms.ended_room_retention", |config, value| config.rooms.ended_room_retention = value),
 ];
 
 const RATE: &str = "limits.messages_per_second";
