@@ -105,6 +105,8 @@ mod private_directory;
 mod public_address;
 mod refusal;
 mod renewal;
+#[cfg(feature = "rooms")]
+mod rooms;
 mod router;
 mod serve;
 mod shutdown_signal;
