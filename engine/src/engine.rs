@@ -6,6 +6,7 @@ mod options;
 pub(crate) mod builder;
 mod foundation;
 mod lifecycle_parts;
+mod room_parts;
 mod connection_parts;
 pub(crate) mod parts;
 pub(crate) mod rooms;
@@ -26,6 +27,7 @@ use crate::error::{ConnectError, FrameError, RegisterError};
 use crate::event::Event;
 use crate::model::Text;
 use crate::model::path;
+use crate::model::room::handle::Room;
 use crate::model::session::Session;
 use crate::protocol::CAPABILITIES;
 use crate::protocol::close_reason::CloseReason;
@@ -33,6 +35,8 @@ use crate::provider::{Discovery, Provider, Renewed, Role};
 use crate::receive::greeter::Greeter;
 use crate::refresh::refresher::Urgency;
 use crate::refresh::scope::Scope;
+use crate::render::room_layouts::ROOMS;
+use crate::render::room_source::RoomSource;
 use crate::render::source::{IntoDescriptor, Source};
 use crate::sessions::paths::Paths;
 use crate::sessions::revocations::Revocation;
@@ -103,9 +107,9 @@ impl Engine {
     ///
     /// # Errors
     /// [`RegisterError::Path`] if a segment cannot be a node id (contract 2.5), [`RegisterError::ReservedForTabs`] if it is
-    /// `ui/tab-N` or below it.
+    /// `ui/tab-N` or below it, [`RegisterError::ReservedForRooms`] if there are rooms and it is `rooms` or below it.
     pub fn try_register(&self, path: &str, source: Source) -> Result<(), RegisterError> {
-        let path = RegisterError::check(path)?;
+        let path = self.check_path(path)?;
         self.parts.sources.register(&path, source);
         self.refresh(Scope::all().paths([path]));
         Ok(())
@@ -113,10 +117,78 @@ impl Engine {
 
     /// Removes what is registered under exactly this path; what is registered below stays. False if there is nothing.
     pub fn unregister(&self, path: &str) -> bool {
-        let path = path::normal(path);
+        let Ok(path) = self.check_path(path) else { return false };
         let removed = self.parts.sources.unregister(&path);
         if removed {
             self.refresh(Scope::all().paths([path]));
+        }
+        removed
+    }
+
+    /// The normal spelling of a path that is the application's.
+    fn check_path(&self, path: &str) -> Result<Text, RegisterError> {
+        let normal = RegisterError::check(path)?;
+        let rooms = self.parts.rooms.as_ref();
+        let is_taken = rooms.is_some_and(|rooms| rooms.shows(&normal));
+        if is_taken { Err(RegisterError::ReservedForRooms(path.to_owned())) } else { Ok(normal) }
+    }
+
+    /// Registers a descriptor function under a path below each room, in place of the one before. It may block. Rooms that
+    /// are shown get it with the next pass. See [`RoomSource`].
+    ///
+    /// # Panics
+    /// If a segment of the path cannot be a node id (contract 2.5). [`Engine::try_register_room`] answers instead.
+    #[track_caller]
+    pub fn register_room<R: IntoDescriptor>(
+        &self,
+        path: &str,
+        describe: impl Fn(&Room, &Session) -> R + Send + Sync + 'static,
+    ) {
+        self.register_room_source(path, RoomSource::new(describe));
+    }
+
+    /// Registers a descriptor function that awaits, for each room. See [`Engine::register_room`].
+    ///
+    /// # Panics
+    /// If a segment of the path cannot be a node id (contract 2.5).
+    #[track_caller]
+    pub fn register_room_async<R, F>(&self, path: &str, describe: impl Fn(Room, Session) -> F + Send + Sync + 'static)
+    where
+        R: IntoDescriptor + 'static,
+        F: Future<Output = R> + Send + 'static,
+    {
+        self.register_room_source(path, RoomSource::new_async(describe));
+    }
+
+    /// Registers a source with its options, for each room. See [`Engine::register_room`].
+    ///
+    /// # Panics
+    /// If a segment of the path cannot be a node id (contract 2.5).
+    #[track_caller]
+    pub fn register_room_source(&self, path: &str, source: RoomSource) {
+        if let Err(error) = self.try_register_room(path, source) {
+            panic!("{error}");
+        }
+    }
+
+    /// Registers a source for each room under a path that may not be valid.
+    ///
+    /// # Errors
+    /// [`RegisterError::Path`] if a segment cannot be a node id (contract 2.5), [`RegisterError::ReservedForRooms`] if it
+    /// is what the engine shows of each room itself.
+    pub fn try_register_room(&self, path: &str, source: RoomSource) -> Result<(), RegisterError> {
+        let path = RegisterError::check_in_room(path)?;
+        self.parts.sources.register_room(&path, source);
+        self.refresh(Scope::all().paths([ROOMS]));
+        Ok(())
+    }
+
+    /// Removes what is registered under exactly this path below each room. False if there is nothing.
+    pub fn unregister_room(&self, path: &str) -> bool {
+        let path = RegisterError::check_in_room(path);
+        let removed = path.is_ok_and(|path| self.parts.sources.unregister_room(&path));
+        if removed {
+            self.refresh(Scope::all().paths([ROOMS]));
         }
         removed
     }
@@ -126,7 +198,7 @@ impl Engine {
     /// # Errors
     /// [`RegisterError`] if the path is not valid or no such session is open.
     pub fn register_for(&self, session: &str, path: &str, mut source: Source) -> Result<(), RegisterError> {
-        let path = RegisterError::check(path)?;
+        let path = self.check_path(path)?;
         self.parts.sources.adopt_own(&path, &mut source);
         self.set_own(session, &path, Some(Arc::new(source)))
     }

@@ -139,9 +139,14 @@ pub enum RegisterError {
     Path(String, IdError),
     /// The path is one of those under which browser tabs stand.
     ReservedForTabs(String),
+    /// The path is one of those under which the engine itself shows rooms.
+    ReservedForRooms(String),
     /// No session with that id is open.
     NoSession,
 }
+
+/// What the engine itself shows of each room, by its name below the room.
+const OF_ROOMS: [&str; 3] = ["participants", "runs", "memory"];
 
 impl RegisterError {
     /// The normal spelling of a path under which an application may register.
@@ -151,12 +156,28 @@ impl RegisterError {
     }
 }
 
+impl RegisterError {
+    /// The normal spelling of a path below a room under which an application may register.
+    pub(crate) fn check_in_room(path: &str) -> Result<Text, Self> {
+        let normal = path::registrable(path).map_err(|why| Self::Path(path.to_owned(), why))?;
+        // It stands below `rooms` and the room's id.
+        if path::segments(&normal).count() + 2 > path::MAX_SEGMENTS {
+            return Err(Self::Path(path.to_owned(), IdError::Deep));
+        }
+        let is_taken = normal.is_empty() || OF_ROOMS.iter().any(|taken| path::covers(taken, &normal));
+        if is_taken { Err(Self::ReservedForRooms(path.to_owned())) } else { Ok(normal) }
+    }
+}
+
 impl fmt::Display for RegisterError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Path(path, why) => write!(f, "cannot register `{path}`: {why}"),
             Self::ReservedForTabs(path) => {
                 write!(f, "cannot register `{path}`: `ui/tab-N` is where browser tabs stand")
+            }
+            Self::ReservedForRooms(path) => {
+                write!(f, "cannot register `{path}`: it is where the engine itself shows rooms")
             }
             Self::NoSession => f.write_str("no session with that id is open"),
         }

@@ -151,6 +151,7 @@ pub use provider::{Discovery, Provider, Renewed, Role};
 pub use refresh::scope::Scope;
 pub use render::action::{Action, IntoOutcome, Invocation, Outcome};
 pub use render::descriptor::{Descriptor, Item};
+pub use render::room_source::RoomSource;
 pub use render::source::{IntoDescriptor, IntoLoaded, Sharing, Source, WindowRequest};
 pub use render::task::{Task, TaskResult};
 pub use rooms::creating::CreatedRoom;

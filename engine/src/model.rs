@@ -11,6 +11,7 @@ pub(crate) mod path;
 pub(crate) mod read_log;
 pub(crate) mod room;
 pub(crate) mod selector;
+pub(crate) mod context;
 pub(crate) mod session;
 pub(crate) mod value;
 

@@ -18,3 +18,6 @@ pub(crate) mod managing;
 pub(crate) mod creating;
 pub(crate) mod presence;
 pub(crate) mod service;
+pub(crate) mod actions;
+pub(crate) mod sources;
+pub(crate) mod by_path;

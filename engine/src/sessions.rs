@@ -36,6 +36,8 @@ mod expiry_index;
 
 mod slot_set;
 
+mod room_index;
+
 pub(crate) mod evidence;
 
 pub(crate) mod table;

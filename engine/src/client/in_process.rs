@@ -112,13 +112,17 @@ impl Client {
             Value::Object(params) => Value::Object(params),
             _ => return Err(ActionError::invalid_params("params must be an object")),
         };
-        let call = Call { path: path.to_owned(), action: action.to_owned(), params };
+        let call = Call { path: path.to_owned(), action: action.to_owned(), params, trace_id: None };
         self.attachment.reply(self.attachment.services().inbound.calls.run(self.slot(), call)).await
     }
 
-    /// Follows a part of the tree.
+    /// Follows a part of the tree. At a room, or below it, that joins the session (rooms 3); it leaves by the action
+    /// `leave`, or when the client ends.
     #[must_use]
     pub fn watch(&self, query: Query) -> Watch {
+        if let Some(rooms) = &self.attachment.services().inbound.rooms {
+            rooms.subscribing(self.slot(), &query.options().path);
+        }
         Watch::new(self.attachment.clone(), query)
     }
 

@@ -11,6 +11,7 @@ use super::replies::{Replies, Reply};
 use super::resume_point::ResumePoint;
 use super::subscription::{Step, Subscription};
 use super::versioned::Versioned;
+use crate::model::Text;
 use crate::protocol::close_reason::CloseReason;
 use crate::protocol::code::ErrorCode;
 use crate::protocol::encode;
@@ -159,6 +160,17 @@ impl Outbox {
 
     pub(crate) fn has_subscription(&self, id: &RequestId) -> bool {
         self.subscriptions.iter().any(|subscription| subscription.id == *id)
+    }
+
+    /// The path at which the subscription with this id is.
+    pub(crate) fn subscribed_path(&self, id: &RequestId) -> Option<Text> {
+        let subscription = self.subscriptions.iter().find(|subscription| subscription.id == *id)?;
+        Some(subscription.path().clone())
+    }
+
+    /// Whether there is a subscription at such a path.
+    pub(crate) fn is_subscribed_at(&self, wanted: impl Fn(&str) -> bool) -> bool {
+        self.subscriptions.iter().any(|subscription| wanted(subscription.path()))
     }
 
     pub(crate) fn unsubscribe(&mut self, id: &RequestId, released: &mut Released) {

@@ -7,6 +7,7 @@ use super::fit::fit;
 use super::released::Released;
 use super::resume_point::ResumePoint;
 use super::versioned::Versioned;
+use crate::model::Text;
 use crate::model::bounded_json::TooLong;
 use crate::protocol::code::ErrorCode;
 use crate::protocol::encode;
@@ -70,6 +71,10 @@ impl Subscription {
     pub(crate) fn resumed(id: RequestId, point: ResumePoint) -> Self {
         let ResumePoint { view, version, sent, budget, .. } = point;
         Self { id, view, seq: 1, sent: Some(sent), told: version, held_until: 0, budget, resuming: true, silent: false }
+    }
+
+    pub(crate) fn path(&self) -> &Text {
+        &self.view.path
     }
 
     /// How many bytes of what its consumer chose it keeps.

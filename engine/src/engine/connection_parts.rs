@@ -22,6 +22,7 @@ use crate::receive::subscriptions::Subscriptions;
 use crate::receive::tabs::TabService;
 use crate::refresh::after_call::AfterCall;
 use crate::refresh::refresher::Refresher;
+use crate::rooms::by_path::RoomPaths;
 use crate::runs::task_runner::TaskRunner;
 use crate::sessions::blocking::BlockingPermits;
 use crate::sessions::call_quota::CallQuota;
@@ -35,6 +36,8 @@ pub(super) struct ConnectionParts<'a> {
     pub(super) refresher: &'a Arc<Refresher>,
     pub(super) quota: &'a Arc<Quota>,
     pub(super) greeter: &'a Arc<Greeter>,
+    /// Present if there are rooms.
+    pub(super) rooms: Option<Arc<RoomPaths>>,
 }
 
 impl ConnectionParts<'_> {
@@ -53,6 +56,7 @@ impl ConnectionParts<'_> {
         Inbound {
             greeter: Arc::clone(self.greeter),
             subscriptions: self.subscriptions(),
+            rooms: self.rooms.clone(),
             queries: Arc::new(Queries {
                 admission: Arc::clone(&admission),
                 refresher: Arc::clone(self.refresher),
@@ -73,6 +77,7 @@ impl ConnectionParts<'_> {
                 permits,
                 tasks: tasks.host(),
                 authorize,
+                rooms: self.rooms.clone(),
                 background: Arc::clone(&base.background),
                 clock: base.clock(),
                 observers: observers(),
@@ -101,6 +106,7 @@ impl ConnectionParts<'_> {
             liveness: Arc::clone(&self.lifecycle.liveness),
             greeter: Arc::clone(self.greeter),
             observers: Arc::clone(&self.base.observers),
+            rooms: self.rooms.clone(),
             max_bytes: self.base.config.sizes.subscription_bytes,
         }
     }

@@ -8,6 +8,7 @@ use super::driver::RunningDriver;
 use super::foundation::Foundation;
 use super::lifecycle_parts::LifecycleParts;
 use super::options::EngineOptions;
+use super::room_parts;
 use crate::background::Background;
 use crate::config::Config;
 use crate::connection::connector::Connector;
@@ -62,7 +63,7 @@ impl Parts {
         let sources = Arc::new(Sources::new(base.observers.owner()));
         let passes = base.passes(&sources);
         let refresher = base.refresher(&passes);
-        let rooms = options.rooms.map(|options| base.rooms(options, &refresher));
+        let (rooms, by_path) = room_parts::rooms(&base, options.rooms.take(), &options.id, &refresher, &sources);
         let lifecycle = LifecycleParts::new(&base, rooms.clone());
         let tasks = base.tasks(&refresher);
         let delivery = Arc::new(Delivery::new(&base.config));
@@ -77,6 +78,7 @@ impl Parts {
             refresher: &refresher,
             quota: &quota,
             greeter: &greeter,
+            rooms: by_path,
         };
         let inbound = connections.inbound(options.authorize, &tasks);
         let outbound = connections.outbound(&delivery, &cache);

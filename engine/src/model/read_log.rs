@@ -25,6 +25,18 @@ pub(crate) enum Read {
     Permission(Text),
     Permissions,
     Expiry,
+    /// Whether it has a user.
+    HasUser,
+    /// How much it is trusted in rooms.
+    Trust,
+    /// How it is shown to others.
+    Presence,
+    /// In how many rooms it has a role.
+    RoomCount,
+    /// Its role in the room of this rank.
+    RoomRole(u64),
+    /// Whether it has joined the room of this rank.
+    RoomJoined(u64),
     /// Typed data, or too much to be listed: it is not known what of the session was used.
     Whole,
 }

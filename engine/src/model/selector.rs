@@ -25,14 +25,14 @@ pub enum Selector {
         /// The attribute's value.
         value: Text,
     },
-    /// The sessions that have joined a room, by its id.
+    /// The sessions that have joined a room.
     Room(Text),
-    /// The sessions that have a role in a room, by its id.
+    /// The sessions that have a role in a room, joined or not.
     RoomViewers(Text),
 }
 
 impl Selector {
-    /// Which kind it is, for events and logs: `all`, `session`, `user`, `attribute` or `room`.
+    /// Which kind it is, for events and logs: `all`, `session`, `user`, `attribute`, `room` or `room_viewers`.
     #[must_use]
     pub const fn kind(&self) -> &'static str {
         match self {
@@ -53,7 +53,9 @@ mod tests {
     #[test]
     fn a_selector_survives_encoding() {
         let attribute = Selector::Attribute { name: "org".into(), value: "acme".into() };
-        for selector in [Selector::All, Selector::Session("s".into()), Selector::User("alice".into()), attribute] {
+        let rooms = [Selector::Room("m".into()), Selector::RoomViewers("m".into())];
+        let others = [Selector::All, Selector::Session("s".into()), Selector::User("alice".into()), attribute];
+        for selector in others.into_iter().chain(rooms) {
             let text = serde_json::to_string(&selector).unwrap();
             assert_eq!(serde_json::from_str::<Selector>(&text).unwrap(), selector, "{text}");
         }

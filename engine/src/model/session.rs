@@ -2,18 +2,19 @@
 
 use std::any::Any;
 use std::fmt;
-use std::hash::{Hash, Hasher};
 use std::sync::Arc;
 use std::time::SystemTime;
 
 use super::Text;
+pub(crate) use super::context::Context;
+use super::context::Data;
 use super::read_log::{Read, ReadLog};
 use super::room::handle::Room;
-use super::room::memberships::{Membership, Memberships};
+use super::room::memberships::Membership;
 use super::room::participant::Presence;
 use super::room::policy::Trust;
 use super::room::role::Role;
-use crate::panics::guarded::{Guarded, Owner};
+use crate::panics::guarded::Guarded;
 
 /// For whom a tree is rendered: id, user, project, claims and the application's own data.
 ///
@@ -33,70 +34,6 @@ pub struct Session {
 /// Where a tracked session records its reads. Counted apart from the log, which others may look at meanwhile: whoever holds
 /// this can read the session.
 struct Recorder(Arc<ReadLog>);
-
-/// Who a session is. Light, immutable, replaced as a whole; there may be a hundred thousand, so its lists have no room to
-/// grow, and what few sessions have stands apart.
-#[derive(Clone)]
-pub(crate) struct Context {
-    id: Text,
-    user: Option<Text>,
-    attributes: Box<[(Text, Text)]>,
-    permissions: Box<[Text]>,
-    expires_at: Option<SystemTime>,
-    extras: Option<Box<Extras>>,
-}
-
-/// The application's own data.
-type Data = Guarded<Box<dyn Any + Send + Sync>>;
-
-/// What few sessions have.
-#[derive(Clone, Default)]
-struct Extras {
-    project: Option<Text>,
-    parent: Option<Text>,
-    data: Option<Arc<Data>>,
-    issued_at: Option<SystemTime>,
-    together: Option<Box<Together>>,
-}
-
-/// What a session has where several work together.
-#[derive(Clone, Default)]
-struct Together {
-    trust: Option<Trust>,
-    presence: Option<Presence>,
-    /// What no credential brings: the engine's rooms know it.
-    memberships: Option<Memberships>,
-}
-
-/// What a session has for a [`Read`].
-#[derive(Debug, Clone, PartialEq, Eq, Hash)]
-pub(crate) enum ReadValue {
-    Text(Option<Text>),
-    Flag(bool),
-    Pairs(Vec<(Text, Text)>),
-    Names(Vec<Text>),
-    Time(Option<SystemTime>),
-    /// Everything that it is, its data included.
-    Whole(Box<WholeContext>),
-}
-
-/// A context as a value: equal only to one with the same claims and the same data.
-#[derive(Debug, Clone)]
-pub(crate) struct WholeContext(Context);
-
-impl PartialEq for WholeContext {
-    fn eq(&self, other: &Self) -> bool {
-        self.0.id == other.0.id && self.0.same_claims(&other.0)
-    }
-}
-
-impl Eq for WholeContext {}
-
-impl Hash for WholeContext {
-    fn hash<H: Hasher>(&self, state: &mut H) {
-        self.0.id.hash(state);
-    }
-}
 
 impl Session {
     /// A session that has only an id. The id must be unique in the engine, and is never a credential.
@@ -132,7 +69,7 @@ impl Session {
     /// The session that this one was derived from.
     #[must_use]
     pub fn with_parent(self, parent: impl Into<Text>) -> Self {
-        self.edit(|context| context.extras.get_or_insert_default().parent = Some(parent.into()))
+        self.edit(|context| context.further_mut().parent = Some(parent.into()))
     }
 
     /// A claim by name; setting it again replaces it.
@@ -190,37 +127,13 @@ impl Session {
     /// How much the session is trusted in rooms. Otherwise one with a user is verified, and one without is untrusted.
     #[must_use]
     pub fn with_trust(self, trust: Trust) -> Self {
-        self.edit(|context| context.together_mut().trust = Some(trust))
+        self.edit(|context| context.further_mut().trust = Some(trust))
     }
 
     /// How the session is shown to others.
     #[must_use]
     pub fn with_presence(self, card: Presence) -> Self {
-        self.edit(|context| context.together_mut().presence = Some(card))
-    }
-
-    /// How much the session is trusted in rooms. Counts as reading the whole session.
-    #[must_use]
-    pub fn trust(&self) -> Trust {
-        self.read(|| Read::Whole).trust()
-    }
-
-    /// How the session is shown to others. Counts as reading the whole session.
-    #[must_use]
-    pub fn presence(&self) -> Option<&Presence> {
-        self.read(|| Read::Whole).presence()
-    }
-
-    /// Its role in a room; `None` if it has none.
-    #[must_use]
-    pub fn role_in(&self, room: &Room) -> Option<Role> {
-        self.read(|| Read::Whole).membership(room).map(|membership| membership.role)
-    }
-
-    /// Whether it has joined a room.
-    #[must_use]
-    pub fn has_joined(&self, room: &Room) -> bool {
-        self.read(|| Read::Whole).membership(room).is_some_and(Membership::is_joined)
+        self.edit(|context| context.further_mut().presence = Some(card))
     }
 
     fn read(&self, read: impl FnOnce() -> Read) -> &Context {
@@ -291,6 +204,40 @@ impl Session {
         self.read(|| Read::Whole).data().and_then(|data| (***data).downcast_ref())
     }
 
+    /// How much the session is trusted in rooms.
+    #[must_use]
+    pub fn trust(&self) -> Trust {
+        self.read(|| Read::Trust).trust()
+    }
+
+    /// How the session is shown to others, if that was said.
+    #[must_use]
+    pub fn presence(&self) -> Option<&Presence> {
+        self.read(|| Read::Presence).presence()
+    }
+
+    /// Its role in a room; `None` if it has none. Only this room counts as read.
+    #[must_use]
+    pub fn role_in(&self, room: &Room) -> Option<Role> {
+        self.read(|| Read::RoomRole(room.rank())).membership(room).map(|membership| membership.role)
+    }
+
+    /// Whether it has joined a room. Only this room counts as read.
+    #[must_use]
+    pub fn has_joined(&self, room: &Room) -> bool {
+        self.read(|| Read::RoomJoined(room.rank())).membership(room).is_some_and(Membership::is_joined)
+    }
+
+    /// Whether it has a user, whoever that is.
+    pub(crate) fn has_user(&self) -> bool {
+        self.read(|| Read::HasUser).user.is_some()
+    }
+
+    /// In how many rooms it has a role.
+    pub(crate) fn room_count(&self) -> usize {
+        self.read(|| Read::RoomCount).room_count()
+    }
+
     /// The same session without a recorder, as handlers and predicates get it.
     pub(crate) fn untracked(context: Arc<Context>) -> Self {
         Self { context, recorder: None }
@@ -316,138 +263,10 @@ impl Session {
     }
 }
 
-impl Context {
-    pub(crate) fn id(&self) -> &Text {
-        &self.id
-    }
-
-    pub(crate) fn user(&self) -> Option<&Text> {
-        self.user.as_ref()
-    }
-
-    pub(crate) fn project(&self) -> Option<&Text> {
-        self.extras.as_ref()?.project.as_ref()
-    }
-
-    fn parent(&self) -> Option<&Text> {
-        self.extras.as_ref()?.parent.as_ref()
-    }
-
-    fn together(&self) -> Option<&Together> {
-        self.extras.as_ref()?.together.as_deref()
-    }
-
-    fn together_mut(&mut self) -> &mut Together {
-        self.extras.get_or_insert_default().together.get_or_insert_default()
-    }
-
-    pub(crate) fn trust(&self) -> Trust {
-        let by_default = if self.user.is_some() { Trust::Verified } else { Trust::Untrusted };
-        self.together().and_then(|together| together.trust).unwrap_or(by_default)
-    }
-
-    pub(crate) fn presence(&self) -> Option<&Presence> {
-        self.together()?.presence.as_ref()
-    }
-
-    /// Its part in rooms. `None` if it has a role in none.
-    pub(crate) fn memberships(&self) -> Option<&Memberships> {
-        self.together()?.memberships.as_ref()
-    }
-
-    fn membership(&self, room: &Room) -> Option<&Membership> {
-        self.memberships()?.of(room)
-    }
-
-    /// The same with this part in rooms, whatever it had before.
-    pub(crate) fn with_memberships(self: &Arc<Self>, memberships: Option<Memberships>) -> Arc<Self> {
-        let memberships = memberships.filter(|memberships| !memberships.all().is_empty());
-        if memberships.is_none() && self.memberships().is_none() {
-            return Arc::clone(self);
-        }
-        let mut changed = Self::clone(self);
-        changed.together_mut().memberships = memberships;
-        Arc::new(changed)
-    }
-
-    fn data(&self) -> Option<&Arc<Data>> {
-        self.extras.as_ref()?.data.as_ref()
-    }
-
-    pub(crate) fn attributes(&self) -> &[(Text, Text)] {
-        &self.attributes
-    }
-
-    pub(crate) fn attribute(&self, name: &str) -> Option<&str> {
-        let at = self.attributes.binary_search_by(|(known, _)| known.as_str().cmp(name)).ok()?;
-        Some(&self.attributes[at].1)
-    }
-
-    pub(crate) const fn expires_at(&self) -> Option<SystemTime> {
-        self.expires_at
-    }
-
-    /// When the credential was issued. No descriptor can read it, so it is no claim.
-    pub(crate) fn issued_at(&self) -> Option<SystemTime> {
-        self.extras.as_ref()?.issued_at
-    }
-
-    /// Whether a tree rendered for one would be the same for the other. Typed data cannot be compared, so it differs
-    /// unless it is the same allocation.
-    pub(crate) fn same_claims(&self, other: &Self) -> bool {
-        let same_data = match (self.data(), other.data()) {
-            (None, None) => true,
-            (Some(mine), Some(theirs)) => Arc::ptr_eq(mine, theirs),
-            _ => false,
-        };
-        same_data
-            && self.user == other.user
-            && self.project() == other.project()
-            && self.parent() == other.parent()
-            && self.attributes == other.attributes
-            && self.permissions == other.permissions
-            && self.expires_at == other.expires_at
-            && self.trust() == other.trust()
-            && self.presence() == other.presence()
-    }
-
-    /// The engine that is told if its data panics while it is dropped.
-    pub(crate) fn belongs_to(&self, owner: &Owner) {
-        self.data().into_iter().for_each(|data| data.belongs_to(owner));
-    }
-
-    pub(crate) fn can(&self, permission: &str) -> bool {
-        self.permissions.binary_search_by(|known| known.as_str().cmp(permission)).is_ok()
-    }
-
-    /// What this session has for a read that some evaluation made.
-    pub(crate) fn value_of(&self, read: &Read) -> ReadValue {
-        match read {
-            Read::Id => ReadValue::Text(Some(self.id.clone())),
-            // Not the id alone: its claims and data may have changed since they were read.
-            Read::Whole => ReadValue::Whole(Box::new(WholeContext(self.clone()))),
-            Read::User => ReadValue::Text(self.user.clone()),
-            Read::Project => ReadValue::Text(self.project().cloned()),
-            Read::Parent => ReadValue::Text(self.parent().cloned()),
-            Read::Attribute(name) => ReadValue::Text(self.attribute(name).map(Text::from)),
-            Read::Attributes => ReadValue::Pairs(self.attributes.to_vec()),
-            Read::Permission(name) => ReadValue::Flag(self.can(name)),
-            Read::Permissions => ReadValue::Names(self.permissions.to_vec()),
-            Read::Expiry => ReadValue::Time(self.expires_at),
-        }
-    }
-}
-
 impl fmt::Debug for Session {
     /// Shows nothing of the session: text made from it inside a descriptor would be a read that nobody recorded.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Session").finish_non_exhaustive()
-    }
-}
-
-impl fmt::Debug for Context {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Context").field("id", &self.id).finish_non_exhaustive()
     }
 }
 

@@ -144,7 +144,9 @@ fn invoke(id: RequestId, keys: &mut Keys) -> Result<Request, Refused> {
         Some(params @ Value::Object(_)) => params,
         Some(_) => return Err(refused(ErrorCode::InvalidParams, "params must be an object")),
     };
-    Ok(Request::Invoke { id, path, action, params })
+    // Of whatever form: one that is not usable counts as none.
+    let trace_id = keys.get("trace_id").and_then(Value::as_str).filter(|id| id.len() <= id::MAX_BYTES);
+    Ok(Request::Invoke { trace_id: trace_id.map(Text::from), id, path, action, params })
 }
 
 fn view(keys: &Keys) -> Result<ViewOptions, String> {

@@ -5,6 +5,7 @@ use serde_json::Value;
 use serde_json::value::RawValue;
 
 use super::code::ErrorCode;
+use crate::model::Text;
 use crate::render::view::ViewOptions;
 
 /// The id of a request, echoed as it came: most peers send a string, some a number (contract 1.9).
@@ -69,6 +70,8 @@ pub(crate) enum Request {
         path: String,
         action: String,
         params: Value,
+        /// What the caller calls the work to which the call belongs (rooms 10).
+        trace_id: Option<Text>,
     },
 }
 

@@ -32,6 +32,7 @@ use crate::render::action::{Action, Handler, Invocation, Outcome};
 use crate::render::node_ref::NodeRef;
 use crate::render::task::TaskHost;
 use crate::render::tree::Tree;
+use crate::rooms::by_path::RoomPaths;
 use crate::sessions::blocking::BlockingPermits;
 use crate::sessions::call_quota::CallPermit;
 use crate::sessions::slot::Slot;
@@ -49,6 +50,8 @@ pub(crate) struct Calls {
     pub(crate) permits: Arc<BlockingPermits>,
     pub(crate) tasks: Arc<dyn TaskHost>,
     pub(crate) authorize: Option<Authorize>,
+    /// Absent if there are no rooms.
+    pub(crate) rooms: Option<Arc<RoomPaths>>,
     pub(crate) background: Arc<Background>,
     pub(crate) clock: Arc<dyn Clock>,
     pub(crate) observers: Arc<Observers>,
@@ -61,6 +64,8 @@ pub(crate) struct Call {
     pub(crate) path: String,
     pub(crate) action: String,
     pub(crate) params: Value,
+    /// What the caller calls the work to which it belongs.
+    pub(crate) trace_id: Option<Text>,
 }
 
 /// An action that the caller's live tree offers.
@@ -140,9 +145,13 @@ impl Calls {
 
     /// Runs a call for a session. When it returns, the session's tree shows what the call changed, unless that takes long.
     async fn call(&self, slot: &Arc<Slot>, call: &mut Call) -> Result<Outcome, ActionError> {
-        let found = self.find(slot, call).await?;
+        let found = match self.known(slot, call)? {
+            Some(known) => known,
+            None => self.find(slot, call).await?,
+        };
         self.admission.check_session(slot)?;
-        let invocation = self.check(slot, &found, std::mem::take(&mut call.params))?;
+        let given = (std::mem::take(&mut call.params), call.trace_id.take());
+        let invocation = self.check(slot, &found, given)?;
         let outcome = self.handle(slot, &found.action, invocation).await;
         // Whatever came of it: a handler may fail after it changed something.
         if self.after_call.refresh(slot, found.may_change()).await == Rendered::Late {
@@ -153,6 +162,13 @@ impl Calls {
             self.refresher.notify_tabs(slot);
         }
         outcome
+    }
+
+    /// What is about a room needs not be shown to be found: who may do it is known (rooms 10).
+    fn known(&self, slot: &Slot, call: &Call) -> Result<Option<Found>, ActionError> {
+        let Some(rooms) = &self.rooms else { return Ok(None) };
+        let known = rooms.check_call(slot, &call.path, &call.action)?;
+        Ok(known.map(|(action, path)| Found { action, source: path.clone(), path }))
     }
 
     /// Looks for the action where the caller can see it: what is not in this session's tree cannot be invoked.
@@ -181,8 +197,15 @@ impl Calls {
 
     /// Checks the parameters, then the permission, with the claims of now: what changes while the handler runs holds for
     /// the next call (SEC14).
-    fn check(&self, slot: &Slot, found: &Found, params: Value) -> Result<Invocation, ActionError> {
+    fn check(
+        &self,
+        slot: &Slot,
+        found: &Found,
+        (params, trace_id): (Value, Option<Text>),
+    ) -> Result<Invocation, ActionError> {
         let session = slot.session();
+        let room = self.rooms.as_ref().and_then(|rooms| rooms.room(slot, &found.path));
+        room.iter().try_for_each(|room| RoomPaths::check_mode(room, &found.action))?;
         if let Some(schema) = &found.action.inner.params {
             schema.check(&params).map_err(ActionError::invalid_params)?;
         }
@@ -192,7 +215,7 @@ impl Calls {
             allowed.unwrap_or_else(|why| Err(self.panicked(PanicSite::Authorize, why)))?;
         }
         let action = found.action.name().into();
-        Ok(Invocation { session, path, action, params, host: Arc::clone(&self.tasks) })
+        Ok(Invocation { session, path, action, params, room, trace_id, host: Arc::clone(&self.tasks) })
     }
 
     async fn handle(&self, slot: &Arc<Slot>, action: &Action, call: Invocation) -> Result<Outcome, ActionError> {

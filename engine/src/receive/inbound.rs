@@ -10,6 +10,7 @@ use super::subscriptions::Subscriptions;
 use crate::protocol::code::ErrorCode;
 use crate::protocol::message::{Refused, Request};
 use crate::protocol::{decode, encode};
+use crate::rooms::by_path::RoomPaths;
 
 /// What a peer over its rate is told.
 pub(crate) const TOO_MANY: &str = "too many messages: wait a little";
@@ -21,6 +22,8 @@ pub(crate) struct Inbound {
     pub(crate) subscriptions: Subscriptions,
     pub(crate) queries: Arc<Queries>,
     pub(crate) calls: Arc<Calls>,
+    /// Absent if there are no rooms.
+    pub(crate) rooms: Option<Arc<RoomPaths>>,
 }
 
 impl Inbound {
@@ -51,7 +54,9 @@ impl Inbound {
             Request::Subscribe { id, view, position } => self.subscriptions.start(peer, id, view, position.as_ref()),
             Request::Unsubscribe { id } => self.subscriptions.end(peer, &id),
             Request::Query { id, view } => self.queries.start(peer, id, view),
-            Request::Invoke { id, path, action, params } => self.calls.start(peer, id, Call { path, action, params }),
+            Request::Invoke { id, path, action, params, trace_id } => {
+                self.calls.start(peer, id, Call { path, action, params, trace_id });
+            }
         }
     }
 }

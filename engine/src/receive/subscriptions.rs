@@ -18,6 +18,7 @@ use crate::protocol::encoded_event::EncodedEvent;
 use crate::protocol::message::{Position, RequestId};
 use crate::refresh::refresher::Refresher;
 use crate::render::view::ViewOptions;
+use crate::rooms::by_path::RoomPaths;
 use crate::sessions::quota::{Quota, QuotaExceeded};
 
 /// Serves the subscriptions of all sessions.
@@ -29,6 +30,8 @@ pub(crate) struct Subscriptions {
     pub(crate) liveness: Arc<Liveness>,
     pub(crate) greeter: Arc<Greeter>,
     pub(crate) observers: Arc<Observers>,
+    /// Absent if there are no rooms.
+    pub(crate) rooms: Option<Arc<RoomPaths>>,
     /// How many bytes the subscriptions of one connection may keep of what their consumer chose.
     pub(crate) max_bytes: usize,
 }
@@ -44,18 +47,29 @@ impl Subscriptions {
         if !self.admit(peer, &id, &view) {
             return;
         }
+        let path = self.rooms.is_some().then(|| view.path.clone());
+        self.join_room(peer, path.as_deref());
         let point = resume_point(peer, &view, position);
         let resumes = point.is_some();
         peer.link.with_outbox(|outbox, released| match point {
             Some(point) => outbox.resume(Subscription::resumed(id, point), released),
             None => outbox.subscribe(Subscription::new(id, view), released),
         });
+        // Another connection may have ended the last subscription there in between.
+        self.join_room(peer, path.as_deref());
         if resumes {
             let (session, connection) = (peer.slot.id(), peer.link.number);
             self.observers.emit(|| Event::Resumed { session, connection });
         }
         self.refresher.request_first_tree(&peer.slot);
         peer.link.wake();
+    }
+
+    /// Who subscribes at a room, or below it, joins it (rooms 3).
+    fn join_room(&self, peer: &Peer, path: Option<&str>) {
+        if let (Some(rooms), Some(path)) = (&self.rooms, path) {
+            rooms.subscribing(&peer.slot, path);
+        }
     }
 
     /// Whether there may be one more subscription. One under a known id replaces that one.
@@ -79,12 +93,16 @@ impl Subscriptions {
     }
 
     pub(crate) fn end(&self, peer: &Peer, id: &RequestId) {
-        let ended = peer.link.with_outbox(|outbox, released| {
+        let (ended, path) = peer.link.with_outbox(|outbox, released| {
             let before = outbox.subscriptions();
+            let path = self.rooms.as_ref().and_then(|_| outbox.subscribed_path(id));
             outbox.unsubscribe(id, released);
-            before - outbox.subscriptions()
+            (before - outbox.subscriptions(), path)
         });
         self.quota.release_subscriptions(ended);
+        if let (Some(rooms), Some(path)) = (&self.rooms, path) {
+            rooms.unsubscribed(&peer.slot, &path);
+        }
     }
 
     /// Ends the connection of this name, if this session has it, and keeps its resume points, as if its socket had ended:

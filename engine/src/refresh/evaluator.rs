@@ -108,7 +108,7 @@ impl Evaluator {
     ) -> Result<Fragment, Arc<Countdown>> {
         // What was awaited for other claims, or before a later pass, may be older than what the slot has.
         let overtaken = base.is_overtaken(&entry.path);
-        let current = |(context, _): &(Arc<Context>, _)| !overtaken && context.same_claims(&base.context);
+        let current = |(context, _): &(Arc<Context>, _)| !overtaken && context.shows_same(&base.context);
         let awaited = pass.awaited(&job.slot, &entry.source).filter(current);
         let rendered = match (awaited, &*entry.source.describe) {
             (Some((_, rendered)), _) => rendered,

@@ -66,6 +66,11 @@ impl Scope {
         Selector::Attribute { name: name.into(), value: value.into() }.into()
     }
 
+    /// The sessions that have joined a room. Takes time by how many those are, not by how many sessions there are.
+    pub fn room(id: impl Into<Text>) -> Self {
+        Selector::Room(id.into()).into()
+    }
+
     /// The sessions for which a closure returns true. It is called for every session, and may panic for one without harm
     /// to the others (that one is left out).
     pub fn matching(predicate: impl Fn(&Session) -> bool + Send + Sync + 'static) -> Self {

@@ -4,8 +4,11 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use crate::model::Text;
+use crate::model::path;
 use crate::panics::guarded::Owner;
 use crate::render::registry::Registry;
+use crate::render::room_layouts::{ROOMS, RoomSources};
+use crate::render::room_source::RoomSource;
 use crate::render::run_counts::RunCounts;
 use crate::render::source::Source;
 use crate::sync::{AtomicU64, Mutex, Ordering};
@@ -25,6 +28,7 @@ pub(crate) struct Sources {
 #[derive(Debug)]
 struct Registered {
     sources: BTreeMap<Text, Arc<Source>>,
+    rooms: RoomSources,
     registry: Option<Arc<Registry>>,
 }
 
@@ -33,7 +37,7 @@ impl Sources {
         // There is always a root, and it is the first.
         let sources = BTreeMap::from([(Text::default(), Arc::new(Source::bare()))]);
         Self {
-            registered: Mutex::new(Registered { sources, registry: None }),
+            registered: Mutex::new(Registered { sources, rooms: RoomSources::new(), registry: None }),
             generation: AtomicU64::new(0),
             runs: RunCounts::default(),
             owner,
@@ -42,8 +46,8 @@ impl Sources {
 
     /// What is registered now.
     pub(crate) fn snapshot(&self) -> Arc<Registry> {
-        let Registered { sources, registry } = &mut *self.registered.lock();
-        let make = || Arc::new(Registry::new(self.generation.load(Ordering::SeqCst), sources.clone()));
+        let Registered { sources, rooms, registry } = &mut *self.registered.lock();
+        let make = || Arc::new(Registry::new(self.generation.load(Ordering::SeqCst), sources.clone(), rooms.clone()));
         Arc::clone(registry.get_or_insert_with(make))
     }
 
@@ -56,24 +60,39 @@ impl Sources {
     pub(crate) fn register(&self, path: &Text, mut source: Source) {
         self.adopt(path, &mut source);
         let source = Arc::new(source);
-        let _replaced = self.replace(|sources| sources.insert(path.clone(), source));
+        let _replaced = self.replace(|registered| registered.sources.insert(path.clone(), source));
     }
 
     /// Removes exactly this path; what is registered below it stays (contract 2.3), and so does a bare root. False if
     /// nothing is registered there.
     pub(crate) fn unregister(&self, path: &str) -> bool {
-        let (removed, _before) = self.replace(|sources| {
-            let removed = sources.remove(path);
-            sources.entry(Text::default()).or_insert_with(|| Arc::new(Source::bare()));
+        let (removed, _before) = self.replace(|registered| {
+            let removed = registered.sources.remove(path);
+            registered.sources.entry(Text::default()).or_insert_with(|| Arc::new(Source::bare()));
             removed
         });
         removed.is_some()
     }
 
+    /// Registers a source under a path below each room, in place of the one before.
+    pub(crate) fn register_room(&self, below: &Text, mut source: RoomSource) {
+        source.belongs_to(&self.owner);
+        // One count for all rooms: there is no bound on how many come and go.
+        source.runs = self.runs.counter(&room_path(below)).unwrap_or(source.runs);
+        let source = Arc::new(source);
+        let _replaced = self.replace(|registered| registered.rooms.insert(below.clone(), source));
+    }
+
+    /// Removes what is registered under exactly this path below each room. False if nothing is.
+    pub(crate) fn unregister_room(&self, below: &str) -> bool {
+        let (removed, _before) = self.replace(|registered| registered.rooms.remove(below));
+        removed.is_some()
+    }
+
     /// Changes what is registered. Hands over what is replaced, to be dropped without the lock.
-    fn replace<T>(&self, change: impl FnOnce(&mut BTreeMap<Text, Arc<Source>>) -> T) -> (T, Option<Arc<Registry>>) {
+    fn replace<T>(&self, change: impl FnOnce(&mut Registered) -> T) -> (T, Option<Arc<Registry>>) {
         let mut registered = self.registered.lock();
-        let replaced = change(&mut registered.sources);
+        let replaced = change(&mut registered);
         self.generation.fetch_add(1, Ordering::SeqCst);
         (replaced, registered.registry.take())
     }
@@ -99,4 +118,9 @@ impl Sources {
     pub(crate) fn runs(&self) -> BTreeMap<Text, u64> {
         self.runs.all()
     }
+}
+
+/// The path under which the runs of a source for rooms are counted: that of no room.
+fn room_path(below: &str) -> Text {
+    path::normal(&format!("{ROOMS}/{{id}}/{below}"))
 }

@@ -19,6 +19,7 @@ use crate::model::Text;
 use crate::model::affordance::{Affordance, Estimate};
 use crate::model::id;
 use crate::model::path;
+use crate::model::room::handle::Room;
 use crate::model::session::Session;
 use crate::panics::guarded::{Guarded, Owner};
 
@@ -32,6 +33,10 @@ pub struct Invocation<P = Value> {
     pub action: Text,
     /// The checked parameters.
     pub params: P,
+    /// The room at or above the node.
+    pub room: Option<Room>,
+    /// What the caller calls the work to which the call belongs, if it said so. Not checked.
+    pub trace_id: Option<Text>,
     pub(crate) host: Arc<dyn TaskHost>,
 }
 
@@ -60,7 +65,8 @@ impl<P> Invocation<P> {
     }
 
     pub(crate) fn with<Q>(self, params: Q) -> Invocation<Q> {
-        Invocation { session: self.session, path: self.path, action: self.action, params, host: self.host }
+        let Self { session, path, action, room, trace_id, host, .. } = self;
+        Invocation { session, path, action, params, room, trace_id, host }
     }
 }
 

@@ -1,4 +1,5 @@
-//! Where registered paths stand in the tree: the same for every session that has no registrations of its own.
+//! Where registered paths stand in the tree: the same for every session that has no registrations of its own and sees the
+//! same rooms.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -6,6 +7,7 @@ use std::sync::Arc;
 use super::source::{Describe, Source};
 use crate::model::Text;
 use crate::model::path;
+use crate::model::room::memberships::Memberships;
 
 /// The registered paths as a trie; node 0 is the root.
 #[derive(Debug)]
@@ -13,6 +15,26 @@ pub(crate) struct Layout {
     places: Vec<Place>,
     entries: Vec<Entry>,
     has_async: bool,
+    /// Present if a session's rooms are laid out.
+    rooms: Option<Box<Rooms>>,
+}
+
+/// Which of the rooms are laid out, by their place in the order of creation, and whether what is below them is.
+pub(super) type LaidOutRooms = Box<[(u64, bool)]>;
+
+/// Which rooms a session's layout has to have.
+pub(super) fn wanted(memberships: &Memberships) -> impl Iterator<Item = (u64, bool)> {
+    memberships.all().iter().map(|membership| (membership.room.rank(), membership.is_joined()))
+}
+
+/// What a layout with rooms has beside the others.
+#[derive(Debug)]
+struct Rooms {
+    /// Of what everybody has, and of what is registered for rooms.
+    generation: u64,
+    shown: LaidOutRooms,
+    /// The places below one, where they do not stand in the order of their ids. Sorted by the place above.
+    orders: Vec<(usize, Box<[usize]>)>,
 }
 
 /// A node of the trie: a registered path, or an ancestor that must exist because something below it is registered.
@@ -37,15 +59,62 @@ pub(crate) struct Entry {
 impl Layout {
     /// Lays out sources that are sorted by path.
     pub(crate) fn build(sources: &BTreeMap<Text, Arc<Source>>) -> Arc<Self> {
-        let mut layout =
-            Self { places: vec![Place::default()], entries: Vec::with_capacity(sources.len()), has_async: false };
+        Arc::new(Self::of(sources))
+    }
+
+    /// Lays out sources among which are those of rooms.
+    pub(super) fn with_rooms(sources: &BTreeMap<Text, Arc<Source>>, generation: u64, shown: LaidOutRooms) -> Arc<Self> {
+        let mut layout = Self::of(sources);
+        let orders = layout.orders();
+        layout.rooms = Some(Box::new(Rooms { generation, shown, orders }));
+        Arc::new(layout)
+    }
+
+    fn of(sources: &BTreeMap<Text, Arc<Source>>) -> Self {
+        let entries = Vec::with_capacity(sources.len());
+        let mut layout = Self { places: vec![Place::default()], entries, has_async: false, rooms: None };
         for (path, source) in sources {
             let place = path::segments(path).fold(0, |at, id| layout.below_or_new(at, id));
             layout.places[place].entry = Some(layout.entries.len());
             layout.has_async |= matches!(*source.describe, Describe::Async(_));
             layout.entries.push(Entry { path: path.clone(), place, source: Arc::clone(source) });
         }
-        Arc::new(layout)
+        layout
+    }
+
+    /// The orders of those places below which something has an order of its own.
+    fn orders(&self) -> Vec<(usize, Box<[usize]>)> {
+        let order = |place: &usize| {
+            let entry = self.places[*place].entry.map(|entry| &self.entries[entry]);
+            entry.map_or(Source::LAST, |entry| entry.source.order)
+        };
+        let has_order = |place: &Place| place.below.iter().any(|below| order(below) != Source::LAST);
+        let ordered = self.places.iter().enumerate().filter(|(_, place)| has_order(place));
+        let sorted = ordered.map(|(at, place)| {
+            let mut below = place.below.clone();
+            // Stable: those with the same order stay in that of their ids.
+            below.sort_by_key(order);
+            (at, below.into())
+        });
+        sorted.collect()
+    }
+
+    /// Whether it shows these rooms, of the registry of this generation.
+    pub(super) fn shows(&self, generation: u64, mut rooms: impl Iterator<Item = (u64, bool)>) -> bool {
+        self.rooms.as_ref().is_some_and(|laid_out| {
+            laid_out.generation == generation
+                && laid_out.shown.iter().all(|shown| rooms.next() == Some(*shown))
+                && rooms.next().is_none()
+        })
+    }
+
+    /// The places below one, in the order in which consumers see them.
+    pub(crate) fn in_order(&self, place: usize) -> &[usize] {
+        let order = self.rooms.as_ref().and_then(|rooms| {
+            let at = rooms.orders.binary_search_by_key(&place, |(above, _)| *above).ok()?;
+            Some(&*rooms.orders[at].1)
+        });
+        order.unwrap_or(&self.places[place].below)
     }
 
     fn below_or_new(&mut self, at: usize, id: &str) -> usize {

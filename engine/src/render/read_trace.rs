@@ -9,8 +9,8 @@ use std::sync::Arc;
 use hashbrown::HashMap;
 
 use super::interned::Interned;
+use crate::model::context::{Context, ReadValue};
 use crate::model::read_log::{Made, Read, ReadLog};
-use crate::model::session::{Context, ReadValue};
 
 /// The trace of one source in one pass, with whoever waits for a leader (`W`).
 ///

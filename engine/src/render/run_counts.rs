@@ -22,10 +22,16 @@ pub(crate) struct RunCounts {
 impl RunCounts {
     /// Counts a source's runs under a path from now on.
     pub(crate) fn count(&self, path: &Text, source: &mut Source) {
-        let mut counters = self.by_path.lock();
-        if counters.len() < MAX_PATHS || counters.contains_key(path) {
-            source.runs = Arc::clone(counters.entry(path.clone()).or_default());
+        if let Some(counter) = self.counter(path) {
+            source.runs = counter;
         }
+    }
+
+    /// The counter of a path; `None` if there are too many.
+    pub(crate) fn counter(&self, path: &Text) -> Option<Arc<AtomicU64>> {
+        let mut counters = self.by_path.lock();
+        let counted = counters.len() < MAX_PATHS || counters.contains_key(path);
+        counted.then(|| Arc::clone(counters.entry(path.clone()).or_default()))
     }
 
     /// Counts the runs of a source that one session alone has: under its path if that is counted anyway.

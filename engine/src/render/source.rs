@@ -102,11 +102,17 @@ pub struct Source {
     cut: AtomicBool,
     /// Unique in this process; an address could be reused by another source.
     pub(crate) number: u64,
+    /// Where it stands among its siblings: before those with a higher number. Those with the same stand in the order of
+    /// their ids.
+    pub(super) order: u64,
     /// A browser tab gives it.
     pub(crate) is_untrusted: bool,
 }
 
 impl Source {
+    /// The order of a source that has none of its own.
+    pub(super) const LAST: u64 = u64::MAX;
+
     /// A source whose function may block.
     ///
     /// A list of more nodes than `sizes.nodes` is shown in part, with its total in `meta`. If nothing else loads the rest
@@ -136,6 +142,11 @@ impl Source {
         Self::new(|_: &Session| Descriptor::default())
     }
 
+    /// One of many that were registered as one, and whose runs are counted together.
+    pub(super) fn made(describe: Describe, sharing: Sharing, runs: Arc<AtomicU64>, order: u64) -> Self {
+        Self { sharing, runs, order, ..Self::build(describe) }
+    }
+
     fn build(describe: Describe) -> Self {
         static SOURCES: AtomicU64 = AtomicU64::new(0);
         Self {
@@ -146,6 +157,7 @@ impl Source {
             runs: Arc::default(),
             cut: AtomicBool::new(false),
             number: SOURCES.fetch_add(1, Ordering::Relaxed),
+            order: Self::LAST,
             is_untrusted: false,
         }
     }

@@ -223,11 +223,11 @@ impl<'t> TreeNode<'t> {
     /// however much is registered.
     fn only_registered(&self, place: usize) -> SmallVec<[usize; 8]> {
         let layout = &self.tree.layout;
-        let below = &layout.place(place).below;
+        let below = layout.in_order(place);
         let own = self.node.into_iter().flat_map(|node| node.children());
         let mut replaced: SmallVec<[usize; 8]> = own.filter_map(|child| layout.below(place, child.id())).collect();
         if replaced.is_empty() {
-            return below.as_slice().into();
+            return below.into();
         }
         replaced.sort_unstable();
         below.iter().copied().filter(|at| replaced.binary_search(at).is_err()).collect()

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use super::living::LivingRoom;
 use super::premises::Premises;
 use super::refusal::has_ended;
-use super::step::{Draft, ROOMS, Step};
+use super::step::{Draft, Step};
 use crate::clock::millis;
 use crate::error::ActionError;
 use crate::event::Event;
@@ -127,7 +127,7 @@ impl Ending {
         let viewers = self.premises.table.select(&Selector::RoomViewers(living.room.id().clone()));
         for slot in viewers {
             self.premises.table.edit_memberships(&slot, |held| held.without(&living.room));
-            self.premises.refresher.request_session(&slot, &Paths::one(ROOMS), Urgency::Debounced);
+            self.premises.refresher.request_session(&slot, &Paths::All, Urgency::Debounced);
         }
     }
 

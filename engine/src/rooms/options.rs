@@ -14,6 +14,7 @@ pub(crate) type AccessFunction = Guarded<Box<dyn Fn(&Session, &Room) -> Option<R
 #[derive(Default)]
 pub struct RoomOptions {
     pub(crate) access: Option<AccessFunction>,
+    pub(crate) presence: bool,
 }
 
 impl RoomOptions {
@@ -34,6 +35,14 @@ impl RoomOptions {
     #[must_use]
     pub fn access(mut self, decide: impl Fn(&Session, &Room) -> Option<Role> + Send + Sync + 'static) -> Self {
         self.access = Some(Guarded::new(Box::new(decide)));
+        self
+    }
+
+    /// Shows `/presence` in every tree: who of the session's project is there, by the presence cards of their sessions
+    /// ([`Session::with_presence`]). Not shown otherwise, since each coming and going is a change for the whole project.
+    #[must_use]
+    pub const fn presence(mut self) -> Self {
+        self.presence = true;
         self
     }
 }

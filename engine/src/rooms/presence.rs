@@ -9,9 +9,13 @@ use super::joining::shown_name;
 use super::premises::Premises;
 use super::roles::project_of;
 use crate::model::Text;
-use crate::model::room::participant::{ParticipantKind, Status};
+use crate::model::room::participant::{ParticipantKind, Presence, Status};
 use crate::model::room::timestamp::rfc3339;
+use crate::model::selector::Selector;
 use crate::model::session::{Context, Session};
+use crate::refresh::refresher::Urgency;
+use crate::refresh::scope::Target;
+use crate::sessions::paths::Paths;
 use crate::sessions::slot::Slot;
 use crate::sync::Mutex;
 
@@ -43,10 +47,15 @@ pub struct PresenceRow {
     pub host: Option<Text>,
 }
 
+/// Where those who are there stand in the tree, if they are shown.
+pub(crate) const PRESENCE: &str = "presence";
+
 /// The sessions with a presence card that are connected, or were until a moment ago.
 #[derive(Debug)]
 pub(crate) struct PresenceBoard {
     premises: Arc<Premises>,
+    /// Whether `/presence` is in the tree.
+    pub(crate) is_shown: bool,
     projects: Mutex<HashMap<Text, Rows>>,
 }
 
@@ -67,8 +76,17 @@ struct Row {
 }
 
 impl PresenceBoard {
-    pub(crate) fn new(premises: Arc<Premises>) -> Self {
-        Self { premises, projects: Mutex::default() }
+    pub(crate) fn new(premises: Arc<Premises>, is_shown: bool) -> Self {
+        Self { premises, is_shown, projects: Mutex::default() }
+    }
+
+    /// Something changed. Those of other projects find that nothing did for them.
+    fn show(&self) {
+        if self.is_shown {
+            let everybody = Target::Selected(Selector::All);
+            let paths = Paths::Exactly(Text::const_new(PRESENCE));
+            self.premises.refresher.request(&everybody, &paths, Urgency::Debounced);
+        }
     }
 
     /// A session has a connection. One with a presence card is shown from now on.
@@ -82,11 +100,14 @@ impl PresenceBoard {
         let row = Row { slot: Arc::clone(slot), participant, since_ms, status: Status::Online };
         let mut projects = self.projects.lock();
         let rows = projects.entry(project_of(&context).into()).or_default();
-        match rows.places.get(&slot.key()).and_then(|place| rows.rows.get_mut(place)) {
-            Some(known) if Arc::ptr_eq(&known.slot, slot) => known.status = Status::Online,
+        let changed = match rows.places.get(&slot.key()).and_then(|place| rows.rows.get_mut(place)) {
+            Some(known) if Arc::ptr_eq(&known.slot, slot) => known.turn(Status::Online),
             _ => rows.add(slot.key(), row),
-        }
+        };
         drop(projects);
+        if changed {
+            self.show();
+        }
         if slot.is_closed() {
             self.gone(slot, &context);
         }
@@ -98,8 +119,10 @@ impl PresenceBoard {
         let mut projects = self.projects.lock();
         let rows = projects.get_mut(project_of(&context));
         let row = rows.and_then(|rows| rows.rows.get_mut(rows.places.get(&slot.key())?));
-        if let Some(row) = row.filter(|row| Arc::ptr_eq(&row.slot, slot)) {
-            row.status = status;
+        let changed = row.filter(|row| Arc::ptr_eq(&row.slot, slot)).is_some_and(|row| row.turn(status));
+        drop(projects);
+        if changed {
+            self.show();
         }
     }
 
@@ -113,6 +136,9 @@ impl PresenceBoard {
             projects.remove(project);
         }
         drop(projects);
+        if removed.is_some() {
+            self.show();
+        }
         drop(removed);
     }
 
@@ -126,6 +152,9 @@ impl PresenceBoard {
         if slot.connections() > 0 {
             self.connected(slot);
         }
+        if before.presence() != context.presence() {
+            self.show();
+        }
     }
 
     /// How many are shown.
@@ -137,21 +166,36 @@ impl PresenceBoard {
     pub(crate) fn rows(&self, viewer: &Session) -> Vec<PresenceRow> {
         let context = viewer.context();
         let Some(user) = context.user() else { return Vec::new() };
-        let rows: Vec<_> = {
-            let projects = self.projects.lock();
-            projects.get(project_of(context)).into_iter().flat_map(|rows| rows.rows.values()).cloned().collect()
-        };
+        let rows = self.of_project(project_of(context));
         rows.into_iter().filter_map(|row| shown(&row, project_of(context), user)).collect()
+    }
+
+    fn of_project(&self, project: &str) -> Vec<Row> {
+        let projects = self.projects.lock();
+        projects.get(project).into_iter().flat_map(|rows| rows.rows.values()).cloned().collect()
+    }
+
+    /// Whether there is anything in a project that only sessions of the same user see.
+    pub(crate) fn has_details(&self, project: &str) -> bool {
+        self.of_project(project).iter().any(|row| row.slot.context().presence().is_some_and(Presence::has_details))
+    }
+}
+
+impl Row {
+    /// Whether that changed anything.
+    fn turn(&mut self, status: Status) -> bool {
+        std::mem::replace(&mut self.status, status) != status
     }
 }
 
 impl Rows {
-    fn add(&mut self, key: u32, row: Row) {
+    fn add(&mut self, key: u32, row: Row) -> bool {
         if let Some(old) = self.places.insert(key, self.next) {
             self.rows.remove(&old);
         }
         self.rows.insert(self.next, row);
         self.next += 1;
+        true
     }
 
     fn remove(&mut self, slot: &Arc<Slot>) -> Option<Row> {

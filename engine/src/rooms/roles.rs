@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use super::living::LivingRoom;
 use super::premises::Premises;
-use super::step::{ROOMS, Step};
+use super::step::Step;
 use crate::event::{Event, PanicSite};
 use crate::model::Text;
 use crate::model::room::memberships::{Membership, Memberships};
@@ -82,7 +82,7 @@ impl Roles {
                 held.with_all(&parts)
             });
             // Another connection may have come first, and may show a tree without them.
-            self.premises.refresher.request_session(slot, &Paths::one(ROOMS), Urgency::Debounced);
+            self.premises.refresher.request_session(slot, &Paths::All, Urgency::Debounced);
         }
         // Whatever changed since it was decided is decided again.
         let is_same = slot.context().same_claims(&context);

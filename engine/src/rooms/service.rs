@@ -14,7 +14,7 @@ use super::living::LivingRoom;
 use super::managing::Managing;
 use super::options::RoomOptions;
 use super::premises::Premises;
-use super::presence::{PresenceBoard, PresenceRow};
+use super::presence::{PRESENCE, PresenceBoard, PresenceRow};
 use super::refusal::{no_room, report};
 use super::roles::Roles;
 use super::said::Said;
@@ -26,6 +26,7 @@ use crate::count::Count;
 use crate::error::ActionError;
 use crate::event::Observers;
 use crate::model::Text;
+use crate::model::path;
 use crate::model::room::event::{EventKind, RoomEvent};
 use crate::model::room::handle::Room;
 use crate::model::room::message::Message;
@@ -36,6 +37,7 @@ use crate::model::room::role::Role;
 use crate::model::session::{Context, Session};
 use crate::protocol::close_reason::CloseReason;
 use crate::refresh::refresher::Refresher;
+use crate::render::room_layouts::ROOMS;
 use crate::sessions::slot::Slot;
 use crate::sessions::table::Table;
 use crate::sessions::timer::Timer;
@@ -103,7 +105,7 @@ impl RoomService {
             saying: Saying::new(Arc::clone(&premises)),
             managing: Managing::new(Arc::clone(&premises), Arc::clone(&roles), Arc::clone(&ending)),
             creating: Creating::new(Arc::clone(&premises), Arc::clone(&roles), Arc::clone(&ending)),
-            presence: PresenceBoard::new(Arc::clone(&premises)),
+            presence: PresenceBoard::new(Arc::clone(&premises), options.presence),
             premises,
             roles,
             ending,
@@ -194,6 +196,20 @@ impl RoomService {
         self.report("join", &session, id, joined)
     }
 
+    /// A connection of a session subscribes at a room in which it has a role, or below it. No code of the application runs:
+    /// the role is the one that was decided.
+    pub(crate) fn join_by_subscribing(&self, slot: &Arc<Slot>, id: &str) -> Result<Text, ActionError> {
+        let living = self.premises.directory.get(id).ok_or_else(no_room);
+        let joined = living.and_then(|living| self.joining.join(slot, &living));
+        self.report("join", &slot.session(), id, joined)
+    }
+
+    /// A session ended its last subscription at a room and below it. False if it had not joined.
+    pub(crate) fn leave_by_unsubscribing(&self, slot: &Arc<Slot>, id: &str) -> bool {
+        let living = self.premises.directory.get(id);
+        living.is_some_and(|living| self.joining.leave(slot, &living, LeaveReason::Left))
+    }
+
     /// A session leaves a room.
     pub(crate) fn leave(&self, slot: &Arc<Slot>, id: &str) -> Result<(), ActionError> {
         let session = slot.session();
@@ -254,6 +270,21 @@ impl RoomService {
 
     pub(crate) fn presence(&self, viewer: &Session) -> Vec<PresenceRow> {
         self.presence.rows(viewer)
+    }
+
+    /// Whether `/presence` is in the tree.
+    pub(crate) const fn shows_presence(&self) -> bool {
+        self.presence.is_shown
+    }
+
+    /// Whether a path is one under which rooms, or those who are there, are shown.
+    pub(crate) fn shows(&self, path: &str) -> bool {
+        path::covers(ROOMS, path) || (self.shows_presence() && path::covers(PRESENCE, path))
+    }
+
+    /// Whether anything in a project is shown to the sessions of one user alone.
+    pub(crate) fn has_details(&self, project: &str) -> bool {
+        self.presence.has_details(project)
     }
 
     pub(crate) fn stats(&self) -> RoomStats {

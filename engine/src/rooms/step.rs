@@ -21,6 +21,7 @@ use crate::model::session::Context;
 use crate::protocol::encoded_event::EncodedEvent;
 use crate::refresh::refresher::Urgency;
 use crate::refresh::scope::Target;
+use crate::render::room_layouts::ROOMS;
 use crate::sessions::paths::Paths;
 use crate::sessions::slot::Slot;
 
@@ -189,18 +190,16 @@ impl<'a> Step<'a> {
         drop(self.released);
         self.reports.iter().for_each(|event| premises.observers.emit(|| event.clone()));
         for slot in self.changed {
-            premises.refresher.request_session(&slot, &Paths::one(ROOMS), Urgency::Debounced);
+            premises.refresher.request_session(&slot, &Paths::All, Urgency::Debounced);
         }
         if self.is_seen {
             let viewers = Target::Selected(Selector::RoomViewers(self.living.room.id().clone()));
-            let room = path::normal(&format!("{ROOMS}/{}", self.living.room.id()));
-            premises.refresher.request(&viewers, &Paths::one(room), Urgency::Debounced);
+            let room = format!("{ROOMS}/{}", self.living.room.id());
+            let paths = Paths::each([path::normal(&room), path::normal(&format!("{room}/participants"))]);
+            premises.refresher.request(&viewers, &paths, Urgency::Debounced);
         }
     }
 }
-
-/// Where rooms are in the tree.
-pub(super) const ROOMS: Text = Text::const_new("rooms");
 
 impl Draft<'_> {
     /// An event about a participant, who is its actor as well.

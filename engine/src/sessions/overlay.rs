@@ -5,12 +5,13 @@ use std::sync::Arc;
 
 use super::tab::Tab;
 use crate::model::Text;
+use crate::model::room::memberships::Memberships;
 use crate::render::layout::Layout;
 use crate::render::registry::Registry;
 use crate::render::source::Source;
 use crate::render::task::TaskControl;
 
-/// Everybody's layout, and that layout with a session's own sources laid over it.
+/// The layout of everybody who sees the same rooms, and that layout with a session's own sources laid over it.
 pub(crate) type OverlaidLayout = (Arc<Layout>, Arc<Layout>);
 
 /// What a session's factory made, by path.
@@ -44,12 +45,16 @@ impl Overlay {
 
     /// Where everything stands in this session's tree; made again when either side changed. With it comes the layout that
     /// is not current any more, to be dropped without a lock.
-    pub(super) fn layout(&mut self, registry: &Registry) -> (Arc<Layout>, Option<OverlaidLayout>) {
+    pub(super) fn layout(
+        &mut self,
+        registry: &Registry,
+        rooms: Option<&Memberships>,
+    ) -> (Arc<Layout>, Option<OverlaidLayout>) {
         match &self.layout {
-            Some((base, layout)) if Arc::ptr_eq(base, registry.layout()) => (Arc::clone(layout), None),
+            Some((base, layout)) if registry.is_layout(base, rooms) => (Arc::clone(layout), None),
             _ => {
-                let layout = registry.layout_with(&self.provider, &self.sources);
-                let stale = self.layout.replace((Arc::clone(registry.layout()), Arc::clone(&layout)));
+                let layout = registry.layout_with(rooms, &self.provider, &self.sources);
+                let stale = self.layout.replace((registry.layout_of(rooms), Arc::clone(&layout)));
                 (layout, stale)
             }
         }

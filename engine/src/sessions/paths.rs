@@ -17,6 +17,8 @@ pub(crate) enum Paths {
     Only(Arc<PathSet>),
     /// This one alone; in the normal spelling.
     Exactly(Text),
+    /// These alone.
+    Each(Arc<PathSet>),
 }
 
 /// Paths in the normal spelling, sorted.
@@ -40,11 +42,20 @@ impl Paths {
         Self::from_iter([path])
     }
 
+    /// Paths, in the normal spelling, without what is above or below them.
+    pub(crate) fn each<const N: usize>(paths: [Text; N]) -> Self {
+        let mut paths: SmallVec<[Text; 1]> = paths.into_iter().collect();
+        paths.sort_unstable();
+        paths.dedup();
+        Self::Each(Arc::new(PathSet(paths)))
+    }
+
     pub(crate) fn touches(&self, registered: &str) -> bool {
         match self {
             Self::All => true,
             Self::Only(paths) => paths.touch(registered),
             Self::Exactly(path) => registered == path,
+            Self::Each(paths) => paths.contains(registered),
         }
     }
 
@@ -53,24 +64,39 @@ impl Paths {
         if self == other {
             return;
         }
+        if let (Self::Each(mine), Self::Each(theirs)) = (&mut *self, other) {
+            Arc::make_mut(mine).merge(theirs);
+            return;
+        }
         let both = (std::mem::replace(self, Self::All).with_what_is_near(), other.clone().with_what_is_near());
         // Otherwise one of them means everything.
         if let (Self::Only(mut mine), Self::Only(theirs)) = both {
-            let missing = theirs.0.iter().filter(|path| !mine.contains(path)).cloned().collect();
-            Arc::make_mut(&mut mine).add(missing);
+            Arc::make_mut(&mut mine).merge(&theirs);
             *self = Self::Only(mine);
         }
     }
 
     /// One path becomes a set, which means what is above and what is below it as well.
     fn with_what_is_near(self) -> Self {
-        if let Self::Exactly(path) = self { Self::one(path) } else { self }
+        match self {
+            Self::Exactly(path) => Self::one(path),
+            // They are sorted already. The root among them means everything.
+            Self::Each(paths) if paths.contains("") => Self::All,
+            Self::Each(paths) => Self::Only(paths),
+            all_or_some => all_or_some,
+        }
     }
 }
 
 impl PathSet {
     fn contains(&self, path: &str) -> bool {
         self.0.binary_search_by(|known| known.as_str().cmp(path)).is_ok()
+    }
+
+    /// Adds what is not among these.
+    fn merge(&mut self, other: &Self) {
+        let missing = other.0.iter().filter(|path| !self.contains(path)).cloned().collect();
+        self.add(missing);
     }
 
     /// Adds paths that are sorted and not among these.
@@ -129,6 +155,16 @@ mod tests {
                 prop_assert_eq!(set.touches(registered), wanted.iter().any(touches), "{:?} {}", set, registered);
             }
         }
+    }
+
+    #[test]
+    fn single_paths_stay_single_with_others_of_their_kind_alone() {
+        let touched = |paths: &Paths| ["", "a", "a/b", "a/b/c", "d"].map(|path| paths.touches(path));
+        let mut paths = Paths::each(["a/b".into()]);
+        paths.merge(&Paths::each(["d".into(), "a/b".into()]));
+        assert_eq!(touched(&paths), [false, false, true, false, true]);
+        paths.merge(&Paths::Exactly("d".into()));
+        assert_eq!(touched(&paths), [true; 5]);
     }
 
     #[test]

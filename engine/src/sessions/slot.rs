@@ -81,10 +81,10 @@ impl Slot {
         Session::untracked(self.context())
     }
 
-    /// New claims for the same session. Returns the old ones.
+    /// New claims, or another part in rooms, for the same session. Returns the old ones.
     pub(crate) fn set_context(&self, context: Arc<Context>) -> Arc<Context> {
         self.with(|inner| {
-            if !inner.context.same_claims(&context) {
+            if !inner.context.shows_same(&context) {
                 inner.state.change_claims();
             }
             std::mem::replace(&mut inner.context, context)
@@ -104,7 +104,7 @@ impl Slot {
     /// The layout of this session's tree, if a pass has async sources to await for it.
     pub(crate) fn async_layout(&self, first: bool, registry: &Registry) -> Option<Arc<Layout>> {
         let (layout, _stale) = self.with(|inner| {
-            let common = !registry.layout().has_async() && inner.overlay().is_none();
+            let common = !registry.has_async() && inner.overlay().is_none();
             if common || !(first || inner.state.needs_refresh()) {
                 return (None, None);
             }

@@ -182,11 +182,14 @@ impl Record {
     }
 
     pub(super) fn layout(&mut self, registry: &Registry) -> (Arc<Layout>, Option<OverlaidLayout>) {
+        let rooms = self.context.memberships();
         let overlay = self.extras.as_mut().and_then(|extras| extras.overlay.as_mut());
-        match overlay.filter(|overlay| overlay.has_sources()) {
-            Some(overlay) => overlay.layout(registry),
-            None => (Arc::clone(registry.layout()), None),
+        if let Some(overlay) = overlay.filter(|overlay| overlay.has_sources()) {
+            return overlay.layout(registry, rooms);
         }
+        let known = self.tree.as_ref().filter(|_| rooms.is_some()).map(|tree| tree.layout());
+        let layout = known.filter(|known| registry.is_layout(known, rooms)).cloned();
+        (layout.unwrap_or_else(|| registry.layout_of(rooms)), None)
     }
 
     /// Changes what only this session has, and hands over what that replaces.

@@ -1,4 +1,4 @@
-//! All sessions, found by id, user or attribute without looking at the others; and who has been idle for longest.
+//! All sessions, found by id, user, attribute or room without looking at the others; and who has been idle for longest.
 
 use std::hash::BuildHasher;
 use std::sync::Arc;
@@ -11,12 +11,13 @@ use slab::Slab;
 use super::evidence::{Authority, Evidence};
 use super::expiry_index::ExpiryIndex;
 use super::idle_list::IdleList;
+use super::room_index::RoomIndex;
 use super::slot::Slot;
 use super::slot_set::SlotSet;
 use crate::config::Limit;
 use crate::error::ConnectError;
 use crate::model::Text;
-use crate::model::room::memberships::{Membership, Memberships};
+use crate::model::room::memberships::Memberships;
 use crate::model::selector::Selector;
 use crate::model::session::Context;
 use crate::sync::RwLock;
@@ -38,6 +39,7 @@ struct Inner {
     by_id: HashTable<u32>,
     by_user: HashTable<SlotSet>,
     by_attribute: HashMap<Text, HashMap<Text, SlotSet>>,
+    by_room: RoomIndex,
     hasher: DefaultHashBuilder,
     /// Sessions without a connection, by when the last one left.
     idle: IdleList,
@@ -83,6 +85,7 @@ impl Table {
             by_id: HashTable::new(),
             by_user: HashTable::new(),
             by_attribute: HashMap::new(),
+            by_room: RoomIndex::default(),
             hasher: DefaultHashBuilder::default(),
             idle: IdleList::new(),
             idle_trees: IdleList::new(),
@@ -116,6 +119,8 @@ impl Table {
             return Err(ConnectError::LimitReached(Limit::Sessions));
         }
         let key = u32::try_from(inner.slots.vacant_key()).map_err(|_| ConnectError::LimitReached(Limit::Sessions))?;
+        // No credential brings a part in rooms, but a handler's session that is used as one may have it.
+        let context = &context.with_memberships(None);
         let slot = Arc::new(Slot::new(Arc::clone(context), key, now_ms, without_provider));
         inner.slots.insert(Arc::clone(&slot));
         inner.peak = inner.peak.max(inner.slots.len());
@@ -134,6 +139,21 @@ impl Table {
         inner.find(context.id()).map(|key| inner.change(key, context, from, self.max_of_user)).transpose()
     }
 
+    /// Changes an open session's part in rooms. Its tree is outdated from now on: calls wait for one that shows the new
+    /// part. False if the session has ended.
+    pub(crate) fn edit_memberships(&self, slot: &Arc<Slot>, edit: impl FnOnce(&Memberships) -> Memberships) -> bool {
+        let mut inner = self.inner.write();
+        if !inner.holds(slot) {
+            return false;
+        }
+        let held = slot.context();
+        let after = edit(&held.memberships().cloned().unwrap_or_default());
+        let context = held.with_memberships(Some(after));
+        inner.by_room.replace(slot.key(), held.memberships(), context.memberships());
+        slot.set_context(context);
+        true
+    }
+
     /// Removes a session, if it may go. False if it may not, or if its key is another's by now.
     pub(crate) fn remove(&self, slot: &Arc<Slot>, may_go: impl FnOnce(&Slot) -> bool) -> bool {
         let mut inner = self.inner.write();
@@ -148,6 +168,7 @@ impl Table {
             inner.expiries.remove(at_ms, key);
         }
         inner.unindex(key, &context);
+        inner.by_room.replace(key, context.memberships(), None);
         inner.remove_id(key, &context);
         inner.slots.remove(key as usize);
         inner.shrink();
@@ -241,7 +262,8 @@ impl Table {
             Selector::Session(id) => usize::from(inner.find(id).is_some()),
             Selector::User(user) => inner.of_user(user).map_or(0, SlotSet::len),
             Selector::Attribute { name, value } => inner.with_attribute(name, value).map_or(0, SlotSet::len),
-            Selector::Room(_) | Selector::RoomViewers(_) => inner.with_part(selector).len(),
+            Selector::Room(id) => inner.by_room.joined(id).map_or(0, SlotSet::len),
+            Selector::RoomViewers(id) => inner.by_room.viewers(id).map_or(0, SlotSet::len),
         }
     }
 
@@ -251,31 +273,19 @@ impl Table {
             Selector::All => self.all(),
             Selector::Session(id) => self.get(id).into_iter().collect(),
             Selector::User(user) => self.of_user(user),
-            Selector::Attribute { name, value } => self.with_attribute(name, value),
-            Selector::Room(_) | Selector::RoomViewers(_) => self.inner.read().with_part(selector),
+            Selector::Attribute { name, value } => self.picked(|inner| inner.with_attribute(name, value)),
+            Selector::Room(id) => self.picked(|inner| inner.by_room.joined(id)),
+            Selector::RoomViewers(id) => self.picked(|inner| inner.by_room.viewers(id)),
         }
-    }
-
-    /// Changes an open session's part in rooms. False if the session has ended.
-    pub(crate) fn edit_memberships(&self, slot: &Arc<Slot>, edit: impl FnOnce(&Memberships) -> Memberships) -> bool {
-        let inner = self.inner.write();
-        if !inner.holds(slot) {
-            return false;
-        }
-        let held = slot.context();
-        let after = edit(&held.memberships().cloned().unwrap_or_default());
-        slot.set_context(held.with_memberships(Some(after)));
-        true
     }
 
     pub(crate) fn of_user(&self, user: &str) -> Vec<Arc<Slot>> {
-        let inner = self.inner.read();
-        inner.pick(inner.of_user(user))
+        self.picked(|inner| inner.of_user(user))
     }
 
-    fn with_attribute(&self, name: &str, value: &str) -> Vec<Arc<Slot>> {
+    fn picked(&self, keys: impl FnOnce(&Inner) -> Option<&SlotSet>) -> Vec<Arc<Slot>> {
         let inner = self.inner.read();
-        inner.pick(inner.with_attribute(name, value))
+        inner.pick(keys(&inner))
     }
 }
 
@@ -298,11 +308,12 @@ impl Inner {
             }
             Evidence::Newest => {}
         }
-        // Out of the indexes with the old claims: they compare with the session stored there.
-        self.unindex(key, &held);
         // What a credential does not say stays, unless it makes the session somebody else's.
         let same_viewer = held.user() == context.user() && held.project() == context.project();
         let context = &context.with_memberships(held.memberships().filter(|_| same_viewer).cloned());
+        // Out of the indexes with the old claims: they compare with the session stored there.
+        self.unindex(key, &held);
+        self.by_room.replace(key, held.memberships(), context.memberships());
         let before = slot.set_context(Arc::clone(context));
         self.index(key, context);
         Ok(Opened { slot, step: OpenStep::Changed(before) })
@@ -351,15 +362,6 @@ impl Inner {
 
     fn with_attribute(&self, name: &str, value: &str) -> Option<&SlotSet> {
         self.by_attribute.get(name).and_then(|values| values.get(value))
-    }
-
-    /// The sessions that have joined a room, or have a role in it.
-    fn with_part(&self, selector: &Selector) -> Vec<Arc<Slot>> {
-        let (Selector::Room(room) | Selector::RoomViewers(room)) = selector else { return Vec::new() };
-        let joined = matches!(selector, Selector::Room(_));
-        let part = |membership: &Membership| membership.room.id() == room && (membership.is_joined() || !joined);
-        let has = |slot: &Slot| slot.context().memberships().is_some_and(|all| all.all().iter().any(part));
-        self.slots.iter().map(|(_, slot)| slot).filter(|slot| has(slot)).cloned().collect()
     }
 
     fn pick(&self, keys: Option<&SlotSet>) -> Vec<Arc<Slot>> {
@@ -427,6 +429,7 @@ impl Inner {
         self.by_id.shrink_to_fit(|key| hasher.hash_one(context(*key).id().as_str()));
         self.by_user.shrink_to_fit(|keys| hasher.hash_one(context(keys.any()).user().map_or("", Text::as_str)));
         self.by_attribute.values_mut().for_each(HashMap::shrink_to_fit);
+        self.by_room.shrink();
     }
 }
 

@@ -46,6 +46,8 @@ mod revoking;
 mod rooms;
 mod rooms_ending;
 mod rooms_events;
+mod rooms_tree;
+mod rooms_tree_access;
 mod runtime_end;
 mod sanitising;
 mod sharding;

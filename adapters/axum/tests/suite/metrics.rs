@@ -3,7 +3,9 @@
 use std::collections::BTreeMap;
 
 use grove_axum::{Slop, metrics};
-use grove_engine::{CallStatus, CloseReason, Event, EvictionReason, Limit, PanicSite, Provider, Selector};
+use grove_engine::{
+    CallStatus, CloseReason, EndReason, Event, EvictionReason, LeaveReason, Limit, PanicSite, Provider, Selector,
+};
 
 use crate::server::{PeerAddresses, Server, known_users, within_deadline};
 
@@ -62,6 +64,23 @@ fn one_of_each() -> Vec<Event> {
             took_us: 2_000,
         },
         Event::Panicked { what: PanicSite::Handler, why: SECRET.to_owned() },
+        Event::RoomCreated { room: "m_1".into(), project: SECRET.into(), user: SECRET.into() },
+        Event::RoomClosed {
+            room: "m_1".into(),
+            project: SECRET.into(),
+            reason: EndReason::Close,
+            duration_ms: 1,
+            user: Some(SECRET.into()),
+        },
+        Event::RoomRefused {
+            what: "say",
+            code: "not_found".into(),
+            session: session(),
+            user: Some(SECRET.into()),
+            room: SECRET.into(),
+        },
+        Event::ParticipantJoined { room: "m_1".into(), participant: SECRET.into(), session: session() },
+        Event::ParticipantLeft { room: "m_1".into(), participant: SECRET.into(), reason: LeaveReason::Left },
         Event::LimitReached { limit: Limit::TabsPerSession, session: session() },
     ]
 }

@@ -39,6 +39,10 @@ impl Memberships {
         &self.0
     }
 
+    pub(crate) fn get(&self, room: &str) -> Option<&Membership> {
+        self.0.iter().find(|membership| membership.room.id() == room)
+    }
+
     /// That in the room which was created at this place in the order.
     pub(crate) fn at(&self, rank: u64) -> Option<&Membership> {
         let at = self.0.binary_search_by_key(&rank, |membership| membership.room.rank()).ok()?;

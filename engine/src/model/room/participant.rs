@@ -156,6 +156,11 @@ impl Presence {
         &self.groups
     }
 
+    /// Whether it has something that only sessions of the same user see (SEC27).
+    pub(crate) const fn has_details(&self) -> bool {
+        self.cwd.is_some() || self.pid.is_some() || self.host.is_some()
+    }
+
     pub(crate) const fn shown_cwd(&self) -> Option<&Text> {
         self.cwd.as_ref()
     }

@@ -1,0 +1,37 @@
+//! The parts by which the tree shows rooms.
+
+use std::sync::Arc;
+
+use super::foundation::Foundation;
+use crate::model::Text;
+use crate::refresh::refresher::Refresher;
+use crate::refresh::sources::Sources;
+use crate::render::room_layouts::ROOMS;
+use crate::rooms::actions::RoomActions;
+use crate::rooms::by_path::RoomPaths;
+use crate::rooms::options::RoomOptions;
+use crate::rooms::presence::PRESENCE;
+use crate::rooms::service::RoomService;
+use crate::rooms::sources as shown;
+
+/// The rooms of an engine, if it has any, and what finds them by what consumers name. Registers what every engine with rooms
+/// shows.
+pub(super) fn rooms(
+    base: &Foundation,
+    options: Option<RoomOptions>,
+    root_id: &Text,
+    refresher: &Arc<Refresher>,
+    sources: &Sources,
+) -> (Option<Arc<RoomService>>, Option<Arc<RoomPaths>>) {
+    let Some(options) = options else { return (None, None) };
+    let service = base.rooms(options, refresher);
+    let actions = RoomActions::new(&service, &base.table);
+    sources.register(&ROOMS.into(), shown::rooms(actions.create.clone()));
+    sources.register_room(&Text::default(), shown::room(actions.clone()));
+    sources.register_room(&shown::PARTICIPANTS.into(), shown::participants());
+    if service.shows_presence() {
+        sources.register(&PRESENCE.into(), shown::presence(&service));
+    }
+    let paths = RoomPaths::new(Arc::clone(&service), actions, Arc::clone(&base.observers), root_id.clone());
+    (Some(service), Some(Arc::new(paths)))
+}

@@ -1,0 +1,159 @@
+//! What can be done with rooms from within the tree: declared once for all rooms.
+
+use std::sync::{Arc, Weak};
+
+use schemars::JsonSchema;
+use serde::Deserialize;
+use serde_json::{Value, json};
+
+use super::service::RoomService;
+use crate::error::ActionError;
+use crate::model::Text;
+use crate::model::room::message::Message;
+use crate::model::room::policy::{NewRoom, Origin};
+use crate::model::room::role::Role;
+use crate::render::action::{Action, Invocation, Outcome};
+use crate::sessions::slot::Slot;
+use crate::sessions::table::Table;
+
+/// The built-in actions. Each finds its room by the node on which it was invoked.
+#[derive(Debug, Clone)]
+pub(crate) struct RoomActions {
+    pub(crate) create: Action,
+    pub(crate) join: Action,
+    pub(crate) leave: Action,
+    pub(crate) say: Action,
+    pub(crate) admit: Action,
+    pub(crate) dismiss: Action,
+    pub(crate) close: Action,
+}
+
+#[derive(Debug, Deserialize, JsonSchema)]
+struct SayParams {
+    /// What to say.
+    #[serde(default)]
+    text: Option<String>,
+    /// Anything else.
+    #[serde(default)]
+    data: Option<Value>,
+    /// The participant for whom alone it is.
+    #[serde(default)]
+    to: Option<String>,
+    /// Said again under the same id within 10 minutes, it does not act twice.
+    #[serde(default)]
+    call_id: Option<String>,
+}
+
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+enum AdmittedRole {
+    Member,
+    Observer,
+}
+
+#[derive(Debug, Deserialize, JsonSchema)]
+struct AdmitParams {
+    /// Whom to admit.
+    user: String,
+    /// What the user may do.
+    role: AdmittedRole,
+}
+
+#[derive(Debug, Deserialize, JsonSchema)]
+struct DismissParams {
+    /// Who loses access.
+    user: String,
+}
+
+#[derive(Debug, Deserialize, JsonSchema)]
+struct CloseParams {
+    /// A note for the participants.
+    #[serde(default)]
+    reason: Option<String>,
+}
+
+/// What the handlers work with. The service holds the sources and they hold the actions, so it is held weakly.
+#[derive(Debug, Clone)]
+struct Host {
+    service: Weak<RoomService>,
+    table: Arc<Table>,
+}
+
+impl Host {
+    fn service(&self) -> Result<Arc<RoomService>, ActionError> {
+        self.service.upgrade().ok_or_else(|| ActionError::internal("the provider is shutting down"))
+    }
+
+    fn slot<P>(&self, call: &Invocation<P>) -> Result<Arc<Slot>, ActionError> {
+        let slot = self.table.get(call.session.context().id());
+        slot.ok_or_else(|| ActionError::internal("the session has ended"))
+    }
+
+    fn create(&self, call: Invocation<NewRoom>) -> Result<Outcome, ActionError> {
+        let new = call.params.origin(Origin::Slop);
+        let created = self.service()?.create(&call.session, &new)?;
+        let mut data = json!({ "room": created.room.id(), "trust": created.trust });
+        if let Some(contract) = created.contract {
+            data["contract"] = contract.as_str().into();
+        }
+        Ok(Outcome::data(data))
+    }
+
+    fn join(&self, call: &Invocation<()>) -> Result<Outcome, ActionError> {
+        let participant = self.service()?.join(&self.slot(call)?, call.node_id())?;
+        Ok(Outcome::data(json!({ "participant": participant })))
+    }
+
+    fn leave(&self, call: &Invocation<()>) -> Result<(), ActionError> {
+        self.service()?.leave(&self.slot(call)?, call.node_id())
+    }
+
+    fn say(&self, call: Invocation<SayParams>) -> Result<Outcome, ActionError> {
+        let room: Text = call.node_id().into();
+        let SayParams { text, data, to, call_id } = call.params;
+        let (to, call_id) = (to.map(Text::from), call_id.map(Text::from));
+        let message = Message { text, data, to, call_id, trace_id: call.trace_id };
+        let said = self.service()?.say(&call.session, &room, &message)?;
+        let mut data = json!({ "event": said.event });
+        if let Some(seq) = said.seq {
+            data["seq"] = seq.into();
+        }
+        Ok(Outcome::data(data))
+    }
+
+    fn admit(&self, call: &Invocation<AdmitParams>) -> Result<(), ActionError> {
+        let role = match call.params.role {
+            AdmittedRole::Member => Role::Member,
+            AdmittedRole::Observer => Role::Observer,
+        };
+        self.service()?.admit(&call.session, call.node_id(), &call.params.user.as_str().into(), role)
+    }
+
+    fn dismiss(&self, call: &Invocation<DismissParams>) -> Result<(), ActionError> {
+        self.service()?.dismiss(&call.session, call.node_id(), &call.params.user.as_str().into())
+    }
+
+    fn close(&self, call: &Invocation<CloseParams>) -> Result<Outcome, ActionError> {
+        let ended = self.service()?.close(&call.session, call.node_id(), call.params.reason.as_deref())?;
+        Ok(Outcome::data(json!({ "reason": ended.reason.as_str(), "duration_ms": ended.duration_ms })))
+    }
+}
+
+impl RoomActions {
+    pub(crate) fn new(service: &Arc<RoomService>, table: &Arc<Table>) -> Self {
+        let host = Host { service: Arc::downgrade(service), table: Arc::clone(table) };
+        let with = || host.clone();
+        let [create, join, leave, say, admit, dismiss, close] = std::array::from_fn(|_| with());
+        Self {
+            create: Action::new("create", move |call: Invocation<NewRoom>| create.create(call)).label("Create a room"),
+            join: Action::new("join", move |call: Invocation<()>| join.join(&call)).label("Join").idempotent(true),
+            leave: Action::new("leave", move |call: Invocation<()>| leave.leave(&call)).label("Leave"),
+            // What is said is an event, and changes no tree.
+            say: Action::new("say", move |call: Invocation<SayParams>| say.say(call)).label("Say").changes([""; 0]),
+            admit: Action::new("admit", move |call: Invocation<AdmitParams>| admit.admit(&call)).label("Admit"),
+            dismiss: Action::new("dismiss", move |call: Invocation<DismissParams>| dismiss.dismiss(&call))
+                .label("Dismiss"),
+            close: Action::new("close", move |call: Invocation<CloseParams>| close.close(&call)).label("Close"),
+        }
+    }
+}
