@@ -30,7 +30,8 @@ pub(super) fn with_engine_types(described: &OpenApi) -> Value {
         settings.meta_schema = None;
         settings.inline_subschemas = true;
     });
-    document["components"]["schemas"]["NewRoom"] = settings.into_generator().into_root_schema_for::<NewRoom>().to_value();
+    document["components"]["schemas"]["NewRoom"] =
+        settings.into_generator().into_root_schema_for::<NewRoom>().to_value();
     document
 }
 

@@ -17,7 +17,8 @@ impl<S: Send + Sync> FromRequestParts<S> for RoomId {
         // The routes may be nested below parameters of the application's.
         let named = Path::<Vec<(String, String)>>::from_request_parts(parts, state).await;
         let named = named.map(|Path(named)| named).unwrap_or_default();
-        let id = named.into_iter().rev().find(|(name, _)| name == "id");
-        id.map(|(_, id)| id).map(Self).ok_or_else(|| Failure::new(StatusCode::NOT_FOUND, "not_found", "there is no such room"))
+        let id = named.into_iter().rev().find_map(|(name, id)| (name == "id").then_some(id));
+        let unknown = || Failure::new(StatusCode::NOT_FOUND, "not_found", "there is no such room");
+        id.map(Self).ok_or_else(unknown)
     }
 }
