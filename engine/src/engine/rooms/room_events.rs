@@ -81,8 +81,8 @@ impl RoomEvents {
         self.rooms.clock()
     }
 
-    /// The next event; `None` once the room has ended and all of its events were taken, or the connection has ended. One
-    /// task at a time may wait.
+    /// The next event; `None` once the room has ended and all of its events were taken, the session has left it, or the
+    /// connection has ended. One task at a time may wait.
     pub async fn next(&mut self) -> Option<ReceivedEvent> {
         poll_fn(|context| self.poll_next(context)).await
     }
