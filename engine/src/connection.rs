@@ -104,7 +104,18 @@ impl Connection {
 
     /// Something arrived, if only an answer to a ping: the peer lives.
     pub fn heard(&self) {
-        self.peer.link.heard(self.services.timers.now_ms());
+        let is_awaited = self.peer.link.heard(self.services.timers.now_ms());
+        if let Some(rooms) = self.services.rooms.as_ref().filter(|_| is_awaited) {
+            rooms.came_back(&self.peer.slot);
+        }
+    }
+
+    /// The peer closed the connection of its own accord, which its transport says by calling this before it drops the
+    /// connection: a WebSocket with a close frame that has code 1000 or 1001, or none. So the session leaves the rooms that
+    /// it has joined at once, if this is its last connection. Without it the peer may have lost its connection, and has a
+    /// while to come back (rooms 5).
+    pub fn closed(&self) {
+        self.peer.link.leave_cleanly();
     }
 
     fn within_rate(&self, text: &str) -> bool {

@@ -16,6 +16,8 @@ pub(crate) mod released;
 
 pub(crate) mod subscription;
 
+mod room_lane;
+
 pub(crate) mod event_lane;
 
 pub(crate) mod peer_kind;

@@ -35,7 +35,7 @@ impl Emitter {
     pub(crate) fn send(&self, target: &Target, event: &Arc<EncodedEvent>) -> usize {
         let mut receivers = 0;
         for slot in target.resolve(&self.table, &self.observers) {
-            for link in slot.links().iter().filter(|link| !link.is_tab()) {
+            for link in slot.links().iter().filter(|link| link.takes_emitted()) {
                 receivers += 1;
                 if link.event(Arc::clone(event), self.max_waiting_bytes) {
                     let limit = Limit::EventBytes;

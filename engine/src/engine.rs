@@ -40,6 +40,7 @@ use crate::render::room_source::RoomSource;
 use crate::render::source::{IntoDescriptor, Source};
 use crate::sessions::paths::Paths;
 use crate::sessions::revocations::Revocation;
+use crate::sessions::source_edit::SourceEdits;
 use crate::stats::Stats;
 
 /// One provider for many users: sources and actions are registered once, each session sees its own tree.
@@ -197,10 +198,10 @@ impl Engine {
     ///
     /// # Errors
     /// [`RegisterError`] if the path is not valid or no such session is open.
-    pub fn register_for(&self, session: &str, path: &str, mut source: Source) -> Result<(), RegisterError> {
-        let path = self.check_path(path)?;
-        self.parts.sources.adopt_own(&path, &mut source);
-        self.set_own(session, &path, Some(Arc::new(source)))
+    pub fn register_for(&self, session: &str, path: &str, source: Source) -> Result<(), RegisterError> {
+        self.edit_sources_for(session, |sources| {
+            sources.register(path, source);
+        })
     }
 
     /// Hides a path from one session alone, whether everybody has it or only this session.
@@ -208,10 +209,9 @@ impl Engine {
     /// # Errors
     /// [`RegisterError`] if the path is not valid or no such session is open.
     pub fn unregister_for(&self, session: &str, path: &str) -> Result<(), RegisterError> {
-        let path = RegisterError::check(path)?;
-        // The root is always there; hidden, it is bare.
-        let instead = path.is_empty().then(|| Arc::new(Source::new(|_: &Session| crate::Descriptor::default())));
-        self.set_own(session, &path, instead)
+        self.edit_sources_for(session, |sources| {
+            sources.unregister(path);
+        })
     }
 
     /// Gives a session what everybody has at a path, or its instance, after [`Engine::register_for`] or
@@ -220,17 +220,30 @@ impl Engine {
     /// # Errors
     /// [`RegisterError`] if the path is not valid or no such session is open.
     pub fn restore_for(&self, session: &str, path: &str) -> Result<(), RegisterError> {
-        let path = RegisterError::check(path)?;
-        let slot = self.parts.table.get(session).ok_or(RegisterError::NoSession)?;
-        slot.restore_source(&path);
-        self.parts.refresher.request_session(&slot, &Paths::one(path), Urgency::Own);
-        Ok(())
+        self.edit_sources_for(session, |sources| {
+            sources.restore(path);
+        })
     }
 
-    fn set_own(&self, session: &str, path: &Text, source: Option<Arc<Source>>) -> Result<(), RegisterError> {
+    /// Changes the sources of one session alone in one step: its tree shows all of the changes or none.
+    ///
+    /// # Errors
+    /// [`RegisterError`] if a path is not valid or no such session is open. Then nothing is changed.
+    pub fn edit_sources_for(&self, session: &str, edit: impl FnOnce(&mut SourceEdits)) -> Result<(), RegisterError> {
+        let mut edits = SourceEdits::default();
+        edit(&mut edits);
+        let refreshes = !edits.without_refresh;
+        let edits = edits.finish(|path, source| {
+            self.check_path(path)?;
+            self.parts.sources.adopt_own(path, source);
+            Ok(())
+        })?;
         let slot = self.parts.table.get(session).ok_or(RegisterError::NoSession)?;
-        slot.set_source(path.clone(), source);
-        self.parts.refresher.request_session(&slot, &Paths::one(path.clone()), Urgency::Own);
+        let paths: Paths = edits.keys().cloned().collect();
+        slot.edit_sources(edits);
+        if refreshes {
+            self.parts.refresher.request_session(&slot, &paths, Urgency::Own);
+        }
         Ok(())
     }
 
@@ -247,7 +260,8 @@ impl Engine {
     /// Renders the sessions of a scope at once. When it returns, their trees are committed. Answers how many sessions the
     /// scope means; zero if the runtime on which the engine was built has ended, since then nothing is committed.
     ///
-    /// A descriptor function is refused, as by [`Engine::refresh`]: it would wait for itself. That is noticed on its own
+    /// An observer is refused and answered with 0: it may have the thread that would have to render. A descriptor function is
+    /// refused, as by [`Engine::refresh`]: it would wait for itself. That is noticed on its own
     /// thread and in its own future, and not in threads and tasks which it starts and waits for.
     pub async fn refresh_now(&self, scope: Scope) -> usize {
         let _work = self.parts.background.in_flight.begin();
@@ -295,9 +309,9 @@ impl Engine {
 
     /// Ends sessions at once (1008), and keeps them out from now on. Answers how many were open.
     ///
-    /// No revocation is forgotten as long as the engine lives. If there are more than `limits.revocations`, so that one
-    /// cannot be kept, sessions that are not open are refused from then on
-    /// ([`ConnectError::LimitReached`]); [`Event::LimitReached`] says so.
+    /// No revocation is forgotten as long as the engine lives, unless it has an end ([`Revocation::until`],
+    /// `times.credential_lifetime`). If there are more than `limits.revocations`, so that one cannot be kept, sessions that
+    /// are not open are refused from then on ([`ConnectError::LimitReached`]); [`Event::LimitReached`] says so.
     #[expect(clippy::needless_pass_by_value, reason = "written as `revoke(Revocation::user(..))`")]
     pub fn revoke(&self, revocation: Revocation) -> usize {
         self.parts.revoker.revoke(&revocation)
@@ -341,7 +355,7 @@ impl Engine {
         let (running_evaluations, waiting_sessions) = parts.passes.load();
         Stats {
             sessions: parts.table.len(),
-            trees: parts.trees.count.get(),
+            trees: parts.trees.count(),
             connections: parts.quota.connections(),
             subscriptions: parts.quota.subscriptions(),
             tabs: parts.quota.mounted_tabs(),
@@ -354,9 +368,10 @@ impl Engine {
             shared_evaluations: parts.passes.shared(),
             running_evaluations,
             waiting_sessions,
-            commits: parts.passes.commits(),
+            commits: parts.trees.commits(),
             diffs: parts.delivery.memo.diffs(),
             encodes: parts.delivery.memo.encodes(),
+            collapse_orders: parts.delivery.orders.found(),
         }
     }
 

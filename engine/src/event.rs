@@ -7,16 +7,17 @@ pub use reason::{CallStatus, EvictionReason, PanicSite};
 
 use std::sync::{Arc, Weak};
 
-use problems::Problems;
+use problems::{Admitted, Problems};
 
 use crate::config::Limit;
+use crate::entered::{self, Function};
 use crate::model::Text;
 use crate::model::room::record::{EndReason, LeaveReason};
 use crate::model::selector::Selector;
 use crate::panics;
 use crate::panics::guarded::{DropObserver, Guarded, Owner};
 use crate::protocol::close_reason::CloseReason;
-use crate::render::sanitise::violation::{Violation, Violations};
+use crate::render::sanitise::violation::{Violation, Violations, cut};
 use crate::sync::{Mutex, RwLock};
 
 /// Something that happened. Each variant says when it fires. None holds a credential or a property of an application.
@@ -126,21 +127,28 @@ pub enum Event {
         /// How long it took, in us.
         took_us: u64,
     },
-    /// A descriptor function panicked or failed. The last good content stays, or `unavailable` stands in its place.
+    /// A descriptor function panicked or failed. The last good content stays, or `unavailable` stands in its place. Of one
+    /// source 32 failures are reported within a minute; those beyond are counted, and their number is reported when the
+    /// source fails again.
     SourceFailed {
         /// The registered path.
         path: Text,
-        /// For which session.
+        /// For which session; empty for a number of failures.
         session: Text,
         /// The panic's or error's text, for the log.
         why: Arc<str>,
+        /// How many failures this stands for.
+        failures: u64,
     },
-    /// A descriptor function asked for a refresh, which was refused: it would be evaluated again for it, for ever.
+    /// A descriptor function asked for a refresh, which was refused: it would be evaluated again for it, for ever. As many
+    /// are reported as failures of a source.
     RefreshRefused {
         /// The registered path.
         path: Text,
         /// What was asked for, and what to do instead, for the log.
         why: String,
+        /// How many requests this stands for.
+        requests: u64,
     },
     /// A descriptor gave something that peers could not digest; it was mended. Of one source 32 problems are reported within
     /// a minute; those beyond are counted, and their number is reported when the source has problems again.
@@ -289,6 +297,8 @@ type Observer = Arc<Guarded<Box<dyn Fn(&Event) + Send + Sync>>>;
 pub(crate) struct Observers {
     listening: RwLock<Vec<Observer>>,
     problems: Mutex<Problems>,
+    failures: Mutex<Problems>,
+    refused: Mutex<Problems>,
 }
 
 impl Observers {
@@ -328,29 +338,67 @@ impl Observers {
         // The clock may be the application's: it is not read under the lock.
         let now_ms = now_ms();
         let admitted = self.problems.lock().admit(source, found, now_ms);
-        let in_all = |problems: u64, words: &str| {
-            if problems > 0 {
-                let what = format!("{problems} more problems {words}");
-                self.warn(&Event::Sanitised { path: format!("/{source}"), what, problems });
+        let mut kept = violations.kept.iter().cloned();
+        self.report(admitted, "problems", |in_all| match in_all {
+            Some((problems, what)) => Event::Sanitised { path: format!("/{source}"), what, problems },
+            None => {
+                let Violation { path, what } = kept.next().unwrap_or_default();
+                Event::Sanitised { path, what, problems: 1 }
             }
-        };
-        in_all(admitted.counted_before, "were counted and not reported");
-        for violation in violations.kept.iter().zip(0..admitted.reported).map(|(violation, _)| violation) {
-            let Violation { path, what } = violation.clone();
-            self.warn(&Event::Sanitised { path, what, problems: 1 });
+        });
+    }
+
+    /// Reports that a descriptor function failed for a session, unless its source did so too often lately.
+    pub(crate) fn source_failed(&self, path: &Text, session: &Text, why: &Arc<str>, now_ms: u64) {
+        let admitted = self.failures.lock().admit(path, 1, now_ms);
+        self.report(admitted, "failures", |in_all| match in_all {
+            Some((failures, why)) => {
+                Event::SourceFailed { path: path.clone(), session: Text::default(), why: why.into(), failures }
+            }
+            None => {
+                let (session, why) = (session.clone(), cut(format_args!("{why}")).into());
+                Event::SourceFailed { path: path.clone(), session, why, failures: 1 }
+            }
+        });
+    }
+
+    /// Reports that a descriptor function asked for a refresh, unless it did so too often lately.
+    pub(crate) fn refresh_refused(&self, path: &Text, why: &str, now_ms: u64) {
+        let admitted = self.refused.lock().admit(path, 1, now_ms);
+        self.report(admitted, "requests", |in_all| {
+            let (requests, why) = in_all.unwrap_or_else(|| (1, why.to_owned()));
+            Event::RefreshRefused { path: path.clone(), why, requests }
+        });
+    }
+
+    /// Reports what is admitted: one by one, or some as a number with a sentence.
+    fn report(&self, admitted: Admitted, what: &str, mut event: impl FnMut(Option<(u64, String)>) -> Event) {
+        let Admitted { counted_before, reported, as_number } = admitted;
+        if counted_before > 0 {
+            let words = format!("{counted_before} more {what} were counted and not reported");
+            self.warn(&event(Some((counted_before, words))));
         }
-        in_all(admitted.as_number, "were found; for a minute such problems are only counted");
+        (0..reported).for_each(|_| self.warn(&event(None)));
+        if as_number > 0 {
+            let words = format!("{as_number} more {what} were found; for a minute such {what} are only counted");
+            self.warn(&event(Some((as_number, words))));
+        }
+    }
+
+    /// One number for each engine.
+    pub(crate) fn number(&self) -> usize {
+        std::ptr::from_ref(self).addr()
     }
 
     fn deliver(&self, observers: &[Observer], event: &Event) {
         log(event);
         for (at, observer) in observers.iter().enumerate() {
-            if let Err(why) = panics::catch(|| observer(event)) {
+            if let Err(why) = panics::catch(|| entered::within(self.number(), Function::Observer, || observer(event))) {
                 let report = Event::Panicked { what: PanicSite::Observer, why };
                 log(&report);
                 for other in observers.iter().enumerate().filter(|(other, _)| *other != at).map(|(_, other)| other) {
                     // A second panic while reporting the first is only logged.
-                    let _ = panics::catch(|| other(&report));
+                    let _ = panics::catch(|| entered::within(self.number(), Function::Observer, || other(&report)));
                 }
             }
         }

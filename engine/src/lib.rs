@@ -66,6 +66,8 @@ mod render;
 
 mod protocol;
 
+mod entered;
+
 mod event;
 
 mod clock;
@@ -162,4 +164,5 @@ pub use rooms::said::Said;
 pub use rooms::service::RoomStats;
 pub use session_provider::SessionProvider;
 pub use sessions::revocations::Revocation;
+pub use sessions::source_edit::SourceEdits;
 pub use stats::Stats;

@@ -8,7 +8,9 @@ pub(crate) mod message;
 pub(crate) mod decode;
 pub(crate) mod decode_tab;
 pub(crate) mod encode;
+pub(crate) mod room_part;
 pub(crate) mod encoded_event;
+pub(crate) mod room_event;
 
 /// The version of the protocol that `hello` and discovery name.
 pub const SLOP_VERSION: &str = "0.1";

@@ -24,6 +24,8 @@ mod lanes;
 
 mod workers;
 
+mod held;
+
 mod evaluator;
 
 pub(crate) mod tab_notifier;

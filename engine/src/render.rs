@@ -10,6 +10,7 @@ pub(crate) mod symbols;
 pub(crate) mod codec;
 pub(crate) mod props;
 mod weak_table;
+mod cache;
 mod typed_params;
 pub(crate) mod action;
 pub(crate) mod descriptor;

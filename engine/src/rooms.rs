@@ -3,9 +3,13 @@
 pub(crate) mod ids;
 pub(crate) mod call_ids;
 pub(crate) mod deadlines;
+mod due;
+mod leases;
+mod heartbeats;
 pub(crate) mod options;
 pub(crate) mod said;
 pub(crate) mod living;
+mod attendance;
 pub(crate) mod directory;
 pub(crate) mod premises;
 mod refusal;

@@ -8,6 +8,8 @@ pub(crate) mod tab_tree;
 
 pub(crate) mod tab;
 
+pub(crate) mod source_edit;
+
 pub(crate) mod overlay;
 
 pub(crate) mod waiters;
@@ -25,6 +27,8 @@ mod side_turns;
 mod extras;
 
 mod slot_state;
+
+mod slot_tree;
 
 mod slot_record;
 
@@ -53,5 +57,7 @@ pub(crate) mod call_quota;
 mod blocking_queue;
 
 pub(crate) mod blocking;
+
+mod kept_revocations;
 
 pub(crate) mod revocations;

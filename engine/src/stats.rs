@@ -44,4 +44,6 @@ pub struct Stats {
     pub diffs: u64,
     /// Fragments written as JSON since the start.
     pub encodes: u64,
+    /// How often the nodes of a view were put into the order in which budgets collapse them, since the start.
+    pub collapse_orders: u64,
 }

@@ -241,20 +241,28 @@ class Agent:
 class Browser:
     """Headless Chromium with a profile of its own."""
 
-    def __init__(self, arguments: argparse.Namespace, profile: str, address: str) -> None:
+    def __init__(
+        self,
+        arguments: argparse.Namespace,
+        profile: str,
+        address: str,
+        *,
+        scheme: str = "http",
+        flags: list[str] | None = None,
+    ) -> None:
         options = ChromeOptions()
         options.binary_location = str(arguments.chromium)
-        for flag in [*FLAGS, f"--user-data-dir={profile}"]:
+        for flag in [*FLAGS, *(flags or []), f"--user-data-dir={profile}"]:
             options.add_argument(flag)
         options.set_capability("goog:loggingPrefs", {"browser": "ALL"})
         self.driver = Chrome(options, Service(str(arguments.chromedriver)))
-        self.address = address
+        self.origin = f"{scheme}://{address}"
 
     def open(self, path: str, *, new: bool) -> str:
         """Loads a path in a new page or in the current one, and returns the page's window handle."""
         if new:
             self.driver.switch_to.new_window("tab")
-        self.driver.get(f"http://{self.address}{path}")
+        self.driver.get(f"{self.origin}{path}")
         return self.driver.current_window_handle
 
     def to(self, page: str) -> Chrome:

@@ -110,7 +110,7 @@ impl Duplex {
                         self.socket.get_mut().put(batch);
                         Writing::InProgress(end)
                     }
-                    Poll::Ready(Err(_)) => return Poll::Ready(End::Dropped),
+                    Poll::Ready(Err(_)) => return Poll::Ready(self.broken(context, connection)),
                     Poll::Pending => {
                         self.writing = Writing::Ready(batch, end);
                         return Poll::Pending;
@@ -120,7 +120,7 @@ impl Duplex {
                 Writing::InProgress(end) => match (self.socket.poll_flush_unpin(context), end) {
                     (Poll::Ready(Ok(())), Some(end)) => return Poll::Ready(end),
                     (Poll::Ready(Ok(())), None) => Writing::Nothing,
-                    (Poll::Ready(Err(_)), _) => return Poll::Ready(End::Dropped),
+                    (Poll::Ready(Err(_)), _) => return Poll::Ready(self.broken(context, connection)),
                     (Poll::Pending, end) => {
                         self.writing = Writing::InProgress(end);
                         return Poll::Pending;
@@ -128,6 +128,16 @@ impl Duplex {
                 },
             };
         }
+    }
+
+    /// Nothing can be written any more. A peer that closed and is gone has perhaps left its close frame.
+    fn broken(&mut self, context: &mut Context<'_>, connection: &Connection) -> End {
+        while let Poll::Ready(Some(Ok(message))) = self.socket.poll_next_unpin(context) {
+            if let Message::Close(frame) = message {
+                note_close(frame.as_ref(), connection);
+            }
+        }
+        End::Dropped
     }
 
     /// Reads one message from the peer. Returns how the connection ends, if it does.
@@ -139,7 +149,10 @@ impl Duplex {
             Ok(Message::Text(text)) => connection.receive(&text),
             Ok(Message::Binary(bytes)) => connection.receive_binary(&bytes),
             Ok(Message::Ping(_) | Message::Pong(_)) => connection.heard(),
-            Ok(Message::Close(_)) => return Poll::Ready(Some(End::ClosedByPeer)),
+            Ok(Message::Close(frame)) => {
+                note_close(frame.as_ref(), connection);
+                return Poll::Ready(Some(End::ClosedByPeer));
+            }
             Ok(Message::Frame(_)) => debug_assert!(false, "raw frames are never read"),
             Err(_) if self.socket.get_ref().is_flooded() => {
                 connection.flooded();
@@ -164,6 +177,14 @@ fn gather(context: &mut Context<'_>, connection: &Connection) -> Poll<(FrameBatc
         next = if batch.has_room() { connection.try_frame_behind() } else { None };
     }
     Poll::Ready((batch, None))
+}
+
+/// A peer that says that it is done leaves; one that reports a fault may come back. A browser's `close()` without a code
+/// sends none.
+fn note_close(frame: Option<&CloseFrame>, connection: &Connection) {
+    if frame.is_none_or(|frame| matches!(frame.code, CloseCode::Normal | CloseCode::Away | CloseCode::Status)) {
+        connection.closed();
+    }
 }
 
 /// How a connection ends.

@@ -12,6 +12,7 @@ mod stage;
 mod attacker;
 mod mutilated_frames;
 mod applications;
+mod modules;
 mod consumers;
 mod tabs;
 mod victim;
@@ -25,5 +26,5 @@ pub use victim::Victim;
 /// All attackers.
 #[must_use]
 pub fn all() -> Vec<Attacker> {
-    [consumers::all(), tabs::all(), applications::all()].concat()
+    [consumers::all(), tabs::all(), applications::all(), modules::all()].concat()
 }

@@ -2,6 +2,8 @@
 
 use std::collections::HashMap;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
 
 use grove_engine::{Action, Config, Descriptor, Engine, Invocation, Item, Outcome, Scope, Session};
 use parking_lot::Mutex;
@@ -20,6 +22,8 @@ const ITEMS: usize = 500;
 pub struct Stage {
     engine: Engine,
     notes: Arc<Mutex<HashMap<String, i64>>>,
+    /// For how long the notes of the hostile user block whoever renders them, in ms.
+    blocks_ms: Arc<AtomicU64>,
 }
 
 impl Stage {
@@ -27,7 +31,7 @@ impl Stage {
     #[must_use]
     pub fn new(config: Config) -> Self {
         let engine = Engine::builder("app", "App").config(config).build();
-        let stage = Self { engine, notes: Arc::default() };
+        let stage = Self { engine, notes: Arc::default(), blocks_ms: Arc::default() };
         stage.serve_notes();
         stage.engine.register("list", |_: &Session| {
             Descriptor::collection()
@@ -56,6 +60,10 @@ impl Stage {
         let stage = self.clone();
         self.engine.register("note", move |session: &Session| {
             let user = session.user().unwrap_or_default();
+            let blocks_ms = stage.blocks_ms.load(Ordering::SeqCst);
+            if blocks_ms > 0 && user == HOSTILE_USER {
+                std::thread::sleep(Duration::from_millis(blocks_ms));
+            }
             Descriptor::status().prop("owner", user).prop("n", stage.note_of(user)).action(&set).action(&shout)
         });
     }
@@ -75,6 +83,12 @@ impl Stage {
     /// Changes a user's note, without a refresh.
     pub fn set_note(&self, user: &str, n: i64) {
         self.notes.lock().insert(user.to_owned(), n);
+    }
+
+    /// From now on the note of the hostile user blocks whoever renders it for this long.
+    pub(crate) fn block_notes_of_hostile_user(&self, time: Duration) {
+        let ms = u64::try_from(time.as_millis()).unwrap_or(u64::MAX);
+        self.blocks_ms.store(ms, Ordering::SeqCst);
     }
 
     /// A hostile consumer, in a session of its own.

@@ -12,7 +12,8 @@ use crate::deliver::link::Link;
 use crate::deliver::versioned::Versioned;
 use crate::error::ActionError;
 use crate::protocol::close_reason::CloseReason;
-use crate::render::view::View;
+use crate::render::tree::Tree;
+use crate::render::view::{KnownOrders, View};
 use crate::sessions::slot::Slot;
 
 /// One connection, shared by the handles of a client and its watches.
@@ -59,6 +60,13 @@ impl Attachment {
             Either::Left((reason, _)) => Err(reason),
             Either::Right((done, _)) => Ok(done),
         }
+    }
+
+    /// For views that show nothing but a part of this tree.
+    pub(super) fn known_orders<'a>(&'a self, tree: &'a Arc<Tree>) -> KnownOrders<'a> {
+        let outbound = &self.services().outbound;
+        outbound.cache.schedule();
+        outbound.delivery.known_orders(tree)
     }
 
     async fn end(&self) -> CloseReason {

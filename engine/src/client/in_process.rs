@@ -89,7 +89,8 @@ impl Client {
         let (located, children) = loaded.locate(&now, query.options())?;
         let max_nodes = self.attachment.services().config.sizes.nodes;
         let bound = (now.tree.nodes() > max_nodes).then_some(max_nodes);
-        let view = RenderedView::new(query.options(), located, children).within_bound(bound);
+        let known = loaded.is_nothing().then(|| self.attachment.known_orders(&now.tree));
+        let view = RenderedView::new(query.options(), located, children).within(bound, known);
         Ok(View { version: now.version, root: node(&view) })
     }
 
@@ -136,7 +137,7 @@ impl Client {
         let link = self.attachment.link();
         link.wait(context.waker());
         match link.with_outbox(|outbox, _| (outbox.take_event(), outbox.is_ending())) {
-            (Some(event), _) => Poll::Ready(Some(ClientEvent { name: event.name.clone(), data: event.data.clone() })),
+            (Some(event), _) => Poll::Ready(Some(ClientEvent { name: event.name.clone(), data: event.data() })),
             (None, true) => Poll::Ready(None),
             (None, false) => Poll::Pending,
         }

@@ -49,15 +49,16 @@ impl Watch {
         let Some(located) = now.tree.resolve(&options.path) else {
             return (!std::mem::replace(&mut self.gone, true)).then_some(Change::Gone);
         };
-        let new = RenderedView::new(options, located.node, None);
+        let known = self.attachment.known_orders(&now.tree);
+        let new = RenderedView::new(options, located.node, None).within(None, Some(known));
         let snapshot = || Some(Change::Snapshot(View { version: now.version, root: node(&new) }));
         if std::mem::replace(&mut self.gone, false) {
             return snapshot();
         }
-        let Some(located) = before.as_ref().and_then(|before| before.tree.resolve(&options.path)) else {
-            return snapshot();
-        };
-        let old = RenderedView::new(options, located.node, None);
+        let Some(before) = &before else { return snapshot() };
+        let Some(located) = before.tree.resolve(&options.path) else { return snapshot() };
+        let known = self.attachment.known_orders(&before.tree);
+        let old = RenderedView::new(options, located.node, None).within(None, Some(known));
         match operations(old.root(), new.root()) {
             Ok(operations) if operations.is_empty() => None,
             Ok(operations) => Some(Change::Patch { version: now.version, operations }),

@@ -18,7 +18,7 @@ pub struct ConfigError {
 const LONGEST: Duration = Duration::from_secs(100 * 365 * 24 * 3600);
 
 /// More of anything that runs at once is taken for a mistake.
-const MOST_PERMITS: usize = 1_000_000;
+pub(super) const MOST_PERMITS: usize = 1_000_000;
 
 impl ConfigError {
     pub(crate) const fn new(field: &'static str, problem: &'static str) -> Self {

@@ -47,8 +47,9 @@ pub struct Limits {
     /// consumer gets a snapshot.
     pub resume_points_per_session: usize,
     /// How many revocations of sessions are kept, and as many of users and of attributes. Default 1,000,000 of each kind,
-    /// at about 16 bytes. None is ever forgotten: for one more, whoever is connected is closed, and from then on no session
-    /// that is not open is let in until the process restarts.
+    /// at about 20 to 40 bytes. None is forgotten that has no end ([`Revocation::until`](crate::Revocation::until),
+    /// [`times.credential_lifetime`](super::Times::credential_lifetime)): for one more, whoever is connected is closed, and
+    /// from then on no session that is not open is let in until that one's end, or the process restarts.
     pub revocations: usize,
     /// How many browser tabs there may be in all. Default 20,000. One more is refused.
     pub tabs: usize,

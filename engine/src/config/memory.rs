@@ -16,8 +16,9 @@ pub struct Memory {
     /// full, another follows, and the one before goes with the last tree that uses it. If all are in use, further texts are
     /// stored inline.
     pub dictionary_bytes: usize,
-    /// How many encoded patches and snapshots of shared content are cached, in bytes. Default 4 MiB. The least recently
-    /// used is evicted first; whatever is not used for two seconds is evicted anyway.
+    /// How many encoded patches and snapshots of shared content are cached, in bytes. Default 4 MiB, of which a quarter is
+    /// for the orders in which budgets collapse nodes. The least recently used is evicted first; whatever is not used for
+    /// two seconds is evicted anyway.
     pub cache_bytes: usize,
 }
 

@@ -11,6 +11,7 @@ use crate::event::{Event, Observers};
 use crate::lifecycle::resume::ResumeWindow;
 use crate::receive::inbound::Inbound;
 use crate::receive::peer::Peer;
+use crate::rooms::service::RoomService;
 use crate::sessions::idle_tracker::IdleTracker;
 use crate::sessions::slot::Slot;
 use crate::sessions::timer::Timer;
@@ -25,6 +26,7 @@ pub(crate) struct ConnectionServices {
     pub(crate) timers: Arc<TimerQueue<Timer>>,
     pub(crate) observers: Arc<Observers>,
     pub(crate) config: Config,
+    pub(crate) rooms: Option<Arc<RoomService>>,
     /// Keeps timers handled. The engine holds the services as well, and a connection outlives its last handle.
     pub(crate) _driver: Arc<dyn Any + Send + Sync>,
 }
@@ -42,7 +44,11 @@ impl ConnectionServices {
     pub(super) fn detach(&self, peer: &Peer) {
         let points = self.outbound.end(&peer.link);
         self.resume.keep(&peer.slot, points);
-        if peer.slot.detach(&peer.link, self.timers.now_ms()) {
+        let was_last = peer.slot.detach(&peer.link, self.timers.now_ms());
+        if let Some(rooms) = &self.rooms {
+            rooms.disconnected(&peer.slot, &peer.link, was_last);
+        }
+        if was_last {
             self.idle.session_idle(&peer.slot);
         }
     }

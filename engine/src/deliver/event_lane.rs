@@ -3,67 +3,132 @@
 use std::collections::VecDeque;
 use std::sync::Arc;
 
+use super::room_lane::{RoomLane, Waiting};
 use crate::protocol::encoded_event::EncodedEvent;
 
-/// Events in order, within a bound. Above it the oldest are dropped, and one message in their place says how many.
+/// Events in order, within a bound. Above it the oldest are dropped, and messages in their place say what is missing: one
+/// for all events of the application, with their number, and one for each room, with what its readers can ask for.
 ///
-/// A slow reader never costs more than the bound, and is never closed for it (rooms 4). However slow it is, every second
-/// message that it takes is an event: the one behind a message about dropped ones is not dropped any more.
+/// A slow reader never costs more than the bound, and is never closed for it (rooms 4). However slow it is, it takes as
+/// many events as messages about dropped ones: those behind such messages are not dropped any more.
 #[derive(Debug, Default)]
 pub(crate) struct EventLane {
-    /// Encoded once for all receivers.
+    /// Encoded once for all receivers, unless it stands for others.
     waiting: VecDeque<Arc<EncodedEvent>>,
     bytes: usize,
-    /// How many were dropped since the last message that said so. They stood behind the oldest event if that is reserved,
-    /// and before it otherwise.
+    /// How many were dropped since the last message that said so. They stood behind the reserved events. What is dropped
+    /// of a room is told apart, if it has a `seq`.
     dropped: u64,
-    /// The oldest event goes out next, whatever is dropped meanwhile.
-    is_reserved: bool,
+    /// So many of the oldest events go out next, whatever is dropped meanwhile.
+    reserved: u32,
+    /// Present since the first event of a room.
+    rooms: Option<Box<RoomLane>>,
 }
 
 impl EventLane {
-    /// Adds an event. At least the newest is kept, whatever its size. Returns whether any was dropped for it.
-    pub(crate) fn push(&mut self, event: Arc<EncodedEvent>, max_bytes: usize) -> bool {
+    /// Adds an event, or merges it with one that waits. At least the newest is kept, whatever its size. Returns whether
+    /// any was dropped for it.
+    pub(crate) fn push(&mut self, mut event: Arc<EncodedEvent>, max_bytes: usize) -> bool {
+        if event.room.is_some() {
+            let rooms = self.rooms.get_or_insert_default();
+            let (events, bytes, reserved) = (&mut self.waiting, &mut self.bytes, self.reserved as usize);
+            match rooms.add(&mut Waiting { events, bytes, reserved, max_bytes }, event) {
+                Some(unmerged) => event = unmerged,
+                None => return self.trim(max_bytes),
+            }
+        }
         self.bytes += event.text.len();
         self.waiting.push_back(event);
-        let (oldest, dropped) = (usize::from(self.is_reserved), self.dropped);
+        self.trim(max_bytes)
+    }
+
+    /// Drops the oldest events until the others are within the bound. Returns whether there were any.
+    fn trim(&mut self, max_bytes: usize) -> bool {
+        let oldest = self.reserved as usize;
+        let mut any = false;
         while self.bytes > max_bytes && self.waiting.len() > oldest + 1 {
-            let Some(event) = self.waiting.remove(oldest) else { break };
-            self.bytes -= event.text.len();
-            self.dropped += 1;
+            any = true;
+            self.drop_at(oldest);
         }
-        self.dropped > dropped
+        any
     }
 
-    /// So many newer events were dropped, and with them whatever came before them and is not reserved.
-    pub(super) fn lose(&mut self, count: u64) {
-        let oldest = usize::from(self.is_reserved).min(self.waiting.len());
-        for event in self.waiting.drain(oldest..) {
-            self.bytes -= event.text.len();
+    fn drop_at(&mut self, at: usize) {
+        let Some(event) = self.waiting.remove(at) else { return };
+        self.bytes -= event.text.len();
+        let told_apart = self.rooms.as_mut().is_some_and(|rooms| {
+            rooms.removed(at);
+            rooms.dropped(&event)
+        });
+        if !told_apart {
             self.dropped += 1;
         }
-        self.dropped += count;
     }
 
-    /// The next event: how many were dropped, or the oldest event.
+    /// Takes over what came behind these events: the others are emptied. If any of them were dropped for want of room, so
+    /// are all of these that are not reserved. Returns how many of them there were.
+    pub(super) fn append(&mut self, later: Self, max_bytes: usize) -> u64 {
+        let count = later.outstanding();
+        let oldest = self.reserved as usize;
+        if count > later.waiting.len() as u64 {
+            while self.waiting.len() > oldest {
+                self.drop_at(oldest);
+            }
+        }
+        self.dropped += later.dropped;
+        if let Some(rooms) = later.rooms {
+            self.rooms.get_or_insert_default().dropped_later(*rooms);
+        }
+        for event in later.waiting {
+            self.push(event, max_bytes);
+        }
+        count
+    }
+
+    /// The next event: what was dropped, or the oldest event.
     pub(crate) fn pop(&mut self) -> Option<Arc<EncodedEvent>> {
-        if self.dropped > 0 && !self.is_reserved {
-            self.is_reserved = true;
-            return Some(EncodedEvent::dropped(std::mem::take(&mut self.dropped)));
+        if let Some(notice) = self.next_notice() {
+            return Some(notice);
         }
-        self.is_reserved = false;
+        self.reserved = self.reserved.saturating_sub(1);
         let event = self.waiting.pop_front()?;
         self.bytes -= event.text.len();
+        if let Some(rooms) = &mut self.rooms {
+            rooms.removed(0);
+        }
         Some(event)
     }
 
-    pub(crate) fn is_empty(&self) -> bool {
-        self.waiting.is_empty()
+    /// The next message about dropped events. All that there are go out together, and then as many events.
+    fn next_notice(&mut self) -> Option<Arc<EncodedEvent>> {
+        if let Some(gap) = self.rooms.as_mut().and_then(|rooms| rooms.next_gap()) {
+            return Some(gap);
+        }
+        if self.reserved > 0 {
+            return None;
+        }
+        let dropped = std::mem::take(&mut self.dropped);
+        let gaps = self.rooms.as_mut().map_or(0, |rooms| rooms.tell_gaps(dropped));
+        let notices = gaps + usize::from(dropped > 0);
+        self.reserved = u32::try_from(notices.min(self.waiting.len())).unwrap_or(u32::MAX);
+        if dropped > 0 { Some(EncodedEvent::dropped(dropped)) } else { self.rooms.as_mut()?.next_gap() }
     }
 
-    /// How many of the events that were pushed last have neither gone out nor been reported as dropped.
+    /// Whether there is neither an event nor anything to be said about one.
+    pub(crate) fn is_empty(&self) -> bool {
+        self.outstanding() == 0
+    }
+
+    /// How many of the events that were pushed last, less those that were merged, have neither gone out nor been reported
+    /// as dropped.
     pub(crate) fn outstanding(&self) -> u64 {
-        self.waiting.len() as u64 + self.dropped
+        let rooms = self.rooms.as_ref().map_or(0, |rooms| rooms.outstanding());
+        self.waiting.len() as u64 + self.dropped + rooms
+    }
+
+    /// How many events were merged with others since the lane was empty.
+    pub(crate) fn merged(&self) -> u64 {
+        self.rooms.as_ref().map_or(0, |rooms| rooms.merged)
     }
 
     pub(crate) const fn bytes(&self) -> usize {
@@ -72,137 +137,7 @@ impl EventLane {
 }
 
 #[cfg(test)]
-mod tests {
-    use proptest::prelude::*;
+mod tests;
 
-    use super::*;
-
-    fn lane(events: usize, max_bytes: usize) -> EventLane {
-        let mut lane = EventLane::default();
-        (0..events).for_each(|at| {
-            lane.push(EncodedEvent::own(&format!("{at:03}"), None), max_bytes);
-        });
-        lane
-    }
-
-    /// The length of every event here.
-    const LENGTH: usize = r#"{"type":"event","name":"000"}"#.len();
-
-    fn names(lane: &mut EventLane) -> Vec<String> {
-        std::iter::from_fn(|| lane.pop()).map(|event| event.name.to_string()).collect()
-    }
-
-    #[test]
-    fn events_come_out_in_order() {
-        let mut lane = lane(3, 1_000);
-        assert_eq!(names(&mut lane), ["000", "001", "002"]);
-        assert_eq!(lane.bytes(), 0);
-    }
-
-    #[test]
-    fn over_the_bound_the_oldest_are_dropped_and_one_message_says_how_many() {
-        let mut lane = lane(10, 3 * LENGTH);
-        assert_eq!((lane.outstanding(), lane.bytes()), (10, 3 * LENGTH));
-        assert_eq!(lane.pop().unwrap().text, r#"{"type":"event","name":"events.dropped","data":{"count":7}}"#);
-        assert_eq!(names(&mut lane), ["007", "008", "009"]);
-    }
-
-    #[test]
-    fn the_newest_event_is_kept_whatever_its_size() {
-        let mut lane = lane(2, 3);
-        assert_eq!(lane.bytes(), LENGTH);
-        assert_eq!(names(&mut lane), ["events.dropped", "001"]);
-    }
-
-    fn with_text(text: &str) -> Arc<EncodedEvent> {
-        Arc::new(EncodedEvent { name: "e".into(), data: None, text: text.to_owned() })
-    }
-
-    /// What may happen to a lane.
-    #[derive(Debug, Clone, Copy)]
-    enum Step {
-        /// An event of so many bytes comes.
-        Push(usize),
-        /// The socket has room.
-        Pop,
-    }
-
-    fn step() -> impl Strategy<Value = Step> {
-        prop_oneof![(4..40_usize).prop_map(Step::Push), Just(Step::Pop)]
-    }
-
-    /// All events that were pushed, as a list in which each stands once: it waits, or it was dropped.
-    #[derive(Debug, Default)]
-    struct Model {
-        /// In order; `None` for one that was dropped and not reported.
-        events: Vec<Option<String>>,
-        /// The next pop gives the first of them.
-        first_is_next: bool,
-    }
-
-    impl Model {
-        fn bytes(&self) -> usize {
-            self.events.iter().flatten().map(String::len).sum()
-        }
-
-        fn push(&mut self, event: String, max_bytes: usize) {
-            self.events.push(Some(event));
-            let (first, last) = (usize::from(self.first_is_next), self.events.len() - 1);
-            for at in first..last {
-                if self.bytes() > max_bytes {
-                    self.events[at] = None;
-                }
-            }
-        }
-
-        fn pop(&mut self) -> Option<String> {
-            let dropped = self.events.iter().take_while(|event| event.is_none()).count();
-            if dropped > 0 {
-                self.events.drain(..dropped);
-                self.first_is_next = true;
-                return Some(format!(r#"{{"type":"event","name":"events.dropped","data":{{"count":{dropped}}}}}"#));
-            }
-            self.first_is_next = false;
-            if self.events.is_empty() { None } else { self.events.remove(0) }
-        }
-    }
-
-    proptest! {
-        #[test]
-        fn it_is_a_queue_from_which_the_oldest_are_dropped_and_counted(
-            max_bytes in 1..120_usize,
-            steps in prop::collection::vec(step(), 0..200),
-        ) {
-            let (mut lane, mut model, mut number) = (EventLane::default(), Model::default(), 0);
-            let mut given = Vec::new();
-            for step in steps {
-                match step {
-                    Step::Push(len) => {
-                        let event = format!("{number:-<len$}");
-                        number += 1;
-                        let before = lane.dropped;
-                        prop_assert_eq!(lane.push(with_text(&event), max_bytes), lane.dropped > before);
-                        model.push(event, max_bytes);
-                    }
-                    Step::Pop => {
-                        let popped = lane.pop().map(|event| event.text.clone());
-                        prop_assert_eq!(&popped, &model.pop());
-                        given.extend(popped);
-                    }
-                }
-                prop_assert_eq!(lane.bytes(), model.bytes());
-                prop_assert_eq!(lane.outstanding(), model.events.len() as u64);
-                prop_assert_eq!(lane.is_empty(), model.events.is_empty());
-                let kept = lane.waiting.len();
-                prop_assert!(lane.bytes() <= max_bytes || kept <= 1 + usize::from(lane.is_reserved), "over its bound");
-            }
-            given.extend(std::iter::from_fn(|| lane.pop()).map(|event| event.text.clone()));
-            let is_notice = |text: &&String| text.contains("events.dropped");
-            prop_assert!(given.windows(2).all(|pair| !pair.iter().all(|text| is_notice(&text))), "two in a row");
-            let events = given.iter().filter(|text| !is_notice(text)).count();
-            let counts = given.iter().filter(is_notice).map(|text| text.split_once(":{\"count\":").unwrap().1);
-            let dropped: usize = counts.map(|count| count.trim_end_matches('}').parse::<usize>().unwrap()).sum();
-            prop_assert_eq!(events + dropped, number);
-        }
-    }
-}
+#[cfg(test)]
+mod room_tests;

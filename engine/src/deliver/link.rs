@@ -30,8 +30,8 @@ use crate::sync::{AtomicU8, AtomicU16, AtomicU32, AtomicU64, AtomicWaker, Listen
 pub(crate) struct Link {
     pub(crate) number: u64,
     pub(crate) kind: PeerKind,
-    /// Why it was given up, by [`AbortReason`], 0 if it goes on; and whether a [`PING`] is wanted. There are many
-    /// connections, and these eight bytes hold four fields.
+    /// Why it was given up, by [`AbortReason`], 0 if it goes on; whether a [`PING`] is wanted, and whether the peer
+    /// [`LEFT`]. There are many connections, and these eight bytes hold four fields.
     flags: AtomicU8,
     /// Messages over the rate, less those within it.
     strikes: AtomicU16,
@@ -53,6 +53,14 @@ pub(crate) struct Link {
 
 /// The flag of a wanted ping, beside the reason for giving up.
 const PING: u8 = 0x80;
+
+/// The flag of a peer that closed the connection.
+const LEFT: u8 = 0x40;
+
+/// The flag of a peer that is offline: whatever it sends next is waited for.
+const AWAITED: u8 = 0x20;
+
+const MARKS: u8 = PING | LEFT | AWAITED;
 
 /// Why a peer is given up.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -118,7 +126,7 @@ impl Link {
     }
 
     /// Leaves something for whoever has the outbox next.
-    fn leave(&self, put: impl FnOnce(&mut Inbox)) {
+    fn leave_behind(&self, put: impl FnOnce(&mut Inbox)) {
         put(self.inbox.lock().get_or_insert_default());
     }
 
@@ -167,8 +175,16 @@ impl Link {
         }
     }
 
-    pub(crate) fn heard(&self, now_ms: u64) {
+    /// The peer showed a sign of life. Returns whether it was waited for.
+    pub(crate) fn heard(&self, now_ms: u64) -> bool {
         self.heard_ms.store(now_ms, Ordering::Relaxed);
+        let is_awaited = self.flags.load(Ordering::Relaxed) & AWAITED != 0;
+        is_awaited && self.flags.fetch_and(!AWAITED, Ordering::SeqCst) & AWAITED != 0
+    }
+
+    /// The next sign of life is waited for.
+    pub(crate) fn await_sign(&self) {
+        self.flags.fetch_or(AWAITED, Ordering::SeqCst);
     }
 
     /// The writer has room, or took a frame and has none until it asks again.
@@ -242,17 +258,28 @@ impl Link {
 
     /// The peer is given up: the socket shall be dropped, whatever it is doing.
     pub(crate) fn abort(&self, why: AbortReason) {
-        let replace = |flags: u8| Some(flags & PING | why as u8);
+        let replace = |flags: u8| Some(flags & MARKS | why as u8);
         let _always = self.flags.fetch_update(Ordering::SeqCst, Ordering::SeqCst, replace);
         self.wake();
     }
 
     fn abort_flag(&self) -> u8 {
-        self.flags.load(Ordering::SeqCst) & !PING
+        self.flags.load(Ordering::SeqCst) & !MARKS
     }
 
     pub(crate) fn is_aborted(&self) -> bool {
         self.abort_flag() != 0
+    }
+
+    /// The peer closed the connection, which shows that it does not want to go on.
+    pub(crate) fn leave_cleanly(&self) {
+        self.flags.fetch_or(LEFT, Ordering::SeqCst);
+    }
+
+    /// Whether the peer has left. A program in this process does so by letting its handle go, and so does whoever reads
+    /// nothing but events: it can say nothing.
+    pub(crate) fn has_left(&self) -> bool {
+        self.kind.leaves_by_going() || self.flags.load(Ordering::SeqCst) & LEFT != 0
     }
 
     /// Orders the end of the connection. Calls that still run are answered with an error first, so that no consumer waits
@@ -264,7 +291,7 @@ impl Link {
             outbox.end(reason);
         } else {
             drop(calls);
-            self.leave(|inbox| inbox.end(reason));
+            self.leave_behind(|inbox| inbox.end(reason));
         }
         self.ended.notify(usize::MAX);
         self.wake();
@@ -350,7 +377,7 @@ impl Link {
                 let queued = match self.outbox.try_lock() {
                     Some(mut outbox) => self.step(&mut outbox, |outbox| outbox.reply(notice.text.clone())),
                     None => {
-                        self.leave(|inbox| inbox.notice(notice.text.clone()));
+                        self.leave_behind(|inbox| inbox.notice(notice.text.clone()));
                         Queued::Fits
                     }
                 };
@@ -359,12 +386,17 @@ impl Link {
             PeerKind::InProcess => {
                 self.event(Arc::clone(notice), usize::MAX);
             }
-            PeerKind::Tab => {}
+            PeerKind::Tab | PeerKind::Events => {}
         }
     }
 
     pub(crate) fn is_tab(&self) -> bool {
         self.kind == PeerKind::Tab
+    }
+
+    /// Whether it takes events of the application's.
+    pub(crate) fn takes_emitted(&self) -> bool {
+        matches!(self.kind, PeerKind::Consumer | PeerKind::InProcess)
     }
 
     /// A ping is due. It goes out before anything else: a peer that takes little must still be seen to live.

@@ -201,7 +201,7 @@ impl Outbox {
     /// Queues the result of a call, which must not overtake the patches up to a version, nor the events that were queued
     /// while the call ran.
     pub(crate) fn result(&mut self, text: String, version: u64, events_before: u64) -> Queued {
-        let event = if self.events_queued > events_before { self.events_queued } else { 0 };
+        let event = if self.events_queued > events_before { self.places() } else { 0 };
         self.queue(Reply::Result { text, version, event })
     }
 
@@ -243,12 +243,17 @@ impl Outbox {
         self.waiting.get_or_insert_default().events.push(event, max_bytes)
     }
 
-    /// So many events came behind those that wait, and there was no room for them: older ones go as well.
-    pub(super) fn events_lost(&mut self, count: u64) {
-        if count > 0 && !self.is_ending() {
-            self.events_queued += count;
-            self.waiting.get_or_insert_default().events.lose(count);
+    /// Queues events that came while somebody had the outbox.
+    pub(super) fn events(&mut self, later: EventLane, max_bytes: usize) {
+        if !later.is_empty() && !self.is_ending() {
+            self.events_queued += self.waiting.get_or_insert_default().events.append(later, max_bytes);
         }
+    }
+
+    /// How many events were queued since the start, less those that were merged with others. If nothing waits, nothing
+    /// refers to an earlier number.
+    fn places(&self) -> u64 {
+        self.events_queued - self.waiting.as_ref().map_or(0, |waiting| waiting.events.merged())
     }
 
     /// How many events were queued since the start.
@@ -342,7 +347,7 @@ impl Outbox {
 
     fn result_awaits_event(&self) -> bool {
         let outstanding = self.waiting.as_ref().map_or(0, |waiting| waiting.events.outstanding());
-        matches!(self.front(), Some(Reply::Result { event, .. }) if self.events_queued - outstanding < *event)
+        matches!(self.front(), Some(Reply::Result { event, .. }) if self.places() - outstanding < *event)
     }
 
     /// Replies go first, but a peer that never stops asking still gets its patches.

@@ -9,4 +9,13 @@ pub(crate) enum PeerKind {
     Tab,
     /// A client in this process: it is sent no frames.
     InProcess,
+    /// Whoever reads the events of a room, and nothing else.
+    Events,
+}
+
+impl PeerKind {
+    /// Whether there is nobody who could say that it leaves, other than by going.
+    pub(crate) const fn leaves_by_going(self) -> bool {
+        matches!(self, Self::InProcess | Self::Events)
+    }
 }

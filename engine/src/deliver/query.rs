@@ -12,7 +12,7 @@ use crate::protocol::message::RequestId;
 use crate::render::fragment::Fragment;
 use crate::render::node_ref::NodeRef;
 use crate::render::tree::TreeNode;
-use crate::render::view::ViewOptions;
+use crate::render::view::{View, ViewOptions};
 
 /// What was loaded for a query beside the tree.
 #[derive(Debug, Clone)]
@@ -31,6 +31,11 @@ pub(crate) enum Loaded {
 type LocatedNode<'a> = (TreeNode<'a>, Option<(u64, &'a Fragment)>);
 
 impl Loaded {
+    /// Whether all that a query shows is part of the tree.
+    pub(crate) const fn is_nothing(&self) -> bool {
+        matches!(self, Self::Nothing)
+    }
+
     /// How many bytes of content are held for the query alone.
     fn bytes(&self) -> usize {
         match self {
@@ -84,7 +89,8 @@ impl PendingQuery {
             Ok(located) => located,
             Err(error) => return self.refused(error.code(), error.message()),
         };
-        match fit(&self.view, node, children, now.tree.nodes(), delivery) {
+        let known = self.loaded.is_nothing().then(|| delivery.known_orders(&now.tree));
+        match fit(View::new(&self.view, node, children), known, now.tree.nodes(), delivery) {
             Some(fitted) => {
                 let text = encode::snapshot(&self.id, now.version, None, &fitted.tree);
                 QueryReply { text, compacted: fitted.compacted, too_large: false }

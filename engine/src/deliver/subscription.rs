@@ -160,13 +160,15 @@ impl Subscription {
         self.budget.map(|nodes| nodes as usize)
     }
 
-    fn ops(&self, sent: &Tree, now: &Tree, delivery: &Delivery) -> Result<String, Rebase> {
-        let (Some(old), Some(new)) = (self.view_of(sent), self.view_of(now)) else { return Err(Rebase) };
+    fn ops(&self, sent: &Arc<Tree>, now: &Arc<Tree>, delivery: &Delivery) -> Result<String, Rebase> {
+        let (old, new) = (self.view_of(sent, delivery), self.view_of(now, delivery));
+        let (Some(old), Some(new)) = (old, new) else { return Err(Rebase) };
         text::ops(old.root(), new.root(), &delivery.memo)
     }
 
-    fn view_of<'t>(&'t self, tree: &'t Tree) -> Option<View<'t>> {
-        Some(View::new(&self.view, tree.resolve(&self.view.path)?.node, None).within_bound(self.budget()))
+    fn view_of<'t>(&'t self, tree: &'t Arc<Tree>, delivery: &Delivery) -> Option<View<'t>> {
+        let view = View::new(&self.view, tree.resolve(&self.view.path)?.node, None);
+        Some(view.within(self.budget(), Some(delivery.known_orders(tree))))
     }
 
     fn patch(&mut self, now: &Versioned, ops: &str) -> Step {
@@ -182,7 +184,8 @@ impl Subscription {
             return self.snapshot(now, now_ms, delivery);
         }
         // Of a snapshot that is more than twice as long, no more is written than that.
-        let snapshot = self.view_of(&now.tree).map(|view| text::node(view.root(), &delivery.memo, ops.len() * 2));
+        let snapshot =
+            self.view_of(&now.tree, delivery).map(|view| text::node(view.root(), &delivery.memo, ops.len() * 2));
         match snapshot {
             Some(Err(TooLong)) => self.patch(now, ops),
             _ => self.snapshot(now, now_ms, delivery),
@@ -199,7 +202,8 @@ impl Subscription {
     fn snapshot(&mut self, now: &Versioned, now_ms: u64, delivery: &Delivery) -> Step {
         self.held_until = now_ms.saturating_add(delivery.first_patch_ms);
         let Some(located) = now.tree.resolve(&self.view.path) else { return Step::Nothing };
-        match fit(&self.view, located.node, None, now.tree.nodes(), delivery) {
+        let view = View::new(&self.view, located.node, None);
+        match fit(view, Some(delivery.known_orders(&now.tree)), now.tree.nodes(), delivery) {
             Some(fitted) => {
                 self.seq = 1;
                 self.told = now.version;

@@ -145,6 +145,7 @@ impl ConnectionParts<'_> {
             timers: Arc::clone(&base.timers),
             observers: Arc::clone(&base.observers),
             config: base.config.clone(),
+            rooms: self.lifecycle.rooms.clone(),
             _driver: driver as _,
         });
         Arc::new(Connector {

@@ -92,6 +92,7 @@ impl LifecycleParts {
             Arc::clone(&self.closer),
             self.rooms.clone(),
             Arc::clone(&base.observers),
+            (Arc::clone(base.timers.clock()), &base.config.times),
         )
     }
 

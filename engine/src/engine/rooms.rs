@@ -262,7 +262,7 @@ impl Rooms {
         if living.room.state() == RoomState::Ended {
             return Err(ActionError::conflict("the room has ended"));
         }
-        let connection = self.parts.connector.connect(session, PeerKind::InProcess).map_err(|error| refused(&error))?;
+        let connection = self.parts.connector.connect(session, PeerKind::Events).map_err(|error| refused(&error))?;
         let slot = Arc::clone(&connection.peer().slot);
         let mut events = RoomEvents::new(Arc::clone(service), connection, living.room.clone());
         service.join(&slot, id)?;

@@ -22,6 +22,8 @@ struct Window {
     since_ms: u64,
     reported: u64,
     counted: u64,
+    /// Whether it was said that there are more than are reported.
+    told: bool,
 }
 
 /// What is to be reported.
@@ -44,7 +46,8 @@ impl Problems {
         let reported = problems.min(REPORTED - window.reported);
         let rest = problems - reported;
         // The first that are too many are told at once, so that nobody takes the list for complete.
-        let as_number = if reported > 0 { rest } else { 0 };
+        let as_number = if window.told { 0 } else { rest };
+        window.told |= rest > 0;
         window.reported += reported;
         window.counted += rest - as_number;
         Admitted { counted_before: before, reported, as_number }
@@ -62,7 +65,7 @@ impl Problems {
 
 impl Window {
     const fn from(now_ms: u64) -> Self {
-        Self { since_ms: now_ms, reported: 0, counted: 0 }
+        Self { since_ms: now_ms, reported: 0, counted: 0, told: false }
     }
 }
 
@@ -84,6 +87,15 @@ mod tests {
         assert_eq!(problems.admit(&"other".into(), 1, 59_999), admitted(0, 1, 0));
         assert_eq!(problems.admit(&path, 1, 60_000), admitted(37, 1, 0));
         assert_eq!(problems.admit(&path, 1, 200_000), admitted(0, 1, 0));
+    }
+
+    #[test]
+    fn that_there_are_more_is_told_once_also_if_they_come_one_by_one() {
+        let (mut problems, path) = (Problems::default(), Text::from("list"));
+        let mut admit = |now_ms| problems.admit(&path, 1, now_ms);
+        assert!((0..32).all(|_| admit(0) == admitted(0, 1, 0)));
+        assert_eq!([admit(1), admit(2)], [admitted(0, 0, 1), admitted(0, 0, 0)]);
+        assert_eq!(admit(60_000), admitted(1, 1, 0));
     }
 
     #[test]

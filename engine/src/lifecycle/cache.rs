@@ -34,13 +34,13 @@ impl CacheSweeper {
     /// A timer fired: evicts what was not used since the last sweep.
     pub(crate) fn sweep(&self) {
         self.scheduled.store(false, Ordering::SeqCst);
-        if self.delivery.memo.forget_unused() {
+        if self.delivery.forget_unused() {
             self.schedule();
         }
     }
 
     /// Nobody is left to whom a cached text could be sent.
     pub(crate) fn clear(&self) {
-        self.delivery.memo.clear();
+        self.delivery.clear_caches();
     }
 }

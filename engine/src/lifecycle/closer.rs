@@ -51,10 +51,10 @@ impl Closer {
     pub(crate) fn close_idle(&self, slot: &Arc<Slot>, reason: CloseReason) {
         let mut tree: Option<ReleasedTree> = None;
         let removed = self.table.remove(slot, |slot| {
-            tree = slot.close_if_idle();
+            tree = slot.close_if_idle(&self.trees);
             tree.is_some()
         });
-        self.trees.count.subtract(usize::from(tree.is_some_and(|tree| tree.is_some())));
+        drop(tree);
         if removed {
             self.end(slot, reason);
         }
@@ -62,8 +62,7 @@ impl Closer {
 
     /// Ends whatever a session had that is not in the table any more.
     fn end(&self, slot: &Arc<Slot>, reason: CloseReason) {
-        let closed = slot.close();
-        self.trees.count.subtract(usize::from(closed.had_tree));
+        let closed = slot.close(&self.trees);
         self.trees.retire(closed.version, self.timers.now_ms());
         closed.tasks.iter().for_each(|task| task.cancel());
         closed.links.iter().for_each(|link| link.end(reason));

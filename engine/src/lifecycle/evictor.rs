@@ -158,8 +158,7 @@ impl Evictor {
     /// Evicts the tree of an idle session. False if a pass works on it: then it comes last among those that are idle.
     fn evict_tree(&self, slot: &Arc<Slot>, reason: EvictionReason) -> bool {
         self.table.not_idle(slot, Idle::Tree);
-        if slot.evict_tree() {
-            self.trees.count.subtract(1);
+        if slot.evict_tree(&self.trees) {
             self.observers.emit(|| Event::TreeEvicted { session: slot.id(), reason });
         }
         let busy = slot.idle_since_ms().is_some() && slot.needs_refresh();
@@ -171,8 +170,7 @@ impl Evictor {
 
     /// Evicts the tree of a session without telling anybody: its claims changed while nobody looked at it.
     pub(crate) fn discard_tree(&self, slot: &Arc<Slot>) {
-        if slot.evict_tree() {
-            self.trees.count.subtract(1);
+        if slot.evict_tree(&self.trees) {
             self.table.not_idle(slot, Idle::Tree);
         }
     }

@@ -142,7 +142,7 @@ impl Opener {
     /// # Errors
     /// That it was revoked, or that it is not open yet and nobody can tell whether it was.
     fn check_revocations(&self, context: &Context, open: bool) -> Result<(), ConnectError> {
-        match self.revocations.access(context) {
+        match self.revocations.access(context, self.expiry.now()) {
             Access::Revoked => Err(ConnectError::Revoked),
             Access::Unknown if !open => {
                 let limit = Limit::Revocations;

@@ -1,9 +1,11 @@
 //! Ends access for good.
 
 use std::sync::Arc;
+use std::time::{Duration, SystemTime};
 
 use super::closer::Closer;
-use crate::config::Limit;
+use crate::clock::Clock;
+use crate::config::{Limit, Times};
 use crate::event::{Event, Observers};
 use crate::model::Text;
 use crate::model::selector::Selector;
@@ -21,6 +23,8 @@ pub(crate) struct Revoker {
     closer: Arc<Closer>,
     rooms: Option<Arc<RoomService>>,
     observers: Arc<Observers>,
+    clock: Arc<dyn Clock>,
+    credential_lifetime: Option<Duration>,
 }
 
 impl Revoker {
@@ -30,14 +34,18 @@ impl Revoker {
         closer: Arc<Closer>,
         rooms: Option<Arc<RoomService>>,
         observers: Arc<Observers>,
+        (clock, times): (Arc<dyn Clock>, &Times),
     ) -> Self {
-        Self { table, revocations, closer, rooms, observers }
+        let credential_lifetime = times.credential_lifetime;
+        Self { table, revocations, closer, rooms, observers, clock, credential_lifetime }
     }
 
     /// Ends all sessions that a revocation means, and keeps them out. Returns how many were open.
     pub(crate) fn revoke(&self, revocation: &Revocation) -> usize {
+        let now = self.clock.wall();
+        let until = self.kept_until(revocation, now);
         // Kept out before it looks who is there: whoever opens a session meanwhile looks again afterwards.
-        if !self.revocations.add(revocation) {
+        if !self.revocations.add(revocation, until, now) {
             self.observers.warn(&Event::LimitReached { limit: Limit::Revocations, session: Text::default() });
         }
         let slots = self.table.select(revocation.selector());
@@ -63,8 +71,21 @@ impl Revoker {
         }
     }
 
+    /// Until when a revocation has to be kept, if anybody knows. What the session showed last does not suffice: it may have
+    /// another credential that it has not shown.
+    fn kept_until(&self, revocation: &Revocation, now: SystemTime) -> Option<SystemTime> {
+        let (None, Selector::Session(id)) = (revocation.kept_until(), revocation.selector()) else {
+            return revocation.kept_until();
+        };
+        let all_ended = now.checked_add(self.credential_lifetime?)?;
+        match self.table.get(id) {
+            Some(slot) => slot.context().expires_at().map(|shown| shown.max(all_ended)),
+            None => Some(all_ended),
+        }
+    }
+
     /// Lets whom a revocation kept out come back. False if it kept out nobody.
     pub(crate) fn unrevoke(&self, revocation: &Revocation) -> bool {
-        self.revocations.remove(revocation)
+        self.revocations.remove(revocation, self.clock.wall())
     }
 }

@@ -61,7 +61,7 @@ impl AfterCall {
 
     /// Refreshes the caller's session. What is not rendered in time goes on in the background.
     pub(crate) async fn refresh(&self, slot: &Arc<Slot>, may_change: MayChange) -> Rendered {
-        if self.refresher.is_refused() {
+        if self.refresher.must_not_wait() {
             return Rendered::InTime;
         }
         let now_ms = self.clock.now_ms();

@@ -9,13 +9,14 @@ use crate::sync::Mutex;
 /// that began after it. Whatever is requested meanwhile follows, so a function that hangs does not pile up.
 const AT_A_TIME: usize = 2;
 
-/// How many of those may wait that go beside other passes.
-const BESIDE_AT_A_TIME: usize = 8;
-
 /// The sessions for which async functions run, each held by its jobs. Jobs that go beside others are counted apart: no
 /// other function that hangs delays them.
-#[derive(Debug, Default)]
-pub(super) struct Awaiting(Mutex<HashMap<Key, Entry>>);
+#[derive(Debug)]
+pub(super) struct Awaiting {
+    sessions: Mutex<HashMap<Key, Entry>>,
+    /// How many jobs of one session that go beside others may wait at a time; one may always.
+    beside: usize,
+}
 
 /// A session's address, and whether the jobs go beside others.
 type Key = (usize, bool);
@@ -28,12 +29,16 @@ struct Entry {
 }
 
 impl Awaiting {
+    pub(super) fn new(beside: usize) -> Self {
+        Self { sessions: Mutex::default(), beside: beside.max(1) }
+    }
+
     /// Lets a job begin, if few enough of its session have; otherwise it follows them.
     pub(super) fn enter(&self, mut job: Job) -> Option<Job> {
         job.awaits = true;
-        let mut sessions = self.0.lock();
+        let mut sessions = self.sessions.lock();
         let entry = sessions.entry(key(&job)).or_default();
-        let most = if job.beside { BESIDE_AT_A_TIME } else { AT_A_TIME };
+        let most = if job.beside { self.beside } else { AT_A_TIME };
         if entry.running < most {
             entry.running += 1;
             return Some(job);
@@ -47,7 +52,7 @@ impl Awaiting {
 
     /// A job that could begin is done. Returns the one that follows it.
     pub(super) fn leave(&self, job: &Job) -> Option<Job> {
-        let mut sessions = self.0.lock();
+        let mut sessions = self.sessions.lock();
         let entry = sessions.get_mut(&key(job))?;
         entry.running -= 1;
         let next = entry.next.take();
@@ -59,10 +64,36 @@ impl Awaiting {
 
     /// Nothing follows any more. Returns what would have, to be dropped without a lock.
     pub(super) fn clear(&self) -> Vec<Job> {
-        self.0.lock().values_mut().filter_map(|entry| entry.next.take()).collect()
+        self.sessions.lock().values_mut().filter_map(|entry| entry.next.take()).collect()
     }
 }
 
 fn key(job: &Job) -> Key {
     (address(&job.slot), job.beside)
+}
+
+// A scheduled lock works only in a scheduled run.
+#[cfg(all(test, not(feature = "shuttle")))]
+mod tests {
+    use std::sync::Arc;
+
+    use super::*;
+    use crate::model::session::Session;
+    use crate::sessions::paths::Paths;
+    use crate::sessions::slot::Slot;
+
+    #[test]
+    fn what_follows_is_one_job_that_counts_only_once_it_begins() {
+        let slot = Arc::new(Slot::new(Arc::clone(Session::new("s").context()), 0, 0, false));
+        let awaiting = Awaiting::default();
+        let enter = || awaiting.enter(Job::new(Arc::clone(&slot), Paths::All));
+        let running: Vec<Job> = (0..AT_A_TIME).filter_map(|_| enter()).collect();
+        assert_eq!((running.len(), running.iter().all(|job| job.awaits)), (AT_A_TIME, true));
+        assert!(enter().is_none() && enter().is_none(), "they follow");
+        let next = awaiting.leave(&running[0]).expect("one job follows");
+        // It may find that it need not wait for anything any more.
+        assert!(!next.awaits);
+        assert!(awaiting.leave(&running[1]).is_none(), "there is only one");
+        assert!(awaiting.enter(next).is_some_and(|job| job.awaits));
+    }
 }

@@ -1,35 +1,69 @@
 //! How many threads render: a pure count.
 
+use std::sync::Arc;
+
+use hashbrown::HashMap;
 use slab::Slab;
+use tracing::Span;
+
+use crate::model::Text;
+use crate::sessions::waiters::{Countdown, Waiters};
 
 /// The threads that render, and the evaluations that run on them.
 ///
 /// One whose evaluation takes long does not count: another thread takes its place, up to a limit, so that functions that
 /// block delay only those who wait for them.
+///
+/// Of one path only so many may be slow at a time, so that one function that hangs does not take all the threads.
 #[derive(Debug)]
 pub(super) struct Crew {
-    /// How many render at a time.
-    threads: usize,
-    /// How many more there may be beside slow evaluations.
-    spare: usize,
+    limits: CrewLimits,
     active: usize,
     evaluations: Slab<Running>,
     slow: usize,
+    /// Who waits until an evaluation of a path ends, of which as many are slow as may be.
+    held: HashMap<Text, Waiters>,
+}
+
+/// How many threads there may be, and when evaluations are slow.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct CrewLimits {
+    /// How many render at a time.
+    pub(super) threads: usize,
+    /// How many more there may be beside slow evaluations.
+    pub(super) spare: usize,
+    /// How many evaluations of one path may be slow at a time.
+    pub(super) slow_per_path: usize,
+    pub(super) slow_ms: u64,
+    /// After which time nobody waits for an evaluation any more.
+    pub(super) overdue_ms: u64,
 }
 
 #[derive(Debug)]
 struct Running {
+    path: Text,
     since_ms: u64,
     slow: bool,
 }
 
+/// Whether a thread may evaluate.
+#[derive(Debug)]
+pub(super) enum Admitted {
+    /// It does; this is the key of the evaluation.
+    Runs(usize),
+    /// As many evaluations of the path are slow as may be: until one has ended.
+    Waits(Arc<Countdown>),
+    /// As many evaluations of the path take longer than anybody waits.
+    Overdue,
+}
+
 impl Crew {
-    pub(super) const fn new(threads: usize, spare: usize) -> Self {
-        Self { threads, spare, active: 0, evaluations: Slab::new(), slow: 0 }
+    pub(super) fn new(limits: CrewLimits) -> Self {
+        Self { limits, active: 0, evaluations: Slab::new(), slow: 0, held: HashMap::new() }
     }
 
     fn allowed(&self) -> usize {
-        self.threads + self.slow.min(self.spare)
+        self.limits.threads + self.slow.min(self.limits.spare)
     }
 
     /// Takes on as many threads as there are things to do and may be. Returns how many have to start.
@@ -41,7 +75,7 @@ impl Crew {
 
     /// Whether one more slow evaluation would let another thread begin.
     pub(super) fn could_grow(&self) -> bool {
-        self.slow < self.spare
+        self.slow < self.limits.spare
     }
 
     /// Whether there are more threads than may be, because a slow evaluation has ended.
@@ -54,13 +88,31 @@ impl Crew {
         self.active -= 1;
     }
 
-    /// A thread begins to evaluate. Returns the key of the evaluation.
-    pub(super) fn begin(&mut self, now_ms: u64) -> usize {
-        self.evaluations.insert(Running { since_ms: now_ms, slow: false })
+    /// A thread wants to evaluate a path.
+    pub(super) fn begin(&mut self, path: &Text, now_ms: u64) -> Admitted {
+        let CrewLimits { slow_per_path, slow_ms, overdue_ms, .. } = self.limits;
+        if self.evaluations.len() >= slow_per_path {
+            let last = |least_ms| {
+                let of_path = self.evaluations.iter().filter(|(_, running)| running.path == *path);
+                of_path.filter(|(_, running)| now_ms >= running.since_ms.saturating_add(least_ms)).count()
+            };
+            if last(overdue_ms) >= slow_per_path {
+                return Admitted::Overdue;
+            }
+            if last(slow_ms) >= slow_per_path {
+                let countdown = Countdown::new(Span::none());
+                self.held.entry(path.clone()).or_default().merge(countdown.share());
+                return Admitted::Waits(countdown);
+            }
+        }
+        Admitted::Runs(self.evaluations.insert(Running { path: path.clone(), since_ms: now_ms, slow: false }))
     }
 
-    pub(super) fn end(&mut self, key: usize) {
-        self.slow -= usize::from(self.evaluations.remove(key).slow);
+    /// Returns whoever waited for it.
+    pub(super) fn end(&mut self, key: usize) -> Option<Waiters> {
+        let ended = self.evaluations.remove(key);
+        self.slow -= usize::from(ended.slow);
+        if self.held.is_empty() { None } else { self.held.remove(&ended.path) }
     }
 
     /// Finds the evaluations that began at this time or before.
@@ -76,13 +128,25 @@ impl Crew {
     }
 }
 
-#[cfg(test)]
+// A scheduled signal works only in a scheduled run.
+#[cfg(all(test, not(feature = "shuttle")))]
 mod tests {
     use super::*;
 
+    fn crew(threads: usize, spare: usize) -> Crew {
+        Crew::new(CrewLimits { threads, spare, slow_per_path: 2, slow_ms: 10, overdue_ms: 100 })
+    }
+
+    fn begin(crew: &mut Crew, path: &str, now_ms: u64) -> usize {
+        match crew.begin(&path.into(), now_ms) {
+            Admitted::Runs(key) => key,
+            other => panic!("{other:?}"),
+        }
+    }
+
     #[test]
     fn there_are_no_more_threads_than_things_to_do_or_than_may_be() {
-        let mut crew = Crew::new(2, 8);
+        let mut crew = crew(2, 8);
         assert_eq!((crew.hire(1), crew.hire(5), crew.hire(5)), (1, 1, 0));
         crew.leave();
         assert_eq!(crew.hire(5), 1);
@@ -90,19 +154,34 @@ mod tests {
 
     #[test]
     fn a_thread_whose_evaluation_is_slow_is_replaced_until_the_evaluation_ends() {
-        let mut crew = Crew::new(2, 1);
+        let mut crew = crew(2, 1);
         crew.hire(2);
-        let (first, second) = (crew.begin(0), crew.begin(50));
+        let (first, second) = (begin(&mut crew, "a", 0), begin(&mut crew, "b", 50));
         crew.find_slow(10);
         assert_eq!(crew.hire(9), 1, "in the place of the first");
         crew.find_slow(60);
         assert!(!crew.could_grow());
         assert_eq!(crew.hire(9), 0, "there may be one more and not two");
-        crew.end(first);
+        drop(crew.end(first));
         assert!(!crew.is_too_large(), "the second is slow as well");
-        crew.end(second);
+        drop(crew.end(second));
         assert!(crew.is_too_large());
         crew.leave();
         assert!(!crew.is_too_large());
+    }
+
+    #[test]
+    fn of_one_path_only_so_many_evaluations_are_slow_and_none_begins_beside_as_many_that_hang() {
+        let mut crew = crew(9, 9);
+        let (first, _second) = (begin(&mut crew, "a", 0), begin(&mut crew, "a", 5));
+        begin(&mut crew, "a", 9);
+        let Admitted::Waits(countdown) = crew.begin(&"a".into(), 15) else { panic!("two are slow") };
+        begin(&mut crew, "b", 15);
+        assert!(!countdown.wait_briefly());
+        drop(crew.end(first));
+        assert!(countdown.wait_briefly(), "an evaluation has ended");
+        assert!(matches!(crew.begin(&"a".into(), 19), Admitted::Waits(_)), "another one has become slow");
+        assert!(matches!(crew.begin(&"a".into(), 109), Admitted::Overdue));
+        begin(&mut crew, "c", 109);
     }
 }

@@ -7,10 +7,11 @@ use tokio::sync::Semaphore;
 use tracing::Instrument;
 
 use super::gathered::Job;
+use super::held::Held;
 use super::pass::Pass;
 use super::source_trace::Claimed;
-use super::workers::Workers;
-use crate::clock::{Clock, millis};
+use super::workers::{Permission, Workers};
+use crate::clock::{Clock, Sleep, millis};
 use crate::config::Config;
 use crate::event::{Event, Observers};
 use crate::model::read_log::ReadLog;
@@ -21,9 +22,14 @@ use crate::render::layout::{Entry, Layout};
 use crate::render::source::{Describe, Sharing};
 use crate::render::tree::Tree;
 use crate::sessions::turn::Base;
-use crate::sessions::waiters::Countdown;
 use crate::span;
 use crate::sync::Runtime;
+
+/// Why a function was not run.
+const HANGS: &str =
+    "it was not run: as many evaluations of it have not returned as may (execution.slow_evaluations_per_path)";
+const WAITED: &str =
+    "it was not run: as many evaluations of it are slow as may be (execution.slow_evaluations_per_path)";
 
 /// What evaluations need, for all passes.
 #[derive(Debug)]
@@ -64,7 +70,7 @@ impl Evaluator {
     }
 
     fn async_sources<'l>(job: &Job, layout: &'l Layout) -> impl Iterator<Item = &'l Entry> {
-        let is_async = |entry: &&Entry| matches!(*entry.source.describe, Describe::Async(_));
+        let is_async = |entry: &&Entry| entry.source.is_async();
         layout.entries().iter().filter(is_async).filter(|entry| job.paths.touches(&entry.path))
     }
 
@@ -84,9 +90,9 @@ impl Evaluator {
         pass.keep_awaited(&job.slot, &entry.source, (context, rendered));
     }
 
-    /// The new tree of a slot: what the job does not touch is taken from the tree before. If another session evaluates what
-    /// may be this one's result, and takes long for it, what to wait for instead.
-    pub(super) fn assemble(&self, pass: &Pass, job: &Job, base: &Base) -> Result<Arc<Tree>, Arc<Countdown>> {
+    /// The new tree of a slot: what the job does not touch is taken from the tree before. If something takes long that it
+    /// cannot do without, what to wait for instead.
+    pub(super) fn assemble(&self, pass: &Pass, job: &Job, base: &Base) -> Result<Arc<Tree>, Held> {
         let fragment = |(at, entry): (usize, &Entry)| {
             let known = base.tree.as_ref().and_then(|tree| tree.fragment_of(&base.layout, at));
             match known {
@@ -105,19 +111,22 @@ impl Evaluator {
         base: &Base,
         entry: &Entry,
         known: Option<&Fragment>,
-    ) -> Result<Fragment, Arc<Countdown>> {
+    ) -> Result<Fragment, Held> {
         // What was awaited for other claims, or before a later pass, may be older than what the slot has.
         let overtaken = base.is_overtaken(&entry.path);
         let current = |(context, _): &(Arc<Context>, _)| !overtaken && context.shows_same(&base.context);
-        let awaited = pass.awaited(&job.slot, &entry.source).filter(current);
-        let rendered = match (awaited, &*entry.source.describe) {
-            (Some((_, rendered)), _) => rendered,
-            (None, Describe::Blocking(_)) => self.evaluate(pass, base, entry, known)?,
-            // It was registered after this pass had looked which sources to await, or has to be asked again.
-            (None, Describe::Async(_)) => {
-                let _running = self.workers.evaluate();
-                self.runtime.block_on(self.evaluate_again(pass, base, entry))
-            }
+        let rendered = match &*entry.source.describe {
+            _ if job.given_up.contains(&entry.path) => self.not_run(entry, &base.context, WAITED).rendered,
+            Describe::Blocking(_) => self.evaluate(pass, base, entry, known)?,
+            Describe::Async(_) => match pass.awaited(&job.slot, &entry.source).filter(current) {
+                Some((_, rendered)) => rendered,
+                // It was registered after this pass had looked which sources to await, or has to be asked again.
+                None => match self.workers.evaluate(&entry.path) {
+                    Permission::Granted(_running) => self.runtime.block_on(self.evaluate_again(pass, base, entry)),
+                    Permission::Waits(countdown) => return Err(Held::ByPath(entry.path.clone(), countdown)),
+                    Permission::Overdue => self.not_run(entry, &base.context, HANGS).rendered,
+                },
+            },
         };
         Ok(match rendered {
             Rendered::Fragment(fragment) => fragment,
@@ -134,32 +143,30 @@ impl Evaluator {
         self.evaluate_async(pass, &base.context, entry, None::<()>).await
     }
 
-    fn evaluate(
-        &self,
-        pass: &Pass,
-        base: &Base,
-        entry: &Entry,
-        known: Option<&Fragment>,
-    ) -> Result<Rendered, Arc<Countdown>> {
+    fn evaluate(&self, pass: &Pass, base: &Base, entry: &Entry, known: Option<&Fragment>) -> Result<Rendered, Held> {
         let run = |log| {
-            let running = self.workers.evaluate();
+            let running = match self.workers.evaluate(&entry.path) {
+                Permission::Granted(running) => running,
+                Permission::Waits(countdown) => return Err(Held::ByPath(entry.path.clone(), countdown)),
+                Permission::Overdue => return Ok(self.not_run(entry, &base.context, HANGS)),
+            };
             let evaluation = self.renderer.evaluate(entry, &base.context, log, known);
             drop(running);
-            self.report(pass, entry, &base.context, evaluation)
+            Ok(self.report(pass, entry, &base.context, evaluation))
         };
         if entry.source.sharing == Sharing::Never || base.is_overtaken(&entry.path) {
-            return Ok(run(Arc::default()).rendered);
+            return Ok(run(Arc::default())?.rendered);
         }
         let trace = pass.trace(&entry.source);
         loop {
             match trace.claim(&base.context) {
                 Claimed::Hit(rendered) => return Ok(pass.share(rendered)),
                 Claimed::Lead(lead) => {
-                    let evaluation = run(Arc::clone(&lead.log));
+                    let evaluation = run(Arc::clone(&lead.log))?;
                     return Ok(lead.settle(&evaluation.reads, evaluation.rendered));
                 }
                 Claimed::Wait(waiting) if waiting.briefly() => {}
-                Claimed::Wait(waiting) => return Err(waiting.countdown),
+                Claimed::Wait(waiting) => return Err(Held::ByLeader(waiting)),
             }
         }
     }
@@ -203,23 +210,38 @@ impl Evaluator {
         let _permit = self.permits.acquire().await;
         drop(started);
         // Its time counts from before it starts.
-        let late = self.clock.sleep_until(self.clock.now_ms().saturating_add(self.evaluation_ms));
+        let late = self.patience();
         let Started { session, shape } = self.renderer.start(entry, context, log);
         let evaluation = match select(shape, late).await {
             Either::Left((shape, _)) => self.renderer.finish(entry, &session, shape, None),
-            Either::Right(_) => Evaluation::late(),
+            Either::Right(_) => Evaluation::late("it took too long"),
         };
         self.report(pass, entry, context, evaluation)
+    }
+
+    /// Ends when nobody waits for an evaluation any more that begins or runs now.
+    pub(super) fn patience(&self) -> Sleep {
+        self.clock.sleep_until(self.clock.now_ms().saturating_add(self.evaluation_ms))
+    }
+
+    /// A function that is not run, because too many of its evaluations have not returned.
+    fn not_run(&self, entry: &Entry, context: &Context, why: &str) -> Evaluation {
+        let evaluation = Evaluation::late(why);
+        self.report_failure(entry, context, &evaluation);
+        evaluation
+    }
+
+    fn report_failure(&self, entry: &Entry, context: &Context, evaluation: &Evaluation) {
+        if let Rendered::Failed(why) = &evaluation.rendered {
+            self.observers.source_failed(&entry.path, context.id(), why, self.clock.now_ms());
+        }
     }
 
     fn report(&self, pass: &Pass, entry: &Entry, context: &Context, evaluation: Evaluation) -> Evaluation {
         pass.stats.evaluated();
         let (path, session) = (&entry.path, context.id());
         self.observers.emit(|| Event::Evaluated { path: path.clone(), session: session.clone() });
-        if let Rendered::Failed(why) = &evaluation.rendered {
-            let failed = Event::SourceFailed { path: path.clone(), session: session.clone(), why: Arc::clone(why) };
-            self.observers.warn(&failed);
-        }
+        self.report_failure(entry, context, &evaluation);
         self.observers.sanitised(path, &evaluation.violations, || self.clock.now_ms());
         evaluation
     }

@@ -3,9 +3,11 @@
 use std::hash::Hash;
 use std::sync::Arc;
 
-use hashbrown::HashMap;
-use hashbrown::hash_map::Entry;
+use hashbrown::{DefaultHashBuilder, HashMap};
+use indexmap::IndexMap;
+use indexmap::map::Entry;
 
+use crate::model::Text;
 use crate::model::selector::Selector;
 use crate::render::registry::Registry;
 use crate::sessions::paths::Paths;
@@ -26,7 +28,13 @@ pub(crate) struct Job {
     pub(crate) waiters: Waiters,
     /// Whether it is counted among those that wait for async functions.
     pub(super) awaits: bool,
+    /// Paths whose evaluations it does not wait for any more: what they have stays.
+    pub(super) given_up: Vec<Text>,
 }
+
+/// Jobs in the order in which they were requested. A pass takes sessions in the order in which they stand in memory, as the
+/// table gave them: in any other order ten thousand take half as long again.
+type InOrder<K> = IndexMap<K, Job, DefaultHashBuilder>;
 
 /// Requests that one pass will render.
 ///
@@ -34,9 +42,9 @@ pub(crate) struct Job {
 /// same kind meanwhile costs nothing, however many sessions there are.
 #[derive(Debug, Default)]
 pub(super) struct Gathered {
-    by_slot: HashMap<usize, Job>,
+    by_slot: InOrder<usize>,
     /// Those that may go beside another pass. Each waits for its own paths alone, so only equal ones are coalesced.
-    beside: HashMap<(usize, Paths), Job>,
+    beside: InOrder<(usize, Paths)>,
     by_selector: HashMap<Selector, Paths>,
     /// Sessions that were rendered, or are about to be, after they were requested here for the last time.
     withdrawn: HashMap<usize, Arc<Slot>>,
@@ -52,17 +60,27 @@ pub(super) struct Released {
 
 impl Job {
     pub(super) fn new(slot: Arc<Slot>, paths: Paths) -> Self {
-        Self { slot, paths, first: false, beside: false, waiters: Waiters::default(), awaits: false }
+        Self {
+            slot,
+            paths,
+            first: false,
+            beside: false,
+            waiters: Waiters::default(),
+            awaits: false,
+            given_up: Vec::new(),
+        }
     }
 
-    /// Takes its turn, or leaves what it wants, and who waits for that, to a pass that follows the one that has the turn.
+    /// Takes its turn, or leaves what it wants, and who waits for that, to a pass that follows the one that has the turn. If
+    /// it may go beside that, no more than `side_turns` do.
     pub(super) fn begin(
         &mut self,
-        ticket: Ticket,
+        (ticket, side_turns): (Ticket, u8),
         registry: &Registry,
         newer: impl FnOnce() -> Option<Arc<Registry>>,
     ) -> Begin {
-        let wanted = Wanted { paths: &self.paths, first: self.first, beside: self.beside };
+        let beside = if self.beside { side_turns } else { 0 };
+        let wanted = Wanted { paths: &self.paths, first: self.first, beside };
         self.slot.begin(ticket, wanted, &mut self.waiters, registry, newer)
     }
 
@@ -109,26 +127,33 @@ impl Gathered {
 
     /// A pass that renders all of a session starts later than it was requested here.
     pub(super) fn withdraw(&mut self, slot: &Arc<Slot>) -> Released {
-        let job = self.by_slot.remove(&address(slot));
+        let job = self.by_slot.swap_remove(&address(slot));
         if !self.by_selector.is_empty() {
             self.withdrawn.insert(address(slot), Arc::clone(slot));
         }
         Released { _job: job, _withdrawn: HashMap::new() }
     }
 
-    /// The jobs of the pass, and those sessions of which it was not known before that they are meant.
+    /// The jobs of the pass, and those sessions with tabs of which it was not known before that they are meant.
     pub(super) fn resolve(mut self, table: &Table) -> (Vec<Job>, Vec<Arc<Slot>>) {
         let mut jobs = Vec::new();
         let mut found = Vec::new();
         let alone = self.by_slot.is_empty() && self.by_selector.len() == 1;
         for (selector, paths) in std::mem::take(&mut self.by_selector) {
-            for slot in table.select(&selector).into_iter().filter(|slot| slot.needs_refresh()) {
-                if !self.withdrawn.contains_key(&address(&slot)) {
-                    let job = Job::new(Arc::clone(&slot), paths.clone());
-                    // One selector alone finds each session once.
-                    if alone { jobs.push(job) } else { merge_into(&mut self.by_slot, address(&slot), job) }
+            for slot in table.select(&selector) {
+                let (wanted, has_tabs) = slot.needs_refresh_with_tabs();
+                if !wanted {
+                    continue;
                 }
-                found.push(slot);
+                if has_tabs {
+                    found.push(Arc::clone(&slot));
+                }
+                if !self.withdrawn.contains_key(&address(&slot)) {
+                    let key = address(&slot);
+                    let job = Job::new(slot, paths.clone());
+                    // One selector alone finds each session once.
+                    if alone { jobs.push(job) } else { merge_into(&mut self.by_slot, key, job) }
+                }
             }
         }
         jobs.extend(self.by_slot.into_values().chain(self.beside.into_values()));
@@ -136,7 +161,7 @@ impl Gathered {
     }
 }
 
-fn merge_into<K: Eq + Hash>(jobs: &mut HashMap<K, Job>, key: K, job: Job) {
+fn merge_into<K: Eq + Hash>(jobs: &mut InOrder<K>, key: K, job: Job) {
     match jobs.entry(key) {
         Entry::Occupied(mut known) => known.get_mut().merge(job),
         Entry::Vacant(gap) => {

@@ -1,5 +1,6 @@
 //! One pass: its place in the order of passes, and what its sessions share.
 
+use std::ops::Deref;
 use std::sync::Arc;
 
 use hashbrown::HashMap;
@@ -39,7 +40,9 @@ pub(super) struct Pass {
     sessions: usize,
     /// How many sessions are not done yet.
     left: AtomicUsize,
-    /// By the source's number.
+    /// Of what everybody has, by the source's number, if the pass is for many sessions: looked up without a lock.
+    common_traces: HashMap<u64, Arc<SourceTrace<Rendered>>>,
+    /// Of other sources, by the source's number.
     traces: Mutex<HashMap<u64, Arc<SourceTrace<Rendered>>>>,
     /// Results of async sources, by slot and the source's number.
     awaited: Mutex<HashMap<(usize, u64), Awaited>>,
@@ -63,6 +66,16 @@ pub(super) struct PassParts {
     pub(super) work: Work,
 }
 
+/// The trace of one source in a pass.
+#[derive(Debug)]
+pub(super) enum Trace<'a> {
+    Common(&'a Arc<SourceTrace<Rendered>>),
+    Other(Arc<SourceTrace<Rendered>>),
+}
+
+/// A pass for fewer sessions does not prepare the traces of all sources.
+const MANY_SESSIONS: usize = 64;
+
 /// What one pass did.
 #[derive(Debug, Default)]
 pub(super) struct PassStats {
@@ -77,6 +90,7 @@ impl Pass {
         Arc::new(Self {
             ticket: parts.ticket,
             lane: parts.lane,
+            common_traces: common_traces(&parts.registry, sessions),
             registry: parts.registry,
             started_ms: parts.started_ms,
             span: parts.span,
@@ -116,8 +130,11 @@ impl Pass {
         self.left.load(Ordering::SeqCst)
     }
 
-    pub(super) fn trace(&self, source: &Source) -> Arc<SourceTrace<Rendered>> {
-        Arc::clone(self.traces.lock().entry(source.number).or_default())
+    pub(super) fn trace(&self, source: &Source) -> Trace<'_> {
+        match self.common_traces.get(&source.number) {
+            Some(trace) => Trace::Common(trace),
+            None => Trace::Other(Arc::clone(self.traces.lock().entry(source.number).or_default())),
+        }
     }
 
     /// Keeps what an async source rendered until the slot's turn.
@@ -128,8 +145,7 @@ impl Pass {
 
     /// What an async source rendered for a slot. It is kept, since the slot may have to wait for something else.
     pub(super) fn awaited(&self, slot: &Arc<Slot>, source: &Source) -> Option<Awaited> {
-        let awaited = self.awaited.lock();
-        if awaited.is_empty() { None } else { awaited.get(&key(slot, source)).cloned() }
+        self.awaited.lock().get(&key(slot, source)).cloned()
     }
 
     /// A result is taken from another session of the same class.
@@ -168,6 +184,24 @@ impl PassStats {
     pub(super) fn shared(&self) -> usize {
         self.shared.load(Ordering::Relaxed)
     }
+}
+
+impl Deref for Trace<'_> {
+    type Target = Arc<SourceTrace<Rendered>>;
+
+    fn deref(&self) -> &Self::Target {
+        match self {
+            Self::Common(trace) => trace,
+            Self::Other(trace) => trace,
+        }
+    }
+}
+
+fn common_traces(registry: &Registry, sessions: usize) -> HashMap<u64, Arc<SourceTrace<Rendered>>> {
+    if sessions < MANY_SESSIONS {
+        return HashMap::new();
+    }
+    registry.layout_of(None).entries().iter().map(|entry| (entry.source.number, Arc::default())).collect()
 }
 
 /// A job of the pass holds the slot, so the address is this slot's alone.

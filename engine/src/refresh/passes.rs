@@ -1,14 +1,17 @@
 //! Evaluate, commit, wake, over a set of sessions, on threads where application code may block.
 
+use std::pin::pin;
 use std::sync::Arc;
 
 use futures_util::StreamExt;
+use futures_util::future::{Either, select};
 use futures_util::stream::FuturesUnordered;
 use tracing::{Instrument, Span};
 
 use super::awaiting::Awaiting;
 use super::evaluator::Evaluator;
 use super::gathered::Job;
+use super::held::Held;
 use super::lanes::{Lanes, Next};
 use super::pass::{Pass, PassParts};
 use super::schedule::{Lane, Schedule};
@@ -32,7 +35,7 @@ use crate::sessions::committed_trees::CommittedTrees;
 use crate::sessions::idle_tracker::IdleTracker;
 use crate::sessions::table::Table;
 use crate::sessions::timer::Timer;
-use crate::sessions::turn::{Base, Begin, LastTree};
+use crate::sessions::turn::{Base, Begin, Counted};
 use crate::sessions::waiters::Countdown;
 use crate::span;
 use crate::sync::{AtomicBool, AtomicU64, AtomicUsize, Ordering, Threads};
@@ -45,9 +48,10 @@ pub(crate) struct Passes {
     workers: Arc<Workers>,
     threads: Threads,
     awaiting: Awaiting,
+    /// How many turns of one session may go beside another.
+    side_turns: u8,
     clock: Arc<dyn Clock>,
     tickets: Arc<Tickets>,
-    commits: AtomicU64,
     shared: AtomicU64,
     /// That all dictionaries are full and in use was reported.
     reported_full: AtomicBool,
@@ -86,18 +90,13 @@ impl Passes {
             with,
             evaluator,
             workers,
-            awaiting: Awaiting::default(),
+            awaiting: Awaiting::new(config.execution.side_turns_per_session),
+            side_turns: u8::try_from(config.execution.side_turns_per_session).unwrap_or(u8::MAX),
             clock,
             tickets: Arc::default(),
-            commits: AtomicU64::new(0),
             shared: AtomicU64::new(0),
             reported_full: AtomicBool::new(false),
         })
-    }
-
-    /// How many trees were committed since the start.
-    pub(crate) fn commits(&self) -> u64 {
-        self.commits.load(Ordering::Relaxed)
     }
 
     /// How many evaluations were spared by sharing since the start.
@@ -114,14 +113,6 @@ impl Passes {
     /// The path whose descriptor function this thread is in the middle of.
     pub(crate) fn evaluated_path(&self) -> Option<String> {
         self.with.renderer.evaluated_path()
-    }
-
-    /// The version of a tree that is about to be committed, after the session's last one. It is counted first: whoever sees
-    /// the tree sees the counts.
-    fn next_version(&self, last: LastTree, pass: &Pass) -> u64 {
-        self.commits.fetch_add(1, Ordering::Relaxed);
-        self.with.trees.count.add(usize::from(!last.is_here));
-        self.with.trees.next_version(last.version, pass.started_ms)
     }
 
     /// Renders the jobs. When it returns, every tree is committed, those included that other passes worked on.
@@ -167,6 +158,13 @@ impl Passes {
         result
     }
 
+    /// The same on one of the threads, before it looks what to do next.
+    fn change_on_thread<T>(self: &Arc<Self>, step: impl FnOnce(&mut Lanes) -> T) -> T {
+        let (result, hired) = self.workers.change_on_thread(step);
+        self.start_threads(hired);
+        result
+    }
+
     fn start_threads(self: &Arc<Self>, count: usize) {
         for _ in 0..count {
             let (passes, running) = (Arc::clone(self), self.with.background.in_flight.begin());
@@ -199,7 +197,7 @@ impl Passes {
                 return;
             }
         }
-        let _exhausted = self.change(|lanes| lanes.exhausted(pass));
+        let _exhausted = self.change_on_thread(|lanes| lanes.exhausted(pass));
     }
 
     /// Begins a pass with what has gathered in a lane.
@@ -210,7 +208,7 @@ impl Passes {
             false
         });
         if !later {
-            self.change(|lanes| lanes.begun(lane));
+            self.change_on_thread(|lanes| lanes.begun(lane));
         }
     }
 
@@ -234,12 +232,15 @@ impl Passes {
         if waits {
             self.await_sources(&pass, later);
         }
-        let _before = self.change(|lanes| if pass.has_jobs() { lanes.hand_out(&pass) } else { None });
+        let _before = self.change_on_thread(|lanes| if pass.has_jobs() { lanes.hand_out(&pass) } else { None });
         waits
     }
 
     /// Those that can be rendered at once, and those whose async functions have to run before.
     fn split(&self, jobs: Vec<Job>, registry: &Registry) -> (Vec<Job>, Vec<(Job, Arc<Layout>)>) {
+        if !self.with.sources.may_await() && !registry.has_async() {
+            return (jobs, Vec::new());
+        }
         let (mut ready, mut later) = (Vec::with_capacity(jobs.len()), Vec::new());
         for job in jobs {
             match job.slot.async_layout(job.first, registry) {
@@ -276,17 +277,19 @@ impl Passes {
         // A fault in one session's pass is a bug, and still must not keep the others from their trees.
         match panics::catch(|| self.take_turn(pass, &mut job)) {
             Ok(None) => {}
-            Ok(Some(countdown)) => return self.wait(pass, job, countdown),
+            Ok(Some(held)) => return self.wait(pass, job, held),
             Err(why) => self.with.observers.warn(&Event::Panicked { what: PanicSite::Pass, why }),
         }
         self.finish(pass, &job);
     }
 
     /// Renders one slot. If another pass works on it, those who wait are released by the one that follows. Returns what to
-    /// wait for if another session evaluates what may be this one's result; then nothing is held meanwhile.
-    fn take_turn(self: &Arc<Self>, pass: &Pass, job: &mut Job) -> Option<Arc<Countdown>> {
+    /// wait for if it cannot be rendered yet; then nothing is held meanwhile.
+    fn take_turn(self: &Arc<Self>, pass: &Pass, job: &mut Job) -> Option<Held> {
         let newer = || self.with.sources.newer_than(&pass.registry);
-        let Begin::Go(base) = job.begin(pass.ticket.ticket, &pass.registry, newer) else { return None };
+        let Begin::Go(base) = job.begin((pass.ticket.ticket, self.side_turns), &pass.registry, newer) else {
+            return None;
+        };
         let job = &*job;
         let _entered = span::render(&job.slot).entered();
         let turn = TurnGuard { passes: self, job, base: &base, pass };
@@ -295,21 +298,24 @@ impl Passes {
                 turn.commit(tree);
                 None
             }
-            Err(countdown) => {
+            Err(held) => {
                 if job.first {
                     // What changes meanwhile has to be rendered again.
                     job.slot.expect_tree();
                 }
-                Some(countdown)
+                Some(held)
             }
         }
     }
 
-    /// Lets a job go on when what it waits for is over.
-    fn wait(self: &Arc<Self>, pass: &Arc<Pass>, job: Job, countdown: Arc<Countdown>) {
+    /// Lets a job go on when what it waits for is over, or has taken too long.
+    fn wait(self: &Arc<Self>, pass: &Arc<Pass>, mut job: Job, held: Held) {
         let (passes, pass) = (Arc::clone(self), Arc::clone(pass));
         self.with.background.run(async move {
-            countdown.wait().await;
+            let late = matches!(select(pin!(held.wait()), passes.evaluator.patience()).await, Either::Right(_));
+            if late {
+                held.give_up(&mut job);
+            }
             passes.change(|lanes| lanes.resume(pass, job));
         });
     }
@@ -376,7 +382,8 @@ impl TurnGuard<'_> {
     /// What was requested while this pass worked on the slot is rendered afresh: it may be newer than what is shared.
     fn give_back(&self, tree: Option<Arc<Tree>>) {
         let Job { slot, paths, .. } = self.job;
-        let finished = slot.commit(self.base, paths, tree, |last| self.passes.next_version(last, self.pass));
+        let counted = Counted { trees: &self.passes.with.trees, pass_started_ms: self.pass.started_ms };
+        let finished = slot.commit(self.base, paths, tree, counted);
         if let Some(version) = finished.version {
             self.pass.stats.committed();
             self.passes.with.observers.emit(|| Event::Committed { session: slot.id(), version });

@@ -10,7 +10,8 @@ use super::tab_notifier::TabNotifier;
 use crate::background::Background;
 use crate::clock::timer_queue::TimerQueue;
 use crate::deliver::versioned::Versioned;
-use crate::event::{Event, Observers};
+use crate::entered::{self, Function};
+use crate::event::Observers;
 use crate::model::path;
 use crate::model::selector::Selector;
 use crate::sessions::paths::Paths;
@@ -89,14 +90,24 @@ impl Refresher {
     }
 
     /// Whether a descriptor function asks, in which case that is reported.
-    pub(super) fn is_refused(&self) -> bool {
+    fn is_refused(&self) -> bool {
         let Some(path) = self.passes.evaluated_path() else { return false };
         let why = format!(
             "the descriptor function of `{path}` asks for a refresh, for which it would be evaluated again: refresh where \
              the data changes instead"
         );
-        self.observers.warn(&Event::RefreshRefused { path: path::normal(&path), why });
+        self.observers.refresh_refused(&path::normal(&path), &why, self.timers.now_ms());
         true
+    }
+
+    /// Whether this thread must not wait for a pass: a descriptor function would wait for itself, and an observer may have
+    /// the thread that would have to render. The observers are not told of the latter, since they would ask again.
+    pub(super) fn must_not_wait(&self) -> bool {
+        let observes = entered::is_in(self.observers.number(), Function::Observer);
+        if observes {
+            tracing::error!(target: "grove", "an observer must not wait for a refresh: use `refresh`, or a task");
+        }
+        observes || self.is_refused()
     }
 
     /// Schedules a refresh of one session: of one path, or of everything.
@@ -107,7 +118,7 @@ impl Refresher {
     /// Refreshes at once; when it returns, every tree is committed. Returns how many sessions it means; none if the runtime
     /// has ended, since nothing is committed then.
     pub(crate) async fn request_now(&self, target: &Target, paths: &Paths) -> usize {
-        if self.is_refused() {
+        if self.must_not_wait() {
             return 0;
         }
         if !self.background.is_alive() {
@@ -138,7 +149,7 @@ impl Refresher {
 
     /// Refreshes all of one session at once, in place of what was scheduled for it.
     pub(crate) async fn refresh_session(&self, slot: &Arc<Slot>) {
-        if self.is_refused() {
+        if self.must_not_wait() {
             return;
         }
         self.schedule.withdraw(slot);
@@ -147,7 +158,7 @@ impl Refresher {
 
     /// Refreshes some paths of one session at once, beside whatever else is rendered for it.
     pub(crate) async fn refresh_beside(&self, slot: &Arc<Slot>, paths: Paths) {
-        if self.is_refused() {
+        if self.must_not_wait() {
             return;
         }
         let beside = paths != Paths::All;
@@ -171,7 +182,7 @@ impl Refresher {
         if let Some(now) = slot.tree() {
             return Some(now);
         }
-        if self.is_refused() {
+        if self.must_not_wait() {
             return None;
         }
         self.request_first_tree(slot);

@@ -3,6 +3,7 @@
 use std::fmt;
 use std::sync::Arc;
 
+use crate::entered::{self, Function};
 use crate::event::{Event, Observers, PanicSite};
 use crate::model::Text;
 use crate::model::path;
@@ -72,7 +73,8 @@ impl Scope {
     }
 
     /// The sessions for which a closure returns true. It is called for every session, and may panic for one without harm
-    /// to the others (that one is left out).
+    /// to the others (that one is left out). It may refresh and register like any other code, except by a predicate: such a
+    /// scope means nobody there, since the predicate would be asked for ever.
     pub fn matching(predicate: impl Fn(&Session) -> bool + Send + Sync + 'static) -> Self {
         Self { target: Target::Matching(Predicate(Arc::new(predicate))), paths: Paths::All }
     }
@@ -94,10 +96,14 @@ impl Scope {
 }
 
 impl Target {
-    /// The sessions that it means now.
+    /// The sessions that it means now; none if a predicate of the same engine asks by a predicate, which would ask for ever.
     pub(crate) fn resolve(&self, table: &Table, observers: &Observers) -> Vec<Arc<Slot>> {
         match self {
             Self::Selected(selector) => table.select(selector),
+            Self::Matching(_) if entered::is_in(observers.number(), Function::Predicate) => {
+                tracing::error!(target: "grove", "a predicate asks for the sessions of a predicate: none is meant");
+                Vec::new()
+            }
             Self::Matching(predicate) => {
                 let mut slots = table.all();
                 slots.retain(|slot| predicate.holds(&slot.session(), observers));
@@ -109,9 +115,11 @@ impl Target {
 
 impl Predicate {
     fn holds(&self, session: &Session, observers: &Observers) -> bool {
-        panics::catch(|| (self.0)(session)).unwrap_or_else(|why| {
-            observers.warn(&Event::Panicked { what: PanicSite::Predicate, why });
-            false
-        })
+        panics::catch(|| entered::within(observers.number(), Function::Predicate, || (self.0)(session))).unwrap_or_else(
+            |why| {
+                observers.warn(&Event::Panicked { what: PanicSite::Predicate, why });
+                false
+            },
+        )
     }
 }

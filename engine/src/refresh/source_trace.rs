@@ -5,7 +5,7 @@ use std::sync::{Arc, Weak};
 
 use tracing::Span;
 
-use crate::model::read_log::{Read, ReadLog, ReadObserver};
+use crate::model::read_log::{Made, Read, ReadLog, ReadObserver};
 use crate::model::session::Context;
 use crate::render::read_trace::{Claim, ReadTrace, Settled};
 use crate::sessions::waiters::{Countdown, Waiters};
@@ -117,6 +117,19 @@ impl<T: Sharable> Waiting<T> {
             self.trace.0.lock().waited_in_vain(self.leader);
         }
         over
+    }
+}
+
+impl<T: Sharable> Waiting<T> {
+    /// The leader takes too long: nobody else waits for it any more, as if it had read the whole session.
+    pub(crate) fn give_up(&self) {
+        loop {
+            let Some((_, made)) = self.trace.0.lock().progress(self.leader) else { return };
+            let released = self.trace.0.lock().publish(self.leader, made, Made::Whole);
+            if released.is_some() {
+                return;
+            }
+        }
     }
 }
 

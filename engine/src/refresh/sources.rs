@@ -11,7 +11,7 @@ use crate::render::room_layouts::{ROOMS, RoomSources};
 use crate::render::room_source::RoomSource;
 use crate::render::run_counts::RunCounts;
 use crate::render::source::Source;
-use crate::sync::{AtomicU64, Mutex, Ordering};
+use crate::sync::{AtomicBool, AtomicU64, Mutex, Ordering};
 
 /// The registry, as a value that is replaced as a whole: whoever reads it holds no lock meanwhile, so whatever it drops
 /// is dropped without one. It is made when somebody reads it, so registering many paths lays them out once.
@@ -21,6 +21,8 @@ pub(crate) struct Sources {
     /// That of what is registered. Changed under its lock, so whoever has seen a registry reads no smaller number.
     generation: AtomicU64,
     runs: RunCounts,
+    /// Whether any source awaits, or one has that is gone by now.
+    has_async: AtomicBool,
     owner: Owner,
 }
 
@@ -40,6 +42,7 @@ impl Sources {
             registered: Mutex::new(Registered { sources, rooms: RoomSources::new(), registry: None }),
             generation: AtomicU64::new(0),
             runs: RunCounts::default(),
+            has_async: AtomicBool::new(false),
             owner,
         }
     }
@@ -99,14 +102,26 @@ impl Sources {
 
     /// Makes a source this engine's: its runs are counted under a path, and its panics in drops are reported here.
     pub(crate) fn adopt(&self, path: &Text, source: &mut Source) {
-        source.belongs_to(&self.owner);
+        self.adopt_any(source);
         self.runs.count(path, source);
     }
 
     /// The same for a source that one session alone has.
     pub(crate) fn adopt_own(&self, path: &Text, source: &mut Source) {
-        source.belongs_to(&self.owner);
+        self.adopt_any(source);
         self.runs.count_own(path, source);
+    }
+
+    fn adopt_any(&self, source: &Source) {
+        source.belongs_to(&self.owner);
+        if source.is_async() {
+            self.has_async.store(true, Ordering::SeqCst);
+        }
+    }
+
+    /// Whether a session's layout may have sources that await.
+    pub(crate) fn may_await(&self) -> bool {
+        self.has_async.load(Ordering::SeqCst)
     }
 
     /// How often sources ran that one session alone has, at paths that no other has.

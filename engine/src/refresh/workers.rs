@@ -2,12 +2,14 @@
 
 use std::sync::Arc;
 
-use super::crew::Crew;
+use super::crew::{Admitted, Crew, CrewLimits};
 use super::lanes::{Lanes, Next};
 use crate::clock::millis;
 use crate::clock::timer_queue::TimerQueue;
 use crate::config::Config;
+use crate::model::Text;
 use crate::sessions::timer::Timer;
+use crate::sessions::waiters::Countdown;
 use crate::sync::{AtomicBool, Mutex, Ordering};
 
 /// What the threads of all passes share.
@@ -22,6 +24,16 @@ pub(super) struct Workers {
     slow_ms: u64,
 }
 
+/// Whether a thread may evaluate.
+#[derive(Debug)]
+pub(super) enum Permission<'a> {
+    Granted(Evaluating<'a>),
+    /// As many evaluations of the path are slow as may be: until one has ended.
+    Waits(Arc<Countdown>),
+    /// As many evaluations of the path take longer than anybody waits.
+    Overdue,
+}
+
 /// An evaluation that runs on a thread.
 #[derive(Debug)]
 pub(super) struct Evaluating<'a> {
@@ -31,7 +43,14 @@ pub(super) struct Evaluating<'a> {
 
 impl Workers {
     pub(super) fn new(timers: Arc<TimerQueue<Timer>>, config: &Config) -> Arc<Self> {
-        let crew = Crew::new(config.execution.pass_threads, config.execution.slow_evaluations);
+        let (execution, times) = (&config.execution, &config.times);
+        let crew = Crew::new(CrewLimits {
+            threads: execution.pass_threads,
+            spare: execution.slow_evaluations,
+            slow_per_path: execution.slow_evaluations_per_path,
+            slow_ms: millis(times.slow_evaluation),
+            overdue_ms: millis(times.evaluation_timeout),
+        });
         Arc::new(Self {
             lanes: Mutex::new(Lanes::new(crew)),
             look_again: AtomicBool::new(false),
@@ -51,9 +70,18 @@ impl Workers {
 
     /// Changes what there is to do. Returns what the closure hands over, and how many threads have to start.
     pub(super) fn change<T>(&self, step: impl FnOnce(&mut Lanes) -> T) -> (T, usize) {
+        self.change_beside(0, step)
+    }
+
+    /// The same on one of the threads, which goes on with whatever there is to do.
+    pub(super) fn change_on_thread<T>(&self, step: impl FnOnce(&mut Lanes) -> T) -> (T, usize) {
+        self.change_beside(1, step)
+    }
+
+    fn change_beside<T>(&self, free_threads: usize, step: impl FnOnce(&mut Lanes) -> T) -> (T, usize) {
         let (result, hired, too_few) = self.with(|lanes| {
             let result = step(lanes);
-            let things = lanes.things_to_do();
+            let things = lanes.things_to_do().saturating_sub(free_threads);
             let hired = lanes.crew.hire(things);
             (result, hired, things > hired && lanes.crew.could_grow())
         });
@@ -81,10 +109,14 @@ impl Workers {
         self.look_again.load(Ordering::Relaxed)
     }
 
-    /// An evaluation begins on this thread.
-    pub(super) fn evaluate(&self) -> Evaluating<'_> {
+    /// An evaluation of a path is to begin on this thread.
+    pub(super) fn evaluate(&self, path: &Text) -> Permission<'_> {
         let now_ms = self.timers.now_ms();
-        Evaluating { workers: self, key: self.with(|lanes| lanes.crew.begin(now_ms)) }
+        match self.with(|lanes| lanes.crew.begin(path, now_ms)) {
+            Admitted::Runs(key) => Permission::Granted(Evaluating { workers: self, key }),
+            Admitted::Waits(countdown) => Permission::Waits(countdown),
+            Admitted::Overdue => Permission::Overdue,
+        }
     }
 
     /// How many evaluations run, and how many sessions their passes have left.
@@ -95,6 +127,7 @@ impl Workers {
 
 impl Drop for Evaluating<'_> {
     fn drop(&mut self) {
-        self.workers.with(|lanes| lanes.crew.end(self.key));
+        let released = self.workers.with(|lanes| lanes.crew.end(self.key));
+        drop(released);
     }
 }

@@ -38,13 +38,9 @@ pub(crate) struct Evaluation {
 }
 
 impl Evaluation {
-    /// A function that did not end in time. What it has read is not known, so nobody shares this.
-    pub(crate) fn late() -> Self {
-        Self {
-            rendered: Rendered::Failed("it took too long".into()),
-            reads: vec![Read::Whole],
-            violations: Violations::default(),
-        }
+    /// A function that did not end in time, or was not run. What it reads is not known, so nobody shares this.
+    pub(crate) fn late(why: &str) -> Self {
+        Self { rendered: Rendered::Failed(why.into()), reads: vec![Read::Whole], violations: Violations::default() }
     }
 }
 

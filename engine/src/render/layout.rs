@@ -4,7 +4,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use super::source::{Describe, Source};
+use super::source::Source;
 use crate::model::Text;
 use crate::model::path;
 use crate::model::room::memberships::Memberships;
@@ -76,7 +76,7 @@ impl Layout {
         for (path, source) in sources {
             let place = path::segments(path).fold(0, |at, id| layout.below_or_new(at, id));
             layout.places[place].entry = Some(layout.entries.len());
-            layout.has_async |= matches!(*source.describe, Describe::Async(_));
+            layout.has_async |= source.is_async();
             layout.entries.push(Entry { path: path.clone(), place, source: Arc::clone(source) });
         }
         layout

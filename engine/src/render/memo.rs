@@ -6,39 +6,21 @@
 
 use std::sync::Arc;
 
-use lru::LruCache;
-
+use super::cache::Cache;
 use super::fragment::{Fragment, WeakFragment};
 use super::view::{Filter, ViewNode};
 use crate::model::Text;
-use crate::sync::{AtomicBool, AtomicU64, Mutex, Ordering};
+use crate::sync::{AtomicBool, AtomicU64, Ordering};
 
-/// What an entry costs beside its JSON.
-const ENTRY_BYTES: usize = 256;
-
-/// Cached JSON, bounded in bytes; the least recently used goes first, and so does what nobody needs any more: an entry is
-/// used by many at once, and then seldom again.
-///
-/// The lock guards the table and its count of bytes; JSON is written without it. Entries hold fragments weakly, so nothing
-/// of the application's can be dropped with one. What is evicted is still handed out and freed when the lock is released,
-/// since it may be much.
+/// Cached JSON. Entries hold fragments weakly, so nothing of the application's can be dropped with one.
 #[derive(Debug)]
 pub(crate) struct Memo {
-    entries: Mutex<Entries>,
-    limit: usize,
+    json: Cache<Key, (Arc<str>, Pins)>,
     /// Something was evicted for want of space, and whether that has been reported.
     full: AtomicBool,
     reported: AtomicBool,
     diffs: AtomicU64,
     encodes: AtomicU64,
-}
-
-#[derive(Debug)]
-struct Entries {
-    json: LruCache<Key, Entry>,
-    bytes: usize,
-    /// How often unused entries were evicted.
-    age: u32,
 }
 
 #[derive(Debug, PartialEq, Eq, Hash)]
@@ -52,22 +34,13 @@ struct Key {
     depth: Option<u32>,
 }
 
-#[derive(Debug)]
-struct Entry {
-    text: Arc<str>,
-    /// The age of the entries when it was last used.
-    used: u32,
-    _pins: Pins,
-}
-
 /// The fragments of a key, weakly.
 type Pins = (Option<WeakFragment>, WeakFragment);
 
 impl Memo {
     pub(crate) fn new(limit: usize) -> Self {
         Self {
-            entries: Mutex::new(Entries { json: LruCache::unbounded(), bytes: 0, age: 0 }),
-            limit,
+            json: Cache::new(limit),
             full: AtomicBool::new(false),
             reported: AtomicBool::new(false),
             diffs: AtomicU64::new(0),
@@ -99,17 +72,15 @@ impl Memo {
     }
 
     fn find_or<E>(&self, key: Key, make: impl FnOnce() -> Result<(String, Pins), E>) -> Result<Arc<str>, E> {
-        if let Some(text) = self.entries.lock().find(&key) {
+        if let Some(text) = self.json.find(&key, |(text, _)| Arc::clone(text)) {
             return Ok(text);
         }
         let (text, pins) = make()?;
         let text: Arc<str> = text.into();
-        let (dropped, full) = self.entries.lock().insert(key, Arc::clone(&text), pins, self.limit);
-        if full {
+        let bytes = text.len();
+        if self.json.insert(key, (Arc::clone(&text), pins), bytes) {
             self.full.store(true, Ordering::Relaxed);
         }
-        // Freed without the lock.
-        drop(dropped);
         Ok(text)
     }
 
@@ -122,21 +93,12 @@ impl Memo {
 
     /// Evicts what was not used since this was called the last time. Returns false if nothing is left.
     pub(crate) fn forget_unused(&self) -> bool {
-        let mut entries = self.entries.lock();
-        let dropped = entries.grow_older();
-        let left = !entries.json.is_empty();
-        drop(entries);
-        drop(dropped);
-        left
+        self.json.forget_unused()
     }
 
     /// Evicts everything.
     pub(crate) fn clear(&self) {
-        let mut entries = self.entries.lock();
-        entries.bytes = 0;
-        let json = std::mem::replace(&mut entries.json, LruCache::unbounded());
-        drop(entries);
-        drop(json);
+        self.json.clear();
     }
 
     pub(crate) fn count_diff(&self) {
@@ -153,50 +115,6 @@ impl Memo {
 
     pub(crate) fn encodes(&self) -> u64 {
         self.encodes.load(Ordering::Relaxed)
-    }
-}
-
-impl Entries {
-    fn find(&mut self, key: &Key) -> Option<Arc<str>> {
-        let age = self.age;
-        let entry = self.json.get_mut(key)?;
-        entry.used = age;
-        Some(Arc::clone(&entry.text))
-    }
-
-    /// Adds an entry. Returns what was evicted, and whether that was for want of space.
-    fn insert(&mut self, key: Key, text: Arc<str>, pins: Pins, limit: usize) -> (Vec<Entry>, bool) {
-        let mut dropped = Vec::new();
-        self.bytes += ENTRY_BYTES + text.len();
-        if let Some(raced) = self.json.put(key, Entry { text, used: self.age, _pins: pins }) {
-            self.bytes -= ENTRY_BYTES + raced.text.len();
-            dropped.push(raced);
-        }
-        let full = self.bytes > limit;
-        while self.bytes > limit {
-            let Some(oldest) = self.pop() else { break };
-            dropped.push(oldest);
-        }
-        (dropped, full)
-    }
-
-    fn pop(&mut self) -> Option<Entry> {
-        let (_, oldest) = self.json.pop_lru()?;
-        self.bytes -= ENTRY_BYTES + oldest.text.len();
-        Some(oldest)
-    }
-
-    /// They stand in the order of their last use, so only those that go are looked at.
-    fn grow_older(&mut self) -> Vec<Entry> {
-        let mut dropped = Vec::new();
-        while self.json.peek_lru().is_some_and(|(_, oldest)| oldest.used < self.age) {
-            dropped.extend(self.pop());
-        }
-        self.age = self.age.wrapping_add(1);
-        if self.json.is_empty() {
-            self.json = LruCache::unbounded();
-        }
-        dropped
     }
 }
 

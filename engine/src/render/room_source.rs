@@ -16,12 +16,14 @@ use crate::panics::guarded::{Guarded, Owner};
 
 type Described = Result<Descriptor, String>;
 type DescribeFuture = Pin<Box<dyn Future<Output = Described> + Send>>;
+type BlockingFn = Box<dyn Fn(&Room, &Session) -> Described + Send + Sync>;
+type AsyncFn = Box<dyn Fn(Room, Session) -> DescribeFuture + Send + Sync>;
 type WindowFn = Box<dyn Fn(&Room, &Session, &WindowRequest) -> Result<Vec<Item>, String> + Send + Sync>;
 type ItemFn = Box<dyn Fn(&Room, &Session, &str) -> Result<Option<Item>, String> + Send + Sync>;
 
 enum DescribeRoom {
-    Blocking(Box<dyn Fn(&Room, &Session) -> Described + Send + Sync>),
-    Async(Box<dyn Fn(Room, Session) -> DescribeFuture + Send + Sync>),
+    Blocking(BlockingFn),
+    Async(AsyncFn),
 }
 
 /// A descriptor function for rooms with its options.

@@ -200,6 +200,10 @@ impl Source {
         self.item.iter().for_each(|item| item.belongs_to(owner));
     }
 
+    pub(crate) fn is_async(&self) -> bool {
+        matches!(*self.describe, Describe::Async(_))
+    }
+
     /// A list that it gave was too long.
     pub(crate) fn mark_cut(&self) {
         self.cut.store(true, Ordering::Relaxed);

@@ -4,10 +4,14 @@
 
 mod affordances;
 mod options;
-mod plan;
+mod collapse_order;
+mod collapse_orders;
 
 pub(crate) use affordances::Affordances;
+pub(crate) use collapse_orders::CollapseOrders;
 pub(crate) use options::{Filter, TypeSet, ViewOptions};
+
+use std::sync::Arc;
 
 use serde::ser::SerializeMap;
 use serde::{Serialize, Serializer};
@@ -17,19 +21,28 @@ use super::codec::value::raw;
 use super::fragment::Fragment;
 use super::node_ref::{Fields, Siblings};
 use super::props::Props;
-use super::tree::{Changed, TreeNode};
+use super::tree::{Changed, Tree, TreeNode};
 use crate::model::meta::Meta;
-use plan::Plan;
+use collapse_order::{CollapseOrder, Outline};
 
 /// A tree seen through the options of one consumer.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(crate) struct View<'t> {
     options: &'t ViewOptions,
     root: TreeNode<'t>,
     /// Children that were loaded for this query, with the offset of the first.
     loaded: Option<(u64, &'t Fragment)>,
-    /// Filled only when the budget is exceeded.
-    plan: Option<Plan<'t>>,
+    /// Found only if a budget may be exceeded.
+    order: Option<Arc<CollapseOrder>>,
+    /// How many of the first in the order are collapsed; 0 if there is none.
+    collapsed: u32,
+}
+
+/// The tree that a view shows nothing but a part of, and where the order in which nodes are collapsed may be known already.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct KnownOrders<'a> {
+    pub(crate) orders: &'a CollapseOrders,
+    pub(crate) tree: &'a Arc<Tree>,
 }
 
 /// How a node is shown.
@@ -49,55 +62,66 @@ pub(crate) struct ViewNode<'v> {
     view: &'v View<'v>,
     node: TreeNode<'v>,
     level: u32,
-    planned: Option<usize>,
+    /// Its index in the order in which nodes are collapsed, if it or something below it is.
+    affected: Option<usize>,
 }
 
 impl<'t> View<'t> {
-    pub(crate) fn new(options: &'t ViewOptions, root: TreeNode<'t>, loaded: Option<(u64, &'t Fragment)>) -> Self {
-        let view = Self { options, root, loaded, plan: None };
-        match options.max_nodes {
-            Some(budget) => view.within(budget),
-            None => view,
-        }
+    /// A view without a budget; [`View::within`] gives it one.
+    pub(crate) const fn new(options: &'t ViewOptions, root: TreeNode<'t>, loaded: Option<(u64, &'t Fragment)>) -> Self {
+        Self { options, root, loaded, order: None, collapsed: 0 }
     }
 
-    /// The same view with at most this many nodes, as far as roots of lists and pinned nodes allow.
-    pub(crate) fn within(mut self, budget: usize) -> Self {
-        self.plan = None;
+    /// The same view within the budget that was asked for and a bound of the engine's own, as far as roots of lists and
+    /// pinned nodes allow. Nothing is known if what was loaded for a query is part of the view.
+    pub(crate) fn within(mut self, bound: Option<usize>, known: Option<KnownOrders<'_>>) -> Self {
+        self.collapsed = 0;
         // What cannot be over the budget need not be counted node by node.
-        if self.loaded.is_some() || self.root.tree().nodes_at_most() > budget {
-            let mut plan = Plan::default();
-            self.lay_out(&mut plan, self.root, 0);
-            self.plan = plan.collapse(budget);
+        if let Some(budget) = bound.into_iter().chain(self.options.max_nodes).min()
+            && known.is_none_or(|known| known.tree.nodes_at_most() > budget)
+        {
+            let order = self.order.take().unwrap_or_else(|| self.find_order(known));
+            self.collapsed = order.collapsed_within(budget);
+            self.order = Some(order);
         }
         self
     }
 
-    /// The same view within a bound of the engine's own, besides the budget that was asked for.
-    pub(crate) fn within_bound(self, bound: Option<usize>) -> Self {
-        match bound {
-            Some(bound) => {
-                let asked = self.options.max_nodes.unwrap_or(bound);
-                self.within(bound.min(asked))
-            }
-            None => self,
-        }
-    }
-
     /// How many nodes there were before some were collapsed to keep the budget.
     pub(crate) fn compacted_from(&self) -> Option<usize> {
-        self.plan.as_ref().map(Plan::len)
+        self.order.as_ref().filter(|_| self.collapsed > 0).map(|order| order.len())
     }
 
-    fn lay_out(&self, plan: &mut Plan<'t>, node: TreeNode<'t>, level: u32) {
-        let is_stub = self.is_below_depth(level) && self.admitted(node, level).next().is_some();
-        let at = plan.open(node, level, is_stub);
-        if !is_stub {
+    fn find_order(&self, known: Option<KnownOrders<'_>>) -> Arc<CollapseOrder> {
+        let find = || {
+            let mut outline = Outline::default();
+            self.outline(&mut outline, self.root, 0, false);
+            outline.rank()
+        };
+        match known {
+            Some(known) => known.orders.of(known.tree, self.options, find),
+            None => Arc::new(find()),
+        }
+    }
+
+    /// Adds a node and what is below it. Returns whether anything there is pinned: pinned nodes, what is below them and
+    /// what is above them are never collapsed.
+    fn outline(&self, outline: &mut Outline, node: TreeNode<'t>, level: u32, is_below_pinned: bool) -> bool {
+        let at = outline.open();
+        let fields = node.fields();
+        let mut has_pinned = fields.as_ref().is_some_and(Fields::is_pinned);
+        let protects = is_below_pinned || has_pinned;
+        if !self.is_below_depth(level) {
             for child in self.admitted(node, level) {
-                self.lay_out(plan, child, level + 1);
+                has_pinned |= self.outline(outline, child, level + 1, protects);
             }
         }
-        plan.close(at);
+        let descendants = outline.close(at);
+        if level >= 2 && descendants > 0 && !is_below_pinned && !has_pinned {
+            let salience = fields.map_or(0.5, |fields| fields.salience());
+            outline.may_collapse(at, salience - f64::from(level) * 0.01 - descendants as f64 * 0.001);
+        }
+        has_pinned
     }
 
     fn is_below_depth(&self, level: u32) -> bool {
@@ -119,7 +143,7 @@ impl<'t> View<'t> {
     }
 
     pub(crate) fn root(&self) -> ViewNode<'_> {
-        ViewNode { view: self, node: self.root, level: 0, planned: self.plan.as_ref().map(|_| 0) }
+        ViewNode { view: self, node: self.root, level: 0, affected: (self.collapsed > 0).then_some(0) }
     }
 
     /// How many nodes are shown.
@@ -131,7 +155,7 @@ impl<'t> View<'t> {
     fn is_whole(&self) -> bool {
         let options = self.options;
         let unlimited = options.depth.is_none() && options.window.is_none() && options.filter == Filter::default();
-        unlimited && self.plan.is_none() && self.loaded.is_none() && self.root.is_tree_root()
+        unlimited && self.collapsed == 0 && self.loaded.is_none() && self.root.is_tree_root()
     }
 
     /// Where the inline children of the requested node start in the whole list.
@@ -149,15 +173,24 @@ impl<'v> ViewNode<'v> {
         self.node.kind()
     }
 
-    /// Whether both are the same bytes shown without a budget: then they are equal, at no cost. Only for two views with
-    /// the same options.
+    /// Whether both are the same bytes, of which no budget collapses anything, or both the whole: then they are equal, at no
+    /// cost. Only for two views with the same options.
     pub(crate) fn is(&self, other: &Self) -> bool {
-        self.planned.is_none() && other.planned.is_none() && !self.windowed() && self.node.is(&other.node)
+        let is_as_collapsed = || match (self.affected, other.affected) {
+            (None, None) => true,
+            _ => self.is_collapsed() && other.is_collapsed(),
+        };
+        !self.windowed() && self.node.is(&other.node) && is_as_collapsed()
+    }
+
+    fn is_collapsed(&self) -> bool {
+        let order = self.affected.zip(self.view.order.as_ref());
+        order.is_some_and(|(at, order)| order.is_collapsed(at, self.view.collapsed))
     }
 
     /// The whole fragment that this node shows, with the levels that the depth leaves, if its text may be cached.
     pub(crate) fn whole_fragment(&self) -> Option<&'v Fragment> {
-        if self.planned.is_some() || self.windowed() { None } else { self.node.whole_fragment() }
+        if self.affected.is_some() || self.windowed() { None } else { self.node.whole_fragment() }
     }
 
     /// The paths at which this view of a whole tree and another one differ, with the nodes there, if they differ only in
@@ -169,15 +202,15 @@ impl<'v> ViewNode<'v> {
         let changed = old.node.tree().changed_leaves(self.node.tree())?;
         let pair = |(path, before, after): Changed<'o, 'v>| {
             let level = path.split('/').count() as u32;
-            let old = ViewNode { view: old.view, node: before, level, planned: None };
-            (format!("/{path}"), old, Self { view: self.view, node: after, level, planned: None })
+            let old = ViewNode { view: old.view, node: before, level, affected: None };
+            (format!("/{path}"), old, Self { view: self.view, node: after, level, affected: None })
         };
         Some(changed.into_iter().map(pair).collect())
     }
 
     /// Whether children of this node are rendered by sources of their own.
     pub(crate) fn joins_fragments(&self) -> bool {
-        self.planned.is_none()
+        self.affected.is_none()
             && !self.windowed()
             && self.projection() == Projection::Full
             && self.node.joins_fragments()
@@ -201,15 +234,9 @@ impl<'v> ViewNode<'v> {
     }
 
     pub(crate) fn projection(&self) -> Projection {
-        if let (Some(at), Some(plan)) = (self.planned, &self.view.plan) {
-            let planned = plan.node(at);
-            return match (planned.is_stub, planned.is_collapsed) {
-                (true, _) => Projection::Stub(self.admitted_count()),
-                (_, true) => Projection::Collapsed(self.admitted_count()),
-                _ => Projection::Full,
-            };
-        }
-        if self.view.is_below_depth(self.level) && self.view.admitted(self.node, self.level).next().is_some() {
+        if self.is_collapsed() {
+            Projection::Collapsed(self.admitted_count())
+        } else if self.view.is_below_depth(self.level) && self.view.admitted(self.node, self.level).next().is_some() {
             Projection::Stub(self.admitted_count())
         } else {
             Projection::Full
@@ -223,7 +250,7 @@ impl<'v> ViewNode<'v> {
     /// The children of both that do not stand in runs which both begin or end with, and how many are shown in the runs
     /// that both begin with.
     pub(crate) fn differing_children<'o>(&self, old: &ViewNode<'o>) -> (usize, Vec<ViewNode<'o>>, Vec<Self>) {
-        let runs = |node: &ViewNode<'_>| node.planned.is_none() && !node.windowed();
+        let runs = |node: &ViewNode<'_>| node.affected.is_none() && !node.windowed();
         let both = runs(self) && runs(old);
         let both = both.then(|| old.node.runs().zip(self.node.runs())).flatten();
         let Some((before, after)) = both else { return (0, old.children(), self.children()) };
@@ -245,7 +272,7 @@ impl<'v> ViewNode<'v> {
         let (view, node, level) = (self.view, self.node, self.level + 1);
         let children = Siblings::of(run).map(move |child| node.foreign(child));
         let admitted = children.filter(move |child| view.options.filter.admits(child));
-        admitted.map(move |node| Self { view, node, level, planned: None })
+        admitted.map(move |node| Self { view, node, level, affected: None })
     }
 
     /// The children that are shown.
@@ -258,12 +285,14 @@ impl<'v> ViewNode<'v> {
 
     fn all_children(&self) -> Vec<Self> {
         let (view, level) = (self.view, self.level + 1);
-        match (self.planned, &view.plan) {
-            (Some(at), Some(plan)) => plan
-                .children(at)
-                .map(|child| Self { view, node: plan.node(child).node, level, planned: Some(child) })
-                .collect(),
-            _ => view.admitted(self.node, self.level).map(|node| Self { view, node, level, planned: None }).collect(),
+        let admitted = view.admitted(self.node, self.level);
+        match (self.affected, &view.order) {
+            (Some(at), Some(order)) => {
+                let affected = |child: usize| order.is_affected(child, view.collapsed).then_some(child);
+                let ranked = admitted.zip(order.children(at));
+                ranked.map(|(node, child)| Self { view, node, level, affected: affected(child) }).collect()
+            }
+            _ => admitted.map(|node| Self { view, node, level, affected: None }).collect(),
         }
     }
 

@@ -73,7 +73,7 @@ impl RoomPaths {
     }
 
     /// The path from the root, without the root's own id in front.
-    fn from_root<'p>(&self, path: &'p str) -> &'p str {
+    fn below_root<'p>(&self, path: &'p str) -> &'p str {
         let trimmed = path.trim_start_matches('/');
         match trimmed.strip_prefix(self.root_id.as_str()) {
             Some(rest) if self.root_id != ROOMS && (rest.is_empty() || rest.starts_with('/')) => rest,
@@ -87,14 +87,14 @@ impl RoomPaths {
 
     /// The room at or above a path, if the session has a role in it.
     pub(crate) fn room(&self, slot: &Slot, path: &str) -> Option<Room> {
-        let id = Place::of(self.from_root(path)).room()?;
+        let id = Place::of(self.below_root(path)).room()?;
         Self::membership(slot, id).map(|membership| membership.room)
     }
 
     /// Checks identity, role and state before an action is looked up (rooms 10), and finds what is built in. For those
     /// without a role this does nothing: what they name is looked for, and is not there (SEC30).
     pub(crate) fn check_call(&self, slot: &Slot, path: &str, action: &str) -> Result<Option<Known>, ActionError> {
-        let place = Place::of(self.from_root(path));
+        let place = Place::of(self.below_root(path));
         if place == Place::Elsewhere {
             return Ok(None);
         }
@@ -143,7 +143,7 @@ impl RoomPaths {
 
     /// Somebody subscribes at a path. At a room or below it, that joins the session (rooms 3), before the path is resolved.
     pub(crate) fn subscribing(&self, slot: &Arc<Slot>, path: &str) {
-        let Some(id) = Place::of(self.from_root(path)).room() else { return };
+        let Some(id) = Place::of(self.below_root(path)).room() else { return };
         if Self::membership(slot, id).is_some_and(|at| !at.is_joined() && at.room.state() != RoomState::Ended) {
             // If the room is full, or ended just now, the subscription shows what is seen from outside.
             let _refused = self.service.join_by_subscribing(slot, id);
@@ -153,7 +153,7 @@ impl RoomPaths {
     /// A subscription at a path was ended by its consumer. If it was the session's last one at the room or below it, the
     /// session leaves.
     pub(crate) fn unsubscribed(&self, slot: &Arc<Slot>, path: &str) {
-        let Some(id) = Place::of(self.from_root(path)).room() else { return };
+        let Some(id) = Place::of(self.below_root(path)).room() else { return };
         let is_joined = Self::membership(slot, id).is_some_and(|at| at.is_joined());
         if !is_joined || self.is_subscribed(slot, id) {
             return;
@@ -166,7 +166,7 @@ impl RoomPaths {
     }
 
     fn is_subscribed(&self, slot: &Slot, id: &str) -> bool {
-        let leads_here = |path: &str| Place::of(self.from_root(path)).room() == Some(id);
+        let leads_here = |path: &str| Place::of(self.below_root(path)).room() == Some(id);
         let has_one = |link: &Arc<Link>| link.with_outbox(|outbox, _| outbox.is_subscribed_at(leads_here));
         slot.links().iter().any(has_one)
     }

@@ -83,6 +83,7 @@ impl Joining {
         let joined = record.join(participant, self.premises.limits.participants_per_room)?;
         living.add(Seat { slot: Arc::clone(slot), session: context.id().clone(), participant: id.clone() });
         self.premises.participants.add(1);
+        step.attend(slot);
         if let Some(changed) = joined {
             tell(step, &changed, EventKind::ParticipantJoined);
         }

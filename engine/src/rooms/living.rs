@@ -4,8 +4,9 @@ use std::sync::Arc;
 
 use crate::model::Text;
 use crate::model::room::handle::Room;
+use crate::protocol::room_part::RoomEpoch;
 use crate::sessions::slot::Slot;
-use crate::sync::Mutex;
+use crate::sync::{AtomicU64, Mutex, Ordering};
 
 /// A room with the slots of its participants. They change only while the room is locked.
 #[derive(Debug)]
@@ -14,6 +15,10 @@ pub(crate) struct LivingRoom {
     /// Every session of the project may have a role in it.
     pub(crate) is_open: bool,
     seats: Mutex<Vec<Seat>>,
+    /// Where its events come from.
+    pub(crate) source: Arc<RoomEpoch>,
+    /// When an event was last sent, in ms.
+    sent_ms: AtomicU64,
 }
 
 /// The slot of a participant. A session that ended and came back has another slot, and is not the same.
@@ -25,8 +30,21 @@ pub(crate) struct Seat {
 }
 
 impl LivingRoom {
-    pub(crate) const fn new(room: Room, is_open: bool) -> Self {
-        Self { room, is_open, seats: Mutex::new(Vec::new()) }
+    pub(crate) fn new(room: Room, is_open: bool) -> Self {
+        let about = room.about();
+        let (id, project, epoch) = (about.id.clone(), about.project.clone(), about.epoch.clone());
+        let source = Arc::new(RoomEpoch { room: id, project, epoch });
+        Self { room, is_open, seats: Mutex::new(Vec::new()), source, sent_ms: AtomicU64::new(0) }
+    }
+
+    /// An event is sent to all.
+    pub(crate) fn sent(&self, now_ms: u64) {
+        self.sent_ms.store(now_ms, Ordering::Relaxed);
+    }
+
+    /// When an event was last sent, in ms.
+    pub(crate) fn sent_ms(&self) -> u64 {
+        self.sent_ms.load(Ordering::Relaxed)
     }
 
     pub(crate) fn add(&self, seat: Seat) {

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use super::attendance::Attendance;
 use super::call_ids::CallIds;
 use super::deadlines::Deadlines;
 use super::directory::Directory;
@@ -37,6 +38,7 @@ pub(crate) struct Premises {
     pub(crate) ends: Mutex<Deadlines>,
     pub(crate) removals: Mutex<Deadlines>,
     pub(crate) participants: Count,
+    pub(crate) attendance: Attendance,
 }
 
 /// One moment: by the engine's clock and by the time of day, both in ms. Taken before a room is locked, since the clock may

@@ -4,12 +4,14 @@ use std::sync::Arc;
 
 use serde_json::{Value, json};
 
+use super::attendance::Attendance;
 use super::call_ids::CallIds;
 use super::creating::{CreatedRoom, Creating};
 use super::directory::Directory;
 use super::ending::{Ended, EndedBy, Ending};
 use super::ids::Ids;
 use super::joining::Joining;
+use super::leases::Looked;
 use super::living::LivingRoom;
 use super::managing::Managing;
 use super::options::RoomOptions;
@@ -23,6 +25,7 @@ use crate::clock::Clock;
 use crate::clock::timer_queue::TimerQueue;
 use crate::config::Config;
 use crate::count::Count;
+use crate::deliver::link::Link;
 use crate::error::ActionError;
 use crate::event::Observers;
 use crate::model::Text;
@@ -34,8 +37,10 @@ use crate::model::room::participant::Status;
 use crate::model::room::policy::NewRoom;
 use crate::model::room::record::{EndReason, LeaveReason};
 use crate::model::room::role::Role;
+use crate::model::room::timestamp::rfc3339;
 use crate::model::session::{Context, Session};
 use crate::protocol::close_reason::CloseReason;
+use crate::protocol::room_event;
 use crate::refresh::refresher::Refresher;
 use crate::render::room_layouts::ROOMS;
 use crate::sessions::slot::Slot;
@@ -66,6 +71,8 @@ pub struct RoomStats {
     pub participants: usize,
     /// Sessions that are shown with their presence card.
     pub presence: usize,
+    /// Sessions whose signs of life are waited for.
+    pub leases: usize,
 }
 
 /// The parts of an engine that rooms work with.
@@ -86,7 +93,6 @@ impl RoomService {
             directory: Directory::new(limits.clone()),
             table,
             refresher,
-            timers,
             observers,
             max_event_bytes: config.sizes.event_bytes,
             max_frame_bytes: config.sizes.frame_bytes,
@@ -96,6 +102,8 @@ impl RoomService {
             ends: Mutex::default(),
             removals: Mutex::default(),
             participants: Count::default(),
+            attendance: Attendance::new(&limits, Arc::clone(&timers)),
+            timers,
             limits,
         });
         let roles = Arc::new(Roles::new(Arc::clone(&premises)));
@@ -126,12 +134,65 @@ impl RoomService {
     /// A session got a connection.
     pub(crate) fn connected(&self, slot: &Arc<Slot>) {
         self.presence.connected(slot);
+        if slot.context().presence().is_some() {
+            self.premises.attendance.hold(slot, self.premises.timers.now_ms());
+        }
+        self.came_back(slot);
+    }
+
+    /// A session shows a sign of life that was waited for.
+    pub(crate) fn came_back(&self, slot: &Arc<Slot>) {
+        if self.premises.attendance.came_back(slot, self.premises.timers.now_ms()) {
+            self.online(slot);
+        }
+    }
+
+    /// A connection of a session ended, and with it all of them if it was the last.
+    pub(crate) fn disconnected(&self, slot: &Arc<Slot>, link: &Link, was_last: bool) {
+        self.premises.attendance.disconnected(slot, link, self.premises.timers.now_ms());
+        if was_last && link.has_left() {
+            self.last_connection_closed(slot);
+        }
+    }
+
+    /// The timer fired: sessions may have been silent for too long.
+    pub(crate) fn look_at_leases(&self) {
+        for (slot, looked) in self.premises.attendance.look_at_leases() {
+            match looked {
+                Looked::Offline => self.offline(&slot),
+                Looked::Online => self.online(&slot),
+                Looked::Lost => self.lost(&slot),
+                Looked::Fine | Looked::Ping(_) => {}
+            }
+        }
+    }
+
+    /// The timer fired: sessions may have received nothing for a while.
+    pub(crate) fn beat(&self) {
+        let due = self.premises.attendance.due_heartbeats();
+        if due.is_empty() {
+            return;
+        }
+        let (id, at) = (self.premises.ids.make("e_"), rfc3339(self.premises.now().unix_ms));
+        for (slot, living) in due {
+            let beat = room_event::heartbeat(&living.source, &id, &at);
+            // With the room locked: none follows its end, nor the session's.
+            let _released = living.room.with(|_| {
+                let seat = living.of(&slot)?;
+                let links = slot.links();
+                for link in links.iter().filter(|link| !link.is_tab()) {
+                    link.event(Arc::clone(&beat), self.premises.max_event_bytes);
+                }
+                Some((seat, links))
+            });
+        }
     }
 
     /// A session has ended.
     pub(crate) fn closed(&self, slot: &Arc<Slot>, reason: CloseReason) {
         self.joining.session_ended(slot, reason);
         self.presence.gone(slot, &slot.context());
+        self.premises.attendance.release(slot);
     }
 
     /// The last session of a user was revoked, in one project or in all.
@@ -143,6 +204,7 @@ impl RoomService {
     pub(crate) fn last_connection_closed(&self, slot: &Arc<Slot>) {
         self.joining.leave_all(slot, LeaveReason::Closed);
         self.presence.gone(slot, &slot.context());
+        self.premises.attendance.release(slot);
     }
 
     /// A session has shown no sign of life for a while.
@@ -292,6 +354,7 @@ impl RoomService {
             rooms: self.premises.directory.len(),
             participants: self.premises.participants.get(),
             presence: self.presence.len(),
+            leases: self.premises.attendance.len(),
         }
     }
 

@@ -111,7 +111,7 @@ pub(crate) fn presence(service: &Arc<RoomService>) -> Source {
         let Some(service) = service.upgrade().filter(|_| session.has_user()) else { return node };
         if service.has_details(session.project().unwrap_or_default()) {
             // From here on, the result is this user's.
-            session.user();
+            let _read = session.user();
         }
         node.items(service.presence(session).iter().map(presence_row))
     })

@@ -19,6 +19,8 @@ use crate::model::room::role::Role;
 use crate::model::selector::Selector;
 use crate::model::session::Context;
 use crate::protocol::encoded_event::EncodedEvent;
+use crate::protocol::room_event;
+use crate::protocol::room_part::Merge;
 use crate::refresh::refresher::Urgency;
 use crate::refresh::scope::Target;
 use crate::render::room_layouts::ROOMS;
@@ -110,6 +112,9 @@ impl<'a> Step<'a> {
     pub(super) fn send_as(&mut self, id: &str, draft: Draft<'_>, receives: impl Fn(&Seat) -> bool) {
         let mut encoded = None;
         let (premises, living, unix_ms) = (self.premises, self.living, self.at.unix_ms);
+        if draft.seq.is_some() {
+            living.sent(self.at.now_ms);
+        }
         let mut draft = Some(draft);
         living.for_each(|seat| {
             if !receives(seat) {
@@ -143,9 +148,16 @@ impl<'a> Step<'a> {
         Membership { room: self.living.room.clone(), role, participant }
     }
 
+    /// A session that has joined is waited for, if it shows no sign of life.
+    pub(super) fn attend(&self, slot: &Arc<Slot>) {
+        self.premises.attendance.join(slot, self.living, self.at.now_ms);
+    }
+
     /// A session leaves: the others are told, and it is not. False if it was not there.
     pub(super) fn leave(&mut self, record: &mut Record, slot: &Arc<Slot>, reason: LeaveReason) -> bool {
         let Some(seat) = self.living.remove(slot) else { return false };
+        let has_card = self.context(slot).presence().is_some();
+        self.premises.attendance.leave(slot, self.living, has_card);
         let left = record.leave(&seat.session);
         let changed = self.membership(slot).filter(|part| part.participant.is_some());
         if let Some(part) = changed {
@@ -176,6 +188,8 @@ impl<'a> Step<'a> {
         let seats = self.living.clear();
         self.premises.participants.subtract(seats.len());
         for seat in seats {
+            let has_card = self.context(&seat.slot).presence().is_some();
+            self.premises.attendance.leave(&seat.slot, self.living, has_card);
             if let Some(part) = self.membership(&seat.slot) {
                 let part = self.part(part.role, None);
                 self.edit(&seat.slot, |held| held.with(part));
@@ -232,9 +246,9 @@ fn encode(
         call_id: draft.call_id,
         ..RoomEvent::new(living.room.about(), id, draft.kind, at_ms, draft.body)
     };
-    let data = event.to_json();
+    // Runs will merge what they send.
     // What an event holds is bounded, and the configuration makes sure that a frame holds it.
-    EncodedEvent::new(draft.kind.as_str(), Some(&data), premises.max_frame_bytes).ok()
+    room_event::encode(&living.source, &event, Merge::Never, premises.max_frame_bytes).ok()
 }
 
 /// Queues an event for one connection. Returns whether older ones were dropped for it.

@@ -15,15 +15,40 @@ const PER_MS: u64 = 1_000;
 #[derive(Debug, Default)]
 pub(crate) struct CommittedTrees {
     /// How many sessions have a tree.
-    pub(crate) count: Count,
+    count: Count,
+    /// How many trees were committed since the start.
+    commits: AtomicU64,
     /// The largest version of a forgotten session that the time had not reached. It matters only on a clock that stands
     /// still, as those of tests do.
     retired: AtomicU64,
 }
 
 impl CommittedTrees {
+    /// How many sessions have a tree.
+    pub(crate) fn count(&self) -> usize {
+        self.count.get()
+    }
+
+    /// How many trees were committed since the start.
+    pub(crate) fn commits(&self) -> u64 {
+        self.commits.load(Ordering::Relaxed)
+    }
+
+    /// A session gets another tree, after one of the version `last`, or its first one since it had none. Returns the
+    /// version.
+    pub(super) fn add(&self, last: u64, had_none: bool, now_ms: u64) -> u64 {
+        self.commits.fetch_add(1, Ordering::Relaxed);
+        self.count.add(usize::from(had_none));
+        self.next_version(last, now_ms)
+    }
+
+    /// A session loses its tree, if it has one.
+    pub(super) fn remove(&self, had_one: bool) {
+        self.count.subtract(usize::from(had_one));
+    }
+
     /// The version that follows another one of the same session; 0 is none.
-    pub(crate) fn next_version(&self, last: u64, now_ms: u64) -> u64 {
+    fn next_version(&self, last: u64, now_ms: u64) -> u64 {
         if last > 0 { last + 1 } else { self.retired.load(Ordering::SeqCst).max(now_ms.saturating_mul(PER_MS)) + 1 }
     }
 

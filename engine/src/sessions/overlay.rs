@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
 
+use super::source_edit::SourceEdit;
 use super::tab::Tab;
 use crate::model::Text;
 use crate::model::room::memberships::Memberships;
@@ -58,6 +59,15 @@ impl Overlay {
                 (layout, stale)
             }
         }
+    }
+
+    /// Changes sources. Hands over those that are replaced, to be dropped without a lock.
+    pub(super) fn edit_sources(&mut self, edits: BTreeMap<Text, SourceEdit>) -> Vec<Arc<Source>> {
+        let edit = |(path, edit)| match edit {
+            SourceEdit::Set(source) => self.sources.insert(path, source),
+            SourceEdit::Restore => self.sources.remove(&path),
+        };
+        edits.into_iter().filter_map(edit).flatten().collect()
     }
 
     /// The sources changed. Hands the layout over, to be dropped without a lock.

@@ -1,18 +1,22 @@
 //! One session's entry in memory: who it is, its tree, and who is connected.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::SystemTime;
 
 use smallvec::SmallVec;
 
+use super::committed_trees::CommittedTrees;
 use super::extras::Extras;
 use super::overlay::ProviderSources;
 use super::paths::Paths;
 use super::resume_points::{Added, Expired};
 use super::slot_record::Record;
 use super::slot_state::{OptionalMillis, SlotState};
+use super::slot_tree::SlotTree;
+use super::source_edit::SourceEdit;
 use super::tab::Tab;
-use super::turn::{Base, Begin, Closed, Finished, LastTree, ReleasedTree, Ticket, TurnId, Wanted};
+use super::turn::{Base, Begin, Closed, Counted, Finished, ReleasedTree, Ticket, TurnId, Wanted};
 use super::waiters::Waiters;
 use crate::deliver::link::Link;
 use crate::deliver::resume_point::ResumePoint;
@@ -43,8 +47,7 @@ impl Slot {
     pub(crate) fn new(context: Arc<Context>, key: u32, now_ms: u64, without_provider: bool) -> Self {
         let inner = Record {
             context,
-            tree: None,
-            version: 0,
+            tree: SlotTree::default(),
             links: SmallVec::new(),
             extras: None,
             state: SlotState::new(now_ms, without_provider),
@@ -140,25 +143,33 @@ impl Slot {
     }
 
     pub(crate) fn tree(&self) -> Option<Versioned> {
-        self.with(|inner| inner.current())
+        self.with(|inner| inner.tree.current())
     }
 
     /// The tree for the next frame, and when the authentication ends. With `fresh`, none that earlier claims allowed.
     pub(crate) fn shown(&self, fresh: bool) -> (Option<Versioned>, Option<SystemTime>) {
         self.with(|inner| {
             let withheld = fresh && inner.state.is_outdated();
-            let tree = if withheld { None } else { inner.current() };
+            let tree = if withheld { None } else { inner.tree.current() };
             (tree, inner.context.expires_at())
         })
     }
 
     pub(crate) fn has_tree(&self) -> bool {
-        self.with(|inner| inner.tree.is_some())
+        self.with(|inner| inner.tree.get().is_some())
     }
 
     /// Whether a refresh has something to do: there is a tree, or a pass is about to make one.
     pub(crate) fn needs_refresh(&self) -> bool {
         self.with(|inner| inner.state.needs_refresh())
+    }
+
+    /// The same, and whether it has tabs.
+    pub(crate) fn needs_refresh_with_tabs(&self) -> (bool, bool) {
+        self.with(|inner| {
+            let tabs = inner.overlay().is_some_and(|overlay| !overlay.tabs.is_empty());
+            (inner.state.needs_refresh(), tabs)
+        })
     }
 
     /// A pass begins that will make a first tree: what changes from now on has to be rendered again.
@@ -170,7 +181,7 @@ impl Slot {
     pub(crate) async fn wait_for_tree(&self, seen: Option<u64>) -> Option<Versioned> {
         loop {
             let listener = self.changed.listen();
-            let (tree, closed) = self.with(|inner| (inner.current(), inner.state.is_closed()));
+            let (tree, closed) = self.with(|inner| (inner.tree.current(), inner.state.is_closed()));
             // A closed slot has no tree.
             let changed = tree.filter(|tree| Some(tree.version) != seen);
             if closed || changed.is_some() {
@@ -197,17 +208,10 @@ impl Slot {
     }
 
     /// Gives a turn back: the new tree becomes current, unless nothing changed. The one before lives on as long as a
-    /// subscription was last sent it. The next version follows the session's last one;
-    /// whether there was no tree before is said, since whoever sees the tree has to see it counted.
-    pub(crate) fn commit(
-        &self,
-        base: &Base,
-        paths: &Paths,
-        tree: Option<Arc<Tree>>,
-        next_version: impl FnOnce(LastTree) -> u64,
-    ) -> Finished {
+    /// subscription was last sent it.
+    pub(crate) fn commit(&self, base: &Base, paths: &Paths, tree: Option<Arc<Tree>>, counted: Counted<'_>) -> Finished {
         let (committed, follow_up, links) = self.with(|inner| {
-            let committed = inner.commit(base, paths, tree, next_version);
+            let committed = inner.commit(base, paths, tree, counted);
             let take = |extras: &mut Extras| extras.follow_up.take_if(|_| base.turn == TurnId::Main);
             let follow_up = inner.edit_extras(take).flatten();
             let told = committed.version.is_some() || committed.renewed;
@@ -256,7 +260,7 @@ impl Slot {
     /// resume from.
     pub(crate) fn add_resume_points(&self, points: Vec<ResumePoint>, max: usize, until_ms: u64) -> Added {
         self.with(|inner| {
-            if inner.tree.is_none() || points.is_empty() {
+            if inner.tree.get().is_none() || points.is_empty() {
                 return Added { first: false, evicted: points };
             }
             inner.extras.get_or_insert_default().resume_points.add(points, max, until_ms)
@@ -285,33 +289,39 @@ impl Slot {
 
     /// Lets nobody connect any more, if nobody is connected and no task runs; then the slot is to be closed.
     /// Returns the tree, for the caller may hold a lock.
-    pub(crate) fn close_if_idle(&self) -> Option<ReleasedTree> {
+    pub(crate) fn close_if_idle(&self, trees: &CommittedTrees) -> Option<ReleasedTree> {
         self.with(|inner| {
             let idle = inner.state.close_if_idle();
             idle.then(|| {
                 inner.state.close();
-                inner.take_tree()
+                inner.take_tree(trees)
             })
         })
     }
 
     /// Drops the tree if nobody is connected; true if there was one.
-    pub(crate) fn evict_tree(&self) -> bool {
-        let released = self.with(|inner| inner.state.evict_tree().then(|| inner.take_tree()));
-        released.is_some_and(|released| released.is_some())
+    pub(crate) fn evict_tree(&self, trees: &CommittedTrees) -> bool {
+        let released = self.with(|inner| inner.state.evict_tree().then(|| inner.take_tree(trees)));
+        released.is_some()
     }
 
     /// Closes the slot for good and hands over whoever has to be told.
-    pub(crate) fn close(&self) -> Closed {
+    pub(crate) fn close(&self, trees: &CommittedTrees) -> Closed {
         let (links, overlay, version, tree) = self.with(|inner| {
-            let tree = inner.take_tree();
+            let tree = inner.take_tree(trees);
             inner.state.close();
             let overlay = inner.edit_extras(|extras| extras.overlay.take()).flatten();
-            (std::mem::take(&mut inner.links), overlay, inner.version, tree)
+            (std::mem::take(&mut inner.links), overlay, inner.tree.version(), tree)
         });
         self.changed.notify(usize::MAX);
+        drop(tree);
         let tasks = overlay.iter().flat_map(|overlay| overlay.tasks.values().cloned()).collect();
-        Closed { links, tasks, version, had_tree: tree.is_some() }
+        Closed { links, tasks, version }
+    }
+
+    /// Changes the sources that this session alone has, in one step.
+    pub(crate) fn edit_sources(&self, edits: BTreeMap<Text, SourceEdit>) {
+        let _replaced = self.with(|inner| inner.edit_overlay(|overlay| overlay.edit_sources(edits)));
     }
 
     /// Registers, or hides (`None`), a path for this session alone.

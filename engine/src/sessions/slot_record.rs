@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use smallvec::SmallVec;
 
+use super::committed_trees::CommittedTrees;
 use super::extras::Extras;
 use super::overlay::{OverlaidLayout, Overlay};
 use super::paths::Paths;
@@ -11,10 +12,10 @@ use super::side_turns::Later;
 #[cfg(debug_assertions)]
 use super::slot_state::Holdings;
 use super::slot_state::{BeginStep, OptionalMillis, SlotState};
-use super::turn::{Base, Begin, LastTree, ReleasedTree, Ticket, TurnId, Wanted};
+use super::slot_tree::SlotTree;
+use super::turn::{Base, Begin, Counted, ReleasedTree, Ticket, TurnId, Wanted};
 use super::waiters::Waiters;
 use crate::deliver::link::Link;
-use crate::deliver::versioned::Versioned;
 use crate::model::session::Context;
 use crate::render::layout::Layout;
 use crate::render::registry::Registry;
@@ -24,9 +25,7 @@ use crate::render::tree::Tree;
 #[derive(Debug)]
 pub(super) struct Record {
     pub(super) context: Arc<Context>,
-    pub(super) tree: Option<Arc<Tree>>,
-    /// The version of the latest tree, whether it is still here or not; 0 before the first.
-    pub(super) version: u64,
+    pub(super) tree: SlotTree,
     pub(super) links: SmallVec<[Arc<Link>; 1]>,
     pub(super) extras: Option<Box<Extras>>,
     pub(super) state: SlotState,
@@ -53,7 +52,7 @@ impl Record {
     #[cfg(debug_assertions)]
     pub(super) fn holdings(&self) -> Holdings {
         Holdings {
-            tree: self.tree.is_some(),
+            tree: self.tree.get().is_some(),
             connections: !self.links.is_empty(),
             tasks: self.overlay().is_some_and(|overlay| !overlay.tasks.is_empty()),
             follow_up: self.extras.as_ref().is_some_and(|extras| extras.follow_up.is_some()),
@@ -82,7 +81,7 @@ impl Record {
                 let turn = self.begin_turn(beside);
                 let newer = newer();
                 let (layout, stale) = self.layout(newer.as_deref().unwrap_or(registry));
-                let tree = self.tree.clone();
+                let tree = self.tree.get().cloned();
                 let base = Base { turn, context: Arc::clone(&self.context), tree, layout, overtaken, outdated };
                 (Begin::Go(base), Some((newer, stale)))
             }
@@ -114,7 +113,7 @@ impl Record {
         base: &Base,
         paths: &Paths,
         tree: Option<Arc<Tree>>,
-        next_version: impl FnOnce(LastTree) -> u64,
+        counted: Counted<'_>,
     ) -> Committed {
         let step = match base.turn {
             TurnId::Main => self.state.finish(tree.is_some()),
@@ -127,7 +126,7 @@ impl Record {
                     Some(merged) => (merged, Some(tree)),
                     None => (tree, None),
                 };
-                let (version, released) = self.replace(tree, next_version);
+                let (version, released) = self.replace(tree, counted);
                 Committed { version, renewed: step.renewed, released: [released, mine] }
             }
             released => {
@@ -145,7 +144,7 @@ impl Record {
 
     /// What a pass rendered together with what others committed since it began; `None` if nobody did.
     fn merged(&self, base: &Base, paths: &Paths, mine: &Arc<Tree>, later: &Later) -> Option<Arc<Tree>> {
-        let current = self.tree.as_ref()?;
+        let current = self.tree.get()?;
         if base.tree.as_ref().is_some_and(|tree| Arc::ptr_eq(tree, current)) {
             return None;
         }
@@ -155,9 +154,9 @@ impl Record {
     }
 
     /// Lets the tree go, and what can be resumed from it.
-    pub(super) fn take_tree(&mut self) -> ReleasedTree {
+    pub(super) fn take_tree(&mut self, trees: &CommittedTrees) -> ReleasedTree {
         let resume_points = self.edit_extras(|extras| extras.resume_points.take_all()).unwrap_or_default();
-        ReleasedTree { tree: self.tree.take(), resume_points }
+        ReleasedTree { tree: self.tree.take(trees), resume_points }
     }
 
     pub(super) fn overlay(&self) -> Option<&Overlay> {
@@ -187,7 +186,7 @@ impl Record {
         if let Some(overlay) = overlay.filter(|overlay| overlay.has_sources()) {
             return overlay.layout(registry, rooms);
         }
-        let known = self.tree.as_ref().filter(|_| rooms.is_some()).map(|tree| tree.layout());
+        let known = self.tree.get().filter(|_| rooms.is_some()).map(|tree| tree.layout());
         let layout = known.filter(|known| registry.is_layout(known, rooms)).cloned();
         (layout.unwrap_or_else(|| registry.layout_of(rooms)), None)
     }
@@ -202,27 +201,19 @@ impl Record {
         self.edit_extras(|extras| extras.overlay.as_mut().map(change)).flatten()
     }
 
-    pub(super) fn current(&self) -> Option<Versioned> {
-        self.tree.clone().map(|tree| Versioned { tree, version: self.version })
-    }
-
     /// Returns the new version, if there is one, and the tree that is not needed here any more.
-    fn replace(
-        &mut self,
-        tree: Arc<Tree>,
-        next_version: impl FnOnce(LastTree) -> u64,
-    ) -> (Option<u64>, Option<Arc<Tree>>) {
-        match &mut self.tree {
+    fn replace(&mut self, tree: Arc<Tree>, counted: Counted<'_>) -> (Option<u64>, Option<Arc<Tree>>) {
+        match self.tree.get() {
             Some(current) if Arc::ptr_eq(current, &tree) || current.same(&tree) => {
                 if Arc::ptr_eq(current.layout(), tree.layout()) {
                     return (None, Some(tree));
                 }
                 // The same content by other sources: nobody is told, but windows are loaded by the new ones.
-                (None, Some(std::mem::replace(current, tree)))
+                (None, Some(self.tree.exchange(tree)))
             }
             _ => {
-                self.version = next_version(LastTree { version: self.version, is_here: self.tree.is_some() });
-                (Some(self.version), self.tree.replace(tree))
+                let (version, before) = self.tree.replace(tree, counted.trees, counted.pass_started_ms);
+                (Some(version), before)
             }
         }
     }

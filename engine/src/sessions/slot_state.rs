@@ -41,9 +41,6 @@ pub(super) struct SlotState {
 /// As many passes that make a first tree as are counted.
 const MANY: u8 = u8::MAX;
 
-/// How many turns may run beside the main one. One more pass waits for that.
-const MOST_BESIDE: u8 = 8;
-
 /// Who works on the tree.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Turn {
@@ -162,9 +159,9 @@ impl SlotState {
         self.expected = self.expected.saturating_add(1);
     }
 
-    /// A pass wants its turn. `first` if it was expected to make a first tree, `all` if it renders every path, `beside` if
-    /// it renders single paths and may do so beside another pass.
-    pub(super) fn begin(&mut self, ticket: u64, first: bool, all: bool, beside: bool) -> BeginStep {
+    /// A pass wants its turn. `first` if it was expected to make a first tree, `all` if it renders every path. If it
+    /// renders single paths, it may do so beside another pass as long as fewer than `beside` do.
+    pub(super) fn begin(&mut self, ticket: u64, first: bool, all: bool, beside: u8) -> BeginStep {
         if first && self.expected < MANY {
             self.expected = self.expected.saturating_sub(1);
         }
@@ -180,9 +177,9 @@ impl SlotState {
         }
         let (overtaken, outdated) = (self.ticket > ticket, self.is_outdated());
         if self.turn != Turn::Free {
-            if beside && !all && self.has_tree && self.beside < MOST_BESIDE {
+            if !all && self.has_tree && self.beside < beside {
                 self.beside += 1;
-                return BeginStep::Go { beside, overtaken, outdated };
+                return BeginStep::Go { beside: true, overtaken, outdated };
             }
             self.turn = Turn::FollowUp;
             return BeginStep::Queue;
@@ -377,18 +374,23 @@ mod tests {
                     state.provider_made();
                 }
                 Step::Expect => state.expect_tree(),
-                Step::Begin { first, all, beside } => match state.begin(at as u64, first, all, beside) {
-                    BeginStep::Go { beside: true, .. } => {
-                        assert!(self.working && beside && !all, "beside nothing, or all of it");
-                        self.beside += 1;
+                Step::Begin { first, all, beside } => {
+                    match state.begin(at as u64, first, all, if beside { 2 } else { 0 }) {
+                        BeginStep::Go { beside: true, .. } => {
+                            assert!(
+                                self.working && beside && !all && self.beside < 2,
+                                "beside nothing, or all of it, or too many"
+                            );
+                            self.beside += 1;
+                        }
+                        BeginStep::Go { .. } => {
+                            assert!(!self.working, "two passes work at the same time");
+                            self.working = true;
+                        }
+                        BeginStep::Queue => self.follow_up = true,
+                        BeginStep::Skip => {}
                     }
-                    BeginStep::Go { .. } => {
-                        assert!(!self.working, "two passes work at the same time");
-                        self.working = true;
-                    }
-                    BeginStep::Queue => self.follow_up = true,
-                    BeginStep::Skip => {}
-                },
+                }
                 Step::Finish { with_tree } if self.working => {
                     self.tree |= state.finish(with_tree).commits;
                     (self.working, self.follow_up) = (false, false);
@@ -440,31 +442,22 @@ mod tests {
     #[test]
     fn a_pass_that_comes_late_is_overtaken_and_what_is_requested_meanwhile_follows() {
         let mut state = SlotState::new(0, false);
-        assert_eq!(
-            state.begin(2, true, true, false),
-            BeginStep::Go { beside: false, overtaken: false, outdated: false }
-        );
-        assert_eq!(state.begin(3, false, true, false), BeginStep::Queue);
+        assert_eq!(state.begin(2, true, true, 0), BeginStep::Go { beside: false, overtaken: false, outdated: false });
+        assert_eq!(state.begin(3, false, true, 0), BeginStep::Queue);
         assert_eq!(state.finish(true), FinishStep { commits: true, renewed: false });
-        assert_eq!(
-            state.begin(1, false, true, false),
-            BeginStep::Go { beside: false, overtaken: true, outdated: false }
-        );
+        assert_eq!(state.begin(1, false, true, 0), BeginStep::Go { beside: false, overtaken: true, outdated: false });
     }
 
     #[test]
     fn changed_claims_are_shown_only_by_a_pass_that_renders_everything() {
         let mut state = SlotState::new(0, false);
-        state.begin(1, true, true, false);
+        state.begin(1, true, true, 0);
         state.finish(true);
         state.change_claims();
-        assert_eq!(
-            state.begin(2, false, false, false),
-            BeginStep::Go { beside: false, overtaken: false, outdated: true }
-        );
+        assert_eq!(state.begin(2, false, false, 0), BeginStep::Go { beside: false, overtaken: false, outdated: true });
         assert_eq!(state.finish(true), FinishStep { commits: true, renewed: false });
         assert!(state.is_outdated());
-        state.begin(3, false, true, false);
+        state.begin(3, false, true, 0);
         assert_eq!(state.finish(true), FinishStep { commits: true, renewed: true });
         assert!(!state.is_outdated());
     }

@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use smallvec::SmallVec;
 
+use super::committed_trees::CommittedTrees;
 use super::paths::Paths;
 use super::waiters::Waiters;
 use crate::deliver::link::Link;
@@ -34,8 +35,9 @@ pub(crate) struct Wanted<'a> {
     pub(crate) paths: &'a Paths,
     /// Whether a tree is wanted even if there is none.
     pub(crate) first: bool,
-    /// Whether it may go beside another pass instead of waiting for it. Only for single paths.
-    pub(crate) beside: bool,
+    /// How many may go beside another pass of the slot, if it may be one of them instead of waiting; otherwise 0. Only for
+    /// single paths.
+    pub(crate) beside: u8,
 }
 
 /// Which turn a pass has.
@@ -77,12 +79,11 @@ pub(crate) enum Begin {
     Skip,
 }
 
-/// The latest tree of a session when another one is about to follow.
+/// Where a tree is counted that is committed, and where the versions of its session start.
 #[derive(Debug, Clone, Copy)]
-pub(crate) struct LastTree {
-    /// 0 if there was none.
-    pub(crate) version: u64,
-    pub(crate) is_here: bool,
+pub(crate) struct Counted<'a> {
+    pub(crate) trees: &'a CommittedTrees,
+    pub(crate) pass_started_ms: u64,
 }
 
 /// What a pass left behind.
@@ -99,8 +100,6 @@ pub(crate) struct Finished {
 pub(crate) struct Closed {
     pub(crate) links: SmallVec<[Arc<Link>; 1]>,
     pub(crate) tasks: Vec<Arc<dyn TaskControl>>,
-    /// Whether it had a tree.
-    pub(crate) had_tree: bool,
     /// The version of its latest tree.
     pub(crate) version: u64,
 }
@@ -109,14 +108,8 @@ pub(crate) struct Closed {
 #[derive(Debug)]
 #[must_use = "it may hold the last handle of application values: drop it when no lock is held"]
 pub(crate) struct ReleasedTree {
+    #[expect(dead_code, reason = "held until no lock is")]
     pub(super) tree: Option<Arc<Tree>>,
     #[expect(dead_code, reason = "held until no lock is")]
     pub(super) resume_points: Vec<ResumePoint>,
-}
-
-impl ReleasedTree {
-    /// Whether there was a tree.
-    pub(crate) const fn is_some(&self) -> bool {
-        self.tree.is_some()
-    }
 }

@@ -18,7 +18,7 @@ use crate::fixtures::{
 fn engine() -> (Engine, Arc<ManualClock>) {
     let clock = ManualClock::new();
     let mut config = Config::immediate();
-    (config.times.ping_interval, config.times.silence_timeout) = (crate::fixtures::FOREVER, crate::fixtures::FOREVER);
+    crate::fixtures::without_pings(&mut config);
     let engine = Engine::builder("app", "App").config(config).clock(clock.clone()).build();
     engine.register("me", |session: &Session| Descriptor::context_of(session));
     (engine, clock)

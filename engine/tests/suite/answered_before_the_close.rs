@@ -57,7 +57,7 @@ struct World {
 fn bounds(reason: CloseReason) -> Config {
     let mut config = Config::immediate();
     config.execution.blocking_calls_per_session = 2;
-    (config.times.ping_interval, config.times.silence_timeout) = (crate::fixtures::FOREVER, crate::fixtures::FOREVER);
+    crate::fixtures::without_pings(&mut config);
     match reason {
         CloseReason::Slow => config.sizes.outbox_bytes = 20_000,
         CloseReason::Abuse => config.limits.messages_per_second = NonZeroU32::new(100),

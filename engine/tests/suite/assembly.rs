@@ -254,6 +254,59 @@ async fn a_path_registered_for_one_session_overrides_the_shared_one() {
 }
 
 #[tokio::test]
+async fn several_sources_of_one_session_change_in_one_step() {
+    let engine = engine();
+    plain(&engine, "n");
+    plain(&engine, "m");
+    let (mut alice, id) = connect_and_subscribe(&engine, Session::new("a")).await;
+    let commits = engine.stats().commits;
+    engine
+        .edit_sources_for("a", |sources| {
+            sources.register("only/here", text_source("hers")).unregister("n");
+            sources.register("m", text_source("not kept")).restore("m");
+        })
+        .unwrap();
+    alice.check_mirrors().await;
+    assert_eq!(engine.stats().commits, commits + 1);
+    assert_eq!(child_ids(alice.tree(&id)), ["m", "only"]);
+    assert_eq!(node_at(alice.tree(&id), "m")["properties"], json!({"n": 1}));
+}
+
+#[tokio::test]
+async fn sources_edited_in_a_handler_are_rendered_by_the_refresh_that_follows_the_call() {
+    let engine = engine();
+    let held = std::sync::Mutex::new(Some(engine.clone()));
+    let edit = Action::new("edit", move |call: Invocation<()>| {
+        let engine = held.lock().unwrap().take().expect("it is called once");
+        let edited = engine.edit_sources_for(call.session.id(), |sources| {
+            sources.register("own", text_source("hers")).unregister("n").without_refresh();
+        });
+        edited.map_err(|error| grove_engine::ActionError::internal(error.to_string()))
+    });
+    plain(&engine, "n");
+    engine.register("ctl", move |_: &Session| Descriptor::status().action(&edit));
+    let (mut alice, id) = connect_and_subscribe(&engine, Session::new("a")).await;
+    let commits = engine.stats().commits;
+    assert_eq!(alice.invoke("/ctl", "edit", json!({})).await["status"], "ok");
+    assert_eq!(engine.stats().commits, commits + 1);
+    assert_eq!(child_ids(alice.tree(&id)), ["ctl", "own"]);
+}
+
+#[tokio::test]
+async fn nothing_changes_if_one_of_several_paths_cannot_be_used() {
+    let engine = engine();
+    plain(&engine, "n");
+    let (mut alice, id) = connect_and_subscribe(&engine, Session::new("a")).await;
+    let refused = engine.edit_sources_for("a", |sources| {
+        sources.unregister("n").register("ui/tab-1", text_source("a tab's place"));
+    });
+    assert_eq!(refused, Err(RegisterError::ReservedForTabs("ui/tab-1".to_owned())));
+    assert_eq!(engine.edit_sources_for("nobody", |_| {}), Err(RegisterError::NoSession));
+    assert_eq!(alice.settled().await.len(), 0);
+    assert_eq!(child_ids(alice.tree(&id)), ["n"]);
+}
+
+#[tokio::test]
 async fn a_path_can_be_hidden_from_one_session() {
     let engine = engine();
     plain(&engine, "n");

@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use grove_engine::testing::{ManualClock, TestConsumer};
-use grove_engine::{Action, Descriptor, Engine, Event, Invocation, Scope, Session};
+use grove_engine::{Action, Config, Descriptor, Engine, Event, Invocation, Scope, Session};
 use serde_json::Value;
 
 use crate::fixtures::{
@@ -32,11 +32,16 @@ struct App {
 impl App {
     /// `hanging` is the path whose descriptor hangs; `declared` are the paths that the action declares.
     fn new(hanging: &'static str, declared: Option<&[&str]>) -> Self {
+        Self::with(hanging, declared, |_| {})
+    }
+
+    fn with(hanging: &'static str, declared: Option<&[&str]>, change: impl FnOnce(&mut Config)) -> Self {
         let (engine, clock) = engine_with_clock(|config| {
             // Threads that hang are replaced when time passes, which it does not by itself.
             config.execution.pass_threads = 4;
             config.times.rest_before_result = Duration::from_millis(REST_MS);
             config.times.refresh_before_result = Duration::from_millis(OWN_MS);
+            change(config);
         });
         let (hangs, gate, number) = (Arc::new(AtomicBool::new(false)), Gate::default(), SharedNumber::default());
         let add = number.clone();
@@ -166,6 +171,28 @@ async fn a_call_of_an_action_that_declares_paths_renders_and_waits_for_these_alo
     consumer.settled().await;
     assert_eq!(shown(consumer.tree(&subscription))[..2], [Some(2); 2]);
     consumer.check_mirrors().await;
+}
+
+#[tokio::test]
+async fn above_the_limit_of_side_turns_a_call_waits_for_the_pass_that_hangs() {
+    for (most, early) in [(0, 1), (1, 0)] {
+        let app = App::with("slow", Some(&["list"]), |config| config.execution.side_turns_per_session = most);
+        let (mut consumer, subscription) = app.consumer().await;
+        app.hang();
+        app.engine.refresh(Scope::all());
+        app.gate.wait_for_arrivals(1).await;
+        let call = consumer.start_invoke("/list", "add", Value::Null);
+        while !consumer.ready().iter().any(|message| message["id"] == call) {
+            if early > 0 {
+                app.clock.advance(OWN_MS / 10);
+            }
+            tokio::task::yield_now().await;
+        }
+        assert_eq!(app.early_results(), early);
+        app.go_on();
+        consumer.settled().await;
+        assert_eq!(shown(consumer.tree(&subscription))[0], Some(1));
+    }
 }
 
 #[tokio::test]

@@ -1,5 +1,6 @@
 //! Whatever a configuration says, an engine either works with it or names the field.
 
+use std::collections::BTreeSet;
 use std::num::NonZeroU32;
 use std::time::Duration;
 
@@ -21,15 +22,16 @@ macro_rules! fields {
     };
 }
 
-const COUNTS: [Change; 52] = fields! {
+const COUNTS: &[Change] = &fields! {
     limits: sessions, sessions_per_user, connections, connections_per_session, connections_per_user, subscriptions,
         subscriptions_per_connection, subscriptions_per_session, subscriptions_per_user, calls, calls_per_connection,
         calls_per_session, calls_per_user, call_ids_per_connection, resume_points_per_session, revocations, tabs,
         tabs_per_session, tabs_per_user, tasks_per_session;
     sizes: message_bytes, frame_bytes, rebase_bytes, nodes, properties, depth, tab_nodes, tab_depth, tab_bytes,
-        outbox_bytes, event_bytes;
+        tab_operations, outbox_bytes, event_bytes, subscription_bytes, task_bytes;
     memory: idle_trees, tree_bytes, dictionary_bytes, cache_bytes;
-    execution: blocking_calls, blocking_calls_per_session, async_evaluations, pass_threads;
+    execution: blocking_calls, blocking_calls_per_session, blocking_calls_per_user, async_evaluations, pass_threads,
+        slow_evaluations, slow_evaluations_per_path, side_turns_per_session;
     rooms: rooms, rooms_per_project, open_rooms_per_project, rooms_per_user, admissions_per_user, participants_per_room,
         users_per_room, message_bytes, call_ids, call_ids_per_session;
     sizes: nodes, depth, tab_depth;
@@ -38,7 +40,7 @@ const COUNTS: [Change; 52] = fields! {
 /// The same for a duration.
 type TimeChange = (&'static str, fn(&mut Config, Duration));
 
-const TIMES: [TimeChange; 13] = [
+const TIMES: &[TimeChange] = &[
     ("times.debounce", |config, value| config.times.debounce = value),
     ("times.hello_delay", |config, value| config.times.hello_delay = value),
     ("times.first_patch_delay", |config, value| config.times.first_patch_delay = value),
@@ -49,10 +51,16 @@ const TIMES: [TimeChange; 13] = [
     ("times.idle_session", |config, value| config.times.idle_session = value),
     ("times.resume_window", |config, value| config.times.resume_window = value),
     ("times.expiry_warning", |config, value| config.times.expiry_warning = value),
+    ("times.credential_lifetime", |config, value| config.times.credential_lifetime = Some(value)),
     ("times.tab_call_timeout", |config, value| config.times.tab_call_timeout = value),
     ("times.ended_task_retention", |config, value| config.times.ended_task_retention = value),
+    ("times.refresh_before_result", |config, value| config.times.refresh_before_result = value),
+    ("times.rest_before_result", |config, value| config.times.rest_before_result = value),
     ("times.evaluation_timeout", |config, value| config.times.evaluation_timeout = value),
+    ("times.slow_evaluation", |config, value| config.times.slow_evaluation = value),
 ];
+
+const RATE: &str = "limits.messages_per_second";
 
 fn count() -> impl Strategy<Value = usize> {
     prop_oneof![Just(0), Just(1), Just(2), 3..2_000usize, Just(1 << 20), Just(1 << 40), Just(usize::MAX)]
@@ -75,7 +83,7 @@ fn configuration() -> impl Strategy<Value = (Config, Vec<&'static str>)> {
     let times = prop::collection::vec((0..TIMES.len(), time()), 0..4);
     let rate = prop_oneof![Just(0), Just(1), Just(1_000_000), Just(u32::MAX)];
     (counts, times, rate).prop_map(|(counts, times, rate)| {
-        let (mut config, mut names) = (Config::immediate(), vec!["limits.messages_per_second"]);
+        let (mut config, mut names) = (Config::immediate(), vec![RATE]);
         config.limits.messages_per_second = NonZeroU32::new(rate);
         for (at, value) in counts {
             COUNTS[at].1(&mut config, value);
@@ -84,9 +92,47 @@ fn configuration() -> impl Strategy<Value = (Config, Vec<&'static str>)> {
         for (at, value) in times {
             TIMES[at].1(&mut config, value);
             names.push(TIMES[at].0);
+            if TIMES[at].0 == "times.ping_interval" {
+                // Whether it can be used depends on both.
+                names.push("times.silence_timeout");
+            }
         }
         (config, names)
     })
+}
+
+/// The fields of a configuration, as its debug output lists them.
+fn fields() -> BTreeSet<String> {
+    let (mut group, mut fields) = (String::new(), BTreeSet::new());
+    for line in format!("{:#?}", Config::default()).lines() {
+        let (name, _) = line.trim_start().split_once(": ").unwrap_or_default();
+        match line.len() - line.trim_start().len() {
+            4 if !name.is_empty() => name.clone_into(&mut group),
+            8 if !name.is_empty() => assert!(fields.insert(format!("{group}.{name}"))),
+            _ => {}
+        }
+    }
+    fields
+}
+
+#[test]
+fn no_field_is_forgotten_here() {
+    let varied = COUNTS.iter().map(|(name, _)| name).chain(TIMES.iter().map(|(name, _)| name)).chain([&RATE]);
+    let varied: BTreeSet<String> = varied.map(|name| (*name).to_owned()).collect();
+    assert!(varied.len() > 60);
+    assert_eq!(varied, fields());
+}
+
+#[test]
+fn a_connection_is_not_dropped_for_its_silence_before_it_was_pinged() {
+    for (ping, silence, works) in [(20, 21, true), (20, 20, false), (60, 20, false)] {
+        let mut config = Config::immediate();
+        config.times.ping_interval = Duration::from_secs(ping);
+        config.times.silence_timeout = Duration::from_secs(silence);
+        let refused = config.validate().err().map(|error| error.to_string());
+        assert_eq!(refused.is_none(), works);
+        assert!(refused.is_none_or(|why| why.contains("must be longer than `times.ping_interval`")));
+    }
 }
 
 /// A consumer, a tab and a task of everybody's day: nothing panics, and the consumer is greeted and answered, or closed.

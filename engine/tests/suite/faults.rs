@@ -2,12 +2,14 @@
 
 use std::sync::Arc;
 
-use grove_engine::testing::TestConsumer;
+use grove_engine::testing::{ManualClock, TestConsumer};
 use grove_engine::{Descriptor, Engine, Event, PanicSite, Scope, Session};
 use parking_lot::Mutex;
 use serde_json::json;
 
-use crate::fixtures::{EventLog, SharedNumber, child_ids, connect_and_subscribe, engine, node_at, user_session};
+use crate::fixtures::{
+    EventLog, SharedNumber, child_ids, connect_and_subscribe, engine, engine_with_clock, node_at, user_session,
+};
 
 /// How the source at `/fragile` behaves for sessions that have the permission `fragile`.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -140,7 +142,53 @@ async fn a_failing_source_runs_once_per_read_class_and_blocks_nobody() {
     }
     log.clear();
     engine.refresh_now(Scope::all()).await;
-    assert_eq!(log.count(|event| matches!(event, Event::SourceFailed { .. })), 1);
+    assert_eq!(log.count(|event| matches!(event, Event::Evaluated { path, .. } if path == "n")), 1);
+}
+
+/// What a source that always fails reports when it is evaluated for this many sessions: what is reported one by one, and
+/// the numbers.
+async fn reported(clock: &ManualClock, engine: &Engine, log: &EventLog, passes: usize) -> (usize, Vec<u64>) {
+    log.clear();
+    for _ in 0..passes {
+        engine.refresh_now(Scope::all()).await;
+    }
+    clock.advance(1);
+    let (mut single, mut numbers) = (0, Vec::new());
+    for event in log.all() {
+        match event {
+            Event::SourceFailed { path, session, why, failures } if path == "n" => {
+                if session.is_empty() {
+                    assert!(why.contains(&format!("{failures} more failures")), "{why}");
+                    numbers.push(failures);
+                } else {
+                    assert!(why.contains("no database") && why.len() < 300, "{why}");
+                    single += 1;
+                }
+            }
+            _ => {}
+        }
+    }
+    (single, numbers)
+}
+
+#[tokio::test]
+async fn of_a_source_that_goes_on_failing_32_failures_a_minute_are_reported_and_the_rest_is_counted() {
+    let (engine, clock) = engine_with_clock(|_| {});
+    engine.register("n", |session: &Session| {
+        Err::<Descriptor, _>(format!("no database for {}: {}", session.id(), "x".repeat(10_000)))
+    });
+    engine.register("other", |_: &Session| Err::<Descriptor, _>("broken as well"));
+    let log = EventLog::of(&engine);
+    let mut consumers = Vec::new();
+    for id in 0..10 {
+        consumers.push(connect_and_subscribe(&engine, Session::new(format!("s{id}"))).await);
+    }
+    assert_eq!(reported(&clock, &engine, &log, 1).await, (10, vec![]));
+    assert_eq!(reported(&clock, &engine, &log, 3).await, (12, vec![1]), "ten were reported before");
+    assert_eq!(reported(&clock, &engine, &log, 20).await, (0, vec![]));
+    clock.advance(60_000);
+    assert_eq!(reported(&clock, &engine, &log, 1).await, (10, vec![217]), "none is lost");
+    assert!(log.count(|event| matches!(event, Event::SourceFailed { path, .. } if path == "other")) > 0);
 }
 
 #[tokio::test]

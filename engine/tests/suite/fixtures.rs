@@ -15,6 +15,11 @@ use serde_json::{Value, json};
 /// Longer than any test, so that a timer never fires.
 pub(crate) const FOREVER: Duration = Duration::from_secs(3_000_000_000);
 
+/// No connection is pinged, or dropped for its silence.
+pub(crate) fn without_pings(config: &mut Config) {
+    (config.times.ping_interval, config.times.silence_timeout) = (FOREVER - Duration::from_secs(1), FOREVER);
+}
+
 /// An engine without debounce and other delays.
 pub(crate) fn engine() -> Engine {
     engine_with(|_| {})

@@ -101,6 +101,27 @@ proptest! {
     }
 
     #[test]
+    fn patches_keep_every_budget_of_one_view(
+        node in nodes_with_salience(4),
+        view in view(),
+        budgets in prop::collection::vec(0_i64..40, 2..10),
+        steps in prop::collection::vec(prop::collection::vec(edit(), 1..4), 1..4),
+    ) {
+        run(async {
+            let app = App::new(&[(1, node)]);
+            let mut consumer = TestConsumer::connect(&app.engine, Session::new("s")).await;
+            let views: Vec<View> =
+                budgets.iter().map(|nodes| View { max_nodes: Some(*nodes), ..view.clone() }).collect();
+            let subscribed = subscribe_all(&mut consumer, &views, &app.tree()).await;
+            for edits in &steps {
+                app.apply(edits).await;
+                consumer.check_mirrors().await;
+            }
+            expect_copies(&consumer, &subscribed, &app.tree());
+        });
+    }
+
+    #[test]
     fn patches_bring_every_copy_up_to_date(
         app in initial(),
         views in prop::collection::vec(view(), 1..8),

@@ -15,7 +15,7 @@ use crate::fixtures::{EventLog, connect_and_subscribe, message_types, node_at, u
 fn engine() -> (Engine, Arc<ManualClock>) {
     let clock = ManualClock::new();
     let mut config = Config::immediate();
-    (config.times.ping_interval, config.times.silence_timeout) = (crate::fixtures::FOREVER, crate::fixtures::FOREVER);
+    crate::fixtures::without_pings(&mut config);
     let engine = Engine::builder("app", "App").config(config).clock(clock.clone()).build();
     serve(&engine);
     (engine, clock)

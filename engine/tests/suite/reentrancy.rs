@@ -7,7 +7,9 @@ use grove_engine::testing::TestConsumer;
 use grove_engine::{Action, Descriptor, Engine, Event, Invocation, Item, Scope, Session, Source, WindowRequest};
 use serde_json::{Value, json};
 
-use crate::fixtures::{EventLog, SharedNumber, connect_and_subscribe, engine, engine_with, evaluations, user_session};
+use crate::fixtures::{
+    EventLog, SharedNumber, connect_and_subscribe, engine, engine_with, engine_with_clock, evaluations, user_session,
+};
 
 /// Blocks this thread, as application code may where it is allowed to block.
 fn block_on<F: Future>(future: F) -> F::Output {
@@ -145,6 +147,108 @@ async fn a_descriptor_that_runs_again_for_the_rest_of_its_list_is_refused_as_wel
     assert_eq!(window["tree"]["children"][0]["id"], "i20");
     engine.settle().await;
     assert_eq!(refusals(&log, "n"), before + 1);
+}
+
+/// Blocks a thread of its own, as code may that must not block a runtime's.
+fn block_elsewhere<T: Send>(future: impl Future<Output = T> + Send) -> T {
+    let handle = tokio::runtime::Handle::current();
+    std::thread::scope(|scope| scope.spawn(|| handle.block_on(future)).join().unwrap())
+}
+
+#[tokio::test]
+async fn a_predicate_may_refresh_and_register_but_not_ask_by_a_predicate() {
+    let engine = engine();
+    let number = SharedNumber::serve(&engine, "n");
+    let (mut alice, subscription) = connect_and_subscribe(&engine, user_session("a", "alice")).await;
+    let (_bob, _) = connect_and_subscribe(&engine, user_session("b", "bob")).await;
+    number.set(1);
+    let inner = engine.clone();
+    let asks = move |session: &Session| {
+        assert_eq!(inner.refresh(Scope::matching(|_| true)), 0, "it would be asked for ever");
+        assert_eq!(block_elsewhere(inner.refresh_now(Scope::all())), 2);
+        inner.register("new", |_: &Session| Descriptor::status());
+        assert_eq!(inner.refresh(Scope::user("alice")), 1);
+        session.user() == Some("bob")
+    };
+    assert_eq!(engine.refresh(Scope::matching(asks.clone())), 1);
+    assert_eq!(engine.refresh_now(Scope::matching(asks.clone())).await, 1);
+    assert_eq!(engine.emit(Scope::matching(asks), "news", None), Ok(1));
+    engine.settle().await;
+    alice.settled().await;
+    let tree = alice.tree(&subscription);
+    assert_eq!((tree["children"].as_array().unwrap().len(), &tree["children"][0]["properties"]["n"]), (2, &json!(1)));
+}
+
+#[tokio::test]
+async fn a_predicate_that_asks_for_itself_ends() {
+    let engine = engine();
+    let (_alice, _) = connect_and_subscribe(&engine, user_session("a", "alice")).await;
+    let scope: Arc<OnceLock<Scope>> = Arc::default();
+    let (inner, itself) = (engine.clone(), Arc::clone(&scope));
+    let asks = Scope::matching(move |_| itself.get().is_none_or(|scope| inner.refresh(scope.clone()) == 0));
+    scope.set(asks.clone()).unwrap();
+    assert_eq!(engine.refresh(asks), 1);
+}
+
+#[tokio::test]
+async fn an_observer_may_refresh_and_is_refused_to_wait_for_it() {
+    let (engine, clock) = engine_with_clock(|config| {
+        config.execution.pass_threads = 1;
+        config.times.debounce = Duration::from_millis(50);
+    });
+    let number = SharedNumber::serve(&engine, "n");
+    let act = Action::new("act", |_: Invocation<()>| ());
+    engine.register("other", move |_: &Session| Descriptor::group().action(&act));
+    let (inner, runtime) = (engine.clone(), tokio::runtime::Handle::current());
+    engine.observe(move |event| match event {
+        Event::Evaluated { .. } | Event::PassFinished { .. } | Event::Committed { .. } => {
+            // On the only thread that renders.
+            assert_eq!(runtime.block_on(inner.refresh_now(Scope::all())), 0);
+            inner.refresh(Scope::all());
+        }
+        _ => {}
+    });
+    let log = EventLog::of(&engine);
+    let mut consumer = TestConsumer::connect(&engine, user_session("s", "alice")).await;
+    let subscription = consumer.start_subscription(json!({"path": "/", "depth": -1}));
+    for n in 1..20 {
+        // Each pass causes another one, and everybody is served all the same.
+        number.set(n);
+        clock.advance(50);
+        let call = consumer.start_invoke("/other", "act", Value::Null);
+        assert_eq!(consumer.answer(&call).await["status"], "ok");
+        assert_eq!(consumer.tree(&subscription)["children"][0]["properties"]["n"], n);
+    }
+    assert_eq!(log.count(|event| matches!(event, Event::Panicked { .. })), 0);
+    let stopped = engine.clone();
+    let shutdown = tokio::spawn(async move { stopped.shutdown(Duration::ZERO).await });
+    drop(consumer);
+    while !shutdown.is_finished() {
+        clock.advance(50);
+        tokio::task::yield_now().await;
+    }
+    let before = engine.stats().evaluations;
+    clock.advance(1_000);
+    engine.settle().await;
+    assert_eq!(engine.stats().evaluations, before, "no loop outlives the shutdown");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_authorize_hook_may_block_on_a_refresh() {
+    let inner: Arc<OnceLock<Engine>> = Arc::default();
+    let refreshing = Arc::clone(&inner);
+    let engine = Engine::builder("app", "App").config(grove_engine::Config::immediate());
+    let engine = engine.authorize(move |_, _, _| {
+        assert_eq!(block_elsewhere(refreshing.get().unwrap().refresh_now(Scope::all())), 1);
+        Ok(())
+    });
+    let engine = engine.build();
+    inner.set(engine.clone()).unwrap();
+    let act = Action::new("act", |_: Invocation<()>| ());
+    engine.register("n", move |_: &Session| Descriptor::group().action(&act));
+    let (mut consumer, _) = connect_and_subscribe(&engine, user_session("s", "alice")).await;
+    assert_eq!(consumer.invoke("/n", "act", Value::Null).await["status"], "ok");
+    assert_eq!(evaluations(&engine, "/n"), 3, "the first tree, the hook's refresh and the call's");
 }
 
 /// Each evaluation starts another refresh by a task, which nobody can connect with it.

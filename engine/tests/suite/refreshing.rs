@@ -134,6 +134,26 @@ async fn a_refresh_that_changes_nothing_creates_no_version_and_sends_no_frame() 
 }
 
 #[tokio::test]
+async fn what_is_refreshed_at_once_does_not_wait_for_the_debounce_any_more() {
+    let (engine, clock) = engine_with_clock(|config| config.times.debounce = Duration::from_millis(50));
+    let number = SharedNumber::serve(&engine, "n");
+    let (mut consumer, _) = connect_and_subscribe(&engine, user_session("s", "alice")).await;
+    clock.advance(100);
+    consumer.settled().await;
+    let before = evaluations(&engine, "/n");
+    number.set(1);
+    for scope in [Scope::all(), Scope::user("alice"), Scope::session("s")] {
+        engine.refresh(scope.clone());
+        assert_eq!(engine.stats().waiting_sessions, 1);
+        engine.refresh_now(scope).await;
+        assert_eq!(engine.stats().waiting_sessions, 0);
+    }
+    clock.advance(100);
+    assert_eq!(message_types(&consumer.settled().await), ["patch"]);
+    assert_eq!(evaluations(&engine, "/n") - before, 3);
+}
+
+#[tokio::test]
 async fn a_hundred_changes_within_the_debounce_cost_one_evaluation_and_one_patch() {
     let (engine, clock) = engine_with_clock(|config| config.times.debounce = Duration::from_millis(50));
     let number = SharedNumber::serve(&engine, "n");

@@ -7,7 +7,7 @@ use grove_engine::testing::{ManualClock, TestConsumer};
 use grove_engine::{Config, Descriptor, Engine, Item, Scope, Session};
 use serde_json::{Value, json};
 
-use crate::fixtures::{FOREVER, SharedDescriptor, SharedNumber, engine_with, message_types, node_at};
+use crate::fixtures::{SharedDescriptor, SharedNumber, engine_with, message_types, node_at};
 
 struct App {
     engine: Engine,
@@ -19,7 +19,7 @@ impl App {
     fn new() -> Self {
         let clock = ManualClock::new();
         let mut config = Config::immediate();
-        (config.times.ping_interval, config.times.silence_timeout) = (FOREVER, FOREVER);
+        crate::fixtures::without_pings(&mut config);
         let engine = Engine::builder("app", "App").config(config).clock(clock.clone()).build();
         let rev = Arc::new(AtomicU64::new(0));
         let current = Arc::clone(&rev);

@@ -16,14 +16,14 @@ fn engine() -> Engine {
     Engine::builder("app", "App").config(Config::immediate()).rooms(RoomOptions::new()).build()
 }
 
-fn create(engine: &Engine, user: &str, room: NewRoom) -> String {
+fn create(engine: &Engine, user: &str, room: &NewRoom) -> String {
     let creator = user_session(&format!("creator-{user}"), user);
-    engine.rooms().create(&creator, &room).unwrap().room.id().to_string()
+    engine.rooms().create(&creator, room).unwrap().room.id().to_string()
 }
 
 /// A room `m` of alice's, in which every user is a member.
 fn open_room(engine: &Engine) -> String {
-    create(engine, "alice", NewRoom::new("Board").id("m").access(Access::Project))
+    create(engine, "alice", &NewRoom::new("Board").id("m").access(Access::Project))
 }
 
 async fn connect(engine: &Engine, user: &str) -> TestConsumer {
@@ -46,9 +46,9 @@ async fn without_rooms_there_is_no_node_for_them() {
 async fn rooms_stand_in_the_order_of_their_creation_and_those_without_a_role_are_not_there() {
     let engine = engine();
     for id in ["z", "b", "m", "a"] {
-        create(&engine, "alice", NewRoom::new(id).id(id));
+        create(&engine, "alice", &NewRoom::new(id).id(id));
     }
-    create(&engine, "bob", NewRoom::new("his").id("0"));
+    create(&engine, "bob", &NewRoom::new("his").id("0"));
     let mut alice = connect(&engine, "alice").await;
     let tree = tree(&mut alice).await;
     let rooms = node_at(&tree, "rooms");
@@ -188,7 +188,7 @@ async fn a_comer_costs_one_evaluation_of_the_participants_and_one_of_the_room_fo
 async fn a_descriptor_for_rooms_runs_once_for_all_or_once_for_each_role_and_each_room_is_counted_as_one_path() {
     let engine = engine();
     open_room(&engine);
-    create(&engine, "alice", NewRoom::new("Other").id("n").access(Access::Observe));
+    create(&engine, "alice", &NewRoom::new("Other").id("n").access(Access::Observe));
     engine.register_room("same", |room: &grove_engine::Room, _: &Session| Descriptor::status().prop("t", room.title()));
     engine.register_room("by-role", |room: &grove_engine::Room, session: &Session| {
         Descriptor::status().prop("r", session.role_in(room).map(|role| role.as_str().to_owned()))
@@ -273,7 +273,7 @@ async fn a_panic_in_a_descriptor_for_rooms_affects_its_path_alone() {
 async fn a_task_beside_rooms_changes_neither_their_order_nor_what_stands_in_them() {
     let engine = engine();
     for id in ["z", "a"] {
-        create(&engine, "alice", NewRoom::new(id).id(id));
+        create(&engine, "alice", &NewRoom::new(id).id(id));
     }
     let mut alice = connect(&engine, "alice").await;
     let (subscription, _) = alice.subscribe("/").await;
@@ -284,7 +284,7 @@ async fn a_task_beside_rooms_changes_neither_their_order_nor_what_stands_in_them
     let tree = alice.tree(&subscription);
     assert_eq!((child_ids(tree), child_ids(node_at(tree, "rooms"))), (vec!["mine", "rooms"], vec!["z", "a"]));
     assert_eq!(child_ids(node_at(tree, "rooms/z")), ["participants"]);
-    create(&engine, "alice", NewRoom::new("later").id("0"));
+    create(&engine, "alice", &NewRoom::new("later").id("0"));
     alice.settled().await;
     assert_eq!(child_ids(node_at(alice.tree(&subscription), "rooms")), ["z", "a", "0"]);
     alice.check_mirrors().await;
@@ -317,7 +317,7 @@ async fn handlers_below_a_room_are_told_which_it_is() {
 #[tokio::test(flavor = "multi_thread")]
 async fn dangerous_actions_are_refused_in_a_sandbox_and_stay_in_the_tree() {
     let engine = engine();
-    create(&engine, "alice", NewRoom::new("Box").id("m").mode(Mode::Sandbox));
+    create(&engine, "alice", &NewRoom::new("Box").id("m").mode(Mode::Sandbox));
     let [wipe, look] = ["wipe", "look"].map(|name| Action::new(name, |_: Invocation<()>| {}));
     let wipe = wipe.dangerous(true);
     engine.register_room("board", move |_: &grove_engine::Room, _: &Session| {

@@ -80,6 +80,22 @@ async fn a_snapshot_of_shared_content_is_encoded_once() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_whole_tree_is_put_together_from_cached_texts() {
+    let engine = engine();
+    for path in ["news", "weather"] {
+        engine.register(path, |_: &Session| Descriptor::collection().item(Item::new("n1").prop("text", "hello")));
+    }
+    let mut consumers = members(&engine, 10).await;
+    let (first, _) = &mut consumers[0];
+    let tree = first.query("/").await;
+    let before = engine.stats().encodes;
+    for (consumer, _) in &mut consumers {
+        assert_eq!(consumer.query("/").await, tree);
+    }
+    assert_eq!(engine.stats().encodes, before, "everyone got the cached texts");
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn cached_texts_are_evicted_when_they_take_more_than_the_cache_may() {
     for (cache_bytes, encoded_again) in [(1 << 20, 0), (20_000, 1)] {
         let engine = engine_with(|config| config.memory.cache_bytes = cache_bytes);

@@ -260,7 +260,7 @@ async fn a_gap_in_a_tabs_patches_requests_its_tree_again() {
 async fn a_call_fails_if_its_tab_does_not_reply_in_time() {
     let clock = ManualClock::new();
     let mut config = Config::immediate();
-    (config.times.ping_interval, config.times.silence_timeout) = (crate::fixtures::FOREVER, crate::fixtures::FOREVER);
+    crate::fixtures::without_pings(&mut config);
     let engine = Engine::builder("app", "App").config(config).clock(clock.clone()).build();
     let mut consumer = TestConsumer::connect(&engine, alice()).await;
     let tab = Tab::mounted(&engine, "/").await;

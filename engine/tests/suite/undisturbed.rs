@@ -26,7 +26,11 @@ fn config() -> Config {
 fn is_report(event: &Event) -> bool {
     matches!(
         event,
-        Event::Sanitised { .. } | Event::LimitReached { .. } | Event::SourceFailed { .. } | Event::Panicked { .. }
+        Event::Sanitised { .. }
+            | Event::LimitReached { .. }
+            | Event::SourceFailed { .. }
+            | Event::RefreshRefused { .. }
+            | Event::Panicked { .. }
     )
 }
 

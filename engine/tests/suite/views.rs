@@ -272,12 +272,83 @@ async fn a_budget_is_applied_at_every_patch() {
     let content = SharedDescriptor::serve(&engine, "n", small());
     let mut consumer = TestConsumer::connect(&engine, Session::new("s")).await;
     let (id, _) = consumer.subscribe_with(json!({"path": "/n", "max_nodes": 6})).await;
+    let (whole, _) = consumer.subscribe_with(json!({"path": "/", "max_nodes": 7})).await;
     content.change(&engine, large()).await;
     consumer.check_mirrors().await;
     assert_eq!(node_at(consumer.tree(&id), "a/list")["meta"]["total_children"], 20);
+    assert_eq!(node_at(consumer.tree(&whole), "n/a/list")["meta"]["total_children"], 20);
     content.change(&engine, small()).await;
     consumer.check_mirrors().await;
     assert_eq!(child_ids(node_at(consumer.tree(&id), "a/list")), ["i0", "i1"]);
+    assert_eq!(child_ids(node_at(consumer.tree(&whole), "n/a/list")), ["i0", "i1"]);
+}
+
+/// A list of as many lists, each of three items, and a number.
+fn list_of_lists(lists: usize, number: usize) -> Descriptor {
+    let parts = || (0..3).map(|part| Item::new(format!("p{part}")));
+    let list = |at: usize| parts().fold(Item::new(format!("l{at}")), Item::item);
+    Descriptor::group().child("lists", Descriptor::collection().items((0..lists).map(list))).prop("n", number)
+}
+
+/// How often nodes were put in order for budgets while `change` ran.
+async fn orders_for(engine: &Engine, change: impl Future<Output = ()>) -> u64 {
+    let before = engine.stats().collapse_orders;
+    change.await;
+    engine.stats().collapse_orders - before
+}
+
+#[tokio::test]
+async fn all_budgets_of_one_view_share_the_order_in_which_nodes_are_collapsed() {
+    // Without a cache the views are the same, and each costs as many orders as it shows trees.
+    for (cache_bytes, orders) in [(4 << 20, 3), (0, 2 * (20 + 2))] {
+        let engine = engine_with(|config| config.memory.cache_bytes = cache_bytes);
+        let content = SharedDescriptor::serve(&engine, "n", list_of_lists(30, 0));
+        let mut consumer = TestConsumer::connect(&engine, Session::new("s")).await;
+        let mut subscribed = Vec::new();
+        for budget in 0..20 {
+            let options = json!({"path": "/n", "max_nodes": 10 + 5 * budget});
+            subscribed.push(consumer.subscribe_with(options).await.0);
+        }
+        // Another depth and another filter show other nodes.
+        consumer.subscribe_with(json!({"path": "/n", "depth": 4, "max_nodes": 10})).await;
+        consumer.subscribe_with(json!({"path": "/n", "filter": {"min_salience": 0.2}, "max_nodes": 10})).await;
+        let changed = orders_for(&engine, async {
+            content.change(&engine, list_of_lists(29, 1)).await;
+            consumer.settled().await;
+        });
+        assert_eq!(changed.await, orders, "with {cache_bytes} bytes");
+        for id in &subscribed {
+            assert_eq!(consumer.tree(id)["properties"]["n"], 1);
+        }
+        consumer.check_mirrors().await;
+    }
+}
+
+#[tokio::test]
+async fn an_order_that_takes_most_of_the_cache_does_not_evict_the_others() {
+    // A quarter is for orders: about 800 bytes take the small one, 5,500 the large one.
+    let engine = engine_with(|config| config.memory.cache_bytes = 4 * 6_000);
+    engine.register("small", |_: &Session| list_of_lists(10, 0));
+    engine.register("large", |_: &Session| list_of_lists(100, 0));
+    let mut consumer = TestConsumer::connect(&engine, Session::new("s")).await;
+    for (path, orders) in [("/small", 1), ("/small", 0), ("/large", 1), ("/small", 0)] {
+        let query = async { _ = consumer.query_with(json!({"path": path, "max_nodes": 10})).await };
+        assert_eq!(orders_for(&engine, query).await, orders, "{path}");
+    }
+}
+
+#[tokio::test]
+async fn an_order_that_nobody_needs_any_more_is_not_kept() {
+    let engine = engine();
+    engine.register("n", |_: &Session| list_of_lists(30, 0));
+    let mut consumer = TestConsumer::connect(&engine, Session::new("s")).await;
+    let options = json!({"path": "/n", "max_nodes": 10});
+    consumer.query_with(options.clone()).await;
+    assert_eq!(orders_for(&engine, async { _ = consumer.query_with(options.clone()).await }).await, 0);
+    drop(consumer);
+    engine.settle().await;
+    let mut consumer = TestConsumer::connect(&engine, Session::new("s")).await;
+    assert_eq!(orders_for(&engine, async { _ = consumer.query_with(options).await }).await, 1);
 }
 
 #[tokio::test]

@@ -260,6 +260,21 @@ async fn an_item_seen_only_in_a_window_can_be_queried_and_invoked() {
 }
 
 #[tokio::test]
+async fn a_budget_holds_for_an_item_that_is_loaded_for_a_query() {
+    let engine = engine();
+    let many = || Descriptor::group().child("list", Descriptor::collection().items((0..20).map(item)));
+    let source = Source::new(|_: &Session| Descriptor::collection().lazy(9))
+        .on_item(move |_: &Session, path: &str| (path == "m7").then(|| item(7).child("parts", many())));
+    engine.register_source("inbox", source);
+    let mut consumer = TestConsumer::connect(&engine, Session::new("s")).await;
+    for (max_nodes, shown) in [(2, 0), (30, 20)] {
+        let reply = consumer.query_with(json!({"path": "/inbox/m7", "max_nodes": max_nodes})).await;
+        let list = node_at(&reply["tree"], "parts/list");
+        assert_eq!(child_ids(list).len(), shown, "{max_nodes} nodes: {reply}");
+    }
+}
+
+#[tokio::test]
 async fn an_item_that_the_loader_withholds_is_not_found() {
     let (engine, _loader) = Loader::serve(windowed);
     let mut stranger = TestConsumer::connect(&engine, user_session("x", "stranger")).await;

@@ -11,7 +11,7 @@ use tokio::time::sleep;
 use crate::app::App;
 use crate::catalog::Driver;
 use crate::content::Reference;
-use crate::own::{ChangeResult, LATE, Own};
+use crate::own::{ChangeResult, LATE, Own, Registrations};
 use crate::step::Step;
 use crate::tree::is_registered;
 
@@ -24,7 +24,7 @@ impl Driver for App {
         let step = Step::read(action, &call.params)?;
         let own = self.state.own(call.session.id());
         let mut own = own.lock();
-        self.perform(call, &mut own, step)
+        self.perform_all(call, &mut own, [step])
     }
 
     async fn drive_and_wait(
@@ -42,7 +42,7 @@ impl Driver for App {
             step => {
                 let own = self.state.own(call.session.id());
                 let mut own = own.lock();
-                self.perform(&call, &mut own, step)
+                self.perform_all(&call, &mut own, [step])
             }
         }
     }
@@ -60,10 +60,22 @@ impl App {
         }
         let own = self.state.own(call.session.id());
         let mut own = own.lock();
-        for step in steps {
-            self.perform(call, &mut own, step)?;
-        }
+        self.perform_all(call, &mut own, steps)?;
         Ok(Outcome::done())
+    }
+
+    /// Performs steps up to the first that fails, and returns the last one's outcome. What they change is registered in one
+    /// step at the end: no tree is laid out by some of them.
+    fn perform_all(
+        &self,
+        call: &Invocation<Value>,
+        own: &mut Own,
+        steps: impl IntoIterator<Item = Step>,
+    ) -> Result<Outcome, ActionError> {
+        let before = own.registrations();
+        let outcome = steps.into_iter().try_fold(Outcome::done(), |_, step| self.perform(call, own, step));
+        self.register_changes(call.session.id(), own, &before)?;
+        outcome
     }
 
     async fn burst(&self, call: &Invocation<Value>, n: u64) -> Result<Outcome, ActionError> {
@@ -89,8 +101,8 @@ impl App {
             Step::Acts { node, names } => own.set_offers(&node, names)?,
             Step::Retype { node, kind } => own.set_kind(&node, &kind)?,
             Step::Cref { node, content } => own.set_content(&node, content.map(Reference::read).transpose()?)?,
-            Step::Gone { path, gone } => self.set_gone(session, own, &path, gone)?,
-            Step::Late { on } => self.set_late(session, own, on)?,
+            Step::Gone { path, gone } => set_gone(own, &path, gone)?,
+            Step::Late { on } => own.set_late(on),
             Step::Fail { code, message } => {
                 return Err(ActionError::new(code.unwrap_or_else(|| "internal".to_owned()), message));
             }
@@ -118,26 +130,25 @@ impl App {
         Ok(Outcome::done())
     }
 
-    fn set_gone(&self, session: &str, own: &mut Own, path: &str, gone: bool) -> ChangeResult {
-        let path = registered(own, path)?;
-        let changed = if gone { own.gone.insert(path.clone()) } else { own.gone.remove(&path) };
-        if changed { self.reregister(session, own, &path) } else { Ok(()) }
-    }
-
-    fn set_late(&self, session: &str, own: &mut Own, on: bool) -> ChangeResult {
-        let back = own.gone.remove(LATE);
-        if own.set_late(on) || back { self.reregister(session, own, LATE) } else { Ok(()) }
-    }
-
-    /// Updates the engine's registration of a path for a session.
-    fn reregister(&self, session: &str, own: &Own, path: &str) -> ChangeResult {
-        let registered = if own.gone.contains(path) {
-            self.engine.unregister_for(session, path)
-        } else if path == LATE && own.is_late() {
-            self.engine.register_for(session, path, self.tree.source(LATE))
-        } else {
-            self.engine.restore_for(session, path)
-        };
+    /// Updates the engine's registrations of the paths that came or went since. They are rendered with what else the call
+    /// changed.
+    fn register_changes(&self, session: &str, own: &Own, before: &Registrations) -> ChangeResult {
+        let changed = own.registrations().changed_since(before);
+        if changed.is_empty() {
+            return Ok(());
+        }
+        let registered = self.engine.edit_sources_for(session, |sources| {
+            sources.without_refresh();
+            for path in changed {
+                if own.gone.contains(&path) {
+                    sources.unregister(&path);
+                } else if path == LATE && own.is_late() {
+                    sources.register(&path, self.tree.source(LATE));
+                } else {
+                    sources.restore(&path);
+                }
+            }
+        });
         registered.map_err(|error| ActionError::internal(error.to_string()))
     }
 
@@ -159,6 +170,16 @@ impl App {
             Ok(json!({ "waited_ms": ms }))
         })
     }
+}
+
+fn set_gone(own: &mut Own, path: &str, gone: bool) -> ChangeResult {
+    let path = registered(own, path)?;
+    if gone {
+        own.gone.insert(path);
+    } else {
+        own.gone.remove(&path);
+    }
+    Ok(())
 }
 
 /// The normal form of a path that is registered for everyone, or for this session.

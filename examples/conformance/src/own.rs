@@ -40,6 +40,21 @@ pub(crate) struct Own {
     next_grown: u64,
 }
 
+/// What is registered for one session alone.
+#[derive(Debug)]
+pub(crate) struct Registrations {
+    gone: BTreeSet<String>,
+    is_late: bool,
+}
+
+impl Registrations {
+    /// The paths that are registered otherwise than before.
+    pub(crate) fn changed_since(&self, before: &Self) -> BTreeSet<String> {
+        let late = (self.is_late != before.is_late).then(|| LATE.to_owned());
+        self.gone.symmetric_difference(&before.gone).cloned().chain(late).collect()
+    }
+}
+
 impl Own {
     /// The initial nodes of a session.
     pub(crate) fn new(session: &str) -> Self {
@@ -116,17 +131,19 @@ impl Own {
         Ok(())
     }
 
-    /// Puts a node at [`LATE`], or takes it away. True if that is a change.
-    pub(crate) fn set_late(&mut self, on: bool) -> bool {
-        if on == self.is_late() {
-            return false;
-        }
-        if on {
+    /// Puts a node at [`LATE`], or takes it away. Its path is registered again if it was not.
+    pub(crate) fn set_late(&mut self, on: bool) {
+        self.gone.remove(LATE);
+        if on && !self.is_late() {
             self.changed.insert(LATE, seed::late());
-        } else {
+        } else if !on {
             self.changed.remove(LATE);
         }
-        true
+    }
+
+    /// What is to be registered for this session alone.
+    pub(crate) fn registrations(&self) -> Registrations {
+        Registrations { gone: self.gone.clone(), is_late: self.is_late() }
     }
 
     pub(crate) fn is_late(&self) -> bool {

@@ -42,6 +42,7 @@ pub(super) struct EventCounters {
     compactions: Counter,
     invokes: CounterBy<&'static str>,
     invoke_seconds: Histogram,
+    results_before_patch: Counter,
     panics: CounterBy<&'static str>,
     limits_reached: CounterBy<&'static str>,
     rooms_created: Counter,
@@ -82,6 +83,8 @@ impl EventCounters {
             compactions: new.counter("compactions", "Views that were too large and were compacted"),
             invokes: new.counter_by("invokes", "Calls completed"),
             invoke_seconds: new.histogram("invoke_seconds", "Duration of a call", &INVOKE_SECONDS),
+            results_before_patch: new
+                .counter("results_before_patch", "Results that did not wait for what their calls may have changed"),
             panics: new.counter_by("panics", "Panics of the application's functions"),
             limits_reached: new.counter_by("limits_reached", "Limits that were reached"),
             rooms_created: new.counter("rooms_created", "Rooms that were created"),
@@ -106,7 +109,9 @@ impl EventCounters {
                 self.pass_seconds.observe(seconds(*took_us));
                 self.pass_sessions.observe(*sessions as f64);
             }
-            Event::SourceFailed { .. } => one(&self.source_failures),
+            Event::SourceFailed { failures, .. } => {
+                self.source_failures.inc_by(*failures);
+            }
             Event::Sanitised { problems, .. } => {
                 self.sanitised.inc_by(*problems);
             }
@@ -117,6 +122,7 @@ impl EventCounters {
                 one_by(&self.invokes, "status", status_label(status));
                 self.invoke_seconds.observe(seconds(*took_us));
             }
+            Event::ResultBeforePatch { .. } => one(&self.results_before_patch),
             Event::Panicked { what, .. } => one_by(&self.panics, "what", what.as_str()),
             Event::LimitReached { limit, .. } => one_by(&self.limits_reached, "limit", limit.as_str()),
             Event::RoomCreated { .. } => one(&self.rooms_created),

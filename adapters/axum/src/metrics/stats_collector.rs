@@ -68,7 +68,9 @@ fn encode_counters(encoder: &mut DescriptorEncoder<'_>, stats: &Stats) -> fmt::R
     counter("evaluations_shared", shared, stats.shared_evaluations)?;
     counter("commits", "Trees that changed.", stats.commits)?;
     counter("diffs", "Comparisons of two fragments.", stats.diffs)?;
-    counter("encodes", "Fragments encoded as JSON.", stats.encodes)
+    counter("encodes", "Fragments encoded as JSON.", stats.encodes)?;
+    let orders = "Views of which the nodes were put into the order in which budgets collapse them.";
+    counter("collapse_orders", orders, stats.collapse_orders)
 }
 
 fn encode_evaluations(encoder: &mut DescriptorEncoder<'_>, evaluations: BTreeMap<String, u64>) -> fmt::Result {

@@ -49,7 +49,7 @@ fn one_of_each() -> Vec<Event> {
         Event::Resumed { session: session(), connection: 1 },
         Event::Refused { status: 401, reason: "there is no token" },
         Event::PassFinished { sessions: 50, evaluated: 2, shared: 48, committed: 50, took_us: 30_000 },
-        Event::SourceFailed { path: path(), session: session(), why: SECRET.into() },
+        Event::SourceFailed { path: path(), session: session(), why: SECRET.into(), failures: 1 },
         Event::Sanitised { path: SECRET.to_owned(), what: SECRET.to_owned(), problems: 1 },
         Event::SnapshotSent { session: session(), connection: 1, bytes: 1000 },
         Event::PatchSent { session: session(), connection: 1, bytes: 100 },
@@ -63,6 +63,7 @@ fn one_of_each() -> Vec<Event> {
             status: CallStatus::Failed(SECRET.into()),
             took_us: 2_000,
         },
+        Event::ResultBeforePatch { session: session(), path: path(), action: path() },
         Event::Panicked { what: PanicSite::Handler, why: SECRET.to_owned() },
         Event::RoomCreated { room: "m_1".into(), project: SECRET.into(), user: SECRET.into() },
         Event::RoomClosed {
@@ -142,6 +143,7 @@ async fn every_event_is_counted_once() {
         ("grove_source_failures_total", 1.0),
         ("grove_sanitised_total", 1.0),
         ("grove_compactions_total", 1.0),
+        ("grove_results_before_patch_total", 1.0),
         (r#"grove_panics_total{what="handler"}"#, 1.0),
         (r#"grove_limits_reached_total{limit="limits.tabs_per_session"}"#, 1.0),
     ] {

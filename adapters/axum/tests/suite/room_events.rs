@@ -2,10 +2,10 @@
 
 use std::time::Duration;
 
-use grove_engine::{Revocation, Shutdown};
+use grove_engine::{Message, Revocation, Shutdown};
 use serde_json::{Value, json};
 
-use crate::rooms_server::{EventStream, GUEST_MS, serving, session_of};
+use crate::rooms_server::{EventStream, GUEST_MS, Received, serving, session_of};
 use crate::server::{Server, within_deadline};
 
 /// Who is in a room.
@@ -116,7 +116,7 @@ async fn a_comment_every_15_s_shows_that_the_stream_is_alive() {
         server.say("ann", &room, "x").await;
         assert_eq!(stream.next().await.unwrap().kind, "message");
         clock.advance(1);
-        assert_eq!(stream.next().await.unwrap(), crate::rooms_server::Received::default());
+        assert_eq!(stream.next().await.unwrap(), Received::default());
     }
 }
 
@@ -162,4 +162,30 @@ async fn a_user_who_is_dismissed_receives_nothing_more() {
     server.engine.rooms().dismiss(&session_of("ann"), id, "bob").unwrap();
     server.say("ann", &room, "secret").await;
     assert!(rest(stream).await.is_empty());
+}
+
+#[tokio::test]
+async fn a_client_that_reads_too_slowly_delays_nobody_and_is_told_what_it_has_missed() {
+    let (server, _) = serving().await;
+    let room = server.open_room().await;
+    let id = room.rsplit('/').next().unwrap();
+    let mut stream = server.events("bob", &room, "", "").await;
+    assert_eq!(stream.summary().await, ("participant.joined".to_owned(), 2));
+    // Much more than the buffers on the way hold together with what may wait.
+    let (rooms, ann) = (server.engine.rooms(), session_of("ann"));
+    let long = Message::text("x".repeat(16_000));
+    let last = (0..1_500).map(|_| rooms.say(&ann, id, &long).unwrap().seq.unwrap()).last().unwrap();
+    let (mut next, mut gaps) = (3, 0);
+    while next <= last {
+        let Received { kind, data, .. } = stream.next().await.unwrap();
+        if kind == "room.gap" {
+            assert_eq!(data["body"]["from_seq"], next);
+            next = data["body"]["to_seq"].as_u64().unwrap() + 1;
+            gaps += 1;
+        } else {
+            assert_eq!(data["seq"], next);
+            next += 1;
+        }
+    }
+    assert!(gaps > 0);
 }

@@ -4,8 +4,17 @@ use futures_util::future::LocalBoxFuture;
 
 use crate::failure::Failure;
 
-/// How long one operation takes with n of something, in us: the least of several attempts.
+/// What one operation costs with n of something.
 type Measure = fn(usize) -> LocalBoxFuture<'static, Result<f64, Failure>>;
+
+/// What is measured, and how it may grow with n.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Cost {
+    /// The least time of several attempts, in us: as n log n.
+    Time,
+    /// How often something is done: the same for every n.
+    ConstantWork,
+}
 
 /// One kind of input.
 pub(super) struct Input {
@@ -13,17 +22,16 @@ pub(super) struct Input {
     pub(super) name: &'static str,
     /// From the smallest to the largest, each about eight times the one before.
     pub(super) sizes: &'static [usize],
-    /// Whether it must not cost more than in proportion; what is not mended yet is only printed.
-    pub(super) is_mended: bool,
+    pub(super) cost: Cost,
     pub(super) measure: Measure,
 }
 
 impl Input {
     pub(super) const fn new(name: &'static str, sizes: &'static [usize], measure: Measure) -> Self {
-        Self { name, sizes, is_mended: true, measure }
+        Self { name, sizes, cost: Cost::Time, measure }
     }
 
-    pub(super) const fn not_mended(self) -> Self {
-        Self { is_mended: false, ..self }
+    pub(super) const fn of_constant_work(name: &'static str, sizes: &'static [usize], measure: Measure) -> Self {
+        Self { name, sizes, cost: Cost::ConstantWork, measure }
     }
 }

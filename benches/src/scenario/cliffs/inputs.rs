@@ -32,9 +32,12 @@ pub(super) fn all() -> Vec<Input> {
         Input::new("items, and a tenth as many paths registered below them", &[500, 4_000], |n| {
             Box::pin(paths_below_items(n))
         }),
-        Input::new("budgets on 1,000 items, one of which changes", &[4, 32], |n| Box::pin(budgets(n))),
-        Input::new("paths refreshed one by one, for 100 sessions", paths, |n| Box::pin(single_paths(n))).not_mended(),
-        Input::new("paths registered on 100 sessions", paths, |n| Box::pin(registrations(n))).not_mended(),
+        Input::new("budgets on 5,000 nodes, one of which changes", &[8, 64], |n| Box::pin(budgets(n))),
+        Input::of_constant_work("nodes put in order for budgets on 5,000 nodes, one of which changes", &[8, 64], |n| {
+            Box::pin(collapse_orders(n))
+        }),
+        Input::new("paths refreshed one by one, for 100 sessions", paths, |n| Box::pin(single_paths(n))),
+        Input::new("paths registered on 100 sessions", paths, |n| Box::pin(registrations(n))),
         Input::new("sessions counted by stats", sessions, |n| Box::pin(stats(n))),
         Input::new("sessions of a refresh that is requested again", sessions, |n| Box::pin(pending(n))),
         Input::new("operations of a tab's patch", &[100, 1_000], |n| Box::pin(tab_operations(n))),
@@ -169,20 +172,40 @@ async fn paths_below_items(n: usize) -> Result<f64, Failure> {
     least(async |_| query(&engine, &connection, json!({})).await).await
 }
 
-async fn budgets(n: usize) -> Result<f64, Failure> {
-    let engine = engine(|_| {});
+/// A consumer that is subscribed to 5,000 nodes with so many budgets, and a number that changes one of them.
+async fn budgeted(engine: &Engine, n: usize) -> Result<(Connection, Arc<AtomicUsize>), Failure> {
     let (number, read) = shared_number();
-    engine.register("list", move |_: &Session| list(1_000).prop("n", read()));
+    engine.register("list", move |_: &Session| {
+        let parts = |at: usize| (0..4).map(move |part| Item::new(format!("part-{part}")).prop("number", at));
+        let item = |at: usize| parts(at).fold(Item::new(format!("i{at}")), Item::item);
+        Descriptor::collection().items((0..1_000).map(item)).prop("n", read())
+    });
     let connection = engine.connect(&Session::new("s"))?;
-    (0..n).for_each(|at| subscribe(&connection, at, &json!({"max_nodes": 100 + at})));
+    (0..n).for_each(|at| subscribe(&connection, at, &json!({"max_nodes": 1_100 + 60 * at})));
     engine.settle().await;
     drain(&connection)?;
+    Ok((connection, number))
+}
+
+async fn budgets(n: usize) -> Result<f64, Failure> {
+    let engine = engine(|_| {});
+    let (connection, number) = budgeted(&engine, n).await?;
     least(async |attempt| {
         number.store(attempt, Ordering::Relaxed);
         engine.refresh_now(Scope::all()).await;
         drain(&connection)
     })
     .await
+}
+
+async fn collapse_orders(n: usize) -> Result<f64, Failure> {
+    let engine = engine(|_| {});
+    let (connection, number) = budgeted(&engine, n).await?;
+    let before = engine.stats().collapse_orders;
+    number.store(1, Ordering::Relaxed);
+    engine.refresh_now(Scope::all()).await;
+    drain(&connection)?;
+    Ok((engine.stats().collapse_orders - before) as f64)
 }
 
 /// An engine that gathers changes until its clock is advanced.

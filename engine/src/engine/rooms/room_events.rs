@@ -24,7 +24,7 @@ use crate::sessions::slot::Slot;
 /// (`sizes.event_bytes`).
 pub struct RoomEvents {
     rooms: Arc<RoomService>,
-    /// Present until it is dropped.
+    /// Present until the room has ended. To let it go is a clean close.
     connection: Option<Connection>,
     room: Room,
     /// What the reader has missed, until it is told.
@@ -110,7 +110,7 @@ impl RoomEvents {
             }
         }
         let Missed { from_seq, to_seq } = missed;
-        if from_seq > to_seq { None } else { received_data(&self.rooms.gap(&self.room, from_seq, to_seq)) }
+        if from_seq > to_seq { None } else { received_data(self.rooms.gap(&self.room, from_seq, to_seq)) }
     }
 
     fn poll_lane(&mut self, context: &mut Context<'_>) -> Poll<Option<ReceivedEvent>> {
@@ -124,7 +124,7 @@ impl RoomEvents {
                 (Some(event), _) => {
                     if let Some(event) = received(&event, self.room.id()) {
                         if event.kind == "room.ended" {
-                            self.end();
+                            self.connection = None;
                         }
                         return Poll::Ready(Some(event));
                     }
@@ -132,15 +132,6 @@ impl RoomEvents {
                 (None, is_ending) if is_ending || !is_in => return Poll::Ready(None),
                 (None, _) => return Poll::Pending,
             }
-        }
-    }
-
-    fn end(&mut self) {
-        let Some(connection) = self.connection.take() else { return };
-        let slot = Arc::clone(&connection.peer().slot);
-        drop(connection);
-        if slot.connections() == 0 {
-            self.rooms.last_connection_closed(&slot);
         }
     }
 }
@@ -153,24 +144,20 @@ fn is_in(slot: &Slot, room: &Room) -> bool {
 
 /// An event of this room; `None` if it is another room's, or the application's.
 fn received(event: &EncodedEvent, room: &str) -> Option<ReceivedEvent> {
-    received_data(event.data.as_ref().filter(|data| data["room"] == room && data["epoch"].is_string())?)
+    let part = event.room.as_ref().filter(|part| part.source.room == room)?;
+    Some(ReceivedEvent { kind: event.name.clone(), id: part.id.clone(), seq: part.seq, data: event.data()? })
 }
 
-fn received_data(data: &Value) -> Option<ReceivedEvent> {
+/// An event that the engine has made for this reader alone.
+fn received_data(data: Value) -> Option<ReceivedEvent> {
     let (kind, id) = (data["kind"].as_str()?.into(), data["id"].as_str()?.into());
-    Some(ReceivedEvent { kind, id, seq: data["seq"].as_u64(), data: data.clone() })
+    Some(ReceivedEvent { kind, id, seq: None, data })
 }
 
 /// The number of the first event for which this one stands.
 fn first_seq(event: &ReceivedEvent) -> Option<u64> {
     let data = if event.seq.is_some() { &event.data } else { &event.data["body"] };
     data["from_seq"].as_u64().or(event.seq)
-}
-
-impl Drop for RoomEvents {
-    fn drop(&mut self) {
-        self.end();
-    }
 }
 
 impl fmt::Debug for RoomEvents {

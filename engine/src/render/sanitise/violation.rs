@@ -11,7 +11,7 @@ const KEPT: usize = 32;
 const LONGEST: usize = 256;
 
 /// A rule of the protocol, or a bound of the configuration, that something an application gave breaks.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(crate) struct Violation {
     /// The node, from the root.
     pub(crate) path: String,
@@ -53,7 +53,8 @@ impl fmt::Write for Cut {
     }
 }
 
-fn cut(text: fmt::Arguments<'_>) -> String {
+/// A text for the log, cut where it becomes too long.
+pub(crate) fn cut(text: fmt::Arguments<'_>) -> String {
     let mut cut = Cut(String::new());
     // The error only ends the writing.
     let _ = cut.write_fmt(text);

@@ -52,7 +52,7 @@ impl Filter {
 }
 
 /// Different types of nodes. They are few, and asked for once per node of a view.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub(crate) struct TypeSet(Box<[Text]>);
 
 impl TypeSet {
