@@ -126,7 +126,7 @@ pub use engine::builder::EngineBuilder;
 pub use engine::drain::Shutdown;
 pub use engine::rooms::Rooms;
 pub use engine::rooms::query::{RoomPage, RoomQuery};
-pub use engine::rooms::room_events::{ReceivedEvent, RoomEvents};
+pub use engine::rooms::room_events::{ReceivedEvent, RoomEvents, RoomPosition};
 pub use error::{ActionError, ConnectError, FrameError, RegisterError};
 pub use event::{CallStatus, Event, EvictionReason, PanicSite};
 pub use model::Text;

@@ -112,8 +112,61 @@ export interface Consumer {
    * these are never sent.
    */
   invoke(path: string, action: string, params?: object, request?: RequestOptions): Promise<Result>;
+  /**
+   * Joins a room, and iterates over what happens there from then on, in order, each event once:
+   *
+   * ```js
+   * for await (const { kind, actor, body } of consumer.events("m_...")) {
+   *   if (kind === "message") show(actor.name, body.text);
+   *   if (kind === "room.gap") showThatSomethingIsMissing();
+   * }
+   * ```
+   *
+   * It goes on after a reconnect. What was missed, then or because the loop is slow, is told by one `room.gap`.
+   * Heartbeats are left out. It ends behind `room.ended`, and when the consumer is closed; it fails with a
+   * {@link ConsumerError} if there is no such room for the session (any more), or the consumer ends for another reason.
+   * Leaving the loop leaves the room, unless something else is subscribed there.
+   */
+  events(room: string, options?: EventsOptions): AsyncIterableIterator<RoomEvent>;
   /** Ends the consumer: it will not reconnect. */
   close(): void;
+}
+
+export interface EventsOptions {
+  /** How many events may wait for the loop before the oldest are dropped; 1,000 if absent. */
+  maxWaiting?: number;
+}
+
+/** Something that happened in a room. */
+export interface RoomEvent {
+  /** The same in every copy of the event. */
+  readonly id: string;
+  readonly room: string;
+  readonly project: string;
+  /** To which history `seq` belongs; another one only if history was lost. */
+  readonly epoch: string;
+  /** Counts 1, 2, 3 and so on. Absent for messages to one participant, and for gaps. */
+  readonly seq?: number;
+  /** The first event for which this one stands, if it stands for several. */
+  readonly from_seq?: number;
+  /** Such as `message`, `participant.joined` or `room.ended`. */
+  readonly kind: string;
+  /** Who made it happen, as the server knows. Absent for gaps. */
+  readonly actor?: Actor;
+  readonly trace_id?: string;
+  readonly call_id?: string;
+  /** When, as RFC 3339. */
+  readonly at: string;
+  /** What belongs to the kind; `{ from_seq, to_seq }` for a `room.gap`. */
+  readonly body: Readonly<Record<string, any>>;
+}
+
+export interface Actor {
+  readonly user?: string;
+  readonly name: string;
+  /** Absent if the actor has not joined. */
+  readonly participant?: string;
+  readonly kind: "person" | "agent" | "session" | "daemon" | "system";
 }
 
 export interface RequestOptions {

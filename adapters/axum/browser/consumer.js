@@ -20,6 +20,9 @@ const MAX_REQUESTS = 1_000;
 const MAX_MESSAGE_BYTES = 65_536;
 const MAX_NESTING = 127;
 const PROBE_ID = "probe";
+// How many events of a room wait for whoever reads them, and how many ids are remembered to recognise copies.
+const MAX_WAITING_EVENTS = 1_000;
+const MAX_EVENT_IDS = 1_000;
 
 // Close codes after which reconnecting would be wrong or would end the same way.
 const FINAL_CODES = { 1000: "closed", 1008: "refused", 1009: "too_large", 4401: "expired", 4409: "replaced" };
@@ -43,6 +46,7 @@ class Consumer {
   #connection;
   #copies = new Map();
   #requests = new Map();
+  #feeds = new Set();
   #lastId = 0;
   #provider;
   #status = "connecting";
@@ -95,6 +99,20 @@ class Consumer {
     return this.#request("invoke", { path, action, params }, timeoutMs);
   }
 
+  // The subscription is what joins the room, and joins it again after a reconnect.
+  events(room, { maxWaiting = MAX_WAITING_EVENTS } = {}) {
+    const feed = new RoomFeed(room, maxWaiting, () => {
+      this.#feeds.delete(feed);
+      subscription.close();
+    });
+    this.#feeds.add(feed);
+    const subscription = this.subscribe(`/rooms/${room}`, { depth: 0 }, (_, change) => {
+      if (change.kind === "gone") feed.end(change.error);
+    });
+    subscription.ready.catch((error) => feed.end(error));
+    return feed;
+  }
+
   close() {
     if (this.#status === "ended") return;
     this.#connection.close();
@@ -126,6 +144,7 @@ class Consumer {
   #end(end) {
     this.#setStatus("ended");
     for (const id of this.#requests.keys()) this.#settle(id, ({ reject }) => reject(endedError()));
+    for (const feed of this.#feeds) feed.end(end.why === "closed" ? undefined : endedError());
     for (const copy of this.#copies.values()) copy.fail(endedError());
     this.#copies.clear();
     this.#notify("end", end);
@@ -158,6 +177,7 @@ class Consumer {
 
   #event({ name, data }) {
     if (name === "server.draining") this.#connection.retryAfter(data?.retry_in_ms);
+    for (const feed of this.#feeds) feed.offer(data);
     this.#notify("event", name, data);
   }
 
@@ -292,6 +312,120 @@ class Subscription {
   close() {
     this.#close();
   }
+}
+
+// The events of one room: an async iterator.
+class RoomFeed {
+  #room;
+  #maxWaiting;
+  #close;
+  #waiting = [];
+  // In place of the oldest events, which had to be dropped.
+  #dropped;
+  #readers = [];
+  // Once nothing follows: how that came, `{}` or `{ error }`.
+  #end;
+  #epoch;
+  // The number up to which everything was told or is known to be missing; absent before the first event.
+  #seq;
+  #ids = new Set();
+
+  constructor(room, maxWaiting, close) {
+    this.#room = room;
+    this.#maxWaiting = Math.max(1, maxWaiting);
+    this.#close = close;
+  }
+
+  offer(event) {
+    if (this.#end || event?.room !== this.#room || typeof event.epoch !== "string") return;
+    if (event.kind === "heartbeat" || this.#isCopy(event)) return;
+    for (const told of this.#continued(event)) this.#push(told);
+    if (event.kind === "room.ended") this.end();
+  }
+
+  // Nothing follows. What waits can still be read, and then the error, if there is one.
+  end(error) {
+    if (this.#end) return;
+    this.#end = { error };
+    this.#close();
+    for (const reader of this.#readers.splice(0)) this.next().then(reader.resolve, reader.reject);
+  }
+
+  next() {
+    const value = this.#take();
+    if (value) return Promise.resolve({ value, done: false });
+    if (!this.#end) return new Promise((resolve, reject) => this.#readers.push({ resolve, reject }));
+    const { error } = this.#end;
+    this.#end = {};
+    return error ? Promise.reject(error) : Promise.resolve({ value: undefined, done: true });
+  }
+
+  return(value) {
+    [this.#waiting, this.#dropped] = [[], undefined];
+    this.end();
+    this.#end = {};
+    return Promise.resolve({ value, done: true });
+  }
+
+  [Symbol.asyncIterator]() {
+    return this;
+  }
+
+  #isCopy({ id }) {
+    if (this.#ids.has(id)) return true;
+    this.#ids.add(id);
+    if (this.#ids.size > MAX_EVENT_IDS) this.#ids.delete(this.#ids.values().next().value);
+    return false;
+  }
+
+  // The event, unless it was told already, and before it a gap if others are missing.
+  #continued(event) {
+    if (event.epoch !== this.#epoch) {
+      // Of a room that lost its history, the events are counted from 1 again.
+      this.#seq = this.#epoch === undefined ? undefined : 0;
+      this.#epoch = event.epoch;
+    }
+    const numbers = numbersOf(event);
+    if (!numbers) return [event];
+    const known = this.#seq;
+    if (known !== undefined && numbers.to_seq <= known) return [];
+    this.#seq = numbers.to_seq;
+    if (known === undefined || numbers.from_seq <= known + 1) return [event];
+    if (event.kind === "room.gap") return [gap(event, { ...numbers, from_seq: known + 1 })];
+    return [gap(event, { from_seq: known + 1, to_seq: numbers.from_seq - 1 }), event];
+  }
+
+  #push(event) {
+    this.#waiting.push(event);
+    while (this.#waiting.length > this.#maxWaiting) this.#drop(this.#waiting.shift());
+    const reader = this.#readers.shift();
+    if (reader) this.next().then(reader.resolve, reader.reject);
+  }
+
+  #drop(event) {
+    const numbers = numbersOf(event);
+    if (!numbers) return;
+    const before = this.#dropped?.epoch === event.epoch ? this.#dropped.body : numbers;
+    this.#dropped = gap(event, { from_seq: before.from_seq, to_seq: numbers.to_seq });
+  }
+
+  #take() {
+    const dropped = this.#dropped;
+    this.#dropped = undefined;
+    return dropped ?? this.#waiting.shift();
+  }
+}
+
+// The first and the last number for which an event stands; a message for one participant has none.
+function numbersOf({ kind, seq, from_seq, body }) {
+  if (kind === "room.gap") return Number.isInteger(body?.to_seq) ? body : undefined;
+  return Number.isInteger(seq) ? { from_seq: from_seq ?? seq, to_seq: seq } : undefined;
+}
+
+// A gap before or at an event.
+function gap({ room, project, epoch, at }, { from_seq, to_seq }) {
+  const id = `gap-${epoch}-${from_seq}-${to_seq}`;
+  return { id, room, project, epoch, kind: "room.gap", at, body: { from_seq, to_seq } };
 }
 
 function lostError() {

@@ -53,6 +53,17 @@ consumer.subscribe("/", { window: [1] });
 // @ts-expect-error: there is no such operation
 patched({ id: "a", type: "b" }, [{ op: "copy", path: "/x" }]);
 
+export async function listen(): Promise<void> {
+  for await (const event of consumer.events("m_1", { maxWaiting: 10 })) {
+    const name: string | undefined = event.actor?.name;
+    if (event.kind === "room.gap") console.log(event.body.from_seq, name);
+    // @ts-expect-error: not every event has a number
+    event.seq + 1;
+  }
+  // @ts-expect-error: a bound is a number
+  consumer.events("m_1", { maxWaiting: "10" });
+}
+
 export function login({ code, why }: End): boolean {
   // @ts-expect-error: there is no such reason
   if (why === "revoked") return false;

@@ -32,6 +32,9 @@ pub(crate) struct Endpoint {
     /// Announced instead of what the request suggests.
     pub(crate) announced_url: Option<String>,
     pub(crate) trust_forwarded: bool,
+    /// Present if they are served over HTTP as well.
+    #[cfg(feature = "rooms")]
+    pub(crate) rooms: Option<grove_engine::Rooms>,
 }
 
 impl Endpoint {
@@ -47,6 +50,8 @@ impl Endpoint {
             authenticate_timeout,
             announced_url: None,
             trust_forwarded: false,
+            #[cfg(feature = "rooms")]
+            rooms: None,
         }
     }
 
@@ -61,12 +66,16 @@ impl Endpoint {
         if let Some(url) = &self.announced_url {
             return Some(url.clone());
         }
-        let prefix = match &self.public_prefix {
+        let address = self.public_address(headers, uri)?;
+        Some(address.websocket_url(&format!("{}{}", self.public_prefix(headers, mount), self.path)))
+    }
+
+    /// The public path in front of routes that are nested under `mount`.
+    pub(crate) fn public_prefix(&self, headers: &HeaderMap, mount: &str) -> String {
+        match &self.public_prefix {
             Some(prefix) => prefix.clone(),
             None => format!("{}{mount}", self.forwarded_prefix(headers).unwrap_or_default()),
-        };
-        let address = self.public_address(headers, uri)?;
-        Some(address.websocket_url(&format!("{prefix}{}", self.path)))
+        }
     }
 
     /// The path that a proxy has removed from the request, if it says so and is trusted.
@@ -76,11 +85,13 @@ impl Endpoint {
 
     /// The path of the discovery document: beside the endpoint, so that two endpoints in one application have one each.
     pub(crate) fn discovery_path(&self) -> String {
-        let beside = || {
-            let (directory, _) = self.path.trim_end_matches('/').rsplit_once('/').unwrap_or_default();
-            format!("{directory}{WELL_KNOWN}")
-        };
+        let beside = || format!("{}{WELL_KNOWN}", self.directory());
         self.discovery_path.clone().unwrap_or_else(beside)
+    }
+
+    /// The directory that the endpoint is in, without a `/` at its end: empty for `/slop`.
+    pub(crate) fn directory(&self) -> &str {
+        self.path.trim_end_matches('/').rsplit_once('/').unwrap_or_default().0
     }
 }
 

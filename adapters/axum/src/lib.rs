@@ -68,6 +68,10 @@
 //! 409 means that no such session is open, or that it belongs to someone else; the other refusals are those of an
 //! upgrade.
 //!
+//! # Rooms over HTTP
+//!
+//! With the feature `rooms`, `Slop::rooms` serves the rooms of an engine below `/v1`, with streams of events.
+//!
 //! # In production
 //!
 //! - Use [`serve`]. It sets `TCP_NODELAY`, without which a patch may wait for the acknowledgement of the previous one,
@@ -105,6 +109,8 @@ mod private_directory;
 mod public_address;
 mod refusal;
 mod renewal;
+#[cfg(feature = "rooms")]
+mod rooms;
 mod router;
 mod serve;
 mod shutdown_signal;
@@ -154,6 +160,10 @@ mod guide {
 
     #[doc = include_str!("../../../docs/guide/operations.md")]
     mod operations {}
+
+    #[cfg(feature = "rooms")]
+    #[doc = include_str!("../../../docs/guide/rooms-over-http.md")]
+    mod rooms_over_http {}
 
     #[doc = include_str!("../../../docs/testing.md")]
     mod testing {}

@@ -14,6 +14,8 @@ use crate::browser;
 use crate::discovery;
 use crate::endpoint::Endpoint;
 use crate::renewal;
+#[cfg(feature = "rooms")]
+use crate::rooms;
 
 /// `GET /slop`, `POST /slop/renew`, the modules for pages `/slop/tab.js` and `/slop/consumer.js`, and
 /// `GET /.well-known/slop`, with the default options. Merge it into any application.
@@ -155,6 +157,36 @@ impl Slop {
         self
     }
 
+    /// Serves rooms over HTTP as well: `/v1/rooms`, `/v1/presence` and what is below them, with streams of events, and
+    /// `/v1/openapi.json`, which describes it all. Like the discovery document they are beside the endpoint: for
+    /// `/mail/slop`, at `/mail/v1`.
+    ///
+    /// The same authenticator decides, under the same Origin rule. A cookie counts for a request that changes something
+    /// only if the request names the origin of the page that sent it, as browsers do.
+    ///
+    /// ```
+    /// # use grove_axum::{Slop, anonymous};
+    /// # use grove_engine::{Engine, RoomOptions};
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() {
+    /// let engine = Engine::builder("desk", "Desk").rooms(RoomOptions::new()).build();
+    /// let rooms = engine.rooms();
+    /// let routes: axum::Router = Slop::new(engine, anonymous()).rooms(rooms).router();
+    /// # let _ = routes;
+    /// # }
+    /// ```
+    ///
+    /// # Panics
+    ///
+    /// If the engine was built without rooms.
+    #[cfg(feature = "rooms")]
+    #[track_caller]
+    pub fn rooms(mut self, rooms: grove_engine::Rooms) -> Self {
+        assert!(rooms.are_enabled(), "there are no rooms to serve: build the engine with `.rooms(RoomOptions::new())`");
+        self.0.rooms = Some(rooms);
+        self
+    }
+
     /// The endpoint's URL as the visitor of a page must dial it, from the request for that page; for [`meta_tag`].
     ///
     /// `None` when the request names no valid host.
@@ -171,13 +203,34 @@ impl Slop {
         S: Clone + Send + Sync + 'static,
     {
         let path = self.0.path.clone();
-        Router::new()
+        let endpoint = Arc::new(self.0);
+        let routes = Router::new()
             .route(&path, get(admission::upgrade).connect(admission::upgrade))
             .route(&renewal::path(&path), post(renewal::renew))
-            .route(&self.0.discovery_path(), get(discovery::describe))
-            .with_state(Arc::new(self.0))
-            .merge(browser::modules(&path))
+            .route(&endpoint.discovery_path(), get(discovery::describe))
+            .with_state(Arc::clone(&endpoint))
+            .merge(browser::modules(&path));
+        with_rooms(routes, &endpoint)
     }
+}
+
+/// Adds the routes of the rooms, if they are served.
+#[cfg(feature = "rooms")]
+fn with_rooms<S>(routes: Router<S>, endpoint: &Arc<Endpoint>) -> Router<S>
+where
+    S: Clone + Send + Sync + 'static,
+{
+    let Some(rooms) = endpoint.rooms.clone() else { return routes };
+    let served = rooms::routes(Arc::clone(endpoint), rooms);
+    match endpoint.directory() {
+        "" => routes.merge(served),
+        directory => routes.nest(directory, served),
+    }
+}
+
+#[cfg(not(feature = "rooms"))]
+fn with_rooms<S>(routes: Router<S>, _: &Arc<Endpoint>) -> Router<S> {
+    routes
 }
 
 /// # Panics

@@ -8,18 +8,18 @@ use axum::http::request::Parts;
 use axum::http::{Extensions, HeaderMap, Method, Uri};
 use cookie::Cookie;
 
-/// A request to open a connection, or to renew a session, as an [`Authenticator`](crate::Authenticator) sees it.
+/// A request to open a connection, to renew a session, or about rooms, as an [`Authenticator`](crate::Authenticator) sees it.
 ///
 /// Consumers cannot set headers, so a credential may be in the query, in `Authorization` or in a cookie (wire contract
 /// 1.0). [`UpgradeRequest::credential`] looks in all three. `Debug` prints names only, never values.
 #[derive(Clone)]
 #[non_exhaustive]
 pub struct UpgradeRequest {
-    /// The method: `GET` for an upgrade, `POST` for a renewal.
+    /// The method: `GET` for an upgrade, `POST` for a renewal, and any of them for rooms.
     pub method: Method,
     /// The target, with its query as sent. It may hold a token: do not log it.
     pub uri: Uri,
-    /// The headers as sent.
+    /// The headers as sent; without cookies where they do not count.
     pub headers: HeaderMap,
     /// The address of the other end of the socket, which may be a proxy. `None` unless the application
     /// is served with [`serve`](crate::serve) or `into_make_service_with_connect_info::<SocketAddr>()`.

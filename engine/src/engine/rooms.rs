@@ -7,7 +7,7 @@ use std::fmt;
 use std::sync::Arc;
 
 use query::{RoomPage, RoomQuery};
-use room_events::RoomEvents;
+use room_events::{RoomEvents, RoomPosition};
 use serde_json::Value;
 
 use super::parts::Parts;
@@ -83,6 +83,20 @@ impl Rooms {
         let held = slot.context();
         let is_same = held.user() == context.user() && held.project() == context.project();
         if is_same { Ok(slot) } else { Err(ActionError::unauthorized("the session is somebody else's")) }
+    }
+
+    /// Whether there are rooms at all: the engine was built with [`EngineBuilder::rooms`](crate::EngineBuilder::rooms).
+    #[must_use]
+    pub fn are_enabled(&self) -> bool {
+        self.parts.rooms.is_some()
+    }
+
+    /// Whether a session may act at all, which every call checks as well.
+    ///
+    /// # Errors
+    /// That its access has expired or was revoked, or that the engine's runtime has ended.
+    pub fn check_access(&self, session: &Session) -> Result<(), ConnectError> {
+        self.parts.opener.check_access(session.context())
     }
 
     /// Creates a room, of which the session's user is the owner (S0.8).
@@ -229,6 +243,20 @@ impl Rooms {
     /// `not_found`, `conflict` if the room has ended, `busy` if the room is full or there are as many connections as there
     /// may be.
     pub fn events(&self, session: &Session, id: &str) -> Result<RoomEvents, ActionError> {
+        self.events_after(session, id, None)
+    }
+
+    /// The same for a reader that has seen the events up to a position. What it has missed since is told first, by one
+    /// `room.gap` (rooms 7).
+    ///
+    /// # Errors
+    /// As [`Rooms::events`].
+    pub fn events_after(
+        &self,
+        session: &Session,
+        id: &str,
+        after: Option<&RoomPosition>,
+    ) -> Result<RoomEvents, ActionError> {
         let service = self.service_for(session)?;
         let (living, _) = service.find(session, id)?;
         if living.room.state() == RoomState::Ended {
@@ -236,8 +264,11 @@ impl Rooms {
         }
         let connection = self.parts.connector.connect(session, PeerKind::Events).map_err(|error| refused(&error))?;
         let slot = Arc::clone(&connection.peer().slot);
-        let events = RoomEvents::new(connection, living.room.id().clone());
+        let mut events = RoomEvents::new(Arc::clone(service), connection, living.room.clone());
         service.join(&slot, id)?;
+        if let Some(after) = after {
+            events.resume(after);
+        }
         Ok(events)
     }
 

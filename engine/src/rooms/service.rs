@@ -2,6 +2,8 @@
 
 use std::sync::Arc;
 
+use serde_json::{Value, json};
+
 use super::attendance::Attendance;
 use super::call_ids::CallIds;
 use super::creating::{CreatedRoom, Creating};
@@ -19,6 +21,7 @@ use super::refusal::{no_room, report};
 use super::roles::Roles;
 use super::said::Said;
 use super::saying::Saying;
+use crate::clock::Clock;
 use crate::clock::timer_queue::TimerQueue;
 use crate::config::Config;
 use crate::count::Count;
@@ -27,6 +30,8 @@ use crate::error::ActionError;
 use crate::event::Observers;
 use crate::model::Text;
 use crate::model::path;
+use crate::model::room::event::{EventKind, RoomEvent};
+use crate::model::room::handle::Room;
 use crate::model::room::message::Message;
 use crate::model::room::participant::Status;
 use crate::model::room::policy::NewRoom;
@@ -312,6 +317,17 @@ impl RoomService {
         living.room.with(|record| record.roles_changed());
         self.roles.update_all(&living);
         Ok(())
+    }
+
+    pub(crate) fn clock(&self) -> Arc<dyn Clock> {
+        Arc::clone(self.premises.timers.clock())
+    }
+
+    /// The event `room.gap` for one reader, in place of the events with these numbers.
+    pub(crate) fn gap(&self, room: &Room, from_seq: u64, to_seq: u64) -> Value {
+        let (id, at_ms) = (self.premises.ids.make("e_"), self.premises.now().unix_ms);
+        let body = json!({"from_seq": from_seq, "to_seq": to_seq});
+        RoomEvent::new(room.about(), &id, EventKind::RoomGap, at_ms, body).to_json()
     }
 
     pub(crate) fn presence(&self, viewer: &Session) -> Vec<PresenceRow> {

@@ -164,6 +164,8 @@ impl<'a> Step<'a> {
             let part = self.part(part.role, None);
             self.edit(slot, |held| held.with(part));
         }
+        // Whoever reads nothing but the events of this room has nothing to wait for any more.
+        self.wake(slot);
         self.released.seats.push(seat);
         let Some(Changed { participant, seq }) = left else { return false };
         self.premises.participants.subtract(1);
@@ -173,6 +175,12 @@ impl<'a> Step<'a> {
         self.report(Event::ParticipantLeft { room, participant, reason });
         self.show();
         true
+    }
+
+    fn wake(&mut self, slot: &Slot) {
+        let links = slot.links();
+        links.iter().for_each(|link| link.wake());
+        self.released.links.extend(links);
     }
 
     /// Nobody is there any more. Nobody is told.

@@ -1,9 +1,10 @@
 //! What happens in a room, in one order for all who are there (rooms 4).
 
+use futures_util::FutureExt;
 use grove_engine::testing::TestConsumer;
 use grove_engine::{
     Access, ActionError, Engine, Event, LeaveReason, Limit, Message, NewRoom, ParticipantKind, Presence, Revocation,
-    Room, RoomOptions, RoomRole, Session,
+    Room, RoomOptions, RoomPosition, RoomRole, Session,
 };
 use proptest::prelude::*;
 use serde_json::{Value, json};
@@ -480,5 +481,35 @@ proptest! {
     fn whatever_happens_everybody_sees_one_order_without_gaps(steps in prop::collection::vec(step(), 0..60)) {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
         runtime.block_on(play(steps));
+    }
+}
+
+#[tokio::test]
+async fn a_reader_that_returns_is_first_told_what_it_has_missed() {
+    let (engine, _) = room_engine();
+    let [ann, bob] = ["ann", "bob"].map(|user| in_project(user, user, "acme"));
+    let (room, rooms) = (open_room(&engine, &ann), engine.rooms());
+    let _elsewhere = rooms.events(&bob, room.id()).unwrap();
+    rooms.say(&ann, room.id(), &Message::text("3")).unwrap();
+    let at = |epoch: Option<&str>, seq| RoomPosition { epoch: epoch.map(Into::into), seq };
+    // Ann is not there, so her own joining is the event after those that she has missed. Bob has not left.
+    let cases = [
+        (&ann, at(None, 1), Some((2, 3)), Some(4)),
+        (&ann, at(Some(room.epoch()), 5), None, Some(6)),
+        (&ann, at(Some("before"), 5), Some((1, 7)), Some(8)),
+        (&ann, at(None, u64::MAX), None, Some(10)),
+        (&bob, at(None, 9), Some((10, 11)), None),
+        (&bob, at(None, 11), None, None),
+    ];
+    for (who, after, missed, next) in cases {
+        let mut reader = rooms.events_after(who, room.id(), Some(&after)).unwrap();
+        if let Some((from_seq, to_seq)) = missed {
+            let gap = reader.next().await.unwrap();
+            assert_eq!((gap.kind.as_str(), gap.seq), ("room.gap", None), "{after:?}");
+            assert_eq!(gap.data["body"], json!({"from_seq": from_seq, "to_seq": to_seq}), "{after:?}");
+            assert_eq!(gap.data["epoch"], room.epoch().as_str());
+        }
+        let first = reader.next().now_or_never().flatten();
+        assert_eq!(first.map(|event| event.seq), next.map(Some), "{after:?}");
     }
 }

@@ -20,6 +20,12 @@ mod per_session;
 #[cfg(unix)]
 mod process_end;
 mod renewal;
+#[cfg(feature = "rooms")]
+mod room_events;
+#[cfg(feature = "rooms")]
+mod rooms_http;
+#[cfg(feature = "rooms")]
+mod rooms_server;
 mod serve;
 mod server;
 mod serving;

@@ -68,8 +68,9 @@ impl Message {
         self
     }
 
-    /// Whether it is not too long.
-    pub(crate) fn fits(&self, max_bytes: usize) -> bool {
+    /// Whether its text and data, as JSON, have at most so many bytes.
+    #[must_use]
+    pub fn fits(&self, max_bytes: usize) -> bool {
         // With the brackets and the comma of a list, or what stands for something that is absent.
         let around = if self.text.is_some() && self.data.is_some() { 3 } else { 7 };
         bounded_json::fits(&(&self.text, &self.data), max_bytes.saturating_add(around))

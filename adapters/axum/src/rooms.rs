@@ -1,0 +1,39 @@
+//! Rooms over HTTP (rooms 7): the routes below `/v1`, for whom a socket is too much.
+
+mod failure;
+mod rooms_endpoint;
+mod caller;
+mod json_body;
+mod room_id;
+mod bodies;
+mod event_stream;
+mod handlers;
+mod document;
+
+use std::sync::Arc;
+
+use axum::Router;
+use grove_engine::Rooms;
+use utoipa_axum::router::OpenApiRouter;
+use utoipa_axum::routes;
+
+use self::rooms_endpoint::RoomsEndpoint;
+use crate::endpoint::Endpoint;
+
+/// The routes, as they are without a prefix. Each is in the document because it is a route, and the other way round.
+pub(crate) fn routes<S>(endpoint: Arc<Endpoint>, rooms: Rooms) -> Router<S>
+where
+    S: Clone + Send + Sync + 'static,
+{
+    let (router, described) = OpenApiRouter::with_openapi(document::about(&endpoint.provider.discovery()))
+        .routes(routes!(handlers::create, handlers::list))
+        .routes(routes!(handlers::show, handlers::close))
+        .routes(routes!(handlers::say))
+        .routes(routes!(handlers::events))
+        .routes(routes!(handlers::participants))
+        .routes(routes!(handlers::presence))
+        .routes(routes!(document::show))
+        .split_for_parts();
+    let document = document::with_engine_types(&described);
+    router.with_state(Arc::new(RoomsEndpoint { endpoint, rooms, document }))
+}

@@ -1,0 +1,165 @@
+//! One function per route.
+
+use std::sync::Arc;
+
+use axum::Json;
+use axum::extract::{Query, State};
+use axum::http::header::{CACHE_CONTROL, HeaderName};
+use axum::http::{HeaderMap, StatusCode, Uri};
+use axum::response::{IntoResponse, Response};
+use grove_engine::{ErrorCode, NewRoom, Origin, RoomPosition, RoomQuery, RoomState, Rooms, Session};
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+
+use super::bodies::{
+    CreatedBody, EndedBody, ErrorBody, EventsQuery, ListQuery, MessageBody, OneRoomBody, ParticipantsBody,
+    PresenceListBody, RoomBody, RoomListBody, SaidBody,
+};
+use super::caller::Caller;
+use super::event_stream;
+use super::failure::Failure;
+use super::json_body::JsonBody;
+use super::room_id::RoomId;
+use super::rooms_endpoint::RoomsEndpoint;
+
+type Service = State<Arc<RoomsEndpoint>>;
+type Handled = Result<Response, Failure>;
+
+const TRACE_ID: HeaderName = HeaderName::from_static("trace-id");
+const LAST_EVENT_ID: HeaderName = HeaderName::from_static("last-event-id");
+
+/// Creates a room, whose owner is the caller.
+#[utoipa::path(post, path = "/v1/rooms", request_body = ref("#/components/schemas/NewRoom"),
+    responses((status = 201, body = CreatedBody), (status = "default", body = ErrorBody)))]
+pub(super) async fn create(
+    State(service): Service,
+    Caller(session): Caller,
+    JsonBody(new): JsonBody<NewRoom>,
+) -> Handled {
+    let created = service.rooms.create(&session, &new.origin(Origin::Http))?;
+    let room = describe(&service.rooms, &session, created.room.id())?;
+    Ok(respond(StatusCode::CREATED, CreatedBody::new(&created, room)))
+}
+
+/// Lists the rooms in which the caller has a role.
+#[utoipa::path(get, path = "/v1/rooms", params(ListQuery),
+    responses((status = 200, body = RoomListBody), (status = "default", body = ErrorBody)))]
+pub(super) async fn list(State(service): Service, Caller(session): Caller, uri: Uri) -> Handled {
+    let ListQuery { state, owner, limit, after } = query(&uri)?;
+    let state = state.map(|state| parse_state(&state)).transpose()?;
+    let wanted = RoomQuery { state, owner: owner.map(Into::into), limit, after: after.map(Into::into) };
+    let page = service.rooms.list(&session, &wanted)?;
+    // One that is removed just now is left out.
+    let described = page.rooms.iter().filter_map(|room| describe(&service.rooms, &session, room.id()).ok());
+    let body = RoomListBody { rooms: described.collect(), next: page.next.map(Into::into) };
+    Ok(respond(StatusCode::OK, body))
+}
+
+/// Returns a room.
+#[utoipa::path(get, path = "/v1/rooms/{id}", params(("id" = String, Path)),
+    responses((status = 200, body = OneRoomBody), (status = "default", body = ErrorBody)))]
+pub(super) async fn show(State(service): Service, Caller(session): Caller, RoomId(id): RoomId) -> Handled {
+    let room = describe(&service.rooms, &session, &id)?;
+    Ok(respond(StatusCode::OK, OneRoomBody { room }))
+}
+
+/// Ends a room; only its owner may, or an administrator of the project's rooms.
+#[utoipa::path(delete, path = "/v1/rooms/{id}", params(("id" = String, Path)),
+    responses((status = 200, body = EndedBody), (status = "default", body = ErrorBody)))]
+pub(super) async fn close(State(service): Service, Caller(session): Caller, RoomId(id): RoomId) -> Handled {
+    let ended = service.rooms.close(&session, &id, None)?;
+    Ok(respond(StatusCode::OK, EndedBody::from(ended)))
+}
+
+/// Says something in a room, which the caller need not have joined.
+#[utoipa::path(post, path = "/v1/rooms/{id}/messages", request_body = MessageBody,
+    params(("id" = String, Path), ("Trace-Id" = Option<String>, Header, description = "`tx-` and a UUID")),
+    responses((status = 201, body = SaidBody), (status = "default", body = ErrorBody)))]
+pub(super) async fn say(
+    State(service): Service,
+    Caller(session): Caller,
+    RoomId(id): RoomId,
+    headers: HeaderMap,
+    JsonBody(body): JsonBody<MessageBody>,
+) -> Handled {
+    let message = body.into_message(text(&headers, &TRACE_ID));
+    let said = service.rooms.say(&session, &id, &message).map_err(|error| {
+        let fits = message.fits(service.endpoint.provider.config().rooms.message_bytes);
+        match error.code() == ErrorCode::InvalidParams.as_str() && !fits {
+            true => Failure::with_status(StatusCode::PAYLOAD_TOO_LARGE, &error),
+            false => error.into(),
+        }
+    })?;
+    Ok(respond(StatusCode::CREATED, SaidBody::from(said)))
+}
+
+/// Streams the events of a room. The caller's session is in the room for as long as the stream is open.
+#[utoipa::path(get, path = "/v1/rooms/{id}/events",
+    params(("id" = String, Path), EventsQuery,
+        ("Last-Event-ID" = Option<String>, Header, description = "the `id` of the last event that the caller has seen")),
+    responses((status = 200, content_type = "text/event-stream", body = String), (status = "default", body = ErrorBody)))]
+pub(super) async fn events(
+    State(service): Service,
+    Caller(session): Caller,
+    RoomId(id): RoomId,
+    headers: HeaderMap,
+    uri: Uri,
+) -> Handled {
+    let EventsQuery { since } = query(&uri)?;
+    let last = text(&headers, &LAST_EVENT_ID).filter(|id| !id.is_empty()).map(position);
+    let after = last.or_else(|| since.map(|seq| RoomPosition { epoch: None, seq }));
+    let events = service.rooms.events_after(&session, &id, after.as_ref())?;
+    Ok(event_stream::response(events))
+}
+
+/// Returns who takes part in a room.
+#[utoipa::path(get, path = "/v1/rooms/{id}/participants", params(("id" = String, Path)),
+    responses((status = 200, body = ParticipantsBody), (status = "default", body = ErrorBody)))]
+pub(super) async fn participants(State(service): Service, Caller(session): Caller, RoomId(id): RoomId) -> Handled {
+    let participants = service.rooms.participants(&session, &id)?.into_iter().map(Into::into).collect();
+    Ok(respond(StatusCode::OK, ParticipantsBody { participants }))
+}
+
+/// Returns who is there in the caller's project.
+#[utoipa::path(get, path = "/v1/presence",
+    responses((status = 200, body = PresenceListBody), (status = "default", body = ErrorBody)))]
+pub(super) async fn presence(State(service): Service, Caller(session): Caller) -> Handled {
+    let participants = service.rooms.presence(&session)?.into_iter().map(Into::into).collect();
+    Ok(respond(StatusCode::OK, PresenceListBody { participants }))
+}
+
+/// What a session sees is for nobody's cache.
+fn respond(status: StatusCode, body: impl Serialize) -> Response {
+    (status, [(CACHE_CONTROL, "no-store")], Json(body)).into_response()
+}
+
+fn describe(rooms: &Rooms, session: &Session, id: &str) -> Result<RoomBody, Failure> {
+    let properties = rooms.describe(session, id)?;
+    let unknown = || Failure::new(StatusCode::INTERNAL_SERVER_ERROR, "internal", "the room cannot be described");
+    RoomBody::new(id, properties).ok_or_else(unknown)
+}
+
+/// The parameters of a URL. Others may be there, such as a credential.
+fn query<Q: DeserializeOwned>(uri: &Uri) -> Result<Q, Failure> {
+    let read = Query::try_from_uri(uri).map(|Query(query)| query);
+    read.map_err(|_| Failure::invalid("a parameter of the URL cannot be read"))
+}
+
+fn parse_state(text: &str) -> Result<RoomState, Failure> {
+    let states = [RoomState::Active, RoomState::Running, RoomState::Ended];
+    let known = states.into_iter().find(|state| state.as_str() == text);
+    known.ok_or_else(|| Failure::invalid("`state` must be `active`, `running` or `ended`"))
+}
+
+/// The text of a header; one that is no text counts as absent.
+fn text<'h>(headers: &'h HeaderMap, name: &HeaderName) -> Option<&'h str> {
+    headers.get(name)?.to_str().ok()
+}
+
+/// The event whose `id` this is. One that is none of this room's stands before all events: whoever names it has missed
+/// them all, as far as anybody can tell.
+fn position(id: &str) -> RoomPosition {
+    let parts = id.rsplit_once('-').and_then(|(epoch, seq)| Some((epoch, seq.parse().ok()?)));
+    let (epoch, seq) = parts.unwrap_or_default();
+    RoomPosition { epoch: Some(epoch.into()), seq }
+}
