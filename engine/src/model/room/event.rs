@@ -126,7 +126,6 @@ impl<'a> RoomEvent<'a> {
     }
 
     /// As JSON. Everything in it serialises.
-    #[cfg(test)]
     pub(crate) fn to_json(&self) -> Value {
         serde_json::to_value(self).expect("an event serialises")
     }
