@@ -51,6 +51,10 @@ impl Opener {
     /// Makes a session show the claims that it was just given.
     fn admit(&self, session: &Session, opened: Opened) -> Result<Arc<Slot>, ConnectError> {
         let (slot, context) = (opened.slot, session.context());
+        if let OpenStep::Changed(before) = &opened.step {
+            // Whatever fails from here on closes the session, whose claims do not name the rooms of another viewer any more.
+            self.update_rooms(&slot, context, before);
+        }
         // Revocations are kept before it is looked who is there: one that came meanwhile is seen here.
         self.check_revocations(context, !matches!(opened.step, OpenStep::New)).inspect_err(|_| {
             if matches!(opened.step, OpenStep::New | OpenStep::Changed(_)) {
@@ -71,11 +75,16 @@ impl Opener {
         Ok(slot)
     }
 
+    fn update_rooms(&self, slot: &Arc<Slot>, context: &Context, before: &Context) {
+        if let Some(rooms) = self.rooms.as_ref().filter(|_| !before.same_claims(context)) {
+            rooms.claims_changed(slot, before);
+        }
+    }
+
     fn change_claims(&self, slot: &Arc<Slot>, session: &Session, before: &Context) -> Result<(), ConnectError> {
         let context = session.context();
         if !before.same_claims(context) {
             self.providers.make(slot, session)?;
-            self.rooms.iter().for_each(|rooms| rooms.claims_changed(slot, before));
             self.show_new_claims(slot);
         }
         self.expiry.watch(slot);

@@ -30,9 +30,9 @@ pub(super) fn wanted(memberships: &Memberships) -> impl Iterator<Item = (u64, bo
 /// What a layout with rooms has beside the others.
 #[derive(Debug)]
 struct Rooms {
-    /// Of what everybody has, and of what is registered for rooms.
-    generation: u64,
-    shown: LaidOutRooms,
+    /// The generation of what everybody has and of what is registered for rooms, and the rooms. Absent if something of a
+    /// session's own is laid out too: then it is nobody else's, and not that session's either once that is gone.
+    common: Option<(u64, LaidOutRooms)>,
     /// The places below one, where they do not stand in the order of their ids. Sorted by the place above.
     orders: Vec<(usize, Box<[usize]>)>,
 }
@@ -62,11 +62,12 @@ impl Layout {
         Arc::new(Self::of(sources))
     }
 
-    /// Lays out sources among which are those of rooms.
-    pub(super) fn with_rooms(sources: &BTreeMap<Text, Arc<Source>>, generation: u64, shown: LaidOutRooms) -> Arc<Self> {
+    /// Lays out sources among which are those of rooms. They are common to all who see these rooms, or (`None`) some of
+    /// them are a session's own.
+    pub(super) fn with_rooms(sources: &BTreeMap<Text, Arc<Source>>, common: Option<(u64, LaidOutRooms)>) -> Arc<Self> {
         let mut layout = Self::of(sources);
         let orders = layout.orders();
-        layout.rooms = Some(Box::new(Rooms { generation, shown, orders }));
+        layout.rooms = Some(Box::new(Rooms { common, orders }));
         Arc::new(layout)
     }
 
@@ -99,12 +100,11 @@ impl Layout {
         sorted.collect()
     }
 
-    /// Whether it shows these rooms, of the registry of this generation.
+    /// Whether it shows these rooms, of the registry of this generation, and nothing of a session's own.
     pub(super) fn shows(&self, generation: u64, mut rooms: impl Iterator<Item = (u64, bool)>) -> bool {
-        self.rooms.as_ref().is_some_and(|laid_out| {
-            laid_out.generation == generation
-                && laid_out.shown.iter().all(|shown| rooms.next() == Some(*shown))
-                && rooms.next().is_none()
+        let common = self.rooms.as_ref().and_then(|rooms| rooms.common.as_ref());
+        common.is_some_and(|(of, shown)| {
+            *of == generation && shown.iter().all(|shown| rooms.next() == Some(*shown)) && rooms.next().is_none()
         })
     }
 

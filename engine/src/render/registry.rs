@@ -47,9 +47,9 @@ impl Registry {
     /// The layout of a session with these rooms and nothing of its own.
     pub(crate) fn layout_of(&self, rooms: Option<&Memberships>) -> Arc<Layout> {
         match rooms {
-            Some(rooms) => self
-                .rooms
-                .layout(rooms, &self.sources, |sources, shown| Layout::with_rooms(sources, self.generation, shown)),
+            Some(rooms) => self.rooms.layout(rooms, &self.sources, |sources, shown| {
+                Layout::with_rooms(sources, Some((self.generation, shown)))
+            }),
             None => Arc::clone(&self.layout),
         }
     }
@@ -72,7 +72,7 @@ impl Registry {
             };
         }
         match rooms {
-            Some(rooms) => Layout::with_rooms(&sources, self.generation, wanted(rooms).collect()),
+            Some(_) => Layout::with_rooms(&sources, None),
             None => Layout::build(&sources),
         }
     }

@@ -85,7 +85,12 @@ impl Host {
     }
 
     fn slot<P>(&self, call: &Invocation<P>) -> Result<Arc<Slot>, ActionError> {
-        let slot = self.table.get(call.session.context().id());
+        let context = call.session.context();
+        let slot = self.table.get(context.id()).filter(|slot| {
+            // Somebody else may have got the id since.
+            let held = slot.context();
+            held.user() == context.user() && held.project() == context.project()
+        });
         slot.ok_or_else(|| ActionError::internal("the session has ended"))
     }
 

@@ -9,6 +9,7 @@ use crate::clock::millis;
 use crate::clock::timer_queue::TimerQueue;
 use crate::config::RoomLimits;
 use crate::deliver::link::Link;
+use crate::model::room::participant::Status;
 use crate::sessions::slot::Slot;
 use crate::sessions::timer::Timer;
 use crate::sync::Mutex;
@@ -78,6 +79,13 @@ impl Attendance {
         self.schedule(timer, Timer::Leases);
     }
 
+    /// A session that has joined a room has a lease, although it was released.
+    pub(crate) fn hold_again(&self, slot: &Arc<Slot>, now_ms: u64) {
+        if self.beats.lock().has_joined(address(slot)) {
+            self.hold(slot, now_ms);
+        }
+    }
+
     pub(crate) fn release(&self, slot: &Arc<Slot>) {
         self.leases.lock().release(address(slot));
     }
@@ -92,11 +100,24 @@ impl Attendance {
         self.leases.lock().came_back(address(slot), now_ms)
     }
 
+    /// What a session is to others. Of two who noticed something at once, the last one to ask this is right.
+    pub(crate) fn status(&self, slot: &Arc<Slot>) -> Status {
+        if self.leases.lock().is_offline(address(slot)) { Status::Offline } else { Status::Online }
+    }
+
     /// The timer fired: looks at the leases that are due, and pings whoever is silent.
     pub(crate) fn look_at_leases(&self) -> Vec<LookedAt> {
         let now_ms = self.timers.now_ms();
         let due = self.leases.lock().take_due(now_ms);
-        let looked = due.into_iter().filter_map(|(id, slot)| self.look(id, &slot.upgrade()?, now_ms)).collect();
+        let looked = due.into_iter().filter_map(|(id, slot)| match slot.upgrade() {
+            Some(slot) => self.look(id, &slot, now_ms),
+            None => {
+                // It had a lease once more after its end.
+                self.leases.lock().release(id);
+                None
+            }
+        });
+        let looked = looked.collect();
         let timer = self.leases.lock().next_timer();
         self.schedule(timer, Timer::Leases);
         looked

@@ -8,7 +8,7 @@ use super::ending::Ending;
 use super::living::LivingRoom;
 use super::premises::{Moment, Premises};
 use super::refusal::{busy, has_ended, invalid};
-use super::roles::{Roles, project_of};
+use super::roles::{Roles, check_names, project_of};
 use crate::error::ActionError;
 use crate::event::Event;
 use crate::model::Text;
@@ -38,9 +38,6 @@ pub struct CreatedRoom {
     pub contract: Option<Text>,
 }
 
-/// How long the name of a user may be who creates a room or joins one, in bytes: it is in every event.
-pub(super) const USER_BYTES: usize = 1_024;
-
 impl Creating {
     pub(crate) const fn new(premises: Arc<Premises>, roles: Arc<Roles>, ending: Arc<Ending>) -> Self {
         Self { premises, roles, ending }
@@ -51,9 +48,7 @@ impl Creating {
         let context = session.context();
         let owner = context.user().ok_or_else(|| ActionError::unauthorized("only users can create rooms"))?;
         new.validate().map_err(invalid)?;
-        if owner.len() > USER_BYTES || project_of(context).len() > USER_BYTES {
-            return Err(ActionError::invalid_params("the names of user and project are too long for a room"));
-        }
+        check_names(context)?;
         check_agent(new)?;
         let parent = self.parent(session, new)?;
         let trust = grant(context.trust(), parent.as_ref(), new)?;

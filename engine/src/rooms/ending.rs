@@ -91,6 +91,10 @@ impl Ending {
         for living in self.living(due) {
             let expired = Step::take(&self.premises, &living, |step, record| {
                 let is_due = record.deadline_ms().is_some_and(|at_ms| at_ms <= now_ms);
+                if !is_due {
+                    // Until now trees could show when it would have ended. A message alone changes none.
+                    step.show();
+                }
                 is_due.then(|| end_in(step, record, &living, (EndReason::Timeout, EndedBy::system())))
             });
             match expired.flatten() {

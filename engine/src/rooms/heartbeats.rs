@@ -52,6 +52,10 @@ impl<T: Clone, R: Clone> Heartbeats<T, R> {
         is_last
     }
 
+    pub(crate) fn has_joined(&self, id: usize) -> bool {
+        self.sessions.contains_key(&id)
+    }
+
     /// The timer fired: the sessions that are to be looked at.
     pub(crate) fn take_due(&mut self, now_ms: u64) -> Vec<(usize, Joined<T, R>)> {
         let due = self.due.take(now_ms);

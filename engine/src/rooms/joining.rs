@@ -5,6 +5,7 @@ use std::sync::Arc;
 use super::living::{LivingRoom, Seat};
 use super::premises::Premises;
 use super::refusal::{has_ended, refused};
+use super::roles::check_names;
 use super::step::{Draft, Step};
 use crate::config::Limit;
 use crate::error::ActionError;
@@ -46,6 +47,7 @@ impl Joining {
 
     /// A session joins a room, of which it is told first. Returns its participant id, also if it has joined already.
     pub(crate) fn join(&self, slot: &Arc<Slot>, living: &Arc<LivingRoom>) -> Result<Text, ActionError> {
+        check_names(&slot.context())?;
         let id = self.premises.ids.make("p_");
         let joined =
             Step::take(&self.premises, living, |step, record| self.take_seat(step, record, (slot, living), id));
@@ -104,6 +106,18 @@ impl Joining {
         joined.filter_map(|part| self.premises.directory.get(part.room.id())).collect()
     }
 
+    /// A session whose last connection was closed leaves all rooms, unless it has another one by now: that may have
+    /// subscribed, and found that the session had joined.
+    pub(crate) fn leave_without_connection(&self, slot: &Arc<Slot>) {
+        for living in self.joined(&slot.context()) {
+            Step::take(&self.premises, &living, |step, record| {
+                if slot.connections() == 0 {
+                    step.leave(record, slot, LeaveReason::Closed);
+                }
+            });
+        }
+    }
+
     /// A session leaves all rooms.
     pub(crate) fn leave_all(&self, slot: &Arc<Slot>, reason: LeaveReason) {
         self.joined(&slot.context()).iter().for_each(|living| {
@@ -124,21 +138,17 @@ impl Joining {
         );
     }
 
-    /// A session shows no sign of life any more.
-    pub(crate) fn go_offline(&self, slot: &Arc<Slot>) {
-        self.turn(slot, EventKind::ParticipantOffline, Record::go_offline);
-    }
-
-    /// A session shows signs of life again.
-    pub(crate) fn come_online(&self, slot: &Arc<Slot>) {
-        self.turn(slot, EventKind::ParticipantOnline, Record::come_online);
-    }
-
-    fn turn(&self, slot: &Arc<Slot>, kind: EventKind, turn: fn(&mut Record, &str) -> Option<Changed>) {
+    /// A session shows no sign of life any more, or shows them again.
+    pub(crate) fn turn(&self, slot: &Arc<Slot>) {
         for living in self.joined(&slot.context()) {
             Step::take(&self.premises, &living, |step, record| {
                 let Some(seat) = living.of(slot) else { return };
-                if let Some(changed) = turn(record, &seat.session) {
+                // What is true by now: it may have come back while another thread noticed that it was silent.
+                let (changed, kind) = match self.premises.attendance.status(slot) {
+                    Status::Offline => (record.go_offline(&seat.session), EventKind::ParticipantOffline),
+                    Status::Online => (record.come_online(&seat.session), EventKind::ParticipantOnline),
+                };
+                if let Some(changed) = changed {
                     tell(step, &changed, kind);
                 }
             });

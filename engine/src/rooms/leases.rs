@@ -134,6 +134,11 @@ impl<T: Clone> Leases<T> {
         }
     }
 
+    /// Whether a session is offline. One without a lease is not.
+    pub(crate) fn is_offline(&self, id: usize) -> bool {
+        self.leases.get(&id).is_some_and(|lease| lease.is_offline)
+    }
+
     /// When the timer has to fire, if it does not yet.
     pub(crate) fn next_timer(&mut self) -> Option<u64> {
         self.due.next_timer()

@@ -6,7 +6,7 @@ use super::ending::{Ended, EndedBy, Ending};
 use super::living::LivingRoom;
 use super::premises::Premises;
 use super::refusal::{busy, has_ended, no_room, refused};
-use super::roles::{Roles, project_of};
+use super::roles::{Roles, USER_BYTES, check_names, project_of};
 use super::saying::actor;
 use super::step::Step;
 use crate::config::Limit;
@@ -30,9 +30,6 @@ const ADMIN: &str = "rooms:admin";
 /// How long the note with which a room is closed may be, in bytes.
 const NOTE_BYTES: usize = 1_024;
 
-/// How long the name of a user may be who is admitted, in bytes.
-const USER_BYTES: usize = 1_024;
-
 impl Managing {
     pub(crate) const fn new(premises: Arc<Premises>, roles: Arc<Roles>, ending: Arc<Ending>) -> Self {
         Self { premises, roles, ending }
@@ -55,11 +52,11 @@ impl Managing {
         }
         let max = self.premises.limits.users_per_room;
         let admitted = Step::take(&self.premises, living, |_, record| {
-            let known = record.admitted(user);
+            let decided = record.decided(user);
             record.admit(user, role, max)?;
             let fits = self.premises.directory.admit(living, user);
-            if !fits && known.is_none() {
-                record.withdraw(user);
+            if !fits {
+                record.withdraw(user, decided);
             }
             Ok(fits)
         });
@@ -108,6 +105,7 @@ impl Managing {
         if !is_admin(session, living) {
             check_owner(session, living, self.roles.decide(session, living).ok_or_else(no_room)?)?;
         }
+        check_names(session.context())?;
         if note.is_some_and(|note| note.len() > NOTE_BYTES) {
             return Err(ActionError::invalid_params("`reason` must have at most 1024 bytes"));
         }

@@ -114,9 +114,11 @@ impl PresenceBoard {
     }
 
     /// A session shows signs of life, or none any more.
-    pub(crate) fn turn(&self, slot: &Arc<Slot>, status: Status) {
+    pub(crate) fn turn(&self, slot: &Arc<Slot>) {
         let context = slot.context();
         let mut projects = self.projects.lock();
+        // What is true by now, whoever noticed what.
+        let status = self.premises.attendance.status(slot);
         let rows = projects.get_mut(project_of(&context));
         let row = rows.and_then(|rows| rows.rows.get_mut(rows.places.get(&slot.key())?));
         let changed = row.filter(|row| Arc::ptr_eq(&row.slot, slot)).is_some_and(|row| row.turn(status));

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use super::living::LivingRoom;
 use super::premises::Premises;
 use super::step::Step;
+use crate::error::ActionError;
 use crate::event::{Event, PanicSite};
 use crate::model::Text;
 use crate::model::room::memberships::{Membership, Memberships};
@@ -25,6 +26,16 @@ pub(crate) struct Roles {
 /// The project of a session; one without belongs to the project without a name.
 pub(super) fn project_of(context: &Context) -> &str {
     context.project().map_or("", Text::as_str)
+}
+
+/// How long the name of a user may be who has a part in a room, in bytes: it is in every event about the user.
+pub(super) const USER_BYTES: usize = 1_024;
+
+/// Whether events can name a session's user and project. One that does not fit a frame would be missing for everybody.
+pub(super) fn check_names(context: &Context) -> Result<(), ActionError> {
+    let fits = context.user().is_none_or(|user| user.len() <= USER_BYTES) && project_of(context).len() <= USER_BYTES;
+    let too_long = || ActionError::invalid_params("the names of user and project are too long for a room");
+    if fits { Ok(()) } else { Err(too_long()) }
 }
 
 impl Roles {

@@ -6,6 +6,7 @@ use super::joining::{shown_kind, shown_name};
 use super::living::LivingRoom;
 use super::premises::Premises;
 use super::refusal::{has_ended, invalid, refused};
+use super::roles::{check_names, project_of};
 use super::said::Said;
 use super::step::{Draft, Step};
 use crate::config::Limit;
@@ -65,6 +66,7 @@ impl Saying {
         if living.room.state() == RoomState::Ended {
             return Err(has_ended());
         }
+        check_names(session.context())?;
         self.check(session, message)?;
         let said = Step::take(&self.premises, living, |step, record| {
             let now_ms = step.at().now_ms;
@@ -131,9 +133,11 @@ fn send(step: &mut Step<'_>, actor: Actor, message: &Message, said: &Said) {
     step.send_as(&said.event, draft, |seat| receives(&seat.participant));
 }
 
-/// Whose call ids they are: those of a session, as long as it is the same user's (SEC32).
+/// Whose call ids they are: those of a session, as long as it is the same user's in the same project (SEC4, SEC32). With
+/// the lengths, so that no two are written alike.
 fn principal(context: &Context) -> Text {
-    format!("{}\0{}", context.id(), context.user().map_or("", Text::as_str)).into()
+    let (id, user, project) = (context.id(), context.user().map_or("", Text::as_str), project_of(context));
+    format!("{}:{}:{id}{user}{project}", id.len(), user.len()).into()
 }
 
 /// Observers and sessions without a user say nothing.

@@ -33,7 +33,6 @@ use crate::model::path;
 use crate::model::room::event::{EventKind, RoomEvent};
 use crate::model::room::handle::Room;
 use crate::model::room::message::Message;
-use crate::model::room::participant::Status;
 use crate::model::room::policy::NewRoom;
 use crate::model::room::record::{EndReason, LeaveReason};
 use crate::model::room::role::Role;
@@ -143,7 +142,7 @@ impl RoomService {
     /// A session shows a sign of life that was waited for.
     pub(crate) fn came_back(&self, slot: &Arc<Slot>) {
         if self.premises.attendance.came_back(slot, self.premises.timers.now_ms()) {
-            self.online(slot);
+            self.turn(slot);
         }
     }
 
@@ -159,8 +158,7 @@ impl RoomService {
     pub(crate) fn look_at_leases(&self) {
         for (slot, looked) in self.premises.attendance.look_at_leases() {
             match looked {
-                Looked::Offline => self.offline(&slot),
-                Looked::Online => self.online(&slot),
+                Looked::Offline | Looked::Online => self.turn(&slot),
                 Looked::Lost => self.lost(&slot),
                 Looked::Fine | Looked::Ping(_) => {}
             }
@@ -202,21 +200,20 @@ impl RoomService {
 
     /// The last connection of a session was closed by its peer, which is evidence that it left (rooms 3).
     pub(crate) fn last_connection_closed(&self, slot: &Arc<Slot>) {
-        self.joining.leave_all(slot, LeaveReason::Closed);
+        self.joining.leave_without_connection(slot);
         self.presence.gone(slot, &slot.context());
         self.premises.attendance.release(slot);
+        if slot.connections() > 0 {
+            // Another one came meanwhile.
+            self.premises.attendance.hold_again(slot, self.premises.timers.now_ms());
+            self.connected(slot);
+        }
     }
 
-    /// A session has shown no sign of life for a while.
-    pub(crate) fn offline(&self, slot: &Arc<Slot>) {
-        self.joining.go_offline(slot);
-        self.presence.turn(slot, Status::Offline);
-    }
-
-    /// A session shows signs of life again.
-    pub(crate) fn online(&self, slot: &Arc<Slot>) {
-        self.joining.come_online(slot);
-        self.presence.turn(slot, Status::Online);
+    /// A session has shown no sign of life for a while, or shows signs again.
+    fn turn(&self, slot: &Arc<Slot>) {
+        self.joining.turn(slot);
+        self.presence.turn(slot);
     }
 
     /// A session has shown no sign of life for too long.

@@ -35,6 +35,10 @@ impl RoomIndex {
         let has = |memberships: &Memberships, wanted: &Membership| memberships.of(&wanted.room) == Some(wanted);
         for gone in before.all().iter().filter(|membership| !has(&after, membership)) {
             self.remove(key, gone);
+            // A room may have got the id of one that is being removed.
+            if let Some(kept) = after.get(gone.room.id()).filter(|kept| has(&before, kept)) {
+                self.add(key, kept);
+            }
         }
         for new in after.all().iter().filter(|membership| !has(&before, membership)) {
             self.add(key, new);

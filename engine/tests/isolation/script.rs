@@ -3,6 +3,7 @@
 use crate::claims::Claims;
 use crate::random::Random;
 use crate::reference::View;
+use crate::rooms::RoomChange;
 use crate::source_model::{PATHS, SourceModel};
 
 /// One script.
@@ -46,6 +47,7 @@ pub(crate) enum Change {
     Emit,
     /// A source is replaced by another.
     Source(usize, SourceModel),
+    Room(RoomChange),
     /// Time passes, in ms.
     Advance(u64),
 }
@@ -69,6 +71,8 @@ pub(crate) enum Request {
     /// A call at a path in the tree of some viewer.
     Invoke(usize, usize),
     Tabs,
+    /// A query of some room, whether the viewer sees it or not.
+    Room(usize),
 }
 
 impl Script {
@@ -96,7 +100,7 @@ impl Step {
 
 impl Change {
     fn random(random: &mut Random) -> Self {
-        match random.below(34) {
+        match random.below(48) {
             0..=1 => Self::AllData,
             2..=8 => Self::Data(random.below(1_000)),
             9..=11 => {
@@ -114,6 +118,7 @@ impl Change {
             29 => Self::Tab(random.percent(70)),
             30 => Self::Emit,
             31 => Self::Source(random.below(1_000), SourceModel::random(random)),
+            32..=45 => Self::Room(RoomChange::random(random)),
             _ => Self::Advance(random.choose(&[1, 1_000, 5_000])),
         }
     }
@@ -121,11 +126,12 @@ impl Change {
 
 impl Request {
     fn random(random: &mut Random, viewers: usize) -> Self {
-        match random.below(8) {
+        match random.below(10) {
             0..=2 => Self::Query(View::random(random)),
             3..=4 => Self::Foreign(random.below(viewers), random.below(1_000)),
             5..=6 => Self::Invoke(random.below(viewers), random.below(1_000)),
-            _ => Self::Tabs,
+            7 => Self::Tabs,
+            _ => Self::Room(random.below(1_000)),
         }
     }
 }

@@ -6,12 +6,14 @@ use std::time::Duration;
 
 use grove_engine::testing::{ManualClock, TestConsumer};
 use grove_engine::{
-    Clock, Config, Connection, Descriptor, Engine, Frame, PerSession, Scope, Session, SessionProvider, Source,
+    Clock, Config, Connection, Descriptor, Engine, Frame, PerSession, RoomOptions, Scope, Session, SessionProvider,
+    Source,
 };
 use serde_json::{Value, json};
 
 use crate::claims::{Claims, marker};
 use crate::reference::{View, children, expect_equal, id_of, set_children};
+use crate::rooms::Rooms;
 use crate::script::{Change, Request, Script, Target};
 use crate::source_model::{Data, PATHS, SourceModel, expected_result, expected_tree, own_text};
 use crate::viewer::Viewer;
@@ -24,12 +26,15 @@ const VIEWS: usize = 4;
 pub(crate) struct Totals {
     pub(crate) cases: u64,
     pub(crate) bytes: u64,
+    /// Events of rooms.
+    pub(crate) events: u64,
 }
 
 impl std::ops::AddAssign for Totals {
     fn add_assign(&mut self, more: Self) {
         self.cases += more.cases;
         self.bytes += more.bytes;
+        self.events += more.events;
     }
 }
 
@@ -41,6 +46,7 @@ pub(crate) struct Simulation {
     sources: Vec<SourceModel>,
     per_session: bool,
     viewers: Vec<Viewer>,
+    rooms: Rooms,
     /// The keys of data that changed since the last refresh.
     changed: BTreeSet<String>,
     totals: Totals,
@@ -62,7 +68,7 @@ impl Simulation {
                 simulation.request(*who, request).await;
             }
         }
-        simulation.totals
+        Totals { events: simulation.rooms.checked, ..simulation.totals }
     }
 
     fn new(script: &Script) -> Self {
@@ -75,6 +81,7 @@ impl Simulation {
         config.times.evaluation_timeout = Duration::from_secs(24 * 3600);
         let clock = ManualClock::new();
         let builder = Engine::builder("app", "App").config(config).clock(Arc::clone(&clock) as Arc<dyn Clock>);
+        let builder = builder.rooms(RoomOptions::new());
         let (data, sources) = (Data::default(), script.sources.clone());
         let engine = if script.per_session {
             let (data, sources) = (Arc::clone(&data), sources.clone());
@@ -100,6 +107,7 @@ impl Simulation {
             sources,
             per_session: script.per_session,
             viewers: viewers.collect(),
+            rooms: Rooms::default(),
             changed: BTreeSet::new(),
             totals: Totals::default(),
         }
@@ -121,6 +129,11 @@ impl Simulation {
             Change::Tab(open) => self.change_tab(who, *open).await,
             Change::Emit => self.emit(who),
             Change::Source(at, source) => self.change_source(at % self.sources.len(), source),
+            Change::Room(change) => {
+                self.rooms.allow(&mut self.viewers);
+                self.rooms.change(&self.engine, &mut self.viewers[who], change);
+                self.rooms.allow(&mut self.viewers);
+            }
             Change::Advance(ms) => self.clock.advance(*ms),
         }
     }
@@ -162,6 +175,7 @@ impl Simulation {
         let viewer = &mut self.viewers[who];
         if viewer.consumer.is_none() {
             viewer.connected_with = viewer.claims.clone();
+            self.rooms.lost(who);
             viewer.consumer = Some(TestConsumer::connect(&self.engine, viewer.session.clone()).await);
             self.subscribe(who, &View::whole());
         }
@@ -189,6 +203,7 @@ impl Simulation {
         let viewer = &mut self.viewers[who];
         if let Some(consumer) = &mut viewer.consumer {
             viewer.allowed.extend(viewer.connected_with.markers(viewer.number));
+            self.rooms.lost(who);
             consumer.reconnect().await;
             self.receive(who).await;
             self.engine.update_session(&self.viewers[who].session);
@@ -269,6 +284,7 @@ impl Simulation {
 
     /// Searches everything that was sent, and compares every mirror.
     async fn check(&mut self) {
+        self.rooms.allow(&mut self.viewers);
         for who in 0..self.viewers.len() {
             let tree = self.expected(who);
             self.receive(who).await;
@@ -277,12 +293,16 @@ impl Simulation {
                 for (id, view) in &viewer.views {
                     let what = format!("session {}, {view:?}", viewer.number);
                     expect_equal(&without_tabs(consumer.tree(id), view), &view.of(&tree), &what);
+                    if view.path == "/" {
+                        self.rooms.check(&self.engine, viewer, consumer.tree(id));
+                    }
                 }
                 self.totals.cases += 1;
             }
             let viewer = &mut self.viewers[who];
             viewer.allowed = viewer.claims.markers(viewer.number).collect();
         }
+        self.rooms.allow(&mut self.viewers);
     }
 
     /// Receives what was sent, and searches it.
@@ -290,6 +310,7 @@ impl Simulation {
         let Some(consumer) = &mut self.viewers[who].consumer else { return };
         for message in consumer.settled().await {
             self.search(who, &message);
+            self.rooms.receive(who, &message);
             assert_ne!(message["type"], "closed", "session {who} was closed: {message}");
         }
     }
@@ -310,6 +331,7 @@ impl Simulation {
                 self.invoke(who, &path).await;
             }
             Request::Tabs => self.query_tabs(who).await,
+            Request::Room(which) => self.query_room(who, *which).await,
         }
         self.totals.cases += 1;
     }
@@ -360,6 +382,18 @@ impl Simulation {
         }
     }
 
+    /// A room is there for those alone who have a role in it.
+    async fn query_room(&mut self, who: usize, which: usize) {
+        let viewer = &mut self.viewers[who];
+        let Some((path, is_seen)) = self.rooms.some(&viewer.claims, which) else { return };
+        let Some(consumer) = &mut viewer.consumer else { return };
+        let reply = consumer.query_with(json!({"path": path, "depth": -1})).await;
+        self.search(who, &reply);
+        if !is_seen {
+            assert_eq!(reply["error"]["code"], "not_found", "session {who}: {reply}");
+        }
+    }
+
     fn search(&mut self, who: usize, message: &Value) {
         let text = message.to_string();
         self.totals.bytes += text.len() as u64;
@@ -388,11 +422,11 @@ fn scope_of(key: String) -> Scope {
     }
 }
 
-/// Removes the subtrees of tabs, which are checked separately.
+/// Removes the subtrees of tabs and rooms, which are checked separately.
 fn without_tabs(tree: &Value, view: &View) -> Value {
     let mut tree = tree.clone();
     if view.path == "/" && tree.is_object() {
-        let kept = children(&tree).iter().filter(|child| id_of(child) != "ui").cloned().collect();
+        let kept = children(&tree).iter().filter(|child| !matches!(id_of(child), "ui" | "rooms")).cloned().collect();
         set_children(&mut tree, kept);
     }
     tree

@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 
 use grove_engine::testing::TestConsumer;
 use grove_engine::{Connection, Engine, Session};
+use serde_json::json;
 
 use crate::claims::{Claims, id, markers};
 use crate::reference::View;
@@ -21,6 +22,8 @@ pub(crate) struct Viewer {
     pub(crate) own: Option<u64>,
     pub(crate) consumer: Option<TestConsumer>,
     pub(crate) views: Vec<(String, View)>,
+    /// Its subscriptions at rooms.
+    pub(crate) room_views: Vec<String>,
     pub(crate) tab: Option<Connection>,
 }
 
@@ -38,6 +41,7 @@ impl Viewer {
             own: None,
             consumer: None,
             views: Vec::new(),
+            room_views: Vec::new(),
             tab: None,
         }
     }
@@ -64,6 +68,22 @@ impl Viewer {
     pub(crate) fn clear(&mut self) {
         (self.consumer, self.tab, self.own) = (None, None, None);
         self.views.clear();
+        self.room_views.clear();
+    }
+
+    /// Subscribes at a room, if it is connected and has not too many such subscriptions.
+    pub(crate) fn subscribe_room(&mut self, id: &str) -> bool {
+        let Some(consumer) = self.consumer.as_mut().filter(|_| self.room_views.len() < 2) else { return false };
+        let path = format!("/rooms/{id}");
+        self.room_views.push(consumer.start_subscription(json!({"path": path, "depth": -1})));
+        true
+    }
+
+    /// Ends its first subscription at a room.
+    pub(crate) fn unsubscribe_room(&mut self) {
+        if let Some(consumer) = self.consumer.as_mut().filter(|_| !self.room_views.is_empty()) {
+            consumer.unsubscribe(&self.room_views.remove(0));
+        }
     }
 
     /// Asserts that what was sent contains no markers of others.

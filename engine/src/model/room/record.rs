@@ -356,9 +356,17 @@ impl Record {
         self.decide(user, Some(role), max)
     }
 
-    /// A user is not admitted after all.
-    pub(crate) fn withdraw(&mut self, user: &Text) {
-        self.users.remove(user);
+    /// What the owner has decided about a user, if anything.
+    pub(crate) fn decided(&self, user: &str) -> Option<Option<Role>> {
+        self.users.get(user).copied()
+    }
+
+    /// A user is not admitted after all: what the owner had decided before holds.
+    pub(crate) fn withdraw(&mut self, user: &Text, decided: Option<Option<Role>>) {
+        match decided {
+            Some(role) => self.users.insert(user.clone(), role),
+            None => self.users.remove(user),
+        };
         self.roles_version += 1;
         self.validate();
     }
