@@ -6,6 +6,7 @@ pub(crate) mod live;
 pub(crate) mod memory;
 pub(crate) mod refresh;
 pub(crate) mod resume;
+pub(crate) mod rooms;
 pub(crate) mod slow;
 
 use crate::failure::Failure;
@@ -25,6 +26,7 @@ pub(crate) async fn measure(cell: &Cell) -> Result<Row, Failure> {
         (Benchmark::Live, _) => live::measure(cell).await,
         (Benchmark::Slow, _) => slow::measure(cell).await,
         (Benchmark::Churn, _) => churn::measure(cell).await,
+        (Benchmark::Rooms, _) => rooms::measure(cell).await,
     }
 }
 
@@ -38,5 +40,6 @@ pub(crate) fn plot(benchmark: Benchmark, rows: &[Row]) -> Result<String, Failure
         Benchmark::Live => live::plot(rows),
         Benchmark::Slow => slow::plot(rows),
         Benchmark::Churn => churn::plot(rows),
+        Benchmark::Rooms => rooms::plot(rows),
     }
 }

@@ -8,6 +8,7 @@ pub(crate) mod internal_command;
 pub(crate) mod output_options;
 pub(crate) mod peer_options;
 pub(crate) mod restart_options;
+pub(crate) mod rooms_options;
 pub(crate) mod serve_options;
 pub(crate) mod soak_options;
 
@@ -75,14 +76,16 @@ mod tests {
         for name in Options::command().get_subcommands().map(clap::Command::get_name) {
             assert_eq!(refusal(&format!("grove-bench {name} --unknown")), Some(ErrorKind::UnknownArgument), "{name}");
         }
-        for name in ["connect", "resume", "live", "slow", "churn", "smoke", "all"] {
+        for name in ["connect", "resume", "live", "slow", "churn", "rooms", "smoke", "all"] {
             assert_eq!(refusal(&format!("grove-bench {name} --peer")), Some(ErrorKind::UnknownArgument), "{name}");
         }
     }
 
     #[test]
     fn a_number_out_of_range_is_refused() {
-        for arguments in ["memory --sessions 0", "memory --active 101", "resume --gap 0", "soak --minutes 0"] {
+        for arguments in
+            ["memory --sessions 0", "memory --active 101", "resume --gap 0", "soak --minutes 0", "rooms --sessions 1"]
+        {
             assert_eq!(refusal(&format!("grove-bench {arguments}")), Some(ErrorKind::ValueValidation), "{arguments}");
         }
     }

@@ -10,6 +10,7 @@
 //! live      WebSocket consumers in this process, the server in its own
 //! slow      what stalled readers cost the server and the other consumers
 //! churn     what is left after consumers have connected and disconnected
+//! rooms     what rooms cost: memory, messages, joining and leaving, leases
 //! restart   does a rolling restart of the real `desk` lose anything that was acknowledged?
 //! soak      is every copy exact after minutes of connects, stalls, kills, expiries and restarts?
 //! disturb   how much later is a victim served beside each attacker?

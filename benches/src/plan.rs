@@ -5,3 +5,4 @@ pub(crate) mod cell;
 pub(crate) mod change;
 pub(crate) mod defaults;
 pub(crate) mod planned_cell;
+pub(crate) mod room_case;

@@ -1,6 +1,7 @@
 //! What is measured: an engine of Grove, or servers of the peer.
 
 pub(crate) mod grove;
+pub(crate) mod house;
 pub(crate) mod manual_clock;
 pub(crate) mod slop_ai;
 pub(crate) mod work;

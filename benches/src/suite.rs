@@ -3,7 +3,7 @@
 mod all;
 mod smoke;
 
-use crate::benchmark::{churn, connect, live, memory, refresh, resume, slow};
+use crate::benchmark::{churn, connect, live, memory, refresh, resume, rooms, slow};
 use crate::cli::benchmark_command::BenchmarkCommand;
 use crate::cli::output_options::OutputOptions;
 use crate::plan::cell::Cell;
@@ -39,6 +39,7 @@ impl Suite {
             BenchmarkCommand::Churn { conditions, output } => {
                 Self::new("churn", output, churn::cells(&conditions), None)
             }
+            BenchmarkCommand::Rooms { options, output } => Self::new("rooms", output, rooms::cells(&options), None),
             BenchmarkCommand::Smoke(output) => Self { name: "smoke", output, cells: smoke::cells() },
             BenchmarkCommand::All(output) => Self { name: "all", output, cells: all::cells() },
         }

@@ -5,6 +5,7 @@ use clap::Subcommand;
 use super::conditions::Conditions;
 use super::output_options::OutputOptions;
 use super::peer_options::PeerOptions;
+use super::rooms_options::RoomsOptions;
 use crate::plan::benchmark::Benchmark;
 use crate::plan::change::Change;
 
@@ -81,6 +82,14 @@ pub(crate) enum BenchmarkCommand {
     Churn {
         #[command(flatten)]
         conditions: Conditions,
+        #[command(flatten)]
+        output: OutputOptions,
+    },
+    /// What rooms cost: memory, messages, joining and leaving, leases
+    #[command(long_about = Benchmark::Rooms.description())]
+    Rooms {
+        #[command(flatten)]
+        options: RoomsOptions,
         #[command(flatten)]
         output: OutputOptions,
     },

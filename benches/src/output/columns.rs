@@ -2,6 +2,7 @@
 
 use super::number::{bytes, count, decimal, percent, ratio};
 use crate::plan::benchmark::Benchmark;
+use crate::plan::room_case::RoomCase;
 use crate::result::row::Row;
 
 /// A column: its title, and what it shows of a row.
@@ -17,20 +18,27 @@ pub(super) fn of(benchmark: Benchmark) -> impl Iterator<Item = &'static Column> 
         Benchmark::Live => LIVE,
         Benchmark::Slow => SLOW,
         Benchmark::Churn => CHURN,
+        Benchmark::Rooms => ROOMS,
     };
     CONDITIONS.iter().chain(own).chain(CHECKS)
 }
 
 const CONDITIONS: &[Column] = &[
-    ("workload", |row| Some(row.workload?.name().to_owned())),
-    ("likeness", |row| Some(row.likeness?.name().to_owned())),
+    ("workload", |row| Some(row.workload.filter(|_| has_workload(row))?.name().to_owned())),
+    ("likeness", |row| Some(row.likeness.filter(|_| has_workload(row))?.name().to_owned())),
+    ("case", |row| Some(row.rooms?.name().to_owned())),
     ("provider", |row| row.per_session.map(|_| "per session".to_owned())),
     ("change", |row| Some(row.change?.name().to_owned())),
     ("missed", |row| count(row.gap.map(u64::from))),
     ("sessions", |row| count(row.sessions.map(u64::from))),
-    ("active", |row| Some(format!("{}%", row.active?))),
+    ("active", |row| row.active.map(|active| format!("{active}%"))),
     ("allocator", |row| row.allocator.clone()),
 ];
+
+/// Only one of the cases of `rooms` has a workload.
+fn has_workload(row: &Row) -> bool {
+    row.rooms.is_none_or(|case| case == RoomCase::Off)
+}
 
 const MEMORY: &[Column] = &[
     ("rss/active", |row| bytes(row.rss_bytes_per_active)),
@@ -123,6 +131,34 @@ const CHURN: &[Column] = &[
     ("heap after", |row| bytes(row.heap_bytes_after)),
     ("dictionary (total)", |row| count(row.symbol_bytes)),
     ("ratio", |row| row.heap_ratio.map(|ratio| format!("{ratio:.4}"))),
+];
+
+const ROOMS: &[Column] = &[
+    ("in a room", |row| count(row.per_room.map(u64::from))),
+    ("heap/idle", |row| bytes(row.heap_bytes_per_idle)),
+    ("with rooms", |row| bytes(row.heap_bytes_per_idle_with_rooms)),
+    ("heap/active", |row| bytes(row.heap_bytes_per_active)),
+    ("with rooms", |row| bytes(row.heap_bytes_per_active_with_rooms)),
+    ("shared us", |row| decimal(row.us_per_session)),
+    ("with rooms", |row| decimal(row.us_per_session_with_rooms)),
+    ("heap/room", |row| bytes(row.heap_bytes_per_room)),
+    ("heap left (total)", |row| bytes(row.heap_bytes_left)),
+    ("heap/participant", |row| bytes(row.heap_bytes_per_participant)),
+    ("when shown", |row| bytes(row.heap_bytes_per_shown)),
+    ("us/connection", |row| decimal(row.us_per_connection)),
+    ("take us", |row| decimal(row.take_us_per_connection)),
+    ("heap/waiting", |row| bytes(row.heap_bytes_per_waiting)),
+    ("messages/s", |row| decimal(row.messages_per_second)),
+    ("p50 ms", |row| decimal(row.p50_ms)),
+    ("p99 ms", |row| decimal(row.p99_ms)),
+    ("max ms", |row| decimal(row.max_ms)),
+    ("join us", |row| decimal(row.join_us)),
+    ("leave us", |row| decimal(row.leave_us)),
+    ("bytes/patch", |row| bytes(row.frame_bytes)),
+    ("of another", |row| bytes(row.patch_bytes_of_another)),
+    ("due", |row| count(row.due.map(u64::from))),
+    ("tick us", |row| decimal(row.tick_us)),
+    ("empty tick us", |row| decimal(row.empty_tick_us)),
 ];
 
 const CHECKS: &[Column] =

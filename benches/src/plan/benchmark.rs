@@ -13,12 +13,13 @@ pub(crate) enum Benchmark {
     Live,
     Slow,
     Churn,
+    Rooms,
 }
 
 impl Benchmark {
     /// In the order in which results are shown.
-    pub(crate) const ALL: [Self; 7] =
-        [Self::Memory, Self::Refresh, Self::Connect, Self::Resume, Self::Live, Self::Slow, Self::Churn];
+    pub(crate) const ALL: [Self; 8] =
+        [Self::Memory, Self::Refresh, Self::Connect, Self::Resume, Self::Live, Self::Slow, Self::Churn, Self::Rooms];
 
     pub(crate) const fn name(self) -> &'static str {
         match self {
@@ -29,6 +30,7 @@ impl Benchmark {
             Self::Live => "live",
             Self::Slow => "slow",
             Self::Churn => "churn",
+            Self::Rooms => "rooms",
         }
     }
 
@@ -47,6 +49,7 @@ impl Benchmark {
             Self::Live => LIVE,
             Self::Slow => SLOW,
             Self::Churn => CHURN,
+            Self::Rooms => ROOMS,
         }
     }
 }
@@ -109,3 +112,16 @@ each wave trees and sessions expire, and all counts of the engine must be zero. 
 fifth as many sessions, at least 4,000, gives maps and pools their size before the first heap figure
 is taken.
 Baseline: nothing may be left, so the ratio of live heap after to before must be 1.";
+
+const ROOMS: &str = "\
+What rooms cost, in this process and without sockets. `off`: sessions of `inbox-101` in an engine
+without rooms, and in one with rooms of which none was created. `record`: live heap per room, its
+owner's session being open. `crowd` and `pairs`: live heap per participant beyond its session and
+connection, in rooms of 1,000 and of 2, after all outboxes have been drained; and in rooms of 1,000
+what it takes more when the owner is subscribed, so that its row is rendered. `message`: from the
+call until the message waits for every connection, per connection, and whether it waits as one copy.
+`exchange`: 10,000 messages per second in real time, from when each was due until both participants
+have it. `joining`: one call, the events to everybody included, while all are subscribed to the whole
+tree, and the bytes of the patch that each of them receives per debounce window. `leases`: a tick in
+which 1,000 leases are due, and one in which none is. Times are the fastest of many rounds.
+Baseline: the goals. Every message must arrive once and in order, and every mirror must be exact.";

@@ -4,6 +4,7 @@ use serde::{Deserialize, Serialize};
 
 use super::benchmark::Benchmark;
 use super::change::Change;
+use super::room_case::RoomCase;
 use crate::measure::allocator::AllocatorSettings;
 use crate::workload::Workload;
 use crate::workload::likeness::Likeness;
@@ -27,6 +28,8 @@ pub(crate) struct Cell {
     pub(crate) per_session: bool,
     /// Whether the peer is measured instead of Grove.
     pub(crate) of_peer: bool,
+    /// What `rooms` measures.
+    pub(crate) rooms: Option<RoomCase>,
 }
 
 impl Cell {
@@ -51,6 +54,10 @@ impl Cell {
     /// How the measuring process is to configure its allocator.
     pub(crate) const fn allocator_settings(&self) -> AllocatorSettings {
         match self.benchmark {
+            Benchmark::Rooms => match self.rooms {
+                Some(case) if case.is_about_memory() => AllocatorSettings::Exact,
+                _ => AllocatorSettings::Default,
+            },
             Benchmark::Memory | Benchmark::Churn => AllocatorSettings::Exact,
             Benchmark::Refresh | Benchmark::Connect | Benchmark::Resume | Benchmark::Live | Benchmark::Slow => {
                 AllocatorSettings::Default
@@ -67,6 +74,9 @@ impl Cell {
         };
         let change = self.change.map_or(String::new(), |change| format!(" {}", change.name()));
         let gap = self.gap.map_or(String::new(), |gap| format!(" after {gap}"));
+        if let Some(case) = self.rooms {
+            return format!("rooms {} {}@{}%", case.name(), self.sessions, self.active);
+        }
         let (benchmark, workload, likeness) = (self.benchmark.name(), self.workload.name(), self.likeness.name());
         format!("{subject}{benchmark}{change}{gap} {workload} {likeness} {}@{}%", self.sessions, self.active)
     }

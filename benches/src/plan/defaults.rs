@@ -47,6 +47,7 @@ pub(crate) fn cells_of(
         server: None,
         per_session: false,
         of_peer: false,
+        rooms: None,
     };
     likenesses.into_iter().flat_map(|likeness| sizes.iter().map(move |size| cell(likeness, *size))).collect()
 }

@@ -2,6 +2,7 @@
 
 use crate::plan::benchmark::Benchmark;
 use crate::plan::change::Change;
+use crate::plan::room_case::RoomCase;
 use crate::result::row::Row;
 use crate::workload::Workload;
 use crate::workload::likeness::Likeness;
@@ -37,6 +38,7 @@ impl Goal {
             Some(Benchmark::Live) => live(row),
             Some(Benchmark::Slow) => slow(row),
             Some(Benchmark::Churn) => vec![churn(row)],
+            Some(Benchmark::Rooms) => rooms(row),
             Some(Benchmark::Connect) | None => Vec::new(),
         };
         goals.into_iter().flatten().collect()
@@ -112,6 +114,24 @@ fn churn(row: &Row) -> Option<Goal> {
     // In a short run, a single map that grows by one step is more than one percent.
     let applies = row.sessions >= Some(50_000);
     Goal::new("live heap after all have disconnected, relative", 1.01, row.heap_ratio.filter(|_| applies))
+}
+
+fn rooms(row: &Row) -> Vec<Option<Goal>> {
+    match row.rooms {
+        Some(RoomCase::Record) => vec![Goal::new("heap bytes per room", 700.0, row.heap_bytes_per_room)],
+        Some(RoomCase::Crowd | RoomCase::Pairs) => {
+            let shown = row.heap_bytes_per_shown.unwrap_or_default();
+            let bytes = row.heap_bytes_per_participant.map(|bytes| bytes + shown);
+            vec![Goal::new("heap bytes per participant", 250.0, bytes)]
+        }
+        Some(RoomCase::Message) => vec![Goal::new("us per connection for a message", 0.5, row.us_per_connection)],
+        Some(RoomCase::Exchange) => vec![Goal::new("ms, p99 of a message", 30.0, row.p99_ms)],
+        Some(RoomCase::Joining) => {
+            vec![Goal::new("us to join", 30.0, row.join_us), Goal::new("us to leave", 30.0, row.leave_us)]
+        }
+        Some(RoomCase::Leases) => vec![Goal::new("us for a tick with 1,000 leases due", 1_000.0, row.tick_us)],
+        Some(RoomCase::Off) | None => Vec::new(),
+    }
 }
 
 #[cfg(test)]

@@ -8,6 +8,7 @@ use crate::consumer::{Size, Verdict};
 use crate::plan::benchmark::Benchmark;
 use crate::plan::cell::Cell;
 use crate::plan::change::Change;
+use crate::plan::room_case::RoomCase;
 use crate::subject::work::Work;
 use crate::workload::Workload;
 use crate::workload::likeness::Likeness;
@@ -36,6 +37,10 @@ row! {
     /// Set if each session has its own provider.
     per_session: bool,
     change: Change,
+    /// What `rooms` measured.
+    rooms: RoomCase,
+    /// How many sessions are in each room.
+    per_room: u32,
     /// Number of open sessions.
     sessions: u32,
     /// Percentage of sessions with a subscribed consumer.
@@ -120,6 +125,28 @@ row! {
     heap_bytes_before: f64,
     heap_bytes_after: f64,
     heap_ratio: f64,
+    /// The same with an engine that has rooms, of which none was created.
+    heap_bytes_per_idle_with_rooms: f64,
+    heap_bytes_per_active_with_rooms: f64,
+    us_per_session_with_rooms: f64,
+    heap_bytes_per_room: f64,
+    heap_bytes_per_participant: f64,
+    /// What a participant takes in the tree of those who show the room.
+    heap_bytes_per_shown: f64,
+    /// What a message of 15,000 bytes takes while it waits for a connection.
+    heap_bytes_per_waiting: f64,
+    /// From the call until a message waits for every connection, and what taking it costs, per connection.
+    us_per_connection: f64,
+    take_us_per_connection: f64,
+    messages_per_second: f64,
+    join_us: f64,
+    leave_us: f64,
+    /// What each further session that joins within a debounce window adds to everybody's patch.
+    patch_bytes_of_another: f64,
+    /// How many leases were due in a tick, how long it took, and how long one without any.
+    due: u32,
+    tick_us: f64,
+    empty_tick_us: f64,
     /// Number of stalled readers, and the latencies of the other consumers beside them.
     stalled: u32,
     stalled_p50_ms: f64,
@@ -144,6 +171,7 @@ impl Row {
             likeness: Some(cell.likeness),
             per_session: cell.per_session.then_some(true),
             change: cell.change,
+            rooms: cell.rooms,
             gap: cell.gap,
             sessions: Some(cell.sessions),
             active: Some(cell.active),

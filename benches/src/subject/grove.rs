@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
-use grove_engine::{Clock, Config, Engine, EngineBuilder, Event, PerSession, Scope};
+use grove_engine::{Clock, Config, Engine, EngineBuilder, Event, PerSession, RoomOptions, Scope};
 
 use super::manual_clock::ManualClock;
 use super::work::Work;
@@ -35,15 +35,21 @@ impl Grove {
     /// An engine whose time advances only by [`Grove::clock`].
     pub(crate) fn with_manual_clock(cell: &Cell) -> Self {
         let clock = Arc::new(ManualClock::new());
-        Self::new(cell, Arc::clone(&clock), Some(clock as Arc<dyn Clock>))
+        Self::new(cell, Arc::clone(&clock), Some(clock as Arc<dyn Clock>), None)
+    }
+
+    /// The same with rooms, of which there are none.
+    pub(crate) fn with_rooms(cell: &Cell) -> Self {
+        let clock = Arc::new(ManualClock::new());
+        Self::new(cell, Arc::clone(&clock), Some(clock as Arc<dyn Clock>), Some(RoomOptions::new()))
     }
 
     /// An engine in real time.
     pub(crate) fn in_real_time(cell: &Cell) -> Self {
-        Self::new(cell, Arc::new(ManualClock::new()), None)
+        Self::new(cell, Arc::new(ManualClock::new()), None, None)
     }
 
-    fn new(cell: &Cell, manual: Arc<ManualClock>, clock: Option<Arc<dyn Clock>>) -> Self {
+    fn new(cell: &Cell, manual: Arc<ManualClock>, clock: Option<Arc<dyn Clock>>, rooms: Option<RoomOptions>) -> Self {
         let population = Arc::new(Population::new(cell.sessions, cell.likeness));
         let passes = Arc::new(AtomicU64::new(0));
         let counter = Arc::clone(&passes);
@@ -55,6 +61,10 @@ impl Grove {
         });
         let builder = match clock {
             Some(clock) => builder.clock(clock),
+            None => builder,
+        };
+        let builder = match rooms {
+            Some(options) => builder.rooms(options),
             None => builder,
         };
         Self { engine: build(cell, builder, &population), clock: manual, population, passes }

@@ -1,7 +1,8 @@
 //! Every benchmark with its defaults, for both workloads, and the peer once for each of them.
 
-use crate::benchmark::{churn, connect, live, memory, refresh, resume, slow};
+use crate::benchmark::{churn, connect, live, memory, refresh, resume, rooms, slow};
 use crate::cli::conditions::Conditions;
+use crate::cli::rooms_options::RoomsOptions;
 use crate::plan::cell::Cell;
 use crate::plan::planned_cell::PlannedCell;
 use crate::workload::Workload;
@@ -22,12 +23,14 @@ pub(super) fn cells() -> Vec<PlannedCell> {
     cells.extend(live::cells(&Conditions::default(), None));
     cells.extend(slow::cells(&Conditions::default()));
     cells.extend(churn::cells(&Conditions::default()));
+    cells.extend(rooms::cells(&RoomsOptions::default()));
     cells.into_iter().map(|cell| PlannedCell::new(cell.clone(), peer_sessions(&cell))).collect()
 }
 
 /// With how many sessions the peer is measured beside a cell, if it is.
 fn peer_sessions(cell: &Cell) -> Option<u32> {
     match (cell.workload, cell.likeness, cell.sessions, cell.active) {
+        _ if !cell.benchmark.has_peer() => None,
         (Workload::Inbox, Likeness::Distinct, 10_000, 100) => Some(2_000),
         (Workload::Mail, Likeness::Distinct, 1_000, 100) => Some(200),
         _ => None,

@@ -1,7 +1,8 @@
 //! Every benchmark at small sizes, for continuous integration.
 
-use crate::benchmark::{churn, connect, live, memory, refresh, resume, slow};
+use crate::benchmark::{churn, connect, live, memory, refresh, resume, rooms, slow};
 use crate::cli::conditions::Conditions;
+use crate::cli::rooms_options::RoomsOptions;
 use crate::plan::cell::Cell;
 use crate::plan::planned_cell::PlannedCell;
 use crate::workload::Workload;
@@ -28,8 +29,9 @@ pub(super) fn cells() -> Vec<PlannedCell> {
     cells.extend(live::cells(&conditions(Workload::Inbox, Likeness::One, 200), None));
     cells.extend(slow::cells(&conditions(Workload::Inbox, Likeness::Distinct, 110)));
     cells.extend(churn::cells(&conditions(Workload::Inbox, Likeness::Distinct, 5_000)));
-    let peer_sessions =
-        |cell: &Cell| (cell.likeness == Likeness::Distinct && !cell.per_session).then_some(PEER_SESSIONS);
+    cells.extend(rooms::cells(&RoomsOptions { sessions: Some(200), ..RoomsOptions::default() }));
+    let has_peer = |cell: &Cell| cell.likeness == Likeness::Distinct && !cell.per_session && cell.rooms.is_none();
+    let peer_sessions = |cell: &Cell| has_peer(cell).then_some(PEER_SESSIONS);
     cells.into_iter().map(|cell| PlannedCell::new(cell.clone(), peer_sessions(&cell))).collect()
 }
 

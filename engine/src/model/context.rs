@@ -44,7 +44,7 @@ pub(super) struct Extras {
 pub(super) struct Further {
     pub(super) parent: Option<Text>,
     pub(super) trust: Option<Trust>,
-    pub(super) presence: Option<Presence>,
+    pub(super) presence: Option<Box<Presence>>,
     /// What no credential brings: the engine's rooms know it.
     memberships: Option<Memberships>,
 }
@@ -119,7 +119,7 @@ impl Context {
     }
 
     pub(crate) fn presence(&self) -> Option<&Presence> {
-        self.further()?.presence.as_ref()
+        self.further()?.presence.as_deref()
     }
 
     pub(super) fn membership(&self, room: &Room) -> Option<&Membership> {

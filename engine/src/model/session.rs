@@ -133,7 +133,7 @@ impl Session {
     /// How the session is shown to others.
     #[must_use]
     pub fn with_presence(self, card: Presence) -> Self {
-        self.edit(|context| context.further_mut().presence = Some(card))
+        self.edit(|context| context.further_mut().presence = Some(Box::new(card)))
     }
 
     fn read(&self, read: impl FnOnce() -> Read) -> &Context {

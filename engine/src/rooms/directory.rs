@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use hashbrown::HashMap;
+use smallvec::SmallVec;
 
 use super::living::LivingRoom;
 use crate::config::{Limit, RoomLimits};
@@ -13,6 +14,9 @@ use crate::sync::Mutex;
 
 /// Rooms in order of creation.
 type Ordered = BTreeMap<u64, Arc<LivingRoom>>;
+
+/// The rooms of one user in order of creation. Most users have one; how many there may be is bounded.
+type Few = SmallVec<[Arc<LivingRoom>; 1]>;
 
 /// All rooms. Project is part of every key but the id, which is unique in the engine (SEC4).
 #[derive(Debug)]
@@ -30,11 +34,12 @@ struct Inner {
 
 #[derive(Debug, Default)]
 struct Project {
-    rooms: Ordered,
+    /// How many rooms it has.
+    rooms: usize,
     /// Those in which every session of the project may have a role.
     open: Ordered,
-    owners: HashMap<Text, Ordered>,
-    admitted: HashMap<Text, Ordered>,
+    owners: HashMap<Text, Few>,
+    admitted: HashMap<Text, Few>,
 }
 
 /// Why there cannot be one more.
@@ -66,8 +71,9 @@ impl Directory {
         let living = Arc::new(make(about));
         inner.rooms.insert(id, Arc::clone(&living));
         let project = inner.projects.entry(project).or_default();
-        project.rooms.insert(rank, Arc::clone(&living));
-        project.owners.entry(owner).or_default().insert(rank, Arc::clone(&living));
+        project.rooms += 1;
+        // It is the latest of all.
+        project.owners.entry(owner).or_default().push(Arc::clone(&living));
         if is_open {
             project.open.insert(rank, Arc::clone(&living));
         }
@@ -85,11 +91,11 @@ impl Directory {
         }
         inner.rooms.remove(room.id());
         if let Some(project) = inner.projects.get_mut(room.project()) {
-            project.rooms.remove(&room.rank());
+            project.rooms -= 1;
             project.open.remove(&room.rank());
             remove_from(&mut project.owners, room.owner(), room.rank());
             admitted.iter().for_each(|user| remove_from(&mut project.admitted, user, room.rank()));
-            if project.rooms.is_empty() {
+            if project.rooms == 0 {
                 inner.projects.remove(room.project());
             }
         }
@@ -101,9 +107,10 @@ impl Directory {
         let mut inner = self.inner.lock();
         let Some(project) = inner.projects.get_mut(living.room.project()) else { return true };
         let rooms = project.admitted.entry(user.clone()).or_default();
-        let may = rooms.contains_key(&living.room.rank()) || rooms.len() < self.limits.admissions_per_user;
+        let Err(at) = place_of(rooms, living.room.rank()) else { return true };
+        let may = rooms.len() < self.limits.admissions_per_user;
         if may {
-            rooms.insert(living.room.rank(), Arc::clone(living));
+            rooms.insert(at, Arc::clone(living));
         } else if rooms.is_empty() {
             project.admitted.remove(user);
         }
@@ -131,11 +138,11 @@ impl Directory {
     pub(crate) fn candidates(&self, project: &str, user: Option<&str>) -> Vec<Arc<LivingRoom>> {
         let inner = self.inner.lock();
         let Some(project) = inner.projects.get(project) else { return Vec::new() };
-        let of_user =
-            |rooms: &HashMap<Text, Ordered>| user.and_then(|user| rooms.get(user)).cloned().unwrap_or_default();
         let mut candidates = project.open.clone();
-        candidates.extend(of_user(&project.owners));
-        candidates.extend(of_user(&project.admitted));
+        for rooms in [&project.owners, &project.admitted] {
+            let of_user = user.and_then(|user| rooms.get(user)).into_iter().flatten();
+            candidates.extend(of_user.map(|living| (living.room.rank(), Arc::clone(living))));
+        }
         candidates.into_values().collect()
     }
 
@@ -144,7 +151,7 @@ impl Directory {
         let inner = self.inner.lock();
         let projects = inner.projects.iter().filter(|(name, _)| project.is_none_or(|project| *name == project));
         let owned = projects.filter_map(|(_, project)| project.owners.get(user));
-        owned.flat_map(Ordered::values).cloned().collect()
+        owned.flatten().cloned().collect()
     }
 
     pub(crate) fn len(&self) -> usize {
@@ -156,11 +163,11 @@ impl Inner {
     fn check(&self, about: &About, is_open: bool, limits: &RoomLimits) -> Result<(), NotAdded> {
         let project = self.projects.get(&about.project);
         let count = |of: fn(&Project) -> usize| project.map_or(0, of);
-        let owned = project.and_then(|project| project.owners.get(&about.owner)).map_or(0, Ordered::len);
+        let owned = project.and_then(|project| project.owners.get(&about.owner)).map_or(0, SmallVec::len);
         let opened = if is_open { count(|project| project.open.len()) + 1 } else { 0 };
         for (is_reached, limit) in [
             (owned >= limits.rooms_per_user, Limit::RoomsPerUser),
-            (count(|project| project.rooms.len()) >= limits.rooms_per_project, Limit::RoomsPerProject),
+            (count(|project| project.rooms) >= limits.rooms_per_project, Limit::RoomsPerProject),
             (opened > limits.open_rooms_per_project, Limit::OpenRoomsPerProject),
             (self.rooms.len() >= limits.rooms, Limit::Rooms),
         ] {
@@ -172,9 +179,16 @@ impl Inner {
     }
 }
 
-fn remove_from(users: &mut HashMap<Text, Ordered>, user: &Text, rank: u64) {
+/// Where the room of this rank stands, or where it would.
+fn place_of(rooms: &Few, rank: u64) -> Result<usize, usize> {
+    rooms.binary_search_by_key(&rank, |living| living.room.rank())
+}
+
+fn remove_from(users: &mut HashMap<Text, Few>, user: &Text, rank: u64) {
     if let Some(rooms) = users.get_mut(user) {
-        rooms.remove(&rank);
+        if let Ok(at) = place_of(rooms, rank) {
+            rooms.remove(at);
+        }
         if rooms.is_empty() {
             users.remove(user);
         }

@@ -1,6 +1,7 @@
 //! When a session that has joined rooms is sent a heartbeat.
 
 use hashbrown::HashMap;
+use smallvec::SmallVec;
 
 use super::due::Due;
 
@@ -18,7 +19,7 @@ pub(crate) struct Heartbeats<T, R> {
 pub(crate) struct Joined<T, R> {
     pub(crate) session: T,
     /// In the order in which it joined them.
-    pub(crate) rooms: Vec<(usize, R)>,
+    pub(crate) rooms: SmallVec<[(usize, R); 1]>,
     due_ms: u64,
 }
 
@@ -33,7 +34,7 @@ impl<T: Clone, R: Clone> Heartbeats<T, R> {
         let due = &mut self.due;
         let joined = self.sessions.entry(id).or_insert_with(|| {
             due.add(due_ms, id);
-            Joined { session, rooms: Vec::new(), due_ms }
+            Joined { session, rooms: SmallVec::new(), due_ms }
         });
         if joined.rooms.iter().all(|(known, _)| *known != room.0) {
             joined.rooms.push(room);
@@ -44,6 +45,7 @@ impl<T: Clone, R: Clone> Heartbeats<T, R> {
     pub(crate) fn leave(&mut self, id: usize, room: usize) -> bool {
         let Some(joined) = self.sessions.get_mut(&id) else { return true };
         joined.rooms.retain(|(known, _)| *known != room);
+        joined.rooms.shrink_to_fit();
         let is_last = joined.rooms.is_empty();
         if is_last {
             self.due.remove(joined.due_ms, id);

@@ -48,7 +48,13 @@ impl LivingRoom {
     }
 
     pub(crate) fn add(&self, seat: Seat) {
-        self.seats.lock().push(seat);
+        let mut seats = self.seats.lock();
+        if seats.len() == seats.capacity() {
+            // Most rooms are small, and there may be many: room for an eighth more.
+            let more = seats.len() / 8 + 1;
+            seats.reserve_exact(more);
+        }
+        seats.push(seat);
     }
 
     /// The seat of a slot.

@@ -171,8 +171,8 @@ pub(crate) struct Record {
     /// By user: the role to which the owner admitted them, or `None` if the owner dismissed them from a room that is open
     /// to the project.
     users: BTreeMap<Text, Option<Role>>,
-    /// In order of joining.
-    participants: BTreeMap<u64, Arc<Participant>>,
+    /// By place, in order of joining.
+    participants: Vec<(u64, Arc<Participant>)>,
     /// Their places, by session.
     places: HashMap<Text, u64>,
     next_place: u64,
@@ -195,7 +195,7 @@ impl Record {
             owner,
             access,
             users: BTreeMap::new(),
-            participants: BTreeMap::new(),
+            participants: Vec::new(),
             places: HashMap::new(),
             next_place: 0,
             online: 0,
@@ -233,16 +233,22 @@ impl Record {
 
     /// In order of joining.
     pub(crate) fn participants(&self) -> impl ExactSizeIterator<Item = &Arc<Participant>> {
-        self.participants.values()
+        self.participants.iter().map(|(_, participant)| participant)
     }
 
     /// The participant of a session.
     pub(crate) fn of_session(&self, session: &str) -> Option<&Arc<Participant>> {
-        self.participants.get(self.places.get(session)?)
+        Some(&self.participants[self.at(session)?].1)
+    }
+
+    /// Where the participant of a session stands.
+    fn at(&self, session: &str) -> Option<usize> {
+        let place = self.places.get(session)?;
+        self.participants.binary_search_by_key(place, |(place, _)| *place).ok()
     }
 
     fn by_id(&self, id: &str) -> Option<&Arc<Participant>> {
-        self.participants.values().find(|participant| participant.id == id)
+        self.participants().find(|participant| participant.id == id)
     }
 
     /// The role that a user of the project has by the built-in policy (rooms 2).
@@ -302,7 +308,11 @@ impl Record {
         self.next_place += 1;
         self.online += usize::from(participant.status == Status::Online);
         self.places.insert(participant.session.clone(), place);
-        self.participants.insert(place, Arc::clone(&participant));
+        if self.participants.len() == self.participants.capacity() {
+            // Most rooms are small, and there may be many: room for an eighth more.
+            self.participants.reserve_exact(self.participants.len() / 8 + 1);
+        }
+        self.participants.push((place, Arc::clone(&participant)));
         let seq = self.next_seq();
         self.validate();
         Ok(Some(Changed { participant, seq }))
@@ -310,7 +320,8 @@ impl Record {
 
     /// A session leaves.
     pub(crate) fn leave(&mut self, session: &str) -> Option<Changed> {
-        let participant = self.participants.remove(&self.places.remove(session)?)?;
+        let (_, participant) = self.participants.remove(self.at(session)?);
+        self.places.remove(session);
         self.online -= usize::from(participant.status == Status::Online);
         let seq = self.next_seq();
         self.validate();
@@ -328,7 +339,8 @@ impl Record {
     }
 
     fn set_status(&mut self, session: &str, status: Status) -> Option<Changed> {
-        let participant = self.participants.get_mut(self.places.get(session)?)?;
+        let at = self.at(session)?;
+        let participant = &mut self.participants[at].1;
         if participant.status == status {
             return None;
         }
@@ -342,8 +354,8 @@ impl Record {
 
     /// A participant has another role from now on. False if it has it already.
     pub(crate) fn change_role(&mut self, session: &str, role: Role) -> bool {
-        let place = self.places.get(session);
-        let Some(participant) = place.and_then(|place| self.participants.get_mut(place)) else { return false };
+        let Some(at) = self.at(session) else { return false };
+        let participant = &mut self.participants[at].1;
         let changes = participant.role != role;
         if changes {
             Arc::make_mut(participant).role = role;
@@ -430,7 +442,7 @@ impl Record {
         }
         let end = End { reason, duration_ms: now_ms.saturating_sub(self.created_ms) };
         self.end = Some(end);
-        self.participants = BTreeMap::new();
+        self.participants = Vec::new();
         self.places = HashMap::new();
         self.online = 0;
         self.roles_version += 1;
@@ -444,7 +456,7 @@ impl Record {
         if !cfg!(debug_assertions) {
             return;
         }
-        let online = self.participants.values().filter(|participant| participant.status == Status::Online).count();
+        let online = self.participants().filter(|participant| participant.status == Status::Online).count();
         assert_eq!(self.online, online, "who is online is counted");
         assert_eq!(self.places.len(), self.participants.len(), "each session has one place");
         for (place, participant) in &self.participants {

@@ -1,0 +1,77 @@
+//! The memory of participants, beyond their sessions and connections.
+
+use grove_engine::{NewRoom, Room, RoomRole};
+
+use crate::consumer::{Consumer, SUBSCRIBE, check_all, take_all, tape_bytes};
+use crate::failure::Failure;
+use crate::measure::memory_usage::MemoryUsage;
+use crate::plan::cell::Cell;
+use crate::plan::room_case::RoomCase;
+use crate::result::row::Row;
+use crate::subject::house::House;
+use crate::workload::population::user;
+
+/// How many consumers record their frames.
+const RECORDED: u32 = 32;
+
+pub(super) async fn measure(cell: &Cell, case: RoomCase, row: &mut Row) -> Result<(), Failure> {
+    let per_room = case.per_room(cell.sessions);
+    let count = cell.sessions / per_room * per_room;
+    let joining = f64::from(count - count / per_room);
+    let house = House::with_manual_clock(cell.sessions);
+    let mut consumers = house.connect(0, count, RECORDED)?;
+    let rooms = furnish(&house, count, per_room)?;
+    let before = settle(&house, &mut consumers).await?;
+    for u in (0..count).filter(|u| u % per_room > 0) {
+        house.join(u, &rooms[(u / per_room) as usize])?;
+        if u % 100 == 0 {
+            // No outbox holds more than a few events.
+            take_all(&mut consumers);
+        }
+    }
+    let joined = settle(&house, &mut consumers).await?;
+    row.heap_bytes_per_participant = Some((joined - before) / joining);
+    check(&house, &rooms, count, per_room, row);
+    consumers.iter().step_by(per_room as usize).for_each(|owner| owner.say(SUBSCRIBE));
+    let shown = settle(&house, &mut consumers).await?;
+    // In small rooms, most of it is what the owner needs for its subscription.
+    row.heap_bytes_per_shown = Some((shown - joined) / joining).filter(|_| case == RoomCase::Crowd);
+    let mut at = 0..;
+    consumers.retain(|_| at.next().is_some_and(|u| u % per_room == 0));
+    row.add_verdict(check_all(&mut consumers).await?);
+    Ok(())
+}
+
+/// Everybody is in a room.
+fn check(house: &House, rooms: &[Room], count: u32, per_room: u32, row: &mut Row) {
+    let participants = house.engine.rooms().stats().participants;
+    row.expect(participants == count as usize, || format!("{participants} of {count} have joined"));
+    let full = rooms.iter().filter(|room| room.online() == per_room as usize).count();
+    row.expect(full == rooms.len(), || format!("{full} of {} rooms are full", rooms.len()));
+}
+
+/// Creates the rooms. Their owners have joined, and admitted the others.
+fn furnish(house: &House, count: u32, per_room: u32) -> Result<Vec<Room>, Failure> {
+    let mut rooms = Vec::with_capacity((count / per_room) as usize);
+    for owner in (0..count).step_by(per_room as usize) {
+        let room = house.create(owner, &NewRoom::new(format!("Room {owner}")))?;
+        for u in owner + 1..owner + per_room {
+            let admitted = house.engine.rooms().admit(&House::member(owner), room.id(), user(u), RoomRole::Member);
+            admitted.map_err(|error| error.to_string())?;
+        }
+        house.join(owner, &room)?;
+        rooms.push(room);
+    }
+    Ok(rooms)
+}
+
+/// The live heap when all is done and every outbox is empty.
+async fn settle(house: &House, consumers: &mut [Consumer]) -> Result<f64, Failure> {
+    for _ in 0..2 {
+        house.refresh().await;
+        take_all(consumers);
+    }
+    house.rest().await;
+    take_all(consumers);
+    Ok(MemoryUsage::settled().await?.without(tape_bytes(consumers)).heap)
+}
