@@ -149,6 +149,9 @@ mod guide {
     #[doc = include_str!("../../../docs/guide/tabs.md")]
     mod tabs {}
 
+    #[doc = include_str!("../../../docs/guide/rooms.md")]
+    mod rooms {}
+
     #[doc = include_str!("../../../docs/guide/consumers.md")]
     mod consumers {}
 

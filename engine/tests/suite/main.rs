@@ -51,6 +51,7 @@ mod rooms_presence;
 mod rooms_review;
 mod rooms_tree;
 mod rooms_tree_access;
+mod rooms_workflows;
 mod runtime_end;
 mod sanitising;
 mod sharding;
