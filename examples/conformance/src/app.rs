@@ -2,12 +2,13 @@
 
 use std::sync::Arc;
 
-use grove_engine::{Engine, EngineBuilder, Event, PerSession, Session};
+use grove_engine::{ActionError, Engine, EngineBuilder, Event, Invocation, PerSession, Session};
+use serde_json::Value;
 
 use crate::audit::Audit;
 use crate::catalog::Catalog;
 use crate::options::Options;
-use crate::rooms;
+use crate::rooms::{self, NoteTaker};
 use crate::state::State;
 use crate::tree::Tree;
 
@@ -44,6 +45,12 @@ impl App {
             }
             Self { engine, providers, state, tree, audit, debounce_ms: options.debounce_ms }
         })
+    }
+}
+
+impl NoteTaker for App {
+    fn note(&self, call: &Invocation<Value>) -> Result<(), ActionError> {
+        rooms::take_note(&self.engine, &self.state, call)
     }
 }
 

@@ -8,7 +8,6 @@ use grove_engine::{
 };
 use serde_json::{Value, json};
 
-use crate::app::App;
 use crate::notes::{NotTaken, Note};
 use crate::state::State;
 use crate::tokens::is_observer;
@@ -23,8 +22,14 @@ pub(crate) fn options() -> RoomOptions {
     })
 }
 
+/// Takes notes. The app does; it is still being built when its actions are declared.
+pub(crate) trait NoteTaker: Send + Sync + 'static {
+    /// Performs `note`.
+    fn note(&self, call: &Invocation<Value>) -> Result<(), ActionError>;
+}
+
 /// Registers what is shown in rooms. Actions hold the app weakly, as the others do.
-pub(crate) fn register(engine: &Engine, state: &Arc<State>, app: &Weak<App>) {
+pub(crate) fn register(engine: &Engine, state: &Arc<State>, app: &Weak<impl NoteTaker>) {
     let note = note_action(app);
     let noted = Arc::clone(state);
     // It reads nothing of the session, so it is evaluated once for all participants. The action is therefore offered to
@@ -47,7 +52,7 @@ fn item(number: usize, note: &Note) -> Item {
     Item::new(format!("n{number}")).prop("text", note.text.as_str()).prop("by", note.by.as_str())
 }
 
-fn note_action(app: &Weak<App>) -> Action {
+fn note_action(app: &Weak<impl NoteTaker>) -> Action {
     let app = Weak::clone(app);
     let note = Action::new("note", move |call: Invocation<Value>| {
         let app = app.upgrade().ok_or_else(|| ActionError::internal("the app has ended"))?;
@@ -56,20 +61,18 @@ fn note_action(app: &Weak<App>) -> Action {
     note.params(json!({"text": "string"}))
 }
 
-impl App {
-    /// Adds a note to the board of a room and shows it to everyone who is there.
-    fn note(&self, call: &Invocation<Value>) -> Result<(), ActionError> {
-        let room = call.room.as_ref().ok_or_else(|| ActionError::not_found("there is no room"))?;
-        let text = call.params.get("text").and_then(Value::as_str);
-        let text = text.ok_or_else(|| ActionError::invalid_params("params.text must be a string"))?;
-        let by = call.session.user().unwrap_or_default();
-        self.state.notes.add(room, Note { text: text.to_owned(), by: by.to_owned() }).map_err(|not| match not {
-            NotTaken::Full => ActionError::new(ErrorCode::Busy, "the board is full"),
-            NotTaken::Ended => ActionError::conflict("the room has ended"),
-        })?;
-        self.engine.refresh(Scope::room(room.id().clone()).paths([format!("rooms/{}/board", room.id())]));
-        Ok(())
-    }
+/// Adds a note to the board of a room and shows it to everyone who is there.
+pub(crate) fn take_note(engine: &Engine, state: &State, call: &Invocation<Value>) -> Result<(), ActionError> {
+    let room = call.room.as_ref().ok_or_else(|| ActionError::not_found("there is no room"))?;
+    let text = call.params.get("text").and_then(Value::as_str);
+    let text = text.ok_or_else(|| ActionError::invalid_params("params.text must be a string"))?;
+    let by = call.session.user().unwrap_or_default();
+    state.notes.add(room, Note { text: text.to_owned(), by: by.to_owned() }).map_err(|not| match not {
+        NotTaken::Full => ActionError::new(ErrorCode::Busy, "the board is full"),
+        NotTaken::Ended => ActionError::conflict("the room has ended"),
+    })?;
+    engine.refresh(Scope::room(room.id().clone()).paths([format!("rooms/{}/board", room.id())]));
+    Ok(())
 }
 
 fn danger_action() -> Action {
