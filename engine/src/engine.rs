@@ -363,6 +363,7 @@ impl Engine {
             dictionary_bytes: store.dictionary_bytes(),
             subscription_bytes: parts.outbox_counts.kept.get(),
             outbox_bytes: parts.outbox_counts.waiting.get(),
+            event_bytes: parts.outbox_counts.events.get(),
             evaluations: runs.into_iter().map(|(path, runs)| (path::absolute(&path), runs)).collect(),
             own_evaluations: parts.sources.own_runs(),
             shared_evaluations: parts.passes.shared(),

@@ -27,6 +27,8 @@ pub struct Stats {
     /// Bytes of replies and events that wait for their sockets, and of what was loaded for queries that wait. What was
     /// loaded is part of `tree_bytes` as well.
     pub outbox_bytes: usize,
+    /// Those of them that are events, of rooms and of the application.
+    pub event_bytes: usize,
     /// Runs of each descriptor function since the start, by path.
     pub evaluations: BTreeMap<String, u64>,
     /// Runs of functions that are registered for one session alone, at paths that are registered for no other.

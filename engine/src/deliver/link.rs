@@ -105,11 +105,12 @@ impl Link {
 
     /// One step with the outbox locked: what waits in the inbox goes first, and what changes is counted.
     fn step<T>(&self, outbox: &mut Outbox, step: impl FnOnce(&mut Outbox) -> T) -> T {
-        let (waiting, kept) = (outbox.bytes(), outbox.kept_bytes());
+        let (waiting, events, kept) = (outbox.bytes(), outbox.event_bytes(), outbox.kept_bytes());
         self.empty_inbox(outbox);
         let done = step(outbox);
         let subscriptions = u32::try_from(outbox.subscriptions()).unwrap_or(u32::MAX);
         self.counts.waiting.change(waiting, outbox.bytes());
+        self.counts.events.change(events, outbox.event_bytes());
         self.counts.kept.change(kept, outbox.kept_bytes());
         self.subscriptions.store(subscriptions, Ordering::Relaxed);
         done
@@ -414,6 +415,7 @@ impl Drop for Link {
     fn drop(&mut self) {
         let outbox = self.outbox.lock();
         self.counts.waiting.subtract(outbox.bytes());
+        self.counts.events.subtract(outbox.event_bytes());
         self.counts.kept.subtract(outbox.kept_bytes());
     }
 }
@@ -449,6 +451,7 @@ mod tests {
         });
         assert!(texts[0].contains("events.dropped") && texts.len() < 6, "bounded meanwhile: {texts:?}");
         assert!(counts.waiting.get() > 0, "the notice and the result still wait");
+        assert_eq!(counts.events.get(), 0, "all events were taken");
         assert!(link.begin_call(&id, CallKind::Invoke, &Limits::default()).is_err());
         drop(link);
         assert_eq!(counts.waiting.get(), 0);

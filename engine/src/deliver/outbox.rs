@@ -110,6 +110,11 @@ impl Outbox {
         self.waiting.as_ref().map_or(0, |waiting| waiting.replies.bytes() + waiting.events.bytes())
     }
 
+    /// Bytes of events that wait.
+    pub(crate) fn event_bytes(&self) -> usize {
+        self.waiting.as_ref().map_or(0, |waiting| waiting.events.bytes())
+    }
+
     /// Whether an end was ordered. Then nothing more is received.
     pub(crate) const fn is_ending(&self) -> bool {
         self.ending.is_some()

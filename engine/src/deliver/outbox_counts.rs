@@ -9,6 +9,8 @@ use crate::count::Count;
 pub(crate) struct OutboxCounts {
     /// Bytes that wait to be sent.
     pub(crate) waiting: Count,
+    /// Those of them that are events.
+    pub(crate) events: Count,
     /// Bytes that subscriptions and resume points keep of what their consumers chose.
     pub(crate) kept: Count,
 }

@@ -205,7 +205,9 @@ impl Calls {
     ) -> Result<Invocation, ActionError> {
         let session = slot.session();
         let room = self.rooms.as_ref().and_then(|rooms| rooms.room(slot, &found.path));
-        room.iter().try_for_each(|room| RoomPaths::check_mode(room, &found.action))?;
+        if let (Some(rooms), Some(room)) = (&self.rooms, &room) {
+            rooms.check_mode(&session, room, &found.action)?;
+        }
         if let Some(schema) = &found.action.inner.params {
             schema.check(&params).map_err(ActionError::invalid_params)?;
         }

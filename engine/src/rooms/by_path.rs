@@ -109,7 +109,7 @@ impl RoomPaths {
             Place::BelowRoom(id) => Self::membership(slot, id).map_or(Ok(()), |at| check_below(&at)).map(|()| None),
         };
         let room = place.room().unwrap_or_default();
-        let found = refusal::report(&self.observers, "call", &session, room, checked)?;
+        let found = refusal::report(&self.observers, asked_for(action), &session, room, checked)?;
         Ok(found.map(|found| (found.clone(), path::normal(&format!("{ROOMS}/{room}")))))
     }
 
@@ -134,9 +134,10 @@ impl RoomPaths {
     }
 
     /// What the application shows in a room is subject to its mode.
-    pub(crate) fn check_mode(room: &Room, action: &Action) -> Result<(), ActionError> {
+    pub(crate) fn check_mode(&self, session: &Session, room: &Room, action: &Action) -> Result<(), ActionError> {
         if room.mode() == Mode::Sandbox && action.affordance().dangerous {
-            return Err(ActionError::unauthorized("the room is a sandbox, in which nothing dangerous may be done"));
+            let why = "the room is a sandbox, in which nothing dangerous may be done";
+            return refusal::report(&self.observers, "call", session, room.id(), Err(ActionError::unauthorized(why)));
         }
         Ok(())
     }
@@ -170,6 +171,12 @@ impl RoomPaths {
         let has_one = |link: &Arc<Link>| link.with_outbox(|outbox, _| outbox.is_subscribed_at(leads_here));
         slot.links().iter().any(has_one)
     }
+}
+
+/// What was asked for, in a word for reports: what is the application's is a call.
+fn asked_for(action: &str) -> &'static str {
+    let built_in = ["create", "say", "run", "admit", "dismiss", "close"];
+    built_in.into_iter().find(|known| *known == action).unwrap_or("call")
 }
 
 fn check_create(session: &Session, action: &str) -> Result<(), ActionError> {

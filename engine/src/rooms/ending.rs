@@ -107,6 +107,7 @@ impl Ending {
     }
 
     fn remove_later(&self, living: &LivingRoom) {
+        self.premises.ended.add(1);
         self.premises.ends.lock().remove(living.room.id());
         let keep_ms = millis(self.premises.limits.ended_room_retention);
         let at_ms = self.premises.timers.now_ms().saturating_add(keep_ms);
@@ -126,6 +127,7 @@ impl Ending {
         if !self.premises.directory.remove(living) {
             return;
         }
+        self.premises.ended.subtract(1);
         // Whoever decides about a role meanwhile finds that it has to decide again.
         living.room.with(Record::roles_changed);
         let viewers = self.premises.table.select(&Selector::RoomViewers(living.room.id().clone()));

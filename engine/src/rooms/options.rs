@@ -27,7 +27,7 @@ impl RoomOptions {
 
     /// Decides which role a session has in a room of its project; without one, the session does not learn that the room
     /// exists. It stands in place of the built-in policies, the owner's included: it may ask [`Room::owner`],
-    /// [`Room::access`] and [`Room::admitted`].
+    /// [`Room::access`] and [`Room::admitted`], or [`Room::role_of`] for what the policies say.
     ///
     /// It is asked when a session is opened or gets new claims, when a room is created, when its owner admits or dismisses
     /// somebody, and by [`Rooms::review`](crate::Rooms::review). It runs without a lock, and may block for as long as the

@@ -66,6 +66,8 @@ pub(crate) struct RoomService {
 pub struct RoomStats {
     /// Rooms, those included that have ended and whose node is still shown.
     pub rooms: usize,
+    /// Those of them that have ended.
+    pub ended: usize,
     /// Participants of all rooms.
     pub participants: usize,
     /// Sessions that are shown with their presence card.
@@ -101,6 +103,7 @@ impl RoomService {
             ends: Mutex::default(),
             removals: Mutex::default(),
             participants: Count::default(),
+            ended: Count::default(),
             attendance: Attendance::new(&limits, Arc::clone(&timers)),
             timers,
             limits,
@@ -349,6 +352,7 @@ impl RoomService {
     pub(crate) fn stats(&self) -> RoomStats {
         RoomStats {
             rooms: self.premises.directory.len(),
+            ended: self.premises.ended.get(),
             participants: self.premises.participants.get(),
             presence: self.presence.len(),
             leases: self.premises.attendance.len(),

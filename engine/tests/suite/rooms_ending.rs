@@ -138,9 +138,11 @@ async fn a_room_that_ended_stays_for_a_while_and_is_gone_then() {
         (&json!("ended"), &json!(false), &json!("close"))
     );
     assert_eq!(code(engine.rooms().create(&ann, &NewRoom::new("u"))), "busy", "it counts as long as it is shown");
+    assert_eq!((engine.rooms().stats().rooms, engine.rooms().stats().ended), (1, 1));
     pass(&engine, &clock, 1).await;
     assert_eq!(code(engine.rooms().get(&ann, "board")), "not_found");
     assert_eq!((engine.rooms().stats().rooms, room.state()), (0, RoomState::Ended));
+    assert_eq!(engine.rooms().stats().ended, 0);
     let again = create(&engine, &ann, &NewRoom::new("t").id("board").ttl_s(1));
     pass(&engine, &clock, 1_000).await;
     assert_eq!(again.end_reason(), Some(EndReason::Timeout), "what was due for the old one is not due for it");

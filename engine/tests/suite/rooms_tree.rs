@@ -5,12 +5,12 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use grove_engine::testing::TestConsumer;
 use grove_engine::{
-    Access, Action, Config, Descriptor, Engine, Invocation, Item, Mode, NewRoom, Presence, RoomOptions, RoomRole,
-    RoomSource, Scope, Session, Source,
+    Access, Action, Config, Descriptor, Engine, Event, Invocation, Item, Mode, NewRoom, Presence, RoomOptions,
+    RoomRole, RoomSource, Scope, Session, Source,
 };
 use serde_json::{Value, json};
 
-use crate::fixtures::{action_names, child_ids, error_code, evaluations, node_at, user_session};
+use crate::fixtures::{EventLog, action_names, child_ids, error_code, evaluations, node_at, user_session};
 
 fn engine() -> Engine {
     Engine::builder("app", "App").config(Config::immediate()).rooms(RoomOptions::new()).build()
@@ -317,6 +317,7 @@ async fn handlers_below_a_room_are_told_which_it_is() {
 #[tokio::test(flavor = "multi_thread")]
 async fn dangerous_actions_are_refused_in_a_sandbox_and_stay_in_the_tree() {
     let engine = engine();
+    let log = EventLog::of(&engine);
     create(&engine, "alice", &NewRoom::new("Box").id("m").mode(Mode::Sandbox));
     let [wipe, look] = ["wipe", "look"].map(|name| Action::new(name, |_: Invocation<()>| {}));
     let wipe = wipe.dangerous(true);
@@ -327,6 +328,7 @@ async fn dangerous_actions_are_refused_in_a_sandbox_and_stay_in_the_tree() {
     let (_, room) = alice.subscribe("/rooms/m").await;
     assert_eq!(action_names(node_at(&room, "board")), ["wipe", "look"]);
     assert_eq!(error_code(&alice.invoke("/rooms/m/board", "wipe", json!({})).await), "unauthorized");
+    assert_eq!(log.count(|event| matches!(event, Event::RoomRefused { what: "call", .. })), 1, "SEC35");
     assert_eq!(alice.invoke("/rooms/m/board", "look", json!({})).await["status"], "ok");
 }
 

@@ -142,7 +142,7 @@ async fn creation_by_action_names_the_room_and_is_shown_before_the_result() {
     assert_eq!(outcome(&mut zoe, "/rooms", "create", json!({"agent": "a"})).await, "unknown_agent");
     assert_eq!(outcome(&mut zoe, "/rooms", "create", json!({"access": "everybody"})).await, "invalid_params");
     assert_eq!(outcome(&mut zoe, "/rooms", "create", json!({"owner": "alice"})).await, "invalid_params");
-    let refused = log.count(|event| matches!(event, Event::RoomRefused { .. }));
+    let refused = log.count(|event| matches!(event, Event::RoomRefused { what: "create", .. }));
     assert_eq!(refused, 2, "by the one who is nobody, and for the agent");
 }
 

@@ -2,10 +2,13 @@
 
 use std::sync::Arc;
 
-use grove_engine::{Engine, PerSession, Session};
+use grove_engine::{ActionError, Engine, EngineBuilder, Event, Invocation, PerSession, Session};
+use serde_json::Value;
 
+use crate::audit::Audit;
 use crate::catalog::Catalog;
 use crate::options::Options;
+use crate::rooms::{self, NoteTaker};
 use crate::state::State;
 use crate::tree::Tree;
 
@@ -17,6 +20,8 @@ pub(crate) struct App {
     pub(crate) providers: Option<PerSession>,
     pub(crate) state: Arc<State>,
     pub(crate) tree: Arc<Tree>,
+    /// What was refused, created, closed, revoked and taken over, if there are rooms.
+    pub(crate) audit: Option<Arc<Audit>>,
     /// How long a change may take to be shown, in ms.
     pub(crate) debounce_ms: u64,
 }
@@ -31,16 +36,38 @@ impl App {
             let state = Arc::new(State::new());
             let catalog = Catalog::new(&state, app);
             let tree = Arc::new(Tree::new(Arc::clone(&state), catalog));
-            let (engine, providers) = engine(options, &tree);
-            Self { engine, providers, state, tree, debounce_ms: options.debounce_ms }
+            let builder = Engine::builder("app", "Conf App").config(options.config());
+            let audit = options.rooms.then(Arc::<Audit>::default);
+            let builder = audit.iter().fold(builder, |builder, audit| with_rooms(builder, audit, &state));
+            let (engine, providers) = engine(builder, options.per_session, &tree);
+            if options.rooms {
+                rooms::register(&engine, &state, app);
+            }
+            Self { engine, providers, state, tree, audit, debounce_ms: options.debounce_ms }
         })
     }
 }
 
+impl NoteTaker for App {
+    fn note(&self, call: &Invocation<Value>) -> Result<(), ActionError> {
+        rooms::take_note(&self.engine, &self.state, call)
+    }
+}
+
+/// The same with rooms, and with somebody who keeps a log of them.
+fn with_rooms(builder: EngineBuilder, audit: &Arc<Audit>, state: &Arc<State>) -> EngineBuilder {
+    let (audit, state) = (Arc::clone(audit), Arc::clone(state));
+    builder.rooms(rooms::options()).observer(move |event: &Event| {
+        audit.record(event);
+        if let Event::RoomClosed { room, .. } = event {
+            state.notes.forget(room);
+        }
+    })
+}
+
 /// The engine with everything registered: once for all sessions, or for each of them.
-fn engine(options: &Options, tree: &Arc<Tree>) -> (Engine, Option<PerSession>) {
-    let builder = Engine::builder("app", "Conf App").config(options.config());
-    if options.per_session {
+fn engine(builder: EngineBuilder, is_per_session: bool, tree: &Arc<Tree>) -> (Engine, Option<PerSession>) {
+    if is_per_session {
         let tree = Arc::clone(tree);
         let providers = PerSession::with_options(builder, move |_: &Session| tree.instance());
         (providers.engine().clone(), Some(providers))

@@ -3,8 +3,8 @@
 use std::sync::Arc;
 
 use axum::body::Bytes;
-use axum::extract::State;
 use axum::extract::rejection::BytesRejection;
+use axum::extract::{RawQuery, State};
 use axum::http::StatusCode;
 use axum::http::header::{CACHE_CONTROL, CONTENT_TYPE};
 use axum::response::{IntoResponse, Response};
@@ -16,17 +16,29 @@ use serde::de::DeserializeOwned;
 use serde_json::{Map, Number, Value, json};
 
 use crate::app::App;
+use crate::audit::Audit;
 use crate::tokens::ORG;
 
 /// The routes.
 pub(crate) fn routes(app: Arc<App>) -> Router {
+    let with_rooms = match app.audit.clone() {
+        Some(audit) => room_routes(audit).with_state(Arc::clone(&app)),
+        None => Router::new(),
+    };
     Router::new()
         .route("/control/stats", get(stats))
         .route("/control/refresh", post(refresh))
         .route("/control/stamp", post(stamp))
         .route("/control/revoke", post(revoke))
-        .layer(middleware::map_response(never_cached))
         .with_state(app)
+        .merge(with_rooms)
+        .layer(middleware::map_response(never_cached))
+}
+
+/// What there is only with rooms.
+fn room_routes(audit: Arc<Audit>) -> Router<Arc<App>> {
+    let since = move |query: RawQuery| std::future::ready(audit_since(&audit, query));
+    Router::new().route("/control/rooms", get(rooms)).route("/control/audit", get(since))
 }
 
 /// The sessions whose trees are refreshed.
@@ -94,6 +106,30 @@ async fn stats(State(app): State<Arc<App>>) -> Response {
         "evaluations": stats.evaluations,
         "commits": stats.commits,
     }))
+}
+
+/// Runs and memory are counted when there are any.
+async fn rooms(State(app): State<Arc<App>>) -> Response {
+    let (rooms, stats) = (app.engine.rooms().stats(), app.engine.stats());
+    json_response(&json!({
+        "rooms": rooms.rooms.saturating_sub(rooms.ended),
+        "participants": rooms.participants,
+        "runs": 0,
+        "queued": 0,
+        "event_bytes": stats.event_bytes,
+        "memory_bytes": 0,
+        "leases": rooms.leases,
+        "presence": rooms.presence,
+    }))
+}
+
+/// The entries from number `since` on; all without it.
+fn audit_since(audit: &Audit, RawQuery(query): RawQuery) -> Result<Response, BadRequest> {
+    let query = query.unwrap_or_default();
+    let since = query.split('&').find_map(|pair| pair.strip_prefix("since=")).unwrap_or("0");
+    let since = since.parse().map_err(|_| BadRequest("`since` must be a number".to_owned()))?;
+    let (next, events) = audit.since(since);
+    Ok(json_response(&json!({ "next": next, "events": events })))
 }
 
 async fn refresh(State(app): State<Arc<App>>, body: Body) -> Result<Response, BadRequest> {

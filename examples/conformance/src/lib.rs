@@ -22,17 +22,22 @@
 //! | `state`, `own` | the app's data, and every way to change it |
 //! | `step`, `content`, `driver` | the driver actions: how a call is parsed, and what it does |
 //! | `catalog`, `tree` | actions and descriptors for the engine |
+//! | `notes`, `rooms` | with `--rooms`: what the app shows in rooms, and who may do what in them |
+//! | `audit` | with `--rooms`: what was refused, created, closed, revoked and taken over |
 //! | `control` | what can be done over HTTP |
 //! | `app`, `server` | all of it together, and how it is served |
 
 mod app;
+mod audit;
 mod catalog;
 mod content;
 mod control;
 mod driver;
 mod node;
+mod notes;
 mod options;
 mod own;
+mod rooms;
 mod seed;
 mod server;
 mod state;

@@ -1,10 +1,10 @@
 //! The command line.
 
-use std::num::NonZeroU32;
+use std::num::{NonZeroU32, NonZeroUsize};
 use std::time::Duration;
 
-use clap::Parser;
-use grove_engine::Config;
+use clap::{Parser, value_parser};
+use grove_engine::{Config, RoomLimits};
 
 /// A small provider with a fixed tree, to be driven by black-box tests.
 #[derive(Debug, Clone, Parser)]
@@ -37,7 +37,28 @@ pub struct Options {
     /// The messages per second that each connection may send; by default there is no limit.
     #[arg(long, value_name = "N")]
     pub rate: Option<NonZeroU32>,
+    /// Rooms, in which several sessions work together, and `/presence`.
+    #[arg(long)]
+    pub rooms: bool,
+    /// How long a participant may show no sign of life before it is shown as offline, in ms.
+    #[arg(long, value_name = "N", default_value_t = 30_000, value_parser = value_parser!(u64).range(1..))]
+    pub offline_ms: u64,
+    /// How long a participant may show no sign of life before it has left, in ms.
+    #[arg(long, value_name = "N", default_value_t = 90_000, value_parser = value_parser!(u64).range(1..))]
+    pub left_ms: u64,
+    /// How often a connection that receives nothing else from a room is sent a heartbeat, in ms.
+    #[arg(long, value_name = "N", default_value_t = 30_000, value_parser = value_parser!(u64).range(1..))]
+    pub heartbeat_ms: u64,
+    /// How long the node of a room that ended stays, in ms.
+    #[arg(long, value_name = "N", default_value_t = 60_000)]
+    pub room_keep_ms: u64,
+    /// How many bytes of events may wait for one connection.
+    #[arg(long, value_name = "N", default_value_t = NonZeroUsize::new(262_144).expect("it is not zero"))]
+    pub event_bytes: NonZeroUsize,
 }
+
+/// How many rooms of one project may be decided about by the access function: all that there may be.
+const ROOMS_PER_PROJECT: usize = 10_000;
 
 impl Options {
     /// The engine's configuration.
@@ -48,7 +69,19 @@ impl Options {
         config.memory.idle_trees = self.max_trees;
         config.sizes.message_bytes = self.max_message_bytes;
         config.limits.messages_per_second = self.rate;
+        config.sizes.event_bytes = self.event_bytes.get();
+        self.limit_rooms(&mut config.rooms);
         config
+    }
+
+    /// Who has left is not there either: the shorter time holds for both.
+    fn limit_rooms(&self, rooms: &mut RoomLimits) {
+        rooms.offline_after = Duration::from_millis(self.offline_ms.min(self.left_ms));
+        rooms.left_after = Duration::from_millis(self.left_ms);
+        rooms.heartbeat_interval = Duration::from_millis(self.heartbeat_ms);
+        rooms.ended_room_retention = Duration::from_millis(self.room_keep_ms);
+        rooms.rooms_per_project = ROOMS_PER_PROJECT;
+        rooms.open_rooms_per_project = ROOMS_PER_PROJECT;
     }
 }
 

@@ -57,7 +57,7 @@ pub async fn start(options: &Options) -> io::Result<Running> {
 /// The endpoint and the discovery document of any provider.
 fn slop(options: &Options, provider: impl Provider) -> Router {
     let ttl = options.session_ttl_ms.map(Duration::from_millis);
-    let slop = Slop::new(provider, authenticator(ttl));
+    let slop = Slop::new(provider, authenticator(ttl, options.rooms));
     options.allow_origin.iter().fold(slop, |slop, origin| slop.allow_origin(origin)).router()
 }
 

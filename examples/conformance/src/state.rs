@@ -7,6 +7,7 @@ use grove_engine::Session;
 use parking_lot::Mutex;
 use serde_json::Number;
 
+use crate::notes::Notes;
 use crate::own::Own;
 
 /// The app's data. Each part has a lock of its own.
@@ -15,6 +16,8 @@ pub(crate) struct State {
     /// By session id.
     own: Mutex<HashMap<String, Arc<Mutex<Own>>>>,
     pub(crate) board: Mutex<Board>,
+    /// The boards of rooms.
+    pub(crate) notes: Notes,
     /// What `/stamp` shows.
     pub(crate) stamp: Mutex<Number>,
     /// By registered path: the sessions for which its descriptor function panics.
@@ -34,6 +37,7 @@ impl State {
         Self {
             own: Mutex::default(),
             board: Mutex::new(Board { text: "welcome".to_owned(), rev: 0 }),
+            notes: Notes::default(),
             stamp: Mutex::new(0.into()),
             broken: Mutex::default(),
         }

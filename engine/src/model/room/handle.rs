@@ -227,6 +227,12 @@ impl Room {
         self.shared_participants().iter().map(|participant| ParticipantView::from(&**participant)).collect()
     }
 
+    /// The role that a user of the project has by the built-in policy, for an access function that changes only some of it.
+    #[must_use]
+    pub fn role_of(&self, user: &str) -> Option<Role> {
+        self.with(|record| record.role_of(user))
+    }
+
     /// The role to which the owner admitted a user, for an access function that takes the owner's word.
     #[must_use]
     pub fn admitted(&self, user: &str) -> Option<Role> {

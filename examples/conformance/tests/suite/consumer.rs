@@ -35,6 +35,8 @@ pub(crate) struct Consumer {
     state: ConsumerState,
     /// The copies of the subscriptions as JSON.
     trees: BTreeMap<MessageId, Value>,
+    /// The data of all events, in the order in which they were received.
+    events: Vec<Value>,
 }
 
 /// A completed call: all messages received before the result, and the result.
@@ -65,7 +67,7 @@ impl Call {
 impl Consumer {
     pub(crate) async fn connect(address: SocketAddr, token: &str) -> Self {
         let socket = upgrade(&format!("ws://{address}/slop?token={token}"), &[]).await.expect("to be accepted");
-        let mut consumer = Self { socket, state: ConsumerState::strict(), trees: BTreeMap::new() };
+        let mut consumer = Self { socket, state: ConsumerState::strict(), trees: BTreeMap::new(), events: Vec::new() };
         let hello = consumer.receive().await;
         assert_eq!(hello["type"], "hello");
         assert_eq!(hello["provider"]["id"], "app");
@@ -117,6 +119,21 @@ impl Consumer {
         }
     }
 
+    /// The data of all events that were received so far.
+    pub(crate) fn events(&self) -> &[Value] {
+        &self.events
+    }
+
+    /// Receives messages until there is an event as wanted. Returns its data.
+    pub(crate) async fn event(&mut self, wanted: impl Fn(&Value) -> bool) -> Value {
+        loop {
+            if let Some(event) = self.events.iter().find(|event| wanted(event)) {
+                return event.clone();
+            }
+            self.receive().await;
+        }
+    }
+
     /// Receives messages until the server closes. Returns the code.
     pub(crate) async fn closed(&mut self) -> u16 {
         loop {
@@ -136,6 +153,9 @@ impl Consumer {
     fn apply(&mut self, message: &Value) {
         let parsed = Parsed::from_json(message).unwrap_or_else(|error| panic!("{error}: {message}"));
         let received = self.state.receive(parsed).unwrap_or_else(|error| panic!("{error}: {message}"));
+        if message["type"] == "event" {
+            self.events.push(message["data"].clone());
+        }
         if let Received::Snapshot(id) | Received::Patched(id) | Received::Absent(id, _) = received {
             let tree = self.state.tree(&id).map_or(Value::Null, Node::to_json);
             self.trees.insert(id, tree);
@@ -156,6 +176,12 @@ impl Consumer {
         let (_, snapshot) = self.request(&id).await;
         assert_eq!(snapshot["type"], "snapshot", "{snapshot}");
         id.as_str().to_owned()
+    }
+
+    /// Ends a subscription.
+    pub(crate) async fn unsubscribe(&mut self, subscription: &str) {
+        self.trees.remove(&MessageId::from(subscription));
+        self.send(&json!({"type": "unsubscribe", "id": subscription})).await;
     }
 
     /// Returns the reply to a query: a snapshot, or an error.
