@@ -74,7 +74,7 @@ impl RoomModel {
         self.decided.get(&user).copied().unwrap_or(match self.room.access() {
             Access::Project => Some(RoomRole::Member),
             Access::Observe => Some(RoomRole::Observer),
-            _ => None,
+            Access::Invited => None,
         })
     }
 }

@@ -45,8 +45,8 @@ pub async fn start(options: &Options) -> io::Result<Running> {
     let address = listener.local_addr()?;
     let app = App::new(options);
     let endpoint = match app.providers.clone() {
-        Some(providers) => slop(options, providers),
-        None => slop(options, app.engine.clone()),
+        Some(providers) => slop(options, &app, providers),
+        None => slop(options, &app, app.engine.clone()),
     };
     let routes = endpoint.merge(control::routes(Arc::clone(&app)));
     let (stop, stopped) = oneshot::channel::<()>();
@@ -54,11 +54,13 @@ pub async fn start(options: &Options) -> io::Result<Running> {
     Ok(Running { app, address, stop, server })
 }
 
-/// The endpoint and the discovery document of any provider.
-fn slop(options: &Options, provider: impl Provider) -> Router {
+/// The endpoint and the discovery document of any provider, and the rooms over HTTP.
+fn slop(options: &Options, app: &App, provider: impl Provider) -> Router {
     let ttl = options.session_ttl_ms.map(Duration::from_millis);
     let slop = Slop::new(provider, authenticator(ttl, options.rooms));
-    options.allow_origin.iter().fold(slop, |slop, origin| slop.allow_origin(origin)).router()
+    let slop = options.allow_origin.iter().fold(slop, |slop, origin| slop.allow_origin(origin));
+    let slop = if options.rooms { slop.rooms(app.engine.rooms()) } else { slop };
+    slop.router()
 }
 
 impl Running {

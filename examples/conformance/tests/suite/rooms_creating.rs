@@ -15,9 +15,22 @@ async fn without_the_flag_there_are_no_rooms_and_tokens_mean_what_they_did() {
         assert!(anon.at(path).is_null(), "{path}");
     }
     assert_eq!(refused(&mut anon, "/rooms", "create", json!({})).await, "not_found");
-    for path in ["/control/rooms", "/control/audit"] {
+    for path in ["/control/rooms", "/control/audit", "/v1/rooms?token=alice", "/v1/openapi.json"] {
         assert_eq!(app.get(path).await.status, 404, "{path}");
     }
+}
+
+#[tokio::test]
+async fn a_room_of_the_tree_is_the_same_room_over_http() {
+    let app = start(&[]).await;
+    let mut alice = app.subscribed("alice-1").await;
+    let created = app.post("/v1/rooms?token=alice-2", r#"{"title": "Plans"}"#).await;
+    assert_eq!(created.status, 201);
+    let id = created.json["room"]["id"].as_str().unwrap().to_owned();
+    alice.until(|tree| tree.to_string().contains(&id)).await;
+    assert_eq!(app.get("/v1/rooms?token=alice-1").await.json["rooms"][0]["id"], id.as_str());
+    assert_eq!(app.get(&format!("/v1/rooms/{id}?token=bob")).await.status, 404);
+    assert_eq!(app.get("/v1/rooms").await.status, 401);
 }
 
 #[tokio::test]
