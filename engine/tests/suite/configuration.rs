@@ -96,9 +96,11 @@ fn configuration() -> impl Strategy<Value = (Config, Vec<&'static str>)> {
         for (at, value) in times {
             TIMES[at].1(&mut config, value);
             names.push(TIMES[at].0);
-            if TIMES[at].0 == "times.ping_interval" {
-                // Whether it can be used depends on both.
-                names.push("times.silence_timeout");
+            // Whether it can be used depends on both.
+            match TIMES[at].0 {
+                "times.ping_interval" => names.push("times.silence_timeout"),
+                "rooms.offline_after" => names.push("rooms.left_after"),
+                _ => {}
             }
         }
         (config, names)
