@@ -92,6 +92,10 @@ fn configuration() -> impl Strategy<Value = (Config, Vec<&'static str>)> {
         for (at, value) in counts {
             COUNTS[at].1(&mut config, value);
             names.push(COUNTS[at].0);
+            if COUNTS[at].0 == "rooms.message_bytes" {
+                // A frame has to hold the event of a message.
+                names.push("sizes.frame_bytes");
+            }
         }
         for (at, value) in times {
             TIMES[at].1(&mut config, value);
