@@ -13,9 +13,16 @@ const AT_A_TIME: usize = 2;
 /// other function that hangs delays them.
 #[derive(Debug)]
 pub(super) struct Awaiting {
-    sessions: Mutex<HashMap<Key, Entry>>,
+    sessions: Mutex<Sessions>,
     /// How many jobs of one session that go beside others may wait at a time; one may always.
     beside: usize,
+}
+
+#[derive(Debug, Default)]
+struct Sessions {
+    by_key: HashMap<Key, Entry>,
+    /// Nothing follows any more: no job will be done that something could follow.
+    closed: bool,
 }
 
 /// A session's address, and whether the jobs go beside others.
@@ -36,10 +43,10 @@ impl Awaiting {
     /// Lets a job begin, if few enough of its session have; otherwise it follows them.
     pub(super) fn enter(&self, mut job: Job) -> Option<Job> {
         job.awaits = true;
-        let mut sessions = self.sessions.lock();
-        let entry = sessions.entry(key(&job)).or_default();
+        let Sessions { by_key, closed } = &mut *self.sessions.lock();
+        let entry = by_key.entry(key(&job)).or_default();
         let most = if job.beside { self.beside } else { AT_A_TIME };
-        if entry.running < most {
+        if entry.running < most || *closed {
             entry.running += 1;
             return Some(job);
         }
@@ -53,18 +60,20 @@ impl Awaiting {
     /// A job that could begin is done. Returns the one that follows it.
     pub(super) fn leave(&self, job: &Job) -> Option<Job> {
         let mut sessions = self.sessions.lock();
-        let entry = sessions.get_mut(&key(job))?;
+        let entry = sessions.by_key.get_mut(&key(job))?;
         entry.running -= 1;
         let next = entry.next.take();
         if entry.running == 0 {
-            sessions.remove(&key(job));
+            sessions.by_key.remove(&key(job));
         }
         next.map(|job| Job { awaits: false, ..job })
     }
 
     /// Nothing follows any more. Returns what would have, to be dropped without a lock.
-    pub(super) fn clear(&self) -> Vec<Job> {
-        self.sessions.lock().values_mut().filter_map(|entry| entry.next.take()).collect()
+    pub(super) fn close(&self) -> Vec<Job> {
+        let Sessions { by_key, closed } = &mut *self.sessions.lock();
+        *closed = true;
+        by_key.values_mut().filter_map(|entry| entry.next.take()).collect()
     }
 }
 
@@ -85,7 +94,7 @@ mod tests {
     #[test]
     fn what_follows_is_one_job_that_counts_only_once_it_begins() {
         let slot = Arc::new(Slot::new(Arc::clone(Session::new("s").context()), 0, 0, false));
-        let awaiting = Awaiting::default();
+        let awaiting = Awaiting::new(1);
         let enter = || awaiting.enter(Job::new(Arc::clone(&slot), Paths::All));
         let running: Vec<Job> = (0..AT_A_TIME).filter_map(|_| enter()).collect();
         assert_eq!((running.len(), running.iter().all(|job| job.awaits)), (AT_A_TIME, true));
@@ -95,5 +104,16 @@ mod tests {
         assert!(!next.awaits);
         assert!(awaiting.leave(&running[1]).is_none(), "there is only one");
         assert!(awaiting.enter(next).is_some_and(|job| job.awaits));
+    }
+
+    #[test]
+    fn nothing_waits_for_jobs_of_a_runtime_that_has_ended() {
+        let slot = Arc::new(Slot::new(Arc::clone(Session::new("s").context()), 0, 0, false));
+        let awaiting = Awaiting::new(1);
+        let enter = || awaiting.enter(Job::new(Arc::clone(&slot), Paths::All));
+        let _running: Vec<Job> = (0..AT_A_TIME).filter_map(|_| enter()).collect();
+        assert!(enter().is_none());
+        assert_eq!(awaiting.close().len(), 1);
+        assert!(enter().is_some(), "it begins, and is dropped with the runtime");
     }
 }

@@ -144,7 +144,7 @@ impl Passes {
     pub(crate) fn close(self: &Arc<Self>) {
         self.change(Lanes::close);
         Lane::ALL.into_iter().for_each(|lane| drop(self.with.schedule.take(lane)));
-        drop(self.awaiting.clear());
+        drop(self.awaiting.close());
     }
 
     /// A timer fired: other threads take the place of those whose evaluations are slow.
