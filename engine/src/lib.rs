@@ -78,6 +78,8 @@ mod background;
 
 mod count;
 
+mod storage;
+
 mod deliver;
 
 mod sessions;
@@ -166,3 +168,9 @@ pub use session_provider::SessionProvider;
 pub use sessions::revocations::Revocation;
 pub use sessions::source_edit::SourceEdits;
 pub use stats::Stats;
+pub use storage::archive::Archive;
+pub use storage::error::StorageError;
+pub use storage::event_log::{EventLog, LogBounds, LoggedEvent, PageSize};
+pub use storage::memory_store::MemoryStore;
+pub use storage::room_store::{Part, PartKind, RoomStore};
+pub use storage::store::{Store, Write};

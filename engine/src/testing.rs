@@ -4,6 +4,9 @@
 mod clock;
 mod writer;
 mod consumer;
+mod reference_store;
+mod store_check;
 
 pub use clock::ManualClock;
 pub use consumer::TestConsumer;
+pub use store_check::check_store;

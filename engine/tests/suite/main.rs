@@ -60,6 +60,7 @@ mod shutdown;
 mod spans;
 mod statistics;
 mod stale_claims;
+mod storage;
 mod subscriptions;
 mod superseding;
 mod tabs;

@@ -1,0 +1,8 @@
+//! What of rooms is kept, and where: records, logs and archives.
+
+pub(crate) mod error;
+pub(crate) mod room_store;
+pub(crate) mod event_log;
+pub(crate) mod archive;
+pub(crate) mod store;
+pub(crate) mod memory_store;
