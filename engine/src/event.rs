@@ -239,8 +239,8 @@ pub enum Event {
     },
     /// Something that a session asked for in a room, or the creation of one, was refused (SEC35).
     RoomRefused {
-        /// What was asked for: `create`, `join`, `leave`, `say`, `run`, `admit`, `dismiss`, `close`, or `call` for an action
-        /// of the application.
+        /// What was asked for: `create`, `join`, `leave`, `say`, `run`, `admit`, `dismiss`, `close`, `replay`, or `call` for
+        /// an action of the application.
         what: &'static str,
         /// The error's code.
         code: Text,
@@ -281,6 +281,17 @@ pub enum Event {
         participant: Text,
         /// Why.
         reason: LeaveReason,
+    },
+    /// What happens in rooms cannot be kept for now. It waits, and is written as soon as that is possible; meanwhile
+    /// acknowledgements in rooms that are kept wait as well.
+    StorageFailed {
+        /// Why, for the log.
+        why: String,
+    },
+    /// Everything that happened in rooms is kept again.
+    StorageRecovered {
+        /// For how long it could not be written, in ms.
+        after_ms: u64,
     },
     /// A bound of the configuration was reached.
     LimitReached {
@@ -420,7 +431,10 @@ impl std::fmt::Debug for Observers {
 
 fn log(event: &Event) {
     match event {
-        Event::SourceFailed { .. } | Event::Panicked { .. } | Event::RefreshRefused { .. } => {
+        Event::SourceFailed { .. }
+        | Event::Panicked { .. }
+        | Event::RefreshRefused { .. }
+        | Event::StorageFailed { .. } => {
             tracing::error!(target: "grove", ?event)
         }
         Event::Sanitised { .. }
@@ -429,7 +443,8 @@ fn log(event: &Event) {
         | Event::ResultBeforePatch { .. }
         | Event::Refused { .. }
         | Event::RoomRefused { .. }
-        | Event::SessionConflict { .. } => {
+        | Event::SessionConflict { .. }
+        | Event::StorageRecovered { .. } => {
             tracing::warn!(target: "grove", ?event);
         }
         Event::Draining { .. } | Event::Revoked { .. } | Event::RoomCreated { .. } | Event::RoomClosed { .. } => {

@@ -6,3 +6,6 @@ pub(crate) mod event_log;
 pub(crate) mod archive;
 pub(crate) mod store;
 pub(crate) mod memory_store;
+pub(crate) mod writer;
+pub(crate) mod journal;
+pub(crate) mod choice;

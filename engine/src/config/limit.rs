@@ -92,6 +92,10 @@ pub enum Limit {
     RoomMessageBytes,
     /// `rooms.call_ids`
     CallIds,
+    /// `rooms.stored_bytes`
+    StoredBytes,
+    /// `rooms.unwritten_bytes`
+    UnwrittenBytes,
 }
 
 impl Limit {
@@ -142,6 +146,8 @@ impl Limit {
             Self::UsersPerRoom => "rooms.users_per_room",
             Self::RoomMessageBytes => "rooms.message_bytes",
             Self::CallIds => "rooms.call_ids",
+            Self::StoredBytes => "rooms.stored_bytes",
+            Self::UnwrittenBytes => "rooms.unwritten_bytes",
         }
     }
 }

@@ -41,6 +41,24 @@ pub struct RoomLimits {
     pub call_ids: usize,
     /// How many call ids of one session are remembered. Default 1,024. The oldest is forgotten first, and would act again.
     pub call_ids_per_session: usize,
+    /// How many of its latest events a replayable room keeps. Default 100,000. The oldest go.
+    pub keep_events: usize,
+    /// How long a replayable room keeps its events. Default 30 days. Older ones go, some time later, but never the latest.
+    pub keep_for: Duration,
+    /// How many of its latest events a room keeps that will be archived; its archive begins with the oldest of them. Default
+    /// 1,000,000. Here, `keep_events` and `keep_for` have no say.
+    pub archived_events: usize,
+    /// How long an archive stays. Default 365 days.
+    pub archive_retention: Duration,
+    /// How many bytes of logs and archives are kept in memory, if that is where they are kept. Default 256 MiB. The oldest
+    /// archives go, and then the older halves of logs.
+    pub stored_bytes: usize,
+    /// How many bytes may wait to be written. Default 16 MiB. Above it, in rooms that are kept nobody joins or says anything:
+    /// it is refused with `busy`.
+    pub unwritten_bytes: usize,
+    /// How long an acknowledgement waits until what it acknowledges is durable. Default 10 s. Then the caller gets `busy`,
+    /// though what was done was done, and is kept as soon as that is possible.
+    pub durable_timeout: Duration,
 }
 
 /// How much longer than its message the frame of an event may be: names, ids and titles are bounded.
@@ -48,6 +66,10 @@ const EVENT_ENVELOPE_BYTES: usize = 32 << 10;
 
 /// More sessions could not be told within one step.
 const MOST_PARTICIPANTS: usize = 100_000;
+
+const fn days(count: u64) -> Duration {
+    Duration::from_secs(count * 86_400)
+}
 
 impl Default for RoomLimits {
     fn default() -> Self {
@@ -66,6 +88,13 @@ impl Default for RoomLimits {
             message_bytes: 16 << 10,
             call_ids: 100_000,
             call_ids_per_session: 1_024,
+            keep_events: 100_000,
+            keep_for: days(30),
+            archived_events: 1_000_000,
+            archive_retention: days(365),
+            stored_bytes: 256 << 20,
+            unwritten_bytes: 16 << 20,
+            durable_timeout: Duration::from_secs(10),
         }
     }
 }
@@ -86,7 +115,18 @@ impl RoomLimits {
         positive("rooms.participants_per_room", self.participants_per_room)?;
         let most = "must be at most 100,000: a room tells all of them in one step";
         at_most("rooms.participants_per_room", self.participants_per_room, MOST_PARTICIPANTS, most)?;
-        positive("rooms.message_bytes", self.message_bytes)
+        positive("rooms.message_bytes", self.message_bytes)?;
+        self.validate_what_is_kept()
+    }
+
+    fn validate_what_is_kept(&self) -> Result<(), ConfigError> {
+        positive("rooms.keep_events", self.keep_events)?;
+        interval("rooms.keep_for", self.keep_for)?;
+        positive("rooms.archived_events", self.archived_events)?;
+        interval("rooms.archive_retention", self.archive_retention)?;
+        positive("rooms.stored_bytes", self.stored_bytes)?;
+        positive("rooms.unwritten_bytes", self.unwritten_bytes)?;
+        duration("rooms.durable_timeout", self.durable_timeout)
     }
 
     /// Whether the events of rooms fit the frames of an engine.

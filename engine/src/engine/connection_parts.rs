@@ -173,6 +173,7 @@ impl ConnectionParts<'_> {
             clock: self.base.clock(),
             refresher: Arc::clone(self.refresher),
             observers: Arc::clone(&self.base.observers),
+            rooms: self.lifecycle.rooms.clone(),
         }
     }
 }

@@ -6,6 +6,7 @@ use std::hash::{BuildHasher, BuildHasherDefault, DefaultHasher};
 use std::sync::Arc;
 use std::time::Duration;
 
+use futures_util::FutureExt;
 use futures_util::future::{Either, select};
 
 use crate::clock::{Clock, millis};
@@ -16,6 +17,7 @@ use crate::in_flight::InFlight;
 use crate::protocol::close_reason::CloseReason;
 use crate::protocol::encoded_event::EncodedEvent;
 use crate::refresh::refresher::Refresher;
+use crate::rooms::service::RoomService;
 use crate::runs::task_runner::TaskRunner;
 use crate::sessions::quota::Quota;
 use crate::sessions::slot::Slot;
@@ -80,6 +82,7 @@ pub(crate) struct Drain {
     pub(crate) clock: Arc<dyn Clock>,
     pub(crate) refresher: Arc<Refresher>,
     pub(crate) observers: Arc<Observers>,
+    pub(crate) rooms: Option<Arc<RoomService>>,
 }
 
 impl Drain {
@@ -103,6 +106,7 @@ impl Drain {
         self.stop_tasks(until_ms.saturating_add(STOP_GRACE_MS)).await;
         leaving.cut_off();
         self.await_disconnects(until_ms.saturating_add(CLOSE_GRACE_MS)).await;
+        self.flush_rooms(until_ms.saturating_add(CLOSE_GRACE_MS)).await;
         self.refresher.close();
     }
 
@@ -118,6 +122,13 @@ impl Drain {
             }
             if let Either::Left(_) = select(work, self.clock.sleep_until(until_ms)).await {}
         }
+    }
+
+    /// Waits until what happened in rooms is durable, or the time is up.
+    async fn flush_rooms(&self, until_ms: u64) {
+        let Some(rooms) = &self.rooms else { return };
+        let until_ms = until_ms.max(self.clock.now_ms().saturating_add(CLOSE_GRACE_MS));
+        let _ = select(rooms.flush().boxed(), self.clock.sleep_until(until_ms)).await;
     }
 
     /// Warns all consumers, and gives every connection its turn.

@@ -127,6 +127,8 @@ impl Driver {
             Timer::SweepCache => self.cache.sweep(),
             Timer::RemoveTask(task) => with(&task.0, |slot| self.tasks.remove(slot, &task.1)),
             Timer::RoomEnds => self.rooms.iter().for_each(|rooms| rooms.end_due()),
+            Timer::StorageRetry => self.rooms.iter().for_each(|rooms| rooms.retry_storage()),
+            Timer::Retention => self.rooms.iter().for_each(|rooms| rooms.purge_due()),
             Timer::Leases => self.rooms.iter().for_each(|rooms| rooms.look_at_leases()),
             Timer::Heartbeats => self.rooms.iter().for_each(|rooms| rooms.beat()),
             Timer::RoomRemovals => self.rooms.iter().for_each(|rooms| rooms.remove_due()),

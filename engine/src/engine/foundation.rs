@@ -130,6 +130,7 @@ impl Foundation {
             refresher: Arc::clone(refresher),
             timers: Arc::clone(&self.timers),
             observers: Arc::clone(&self.observers),
+            runtime: self.background.runtime.clone(),
         };
         RoomService::new(options, &self.config, parts)
     }

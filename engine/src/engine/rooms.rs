@@ -1,6 +1,8 @@
 //! The rooms of an engine, as an application and its adapters hold them.
 
 pub(crate) mod query;
+pub(crate) mod received_event;
+mod backlog;
 pub(crate) mod room_events;
 
 use std::fmt;
@@ -24,6 +26,7 @@ use crate::protocol::code::ErrorCode;
 use crate::rooms::creating::CreatedRoom;
 use crate::rooms::ending::Ended;
 use crate::rooms::presence::PresenceRow;
+use crate::rooms::replaying::Replay;
 use crate::rooms::said::Said;
 use crate::rooms::service::{RoomService, RoomStats};
 use crate::sessions::slot::Slot;
@@ -169,6 +172,33 @@ impl Rooms {
         self.service_for(session)?.say(session, id, message)
     }
 
+    /// Ends when everything that has happened in a room up to now is durable, so that it survives what ends the process. To
+    /// call this after [`Rooms::create`], [`Rooms::say`] and the like is to wait for the acknowledgement that consumers get:
+    /// the actions in the tree and the HTTP interface always wait. Of rooms that are neither replayable nor will be archived
+    /// nothing is kept, so for them this ends at once.
+    ///
+    /// # Errors
+    /// `busy` if that takes longer than `rooms.durable_timeout`. What was done was done all the same, and is kept as soon as
+    /// that is possible.
+    pub async fn durable(&self, id: &str) -> Result<(), ActionError> {
+        self.service()?.durable(id).await
+    }
+
+    /// The events of a replayable room after a number (0 for all that are kept): at most as many as `limit` says, 100 if it
+    /// does not, and never more than 1,000.
+    ///
+    /// # Errors
+    /// `not_found`, `conflict` if the room is not replayable or has ended.
+    pub async fn replay(
+        &self,
+        session: &Session,
+        id: &str,
+        since: u64,
+        limit: Option<usize>,
+    ) -> Result<Replay, ActionError> {
+        self.service_for(session)?.replay(session, id, (since, limit))?.await
+    }
+
     /// The owner gives a user of the project a role in a room.
     ///
     /// # Errors
@@ -246,8 +276,9 @@ impl Rooms {
         self.events_after(session, id, None)
     }
 
-    /// The same for a reader that has seen the events up to a position. What it has missed since is told first, by one
-    /// `room.gap` (rooms 7).
+    /// The same for a reader that has seen the events up to a position. What it has missed since comes first: from the log if
+    /// the room is replayable, otherwise as one `room.gap` (rooms 7). In a replayable room the log also stands in for what
+    /// the reader does not take in time.
     ///
     /// # Errors
     /// As [`Rooms::events`].

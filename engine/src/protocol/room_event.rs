@@ -62,8 +62,8 @@ fn json(value: &impl Serialize) -> String {
     serde_json::to_string(value).unwrap_or_else(|_| "null".to_owned())
 }
 
-/// An event that the engine sends about a room to one connection alone. It has no `seq`, actor or trace id (rooms 10).
-fn aside(source: &Arc<RoomEpoch>, id: &str, at: &str, kind: EventKind, body: Value) -> Arc<EncodedEvent> {
+/// An event that the engine sends about a room beside what happens in it. It has no `seq`, actor or trace id (rooms 10).
+pub(crate) fn aside(source: &Arc<RoomEpoch>, id: &str, at: &str, kind: EventKind, body: Value) -> Arc<EncodedEvent> {
     let RoomEpoch { room, project, epoch } = &**source;
     let (seq, actor, trace_id, call_id) = (None, None, None, None);
     let (kind, at) = (kind.as_str(), at.to_owned());

@@ -28,7 +28,7 @@ use crate::protocol::encode;
 use crate::protocol::message::RequestId;
 use crate::refresh::after_call::{AfterCall, MayChange, Rendered};
 use crate::refresh::refresher::Refresher;
-use crate::render::action::{Action, Handler, Invocation, Outcome};
+use crate::render::action::{Action, Answer, Handler, Invocation, Outcome};
 use crate::render::node_ref::NodeRef;
 use crate::render::task::TaskHost;
 use crate::render::tree::Tree;
@@ -223,13 +223,18 @@ impl Calls {
     async fn handle(&self, slot: &Arc<Slot>, action: &Action, call: Invocation) -> Result<Outcome, ActionError> {
         let caught = match &*action.inner.handler {
             Handler::Blocking(_) => {
-                let _permits = self.permits.acquire(slot).await;
+                let permits = self.permits.acquire(slot).await;
                 // It may have waited for long.
                 self.admission.check_session(slot)?;
                 let (action, span) = (action.clone(), Span::current());
                 let run = move || span.in_scope(|| panics::catch(|| action.run_blocking(call)));
-                match self.background.runtime.spawn_blocking(run).await {
-                    Ok(caught) => caught,
+                let answered = self.background.runtime.spawn_blocking(run).await;
+                drop(permits);
+                match answered {
+                    Ok(Ok(Ok(Answer::Now(outcome)))) => Ok(Ok(outcome)),
+                    Ok(Ok(Ok(Answer::Later(rest)))) => Ok(rest.await),
+                    Ok(Ok(Err(error))) => Ok(Err(error)),
+                    Ok(Err(why)) => Err(why),
                     Err(error) => return Err(self.panicked(PanicSite::Handler, error.to_string())),
                 }
             }

@@ -170,12 +170,20 @@ impl<T: IntoOutcome, E: Into<ActionError>> IntoOutcome for Result<T, E> {
     }
 }
 
-type HandlerFuture = Pin<Box<dyn Future<Output = Result<Outcome, ActionError>> + Send>>;
+/// What a handler awaits.
+pub(crate) type HandlerFuture = Pin<Box<dyn Future<Output = Result<Outcome, ActionError>> + Send>>;
+
+/// What a handler that may block has come to.
+pub(crate) enum Answer {
+    Now(Outcome),
+    /// What remains is awaited, and occupies no thread.
+    Later(HandlerFuture),
+}
 
 /// How a handler runs.
 pub(crate) enum Handler {
     /// On a thread where it may block.
-    Blocking(Box<dyn Fn(Invocation) -> Result<Outcome, ActionError> + Send + Sync>),
+    Blocking(Box<dyn Fn(Invocation) -> Result<Answer, ActionError> + Send + Sync>),
     /// On the async runtime.
     Async(Box<dyn Fn(Invocation) -> HandlerFuture + Send + Sync>),
 }
@@ -211,7 +219,7 @@ impl Action {
         P: DeserializeOwned + JsonSchema + Send + 'static,
         R: IntoOutcome,
     {
-        let run = move |call: Invocation| handler(decoded(call)?).into_outcome();
+        let run = move |call: Invocation| handler(decoded(call)?).into_outcome().map(Answer::Now);
         Self::build::<P>(name.into(), Handler::Blocking(Box::new(run)))
     }
 
@@ -236,6 +244,18 @@ impl Action {
             }
         };
         Self::build::<P>(name.into(), Handler::Async(Box::new(run)))
+    }
+
+    /// An action of the engine's own whose handler may block at first, and returns what remains to be awaited.
+    pub(crate) fn new_in_two_steps<P>(
+        name: &'static str,
+        handler: impl Fn(Invocation<P>) -> Result<HandlerFuture, ActionError> + Send + Sync + 'static,
+    ) -> Self
+    where
+        P: DeserializeOwned + JsonSchema + Send + 'static,
+    {
+        let run = move |call: Invocation| handler(decoded(call)?).map(Answer::Later);
+        Self::build::<P>(Text::const_new(name), Handler::Blocking(Box::new(run)))
     }
 
     #[track_caller]
@@ -329,7 +349,7 @@ impl Action {
     }
 
     /// Runs a handler that may block; an async one fails.
-    pub(crate) fn run_blocking(&self, call: Invocation) -> Result<Outcome, ActionError> {
+    pub(crate) fn run_blocking(&self, call: Invocation) -> Result<Answer, ActionError> {
         match &*self.inner.handler {
             Handler::Blocking(handler) => handler(call),
             Handler::Async(_) => Err(ActionError::internal("the handler awaits")),

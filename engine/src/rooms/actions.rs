@@ -12,7 +12,7 @@ use crate::model::Text;
 use crate::model::room::message::Message;
 use crate::model::room::policy::{NewRoom, Origin};
 use crate::model::room::role::Role;
-use crate::render::action::{Action, Invocation, Outcome};
+use crate::render::action::{Action, HandlerFuture, Invocation, Outcome};
 use crate::sessions::slot::Slot;
 use crate::sessions::table::Table;
 
@@ -26,6 +26,7 @@ pub(crate) struct RoomActions {
     pub(crate) admit: Action,
     pub(crate) dismiss: Action,
     pub(crate) close: Action,
+    pub(crate) replay: Action,
 }
 
 #[derive(Debug, Deserialize, JsonSchema)]
@@ -66,6 +67,16 @@ struct DismissParams {
 }
 
 #[derive(Debug, Deserialize, JsonSchema)]
+struct ReplayParams {
+    /// Only events after the one with this number.
+    #[serde(default)]
+    since: u64,
+    /// At most so many; 100 if it is not said, and never more than 1,000.
+    #[serde(default)]
+    limit: Option<usize>,
+}
+
+#[derive(Debug, Deserialize, JsonSchema)]
 struct CloseParams {
     /// A note for the participants.
     #[serde(default)]
@@ -94,14 +105,20 @@ impl Host {
         slot.ok_or_else(|| ActionError::internal("the session has ended"))
     }
 
-    fn create(&self, call: Invocation<NewRoom>) -> Result<Outcome, ActionError> {
+    /// The outcome of what was done in a room, when it is durable.
+    fn acknowledged(&self, room: &str, outcome: Outcome) -> Result<HandlerFuture, ActionError> {
+        let durable = self.service()?.durable(room);
+        Ok(Box::pin(async move { durable.await.map(|()| outcome) }))
+    }
+
+    fn create(&self, call: Invocation<NewRoom>) -> Result<HandlerFuture, ActionError> {
         let new = call.params.origin(Origin::Slop);
         let created = self.service()?.create(&call.session, &new)?;
         let mut data = json!({ "room": created.room.id(), "trust": created.trust });
         if let Some(contract) = created.contract {
             data["contract"] = contract.as_str().into();
         }
-        Ok(Outcome::data(data))
+        self.acknowledged(created.room.id(), Outcome::data(data))
     }
 
     fn join(&self, call: &Invocation<()>) -> Result<Outcome, ActionError> {
@@ -113,7 +130,7 @@ impl Host {
         self.service()?.leave(&self.slot(call)?, call.node_id())
     }
 
-    fn say(&self, call: Invocation<SayParams>) -> Result<Outcome, ActionError> {
+    fn say(&self, call: Invocation<SayParams>) -> Result<HandlerFuture, ActionError> {
         let room: Text = call.node_id().into();
         let SayParams { text, data, to, call_id } = call.params;
         let (to, call_id) = (to.map(Text::from), call_id.map(Text::from));
@@ -123,24 +140,36 @@ impl Host {
         if let Some(seq) = said.seq {
             data["seq"] = seq.into();
         }
-        Ok(Outcome::data(data))
+        self.acknowledged(&room, Outcome::data(data))
     }
 
-    fn admit(&self, call: &Invocation<AdmitParams>) -> Result<(), ActionError> {
+    fn replay(&self, call: &Invocation<ReplayParams>) -> Result<HandlerFuture, ActionError> {
+        let ReplayParams { since, limit } = call.params;
+        let replay = self.service()?.replay(&call.session, call.node_id(), (since, limit))?;
+        Ok(Box::pin(async move {
+            let replay = replay.await?;
+            Ok(Outcome::data(json!({ "events": replay.events, "next": replay.next })))
+        }))
+    }
+
+    fn admit(&self, call: &Invocation<AdmitParams>) -> Result<HandlerFuture, ActionError> {
         let role = match call.params.role {
             AdmittedRole::Member => Role::Member,
             AdmittedRole::Observer => Role::Observer,
         };
-        self.service()?.admit(&call.session, call.node_id(), &call.params.user.as_str().into(), role)
+        self.service()?.admit(&call.session, call.node_id(), &call.params.user.as_str().into(), role)?;
+        self.acknowledged(call.node_id(), Outcome::done())
     }
 
-    fn dismiss(&self, call: &Invocation<DismissParams>) -> Result<(), ActionError> {
-        self.service()?.dismiss(&call.session, call.node_id(), &call.params.user.as_str().into())
+    fn dismiss(&self, call: &Invocation<DismissParams>) -> Result<HandlerFuture, ActionError> {
+        self.service()?.dismiss(&call.session, call.node_id(), &call.params.user.as_str().into())?;
+        self.acknowledged(call.node_id(), Outcome::done())
     }
 
-    fn close(&self, call: &Invocation<CloseParams>) -> Result<Outcome, ActionError> {
+    fn close(&self, call: &Invocation<CloseParams>) -> Result<HandlerFuture, ActionError> {
         let ended = self.service()?.close(&call.session, call.node_id(), call.params.reason.as_deref())?;
-        Ok(Outcome::data(json!({ "reason": ended.reason.as_str(), "duration_ms": ended.duration_ms })))
+        let data = json!({ "reason": ended.reason.as_str(), "duration_ms": ended.duration_ms });
+        self.acknowledged(call.node_id(), Outcome::data(data))
     }
 }
 
@@ -148,17 +177,27 @@ impl RoomActions {
     pub(crate) fn new(service: &Arc<RoomService>, table: &Arc<Table>) -> Self {
         let host = Host { service: Arc::downgrade(service), table: Arc::clone(table) };
         let with = || host.clone();
-        let [create, join, leave, say, admit, dismiss, close] = std::array::from_fn(|_| with());
+        let [create, join, leave, say, admit, dismiss, close, replay] = std::array::from_fn(|_| with());
         Self {
-            create: Action::new("create", move |call: Invocation<NewRoom>| create.create(call)).label("Create a room"),
+            create: Action::new_in_two_steps("create", move |call: Invocation<NewRoom>| create.create(call))
+                .label("Create a room"),
             join: Action::new("join", move |call: Invocation<()>| join.join(&call)).label("Join").idempotent(true),
             leave: Action::new("leave", move |call: Invocation<()>| leave.leave(&call)).label("Leave"),
             // What is said is an event, and changes no tree.
-            say: Action::new("say", move |call: Invocation<SayParams>| say.say(call)).label("Say").changes([""; 0]),
-            admit: Action::new("admit", move |call: Invocation<AdmitParams>| admit.admit(&call)).label("Admit"),
-            dismiss: Action::new("dismiss", move |call: Invocation<DismissParams>| dismiss.dismiss(&call))
+            say: Action::new_in_two_steps("say", move |call: Invocation<SayParams>| say.say(call))
+                .label("Say")
+                .changes([""; 0]),
+            admit: Action::new_in_two_steps("admit", move |call: Invocation<AdmitParams>| admit.admit(&call))
+                .label("Admit"),
+            dismiss: Action::new_in_two_steps("dismiss", move |call: Invocation<DismissParams>| dismiss.dismiss(&call))
                 .label("Dismiss"),
-            close: Action::new("close", move |call: Invocation<CloseParams>| close.close(&call)).label("Close"),
+            close: Action::new_in_two_steps("close", move |call: Invocation<CloseParams>| close.close(&call))
+                .label("Close"),
+            // It only reads.
+            replay: Action::new_in_two_steps("replay", move |call: Invocation<ReplayParams>| replay.replay(&call))
+                .label("Replay")
+                .idempotent(true)
+                .changes([""; 0]),
         }
     }
 }

@@ -115,6 +115,9 @@ impl RoomPaths {
 
     /// What is not about the room itself is looked up.
     fn check_built_in(&self, session: &Session, at: &Membership, action: &str) -> Result<Option<&Action>, ActionError> {
+        if action == "replay" {
+            return self.check_replay(at).map(Some);
+        }
         let (may, needs_joining, found) = match action {
             "say" => (at.role.may_say(), true, Some(&self.actions.say)),
             "run" => (at.role.may_say(), true, None),
@@ -131,6 +134,16 @@ impl RoomPaths {
         }
         check_state(at)?;
         if needs_joining { check_joined(at).map(|()| found) } else { Ok(found) }
+    }
+
+    /// Whoever is in a replayable room may read its past.
+    fn check_replay(&self, at: &Membership) -> Result<&Action, ActionError> {
+        check_state(at)?;
+        check_joined(at)?;
+        if !at.room.is_replayable() {
+            return Err(ActionError::conflict("the room is not replayable: its past events are not kept"));
+        }
+        Ok(&self.actions.replay)
     }
 
     /// What the application shows in a room is subject to its mode.
@@ -175,7 +188,7 @@ impl RoomPaths {
 
 /// What was asked for, in a word for reports: what is the application's is a call.
 fn asked_for(action: &str) -> &'static str {
-    let built_in = ["create", "say", "run", "admit", "dismiss", "close"];
+    let built_in = ["create", "say", "run", "admit", "dismiss", "close", "replay"];
     built_in.into_iter().find(|known| *known == action).unwrap_or("call")
 }
 

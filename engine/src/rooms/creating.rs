@@ -5,6 +5,8 @@ use std::sync::Arc;
 
 use super::directory::NotAdded;
 use super::ending::Ending;
+use super::joining::{shown_kind, shown_name};
+use super::kept::Kept;
 use super::living::LivingRoom;
 use super::premises::{Moment, Premises};
 use super::refusal::{busy, has_ended, invalid};
@@ -13,10 +15,13 @@ use crate::error::ActionError;
 use crate::event::Event;
 use crate::model::Text;
 use crate::model::room::about::About;
+use crate::model::room::event::{self, Actor, EventKind, RoomEvent};
 use crate::model::room::handle::Room;
 use crate::model::room::policy::{Access, Facet, Mode, NewRoom, Trust};
 use crate::model::room::record::{Record, RoomState, TimeToLive};
 use crate::model::session::Session;
+use crate::storage::event_log::LoggedEvent;
+use crate::storage::store::Write;
 
 /// Creates rooms.
 #[derive(Debug)]
@@ -55,6 +60,9 @@ impl Creating {
         let at = self.premises.now();
         let about = self.about(session, owner, new, (parent.as_ref(), trust, at));
         let living = self.add(session, about, new, at)?;
+        if let Some(kept) = &living.kept {
+            living.room.with(|_| kept.begin(&self.premises.journal));
+        }
         self.ending.watch(&living);
         self.roles.update_all(&living);
         let room = living.room.clone();
@@ -66,9 +74,10 @@ impl Creating {
     fn add(&self, session: &Session, about: About, new: &NewRoom, at: Moment) -> Result<Arc<LivingRoom>, ActionError> {
         let is_open = new.access != Access::Invited || self.roles.are_the_applications();
         let ttl = new.ttl_s.map(|seconds| TimeToLive { ms: seconds.saturating_mul(1_000), sliding: new.sliding });
+        let kept = about.is_kept().then(|| Box::new(self.kept(session, &about, at)));
         let make = |about: About| {
             let record = Record::new(about.owner.clone(), about.access, ttl, at.now_ms);
-            LivingRoom::new(Room::new(about, record), is_open)
+            LivingRoom::new(Room::new(about, record), is_open, kept)
         };
         self.premises.directory.add(about, is_open, make).map_err(|not_added| match not_added {
             NotAdded::Taken => ActionError::conflict("a room with this id exists already"),
@@ -77,6 +86,27 @@ impl Creating {
                 busy("there are as many rooms as there may be")
             }
         })
+    }
+
+    /// What is kept of a room from the start: that it has started.
+    fn kept(&self, session: &Session, about: &About, at: Moment) -> Kept {
+        let context = session.context();
+        let actor = Actor {
+            user: context.user().cloned(),
+            name: shown_name(context),
+            participant: None,
+            kind: shown_kind(context).as_str(),
+        };
+        let (id, trace_id) = (self.premises.ids.make("e_"), self.premises.ids.trace());
+        let started = RoomEvent {
+            seq: Some(1),
+            actor: Some(&actor),
+            trace_id: Some(&trace_id),
+            ..RoomEvent::new(about, &id, EventKind::RoomStarted, at.unix_ms, event::started(about))
+        };
+        let event = LoggedEvent { seq: 1, at_ms: at.unix_ms, text: started.to_json().to_string().into() };
+        let first = vec![Write::Append { room: about.id.clone(), event }];
+        Kept::new(first, &self.premises.limits, about, at.unix_ms)
     }
 
     /// The room to which the new one belongs, in which the creator must have a role.

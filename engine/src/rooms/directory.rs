@@ -154,6 +154,11 @@ impl Directory {
         owned.flatten().cloned().collect()
     }
 
+    /// All rooms, in no particular order.
+    pub(crate) fn all(&self) -> Vec<Arc<LivingRoom>> {
+        self.inner.lock().rooms.values().cloned().collect()
+    }
+
     pub(crate) fn len(&self) -> usize {
         self.inner.lock().rooms.len()
     }

@@ -16,6 +16,7 @@ use crate::model::selector::Selector;
 use crate::refresh::refresher::Urgency;
 use crate::sessions::paths::Paths;
 use crate::sessions::timer::Timer;
+use crate::storage::store::Write;
 
 /// Ends rooms.
 #[derive(Debug)]
@@ -160,6 +161,9 @@ fn end_in(
     let user = by.actor.user.clone();
     let kind = EventKind::RoomEnded;
     step.send(Draft { kind, seq: Some(seq), actor: by.actor, trace_id: None, call_id: None, body });
+    if living.kept.is_some() {
+        step.write(Write::Remove { room: living.room.id().clone() });
+    }
     step.clear();
     let (room, project) = (living.room.id().clone(), living.room.project().clone());
     step.report(Event::RoomClosed { room, project, reason, duration_ms: end.duration_ms, user });

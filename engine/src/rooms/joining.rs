@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use super::durability::check_writable;
 use super::living::{LivingRoom, Seat};
 use super::premises::Premises;
 use super::refusal::{has_ended, refused};
@@ -48,6 +49,7 @@ impl Joining {
     /// A session joins a room, of which it is told first. Returns its participant id, also if it has joined already.
     pub(crate) fn join(&self, slot: &Arc<Slot>, living: &Arc<LivingRoom>) -> Result<Text, ActionError> {
         check_names(&slot.context())?;
+        check_writable(&self.premises, living, slot.context().id())?;
         let id = self.premises.ids.make("p_");
         let joined =
             Step::take(&self.premises, living, |step, record| self.take_seat(step, record, (slot, living), id));
@@ -88,6 +90,9 @@ impl Joining {
         step.attend(slot);
         if let Some(changed) = joined {
             tell(step, &changed, EventKind::ParticipantJoined);
+        }
+        if let Some(since_ms) = self.premises.degraded_since_ms().filter(|_| living.kept.is_some()) {
+            step.tell(EventKind::RoomDegraded, event::degraded(since_ms), Some(slot));
         }
         let (room, session) = (living.room.id().clone(), context.id().clone());
         step.report(Event::ParticipantJoined { room, participant: id.clone(), session });

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use super::kept::Kept;
 use crate::model::Text;
 use crate::model::room::handle::Room;
 use crate::protocol::room_part::RoomEpoch;
@@ -19,6 +20,8 @@ pub(crate) struct LivingRoom {
     pub(crate) source: Arc<RoomEpoch>,
     /// When an event was last sent, in ms.
     sent_ms: AtomicU64,
+    /// Present if its events are kept.
+    pub(crate) kept: Option<Box<Kept>>,
 }
 
 /// The slot of a participant. A session that ended and came back has another slot, and is not the same.
@@ -30,11 +33,11 @@ pub(crate) struct Seat {
 }
 
 impl LivingRoom {
-    pub(crate) fn new(room: Room, is_open: bool) -> Self {
+    pub(crate) fn new(room: Room, is_open: bool, kept: Option<Box<Kept>>) -> Self {
         let about = room.about();
         let (id, project, epoch) = (about.id.clone(), about.project.clone(), about.epoch.clone());
         let source = Arc::new(RoomEpoch { room: id, project, epoch });
-        Self { room, is_open, seats: Mutex::new(Vec::new()), source, sent_ms: AtomicU64::new(0) }
+        Self { room, is_open, seats: Mutex::new(Vec::new()), source, sent_ms: AtomicU64::new(0), kept }
     }
 
     /// An event is sent to all.

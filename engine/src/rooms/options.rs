@@ -6,6 +6,7 @@ use crate::model::room::handle::Room;
 use crate::model::room::role::Role;
 use crate::model::session::Session;
 use crate::panics::guarded::Guarded;
+use crate::storage::choice::Storage;
 
 /// The application's function that decides about roles.
 pub(crate) type AccessFunction = Guarded<Box<dyn Fn(&Session, &Room) -> Option<Role> + Send + Sync>>;
@@ -15,6 +16,7 @@ pub(crate) type AccessFunction = Guarded<Box<dyn Fn(&Session, &Room) -> Option<R
 pub struct RoomOptions {
     pub(crate) access: Option<AccessFunction>,
     pub(crate) presence: bool,
+    pub(crate) storage: Storage,
 }
 
 impl RoomOptions {
@@ -43,6 +45,13 @@ impl RoomOptions {
     #[must_use]
     pub const fn presence(mut self) -> Self {
         self.presence = true;
+        self
+    }
+
+    /// Keeps what happens in rooms that are replayable or will be archived; in memory if it is not said.
+    #[must_use]
+    pub fn storage(mut self, storage: Storage) -> Self {
+        self.storage = storage;
         self
     }
 }

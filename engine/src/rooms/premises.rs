@@ -18,7 +18,8 @@ use crate::model::room::timestamp::unix_ms;
 use crate::refresh::refresher::Refresher;
 use crate::sessions::table::Table;
 use crate::sessions::timer::Timer;
-use crate::sync::Mutex;
+use crate::storage::journal::Journal;
+use crate::sync::{AtomicU64, Mutex, Ordering};
 
 /// What everything in rooms works with.
 #[derive(Debug)]
@@ -41,6 +42,9 @@ pub(crate) struct Premises {
     /// Rooms that have ended and whose node is still shown.
     pub(crate) ended: Count,
     pub(crate) attendance: Attendance,
+    pub(crate) journal: Journal,
+    /// Since when what happens cannot be written, in ms since 1970; 0 if it can.
+    pub(crate) degraded_since_ms: AtomicU64,
 }
 
 /// One moment: by the engine's clock and by the time of day, both in ms. Taken before a room is locked, since the clock may
@@ -54,6 +58,11 @@ pub(crate) struct Moment {
 impl Premises {
     pub(crate) fn now(&self) -> Moment {
         Moment { now_ms: self.timers.now_ms(), unix_ms: unix_ms(self.timers.clock().wall()) }
+    }
+
+    /// Since when what happens cannot be written, in ms since 1970.
+    pub(crate) fn degraded_since_ms(&self) -> Option<u64> {
+        Some(self.degraded_since_ms.load(Ordering::Relaxed)).filter(|since_ms| *since_ms > 0)
     }
 
     pub(crate) fn limit_reached(&self, limit: Limit, session: &Text) {

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use super::durability::check_writable;
 use super::joining::{shown_kind, shown_name};
 use super::living::LivingRoom;
 use super::premises::Premises;
@@ -67,6 +68,7 @@ impl Saying {
             return Err(has_ended());
         }
         check_names(session.context())?;
+        check_writable(&self.premises, living, session.context().id())?;
         self.check(session, message)?;
         let said = Step::take(&self.premises, living, |step, record| {
             let now_ms = step.at().now_ms;

@@ -2,12 +2,14 @@
 
 use std::sync::Arc;
 
+use futures_util::future::BoxFuture;
 use serde_json::{Value, json};
 
 use super::attendance::Attendance;
 use super::call_ids::CallIds;
 use super::creating::{CreatedRoom, Creating};
 use super::directory::Directory;
+use super::durability::{self, Durability};
 use super::ending::{Ended, EndedBy, Ending};
 use super::ids::Ids;
 use super::joining::Joining;
@@ -18,6 +20,7 @@ use super::options::RoomOptions;
 use super::premises::Premises;
 use super::presence::{PRESENCE, PresenceBoard, PresenceRow};
 use super::refusal::{no_room, report};
+use super::replaying::{Replay, Replaying};
 use super::roles::Roles;
 use super::said::Said;
 use super::saying::Saying;
@@ -45,7 +48,8 @@ use crate::render::room_layouts::ROOMS;
 use crate::sessions::slot::Slot;
 use crate::sessions::table::Table;
 use crate::sessions::timer::Timer;
-use crate::sync::Mutex;
+use crate::storage::event_log::LoggedEvent;
+use crate::sync::{AtomicU64, Mutex, Runtime};
 
 /// The rooms of one engine.
 #[derive(Debug)]
@@ -58,6 +62,8 @@ pub(crate) struct RoomService {
     managing: Managing,
     creating: Creating,
     presence: PresenceBoard,
+    durability: Durability,
+    replaying: Replaying,
 }
 
 /// How many rooms there are, and who is in them.
@@ -83,14 +89,18 @@ pub(crate) struct RoomParts {
     pub(crate) refresher: Arc<Refresher>,
     pub(crate) timers: Arc<TimerQueue<Timer>>,
     pub(crate) observers: Arc<Observers>,
+    pub(crate) runtime: Runtime,
 }
 
 impl RoomService {
     pub(crate) fn new(options: RoomOptions, config: &Config, parts: RoomParts) -> Arc<Self> {
         let limits = config.rooms.clone();
-        let RoomParts { table, refresher, timers, observers } = parts;
+        let RoomParts { table, refresher, timers, observers, runtime } = parts;
         options.access.iter().for_each(|access| access.belongs_to(&observers.owner()));
-        let premises = Arc::new(Premises {
+        let max_bytes = limits.stored_bytes;
+        let premises = Arc::new_cyclic(|premises| Premises {
+            journal: options.storage.into_journal(max_bytes, durability::observer(premises.clone()), runtime),
+            degraded_since_ms: AtomicU64::new(0),
             directory: Directory::new(limits.clone()),
             table,
             refresher,
@@ -115,6 +125,8 @@ impl RoomService {
             saying: Saying::new(Arc::clone(&premises)),
             managing: Managing::new(Arc::clone(&premises), Arc::clone(&roles), Arc::clone(&ending)),
             creating: Creating::new(Arc::clone(&premises), Arc::clone(&roles), Arc::clone(&ending)),
+            durability: Durability::new(Arc::clone(&premises)),
+            replaying: Replaying::new(Arc::clone(&premises)),
             presence: PresenceBoard::new(Arc::clone(&premises), options.presence),
             premises,
             roles,
@@ -317,6 +329,46 @@ impl RoomService {
         living.room.with(|record| record.roles_changed());
         self.roles.update_all(&living);
         Ok(())
+    }
+
+    /// Ends when everything that has happened in a room up to now is durable, if it is kept at all.
+    ///
+    /// # Errors
+    /// `busy` if that takes too long.
+    pub(crate) fn durable(&self, id: &str) -> BoxFuture<'static, Result<(), ActionError>> {
+        self.durability.durable(self.premises.directory.get(id).as_deref())
+    }
+
+    /// Ends when everything that has happened in any room up to now is durable, or that takes too long.
+    pub(crate) async fn flush(&self) {
+        // What is not written is reported already.
+        let _ = durability::all_durable(&self.premises).await;
+    }
+
+    /// The timer fired: what could not be written may be by now.
+    pub(crate) fn retry_storage(&self) {
+        self.durability.retry();
+    }
+
+    /// The timer fired: events and archives may have been kept for long enough.
+    pub(crate) fn purge_due(&self) {
+        self.durability.purge_due();
+    }
+
+    /// The past events of a replayable room, for a session with a role in it.
+    pub(crate) fn replay(
+        &self,
+        session: &Session,
+        id: &str,
+        (since, limit): (u64, Option<usize>),
+    ) -> Result<BoxFuture<'static, Result<Replay, ActionError>>, ActionError> {
+        let replay = self.find(session, id).and_then(|(living, _)| self.replaying.replay(&living.room, since, limit));
+        self.report("replay", session, id, replay)
+    }
+
+    /// Events of a room for one reader: those after a number, as many as it wants at once.
+    pub(crate) fn logged(&self, room: &Room, after: u64, to_seq: u64) -> BoxFuture<'static, Vec<LoggedEvent>> {
+        self.replaying.logged(room, after, to_seq)
     }
 
     pub(crate) fn clock(&self) -> Arc<dyn Clock> {

@@ -36,14 +36,17 @@ pub(crate) fn room(actions: RoomActions) -> RoomSource {
         let node = if joined { node } else { node.summary(summary(room, has_ended)) };
         match role {
             _ if has_ended => node,
-            Some(role) if joined => node.actions(of_a_participant(&actions, role, session)),
+            Some(role) if joined => node.actions(of_a_participant(&actions, (room, role), session)),
             _ => node.action(&actions.join),
         }
     })
 }
 
-fn of_a_participant<'a>(actions: &'a RoomActions, role: Role, session: &Session) -> Vec<&'a Action> {
+fn of_a_participant<'a>(actions: &'a RoomActions, (room, role): (&Room, Role), session: &Session) -> Vec<&'a Action> {
     let mut offered = vec![&actions.leave];
+    if room.is_replayable() {
+        offered.push(&actions.replay);
+    }
     // A session without a user may not say anything, whatever its role.
     if role.may_say() && session.has_user() {
         offered.push(&actions.say);

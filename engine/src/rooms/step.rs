@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use serde_json::Value;
 
+use super::kept::Kept;
 use super::living::{LivingRoom, Seat};
 use super::premises::{Moment, Premises};
 use crate::config::Limit;
@@ -16,6 +17,7 @@ use crate::model::room::memberships::{Membership, Memberships};
 use crate::model::room::participant::Participant;
 use crate::model::room::record::{Changed, LeaveReason, Record};
 use crate::model::room::role::Role;
+use crate::model::room::timestamp::rfc3339;
 use crate::model::selector::Selector;
 use crate::model::session::Context;
 use crate::protocol::encoded_event::EncodedEvent;
@@ -26,6 +28,9 @@ use crate::refresh::scope::Target;
 use crate::render::room_layouts::ROOMS;
 use crate::sessions::paths::Paths;
 use crate::sessions::slot::Slot;
+use crate::storage::event_log::LoggedEvent;
+use crate::storage::journal::Written;
+use crate::storage::store::Write;
 
 /// One step in one room, taken while the room is locked. Events go out at once, so that all receive them in the order of the
 /// steps; whatever runs code of the application, or may drop something of it, waits until [`Step::finish`].
@@ -116,6 +121,12 @@ impl<'a> Step<'a> {
             living.sent(self.at.now_ms);
         }
         let mut draft = Some(draft);
+        if let Some(kept) = &living.kept
+            && let Some(draft) = draft.take_if(|draft| draft.seq.is_some())
+        {
+            encoded = encode(premises, living, id, unix_ms, draft);
+            encoded.iter().for_each(|event| self.keep(kept, event));
+        }
         living.for_each(|seat| {
             if !receives(seat) {
                 return;
@@ -130,6 +141,35 @@ impl<'a> Step<'a> {
                     self.reports.push(Event::LimitReached { limit, session: seat.session.clone() });
                 }
                 self.released.links.push(link);
+            }
+        });
+    }
+
+    /// An event of a room that is kept is written, in the order in which it is sent.
+    fn keep(&mut self, kept: &Kept, event: &EncodedEvent) {
+        let seq = event.room.as_ref().and_then(|part| part.seq);
+        let Some((seq, text)) = seq.zip(event.room_data()) else { return };
+        let event = LoggedEvent { seq, at_ms: self.at.unix_ms, text: text.into() };
+        if kept.append(&self.premises.journal, self.living.room.id(), event) == Written::DroppedOlder {
+            self.reports.push(Event::LimitReached { limit: Limit::StoredBytes, session: Text::default() });
+        }
+    }
+
+    /// What is kept of the room changes, after what was sent up to now.
+    pub(super) fn write(&self, write: Write) {
+        self.premises.journal.write(write);
+    }
+
+    /// Tells something about the room beside what happens in it, to all or to one who is there.
+    pub(super) fn tell(&mut self, kind: EventKind, body: Value, to: Option<&Arc<Slot>>) {
+        let (id, at) = (self.premises.ids.make("e_"), rfc3339(self.at.unix_ms));
+        let event = room_event::aside(&self.living.source, &id, &at, kind, body);
+        self.living.for_each(|seat| {
+            if to.is_none_or(|slot| Arc::ptr_eq(slot, &seat.slot)) {
+                for link in seat.slot.links().into_iter().filter(|link| !link.is_tab()) {
+                    push(&link, &event, self.premises.max_event_bytes);
+                    self.released.links.push(link);
+                }
             }
         });
     }

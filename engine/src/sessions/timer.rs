@@ -38,6 +38,10 @@ pub(crate) enum Timer {
     RoomEnds,
     /// The node of a room that ended may be removed: of the one that comes first.
     RoomRemovals,
+    /// What could not be written may be by now.
+    StorageRetry,
+    /// Events and archives may have been kept for long enough.
+    Retention,
     /// Sessions in rooms may have been silent for too long.
     Leases,
     /// Sessions in rooms may have received nothing for a while.

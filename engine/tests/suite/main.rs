@@ -48,6 +48,7 @@ mod rooms;
 mod rooms_ending;
 mod rooms_events;
 mod rooms_presence;
+mod rooms_replay;
 mod rooms_review;
 mod rooms_tree;
 mod rooms_tree_access;

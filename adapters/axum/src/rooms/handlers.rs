@@ -38,6 +38,7 @@ pub(super) async fn create(
 ) -> Handled {
     let created = service.rooms.create(&session, &new.origin(Origin::Http))?;
     let room = describe(&service.rooms, &session, created.room.id())?;
+    service.rooms.durable(created.room.id()).await?;
     Ok(respond(StatusCode::CREATED, CreatedBody::new(&created, room)))
 }
 
@@ -68,6 +69,7 @@ pub(super) async fn show(State(service): Service, Caller(session): Caller, RoomI
     responses((status = 200, body = EndedBody), (status = "default", body = ErrorBody)))]
 pub(super) async fn close(State(service): Service, Caller(session): Caller, RoomId(id): RoomId) -> Handled {
     let ended = service.rooms.close(&session, &id, None)?;
+    service.rooms.durable(&id).await?;
     Ok(respond(StatusCode::OK, EndedBody::from(ended)))
 }
 
@@ -90,6 +92,7 @@ pub(super) async fn say(
             false => error.into(),
         }
     })?;
+    service.rooms.durable(&id).await?;
     Ok(respond(StatusCode::CREATED, SaidBody::from(said)))
 }
 

@@ -4,16 +4,17 @@ use std::collections::VecDeque;
 use std::fmt;
 use std::future::poll_fn;
 use std::sync::Arc;
-use std::task::{Context, Poll};
+use std::task::{Context, Poll, ready};
 
-use serde_json::Value;
-
+use super::backlog::{Backlog, Missed};
+use super::received_event::ReceivedEvent;
 use crate::clock::Clock;
 use crate::connection::Connection;
 use crate::model::Text;
+use crate::model::room::event::EventKind;
 use crate::model::room::handle::Room;
 use crate::model::room::memberships::Membership;
-use crate::protocol::encoded_event::EncodedEvent;
+use crate::model::room::record::RoomState;
 use crate::rooms::service::RoomService;
 use crate::sessions::slot::Slot;
 
@@ -29,6 +30,8 @@ pub struct RoomEvents {
     room: Room,
     /// What the reader has missed, until it is told.
     missed: Option<Missed>,
+    /// What it reads from the log before it goes on.
+    backlog: Backlog,
     /// Taken already, to find out what was missed.
     taken: VecDeque<ReceivedEvent>,
 }
@@ -42,30 +45,16 @@ pub struct RoomPosition {
     pub seq: u64,
 }
 
-/// The numbers of the events after a position, up to the latest one when the reader came.
-#[derive(Debug)]
-struct Missed {
-    from_seq: u64,
-    to_seq: u64,
-}
-
-/// An event of a room (rooms 4).
-#[derive(Debug, Clone, PartialEq)]
-#[non_exhaustive]
-pub struct ReceivedEvent {
-    /// Its kind, such as `message`.
-    pub kind: Text,
-    /// Its id.
-    pub id: Text,
-    /// Its number, if it has one.
-    pub seq: Option<u64>,
-    /// The whole event.
-    pub data: Value,
-}
-
 impl RoomEvents {
-    pub(super) const fn new(rooms: Arc<RoomService>, connection: Connection, room: Room) -> Self {
-        Self { rooms, connection: Some(connection), room, missed: None, taken: VecDeque::new() }
+    pub(super) fn new(rooms: Arc<RoomService>, connection: Connection, room: Room) -> Self {
+        Self {
+            rooms,
+            connection: Some(connection),
+            room,
+            missed: None,
+            backlog: Backlog::default(),
+            taken: VecDeque::new(),
+        }
     }
 
     /// The reader has seen the events up to this position, and has joined the room.
@@ -89,28 +78,58 @@ impl RoomEvents {
 
     /// The next event, if there is one now; otherwise the task is woken when there is.
     pub fn poll_next(&mut self, context: &mut Context<'_>) -> Poll<Option<ReceivedEvent>> {
-        if let Some(gap) = self.missed.take().and_then(|missed| self.gap(missed, context)) {
-            return Poll::Ready(Some(gap));
+        if let Some(missed) = self.missed.take() {
+            let missed = self.up_to_what_waits(missed, context);
+            if self.room.is_replayable() {
+                self.backlog.want(missed);
+            } else if missed.from_seq <= missed.to_seq {
+                let gap = self.rooms.gap(&self.room, missed.from_seq, missed.to_seq);
+                return Poll::Ready(ReceivedEvent::of_reader(gap));
+            }
         }
-        match self.taken.pop_front() {
-            Some(event) => Poll::Ready(Some(event)),
-            None => self.poll_lane(context),
+        loop {
+            if !self.may_read() {
+                self.backlog.clear();
+            }
+            if let Some(event) = ready!(self.backlog.poll_next((&self.rooms, &self.room), context)) {
+                return Poll::Ready(Some(event));
+            }
+            let next = match self.taken.pop_front() {
+                Some(event) => Some(event),
+                None => ready!(self.poll_lane(context)),
+            };
+            match next.as_ref().and_then(|event| self.missing(event)) {
+                Some(missed) => self.backlog.want(missed),
+                None => return Poll::Ready(next),
+            }
         }
     }
 
-    /// In place of what was missed, if that is anything. Whatever happened up to the latest event that was known when the
-    /// reader came has either been missed or waits already.
-    fn gap(&mut self, mut missed: Missed, context: &mut Context<'_>) -> Option<ReceivedEvent> {
+    /// What an event says is missing, and the log may have.
+    fn missing(&self, event: &ReceivedEvent) -> Option<Missed> {
+        let is_gap = event.kind == EventKind::RoomGap.as_str() && self.room.is_replayable();
+        let (from_seq, to_seq) = event.covers().filter(|_| is_gap)?;
+        Some(Missed { from_seq, to_seq })
+    }
+
+    /// Whether the reader may still read what happened: it is in the room, or was when that ended.
+    fn may_read(&self) -> bool {
+        let is_in = |connection: &Connection| is_in(&connection.peer().slot, &self.room);
+        self.room.state() == RoomState::Ended || self.connection.as_ref().is_some_and(is_in)
+    }
+
+    /// What was missed ends before what waits. Whatever happened up to the latest event that was known when the reader came
+    /// has either been missed or waits already.
+    fn up_to_what_waits(&mut self, mut missed: Missed, context: &mut Context<'_>) -> Missed {
         while let Poll::Ready(Some(event)) = self.poll_lane(context) {
-            let first = first_seq(&event);
+            let first = event.covers().map(|(first, _)| first);
             self.taken.push_back(event);
             if let Some(first) = first {
                 missed.to_seq = first.saturating_sub(1);
                 break;
             }
         }
-        let Missed { from_seq, to_seq } = missed;
-        if from_seq > to_seq { None } else { received_data(self.rooms.gap(&self.room, from_seq, to_seq)) }
+        missed
     }
 
     fn poll_lane(&mut self, context: &mut Context<'_>) -> Poll<Option<ReceivedEvent>> {
@@ -122,7 +141,7 @@ impl RoomEvents {
         loop {
             match link.with_outbox(|outbox, _| (outbox.take_event(), outbox.is_ending())) {
                 (Some(event), _) => {
-                    if let Some(event) = received(&event, self.room.id()) {
+                    if let Some(event) = ReceivedEvent::of_room(&event, self.room.id()) {
                         if event.kind == "room.ended" {
                             self.connection = None;
                         }
@@ -140,24 +159,6 @@ impl RoomEvents {
 fn is_in(slot: &Slot, room: &Room) -> bool {
     let context = slot.context();
     context.memberships().and_then(|held| held.of(room)).is_some_and(Membership::is_joined)
-}
-
-/// An event of this room; `None` if it is another room's, or the application's.
-fn received(event: &EncodedEvent, room: &str) -> Option<ReceivedEvent> {
-    let part = event.room.as_ref().filter(|part| part.source.room == room)?;
-    Some(ReceivedEvent { kind: event.name.clone(), id: part.id.clone(), seq: part.seq, data: event.data()? })
-}
-
-/// An event that the engine has made for this reader alone.
-fn received_data(data: Value) -> Option<ReceivedEvent> {
-    let (kind, id) = (data["kind"].as_str()?.into(), data["id"].as_str()?.into());
-    Some(ReceivedEvent { kind, id, seq: None, data })
-}
-
-/// The number of the first event for which this one stands.
-fn first_seq(event: &ReceivedEvent) -> Option<u64> {
-    let data = if event.seq.is_some() { &event.data } else { &event.data["body"] };
-    data["from_seq"].as_u64().or(event.seq)
 }
 
 impl fmt::Debug for RoomEvents {

@@ -33,3 +33,10 @@ pub(crate) struct About {
     pub(crate) on_end: OnEnd,
     pub(crate) archive_for: ArchiveFor,
 }
+
+impl About {
+    /// Whether its events are kept while it lives, and it is there again after a restart.
+    pub(crate) fn is_kept(&self) -> bool {
+        self.replayable || self.on_end == OnEnd::Archive
+    }
+}

@@ -33,6 +33,10 @@ pub enum EventKind {
     RoomGap,
     /// Nothing happened for a while.
     Heartbeat,
+    /// What happens cannot be kept for now.
+    RoomDegraded,
+    /// Everything that happened is kept again.
+    RoomRecovered,
 }
 
 impl EventKind {
@@ -49,6 +53,8 @@ impl EventKind {
             Self::Message => "message",
             Self::RoomGap => "room.gap",
             Self::Heartbeat => "heartbeat",
+            Self::RoomDegraded => "room.degraded",
+            Self::RoomRecovered => "room.recovered",
         }
     }
 }
@@ -129,6 +135,22 @@ impl<'a> RoomEvent<'a> {
     pub(crate) fn to_json(&self) -> Value {
         serde_json::to_value(self).expect("an event serialises")
     }
+}
+
+/// The body of `room.started`.
+pub(crate) fn started(about: &About) -> Value {
+    let mut body = json!({"title": about.title, "owner": about.owner.as_str()});
+    if let (Some(agent), Some(body)) = (&about.agent, body.as_object_mut()) {
+        body.insert("agent".into(), agent.as_str().into());
+    }
+    body["trust"] = about.trust.as_str().into();
+    body["mode"] = about.mode.as_str().into();
+    body
+}
+
+/// The body of `room.degraded` and `room.recovered`.
+pub(crate) fn degraded(since_ms: u64) -> Value {
+    json!({"since": rfc3339(since_ms)})
 }
 
 /// The body of `room.ended`.

@@ -1,0 +1,211 @@
+//! The thread that writes what happens in rooms.
+
+use std::collections::VecDeque;
+use std::fmt;
+use std::mem;
+use std::sync::Arc;
+use std::sync::mpsc::{Receiver, Sender, channel};
+use std::thread::{self, JoinHandle};
+
+use tokio::sync::oneshot;
+
+use super::error::StorageError;
+use super::store::{Store, Write};
+use crate::panics;
+use crate::sync::{AtomicUsize, Ordering};
+
+/// How many changes are committed at once, at most.
+const MOST_AT_ONCE: usize = 4_096;
+
+/// Whether what happens is kept.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Health {
+    /// It is.
+    Fine,
+    /// It waits: the last commit has failed.
+    Failing(StorageError),
+}
+
+/// Is told when that changes, on the writer's thread.
+pub(crate) type HealthObserver = Box<dyn Fn(Health) + Send>;
+
+/// What the thread is told.
+enum Message {
+    Write(Write),
+    /// To be answered when everything before it is durable.
+    Confirm(oneshot::Sender<()>),
+    /// A commit that failed may succeed now.
+    Retry,
+}
+
+/// Commits on a thread of its own. Whatever has come while one commit was made goes into the next (group commit), so that many
+/// callers share the time that it takes until something is durable.
+pub(super) struct Writer {
+    /// Present until it is dropped.
+    messages: Option<Sender<Message>>,
+    thread: Option<JoinHandle<()>>,
+    /// How many bytes wait.
+    waiting_bytes: Arc<AtomicUsize>,
+}
+
+/// What the thread works with.
+struct Work {
+    store: Arc<dyn Store>,
+    observer: HealthObserver,
+    waiting_bytes: Arc<AtomicUsize>,
+    waiting: VecDeque<Write>,
+    /// Each with the number of changes that have to be made before.
+    confirmations: VecDeque<(u64, oneshot::Sender<()>)>,
+    committed: u64,
+    received: u64,
+    is_failing: bool,
+}
+
+impl Writer {
+    /// # Panics
+    /// If the system refuses a thread.
+    pub(super) fn start(store: Arc<dyn Store>, observer: HealthObserver) -> Self {
+        let (messages, received) = channel();
+        let waiting_bytes = Arc::new(AtomicUsize::new(0));
+        let work = Work {
+            store,
+            observer,
+            waiting_bytes: Arc::clone(&waiting_bytes),
+            waiting: VecDeque::new(),
+            confirmations: VecDeque::new(),
+            committed: 0,
+            received: 0,
+            is_failing: false,
+        };
+        let thread = thread::Builder::new().name("grove-storage".to_owned());
+        let thread = thread.spawn(move || work.run(&received)).expect("the system has a thread for the storage");
+        Self { messages: Some(messages), thread: Some(thread), waiting_bytes }
+    }
+
+    fn send(&self, message: Message) {
+        // It ends only when this is dropped.
+        let _ = self.messages.as_ref().map(|messages| messages.send(message));
+    }
+
+    pub(super) fn write(&self, write: Write) {
+        self.waiting_bytes.fetch_add(bytes(&write), Ordering::Relaxed);
+        self.send(Message::Write(write));
+    }
+
+    /// Ends when everything that was written up to now is durable.
+    pub(super) fn confirm(&self) -> oneshot::Receiver<()> {
+        let (confirmation, confirmed) = oneshot::channel();
+        self.send(Message::Confirm(confirmation));
+        confirmed
+    }
+
+    pub(super) fn retry(&self) {
+        self.send(Message::Retry);
+    }
+
+    /// How many bytes wait to be written.
+    pub(super) fn waiting_bytes(&self) -> usize {
+        self.waiting_bytes.load(Ordering::Relaxed)
+    }
+}
+
+impl Drop for Writer {
+    /// What waits is written first, if it can be.
+    fn drop(&mut self) {
+        drop(self.messages.take());
+        // The thread may be the one that lets go of the engine.
+        if let Some(thread) = self.thread.take().filter(|thread| thread.thread().id() != thread::current().id()) {
+            let _ = thread.join();
+        }
+    }
+}
+
+impl Work {
+    fn run(mut self, messages: &Receiver<Message>) {
+        while let Ok(message) = messages.recv() {
+            let mut is_time = self.take(message);
+            let most = self.waiting.len().saturating_add(MOST_AT_ONCE);
+            while self.waiting.len() < most
+                && let Ok(message) = messages.try_recv()
+            {
+                is_time |= self.take(message);
+            }
+            if is_time || !self.is_failing {
+                self.commit();
+            }
+        }
+        self.commit();
+    }
+
+    /// Returns whether to try again, though the last commit has failed.
+    fn take(&mut self, message: Message) -> bool {
+        match message {
+            Message::Write(write) => {
+                self.received += 1;
+                self.waiting.push_back(write);
+            }
+            Message::Confirm(confirmation) => self.confirmations.push_back((self.received, confirmation)),
+            Message::Retry => return true,
+        }
+        false
+    }
+
+    /// Commits what waits, a batch at a time, until that is all or a commit fails.
+    fn commit(&mut self) {
+        loop {
+            let count = self.waiting.len().min(MOST_AT_ONCE);
+            let batch = &self.waiting.make_contiguous()[..count];
+            if count > 0 {
+                let committed = panics::catch(|| self.store.commit(batch));
+                let committed = committed.unwrap_or_else(|why| Err(StorageError::Unavailable(why)));
+                if let Err(why) = committed {
+                    return self.failed(why);
+                }
+            }
+            self.forget(count);
+            if mem::take(&mut self.is_failing) {
+                (self.observer)(Health::Fine);
+            }
+            if self.waiting.is_empty() {
+                return;
+            }
+        }
+    }
+
+    /// So many of the oldest changes are durable.
+    fn forget(&mut self, count: usize) {
+        let bytes = self.waiting.drain(..count).map(|write| bytes(&write)).sum();
+        self.waiting_bytes.fetch_sub(bytes, Ordering::Relaxed);
+        self.committed += count as u64;
+        let committed = self.committed;
+        while let Some((_, confirmation)) = self.confirmations.pop_front_if(|(after, _)| *after <= committed) {
+            // Whoever waited may have gone.
+            let _ = confirmation.send(());
+        }
+    }
+
+    fn failed(&mut self, why: StorageError) {
+        self.confirmations.retain(|(_, confirmation)| !confirmation.is_closed());
+        if !mem::replace(&mut self.is_failing, true) {
+            (self.observer)(Health::Failing(why));
+        }
+    }
+}
+
+/// How many bytes of memory a change takes while it waits, about.
+fn bytes(write: &Write) -> usize {
+    let held = match write {
+        Write::Put { part, .. } => part.value.len() + part.key.len(),
+        Write::Append { event, .. } => event.text.len(),
+        Write::Archive { about, .. } => about.len(),
+        Write::Delete { key, .. } => key.len(),
+        Write::Purge { .. } | Write::Remove { .. } | Write::PurgeArchives { .. } => 0,
+    };
+    held + size_of::<Write>()
+}
+
+impl fmt::Debug for Writer {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Writer").field("waiting_bytes", &self.waiting_bytes()).finish_non_exhaustive()
+    }
+}
