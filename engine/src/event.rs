@@ -239,8 +239,8 @@ pub enum Event {
     },
     /// Something that a session asked for in a room, or the creation of one, was refused (SEC35).
     RoomRefused {
-        /// What was asked for: `create`, `join`, `leave`, `say`, `run`, `admit`, `dismiss`, `close`, `replay`, or `call` for
-        /// an action of the application.
+        /// What was asked for: `create`, `join`, `leave`, `say`, `run`, `admit`, `dismiss`, `close`, `replay`, `archive`, or
+        /// `call` for an action of the application.
         what: &'static str,
         /// The error's code.
         code: Text,

@@ -163,6 +163,7 @@ pub use rooms::creating::CreatedRoom;
 pub use rooms::ending::Ended;
 pub use rooms::options::RoomOptions;
 pub use rooms::presence::PresenceRow;
+pub use rooms::reading_archives::ArchivedEvents;
 pub use rooms::replaying::Replay;
 pub use rooms::said::Said;
 pub use rooms::service::RoomStats;

@@ -7,6 +7,7 @@ mod json_body;
 mod room_id;
 mod bodies;
 mod event_stream;
+mod archive_lines;
 mod handlers;
 mod document;
 
@@ -30,6 +31,7 @@ where
         .routes(routes!(handlers::show, handlers::close))
         .routes(routes!(handlers::say))
         .routes(routes!(handlers::events))
+        .routes(routes!(handlers::archive))
         .routes(routes!(handlers::participants))
         .routes(routes!(handlers::presence))
         .routes(routes!(document::show))

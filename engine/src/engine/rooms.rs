@@ -26,6 +26,7 @@ use crate::protocol::code::ErrorCode;
 use crate::rooms::creating::CreatedRoom;
 use crate::rooms::ending::Ended;
 use crate::rooms::presence::PresenceRow;
+use crate::rooms::reading_archives::ArchivedEvents;
 use crate::rooms::replaying::Replay;
 use crate::rooms::said::Said;
 use crate::rooms::service::{RoomService, RoomStats};
@@ -197,6 +198,15 @@ impl Rooms {
         limit: Option<usize>,
     ) -> Result<Replay, ActionError> {
         self.service_for(session)?.replay(session, id, (since, limit))?.await
+    }
+
+    /// The events of a room that has ended and was archived, by the `cold_context_id` that its last event names. Its owner and
+    /// the users who took part may read them, or every user of the project ([`ArchiveFor`](crate::ArchiveFor)).
+    ///
+    /// # Errors
+    /// `not_found`, also for a session that may not read them.
+    pub async fn archive(&self, session: &Session, id: &str) -> Result<ArchivedEvents, ActionError> {
+        self.service_for(session)?.archive(session, id).await
     }
 
     /// The owner gives a user of the project a role in a room.

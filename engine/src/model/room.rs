@@ -6,6 +6,7 @@ pub(crate) mod policy;
 pub(crate) mod message;
 pub(crate) mod participant;
 pub(crate) mod about;
+pub(crate) mod lasting;
 pub(crate) mod record;
 pub(crate) mod event;
 pub(crate) mod handle;

@@ -17,7 +17,7 @@ use crate::model::Text;
 use crate::model::room::about::About;
 use crate::model::room::event::{self, Actor, EventKind, RoomEvent};
 use crate::model::room::handle::Room;
-use crate::model::room::policy::{Access, Facet, Mode, NewRoom, Trust};
+use crate::model::room::policy::{Access, Facet, Mode, NewRoom, OnEnd, Trust};
 use crate::model::room::record::{Record, RoomState, TimeToLive};
 use crate::model::session::Session;
 use crate::storage::event_log::LoggedEvent;
@@ -76,7 +76,10 @@ impl Creating {
         let ttl = new.ttl_s.map(|seconds| TimeToLive { ms: seconds.saturating_mul(1_000), sliding: new.sliding });
         let kept = about.is_kept().then(|| Box::new(self.kept(session, &about, at)));
         let make = |about: About| {
-            let record = Record::new(about.owner.clone(), about.access, ttl, at.now_ms);
+            let mut record = Record::new(about.owner.clone(), about.access, ttl, at.now_ms);
+            if about.on_end == OnEnd::Archive {
+                record.lasting_mut().remember_who_takes_part();
+            }
             LivingRoom::new(Room::new(about, record), is_open, kept)
         };
         self.premises.directory.add(about, is_open, make).map_err(|not_added| match not_added {

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use super::archived_room::ArchivedRoom;
 use super::living::LivingRoom;
 use super::premises::Premises;
 use super::refusal::has_ended;
@@ -11,6 +12,8 @@ use crate::error::ActionError;
 use crate::event::Event;
 use crate::model::Text;
 use crate::model::room::event::{self, Actor, EventKind};
+use crate::model::room::lasting::Lasting;
+use crate::model::room::policy::OnEnd;
 use crate::model::room::record::{End, EndReason, Record};
 use crate::model::selector::Selector;
 use crate::refresh::refresher::Urgency;
@@ -157,15 +160,33 @@ fn end_in(
     (reason, by): (EndReason, EndedBy<'_>),
 ) -> Option<End> {
     let (end, seq) = record.end(reason, step.at().now_ms)?;
-    let body = event::ended(reason, end.duration_ms, by.note);
+    let archive = (living.room.on_end() == OnEnd::Archive).then(|| step.id("c_"));
+    let body = event::ended(reason, end.duration_ms, by.note, archive.as_deref());
     let user = by.actor.user.clone();
     let kind = EventKind::RoomEnded;
     step.send(Draft { kind, seq: Some(seq), actor: by.actor, trace_id: None, call_id: None, body });
     if living.kept.is_some() {
-        step.write(Write::Remove { room: living.room.id().clone() });
+        step.write(what_stays(record, living, archive.as_ref(), step.at().unix_ms));
+    }
+    if let Some(id) = archive {
+        record.lasting_mut().archived(id);
     }
     step.clear();
     let (room, project) = (living.room.id().clone(), living.room.project().clone());
     step.report(Event::RoomClosed { room, project, reason, duration_ms: end.duration_ms, user });
     Some(end)
+}
+
+/// What stays of a room that has ended: its events, if they are archived.
+fn what_stays(record: &Record, living: &LivingRoom, archive: Option<&Text>, at_ms: u64) -> Write {
+    let room = living.room.id().clone();
+    match archive {
+        None => Write::Remove { room },
+        Some(id) => {
+            let about = ArchivedRoom::new(&living.room, record.lasting().into_iter().flat_map(Lasting::took_part))
+                .to_json()
+                .into();
+            Write::Archive { room, id: id.clone(), at_ms, about }
+        }
+    }
 }

@@ -85,6 +85,7 @@ impl Joining {
         }
         let participant = participant(&context, id.clone(), role, step.at().unix_ms);
         let joined = record.join(participant, self.premises.limits.participants_per_room)?;
+        step.takes_part(record, context.user());
         living.add(Seat { slot: Arc::clone(slot), session: context.id().clone(), participant: id.clone() });
         self.premises.participants.add(1);
         step.attend(slot);

@@ -77,6 +77,7 @@ impl Saying {
                 Ok(Said { event: self.premises.ids.make("e_"), seq })
             })?;
             if becomes != Becomes::Known {
+                step.takes_part(record, session.context().user());
                 send(step, actor(session.context(), record), message, &said);
             }
             Ok((said, becomes == Becomes::NewForAnother))

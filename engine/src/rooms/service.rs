@@ -19,6 +19,7 @@ use super::managing::Managing;
 use super::options::RoomOptions;
 use super::premises::Premises;
 use super::presence::{PRESENCE, PresenceBoard, PresenceRow};
+use super::reading_archives::{ArchivedEvents, Archives};
 use super::refusal::{no_room, report};
 use super::replaying::{Replay, Replaying};
 use super::roles::Roles;
@@ -64,6 +65,7 @@ pub(crate) struct RoomService {
     presence: PresenceBoard,
     durability: Durability,
     replaying: Replaying,
+    archives: Archives,
 }
 
 /// How many rooms there are, and who is in them.
@@ -127,6 +129,7 @@ impl RoomService {
             creating: Creating::new(Arc::clone(&premises), Arc::clone(&roles), Arc::clone(&ending)),
             durability: Durability::new(Arc::clone(&premises)),
             replaying: Replaying::new(Arc::clone(&premises)),
+            archives: Archives::new(Arc::clone(&premises)),
             presence: PresenceBoard::new(Arc::clone(&premises), options.presence),
             premises,
             roles,
@@ -364,6 +367,11 @@ impl RoomService {
     ) -> Result<BoxFuture<'static, Result<Replay, ActionError>>, ActionError> {
         let replay = self.find(session, id).and_then(|(living, _)| self.replaying.replay(&living.room, since, limit));
         self.report("replay", session, id, replay)
+    }
+
+    /// The events of a room that has ended, for a session that may read them.
+    pub(crate) async fn archive(&self, session: &Session, id: &str) -> Result<ArchivedEvents, ActionError> {
+        self.report("archive", session, id, self.archives.open(session, id).await)
     }
 
     /// Events of a room for one reader: those after a number, as many as it wants at once.

@@ -77,6 +77,7 @@ fn described(room: &Room) -> Descriptor {
         ("parent", room.parent().map(ToString::to_string)),
         ("ends_at", room.ends_at()),
         ("end_reason", room.end_reason().map(|reason| reason.as_str().to_owned())),
+        ("cold_context_id", room.cold_context_id().map(Into::into)),
     ];
     texts.into_iter().fold(node, |node, (key, value)| match value {
         Some(value) => node.prop(key, value),

@@ -81,6 +81,11 @@ impl<'a> Step<'a> {
         done
     }
 
+    /// A new id.
+    pub(super) fn id(&self, prefix: &str) -> Text {
+        self.premises.ids.make(prefix)
+    }
+
     pub(super) const fn at(&self) -> Moment {
         self.at
     }
@@ -158,6 +163,13 @@ impl<'a> Step<'a> {
     /// What is kept of the room changes, after what was sent up to now.
     pub(super) fn write(&self, write: Write) {
         self.premises.journal.write(write);
+    }
+
+    /// A user takes part, and may read the archive.
+    pub(super) fn takes_part(&self, record: &mut Record, user: Option<&Text>) {
+        if let Some(user) = user.filter(|_| self.living.kept.is_some()) {
+            record.lasting_mut().takes_part(user);
+        }
     }
 
     /// Tells something about the room beside what happens in it, to all or to one who is there.

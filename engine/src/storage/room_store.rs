@@ -15,6 +15,8 @@ pub enum PartKind {
     Activity,
     /// A participant, by its id.
     Participant,
+    /// A user who has taken part, by name.
+    Reader,
     /// A run, by its id.
     Run,
     /// An entry of the history, by its number.
@@ -25,8 +27,8 @@ pub enum PartKind {
 
 impl PartKind {
     /// All kinds, in their order.
-    pub const ALL: [Self; 6] =
-        [Self::Record, Self::Activity, Self::Participant, Self::Run, Self::History, Self::Memory];
+    pub const ALL: [Self; 7] =
+        [Self::Record, Self::Activity, Self::Participant, Self::Reader, Self::Run, Self::History, Self::Memory];
 
     /// The number under which an implementation may keep it. It never changes.
     #[must_use]
@@ -35,9 +37,10 @@ impl PartKind {
             Self::Record => 0,
             Self::Activity => 1,
             Self::Participant => 2,
-            Self::Run => 3,
-            Self::History => 4,
-            Self::Memory => 5,
+            Self::Reader => 3,
+            Self::Run => 4,
+            Self::History => 5,
+            Self::Memory => 6,
         }
     }
 

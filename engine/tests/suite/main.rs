@@ -45,6 +45,7 @@ mod replay;
 mod resuming;
 mod revoking;
 mod rooms;
+mod rooms_archive;
 mod rooms_ending;
 mod rooms_events;
 mod rooms_presence;

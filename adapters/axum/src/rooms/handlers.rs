@@ -11,6 +11,7 @@ use grove_engine::{ErrorCode, NewRoom, Origin, RoomPosition, RoomQuery, RoomStat
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
+use super::archive_lines;
 use super::bodies::{
     CreatedBody, EndedBody, ErrorBody, EventsQuery, ListQuery, MessageBody, OneRoomBody, ParticipantsBody,
     PresenceListBody, RoomBody, RoomListBody, SaidBody,
@@ -113,6 +114,14 @@ pub(super) async fn events(
     let after = last.or_else(|| since.map(|seq| RoomPosition { epoch: None, seq }));
     let events = service.rooms.events_after(&session, &id, after.as_ref())?;
     Ok(event_stream::response(events))
+}
+
+/// Returns the events of a room that has ended, one on each line, by the `cold_context_id` that its last event names.
+#[utoipa::path(get, path = "/v1/archive/{id}", params(("id" = String, Path)),
+    responses((status = 200, content_type = "application/jsonl", body = String), (status = "default", body = ErrorBody)))]
+pub(super) async fn archive(State(service): Service, Caller(session): Caller, RoomId(id): RoomId) -> Handled {
+    let events = service.rooms.archive(&session, &id).await?;
+    Ok(archive_lines::response(events))
 }
 
 /// Returns who takes part in a room.

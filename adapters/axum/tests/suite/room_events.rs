@@ -190,3 +190,26 @@ async fn a_client_that_reads_too_slowly_delays_nobody_and_is_told_what_it_has_mi
     }
     assert!(gaps > 0);
 }
+
+#[tokio::test]
+async fn a_stream_of_a_replayable_room_goes_on_from_the_last_event_without_a_gap() {
+    let (server, _) = serving().await;
+    let new = json!({"access": "project", "replayable": true});
+    let (_, created) = server.asks("ann", "POST", "/v1/rooms", &new).await;
+    let room = format!("/v1/rooms/{}", created["room"]["id"].as_str().unwrap());
+    let mut stream = server.events("bob", &room, "", "").await;
+    let last = stream.next().await.unwrap().id.unwrap();
+    drop(stream);
+    until_empty(&server, &room).await;
+    for number in 0..300 {
+        server.say("ann", &room, &number.to_string()).await;
+    }
+    for (query, header) in [("", format!("last-event-id: {last}\r\n")), ("?since=2", String::new())] {
+        let mut stream = server.events("bob", &room, query, &header).await;
+        for seq in 3..=303 {
+            let event = stream.next().await.unwrap();
+            assert_eq!(event.data["seq"], seq);
+            assert!(event.id.unwrap().ends_with(&format!("-{seq}")));
+        }
+    }
+}

@@ -268,6 +268,7 @@ async fn every_route_is_documented_and_every_documented_route_answers() {
         ("POST", "/v1/rooms/{id}/messages"),
         ("GET", "/v1/rooms/{id}/events"),
         ("GET", "/v1/rooms/{id}/participants"),
+        ("GET", "/v1/archive/{id}"),
         ("GET", "/v1/presence"),
         ("GET", "/v1/openapi.json"),
     ];
@@ -368,4 +369,29 @@ async fn a_message_that_the_engine_says_reaches_http_as_well() {
     let id = room.rsplit('/').next().unwrap();
     server.engine.rooms().say(&session_of("ann"), id, &Message::data(json!([1]))).unwrap();
     assert_eq!(stream.next().await.unwrap().data["body"], json!({"data": [1]}));
+}
+
+#[tokio::test]
+async fn an_archive_is_read_as_lines_by_those_who_took_part() {
+    let (server, _) = serving().await;
+    let new = json!({"access": "project", "on_end": "archive"});
+    let (_, created) = server.asks("ann", "POST", "/v1/rooms", &new).await;
+    let room = format!("/v1/rooms/{}", created["room"]["id"].as_str().unwrap());
+    for number in 0..700 {
+        server.say("ann", &room, &format!("{number}\nsecond line")).await;
+    }
+    server.asks("ann", "DELETE", &room, &Value::Null).await;
+    let (_, shown) = server.gets("ann", &room).await;
+    let archive = format!("/v1/archive/{}", shown["room"]["cold_context_id"].as_str().unwrap());
+    let head = format!("GET {archive} HTTP/1.0\r\nhost: localhost\r\nauthorization: Bearer ann\r\n\r\n");
+    let (status, all) = server.raw(head).await;
+    let (head, body) = all.split_once("\r\n\r\n").unwrap();
+    assert!(status == 200 && head.contains("content-type: application/jsonl"), "{head}");
+    let events: Vec<Value> = body.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+    assert!(events.iter().map(|event| event["seq"].as_u64().unwrap()).eq(1..=702));
+    assert_eq!(events[701]["kind"], "room.ended");
+    for user in ["bob", "eve", "nobody"] {
+        assert_eq!(server.gets(user, &archive).await.0, 404, "{user}");
+    }
+    assert_eq!(server.json("GET", &archive, "", "").await.0, 401);
 }

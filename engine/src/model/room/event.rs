@@ -154,10 +154,12 @@ pub(crate) fn degraded(since_ms: u64) -> Value {
 }
 
 /// The body of `room.ended`.
-pub(crate) fn ended(reason: EndReason, duration_ms: u64, note: Option<&str>) -> Value {
+pub(crate) fn ended(reason: EndReason, duration_ms: u64, note: Option<&str>, cold_context_id: Option<&str>) -> Value {
     let mut body = json!({"reason": reason.as_str(), "duration_ms": duration_ms});
-    if let (Some(note), Some(body)) = (note, body.as_object_mut()) {
-        body.insert("note".into(), note.into());
+    for (name, value) in [("note", note), ("cold_context_id", cold_context_id)] {
+        if let (Some(value), Some(body)) = (value, body.as_object_mut()) {
+            body.insert(name.into(), value.into());
+        }
     }
     body
 }
@@ -231,8 +233,8 @@ mod tests {
     #[test]
     fn bodies_say_what_the_contract_lists() {
         assert_eq!(
-            ended(EndReason::Close, 5, Some("bye")),
-            json!({"reason": "close", "duration_ms": 5, "note": "bye"})
+            ended(EndReason::Close, 5, Some("bye"), Some("c_1")),
+            json!({"reason": "close", "duration_ms": 5, "note": "bye", "cold_context_id": "c_1"})
         );
         let mut someone = Participant {
             id: "p_1".into(),

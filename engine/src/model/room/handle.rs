@@ -209,6 +209,12 @@ impl Room {
         Some(rfc3339(self.0.about.created_ms.saturating_add(left_ms)))
     }
 
+    /// Under which id its events stay readable, for a room that has ended and was archived.
+    #[must_use]
+    pub fn cold_context_id(&self) -> Option<Text> {
+        self.with(|record| record.lasting()?.cold_context_id().cloned())
+    }
+
     /// How many participants are online.
     #[must_use]
     pub fn online(&self) -> usize {
@@ -252,6 +258,7 @@ impl Room {
             ("parent", self.parent().map(ToString::to_string)),
             ("ends_at", self.ends_at()),
             ("end_reason", self.end_reason().map(|reason| reason.to_string())),
+            ("cold_context_id", self.cold_context_id().map(Into::into)),
         ];
         for (name, value) in optional {
             if let (Some(value), Some(properties)) = (value, properties.as_object_mut()) {

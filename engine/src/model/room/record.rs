@@ -6,6 +6,7 @@ use std::sync::Arc;
 
 use hashbrown::HashMap;
 
+use super::lasting::Lasting;
 use super::participant::{Participant, Status};
 use super::policy::Access;
 use super::role::Role;
@@ -186,6 +187,8 @@ pub(crate) struct Record {
     active_ms: u64,
     ttl: Option<TimeToLive>,
     end: Option<End>,
+    /// Present in rooms that are kept.
+    lasting: Option<Box<Lasting>>,
 }
 
 impl Record {
@@ -205,7 +208,17 @@ impl Record {
             active_ms: now_ms,
             ttl,
             end: None,
+            lasting: None,
         }
+    }
+
+    /// What is known only of a room that is kept.
+    pub(crate) fn lasting(&self) -> Option<&Lasting> {
+        self.lasting.as_deref()
+    }
+
+    pub(crate) fn lasting_mut(&mut self) -> &mut Lasting {
+        self.lasting.get_or_insert_default()
     }
 
     pub(crate) const fn state(&self) -> RoomState {

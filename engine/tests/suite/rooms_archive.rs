@@ -1,0 +1,111 @@
+//! What stays of a room that was archived (rooms 2, 7; S3.24 to S3.26, S3.40).
+
+use grove_engine::{
+    Access, ActionError, ArchiveFor, EndReason, Engine, Message, NewRoom, OnEnd, Room, RoomOptions, RoomRole, Session,
+};
+use serde_json::Value;
+
+use crate::fixtures::{in_project, room_engine, room_engine_with, user_session};
+
+fn code<T>(done: Result<T, ActionError>) -> String {
+    done.err().map_or_else(String::new, |error| error.code().to_owned())
+}
+
+fn archived(engine: &Engine, owner: &Session, change: impl FnOnce(NewRoom) -> NewRoom) -> Room {
+    let new = change(NewRoom::new("Board").access(Access::Project).on_end(OnEnd::Archive));
+    engine.rooms().create(owner, &new).unwrap().room
+}
+
+async fn lines(engine: &Engine, session: &Session, id: &str) -> Vec<Value> {
+    let mut events = engine.rooms().archive(session, id).await.unwrap();
+    let mut lines = Vec::new();
+    while let Some(event) = events.next().await.unwrap() {
+        assert!(!event.contains('\n'));
+        lines.push(serde_json::from_str(&event).unwrap());
+    }
+    lines
+}
+
+#[tokio::test]
+async fn an_archive_has_every_event_from_the_first_to_the_last() {
+    let (engine, clock) = room_engine();
+    let ann = user_session("ann", "ann");
+    let room = archived(&engine, &ann, |new| new);
+    for number in 0..1_500 {
+        engine.rooms().say(&ann, room.id(), &Message::text(format!("{number}\nsecond line"))).unwrap();
+    }
+    clock.advance(1_234);
+    engine.rooms().close(&ann, room.id(), None).unwrap();
+    let id = room.cold_context_id().unwrap();
+    assert!(id.starts_with("c_"));
+    let events = lines(&engine, &ann, &id).await;
+    assert!(events.iter().map(|event| event["seq"].as_u64().unwrap()).eq(1..=1_502));
+    let last = events.last().unwrap();
+    assert_eq!((&last["kind"], last["body"]["cold_context_id"].as_str()), (&"room.ended".into(), Some(id.as_str())));
+    assert_eq!(last["body"]["duration_ms"], 1_234);
+    assert_eq!(engine.rooms().describe(&ann, room.id()).unwrap()["cold_context_id"], id.as_str());
+}
+
+#[tokio::test]
+async fn an_archive_is_for_those_who_took_part() {
+    let (engine, _clock) = room_engine();
+    let [ann, bob, cid, dan] = ["ann", "bob", "cid", "dan"].map(|user| in_project(user, user, "acme"));
+    let room = archived(&engine, &ann, |new| new);
+    drop(engine.rooms().events(&bob, room.id()).unwrap());
+    engine.rooms().say(&cid, room.id(), &Message::text("hello")).unwrap();
+    engine.rooms().complete(room.id()).unwrap();
+    assert_eq!(room.end_reason(), Some(EndReason::Completed));
+    let id = room.cold_context_id().unwrap();
+    for session in [&ann, &bob, &cid] {
+        assert_eq!(lines(&engine, session, &id).await.len(), 5);
+    }
+    assert_eq!(code(engine.rooms().archive(&dan, &id).await), "not_found", "dan was not there");
+    assert_eq!(code(engine.rooms().archive(&in_project("a", "ann", "other"), &id).await), "not_found");
+    assert_eq!(code(engine.rooms().archive(&Session::new("x").with_project("acme"), &id).await), "not_found");
+    assert_eq!(code(engine.rooms().archive(&ann, "c_unknown").await), "not_found");
+}
+
+#[tokio::test]
+async fn an_archive_may_be_for_the_whole_project() {
+    let (engine, _clock) = room_engine();
+    let [ann, dan] = ["ann", "dan"].map(|user| in_project(user, user, "acme"));
+    let room = archived(&engine, &ann, |new| new.archive_for(ArchiveFor::Project).access(Access::Invited));
+    engine.rooms().admit(&ann, room.id(), "bob", RoomRole::Member).unwrap();
+    engine.rooms().close(&ann, room.id(), None).unwrap();
+    let id = room.cold_context_id().unwrap();
+    assert_eq!(lines(&engine, &dan, &id).await.len(), 2);
+    assert_eq!(code(engine.rooms().archive(&in_project("d", "dan", "other"), &id).await), "not_found");
+}
+
+#[tokio::test]
+async fn a_room_that_is_only_archived_cannot_be_replayed_while_it_lives() {
+    let (engine, _clock) = room_engine();
+    let ann = user_session("ann", "ann");
+    let room = archived(&engine, &ann, |new| new);
+    assert_eq!(code(engine.rooms().replay(&ann, room.id(), 0, None).await), "conflict");
+    let dropped = engine.rooms().create(&ann, &NewRoom::new("t").replayable(true)).unwrap().room;
+    engine.rooms().close(&ann, dropped.id(), None).unwrap();
+    assert_eq!(dropped.cold_context_id(), None);
+}
+
+#[tokio::test]
+async fn an_archive_outlives_its_room_until_its_time_has_come() {
+    let (engine, clock) = room_engine_with(RoomOptions::new(), |config| {
+        config.rooms.archive_retention = std::time::Duration::from_secs(7_200);
+    });
+    let ann = user_session("ann", "ann");
+    let room = archived(&engine, &ann, |new| new.id("board"));
+    engine.rooms().close(&ann, room.id(), None).unwrap();
+    let id = room.cold_context_id().unwrap();
+    clock.advance(3_600_000);
+    engine.settle().await;
+    assert_eq!(code(engine.rooms().get(&ann, "board")), "not_found");
+    assert_eq!(lines(&engine, &ann, &id).await.len(), 2);
+    let again = archived(&engine, &ann, |new| new.id("board"));
+    assert_eq!(again.seq(), 1, "another room may have its id");
+    for _ in 0..3 {
+        clock.advance(3_600_000);
+        engine.settle().await;
+    }
+    assert_eq!(code(engine.rooms().archive(&ann, &id).await), "not_found");
+}
