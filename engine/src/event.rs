@@ -12,7 +12,8 @@ use problems::{Admitted, Problems};
 use crate::config::Limit;
 use crate::entered::{self, Function};
 use crate::model::Text;
-use crate::model::room::record::{EndReason, LeaveReason};
+use crate::model::room::end_reason::EndReason;
+use crate::model::room::leave_reason::LeaveReason;
 use crate::model::selector::Selector;
 use crate::panics;
 use crate::panics::guarded::{DropObserver, Guarded, Owner};
@@ -288,6 +289,13 @@ pub enum Event {
         /// Why, for the log.
         why: String,
     },
+    /// What was kept of rooms was damaged, and was repaired when the engine was built.
+    StorageRepaired {
+        /// What was done, for the log.
+        what: String,
+        /// Whether something may be missing that was durable. Then every room has another epoch.
+        history_lost: bool,
+    },
     /// Everything that happened in rooms is kept again.
     StorageRecovered {
         /// For how long it could not be written, in ms.
@@ -444,6 +452,7 @@ fn log(event: &Event) {
         | Event::Refused { .. }
         | Event::RoomRefused { .. }
         | Event::SessionConflict { .. }
+        | Event::StorageRepaired { .. }
         | Event::StorageRecovered { .. } => {
             tracing::warn!(target: "grove", ?event);
         }

@@ -5,7 +5,10 @@ pub(crate) mod room_store;
 pub(crate) mod event_log;
 pub(crate) mod archive;
 pub(crate) mod store;
+pub(crate) mod repair;
 pub(crate) mod memory_store;
 pub(crate) mod writer;
 pub(crate) mod journal;
+#[cfg(feature = "storage")]
+mod sqlite;
 pub(crate) mod choice;

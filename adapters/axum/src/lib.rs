@@ -152,6 +152,9 @@ mod guide {
     #[doc = include_str!("../../../docs/guide/rooms.md")]
     mod rooms {}
 
+    #[doc = include_str!("../../../docs/guide/keeping-rooms.md")]
+    mod keeping_rooms {}
+
     #[doc = include_str!("../../../docs/guide/consumers.md")]
     mod consumers {}
 

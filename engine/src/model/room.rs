@@ -6,6 +6,8 @@ pub(crate) mod policy;
 pub(crate) mod message;
 pub(crate) mod participant;
 pub(crate) mod about;
+pub(crate) mod end_reason;
+pub(crate) mod leave_reason;
 pub(crate) mod lasting;
 pub(crate) mod record;
 pub(crate) mod event;

@@ -11,6 +11,7 @@ use super::living::LivingRoom;
 use super::premises::{Moment, Premises};
 use super::refusal::{busy, has_ended, invalid};
 use super::roles::{Roles, check_names, project_of};
+use super::stored_room::StoredRecord;
 use crate::error::ActionError;
 use crate::event::Event;
 use crate::model::Text;
@@ -72,11 +73,12 @@ impl Creating {
     }
 
     fn add(&self, session: &Session, about: About, new: &NewRoom, at: Moment) -> Result<Arc<LivingRoom>, ActionError> {
+        let owner = about.owner.clone();
         let is_open = new.access != Access::Invited || self.roles.are_the_applications();
         let ttl = new.ttl_s.map(|seconds| TimeToLive { ms: seconds.saturating_mul(1_000), sliding: new.sliding });
-        let kept = about.is_kept().then(|| Box::new(self.kept(session, &about, at)));
+        let mut record = Record::new(owner, about.access, ttl, at.now_ms);
+        let kept = about.is_kept().then(|| Box::new(self.kept(session, &about, &record, at)));
         let make = |about: About| {
-            let mut record = Record::new(about.owner.clone(), about.access, ttl, at.now_ms);
             if about.on_end == OnEnd::Archive {
                 record.lasting_mut().remember_who_takes_part();
             }
@@ -92,7 +94,7 @@ impl Creating {
     }
 
     /// What is kept of a room from the start: that it has started.
-    fn kept(&self, session: &Session, about: &About, at: Moment) -> Kept {
+    fn kept(&self, session: &Session, about: &About, record: &Record, at: Moment) -> Kept {
         let context = session.context();
         let actor = Actor {
             user: context.user().cloned(),
@@ -108,7 +110,11 @@ impl Creating {
             ..RoomEvent::new(about, &id, EventKind::RoomStarted, at.unix_ms, event::started(about))
         };
         let event = LoggedEvent { seq: 1, at_ms: at.unix_ms, text: started.to_json().to_string().into() };
-        let first = vec![Write::Append { room: about.id.clone(), event }];
+        let mut first = Vec::new();
+        if self.premises.journal.survives() {
+            first.push(Write::Put { room: about.id.clone(), part: StoredRecord::new(about, record).into_part() });
+        }
+        first.push(Write::Append { room: about.id.clone(), event });
         Kept::new(first, &self.premises.limits, about, at.unix_ms)
     }
 

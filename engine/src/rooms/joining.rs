@@ -8,18 +8,21 @@ use super::premises::Premises;
 use super::refusal::{has_ended, refused};
 use super::roles::check_names;
 use super::step::{Draft, Step};
+use super::stored_room;
 use crate::config::Limit;
 use crate::error::ActionError;
 use crate::event::Event;
 use crate::model::Text;
 use crate::model::room::event::{self, EventKind};
+use crate::model::room::leave_reason::LeaveReason;
 use crate::model::room::memberships::Memberships;
 use crate::model::room::participant::{Participant, ParticipantKind, Presence, Status};
-use crate::model::room::record::{Changed, LeaveReason, Record, Refusal};
+use crate::model::room::record::{Changed, Record, Refusal};
 use crate::model::room::role::Role;
 use crate::model::session::Context;
 use crate::protocol::close_reason::CloseReason;
 use crate::sessions::slot::Slot;
+use crate::storage::room_store::PartKind;
 
 /// Lets sessions join and leave.
 #[derive(Debug)]
@@ -90,6 +93,9 @@ impl Joining {
         self.premises.participants.add(1);
         step.attend(slot);
         if let Some(changed) = joined {
+            if step.keeps_parts() {
+                step.put(stored_room::part(PartKind::Participant, id.clone(), &*changed.participant));
+            }
             tell(step, &changed, EventKind::ParticipantJoined);
         }
         if let Some(since_ms) = self.premises.degraded_since_ms().filter(|_| living.kept.is_some()) {

@@ -9,10 +9,12 @@ use super::refusal::{busy, has_ended, no_room, refused};
 use super::roles::{Roles, USER_BYTES, check_names, project_of};
 use super::saying::actor;
 use super::step::Step;
+use super::stored_room::StoredRecord;
 use crate::config::Limit;
 use crate::error::ActionError;
 use crate::model::Text;
-use crate::model::room::record::{EndReason, Refusal, RoomState};
+use crate::model::room::end_reason::EndReason;
+use crate::model::room::record::{Record, Refusal, RoomState};
 use crate::model::room::role::Role;
 use crate::model::session::Session;
 
@@ -51,13 +53,14 @@ impl Managing {
             return Err(ActionError::invalid_params("`user` must have 1 to 1024 bytes"));
         }
         let max = self.premises.limits.users_per_room;
-        let admitted = Step::take(&self.premises, living, |_, record| {
+        let admitted = Step::take(&self.premises, living, |step, record| {
             let decided = record.decided(user);
             record.admit(user, role, max)?;
             let fits = self.premises.directory.admit(living, user);
             if !fits {
                 record.withdraw(user, decided);
             }
+            keep(step, living, record);
             Ok(fits)
         });
         let fits = admitted.map_err(|refusal| self.not_decided(session, refusal))?;
@@ -78,9 +81,10 @@ impl Managing {
     ) -> Result<(), ActionError> {
         check_owner(session, living, mine)?;
         let max = self.premises.limits.users_per_room;
-        let dismissed = Step::take(&self.premises, living, |_, record| {
+        let dismissed = Step::take(&self.premises, living, |step, record| {
             record.dismiss(user, max)?;
             self.premises.directory.dismiss(living, user);
+            keep(step, living, record);
             Ok(())
         });
         dismissed.map_err(|refusal| self.not_decided(session, refusal))?;
@@ -111,6 +115,13 @@ impl Managing {
         }
         let actor = living.room.with(|record| actor(session.context(), record));
         self.ending.end(living, EndReason::Close, EndedBy { actor, note })
+    }
+}
+
+/// What the owner has decided is kept.
+fn keep(step: &Step<'_>, living: &LivingRoom, record: &Record) {
+    if step.keeps_parts() {
+        step.put(StoredRecord::new(living.room.about(), record).into_part());
     }
 }
 

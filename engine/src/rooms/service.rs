@@ -20,6 +20,7 @@ use super::options::RoomOptions;
 use super::premises::Premises;
 use super::presence::{PRESENCE, PresenceBoard, PresenceRow};
 use super::reading_archives::{ArchivedEvents, Archives};
+use super::recovering::Recovering;
 use super::refusal::{no_room, report};
 use super::replaying::{Replay, Replaying};
 use super::roles::Roles;
@@ -34,11 +35,12 @@ use crate::error::ActionError;
 use crate::event::Observers;
 use crate::model::Text;
 use crate::model::path;
+use crate::model::room::end_reason::EndReason;
 use crate::model::room::event::{EventKind, RoomEvent};
 use crate::model::room::handle::Room;
+use crate::model::room::leave_reason::LeaveReason;
 use crate::model::room::message::Message;
 use crate::model::room::policy::NewRoom;
-use crate::model::room::record::{EndReason, LeaveReason};
 use crate::model::room::role::Role;
 use crate::model::room::timestamp::rfc3339;
 use crate::model::session::{Context, Session};
@@ -95,11 +97,12 @@ pub(crate) struct RoomParts {
 }
 
 impl RoomService {
-    pub(crate) fn new(options: RoomOptions, config: &Config, parts: RoomParts) -> Arc<Self> {
+    pub(crate) fn new(mut options: RoomOptions, config: &Config, parts: RoomParts) -> Arc<Self> {
         let limits = config.rooms.clone();
         let RoomParts { table, refresher, timers, observers, runtime } = parts;
         options.access.iter().for_each(|access| access.belongs_to(&observers.owner()));
         let max_bytes = limits.stored_bytes;
+        let repairs = std::mem::take(&mut options.storage.repairs);
         let premises = Arc::new_cyclic(|premises| Premises {
             journal: options.storage.into_journal(max_bytes, durability::observer(premises.clone()), runtime),
             degraded_since_ms: AtomicU64::new(0),
@@ -122,6 +125,7 @@ impl RoomService {
         });
         let roles = Arc::new(Roles::new(Arc::clone(&premises)));
         let ending = Arc::new(Ending::new(Arc::clone(&premises)));
+        Recovering::new(&premises, &roles, &ending, &repairs).run();
         Arc::new(Self {
             joining: Joining::new(Arc::clone(&premises)),
             saying: Saying::new(Arc::clone(&premises)),

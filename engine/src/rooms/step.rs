@@ -7,15 +7,17 @@ use serde_json::Value;
 use super::kept::Kept;
 use super::living::{LivingRoom, Seat};
 use super::premises::{Moment, Premises};
+use super::stored_room;
 use crate::config::Limit;
 use crate::deliver::link::Link;
 use crate::event::Event;
 use crate::model::Text;
 use crate::model::path;
 use crate::model::room::event::{self, Actor, EventKind, RoomEvent};
+use crate::model::room::leave_reason::LeaveReason;
 use crate::model::room::memberships::{Membership, Memberships};
 use crate::model::room::participant::Participant;
-use crate::model::room::record::{Changed, LeaveReason, Record};
+use crate::model::room::record::{Changed, Record};
 use crate::model::room::role::Role;
 use crate::model::room::timestamp::rfc3339;
 use crate::model::selector::Selector;
@@ -30,6 +32,7 @@ use crate::sessions::paths::Paths;
 use crate::sessions::slot::Slot;
 use crate::storage::event_log::LoggedEvent;
 use crate::storage::journal::Written;
+use crate::storage::room_store::{Part, PartKind};
 use crate::storage::store::Write;
 
 /// One step in one room, taken while the room is locked. Events go out at once, so that all receive them in the order of the
@@ -167,9 +170,30 @@ impl<'a> Step<'a> {
 
     /// A user takes part, and may read the archive.
     pub(super) fn takes_part(&self, record: &mut Record, user: Option<&Text>) {
-        if let Some(user) = user.filter(|_| self.living.kept.is_some()) {
-            record.lasting_mut().takes_part(user);
+        if let Some(user) = user.filter(|_| self.living.kept.is_some())
+            && record.lasting_mut().takes_part(user)
+        {
+            self.put(stored_room::reader(user));
         }
+    }
+
+    /// A part of the room is this from now on, if the room is kept.
+    pub(super) fn put(&self, part: Part) {
+        if self.keeps_parts() {
+            self.write(Write::Put { room: self.living.room.id().clone(), part });
+        }
+    }
+
+    /// A part of the room is not kept any more.
+    pub(super) fn delete(&self, kind: PartKind, key: Text) {
+        if self.keeps_parts() {
+            self.write(Write::Delete { room: self.living.room.id().clone(), kind, key });
+        }
+    }
+
+    /// Whether the room can be opened again after a restart.
+    pub(super) fn keeps_parts(&self) -> bool {
+        self.living.kept.is_some() && self.premises.journal.survives()
     }
 
     /// Tells something about the room beside what happens in it, to all or to one who is there.
@@ -221,6 +245,7 @@ impl<'a> Step<'a> {
         self.released.seats.push(seat);
         let Some(Changed { participant, seq }) = left else { return false };
         self.premises.participants.subtract(1);
+        self.delete(PartKind::Participant, participant.id.clone());
         let body = event::participant(&participant, Some(reason));
         self.send(Draft::about(&participant, EventKind::ParticipantLeft, seq, body));
         let (room, participant) = (self.living.room.id().clone(), participant.id.clone());

@@ -48,6 +48,16 @@ impl Journal {
         Self { store, way, runtime }
     }
 
+    /// Whether anything is still there when the process starts again.
+    pub(crate) fn survives(&self) -> bool {
+        self.store.survives()
+    }
+
+    /// What was kept, for when the engine starts. It may block.
+    pub(crate) fn store(&self) -> &dyn Store {
+        &*self.store
+    }
+
     /// Makes a change some time soon, after those before it.
     pub(crate) fn write(&self, write: Write) -> Written {
         match &self.way {

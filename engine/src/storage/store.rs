@@ -9,8 +9,8 @@ use super::event_log::{EventLog, LoggedEvent};
 use super::room_store::{Part, PartKind, RoomStore};
 use crate::model::Text;
 
-/// One change of what is kept. A batch that is committed twice is the same as one that is committed once: who made a commit
-/// cannot always know whether it has succeeded.
+/// One change of what is kept. A batch that is committed twice is the same as one that is committed once, but for what is
+/// purged, which may be more: who made a commit cannot always know whether it has succeeded.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Write {

@@ -37,6 +37,7 @@ pub fn check_store(mut open: impl FnMut() -> Arc<dyn Store>, seed: u64) {
         if chance.below(8) == 0 {
             // The commit had succeeded, but who made it could not know.
             store.commit(&batch).unwrap_or_else(|why| panic!("batch {number}, again: {why}"));
+            batch.iter().for_each(|write| reference.write(write.clone()));
         }
         batch.into_iter().for_each(|write| reference.write(write));
         if number % RESTART_EVERY == 0 && store.survives() {

@@ -51,6 +51,7 @@ mod rooms_events;
 mod rooms_presence;
 mod rooms_replay;
 mod rooms_review;
+mod rooms_storage;
 mod rooms_tree;
 mod rooms_tree_access;
 mod rooms_workflows;

@@ -1,14 +1,18 @@
 //! What is fixed about a room.
 
+use serde::{Deserialize, Serialize};
+
 use super::policy::{Access, ArchiveFor, Facet, Mode, OnEnd, Origin, Queue, Trust};
 use crate::model::Text;
 
 /// What is fixed about a room when it is created, and so can be read without a lock.
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
+#[serde(default)]
 pub(crate) struct About {
     pub(crate) id: Text,
     pub(crate) project: Text,
-    /// The order of creation.
+    /// The order of creation, in this process.
+    #[serde(skip)]
     pub(crate) rank: u64,
     pub(crate) title: String,
     /// The user who created it.

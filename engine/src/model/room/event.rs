@@ -6,8 +6,9 @@ use serde::Serialize;
 use serde_json::{Map, Value, json};
 
 use super::about::About;
+use super::end_reason::EndReason;
+use super::leave_reason::LeaveReason;
 use super::participant::Participant;
-use super::record::{EndReason, LeaveReason};
 use super::timestamp::rfc3339;
 use crate::model::Text;
 

@@ -6,9 +6,10 @@ use std::sync::Arc;
 use serde_json::{Value, json};
 
 use super::about::About;
+use super::end_reason::EndReason;
 use super::participant::{Participant, ParticipantKind, Status};
 use super::policy::{Access, ArchiveFor, Facet, Mode, OnEnd, Origin, Queue, Trust};
-use super::record::{EndReason, Record, RoomState};
+use super::record::{Record, RoomState};
 use super::role::Role;
 use super::timestamp::rfc3339;
 use crate::model::Text;
@@ -205,8 +206,8 @@ impl Room {
     /// When its time to live expires, as RFC 3339. For a sliding one that is when it would if nobody said anything more.
     #[must_use]
     pub fn ends_at(&self) -> Option<String> {
-        let left_ms = self.with(|record| Some(record.deadline_ms()? - record.created_ms()))?;
-        Some(rfc3339(self.0.about.created_ms.saturating_add(left_ms)))
+        let age_ms = self.with(|record| Some(record.age_ms(record.deadline_ms()?)))?;
+        Some(rfc3339(self.0.about.created_ms.saturating_add(age_ms)))
     }
 
     /// Under which id its events stay readable, for a room that has ended and was archived.

@@ -1,8 +1,21 @@
 //! What matters of a room that is kept: who took part, and what stays of it.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
+use super::role::Role;
 use crate::model::Text;
+
+/// What is known of a room that an earlier engine had.
+#[derive(Debug)]
+pub(crate) struct Past {
+    /// How old it is.
+    pub(crate) age_ms: u64,
+    /// How long nobody has said anything.
+    pub(crate) idle_ms: u64,
+    /// The number of its latest event.
+    pub(crate) seq: u64,
+    pub(crate) users: BTreeMap<Text, Option<Role>>,
+}
 
 /// What is known only of a room that is kept.
 #[derive(Debug, Default)]

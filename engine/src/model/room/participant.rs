@@ -175,7 +175,7 @@ impl Presence {
 }
 
 /// One session's participation in one room.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct Participant {
     pub(crate) id: Text,
     pub(crate) session: Text,

@@ -5,87 +5,14 @@ use std::fmt;
 use std::sync::Arc;
 
 use hashbrown::HashMap;
+use serde::{Deserialize, Serialize};
 
-use super::lasting::Lasting;
+use super::end_reason::EndReason;
+use super::lasting::{Lasting, Past};
 use super::participant::{Participant, Status};
 use super::policy::Access;
 use super::role::Role;
 use crate::model::Text;
-
-/// Why a room ended.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-#[non_exhaustive]
-pub enum EndReason {
-    /// The owner or an admin closed it.
-    Close,
-    /// Its time to live expired.
-    Timeout,
-    /// It has done its work.
-    Completed,
-    /// It has failed at its work.
-    Failed,
-    /// The access of its owner was revoked.
-    Revoked,
-}
-
-impl EndReason {
-    /// The name on the wire.
-    #[must_use]
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            Self::Close => "close",
-            Self::Timeout => "timeout",
-            Self::Completed => "completed",
-            Self::Failed => "failed",
-            Self::Revoked => "revoked",
-        }
-    }
-}
-
-impl fmt::Display for EndReason {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(self.as_str())
-    }
-}
-
-/// Why a session left a room.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-#[non_exhaustive]
-pub enum LeaveReason {
-    /// It left by itself.
-    Left,
-    /// Its last connection, or the session, was closed.
-    Closed,
-    /// Its connection was lost, and it did not come back in time.
-    Lost,
-    /// It has no role any more.
-    Dismissed,
-    /// Its authentication ended.
-    Expired,
-    /// Its access was revoked.
-    Revoked,
-}
-
-impl LeaveReason {
-    /// The name on the wire.
-    #[must_use]
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            Self::Left => "left",
-            Self::Closed => "closed",
-            Self::Lost => "lost",
-            Self::Dismissed => "dismissed",
-            Self::Expired => "expired",
-            Self::Revoked => "revoked",
-        }
-    }
-}
-
-impl fmt::Display for LeaveReason {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(self.as_str())
-    }
-}
 
 /// Whether a room goes on.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -146,7 +73,7 @@ pub(crate) struct Changed {
 }
 
 /// How long a room lives.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct TimeToLive {
     pub(crate) ms: u64,
     /// Counted from the last message or run.
@@ -182,9 +109,14 @@ pub(crate) struct Record {
     seq: u64,
     /// Changes with whatever decides about roles.
     roles_version: u64,
+    /// When it was created, or the engine was started that goes on with it.
     created_ms: u64,
-    /// When somebody said something for the last time, or the creation.
+    /// When somebody said something for the last time, or `created_ms`.
     active_ms: u64,
+    /// How old it was at `created_ms`, in ms: it may have been created before the engine was started.
+    age_before_ms: u64,
+    /// How long nobody had said anything at `active_ms`, in ms.
+    idle_before_ms: u64,
     ttl: Option<TimeToLive>,
     end: Option<End>,
     /// Present in rooms that are kept.
@@ -206,10 +138,29 @@ impl Record {
             roles_version: 0,
             created_ms: now_ms,
             active_ms: now_ms,
+            age_before_ms: 0,
+            idle_before_ms: 0,
             ttl,
             end: None,
             lasting: None,
         }
+    }
+
+    /// A room that an earlier engine had.
+    pub(crate) fn recovered(owner: Text, access: Access, ttl: Option<TimeToLive>, now_ms: u64, past: Past) -> Self {
+        let Past { age_ms, idle_ms, seq, users } = past;
+        let new = Self::new(owner, access, ttl, now_ms);
+        Self { age_before_ms: age_ms, idle_before_ms: idle_ms.min(age_ms), seq: seq.max(1), users, ..new }
+    }
+
+    /// Whom the owner has admitted or dismissed.
+    pub(crate) const fn users(&self) -> &BTreeMap<Text, Option<Role>> {
+        &self.users
+    }
+
+    /// How long it lives.
+    pub(crate) const fn ttl(&self) -> Option<TimeToLive> {
+        self.ttl
     }
 
     /// What is known only of a room that is kept.
@@ -289,12 +240,16 @@ impl Record {
     /// When its time to live expires, if it goes on until then.
     pub(crate) fn deadline_ms(&self) -> Option<u64> {
         let ttl = self.ttl.filter(|_| self.end.is_none())?;
-        Some(if ttl.sliding { self.active_ms } else { self.created_ms }.saturating_add(ttl.ms))
+        let (from_ms, before_ms) = match ttl.sliding {
+            true => (self.active_ms, self.idle_before_ms),
+            false => (self.created_ms, self.age_before_ms),
+        };
+        Some(from_ms.saturating_add(ttl.ms.saturating_sub(before_ms)))
     }
 
-    /// When it was created.
-    pub(crate) const fn created_ms(&self) -> u64 {
-        self.created_ms
+    /// How old it is at some time.
+    pub(crate) const fn age_ms(&self, at_ms: u64) -> u64 {
+        at_ms.saturating_sub(self.created_ms).saturating_add(self.age_before_ms)
     }
 
     fn next_seq(&mut self) -> u64 {
@@ -329,6 +284,16 @@ impl Record {
         let seq = self.next_seq();
         self.validate();
         Ok(Some(Changed { participant, seq }))
+    }
+
+    /// A session had joined before the engine was started. That is no event of now.
+    pub(crate) fn was_there(&mut self, participant: Participant) {
+        let place = self.next_place;
+        self.next_place += 1;
+        self.online += usize::from(participant.status == Status::Online);
+        self.places.insert(participant.session.clone(), place);
+        self.participants.push((place, Arc::new(participant)));
+        self.validate();
     }
 
     /// A session leaves.
@@ -442,7 +407,9 @@ impl Record {
         if to.is_some_and(|to| self.by_id(to).is_none()) {
             return Err(Refusal::Unknown);
         }
-        self.active_ms = self.active_ms.max(now_ms);
+        if now_ms >= self.active_ms {
+            (self.active_ms, self.idle_before_ms) = (now_ms, 0);
+        }
         let seq = if to.is_some() { None } else { Some(self.next_seq()) };
         self.validate();
         Ok(seq)
@@ -453,7 +420,7 @@ impl Record {
         if self.end.is_some() {
             return None;
         }
-        let end = End { reason, duration_ms: now_ms.saturating_sub(self.created_ms) };
+        let end = End { reason, duration_ms: self.age_ms(now_ms) };
         self.end = Some(end);
         self.participants = Vec::new();
         self.places = HashMap::new();

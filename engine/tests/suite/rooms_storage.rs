@@ -1,0 +1,273 @@
+//! Rooms that outlive the engine, and what happens while they cannot be written (rooms 8, 10).
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicI64, Ordering};
+
+use grove_engine::testing::ManualClock;
+use grove_engine::{
+    Access, ActionError, Archive, Config, Engine, Event, EventLog as RoomLog, Limit, LogBounds, LoggedEvent,
+    MemoryStore, Message, NewRoom, OnEnd, PageSize, Part, Room, RoomEvents, RoomOptions, RoomPosition, RoomRole,
+    RoomStore, Session, Storage, StorageError, Store, Text, Write,
+};
+use serde_json::{Value, json};
+
+use crate::fixtures::{EventLog, user_session};
+
+/// A store that makes so many commits and refuses those after them.
+#[derive(Debug)]
+struct Failing {
+    memory: MemoryStore,
+    left: AtomicI64,
+}
+
+impl Failing {
+    fn after(commits: i64) -> Arc<Self> {
+        Arc::new(Self { memory: MemoryStore::new(usize::MAX).surviving(), left: AtomicI64::new(commits) })
+    }
+
+    fn allow(&self, commits: i64) {
+        self.left.store(commits, Ordering::SeqCst);
+    }
+}
+
+impl RoomStore for Failing {
+    fn rooms(&self) -> Result<Vec<Text>, StorageError> {
+        self.memory.rooms()
+    }
+
+    fn parts(&self, room: &str) -> Result<Vec<Part>, StorageError> {
+        self.memory.parts(room)
+    }
+}
+
+impl RoomLog for Failing {
+    fn read(&self, room: &str, after: u64, page: PageSize) -> Result<Vec<LoggedEvent>, StorageError> {
+        self.memory.read(room, after, page)
+    }
+
+    fn bounds(&self, room: &str) -> Result<Option<LogBounds>, StorageError> {
+        self.memory.bounds(room)
+    }
+}
+
+impl Archive for Failing {
+    fn about_archive(&self, id: &str) -> Result<Option<Arc<str>>, StorageError> {
+        self.memory.about_archive(id)
+    }
+
+    fn read_archive(&self, id: &str, after: u64, page: PageSize) -> Result<Vec<LoggedEvent>, StorageError> {
+        self.memory.read_archive(id, after, page)
+    }
+}
+
+impl Store for Failing {
+    fn commit(&self, writes: &[Write]) -> Result<(), StorageError> {
+        if self.left.fetch_sub(1, Ordering::SeqCst) <= 0 {
+            return Err(StorageError::Unavailable("the disk is full".into()));
+        }
+        self.memory.commit(writes)
+    }
+}
+
+fn start(store: &Arc<Failing>, change: impl FnOnce(&mut Config)) -> (Engine, Arc<ManualClock>) {
+    start_at(store, ManualClock::new(), change)
+}
+
+fn start_at(
+    store: &Arc<Failing>,
+    clock: Arc<ManualClock>,
+    change: impl FnOnce(&mut Config),
+) -> (Engine, Arc<ManualClock>) {
+    let mut config = Config::immediate();
+    change(&mut config);
+    let storage = Storage::new(Arc::clone(store) as Arc<dyn Store>);
+    let rooms = RoomOptions::new().storage(storage);
+    let engine = Engine::builder("app", "App").config(config).clock(clock.clone()).rooms(rooms).build();
+    (engine, clock)
+}
+
+fn replayable(engine: &Engine, owner: &Session) -> Room {
+    let new = NewRoom::new("Board").id("board").access(Access::Project).replayable(true).attribute("b", "7");
+    engine.rooms().create(owner, &new).unwrap().room
+}
+
+fn say(engine: &Engine, session: &Session, text: &str) -> u64 {
+    engine.rooms().say(session, "board", &Message::text(text)).unwrap().seq.unwrap()
+}
+
+async fn log(engine: &Engine, session: &Session) -> Vec<Value> {
+    engine.rooms().replay(session, "board", 0, Some(1_000)).await.unwrap().events
+}
+
+fn seqs(events: &[Value]) -> Vec<u64> {
+    events.iter().map(|event| event["seq"].as_u64().unwrap()).collect()
+}
+
+fn code<T>(done: Result<T, ActionError>) -> String {
+    done.err().map_or_else(String::new, |error| error.code().to_owned())
+}
+
+async fn next_of(events: &mut RoomEvents, kind: &str) -> Value {
+    loop {
+        let event = events.next().await.unwrap();
+        if event.kind == kind {
+            return event.data;
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_room_is_there_again_with_its_past_and_its_numbers_go_on() {
+    let store = Failing::after(i64::MAX);
+    let [ann, bob, cid] = ["ann", "bob", "cid"].map(|user| user_session(user, user));
+    let (engine, _clock) = start(&store, |_| {});
+    let room = replayable(&engine, &ann);
+    let private = NewRoom::new("t").id("private").replayable(true);
+    engine.rooms().create(&ann, &private).unwrap();
+    engine.rooms().admit(&ann, "private", "bob", RoomRole::Observer).unwrap();
+    engine.rooms().create(&ann, &NewRoom::new("t").id("not kept")).unwrap();
+    let events = engine.rooms().events(&bob, "board").unwrap();
+    say(&engine, &ann, "one");
+    engine.rooms().durable("board").await.unwrap();
+    let (before, epoch) = (log(&engine, &ann).await, room.epoch().clone());
+    // As if the process were killed: nobody leaves.
+    std::mem::forget(events);
+    store.allow(0);
+    drop((engine, room));
+    store.allow(i64::MAX);
+    let (engine, _clock) = start(&store, |_| {});
+    let room = engine.rooms().get(&ann, "board").unwrap();
+    assert_eq!((room.title(), room.owner().as_str(), room.attribute("b")), ("Board", "ann", Some("7")));
+    assert_eq!((room.epoch(), room.participants().len()), (&epoch, 0));
+    let after = log(&engine, &ann).await;
+    assert_eq!(after[..before.len()], before);
+    let left = &after[before.len()];
+    assert_eq!(
+        (&left["kind"], &left["seq"], &left["body"]["reason"]),
+        (&json!("participant.left"), &json!(4), &json!("lost"))
+    );
+    assert_eq!(say(&engine, &ann, "two"), 5);
+    assert_eq!(engine.rooms().role(&bob, "private"), Ok(RoomRole::Observer));
+    assert_eq!(code(engine.rooms().role(&cid, "private")), "not_found");
+    assert_eq!(code(engine.rooms().get(&ann, "not kept")), "not_found");
+    let after = RoomPosition { epoch: Some(epoch), seq: 3 };
+    let mut events = engine.rooms().events_after(&bob, "board", Some(&after)).unwrap();
+    assert_eq!(events.next().await.unwrap().seq, Some(4));
+}
+
+#[tokio::test]
+async fn wherever_the_process_is_killed_what_was_acknowledged_is_there_and_nothing_twice() {
+    let ann = user_session("ann", "ann");
+    for commits in 0..25 {
+        let store = Failing::after(commits);
+        let (engine, clock) = start(&store, |_| {});
+        let (mut acknowledged, mut is_created) = (Vec::new(), false);
+        replayable(&engine, &ann);
+        for number in 0..12 {
+            let said = say(&engine, &ann, &number.to_string());
+            let rooms = engine.rooms();
+            let mut durable = std::pin::pin!(rooms.durable("board"));
+            let is_durable = loop {
+                tokio::select! {
+                    biased;
+                    done = &mut durable => break done.is_ok(),
+                    () = tokio::task::yield_now() => clock.advance(10),
+                }
+            };
+            is_created |= is_durable;
+            acknowledged.extend(is_durable.then_some(said));
+        }
+        drop(engine);
+        store.allow(i64::MAX);
+        let (engine, _clock) = start(&store, |_| {});
+        if engine.rooms().get(&ann, "board").is_err() {
+            assert!(!is_created, "after {commits} commits");
+            continue;
+        }
+        let seqs = seqs(&log(&engine, &ann).await);
+        assert!(seqs.iter().copied().eq(1..=seqs.len() as u64), "after {commits} commits: {seqs:?}");
+        assert!(acknowledged.iter().all(|seq| seqs.contains(seq)), "after {commits}: {acknowledged:?} in {seqs:?}");
+    }
+}
+
+#[tokio::test]
+async fn while_nothing_can_be_written_those_who_are_there_are_told_and_acknowledgements_wait() {
+    let store = Failing::after(i64::MAX);
+    let (engine, clock) = start(&store, |_| {});
+    let observed = EventLog::of(&engine);
+    let [ann, bob, cid] = ["ann", "bob", "cid"].map(|user| user_session(user, user));
+    replayable(&engine, &ann);
+    engine.rooms().create(&ann, &NewRoom::new("t").id("plain")).unwrap();
+    let mut events = engine.rooms().events(&bob, "board").unwrap();
+    engine.rooms().durable("board").await.unwrap();
+    store.allow(0);
+    say(&engine, &ann, "is this kept?");
+    let degraded = next_of(&mut events, "room.degraded").await;
+    assert_eq!(degraded["body"], json!({"since": "2026-01-01T00:00:00.000Z"}));
+    assert!(degraded.get("seq").is_none() && degraded.get("trace_id").is_none() && degraded.get("actor").is_none());
+    let mut later = engine.rooms().events(&cid, "board").unwrap();
+    assert_eq!(next_of(&mut later, "room.degraded").await["body"], degraded["body"]);
+    engine.rooms().durable("plain").await.unwrap();
+    let rooms = engine.rooms();
+    let waiting = tokio::spawn(async move { rooms.durable("board").await });
+    tokio::task::yield_now().await;
+    clock.advance(10_000);
+    assert_eq!(code(waiting.await.unwrap()), "busy");
+    store.allow(i64::MAX);
+    clock.advance(500);
+    assert_eq!(next_of(&mut events, "room.recovered").await["body"], degraded["body"]);
+    engine.rooms().durable("board").await.unwrap();
+    assert_eq!(seqs(&log(&engine, &ann).await), [1, 2, 3, 4]);
+    assert_eq!(observed.count(|event| matches!(event, Event::StorageFailed { .. })), 1);
+    assert_eq!(observed.count(|event| matches!(event, Event::StorageRecovered { .. })), 1);
+}
+
+#[tokio::test]
+async fn what_waits_to_be_written_is_bounded() {
+    let store = Failing::after(i64::MAX);
+    let (engine, _clock) = start(&store, |config| config.rooms.unwritten_bytes = 5_000);
+    let observed = EventLog::of(&engine);
+    let [ann, bob] = ["ann", "bob"].map(|user| user_session(user, user));
+    replayable(&engine, &ann);
+    engine.rooms().create(&ann, &NewRoom::new("t").id("plain")).unwrap();
+    engine.rooms().durable("board").await.unwrap();
+    store.allow(0);
+    let text = Message::text("x".repeat(500));
+    let refused = (0..50).find_map(|_| engine.rooms().say(&ann, "board", &text).err()).unwrap();
+    assert_eq!(refused.code(), "busy");
+    assert!(observed.limit_count(Limit::UnwrittenBytes) > 0);
+    assert_eq!(code(engine.rooms().events(&bob, "board").map(drop)), "busy");
+    engine.rooms().say(&ann, "plain", &text).unwrap();
+}
+
+#[tokio::test]
+async fn an_archive_and_the_time_to_live_survive_a_restart() {
+    let store = Failing::after(i64::MAX);
+    let ann = user_session("ann", "ann");
+    let (engine, clock) = start(&store, |_| {});
+    let new = NewRoom::new("t").id("board").on_end(OnEnd::Archive).ttl_s(60);
+    let room = engine.rooms().create(&ann, &new).unwrap().room;
+    clock.advance(30_000);
+    say(&engine, &ann, "the time begins anew");
+    let ends_at = room.ends_at();
+    engine.shutdown(std::time::Duration::ZERO).await;
+    drop((engine, room));
+    let later = ManualClock::new();
+    later.advance(50_000);
+    let (engine, _clock) = start_at(&store, later, |_| {});
+    let room = engine.rooms().get(&ann, "board").unwrap();
+    assert_eq!((room.ends_at(), ends_at.as_deref()), (ends_at.clone(), Some("2026-01-01T00:01:30.000Z")));
+    let ended = engine.rooms().close(&ann, "board", None).unwrap();
+    assert_eq!(ended.duration_ms, 50_000, "with the time before the restart");
+    let id = room.cold_context_id().unwrap();
+    engine.rooms().durable("board").await.unwrap();
+    drop((engine, room));
+    let (engine, _clock) = start(&store, |_| {});
+    assert_eq!(code(engine.rooms().get(&ann, "board")), "not_found");
+    let mut events = engine.rooms().archive(&ann, &id).await.unwrap();
+    let mut count = 0;
+    while events.next().await.unwrap().is_some() {
+        count += 1;
+    }
+    assert_eq!(count, 3);
+}
