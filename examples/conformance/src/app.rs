@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use grove_engine::{ActionError, Engine, EngineBuilder, Event, Invocation, PerSession, Session};
+use grove_engine::{ActionError, Engine, EngineBuilder, Event, Invocation, PerSession, Session, Storage};
 use serde_json::Value;
 
 use crate::audit::Audit;
@@ -31,16 +31,19 @@ impl App {
     ///
     /// # Panics
     /// Outside a tokio runtime.
-    pub(crate) fn new(options: &Options) -> Arc<Self> {
+    pub(crate) fn new(options: &Options, storage: Storage) -> Arc<Self> {
         Arc::new_cyclic(|app| {
             let state = Arc::new(State::new());
             let catalog = Catalog::new(&state, app);
             let tree = Arc::new(Tree::new(Arc::clone(&state), catalog));
             let builder = Engine::builder("app", "Conf App").config(options.config());
-            let audit = options.rooms.then(Arc::<Audit>::default);
-            let builder = audit.iter().fold(builder, |builder, audit| with_rooms(builder, audit, &state));
+            let audit = options.has_rooms().then(Arc::<Audit>::default);
+            let builder = match &audit {
+                Some(audit) => with_rooms(builder, audit, (&state, storage)),
+                None => builder,
+            };
             let (engine, providers) = engine(builder, options.per_session, &tree);
-            if options.rooms {
+            if options.has_rooms() {
                 rooms::register(&engine, &state, app);
             }
             Self { engine, providers, state, tree, audit, debounce_ms: options.debounce_ms }
@@ -55,9 +58,9 @@ impl NoteTaker for App {
 }
 
 /// The same with rooms, and with somebody who keeps a log of them.
-fn with_rooms(builder: EngineBuilder, audit: &Arc<Audit>, state: &Arc<State>) -> EngineBuilder {
+fn with_rooms(builder: EngineBuilder, audit: &Arc<Audit>, (state, storage): (&Arc<State>, Storage)) -> EngineBuilder {
     let (audit, state) = (Arc::clone(audit), Arc::clone(state));
-    builder.rooms(rooms::options()).observer(move |event: &Event| {
+    builder.rooms(rooms::options(storage)).observer(move |event: &Event| {
         audit.record(event);
         if let Event::RoomClosed { room, .. } = event {
             state.notes.forget(room);

@@ -1,6 +1,7 @@
 //! The command line.
 
 use std::num::{NonZeroU32, NonZeroUsize};
+use std::path::PathBuf;
 use std::time::Duration;
 
 use clap::{Parser, value_parser};
@@ -40,6 +41,9 @@ pub struct Options {
     /// Rooms, in which several sessions work together, and `/presence`.
     #[arg(long)]
     pub rooms: bool,
+    /// Where rooms that are replayable or will be archived are kept; in memory by default. Implies `--rooms`.
+    #[arg(long, value_name = "DIR")]
+    pub storage: Option<PathBuf>,
     /// How long a participant may show no sign of life before it is shown as offline, in ms.
     #[arg(long, value_name = "N", default_value_t = 30_000, value_parser = value_parser!(u64).range(1..))]
     pub offline_ms: u64,
@@ -61,6 +65,11 @@ pub struct Options {
 const ROOMS_PER_PROJECT: usize = 10_000;
 
 impl Options {
+    /// Whether there are rooms.
+    pub(crate) const fn has_rooms(&self) -> bool {
+        self.rooms || self.storage.is_some()
+    }
+
     /// The engine's configuration.
     pub(crate) fn config(&self) -> Config {
         let mut config = Config::default();

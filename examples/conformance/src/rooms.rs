@@ -4,7 +4,7 @@ use std::sync::{Arc, Weak};
 
 use grove_engine::{
     Action, ActionError, Descriptor, Engine, ErrorCode, Invocation, Item, Outcome, Room, RoomOptions, RoomRole, Scope,
-    Session, Trust,
+    Session, Storage, Trust,
 };
 use serde_json::{Value, json};
 
@@ -13,8 +13,8 @@ use crate::state::State;
 use crate::tokens::is_observer;
 
 /// Rooms with the built-in policies, except that some users only observe the rooms of others; and `/presence`.
-pub(crate) fn options() -> RoomOptions {
-    RoomOptions::new().presence().access(|session: &Session, room: &Room| {
+pub(crate) fn options(storage: Storage) -> RoomOptions {
+    RoomOptions::new().presence().storage(storage).access(|session: &Session, room: &Room| {
         let user = session.user()?;
         let role = room.role_of(user)?;
         let only_observes = is_observer(user) && role != RoomRole::Owner;

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use axum::Router;
 use grove_axum::{Slop, serve};
-use grove_engine::{Engine, Provider};
+use grove_engine::{Engine, Provider, Storage};
 use tokio::net::TcpListener;
 use tokio::sync::oneshot;
 use tokio::task::JoinHandle;
@@ -36,14 +36,15 @@ pub struct Running {
 /// Starts the app in this process.
 ///
 /// # Errors
-/// When the address cannot be listened on.
+/// When the address cannot be listened on, or the storage cannot be opened.
 ///
 /// # Panics
 /// If an allowed origin is not one.
 pub async fn start(options: &Options) -> io::Result<Running> {
     let listener = TcpListener::bind(&options.listen).await?;
     let address = listener.local_addr()?;
-    let app = App::new(options);
+    let storage = options.storage.as_ref().map_or(Ok(Storage::memory()), Storage::open).map_err(io::Error::other)?;
+    let app = App::new(options, storage);
     let endpoint = match app.providers.clone() {
         Some(providers) => slop(options, &app, providers),
         None => slop(options, &app, app.engine.clone()),
@@ -57,9 +58,9 @@ pub async fn start(options: &Options) -> io::Result<Running> {
 /// The endpoint and the discovery document of any provider, and the rooms over HTTP.
 fn slop(options: &Options, app: &App, provider: impl Provider) -> Router {
     let ttl = options.session_ttl_ms.map(Duration::from_millis);
-    let slop = Slop::new(provider, authenticator(ttl, options.rooms));
+    let slop = Slop::new(provider, authenticator(ttl, options.has_rooms()));
     let slop = options.allow_origin.iter().fold(slop, |slop, origin| slop.allow_origin(origin));
-    let slop = if options.rooms { slop.rooms(app.engine.rooms()) } else { slop };
+    let slop = if options.has_rooms() { slop.rooms(app.engine.rooms()) } else { slop };
     slop.router()
 }
 

@@ -3,6 +3,7 @@
 mod board;
 mod consumer;
 mod control;
+mod crash;
 mod driver;
 mod hostile;
 mod http;
