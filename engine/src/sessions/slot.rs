@@ -198,7 +198,7 @@ impl Slot {
         &self,
         ticket: Ticket,
         wanted: Wanted<'_>,
-        waiters: &mut Waiters,
+        waiters: impl FnOnce() -> Waiters,
         registry: &Registry,
         newer: impl FnOnce() -> Option<Arc<Registry>>,
     ) -> Begin {
