@@ -22,8 +22,8 @@ pub struct Execution {
     /// How many threads render. Default: as many as there are cores. Others wait; they are the engine's own, so rendering
     /// goes on however many handlers block the runtime's. As many again render for users whose own functions took long.
     pub pass_threads: usize,
-    /// How many more threads there may be beside each of them, each in the place of one whose descriptor function has taken longer than
-    /// `times.slow_evaluation`. Default 64. Beyond it, others wait.
+    /// How many more threads there may be beside each of both, each in the place of one whose descriptor function has
+    /// taken longer than `times.slow_evaluation`. Default 64. Beyond it, others wait.
     pub slow_evaluations: usize,
     /// How many evaluations of the function at one path may be slow at a time. Default 16. Others wait, at most for
     /// `times.evaluation_timeout`; if as many have taken longer than that, the function is not run until one returns. In
