@@ -7,6 +7,7 @@
 mod board;
 mod delivery;
 mod inbox;
+mod room;
 mod settings;
 mod tasks;
 mod text;
@@ -14,16 +15,16 @@ mod text;
 use std::fmt;
 use std::sync::Arc;
 
-use grove_engine::Engine;
+use grove_engine::{Engine, Revocation};
 use tokio::sync::broadcast;
 
 use crate::change::Change;
 use crate::clock::Moment;
 use crate::error::{DeskError, Result};
 use crate::people::Person;
-use crate::session::session_of;
+use crate::session::{person_session_id, person_session_of, session_of};
 use crate::store::{Login, Store};
-use crate::{secret, seed};
+use crate::{board_room, secret, seed};
 
 pub(crate) use delivery::Delivery;
 
@@ -54,7 +55,7 @@ impl Desk {
     /// A desk on a store, which is filled when it is new, with an engine that has no tree yet.
     pub(crate) fn new(store: Store) -> Result<Self> {
         seed::fill(&store)?;
-        let engine = Engine::builder("desk", "Desk").build();
+        let engine = Engine::builder("desk", "Desk").rooms(board_room::options()).build();
         let (changes, _) = broadcast::channel(CHANGE_BACKLOG);
         Ok(Self { inner: Arc::new(Inner { store, engine, changes }) })
     }
@@ -99,7 +100,8 @@ impl Desk {
             self.inner.engine.refresh(scope);
         }
         if let Some(login) = change.ended_login() {
-            self.inner.engine.revoke(grove_engine::Revocation::session(login));
+            self.inner.engine.revoke(Revocation::session(login));
+            self.inner.engine.revoke(Revocation::session(person_session_id(login)));
         }
         // An error means that no page is open.
         let _ = self.inner.changes.send(change);
@@ -136,6 +138,7 @@ impl Desk {
         }
         let login = Login { expires: Some(expires), ..login.clone() };
         self.engine().update_session(&session_of(&login));
+        self.engine().update_session(&person_session_of(&login));
         Ok(Some(expires))
     }
 
