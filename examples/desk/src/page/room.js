@@ -129,7 +129,7 @@ function append({ kind, actor, at, seq, body }) {
   if (kind === "message") line.classList.add(body.data?.card ? "deed" : "said", actor.kind);
   const time = document.createElement("time");
   time.dateTime = at;
-  time.textContent = new Date(at).toLocaleTimeString([], { hour: "2-digit", minute: "2-digit" });
+  time.textContent = new Date(at).toLocaleTimeString([], { hour: "2-digit", minute: "2-digit", hourCycle: "h23" });
   line.append(time);
   if (actor && kind !== "room.ended") {
     const who = document.createElement("b");
