@@ -75,7 +75,7 @@ fn show_people(desk: &Desk, login: &Login) -> Result<String> {
 /// Who only looks gets none.
 fn message_line(person: &Person) -> &'static str {
     if person.role.may_write() {
-        "<form class=\"row say\" method=\"post\" action=\"/board/messages\"><input id=\"new-message\" name=\"text\" \
+        "<form class=\"row say\" method=\"post\" action=\"/board/messages\" data-line><input id=\"new-message\" name=\"text\" \
          placeholder=\"Say something to everybody here\" aria-label=\"Message\" autocomplete=\"off\" required \
          maxlength=\"2000\"><button class=\"main\">Say</button></form>"
     } else {

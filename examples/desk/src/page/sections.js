@@ -53,14 +53,30 @@ function show(section, html) {
 }
 
 async function send(form, submitter) {
-  const body = new URLSearchParams(new FormData(form, submitter));
+  const fields = new FormData(form, submitter);
+  // Whoever writes one line after the other does not wait for the server.
+  const isLine = form.matches("[data-line]");
+  if (isLine) form.reset();
+  const body = new URLSearchParams(fields);
   const response = await fetch(form.action, { method: "POST", body, redirect: "manual" });
   if (response.status === 401) return location.assign("/login");
   // The response to a write is a redirect to the page on which we already are.
-  if (response.type !== "opaqueredirect" && !response.ok) say(await response.text());
-  else form.reset();
+  if (response.type !== "opaqueredirect" && !response.ok) {
+    say(await response.text());
+    if (isLine) giveBack(form, fields);
+  } else if (!isLine) {
+    form.reset();
+  }
   const area = form.closest(".area[id]");
   if (area) load(area.id);
+}
+
+// What was refused can be corrected, unless the person has gone on.
+function giveBack(form, fields) {
+  for (const [name, value] of fields) {
+    const field = form.elements[name];
+    if (field?.value === "") field.value = value;
+  }
 }
 
 let quiet;
