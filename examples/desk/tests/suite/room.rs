@@ -11,9 +11,15 @@ use crate::running::Running;
 
 const ACME: &str = "/rooms/board-acme";
 
+/// What a room shows under this name.
+fn child<'a>(room: &'a Value, id: &str) -> &'a Value {
+    let mut children = room["children"].as_array().into_iter().flatten();
+    children.find(|child| child["id"] == id).unwrap_or(&Value::Null)
+}
+
 /// The participants' names with kind and role, as the tree of a room shows them.
 fn participants(room: &Value) -> Vec<String> {
-    let there = room["children"][0]["children"].as_array().cloned().unwrap_or_default();
+    let there = child(room, "participants")["children"].as_array().cloned().unwrap_or_default();
     let shown = |participant: &Value| {
         let text = |key: &str| participant["properties"][key].as_str().unwrap_or_default().to_owned();
         format!("{}, {}, {}", text("name"), text("kind"), text("role"))
@@ -37,7 +43,7 @@ async fn every_org_has_one_board_which_nobody_can_close() {
     let shown = &all[0]["properties"];
     assert_eq!((&shown["title"], &shown["role"]), (&json!("Acme Parcels board"), &json!("member")));
     let room = alice.join(ACME).await;
-    assert_eq!(actions(&room), ["leave", "say"]);
+    assert!(actions(&room).contains(&"say") && !actions(&room).contains(&"close"), "{room}");
     for action in ["close", "admit", "dismiss"] {
         assert_eq!(alice.refusal(ACME, action, json!({"user": "amir", "role": "observer"})).await, "unauthorized");
     }
@@ -130,8 +136,7 @@ async fn the_board_in_the_room_is_evaluated_once_for_all_members_and_offers_its_
     }
     for guest in &mut guests {
         let room = guest.join(ACME).await;
-        assert_eq!(room["children"][1]["id"], "board");
-        assert_eq!(actions(&room["children"][1]), ["add_card", "move_card"]);
+        assert_eq!(actions(child(&room, "board")), ["add_card", "move_card"]);
     }
     let engine = running.desk.engine();
     let count = || engine.stats().evaluations.get("/rooms/{id}/board").copied().unwrap_or_default();
@@ -185,7 +190,8 @@ async fn a_viewer_sees_everything_at_the_board_and_says_nothing() {
     let mut ai = Guest::ai(&running, &victor.agent_token().await).await;
     for guest in [&mut person, &mut ai] {
         let room = guest.join(ACME).await;
-        assert_eq!((actions(&room), actions(&room["children"][1])), (vec!["leave"], vec![]));
+        assert!(child(&room, "board").is_object() && actions(child(&room, "board")).is_empty(), "{room}");
+        assert!(!actions(&room).contains(&"say"), "{room}");
         assert_eq!(guest.refusal(ACME, "say", json!({"text": "x"})).await, "unauthorized");
         let card = json!({"title": "x", "column": "todo"});
         assert_eq!(guest.refusal(&format!("{ACME}/board"), "add_card", card).await, "unauthorized");
