@@ -196,14 +196,20 @@ mod tests {
         let soon = Moment::now().plus(3600);
         desk.store().add_login("token", "login", "alice", soon).expect("a login");
         let login = desk.store().login("token").expect("no error").expect("the login");
-        let mut agent = TestConsumer::connect(desk.engine(), session_of(&login)).await;
         let end = |session: &Session| Descriptor::status().prop("end", format!("{:?}", session.expires_at()));
-        desk.engine().register_for("login", "end", Source::new(end)).expect("the session is open");
         let shown = |moment: Moment| format!("{:?}", Some(moment.to_system_time()));
-        assert_eq!(agent.query("/end").await["properties"]["end"], shown(soon));
+        let mut connected = Vec::new();
+        for session in [session_of(&login), person_session_of(&login)] {
+            let mut consumer = TestConsumer::connect(desk.engine(), session.clone()).await;
+            desk.engine().register_for(session.id(), "end", Source::new(end)).expect("the session is open");
+            assert_eq!(consumer.query("/end").await["properties"]["end"], shown(soon));
+            connected.push(consumer);
+        }
 
         let later = desk.extend(&login).expect("no error").expect("it is due");
-        assert_eq!(agent.query("/end").await["properties"]["end"], shown(later));
+        for consumer in &mut connected {
+            assert_eq!(consumer.query("/end").await["properties"]["end"], shown(later));
+        }
         let login = desk.store().login("token").expect("no error").expect("the login");
         assert_eq!(login.expires, Some(later));
         assert_eq!(desk.extend(&login).expect("no error"), None, "not on every use");
