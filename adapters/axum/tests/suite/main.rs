@@ -22,6 +22,7 @@ mod process_end;
 mod renewal;
 #[cfg(feature = "rooms")]
 mod room_events;
+mod room_leases;
 #[cfg(feature = "rooms")]
 mod rooms_http;
 #[cfg(feature = "rooms")]

@@ -369,3 +369,20 @@ async fn a_message_that_the_engine_says_reaches_http_as_well() {
     server.engine.rooms().say(&session_of("ann"), id, &Message::data(json!([1]))).unwrap();
     assert_eq!(stream.next().await.unwrap().data["body"], json!({"data": [1]}));
 }
+
+#[tokio::test]
+async fn no_response_has_cors_headers_and_no_preflight_is_answered() {
+    let (engine, clock) = engine(|_| {});
+    let app = slop(&engine, &clock).allow_origin("https://app.example").router();
+    let server = Server::of(engine, app).await;
+    let common = "host: localhost\r\nconnection: close\r\norigin: https://app.example\r\n";
+    for request in [
+        format!("GET /v1/rooms HTTP/1.1\r\n{common}authorization: Bearer ann\r\n\r\n"),
+        format!("GET /v1/openapi.json HTTP/1.1\r\n{common}\r\n"),
+        format!("OPTIONS /v1/rooms HTTP/1.1\r\n{common}access-control-request-method: POST\r\n\r\n"),
+    ] {
+        let (status, response) = server.raw(&request).await;
+        assert_eq!(status, if request.starts_with("OPTIONS") { 405 } else { 200 }, "{response}");
+        assert!(!response.to_lowercase().contains("access-control-"), "{response}");
+    }
+}
