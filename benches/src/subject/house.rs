@@ -77,6 +77,22 @@ impl House {
         Ok(())
     }
 
+    /// Members join their rooms one after the other. What they receive is taken now and then, so that no outbox holds more than
+    /// a few events.
+    pub(crate) fn join_each<'r>(
+        &self,
+        joins: impl Iterator<Item = (u32, &'r Room)>,
+        consumers: &mut [Consumer],
+    ) -> Result<(), Failure> {
+        for (u, room) in joins {
+            self.join(u, room)?;
+            if u % 100 == 0 {
+                take_all(consumers);
+            }
+        }
+        Ok(())
+    }
+
     /// Member `u` leaves a room.
     pub(crate) fn leave(&self, u: u32, room: &Room) -> Result<(), Failure> {
         Ok(self.engine.rooms().leave(&Self::member(u), room.id()).map_err(|error| error.to_string())?)

@@ -22,13 +22,8 @@ pub(super) async fn measure(cell: &Cell, case: RoomCase, row: &mut Row) -> Resul
     let mut consumers = house.connect(0, count, RECORDED)?;
     let rooms = furnish(&house, count, per_room)?;
     let before = settle(&house, &mut consumers).await?;
-    for u in (0..count).filter(|u| u % per_room > 0) {
-        house.join(u, &rooms[(u / per_room) as usize])?;
-        if u % 100 == 0 {
-            // No outbox holds more than a few events.
-            take_all(&mut consumers);
-        }
-    }
+    let others = (0..count).filter(|u| u % per_room > 0);
+    house.join_each(others.map(|u| (u, &rooms[(u / per_room) as usize])), &mut consumers)?;
     let joined = settle(&house, &mut consumers).await?;
     row.heap_bytes_per_participant = Some((joined - before) / joining);
     check(&house, &rooms, count, per_room, row);
