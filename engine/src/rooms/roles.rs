@@ -159,10 +159,9 @@ impl Roles {
 fn take_over(step: &mut Step<'_>, record: &mut Record, of: (&Arc<Slot>, &LivingRoom), role: Option<Role>) {
     let (slot, living) = of;
     let context = step.context(slot);
-    let seat = living.of(slot);
-    let participant = seat.as_ref().and_then(|seat| record.of_session(&seat.session)).cloned();
+    let participant = living.participant(record, slot);
     let is_foreign = participant.is_some_and(|participant| participant.user.as_ref() != context.user());
-    if seat.is_some() && (role.is_none() || is_foreign) {
+    if participant.is_some() && (role.is_none() || is_foreign) {
         step.leave(record, slot, LeaveReason::Dismissed);
     }
     let held = step.membership(slot);
@@ -172,11 +171,11 @@ fn take_over(step: &mut Step<'_>, record: &mut Record, of: (&Arc<Slot>, &LivingR
         }
         return;
     };
-    let seat = living.of(slot);
-    if seat.is_some() && record.change_role(context.id(), role) {
+    let participant = living.participant(record, slot).map(|participant| participant.id.clone());
+    if participant.is_some() && record.change_role(context.id(), role) {
         step.show();
     }
-    let part = step.part(role, seat.map(|seat| seat.participant));
+    let part = step.part(role, participant);
     if held.is_none_or(|held| held != part) {
         step.edit(slot, |held| held.with(part));
     }

@@ -375,7 +375,7 @@ impl Inner {
         }
         for (name, value) in context.attributes() {
             let values = self.by_attribute.entry(name.clone()).or_default();
-            values.entry(value.clone()).and_modify(|keys| keys.add(key)).or_insert(SlotSet::One(key));
+            values.entry(value.clone()).and_modify(|keys| keys.add(key)).or_insert(SlotSet::one(key));
         }
     }
 
@@ -388,7 +388,7 @@ impl Inner {
         match self.by_user.entry(hasher.hash_one(user.as_str()), |keys| is_user(slots, keys, user), rehash) {
             Entry::Occupied(mut keys) => keys.get_mut().add(key),
             Entry::Vacant(gap) => {
-                gap.insert(SlotSet::One(key));
+                gap.insert(SlotSet::one(key));
             }
         }
     }
@@ -429,7 +429,6 @@ impl Inner {
         self.by_id.shrink_to_fit(|key| hasher.hash_one(context(*key).id().as_str()));
         self.by_user.shrink_to_fit(|keys| hasher.hash_one(context(keys.any()).user().map_or("", Text::as_str)));
         self.by_attribute.values_mut().for_each(HashMap::shrink_to_fit);
-        self.by_room.shrink();
     }
 }
 

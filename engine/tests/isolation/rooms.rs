@@ -126,7 +126,7 @@ impl Rooms {
 
     /// Of ten choices, nine are among the rooms that a viewer sees, if there are any.
     fn choose(&self, viewer: &Viewer, which: usize) -> usize {
-        let seen = |number: &usize| which % 10 > 0 && self.rooms[*number].role(&viewer.claims).is_some();
+        let seen = |number: &usize| !which.is_multiple_of(10) && self.rooms[*number].role(&viewer.claims).is_some();
         let seen: Vec<_> = (0..self.rooms.len()).filter(seen).collect();
         if seen.is_empty() { which % self.rooms.len() } else { seen[which / 10 % seen.len()] }
     }

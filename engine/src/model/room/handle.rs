@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use serde_json::{Value, json};
 
-use super::about::About;
+use super::about::{About, Particulars};
 use super::participant::{Participant, ParticipantKind, Status};
 use super::policy::{Access, ArchiveFor, Facet, Mode, OnEnd, Origin, Queue, Trust};
 use super::record::{EndReason, Record, RoomState};
@@ -127,7 +127,7 @@ impl Room {
     /// The agent that runs in it.
     #[must_use]
     pub fn agent(&self) -> Option<&Text> {
-        self.0.about.agent.as_ref()
+        self.particulars()?.agent.as_ref()
     }
 
     /// What happens to a run while another one is in progress.
@@ -139,13 +139,13 @@ impl Room {
     /// The id of the room to which it belongs.
     #[must_use]
     pub fn parent(&self) -> Option<&Text> {
-        self.0.about.parent.as_ref()
+        self.particulars()?.parent.as_ref()
     }
 
     /// What it may read of that room.
     #[must_use]
     pub fn inherit(&self) -> &[Facet] {
-        &self.0.about.inherit
+        self.particulars().map_or(&[], |particulars| &particulars.inherit)
     }
 
     /// Whether its events can be read later on.
@@ -181,7 +181,7 @@ impl Room {
     /// What the creator told the application about it, by name; with what it inherits of its parent.
     #[must_use]
     pub fn attributes(&self) -> &[(Text, Text)] {
-        &self.0.about.attributes
+        self.particulars().map_or(&[], |particulars| &particulars.attributes)
     }
 
     /// One attribute.
@@ -264,6 +264,10 @@ impl Room {
     /// Who takes part, in order of joining, without a copy of each.
     pub(crate) fn shared_participants(&self) -> Vec<Arc<Participant>> {
         self.with(|record| record.participants().cloned().collect())
+    }
+
+    fn particulars(&self) -> Option<&Particulars> {
+        self.0.about.particulars.as_deref()
     }
 
     pub(crate) fn about(&self) -> &About {
