@@ -100,13 +100,15 @@ impl Directory {
         true
     }
 
-    /// A user was admitted to a room. False if the user has as many rooms as may be.
+    /// A user was admitted to a room. False if its owner has admitted the user to as many rooms as may be. What others do does
+    /// not count, so that nobody can keep a user out of anybody else's rooms.
     pub(crate) fn admit(&self, living: &Arc<LivingRoom>, user: &Text) -> bool {
         let mut inner = self.inner.lock();
         let Some(project) = inner.projects.get_mut(living.room.project()) else { return true };
         let rooms = project.admitted.entry(user.clone()).or_default();
         let Err(at) = place_of(rooms, living.room.rank()) else { return true };
-        let may = rooms.len() < self.limits.admissions_per_user;
+        let of_owner = rooms.iter().filter(|known| known.room.owner() == living.room.owner());
+        let may = of_owner.count() < self.limits.admissions_per_user;
         if may {
             rooms.insert(at, Arc::clone(living));
         } else if rooms.is_empty() {

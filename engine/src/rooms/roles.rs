@@ -11,6 +11,7 @@ use crate::model::Text;
 use crate::model::room::memberships::{Membership, Memberships};
 use crate::model::room::record::{LeaveReason, Record};
 use crate::model::room::role::Role;
+use crate::model::selector::Selector;
 use crate::model::session::{Context, Session};
 use crate::panics;
 use crate::refresh::refresher::Urgency;
@@ -129,9 +130,8 @@ impl Roles {
             self.update_user(living.room.owner(), living);
             return admitted.iter().for_each(|user| self.update_user(user, living));
         }
-        let slots = self.premises.table.all();
-        let of_project = slots.iter().filter(|slot| project_of(&slot.context()) == living.room.project());
-        of_project.for_each(|slot| self.update(slot, living));
+        let of_project = self.premises.table.select(&Selector::Project(living.room.project().clone()));
+        of_project.iter().for_each(|slot| self.update(slot, living));
     }
 
     /// Decides about a session's role in a room, and lets it have that. Decided without a lock and taken over with one, so

@@ -41,6 +41,7 @@ use crate::model::session::{Context, Session};
 use crate::protocol::close_reason::CloseReason;
 use crate::protocol::room_event;
 use crate::refresh::refresher::Refresher;
+use crate::refresh::sources::Sources;
 use crate::render::room_layouts::ROOMS;
 use crate::sessions::slot::Slot;
 use crate::sessions::table::Table;
@@ -81,6 +82,7 @@ pub struct RoomStats {
 pub(crate) struct RoomParts {
     pub(crate) table: Arc<Table>,
     pub(crate) refresher: Arc<Refresher>,
+    pub(crate) sources: Arc<Sources>,
     pub(crate) timers: Arc<TimerQueue<Timer>>,
     pub(crate) observers: Arc<Observers>,
 }
@@ -88,12 +90,13 @@ pub(crate) struct RoomParts {
 impl RoomService {
     pub(crate) fn new(options: RoomOptions, config: &Config, parts: RoomParts) -> Arc<Self> {
         let limits = config.rooms.clone();
-        let RoomParts { table, refresher, timers, observers } = parts;
+        let RoomParts { table, refresher, sources, timers, observers } = parts;
         options.access.iter().for_each(|access| access.belongs_to(&observers.owner()));
         let premises = Arc::new(Premises {
             directory: Directory::new(limits.clone()),
             table,
             refresher,
+            sources,
             observers,
             max_event_bytes: config.sizes.event_bytes,
             max_frame_bytes: config.sizes.frame_bytes,

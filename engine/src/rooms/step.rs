@@ -210,8 +210,10 @@ impl<'a> Step<'a> {
         if self.is_seen {
             let viewers = Target::Selected(Selector::RoomViewers(self.living.room.id().clone()));
             let room = format!("{ROOMS}/{}", self.living.room.id());
-            let paths = Paths::each([path::normal(&room), path::normal(&format!("{room}/participants"))]);
-            premises.refresher.request(&viewers, &paths, Urgency::Debounced);
+            let mut paths = vec![path::normal(&room), path::normal(&format!("{room}/participants"))];
+            let others = premises.sources.showing_participants();
+            paths.extend(others.iter().map(|below| path::normal(&format!("{room}/{below}"))));
+            premises.refresher.request(&viewers, &Paths::each(paths), Urgency::Debounced);
         }
     }
 }
