@@ -30,8 +30,10 @@ pub(crate) async fn run(sessions: u32) -> Result<(), Failure> {
     let why = |error: grove_engine::ActionError| error.to_string();
     engine.rooms().create(&House::member(0), &NewRoom::new("Room").id(ROOM).access(Access::Project)).map_err(why)?;
     for u in 0..sessions {
-        engine.open_session(&House::member(u)).map_err(|error| error.to_string())?;
+        // Only who is connected can join. Lost connections leave nobody to whom each joining would have to be told.
+        let lost = engine.connect(&House::member(u)).map_err(|error| error.to_string())?;
         engine.rooms().join(&House::member(u), ROOM).map_err(why)?;
+        drop(lost);
     }
     let authenticator = authenticate_with(move |request: UpgradeRequest| {
         let member = request.query("token").and_then(|token| token.parse().ok()).filter(|u| *u < sessions);
