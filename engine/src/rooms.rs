@@ -5,7 +5,7 @@ pub(crate) mod call_ids;
 pub(crate) mod deadlines;
 mod due;
 mod leases;
-mod heartbeats;
+mod attendees;
 pub(crate) mod options;
 pub(crate) mod said;
 pub(crate) mod living;

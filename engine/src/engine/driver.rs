@@ -127,8 +127,7 @@ impl Driver {
             Timer::SweepCache => self.cache.sweep(),
             Timer::RemoveTask(task) => with(&task.0, |slot| self.tasks.remove(slot, &task.1)),
             Timer::RoomEnds => self.rooms.iter().for_each(|rooms| rooms.end_due()),
-            Timer::Leases => self.rooms.iter().for_each(|rooms| rooms.look_at_leases()),
-            Timer::Heartbeats => self.rooms.iter().for_each(|rooms| rooms.beat()),
+            Timer::Attendance => self.rooms.iter().for_each(|rooms| rooms.look_at_attendance()),
             Timer::RoomRemovals => self.rooms.iter().for_each(|rooms| rooms.remove_due()),
         }
     }

@@ -124,10 +124,16 @@ impl Foundation {
         Arc::new(Greeter::new(id, name, fields, max_frame_bytes, observers))
     }
 
-    pub(super) fn rooms(&self, options: RoomOptions, refresher: &Arc<Refresher>) -> Arc<RoomService> {
+    pub(super) fn rooms(
+        &self,
+        options: RoomOptions,
+        refresher: &Arc<Refresher>,
+        sources: &Arc<Sources>,
+    ) -> Arc<RoomService> {
         let parts = RoomParts {
             table: Arc::clone(&self.table),
             refresher: Arc::clone(refresher),
+            sources: Arc::clone(sources),
             timers: Arc::clone(&self.timers),
             observers: Arc::clone(&self.observers),
         };

@@ -21,10 +21,10 @@ pub(super) fn rooms(
     options: Option<RoomOptions>,
     root_id: &Text,
     refresher: &Arc<Refresher>,
-    sources: &Sources,
+    sources: &Arc<Sources>,
 ) -> (Option<Arc<RoomService>>, Option<Arc<RoomPaths>>) {
     let Some(options) = options else { return (None, None) };
-    let service = base.rooms(options, refresher);
+    let service = base.rooms(options, refresher, sources);
     let actions = RoomActions::new(&service, &base.table);
     sources.register(&ROOMS.into(), shown::rooms(actions.create.clone()));
     sources.register_room(&Text::default(), shown::room(actions.clone()));

@@ -279,7 +279,7 @@ impl Rooms {
     pub fn describe(&self, session: &Session, id: &str) -> Result<Value, ActionError> {
         let (living, role) = self.service_for(session)?.find(session, id)?;
         let slot = self.parts.table.get(session.context().id());
-        let has_joined = slot.is_some_and(|slot| living.of(&slot).is_some());
+        let has_joined = slot.is_some_and(|slot| living.place_of(&slot).is_some());
         Ok(living.room.properties(role, has_joined))
     }
 

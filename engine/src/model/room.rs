@@ -5,6 +5,7 @@ pub(crate) mod role;
 pub(crate) mod policy;
 pub(crate) mod message;
 pub(crate) mod participant;
+mod participants;
 pub(crate) mod about;
 pub(crate) mod record;
 pub(crate) mod event;

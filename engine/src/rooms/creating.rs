@@ -12,7 +12,7 @@ use super::roles::{Roles, check_names, project_of};
 use crate::error::ActionError;
 use crate::event::Event;
 use crate::model::Text;
-use crate::model::room::about::About;
+use crate::model::room::about::{About, Particulars};
 use crate::model::room::handle::Room;
 use crate::model::room::policy::{Access, Facet, Mode, NewRoom, Trust};
 use crate::model::room::record::{Record, RoomState, TimeToLive};
@@ -99,7 +99,7 @@ impl Creating {
             id: new.id.clone().unwrap_or_else(|| self.premises.ids.make("m_")),
             project: project_of(session.context()).into(),
             rank: 0,
-            title: new.title.clone(),
+            title: new.title.as_str().into(),
             owner: owner.clone(),
             origin: new.origin,
             created_ms: at.unix_ms,
@@ -107,16 +107,13 @@ impl Creating {
             access: new.access,
             trust,
             mode: if is_sandbox { Mode::Sandbox } else { Mode::Production },
-            agent: None,
             queue: new.queue,
-            parent: parent.map(|parent| parent.id().clone()),
-            inherit: new.inherit.clone().into(),
-            attributes: attributes(new, parent),
             streaming: new.streaming,
             replayable: new.replayable,
             one_shot: new.one_shot,
             on_end: new.on_end,
             archive_for: new.archive_for,
+            particulars: particulars(new, parent).apart(),
         }
     }
 }
@@ -140,6 +137,15 @@ fn grant(held: Trust, parent: Option<&Room>, new: &NewRoom) -> Result<Trust, Act
         return Err(ActionError::new("caps_refused", "this session may not be given so much trust"));
     }
     Ok(asked.min(most))
+}
+
+fn particulars(new: &NewRoom, parent: Option<&Room>) -> Particulars {
+    Particulars {
+        agent: None,
+        parent: parent.map(|parent| parent.id().clone()),
+        inherit: new.inherit.clone().into(),
+        attributes: attributes(new, parent),
+    }
 }
 
 /// A room's own attributes, and beneath them those that it inherits.

@@ -63,7 +63,7 @@ impl Managing {
         let fits = admitted.map_err(|refusal| self.not_decided(session, refusal))?;
         if !fits {
             self.premises.limit_reached(Limit::AdmissionsPerUser, session.context().id());
-            return Err(busy("the user has been admitted to as many rooms as may be"));
+            return Err(busy("the owner has admitted the user to as many rooms as may be"));
         }
         self.roles.update_user(user, living);
         Ok(())

@@ -16,6 +16,7 @@ use crate::event::{Event, Observers};
 use crate::model::Text;
 use crate::model::room::timestamp::unix_ms;
 use crate::refresh::refresher::Refresher;
+use crate::refresh::sources::Sources;
 use crate::sessions::table::Table;
 use crate::sessions::timer::Timer;
 use crate::sync::Mutex;
@@ -26,6 +27,7 @@ pub(crate) struct Premises {
     pub(crate) directory: Directory,
     pub(crate) table: Arc<Table>,
     pub(crate) refresher: Arc<Refresher>,
+    pub(crate) sources: Arc<Sources>,
     pub(crate) timers: Arc<TimerQueue<Timer>>,
     pub(crate) observers: Arc<Observers>,
     pub(crate) limits: RoomLimits,

@@ -11,6 +11,7 @@ use crate::model::Text;
 use crate::model::room::memberships::{Membership, Memberships};
 use crate::model::room::record::{LeaveReason, Record};
 use crate::model::room::role::Role;
+use crate::model::selector::Selector;
 use crate::model::session::{Context, Session};
 use crate::panics;
 use crate::refresh::refresher::Urgency;
@@ -129,9 +130,8 @@ impl Roles {
             self.update_user(living.room.owner(), living);
             return admitted.iter().for_each(|user| self.update_user(user, living));
         }
-        let slots = self.premises.table.all();
-        let of_project = slots.iter().filter(|slot| project_of(&slot.context()) == living.room.project());
-        of_project.for_each(|slot| self.update(slot, living));
+        let of_project = self.premises.table.select(&Selector::Project(living.room.project().clone()));
+        of_project.iter().for_each(|slot| self.update(slot, living));
     }
 
     /// Decides about a session's role in a room, and lets it have that. Decided without a lock and taken over with one, so
@@ -159,10 +159,9 @@ impl Roles {
 fn take_over(step: &mut Step<'_>, record: &mut Record, of: (&Arc<Slot>, &LivingRoom), role: Option<Role>) {
     let (slot, living) = of;
     let context = step.context(slot);
-    let seat = living.of(slot);
-    let participant = seat.as_ref().and_then(|seat| record.of_session(&seat.session)).cloned();
+    let participant = living.participant(record, slot);
     let is_foreign = participant.is_some_and(|participant| participant.user.as_ref() != context.user());
-    if seat.is_some() && (role.is_none() || is_foreign) {
+    if participant.is_some() && (role.is_none() || is_foreign) {
         step.leave(record, slot, LeaveReason::Dismissed);
     }
     let held = step.membership(slot);
@@ -172,11 +171,11 @@ fn take_over(step: &mut Step<'_>, record: &mut Record, of: (&Arc<Slot>, &LivingR
         }
         return;
     };
-    let seat = living.of(slot);
-    if seat.is_some() && record.change_role(context.id(), role) {
+    let participant = living.participant(record, slot).map(|participant| participant.id.clone());
+    if participant.is_some() && record.change_role(context.id(), role) {
         step.show();
     }
-    let part = step.part(role, seat.map(|seat| seat.participant));
+    let part = step.part(role, participant);
     if held.is_none_or(|held| held != part) {
         step.edit(slot, |held| held.with(part));
     }

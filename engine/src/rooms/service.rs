@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use serde_json::{Value, json};
 
-use super::attendance::Attendance;
+use super::attendance::{Attendance, Noticed};
 use super::call_ids::CallIds;
 use super::creating::{CreatedRoom, Creating};
 use super::directory::Directory;
@@ -41,6 +41,7 @@ use crate::model::session::{Context, Session};
 use crate::protocol::close_reason::CloseReason;
 use crate::protocol::room_event;
 use crate::refresh::refresher::Refresher;
+use crate::refresh::sources::Sources;
 use crate::render::room_layouts::ROOMS;
 use crate::sessions::slot::Slot;
 use crate::sessions::table::Table;
@@ -81,6 +82,7 @@ pub struct RoomStats {
 pub(crate) struct RoomParts {
     pub(crate) table: Arc<Table>,
     pub(crate) refresher: Arc<Refresher>,
+    pub(crate) sources: Arc<Sources>,
     pub(crate) timers: Arc<TimerQueue<Timer>>,
     pub(crate) observers: Arc<Observers>,
 }
@@ -88,12 +90,13 @@ pub(crate) struct RoomParts {
 impl RoomService {
     pub(crate) fn new(options: RoomOptions, config: &Config, parts: RoomParts) -> Arc<Self> {
         let limits = config.rooms.clone();
-        let RoomParts { table, refresher, timers, observers } = parts;
+        let RoomParts { table, refresher, sources, timers, observers } = parts;
         options.access.iter().for_each(|access| access.belongs_to(&observers.owner()));
         let premises = Arc::new(Premises {
             directory: Directory::new(limits.clone()),
             table,
             refresher,
+            sources,
             observers,
             max_event_bytes: config.sizes.event_bytes,
             max_frame_bytes: config.sizes.frame_bytes,
@@ -157,34 +160,38 @@ impl RoomService {
         }
     }
 
-    /// The timer fired: sessions may have been silent for too long.
-    pub(crate) fn look_at_leases(&self) {
-        for (slot, looked) in self.premises.attendance.look_at_leases() {
-            match looked {
-                Looked::Offline | Looked::Online => self.turn(&slot),
-                Looked::Lost => self.lost(&slot),
+    /// The timer fired: sessions may have been silent for too long, or may have received nothing for a while.
+    pub(crate) fn look_at_attendance(&self) {
+        let sent_ms = |slot: &Slot| self.joining.joined(&slot.context()).iter().map(|living| living.sent_ms()).max();
+        let noticed = self.premises.attendance.look(sent_ms);
+        for Noticed { slot, lease, .. } in &noticed {
+            match lease {
+                Looked::Offline | Looked::Online => self.turn(slot),
+                Looked::Lost => self.lost(slot),
                 Looked::Fine | Looked::Ping(_) => {}
             }
         }
+        let quiet = noticed.into_iter().filter(|noticed| noticed.is_quiet);
+        self.beat(quiet.map(|noticed| noticed.slot).collect());
     }
 
-    /// The timer fired: sessions may have received nothing for a while.
-    pub(crate) fn beat(&self) {
-        let due = self.premises.attendance.due_heartbeats();
-        if due.is_empty() {
+    /// Sends a heartbeat to sessions that have received nothing for a while, each of the first room that it has joined.
+    fn beat(&self, quiet: Vec<Arc<Slot>>) {
+        if quiet.is_empty() {
             return;
         }
         let (id, at) = (self.premises.ids.make("e_"), rfc3339(self.premises.now().unix_ms));
-        for (slot, living) in due {
-            let beat = room_event::heartbeat(&living.source, &id, &at);
+        for slot in quiet {
+            let Some(living) = self.joining.joined(&slot.context()).into_iter().next() else { continue };
+            let beat = room_event::heartbeat(&living.room, &id, &at);
             // With the room locked: none follows its end, nor the session's.
             let _released = living.room.with(|_| {
-                let seat = living.of(&slot)?;
+                living.place_of(&slot)?;
                 let links = slot.links();
                 for link in links.iter().filter(|link| !link.is_tab()) {
                     link.event(Arc::clone(&beat), self.premises.max_event_bytes);
                 }
-                Some((seat, links))
+                Some(links)
             });
         }
     }
@@ -221,8 +228,17 @@ impl RoomService {
 
     /// A session has shown no sign of life for too long.
     pub(crate) fn lost(&self, slot: &Arc<Slot>) {
-        self.joining.leave_all(slot, LeaveReason::Lost);
-        self.presence.gone(slot, &slot.context());
+        self.joining.leave_silently(slot);
+        let is_back = || self.premises.attendance.is_back(slot, self.premises.timers.now_ms());
+        if !is_back() {
+            self.presence.gone(slot, &slot.context());
+        }
+        if is_back() {
+            // It came back while that was noticed.
+            self.premises.attendance.hold_again(slot, self.premises.timers.now_ms());
+            self.connected(slot);
+            self.turn(slot);
+        }
     }
 
     /// The time to live of a room may have expired.

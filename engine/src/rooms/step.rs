@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use serde_json::Value;
 
-use super::living::{LivingRoom, Seat};
+use super::living::LivingRoom;
 use super::premises::{Moment, Premises};
 use crate::config::Limit;
 use crate::deliver::link::Link;
@@ -45,7 +45,7 @@ pub(super) struct Step<'a> {
 /// What is dropped when the room is not locked any more.
 #[derive(Default)]
 struct Released {
-    seats: Vec<Seat>,
+    slots: Vec<Arc<Slot>>,
     contexts: Vec<Arc<Context>>,
     links: Vec<Arc<Link>>,
 }
@@ -108,26 +108,26 @@ impl<'a> Step<'a> {
         self.send_as(&id, draft, |_| true);
     }
 
-    /// Sends an event with this id to some participants: encoded once, and once to every connection.
-    pub(super) fn send_as(&mut self, id: &str, draft: Draft<'_>, receives: impl Fn(&Seat) -> bool) {
+    /// Sends an event with this id to the participants at some places: encoded once, and once to every connection.
+    pub(super) fn send_as(&mut self, id: &str, draft: Draft<'_>, receives: impl Fn(usize) -> bool) {
         let mut encoded = None;
         let (premises, living, unix_ms) = (self.premises, self.living, self.at.unix_ms);
         if draft.seq.is_some() {
             living.sent(self.at.now_ms);
         }
         let mut draft = Some(draft);
-        living.for_each(|seat| {
-            if !receives(seat) {
+        living.for_each(|at, slot| {
+            if !receives(at) {
                 return;
             }
             if let Some(draft) = draft.take() {
                 encoded = encode(premises, living, id, unix_ms, draft);
             }
             let Some(event) = &encoded else { return };
-            for link in seat.slot.links().into_iter().filter(|link| !link.is_tab()) {
+            for link in slot.links().into_iter().filter(|link| !link.is_tab()) {
                 if push(&link, event, premises.max_event_bytes) {
                     let limit = Limit::EventBytes;
-                    self.reports.push(Event::LimitReached { limit, session: seat.session.clone() });
+                    self.reports.push(Event::LimitReached { limit, session: slot.id() });
                 }
                 self.released.links.push(link);
             }
@@ -150,15 +150,17 @@ impl<'a> Step<'a> {
 
     /// A session that has joined is waited for, if it shows no sign of life.
     pub(super) fn attend(&self, slot: &Arc<Slot>) {
-        self.premises.attendance.join(slot, self.living, self.at.now_ms);
+        self.premises.attendance.join(slot, self.at.now_ms);
     }
 
     /// A session leaves: the others are told, and it is not. False if it was not there.
     pub(super) fn leave(&mut self, record: &mut Record, slot: &Arc<Slot>, reason: LeaveReason) -> bool {
-        let Some(seat) = self.living.remove(slot) else { return false };
+        let Some(at) = self.living.place_of(slot) else { return false };
         let has_card = self.context(slot).presence().is_some();
-        self.premises.attendance.leave(slot, self.living, has_card);
-        let left = record.leave(&seat.session);
+        self.premises.attendance.leave(slot, has_card);
+        let session = record.participant(at).map(|participant| participant.session.clone());
+        let left = session.and_then(|session| record.leave(&session));
+        self.released.slots.push(self.living.remove(at));
         let changed = self.membership(slot).filter(|part| part.participant.is_some());
         if let Some(part) = changed {
             let part = self.part(part.role, None);
@@ -166,7 +168,6 @@ impl<'a> Step<'a> {
         }
         // Whoever reads nothing but the events of this room has nothing to wait for any more.
         self.wake(slot);
-        self.released.seats.push(seat);
         let Some(Changed { participant, seq }) = left else { return false };
         self.premises.participants.subtract(1);
         let body = event::participant(&participant, Some(reason));
@@ -185,16 +186,16 @@ impl<'a> Step<'a> {
 
     /// Nobody is there any more. Nobody is told.
     pub(super) fn clear(&mut self) {
-        let seats = self.living.clear();
-        self.premises.participants.subtract(seats.len());
-        for seat in seats {
-            let has_card = self.context(&seat.slot).presence().is_some();
-            self.premises.attendance.leave(&seat.slot, self.living, has_card);
-            if let Some(part) = self.membership(&seat.slot) {
+        let slots = self.living.clear();
+        self.premises.participants.subtract(slots.len());
+        for slot in slots {
+            let has_card = self.context(&slot).presence().is_some();
+            self.premises.attendance.leave(&slot, has_card);
+            if let Some(part) = self.membership(&slot) {
                 let part = self.part(part.role, None);
-                self.edit(&seat.slot, |held| held.with(part));
+                self.edit(&slot, |held| held.with(part));
             }
-            self.released.seats.push(seat);
+            self.released.slots.push(slot);
         }
         self.show();
     }
@@ -209,8 +210,10 @@ impl<'a> Step<'a> {
         if self.is_seen {
             let viewers = Target::Selected(Selector::RoomViewers(self.living.room.id().clone()));
             let room = format!("{ROOMS}/{}", self.living.room.id());
-            let paths = Paths::each([path::normal(&room), path::normal(&format!("{room}/participants"))]);
-            premises.refresher.request(&viewers, &paths, Urgency::Debounced);
+            let mut paths = vec![path::normal(&room), path::normal(&format!("{room}/participants"))];
+            let others = premises.sources.showing_participants();
+            paths.extend(others.iter().map(|below| path::normal(&format!("{room}/{below}"))));
+            premises.refresher.request(&viewers, &Paths::each(paths), Urgency::Debounced);
         }
     }
 }
@@ -248,7 +251,7 @@ fn encode(
     };
     // Runs will merge what they send.
     // What an event holds is bounded, and the configuration makes sure that a frame holds it.
-    room_event::encode(&living.source, &event, Merge::Never, premises.max_frame_bytes).ok()
+    room_event::encode(&living.room, &event, Merge::Never, premises.max_frame_bytes).ok()
 }
 
 /// Queues an event for one connection. Returns whether older ones were dropped for it.

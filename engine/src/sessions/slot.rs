@@ -326,12 +326,12 @@ impl Slot {
 
     /// Registers, or hides (`None`), a path for this session alone.
     pub(crate) fn set_source(&self, path: Text, source: Option<Arc<Source>>) {
-        let _replaced = self.with(|inner| inner.edit_overlay(|overlay| overlay.sources.insert(path, source)));
+        self.edit_sources(BTreeMap::from([(path, SourceEdit::Set(source))]));
     }
 
     /// Gives back what everybody has at a path.
     pub(crate) fn restore_source(&self, path: &str) {
-        let _replaced = self.with(|inner| inner.edit_overlay(|overlay| overlay.sources.remove(path)));
+        self.edit_sources(BTreeMap::from([(path.into(), SourceEdit::Restore)]));
     }
 
     /// Adds a tab under the lowest number that is free, if there are fewer than `max`.

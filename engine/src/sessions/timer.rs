@@ -38,8 +38,6 @@ pub(crate) enum Timer {
     RoomEnds,
     /// The node of a room that ended may be removed: of the one that comes first.
     RoomRemovals,
-    /// Sessions in rooms may have been silent for too long.
-    Leases,
-    /// Sessions in rooms may have received nothing for a while.
-    Heartbeats,
+    /// Sessions in rooms may have been silent for too long, or may have received nothing for a while.
+    Attendance,
 }

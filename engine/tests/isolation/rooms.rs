@@ -28,7 +28,7 @@ impl RoomChange {
     pub(crate) fn random(random: &mut Random) -> Self {
         let which = random.below(1_000);
         match random.below(20) {
-            0..=2 => Self::Create(random.choose(&[Access::Invited, Access::Project, Access::Observe])),
+            0..=2 => Self::Create(random.choose(&[Access::Invited, Access::Project, Access::Project, Access::Observe])),
             3..=7 => Self::Join(which),
             8..=9 => Self::Subscribe(which),
             10 => Self::Unsubscribe(which),
@@ -39,6 +39,21 @@ impl RoomChange {
             }
             18 => Self::Dismiss(which, random.below(3) as u8),
             _ => Self::Close(which),
+        }
+    }
+
+    /// Which room is meant.
+    const fn which(&self) -> usize {
+        match self {
+            Self::Create(_) => 0,
+            Self::Join(which)
+            | Self::Subscribe(which)
+            | Self::Unsubscribe(which)
+            | Self::Leave(which)
+            | Self::Say(which)
+            | Self::Admit(which, ..)
+            | Self::Dismiss(which, _)
+            | Self::Close(which) => *which,
         }
     }
 }
@@ -100,23 +115,20 @@ impl Rooms {
         if self.rooms.is_empty() {
             return;
         }
-        let which = match change {
-            RoomChange::Join(which)
-            | RoomChange::Subscribe(which)
-            | RoomChange::Unsubscribe(which)
-            | RoomChange::Leave(which)
-            | RoomChange::Say(which)
-            | RoomChange::Admit(which, ..)
-            | RoomChange::Dismiss(which, _)
-            | RoomChange::Close(which) => which % self.rooms.len(),
-            RoomChange::Create(_) => return,
-        };
+        let which = self.choose(viewer, change.which());
         let role = self.rooms[which].role(&viewer.claims);
         let done = self.act(engine, viewer, which, change);
         if role.is_none() {
             let unknown = engine.rooms().get(&viewer.session, "m_unknown").map(drop);
             assert_eq!(done.map_err(|error| error.code().to_owned()), unknown.map_err(|error| error.code().to_owned()));
         }
+    }
+
+    /// Of ten choices, nine are among the rooms that a viewer sees, if there are any.
+    fn choose(&self, viewer: &Viewer, which: usize) -> usize {
+        let seen = |number: &usize| !which.is_multiple_of(10) && self.rooms[*number].role(&viewer.claims).is_some();
+        let seen: Vec<_> = (0..self.rooms.len()).filter(seen).collect();
+        if seen.is_empty() { which % self.rooms.len() } else { seen[which / 10 % seen.len()] }
     }
 
     fn create(&mut self, engine: &Engine, viewer: &Viewer, access: Access) {

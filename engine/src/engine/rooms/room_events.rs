@@ -144,7 +144,7 @@ fn is_in(slot: &Slot, room: &Room) -> bool {
 
 /// An event of this room; `None` if it is another room's, or the application's.
 fn received(event: &EncodedEvent, room: &str) -> Option<ReceivedEvent> {
-    let part = event.room.as_ref().filter(|part| part.source.room == room)?;
+    let part = event.room.as_ref().filter(|part| part.room.id() == room)?;
     Some(ReceivedEvent { kind: event.name.clone(), id: part.id.clone(), seq: part.seq, data: event.data()? })
 }
 

@@ -10,7 +10,7 @@ pub(crate) struct About {
     pub(crate) project: Text,
     /// The order of creation.
     pub(crate) rank: u64,
-    pub(crate) title: String,
+    pub(crate) title: Text,
     /// The user who created it.
     pub(crate) owner: Text,
     pub(crate) origin: Origin,
@@ -21,15 +21,28 @@ pub(crate) struct About {
     pub(crate) access: Access,
     pub(crate) trust: Trust,
     pub(crate) mode: Mode,
-    pub(crate) agent: Option<Text>,
     pub(crate) queue: Queue,
-    pub(crate) parent: Option<Text>,
-    pub(crate) inherit: Box<[Facet]>,
-    /// By name, those that it inherits included.
-    pub(crate) attributes: Box<[(Text, Text)]>,
     pub(crate) streaming: bool,
     pub(crate) replayable: bool,
     pub(crate) one_shot: bool,
     pub(crate) on_end: OnEnd,
     pub(crate) archive_for: ArchiveFor,
+    pub(crate) particulars: Option<Box<Particulars>>,
+}
+
+/// What few rooms have. It stands apart, so that the others cost nothing for it.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub(crate) struct Particulars {
+    pub(crate) agent: Option<Text>,
+    pub(crate) parent: Option<Text>,
+    pub(crate) inherit: Box<[Facet]>,
+    /// By name, those that it inherits included.
+    pub(crate) attributes: Box<[(Text, Text)]>,
+}
+
+impl Particulars {
+    /// Nothing, if there are none.
+    pub(crate) fn apart(self) -> Option<Box<Self>> {
+        (self != Self::default()).then(|| Box::new(self))
+    }
 }

@@ -4,9 +4,8 @@ use std::collections::BTreeMap;
 use std::fmt;
 use std::sync::Arc;
 
-use hashbrown::HashMap;
-
 use super::participant::{Participant, Status};
+use super::participants::Participants;
 use super::policy::Access;
 use super::role::Role;
 use crate::model::Text;
@@ -171,12 +170,8 @@ pub(crate) struct Record {
     /// By user: the role to which the owner admitted them, or `None` if the owner dismissed them from a room that is open
     /// to the project.
     users: BTreeMap<Text, Option<Role>>,
-    /// By place, in order of joining.
-    participants: Vec<(u64, Arc<Participant>)>,
-    /// Their places, by session.
-    places: HashMap<Text, u64>,
-    next_place: u64,
-    online: usize,
+    participants: Participants,
+    online: u32,
     /// The number of the latest event.
     seq: u64,
     /// Changes with whatever decides about roles.
@@ -195,9 +190,7 @@ impl Record {
             owner,
             access,
             users: BTreeMap::new(),
-            participants: Vec::new(),
-            places: HashMap::new(),
-            next_place: 0,
+            participants: Participants::default(),
             online: 0,
             seq: 1,
             roles_version: 0,
@@ -228,27 +221,32 @@ impl Record {
 
     /// How many participants are online.
     pub(crate) const fn online(&self) -> usize {
-        self.online
+        self.online as usize
     }
 
     /// In order of joining.
     pub(crate) fn participants(&self) -> impl ExactSizeIterator<Item = &Arc<Participant>> {
-        self.participants.iter().map(|(_, participant)| participant)
+        self.participants.iter()
+    }
+
+    /// The one at a place in this order.
+    pub(crate) fn participant(&self, at: usize) -> Option<&Arc<Participant>> {
+        self.participants.get(at)
     }
 
     /// The participant of a session.
     pub(crate) fn of_session(&self, session: &str) -> Option<&Arc<Participant>> {
-        Some(&self.participants[self.at(session)?].1)
+        self.participants.get(self.place_of(session)?)
     }
 
     /// Where the participant of a session stands.
-    fn at(&self, session: &str) -> Option<usize> {
-        let place = self.places.get(session)?;
-        self.participants.binary_search_by_key(place, |(place, _)| *place).ok()
+    pub(crate) fn place_of(&self, session: &str) -> Option<usize> {
+        self.participants.place_of(session)
     }
 
-    fn by_id(&self, id: &str) -> Option<&Arc<Participant>> {
-        self.participants().find(|participant| participant.id == id)
+    /// Where the participant with this id stands.
+    pub(crate) fn place_by_id(&self, id: &str) -> Option<usize> {
+        self.participants().position(|participant| participant.id == id)
     }
 
     /// The role that a user of the project has by the built-in policy (rooms 2).
@@ -300,19 +298,13 @@ impl Record {
 
     /// A session joins. `None` if it had joined already.
     pub(crate) fn join(&mut self, participant: Participant, max: usize) -> Result<Option<Changed>, Refusal> {
-        if self.end.is_none() && self.places.contains_key(&participant.session) {
+        if self.end.is_none() && self.place_of(&participant.session).is_some() {
             return Ok(None);
         }
         self.may_join(max)?;
-        let (place, participant) = (self.next_place, Arc::new(participant));
-        self.next_place += 1;
-        self.online += usize::from(participant.status == Status::Online);
-        self.places.insert(participant.session.clone(), place);
-        if self.participants.len() == self.participants.capacity() {
-            // Most rooms are small, and there may be many: room for an eighth more.
-            self.participants.reserve_exact(self.participants.len() / 8 + 1);
-        }
-        self.participants.push((place, Arc::clone(&participant)));
+        let participant = Arc::new(participant);
+        self.online += u32::from(participant.status == Status::Online);
+        self.participants.push(Arc::clone(&participant));
         let seq = self.next_seq();
         self.validate();
         Ok(Some(Changed { participant, seq }))
@@ -320,9 +312,8 @@ impl Record {
 
     /// A session leaves.
     pub(crate) fn leave(&mut self, session: &str) -> Option<Changed> {
-        let (_, participant) = self.participants.remove(self.at(session)?);
-        self.places.remove(session);
-        self.online -= usize::from(participant.status == Status::Online);
+        let participant = self.participants.remove(self.place_of(session)?);
+        self.online -= u32::from(participant.status == Status::Online);
         let seq = self.next_seq();
         self.validate();
         Some(Changed { participant, seq })
@@ -339,13 +330,12 @@ impl Record {
     }
 
     fn set_status(&mut self, session: &str, status: Status) -> Option<Changed> {
-        let at = self.at(session)?;
-        let participant = &mut self.participants[at].1;
-        if participant.status == status {
+        let at = self.place_of(session)?;
+        if self.participants.get(at)?.status == status {
             return None;
         }
-        Arc::make_mut(participant).status = status;
-        let participant = Arc::clone(participant);
+        self.participants.change(at, |participant| participant.status = status);
+        let participant = Arc::clone(self.participants.get(at)?);
         self.online = if status == Status::Online { self.online + 1 } else { self.online - 1 };
         let seq = self.next_seq();
         self.validate();
@@ -354,11 +344,10 @@ impl Record {
 
     /// A participant has another role from now on. False if it has it already.
     pub(crate) fn change_role(&mut self, session: &str, role: Role) -> bool {
-        let Some(at) = self.at(session) else { return false };
-        let participant = &mut self.participants[at].1;
-        let changes = participant.role != role;
+        let Some(at) = self.place_of(session) else { return false };
+        let changes = self.participants.get(at).is_some_and(|participant| participant.role != role);
         if changes {
-            Arc::make_mut(participant).role = role;
+            self.participants.change(at, |participant| participant.role = role);
         }
         changes
     }
@@ -426,7 +415,7 @@ impl Record {
         if self.end.is_some() {
             return Err(Refusal::Ended);
         }
-        if to.is_some_and(|to| self.by_id(to).is_none()) {
+        if to.is_some_and(|to| self.place_by_id(to).is_none()) {
             return Err(Refusal::Unknown);
         }
         self.active_ms = self.active_ms.max(now_ms);
@@ -442,8 +431,7 @@ impl Record {
         }
         let end = End { reason, duration_ms: now_ms.saturating_sub(self.created_ms) };
         self.end = Some(end);
-        self.participants = Vec::new();
-        self.places = HashMap::new();
+        self.participants = Participants::default();
         self.online = 0;
         self.roles_version += 1;
         let seq = self.next_seq();
@@ -457,14 +445,10 @@ impl Record {
             return;
         }
         let online = self.participants().filter(|participant| participant.status == Status::Online).count();
-        assert_eq!(self.online, online, "who is online is counted");
-        assert_eq!(self.places.len(), self.participants.len(), "each session has one place");
-        for (place, participant) in &self.participants {
-            assert_eq!(self.places.get(&participant.session), Some(place), "a session leads to its participant");
-            assert!(*place < self.next_place, "places are given in order");
-        }
+        assert_eq!(self.online(), online, "who is online is counted");
+        assert!(self.participants.is_consistent(), "a session leads to its participant");
         assert!(!self.users.contains_key(&self.owner), "nobody decides about the owner");
-        assert!(self.end.is_none() || self.participants.is_empty(), "nobody is in a room that has ended");
+        assert!(self.end.is_none() || self.participants.len() == 0, "nobody is in a room that has ended");
         assert!(self.seq >= 1, "a room has started");
     }
 }
