@@ -172,6 +172,17 @@ impl<T: IntoOutcome, E: Into<ActionError>> IntoOutcome for Result<T, E> {
 
 type HandlerFuture = Pin<Box<dyn Future<Output = Result<Outcome, ActionError>> + Send>>;
 
+/// What an action may change in the tree of its caller.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Changes {
+    /// That was not declared.
+    Anything,
+    /// These paths, in the normal spelling.
+    Paths(Box<[Text]>),
+    /// What the source shows that offers it.
+    ItsSource,
+}
+
 /// How a handler runs.
 pub(crate) enum Handler {
     /// On a thread where it may block.
@@ -192,8 +203,7 @@ pub struct Action {
 pub(crate) struct ActionInner {
     pub(crate) affordance: Affordance,
     pub(crate) params: Option<Params>,
-    /// Which paths it may change, in the normal spelling, if that was declared.
-    pub(crate) changes: Option<Box<[Text]>>,
+    pub(crate) changes: Changes,
     pub(crate) handler: Guarded<Handler>,
 }
 
@@ -247,7 +257,8 @@ impl Action {
         let params = typed_params::schema_of::<P>().unwrap_or_else(|why| panic!("the parameters of `{name}` {why}"));
         let mut affordance = Affordance::named(name);
         affordance.params = params.as_ref().map(|params| params.schema().clone());
-        Self { inner: Arc::new(ActionInner { affordance, params, changes: None, handler: Guarded::new(handler) }) }
+        let handler = Guarded::new(handler);
+        Self { inner: Arc::new(ActionInner { affordance, params, changes: Changes::Anything, handler }) }
     }
 
     #[track_caller]
@@ -325,7 +336,12 @@ impl Action {
     #[track_caller]
     pub fn changes<P: AsRef<str>>(self, paths: impl IntoIterator<Item = P>) -> Self {
         let paths = paths.into_iter().map(|path| path::normal(path.as_ref())).collect();
-        self.edit(|inner| inner.changes = Some(paths))
+        self.edit(|inner| inner.changes = Changes::Paths(paths))
+    }
+
+    /// It changes what the source shows that offers it, wherever that stands, and nothing else of the session.
+    pub(crate) fn changes_its_source(self) -> Self {
+        self.edit(|inner| inner.changes = Changes::ItsSource)
     }
 
     /// Runs a handler that may block; an async one fails.

@@ -47,6 +47,7 @@ mod revoking;
 mod rooms;
 mod rooms_ending;
 mod rooms_events;
+mod rooms_memory;
 mod rooms_presence;
 mod rooms_review;
 mod rooms_tree;
