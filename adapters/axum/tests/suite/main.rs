@@ -24,6 +24,7 @@ mod renewal;
 mod room_events;
 #[cfg(feature = "rooms")]
 mod rooms_http;
+mod rooms_memory_http;
 #[cfg(feature = "rooms")]
 mod rooms_server;
 mod serve;
