@@ -207,8 +207,9 @@ impl Calls {
     ) -> Result<Invocation, ActionError> {
         let session = slot.session();
         let room = self.rooms.as_ref().and_then(|rooms| rooms.room(slot, &found.path));
-        if let (Some(rooms), Some(room)) = (&self.rooms, &room) {
-            rooms.check_mode(&session, room, &found.action)?;
+        match (&self.rooms, &room) {
+            (Some(rooms), Some(room)) => rooms.check_policy(&session, room, &found.action)?,
+            _ => found.action.check_trust(session.context().trust())?,
         }
         if let Some(schema) = &found.action.inner.params {
             schema.check(&params).map_err(ActionError::invalid_params)?;

@@ -20,6 +20,7 @@ use crate::model::affordance::{Affordance, Estimate};
 use crate::model::id;
 use crate::model::path;
 use crate::model::room::handle::Room;
+use crate::model::room::policy::Trust;
 use crate::model::session::Session;
 use crate::panics::guarded::{Guarded, Owner};
 
@@ -204,6 +205,8 @@ pub(crate) struct ActionInner {
     pub(crate) affordance: Affordance,
     pub(crate) params: Option<Params>,
     pub(crate) changes: Changes,
+    /// How much whoever invokes it must be trusted.
+    pub(crate) trust: Trust,
     pub(crate) handler: Guarded<Handler>,
 }
 
@@ -258,7 +261,15 @@ impl Action {
         let mut affordance = Affordance::named(name);
         affordance.params = params.as_ref().map(|params| params.schema().clone());
         let handler = Guarded::new(handler);
-        Self { inner: Arc::new(ActionInner { affordance, params, changes: Changes::Anything, handler }) }
+        Self {
+            inner: Arc::new(ActionInner {
+                affordance,
+                params,
+                changes: Changes::Anything,
+                trust: Trust::Untrusted,
+                handler,
+            }),
+        }
     }
 
     #[track_caller]
@@ -311,6 +322,20 @@ impl Action {
         self.edit(|inner| inner.affordance.idempotent = idempotent)
     }
 
+    /// How much whoever invokes it must be trusted: the session, by [`Session::with_trust`], and in a room that as well.
+    /// Others are refused with `unauthorized`; the action stays in their trees.
+    ///
+    /// ```
+    /// use grove_engine::{Action, Invocation, Trust};
+    ///
+    /// let deploy = Action::new("deploy", |_: Invocation<()>| {}).requires_trust(Trust::Verified);
+    /// ```
+    #[must_use]
+    #[track_caller]
+    pub fn requires_trust(self, trust: Trust) -> Self {
+        self.edit(|inner| inner.trust = trust)
+    }
+
     /// How long it takes.
     #[must_use]
     #[track_caller]
@@ -342,6 +367,14 @@ impl Action {
     /// It changes what the source shows that offers it, wherever that stands, and nothing else of the session.
     pub(crate) fn changes_its_source(self) -> Self {
         self.edit(|inner| inner.changes = Changes::ItsSource)
+    }
+
+    /// Whether somebody who is trusted so much may invoke it.
+    pub(crate) fn check_trust(&self, trust: Trust) -> Result<(), ActionError> {
+        if trust >= self.inner.trust {
+            return Ok(());
+        }
+        Err(ActionError::unauthorized(format!("this needs the trust `{}`", self.inner.trust)))
     }
 
     /// Runs a handler that may block; an async one fails.

@@ -11,6 +11,7 @@ use super::tab_tree::{TabFault, TabLimits, TabTree, affordance};
 use crate::deliver::link::Link;
 use crate::error::{ActionError, FrameError};
 use crate::model::Text;
+use crate::model::room::policy::Trust;
 use crate::panics::guarded::Guarded;
 use crate::protocol::encode;
 use crate::render::action::{Action, ActionInner, Changes, Handler, Invocation, Outcome};
@@ -220,7 +221,13 @@ fn action(value: &Value, forward: &Forward) -> Option<Action> {
     let forward = Arc::clone(forward);
     let handler = Handler::Async(Box::new(move |call| forward(call)));
     Some(Action {
-        inner: Arc::new(ActionInner { affordance, params, changes: Changes::Anything, handler: Guarded::new(handler) }),
+        inner: Arc::new(ActionInner {
+            affordance,
+            params,
+            changes: Changes::Anything,
+            trust: Trust::Untrusted,
+            handler: Guarded::new(handler),
+        }),
     })
 }
 

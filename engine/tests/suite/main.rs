@@ -48,6 +48,7 @@ mod rooms;
 mod rooms_ending;
 mod rooms_events;
 mod rooms_memory;
+mod rooms_policy;
 mod rooms_presence;
 mod rooms_review;
 mod rooms_tree;
