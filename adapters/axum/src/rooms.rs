@@ -4,10 +4,16 @@ mod failure;
 mod rooms_endpoint;
 mod caller;
 mod json_body;
+mod request;
+mod response;
 mod room_id;
+mod memory_key;
+mod if_match;
 mod bodies;
+mod memory_bodies;
 mod event_stream;
 mod handlers;
+mod memory_handlers;
 mod document;
 
 use std::sync::Arc;
@@ -31,6 +37,8 @@ where
         .routes(routes!(handlers::say))
         .routes(routes!(handlers::events))
         .routes(routes!(handlers::participants))
+        .routes(routes!(memory_handlers::list_entries))
+        .routes(routes!(memory_handlers::show_entry, memory_handlers::put_entry, memory_handlers::delete_entry))
         .routes(routes!(handlers::presence))
         .routes(routes!(document::show))
         .split_for_parts();

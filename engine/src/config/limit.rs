@@ -90,6 +90,14 @@ pub enum Limit {
     UsersPerRoom,
     /// `rooms.message_bytes`
     RoomMessageBytes,
+    /// `rooms.memory_bytes`
+    RoomMemoryBytes,
+    /// `rooms.memory_keys`
+    RoomMemoryKeys,
+    /// `rooms.all_memory_bytes`
+    AllRoomMemoryBytes,
+    /// `rooms.generations`
+    RoomGenerations,
     /// `rooms.call_ids`
     CallIds,
 }
@@ -141,6 +149,10 @@ impl Limit {
             Self::ParticipantsPerRoom => "rooms.participants_per_room",
             Self::UsersPerRoom => "rooms.users_per_room",
             Self::RoomMessageBytes => "rooms.message_bytes",
+            Self::RoomMemoryBytes => "rooms.memory_bytes",
+            Self::RoomMemoryKeys => "rooms.memory_keys",
+            Self::AllRoomMemoryBytes => "rooms.all_memory_bytes",
+            Self::RoomGenerations => "rooms.generations",
             Self::CallIds => "rooms.call_ids",
         }
     }

@@ -9,6 +9,8 @@ use crate::refresh::sources::Sources;
 use crate::render::room_layouts::ROOMS;
 use crate::rooms::actions::RoomActions;
 use crate::rooms::by_path::RoomPaths;
+use crate::rooms::memory_actions::MemoryActions;
+use crate::rooms::memory_source::{self, MEMORY};
 use crate::rooms::options::RoomOptions;
 use crate::rooms::presence::PRESENCE;
 use crate::rooms::service::RoomService;
@@ -29,6 +31,7 @@ pub(super) fn rooms(
     sources.register(&ROOMS.into(), shown::rooms(actions.create.clone()));
     sources.register_room(&Text::default(), shown::room(actions.clone()));
     sources.register_room(&shown::PARTICIPANTS.into(), shown::participants());
+    sources.register_room(&MEMORY.into(), memory_source::memory(MemoryActions::new(&service)));
     if service.shows_presence() {
         sources.register(&PRESENCE.into(), shown::presence(&service));
     }

@@ -1,13 +1,18 @@
 //! The rooms of an engine, as an application and its adapters hold them.
 
 pub(crate) mod query;
+pub(crate) mod memory_query;
+mod refused;
+pub(crate) mod room_memory;
 pub(crate) mod room_events;
 
 use std::fmt;
 use std::sync::Arc;
 
 use query::{RoomPage, RoomQuery};
+use refused::refused;
 use room_events::{RoomEvents, RoomPosition};
+use room_memory::RoomMemory;
 use serde_json::Value;
 
 use super::parts::Parts;
@@ -169,6 +174,16 @@ impl Rooms {
         self.service_for(session)?.say(session, id, message)
     }
 
+    /// What is kept in a room, as the session reads and writes it.
+    ///
+    /// # Errors
+    /// `not_found`, `conflict` if the room has ended.
+    pub fn memory(&self, session: &Session, id: &str) -> Result<RoomMemory, ActionError> {
+        let service = self.service_for(session)?;
+        service.readable(session, id)?;
+        Ok(RoomMemory::new(&self.parts, service, session, id))
+    }
+
     /// The owner gives a user of the project a role in a room.
     ///
     /// # Errors
@@ -288,16 +303,6 @@ impl Rooms {
     pub fn stats(&self) -> RoomStats {
         self.parts.rooms.as_ref().map(|rooms| rooms.stats()).unwrap_or_default()
     }
-}
-
-/// Why the connection of a stream of events was refused.
-fn refused(error: &ConnectError) -> ActionError {
-    let code = match error {
-        ConnectError::LimitReached(_) | ConnectError::Closing => ErrorCode::Busy,
-        ConnectError::Expired | ConnectError::Revoked => ErrorCode::Unauthorized,
-        _ => ErrorCode::Internal,
-    };
-    ActionError::new(code, error.to_string())
 }
 
 impl fmt::Debug for Rooms {

@@ -6,6 +6,8 @@ pub(crate) mod policy;
 pub(crate) mod message;
 pub(crate) mod participant;
 mod participants;
+pub(crate) mod leave_reason;
+pub(crate) mod memory;
 pub(crate) mod about;
 pub(crate) mod record;
 pub(crate) mod event;

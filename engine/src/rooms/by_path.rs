@@ -133,13 +133,9 @@ impl RoomPaths {
         if needs_joining { check_joined(at).map(|()| found) } else { Ok(found) }
     }
 
-    /// What the application shows in a room is subject to its mode.
-    pub(crate) fn check_mode(&self, session: &Session, room: &Room, action: &Action) -> Result<(), ActionError> {
-        if room.mode() == Mode::Sandbox && action.affordance().dangerous {
-            let why = "the room is a sandbox, in which nothing dangerous may be done";
-            return refusal::report(&self.observers, "call", session, room.id(), Err(ActionError::unauthorized(why)));
-        }
-        Ok(())
+    /// What the application shows in a room is subject to its mode and its trust.
+    pub(crate) fn check_policy(&self, session: &Session, room: &Room, action: &Action) -> Result<(), ActionError> {
+        refusal::report(&self.observers, "call", session, room.id(), policy(session, room, action))
     }
 
     /// Somebody subscribes at a path. At a room or below it, that joins the session (rooms 3), before the path is resolved.
@@ -177,6 +173,15 @@ impl RoomPaths {
 fn asked_for(action: &str) -> &'static str {
     let built_in = ["create", "say", "run", "admit", "dismiss", "close"];
     built_in.into_iter().find(|known| *known == action).unwrap_or("call")
+}
+
+/// Whether an action may be invoked in a room by a session: each is trusted as much as itself, and together as much as the
+/// lesser of both.
+fn policy(session: &Session, room: &Room, action: &Action) -> Result<(), ActionError> {
+    if room.mode() == Mode::Sandbox && action.affordance().dangerous {
+        return Err(ActionError::unauthorized("the room is a sandbox, in which nothing dangerous may be done"));
+    }
+    action.check_trust(session.context().trust().min(room.trust()))
 }
 
 fn check_create(session: &Session, action: &str) -> Result<(), ActionError> {

@@ -9,12 +9,14 @@ use super::living::LivingRoom;
 use super::premises::{Moment, Premises};
 use super::refusal::{busy, has_ended, invalid};
 use super::roles::{Roles, check_names, project_of};
+use crate::config::Limit;
 use crate::error::ActionError;
 use crate::event::Event;
 use crate::model::Text;
 use crate::model::room::about::{About, Particulars};
 use crate::model::room::handle::Room;
-use crate::model::room::policy::{Access, Facet, Mode, NewRoom, Trust};
+use crate::model::room::memory::{Expected, Memory, NewEntry, NotKept};
+use crate::model::room::policy::{Access, Facet, Invalid, Mode, NewRoom, Trust};
 use crate::model::room::record::{Record, RoomState, TimeToLive};
 use crate::model::session::Session;
 
@@ -50,11 +52,12 @@ impl Creating {
         new.validate().map_err(invalid)?;
         check_names(context)?;
         check_agent(new)?;
+        let memory = self.initial_memory(session, new)?;
         let parent = self.parent(session, new)?;
         let trust = grant(context.trust(), parent.as_ref(), new)?;
         let at = self.premises.now();
         let about = self.about(session, owner, new, (parent.as_ref(), trust, at));
-        let living = self.add(session, about, new, at)?;
+        let living = self.add(session, about, (new, memory), at)?;
         self.ending.watch(&living);
         self.roles.update_all(&living);
         let room = living.room.clone();
@@ -63,20 +66,50 @@ impl Creating {
         Ok(CreatedRoom { room, trust, contract: None })
     }
 
-    fn add(&self, session: &Session, about: About, new: &NewRoom, at: Moment) -> Result<Arc<LivingRoom>, ActionError> {
+    fn add(
+        &self,
+        session: &Session,
+        about: About,
+        (new, memory): (&NewRoom, Memory),
+        at: Moment,
+    ) -> Result<Arc<LivingRoom>, ActionError> {
+        let kept = memory.bytes();
         let is_open = new.access != Access::Invited || self.roles.are_the_applications();
         let ttl = new.ttl_s.map(|seconds| TimeToLive { ms: seconds.saturating_mul(1_000), sliding: new.sliding });
         let make = |about: About| {
-            let record = Record::new(about.owner.clone(), about.access, ttl, at.now_ms);
+            let record = Record::new(about.owner.clone(), about.access, ttl, at.now_ms).with_memory(memory);
             LivingRoom::new(Room::new(about, record), is_open)
         };
-        self.premises.directory.add(about, is_open, make).map_err(|not_added| match not_added {
+        let added = self.premises.directory.add(about, is_open, make).map_err(|not_added| match not_added {
             NotAdded::Taken => ActionError::conflict("a room with this id exists already"),
             NotAdded::LimitReached(limit) => {
                 self.premises.limit_reached(limit, session.context().id());
                 busy("there are as many rooms as there may be")
             }
-        })
+        })?;
+        self.premises.memory_bytes.add(kept);
+        Ok(added)
+    }
+
+    /// What is kept in the room from the start. What does not fit a new room fits none.
+    fn initial_memory(&self, session: &Session, new: &NewRoom) -> Result<Memory, ActionError> {
+        let (mut memory, bounds) = (Memory::default(), self.premises.limits.memory());
+        let refuse = |limit: Limit, error: ActionError| {
+            self.premises.limit_reached(limit, session.context().id());
+            error
+        };
+        for (key, value) in &new.memory {
+            let entry = NewEntry::new(key, value, bounds).map_err(|Invalid(why)| in_memory(&why))?;
+            memory.put(entry, Expected::Anything, bounds).map_err(|why| match why {
+                NotKept::Keys => refuse(Limit::RoomMemoryKeys, in_memory("there are too many entries")),
+                _ => refuse(Limit::RoomMemoryBytes, in_memory("it is too long")),
+            })?;
+        }
+        let kept = self.premises.memory_bytes.get().saturating_add(memory.bytes());
+        if memory.bytes() > 0 && kept > self.premises.limits.all_memory_bytes {
+            return Err(refuse(Limit::AllRoomMemoryBytes, busy("all rooms together keep as much as they may")));
+        }
+        Ok(memory)
     }
 
     /// The room to which the new one belongs, in which the creator must have a role.
@@ -84,7 +117,14 @@ impl Creating {
         let Some(id) = &new.parent else { return Ok(None) };
         let living = self.premises.directory.get(id).filter(|living| self.roles.decide(session, living).is_some());
         let parent = living.ok_or_else(|| ActionError::not_found("there is no such parent"))?.room.clone();
-        if parent.state() == RoomState::Ended { Err(has_ended()) } else { Ok(Some(parent)) }
+        if parent.state() == RoomState::Ended {
+            return Err(has_ended());
+        }
+        if parent.generation() + 1 >= self.premises.limits.generations {
+            self.premises.limit_reached(Limit::RoomGenerations, session.context().id());
+            return Err(busy("there are as many rooms above one another as there may be"));
+        }
+        Ok(Some(parent))
     }
 
     fn about(
@@ -129,6 +169,10 @@ fn check_agent(new: &NewRoom) -> Result<(), ActionError> {
     Ok(())
 }
 
+fn in_memory(why: &str) -> ActionError {
+    ActionError::invalid_params(format!("`memory` cannot be used: {why}"))
+}
+
 /// The trust of a room: what was asked for, or the session's, and at most the session's and the parent's (SEC28).
 fn grant(held: Trust, parent: Option<&Room>, new: &NewRoom) -> Result<Trust, ActionError> {
     let most = parent.map_or(held, |parent| held.min(parent.trust()));
@@ -143,6 +187,8 @@ fn particulars(new: &NewRoom, parent: Option<&Room>) -> Particulars {
     Particulars {
         agent: None,
         parent: parent.map(|parent| parent.id().clone()),
+        parent_epoch: parent.map(|parent| parent.epoch().clone()),
+        generation: parent.map_or(0, |parent| parent.generation() + 1),
         inherit: new.inherit.clone().into(),
         attributes: attributes(new, parent),
     }

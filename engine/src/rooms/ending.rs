@@ -11,6 +11,7 @@ use crate::error::ActionError;
 use crate::event::Event;
 use crate::model::Text;
 use crate::model::room::event::{self, Actor, EventKind};
+use crate::model::room::memory::Memory;
 use crate::model::room::record::{End, EndReason, Record};
 use crate::model::selector::Selector;
 use crate::refresh::refresher::Urgency;
@@ -155,7 +156,9 @@ fn end_in(
     living: &LivingRoom,
     (reason, by): (EndReason, EndedBy<'_>),
 ) -> Option<End> {
+    let kept = record.memory().map_or(0, Memory::bytes);
     let (end, seq) = record.end(reason, step.at().now_ms)?;
+    step.forget(kept);
     let body = event::ended(reason, end.duration_ms, by.note);
     let user = by.actor.user.clone();
     let kind = EventKind::RoomEnded;

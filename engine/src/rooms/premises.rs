@@ -40,6 +40,8 @@ pub(crate) struct Premises {
     pub(crate) ends: Mutex<Deadlines>,
     pub(crate) removals: Mutex<Deadlines>,
     pub(crate) participants: Count,
+    /// What is kept in the memory of all rooms.
+    pub(crate) memory_bytes: Count,
     /// Rooms that have ended and whose node is still shown.
     pub(crate) ended: Count,
     pub(crate) attendance: Attendance,

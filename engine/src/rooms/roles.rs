@@ -8,8 +8,9 @@ use super::step::Step;
 use crate::error::ActionError;
 use crate::event::{Event, PanicSite};
 use crate::model::Text;
+use crate::model::room::leave_reason::LeaveReason;
 use crate::model::room::memberships::{Membership, Memberships};
-use crate::model::room::record::{LeaveReason, Record};
+use crate::model::room::record::Record;
 use crate::model::room::role::Role;
 use crate::model::selector::Selector;
 use crate::model::session::{Context, Session};
@@ -63,6 +64,12 @@ impl Roles {
                 None
             }),
         }
+    }
+
+    /// Whether a child of a user's may read what it inherits of a room: the user still has a role in it. If the application
+    /// decides about roles, it decides about sessions, and says whether to end the child.
+    pub(crate) fn may_inherit(&self, owner: &Text, living: &LivingRoom) -> bool {
+        self.are_the_applications() || living.room.with(|record| record.role_of(owner).is_some())
     }
 
     /// The living rooms in which a session has a role, in order of creation, with the role.

@@ -18,6 +18,7 @@ use super::options::RoomOptions;
 use super::premises::Premises;
 use super::presence::{PRESENCE, PresenceBoard, PresenceRow};
 use super::refusal::{no_room, report};
+use super::remembering::{Remembering, check_lives, check_writer};
 use super::roles::Roles;
 use super::said::Said;
 use super::saying::Saying;
@@ -32,9 +33,10 @@ use crate::model::Text;
 use crate::model::path;
 use crate::model::room::event::{EventKind, RoomEvent};
 use crate::model::room::handle::Room;
+use crate::model::room::leave_reason::LeaveReason;
 use crate::model::room::message::Message;
 use crate::model::room::policy::NewRoom;
-use crate::model::room::record::{EndReason, LeaveReason};
+use crate::model::room::record::EndReason;
 use crate::model::room::role::Role;
 use crate::model::room::timestamp::rfc3339;
 use crate::model::session::{Context, Session};
@@ -56,6 +58,7 @@ pub(crate) struct RoomService {
     joining: Joining,
     ending: Arc<Ending>,
     saying: Saying,
+    remembering: Remembering,
     managing: Managing,
     creating: Creating,
     presence: PresenceBoard,
@@ -71,6 +74,8 @@ pub struct RoomStats {
     pub ended: usize,
     /// Participants of all rooms.
     pub participants: usize,
+    /// Bytes that are kept in the memory of all rooms.
+    pub memory_bytes: usize,
     /// Sessions that are shown with their presence card.
     pub presence: usize,
     /// Sessions whose signs of life are waited for.
@@ -106,6 +111,7 @@ impl RoomService {
             ends: Mutex::default(),
             removals: Mutex::default(),
             participants: Count::default(),
+            memory_bytes: Count::default(),
             ended: Count::default(),
             attendance: Attendance::new(&limits, Arc::clone(&timers)),
             timers,
@@ -116,6 +122,7 @@ impl RoomService {
         Arc::new(Self {
             joining: Joining::new(Arc::clone(&premises)),
             saying: Saying::new(Arc::clone(&premises)),
+            remembering: Remembering::new(Arc::clone(&premises), Arc::clone(&roles)),
             managing: Managing::new(Arc::clone(&premises), Arc::clone(&roles), Arc::clone(&ending)),
             creating: Creating::new(Arc::clone(&premises), Arc::clone(&roles), Arc::clone(&ending)),
             presence: PresenceBoard::new(Arc::clone(&premises), options.presence),
@@ -303,6 +310,28 @@ impl RoomService {
         self.report("say", session, id, said)
     }
 
+    pub(crate) const fn memory(&self) -> &Remembering {
+        &self.remembering
+    }
+
+    /// A room whose memory a session may read: everybody with a role, for as long as it goes on.
+    pub(crate) fn readable(&self, session: &Session, id: &str) -> Result<Arc<LivingRoom>, ActionError> {
+        let found = self.find(session, id).and_then(|(living, _)| check_lives(&living).map(|()| living));
+        self.report("read", session, id, found)
+    }
+
+    /// A room whose memory a session may change.
+    pub(crate) fn writable(
+        &self,
+        session: &Session,
+        id: &str,
+        what: &'static str,
+    ) -> Result<Arc<LivingRoom>, ActionError> {
+        let found = self.find(session, id);
+        let found = found.and_then(|(living, role)| check_writer(session, &living, role).map(|()| living));
+        self.report(what, session, id, found)
+    }
+
     pub(crate) fn admit(&self, session: &Session, id: &str, user: &Text, role: Role) -> Result<(), ActionError> {
         let admitted =
             self.find(session, id).and_then(|(living, mine)| self.managing.admit(session, (&living, mine), user, role));
@@ -370,6 +399,7 @@ impl RoomService {
             rooms: self.premises.directory.len(),
             ended: self.premises.ended.get(),
             participants: self.premises.participants.get(),
+            memory_bytes: self.premises.memory_bytes.get(),
             presence: self.presence.len(),
             leases: self.premises.attendance.len(),
         }

@@ -12,9 +12,10 @@ use crate::event::Event;
 use crate::model::Text;
 use crate::model::path;
 use crate::model::room::event::{self, Actor, EventKind, RoomEvent};
+use crate::model::room::leave_reason::LeaveReason;
 use crate::model::room::memberships::{Membership, Memberships};
 use crate::model::room::participant::Participant;
-use crate::model::room::record::{Changed, LeaveReason, Record};
+use crate::model::room::record::{Changed, Record};
 use crate::model::room::role::Role;
 use crate::model::selector::Selector;
 use crate::model::session::Context;
@@ -38,8 +39,17 @@ pub(super) struct Step<'a> {
     released: Released,
     /// The sessions that show other rooms than before.
     changed: Vec<Arc<Slot>>,
-    /// Those who show the room see something else.
-    is_seen: bool,
+    /// What those who show the room see otherwise.
+    seen: Seen,
+}
+
+/// What of a room is shown otherwise than before.
+#[derive(Debug, Default)]
+struct Seen {
+    /// The room itself, and who is there.
+    room: bool,
+    /// What is kept in it.
+    memory: bool,
 }
 
 /// What is dropped when the room is not locked any more.
@@ -70,7 +80,7 @@ impl<'a> Step<'a> {
     ) -> T {
         let at = premises.now();
         let (reports, released, changed) = (Vec::new(), Released::default(), Vec::new());
-        let mut taken = Self { premises, living, at, reports, released, changed, is_seen: false };
+        let mut taken = Self { premises, living, at, reports, released, changed, seen: Seen::default() };
         let done = living.room.with(|record| step(&mut taken, record));
         taken.finish();
         done
@@ -99,7 +109,17 @@ impl<'a> Step<'a> {
 
     /// Those who show the room see something else from now on.
     pub(super) const fn show(&mut self) {
-        self.is_seen = true;
+        self.seen.room = true;
+    }
+
+    /// Those who show what is kept in the room see something else from now on.
+    pub(super) const fn show_memory(&mut self) {
+        self.seen.memory = true;
+    }
+
+    /// Nothing is kept in the room any more.
+    pub(super) fn forget(&mut self, bytes: usize) {
+        self.premises.memory_bytes.subtract(bytes);
     }
 
     /// Sends an event to every participant.
@@ -207,14 +227,26 @@ impl<'a> Step<'a> {
         for slot in self.changed {
             premises.refresher.request_session(&slot, &Paths::All, Urgency::Debounced);
         }
-        if self.is_seen {
+        let paths = self.seen.paths(self.living.room.id(), || premises.sources.showing_participants());
+        if !paths.is_empty() {
             let viewers = Target::Selected(Selector::RoomViewers(self.living.room.id().clone()));
-            let room = format!("{ROOMS}/{}", self.living.room.id());
-            let mut paths = vec![path::normal(&room), path::normal(&format!("{room}/participants"))];
-            let others = premises.sources.showing_participants();
-            paths.extend(others.iter().map(|below| path::normal(&format!("{room}/{below}"))));
             premises.refresher.request(&viewers, &Paths::each(paths), Urgency::Debounced);
         }
+    }
+}
+
+impl Seen {
+    /// The paths that have to be rendered, those of the application included that show participants.
+    fn paths(&self, room: &str, others: impl FnOnce() -> Vec<Text>) -> Vec<Text> {
+        let at = |below: &str| path::normal(&format!("{ROOMS}/{room}/{below}"));
+        let others = if self.room { others() } else { Vec::new() };
+        let shown = [(self.room, ""), (self.room, "participants"), (self.memory, "memory")];
+        shown
+            .into_iter()
+            .filter(|(is_seen, _)| *is_seen)
+            .map(|(_, below)| at(below))
+            .chain(others.iter().map(|below| at(below)))
+            .collect()
     }
 }
 

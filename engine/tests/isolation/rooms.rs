@@ -19,6 +19,8 @@ pub(crate) enum RoomChange {
     Unsubscribe(usize),
     Leave(usize),
     Say(usize),
+    Keep(usize),
+    Forget(usize),
     Admit(usize, u8, RoomRole),
     Dismiss(usize, u8),
     Close(usize),
@@ -27,7 +29,7 @@ pub(crate) enum RoomChange {
 impl RoomChange {
     pub(crate) fn random(random: &mut Random) -> Self {
         let which = random.below(1_000);
-        match random.below(20) {
+        match random.below(24) {
             0..=2 => Self::Create(random.choose(&[Access::Invited, Access::Project, Access::Project, Access::Observe])),
             3..=7 => Self::Join(which),
             8..=9 => Self::Subscribe(which),
@@ -38,6 +40,8 @@ impl RoomChange {
                 Self::Admit(which, random.below(3) as u8, random.choose(&[RoomRole::Member, RoomRole::Observer]))
             }
             18 => Self::Dismiss(which, random.below(3) as u8),
+            19..=21 => Self::Keep(which),
+            22 => Self::Forget(which),
             _ => Self::Close(which),
         }
     }
@@ -51,6 +55,8 @@ impl RoomChange {
             | Self::Unsubscribe(which)
             | Self::Leave(which)
             | Self::Say(which)
+            | Self::Keep(which)
+            | Self::Forget(which)
             | Self::Admit(which, ..)
             | Self::Dismiss(which, _)
             | Self::Close(which) => *which,
@@ -162,6 +168,11 @@ impl Rooms {
             }
             RoomChange::Leave(_) => rooms.leave(&session, &id),
             RoomChange::Say(_) => rooms.say(&session, &id, &Message::data(json!({"in": marker('r', which)}))).map(drop),
+            RoomChange::Keep(_) => {
+                let value = json!({"in": marker('r', which)});
+                rooms.memory(&session, &id)?.put(&format!("k{}", viewer.number), &value).map(drop)
+            }
+            RoomChange::Forget(_) => rooms.memory(&session, &id)?.clear().map(drop),
             RoomChange::Admit(_, user, role) => {
                 let admitted = rooms.admit(&session, &id, marker('u', *user), *role);
                 admitted.map(|()| {

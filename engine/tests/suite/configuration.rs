@@ -33,7 +33,7 @@ const COUNTS: &[Change] = &fields! {
     execution: blocking_calls, blocking_calls_per_session, blocking_calls_per_user, async_evaluations, pass_threads,
         slow_evaluations, slow_evaluations_per_path, side_turns_per_session;
     rooms: rooms, rooms_per_project, open_rooms_per_project, rooms_per_user, admissions_per_user, participants_per_room,
-        users_per_room, message_bytes, call_ids, call_ids_per_session;
+        users_per_room, message_bytes, memory_bytes, memory_keys, all_memory_bytes, generations, call_ids, call_ids_per_session;
     sizes: nodes, depth, tab_depth;
 };
 

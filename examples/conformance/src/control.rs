@@ -108,7 +108,7 @@ async fn stats(State(app): State<Arc<App>>) -> Response {
     }))
 }
 
-/// Runs and memory are counted when there are any.
+/// Runs are counted when there are any.
 async fn rooms(State(app): State<Arc<App>>) -> Response {
     let (rooms, stats) = (app.engine.rooms().stats(), app.engine.stats());
     json_response(&json!({
@@ -117,7 +117,7 @@ async fn rooms(State(app): State<Arc<App>>) -> Response {
         "runs": 0,
         "queued": 0,
         "event_bytes": stats.event_bytes,
-        "memory_bytes": 0,
+        "memory_bytes": rooms.memory_bytes,
         "leases": rooms.leases,
         "presence": rooms.presence,
     }))

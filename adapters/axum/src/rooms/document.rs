@@ -36,7 +36,7 @@ pub(super) fn with_engine_types(described: &OpenApi) -> Value {
 }
 
 /// Returns this document.
-#[utoipa::path(get, path = "/v1/openapi.json", responses((status = 200, body = Value)))]
+#[utoipa::path(get, path = "/v1/openapi.json", operation_id = "describe", responses((status = 200, body = Value)))]
 pub(super) async fn show(
     State(service): State<Arc<RoomsEndpoint>>,
     OriginalUri(original): OriginalUri,

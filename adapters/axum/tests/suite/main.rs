@@ -25,6 +25,7 @@ mod room_events;
 mod room_leases;
 #[cfg(feature = "rooms")]
 mod rooms_http;
+mod rooms_memory_http;
 #[cfg(feature = "rooms")]
 mod rooms_server;
 mod serve;

@@ -35,6 +35,10 @@ pub(crate) struct About {
 pub(crate) struct Particulars {
     pub(crate) agent: Option<Text>,
     pub(crate) parent: Option<Text>,
+    /// Tells that room from a later one with its id.
+    pub(crate) parent_epoch: Option<Text>,
+    /// How many rooms stand above it, each the parent of the next.
+    pub(crate) generation: usize,
     pub(crate) inherit: Box<[Facet]>,
     /// By name, those that it inherits included.
     pub(crate) attributes: Box<[(Text, Text)]>,

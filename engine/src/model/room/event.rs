@@ -6,8 +6,9 @@ use serde::Serialize;
 use serde_json::{Map, Value, json};
 
 use super::about::About;
+use super::leave_reason::LeaveReason;
 use super::participant::Participant;
-use super::record::{EndReason, LeaveReason};
+use super::record::EndReason;
 use super::timestamp::rfc3339;
 use crate::model::Text;
 
@@ -29,6 +30,8 @@ pub enum EventKind {
     ParticipantOffline,
     /// Somebody said something.
     Message,
+    /// What is kept in the room has changed.
+    MemoryChanged,
     /// In place of events that a connection did not read fast enough.
     RoomGap,
     /// Nothing happened for a while.
@@ -47,6 +50,7 @@ impl EventKind {
             Self::ParticipantOnline => "participant.online",
             Self::ParticipantOffline => "participant.offline",
             Self::Message => "message",
+            Self::MemoryChanged => "memory.changed",
             Self::RoomGap => "room.gap",
             Self::Heartbeat => "heartbeat",
         }
@@ -171,6 +175,11 @@ pub(crate) fn message(text: Option<&str>, data: Option<&Value>, to: Option<&str>
     Value::Object(body)
 }
 
+/// The body of `memory.changed`.
+pub(crate) fn memory_changed(key: &str, is_deleted: bool) -> Value {
+    if is_deleted { json!({"key": key, "deleted": true}) } else { json!({"key": key}) }
+}
+
 #[cfg(test)]
 mod tests {
     use super::super::participant::{ParticipantKind, Status};
@@ -212,6 +221,8 @@ mod tests {
             ended(EndReason::Close, 5, Some("bye")),
             json!({"reason": "close", "duration_ms": 5, "note": "bye"})
         );
+        assert_eq!(memory_changed("k", false), json!({"key": "k"}));
+        assert_eq!(memory_changed("k", true), json!({"key": "k", "deleted": true}));
         let mut someone = Participant {
             id: "p_1".into(),
             session: "secret".into(),

@@ -159,6 +159,16 @@ impl Room {
         self.particulars()?.parent.as_ref()
     }
 
+    /// Tells that room from a later one with its id.
+    pub(crate) fn parent_epoch(&self) -> Option<&Text> {
+        self.particulars()?.parent_epoch.as_ref()
+    }
+
+    /// How many rooms stand above it, each the parent of the next.
+    pub(crate) fn generation(&self) -> usize {
+        self.particulars().map_or(0, |particulars| particulars.generation)
+    }
+
     /// What it may read of that room.
     #[must_use]
     pub fn inherit(&self) -> &[Facet] {

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::fmt;
 use std::sync::Arc;
 
+use super::memory::{Memory, NotKept};
 use super::participant::{Participant, Status};
 use super::participants::Participants;
 use super::policy::Access;
@@ -41,45 +42,6 @@ impl EndReason {
 }
 
 impl fmt::Display for EndReason {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(self.as_str())
-    }
-}
-
-/// Why a session left a room.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-#[non_exhaustive]
-pub enum LeaveReason {
-    /// It left by itself.
-    Left,
-    /// Its last connection, or the session, was closed.
-    Closed,
-    /// Its connection was lost, and it did not come back in time.
-    Lost,
-    /// It has no role any more.
-    Dismissed,
-    /// Its authentication ended.
-    Expired,
-    /// Its access was revoked.
-    Revoked,
-}
-
-impl LeaveReason {
-    /// The name on the wire.
-    #[must_use]
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            Self::Left => "left",
-            Self::Closed => "closed",
-            Self::Lost => "lost",
-            Self::Dismissed => "dismissed",
-            Self::Expired => "expired",
-            Self::Revoked => "revoked",
-        }
-    }
-}
-
-impl fmt::Display for LeaveReason {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(self.as_str())
     }
@@ -162,7 +124,8 @@ pub(crate) struct TimeToLive {
 /// | `change_role` | the participant's role | nothing |
 /// | `admit`, `dismiss` | the user's role, unless it is the owner | refused |
 /// | `say` | an event, without a number if it is for one participant; the time to live begins anew if it is sliding | refused |
-/// | `end` | ended, the last event; no participant remains | nothing |
+/// | `remember` | what is kept changes, an event | refused |
+/// | `end` | ended, the last event; no participant remains, and nothing is kept | nothing |
 #[derive(Debug)]
 pub(crate) struct Record {
     owner: Text,
@@ -180,6 +143,8 @@ pub(crate) struct Record {
     /// When somebody said something for the last time, or the creation.
     active_ms: u64,
     ttl: Option<TimeToLive>,
+    /// Most rooms keep nothing.
+    memory: Option<Box<Memory>>,
     end: Option<End>,
 }
 
@@ -197,6 +162,7 @@ impl Record {
             created_ms: now_ms,
             active_ms: now_ms,
             ttl,
+            memory: None,
             end: None,
         }
     }
@@ -424,6 +390,31 @@ impl Record {
         Ok(seq)
     }
 
+    /// What is kept in the room, if anything ever was.
+    pub(crate) fn memory(&self) -> Option<&Memory> {
+        self.memory.as_deref()
+    }
+
+    /// What is kept before anybody is there, which is no event.
+    pub(crate) fn with_memory(mut self, memory: Memory) -> Self {
+        self.memory = (memory.len() > 0).then(|| Box::new(memory));
+        self
+    }
+
+    /// Changes what is kept in the room. Returns what the change did, with the number of the event.
+    pub(crate) fn remember<T>(
+        &mut self,
+        change: impl FnOnce(&mut Memory) -> Result<T, NotKept>,
+    ) -> Result<(T, u64), NotKept> {
+        if self.end.is_some() {
+            return Err(NotKept::Ended);
+        }
+        let done = change(self.memory.get_or_insert_default())?;
+        let seq = self.next_seq();
+        self.validate();
+        Ok((done, seq))
+    }
+
     /// The room ends. Returns how, with the number of its last event; `None` if it has ended already.
     pub(crate) fn end(&mut self, reason: EndReason, now_ms: u64) -> Option<(End, u64)> {
         if self.end.is_some() {
@@ -433,6 +424,7 @@ impl Record {
         self.end = Some(end);
         self.participants = Participants::default();
         self.online = 0;
+        self.memory = None;
         self.roles_version += 1;
         let seq = self.next_seq();
         self.validate();
@@ -449,6 +441,7 @@ impl Record {
         assert!(self.participants.is_consistent(), "a session leads to its participant");
         assert!(!self.users.contains_key(&self.owner), "nobody decides about the owner");
         assert!(self.end.is_none() || self.participants.len() == 0, "nobody is in a room that has ended");
+        assert!(self.end.is_none() || self.memory.is_none(), "nothing is kept in a room that has ended");
         assert!(self.seq >= 1, "a room has started");
     }
 }
