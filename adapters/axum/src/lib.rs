@@ -155,6 +155,9 @@ mod guide {
     #[doc = include_str!("../../../docs/guide/rooms.md")]
     mod rooms {}
 
+    #[doc = include_str!("../../../docs/guide/agents.md")]
+    mod agents {}
+
     #[doc = include_str!("../../../docs/guide/consumers.md")]
     mod consumers {}
 

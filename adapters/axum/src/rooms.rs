@@ -8,12 +8,15 @@ mod request;
 mod response;
 mod room_id;
 mod memory_key;
+mod run_id;
 mod if_match;
 mod bodies;
 mod memory_bodies;
+mod run_bodies;
 mod event_stream;
 mod handlers;
 mod memory_handlers;
+mod run_handlers;
 mod document;
 
 use std::sync::Arc;
@@ -36,6 +39,9 @@ where
         .routes(routes!(handlers::show, handlers::close))
         .routes(routes!(handlers::say))
         .routes(routes!(handlers::events))
+        .routes(routes!(run_handlers::start))
+        .routes(routes!(run_handlers::show, run_handlers::cancel))
+        .routes(routes!(run_handlers::input))
         .routes(routes!(handlers::participants))
         .routes(routes!(memory_handlers::list_entries))
         .routes(routes!(memory_handlers::show_entry, memory_handlers::put_entry, memory_handlers::delete_entry))

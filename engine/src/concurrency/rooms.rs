@@ -210,7 +210,7 @@ fn a_close_against_everything_is_the_last_event_of_all_who_are_there() {
             two.act(dismiss_bob),
             two.act(say),
             two.act(|app, room| {
-                app.engine.rooms().close(&alice(), room.id(), None).unwrap();
+                block_on(app.engine.rooms().close(&alice(), room.id(), None)).unwrap();
             }),
         ]);
         two.check();
@@ -256,7 +256,7 @@ fn a_room_that_is_removed_while_sessions_open_is_in_none_of_them() {
         let app = App::with_rooms();
         let room = create(&app);
         app.engine.open_session(&alice()).unwrap();
-        app.engine.rooms().complete(room.id()).unwrap();
+        block_on(app.engine.rooms().complete(room.id())).unwrap();
         let opening = app.spawn(|app| app.engine.open_session(&bob()).unwrap());
         let removing = app.spawn(|app| app.clock.advance(60_000));
         join([opening, removing]);

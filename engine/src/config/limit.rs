@@ -100,6 +100,14 @@ pub enum Limit {
     RoomGenerations,
     /// `rooms.call_ids`
     CallIds,
+    /// `runs.waiting_per_room`
+    WaitingRunsPerRoom,
+    /// `runs.value_bytes`
+    RunValueBytes,
+    /// `runs.output_bytes`
+    RunOutputBytes,
+    /// `runs.inputs_per_run`
+    InputsPerRun,
 }
 
 impl Limit {
@@ -154,6 +162,10 @@ impl Limit {
             Self::AllRoomMemoryBytes => "rooms.all_memory_bytes",
             Self::RoomGenerations => "rooms.generations",
             Self::CallIds => "rooms.call_ids",
+            Self::WaitingRunsPerRoom => "runs.waiting_per_room",
+            Self::RunValueBytes => "runs.value_bytes",
+            Self::RunOutputBytes => "runs.output_bytes",
+            Self::InputsPerRun => "runs.inputs_per_run",
         }
     }
 }

@@ -55,7 +55,7 @@ pub struct RoomLimits {
 }
 
 /// How much longer than its message the frame of an event may be: names, ids and titles are bounded.
-const EVENT_ENVELOPE_BYTES: usize = 32 << 10;
+pub(super) const EVENT_ENVELOPE_BYTES: usize = 32 << 10;
 
 /// More sessions could not be told within one step.
 const MOST_PARTICIPANTS: usize = 100_000;

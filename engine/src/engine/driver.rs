@@ -128,6 +128,7 @@ impl Driver {
             Timer::RemoveTask(task) => with(&task.0, |slot| self.tasks.remove(slot, &task.1)),
             Timer::RoomEnds => self.rooms.iter().for_each(|rooms| rooms.end_due()),
             Timer::Attendance => self.rooms.iter().for_each(|rooms| rooms.look_at_attendance()),
+            Timer::Runs => self.rooms.iter().for_each(|rooms| rooms.running.run_due()),
             Timer::RoomRemovals => self.rooms.iter().for_each(|rooms| rooms.remove_due()),
         }
     }

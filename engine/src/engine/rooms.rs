@@ -5,6 +5,7 @@ pub(crate) mod memory_query;
 mod refused;
 pub(crate) mod room_memory;
 pub(crate) mod room_events;
+mod runs;
 
 use std::fmt;
 use std::sync::Arc;
@@ -27,7 +28,7 @@ use crate::model::room::role::Role;
 use crate::model::session::Session;
 use crate::protocol::code::ErrorCode;
 use crate::rooms::creating::CreatedRoom;
-use crate::rooms::ending::Ended;
+use crate::rooms::ending::{Ended, RoomEnding};
 use crate::rooms::presence::PresenceRow;
 use crate::rooms::said::Said;
 use crate::rooms::service::{RoomService, RoomStats};
@@ -203,28 +204,35 @@ impl Rooms {
         self.service_for(session)?.dismiss(session, id, &user.into())
     }
 
-    /// The owner, or a user of the project with the permission `rooms:admin`, ends a room (C35).
+    /// The owner, or a user of the project with the permission `rooms:admin`, ends a room (C35). From now on nothing is done
+    /// in it, whether what is returned is awaited or not: that says how the room ended, as soon as its runs have, which are
+    /// cancelled and have 10 s.
     ///
     /// # Errors
-    /// `not_found`, `unauthorized`, `conflict` if the room has ended already.
-    pub fn close(&self, session: &Session, id: &str, note: Option<&str>) -> Result<Ended, ActionError> {
-        self.service_for(session)?.close(session, id, note)
+    /// `not_found`, `unauthorized`, `conflict` if the room has ended already, or is about to.
+    pub fn close(
+        &self,
+        session: &Session,
+        id: &str,
+        note: Option<&str>,
+    ) -> impl Future<Output = Result<Ended, ActionError>> + Send + use<> {
+        ended(self.service_for(session).and_then(|service| service.close(session, id, note)))
     }
 
-    /// The application ends a room: it has done its work.
+    /// The application ends a room: it has done its work. As for [`Rooms::close`], the end begins at once.
     ///
     /// # Errors
-    /// `not_found`, `conflict` if the room has ended already.
-    pub fn complete(&self, id: &str) -> Result<Ended, ActionError> {
-        self.service()?.end(id, EndReason::Completed)
+    /// `not_found`, `conflict` if the room has ended already, or is about to.
+    pub fn complete(&self, id: &str) -> impl Future<Output = Result<Ended, ActionError>> + Send + use<> {
+        ended(self.service().and_then(|service| service.end(id, EndReason::Completed)))
     }
 
-    /// The application ends a room: it has failed at its work.
+    /// The application ends a room: it has failed at its work. As for [`Rooms::close`], the end begins at once.
     ///
     /// # Errors
-    /// `not_found`, `conflict` if the room has ended already.
-    pub fn fail(&self, id: &str) -> Result<Ended, ActionError> {
-        self.service()?.end(id, EndReason::Failed)
+    /// `not_found`, `conflict` if the room has ended already, or is about to.
+    pub fn fail(&self, id: &str) -> impl Future<Output = Result<Ended, ActionError>> + Send + use<> {
+        ended(self.service().and_then(|service| service.end(id, EndReason::Failed)))
     }
 
     /// Asks the access function about all sessions again, for the application knows that it would say something else about
@@ -303,6 +311,11 @@ impl Rooms {
     pub fn stats(&self) -> RoomStats {
         self.parts.rooms.as_ref().map(|rooms| rooms.stats()).unwrap_or_default()
     }
+}
+
+/// Waits until a room has ended whose end has begun.
+async fn ended(begun: Result<RoomEnding, ActionError>) -> Result<Ended, ActionError> {
+    begun?.wait().await
 }
 
 impl fmt::Debug for Rooms {

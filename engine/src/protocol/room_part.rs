@@ -5,7 +5,6 @@ use crate::model::room::handle::Room;
 
 /// What may happen to an event while it waits for a connection.
 #[derive(Debug, Clone, PartialEq, Eq)]
-#[cfg_attr(not(test), expect(dead_code, reason = "runs will send what can be merged"))]
 pub(crate) enum Merge {
     Never,
     /// A chunk of this run: the text of the next one is appended to it.

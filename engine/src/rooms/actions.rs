@@ -6,6 +6,7 @@ use schemars::JsonSchema;
 use serde::Deserialize;
 use serde_json::{Value, json};
 
+use super::run_actions::RunActions;
 use super::service::RoomService;
 use crate::error::ActionError;
 use crate::model::Text;
@@ -26,6 +27,7 @@ pub(crate) struct RoomActions {
     pub(crate) admit: Action,
     pub(crate) dismiss: Action,
     pub(crate) close: Action,
+    pub(crate) runs: RunActions,
 }
 
 #[derive(Debug, Deserialize, JsonSchema)]
@@ -138,8 +140,8 @@ impl Host {
         self.service()?.dismiss(&call.session, call.node_id(), &call.params.user.as_str().into())
     }
 
-    fn close(&self, call: &Invocation<CloseParams>) -> Result<Outcome, ActionError> {
-        let ended = self.service()?.close(&call.session, call.node_id(), call.params.reason.as_deref())?;
+    async fn close(self, call: Invocation<CloseParams>) -> Result<Outcome, ActionError> {
+        let ended = self.service()?.close(&call.session, call.node_id(), call.params.reason.as_deref())?.wait().await?;
         Ok(Outcome::data(json!({ "reason": ended.reason.as_str(), "duration_ms": ended.duration_ms })))
     }
 }
@@ -158,7 +160,9 @@ impl RoomActions {
             admit: Action::new("admit", move |call: Invocation<AdmitParams>| admit.admit(&call)).label("Admit"),
             dismiss: Action::new("dismiss", move |call: Invocation<DismissParams>| dismiss.dismiss(&call))
                 .label("Dismiss"),
-            close: Action::new("close", move |call: Invocation<CloseParams>| close.close(&call)).label("Close"),
+            close: Action::new_async("close", move |call: Invocation<CloseParams>| close.clone().close(call))
+                .label("Close"),
+            runs: RunActions::new(service),
         }
     }
 }

@@ -117,7 +117,7 @@ impl RoomPaths {
     fn check_built_in(&self, session: &Session, at: &Membership, action: &str) -> Result<Option<&Action>, ActionError> {
         let (may, needs_joining, found) = match action {
             "say" => (at.role.may_say(), true, Some(&self.actions.say)),
-            "run" => (at.role.may_say(), true, None),
+            "run" => (at.role.may_say(), true, at.room.agent().map(|_| &self.actions.runs.run)),
             "admit" => (at.role.may_manage(), false, Some(&self.actions.admit)),
             "dismiss" => (at.role.may_manage(), false, Some(&self.actions.dismiss)),
             "close" => (at.role.may_manage() || is_admin(session), false, Some(&self.actions.close)),
@@ -201,7 +201,8 @@ fn check_below(at: &Membership) -> Result<(), ActionError> {
 }
 
 fn check_state(at: &Membership) -> Result<(), ActionError> {
-    if at.room.state() == RoomState::Ended { Err(refusal::has_ended()) } else { Ok(()) }
+    let takes_no_more = at.room.with(|record| record.takes_no_more());
+    if takes_no_more { Err(refusal::has_ended()) } else { Ok(()) }
 }
 
 fn check_joined(at: &Membership) -> Result<(), ActionError> {

@@ -17,8 +17,9 @@ use crate::model::room::about::{About, Particulars};
 use crate::model::room::handle::Room;
 use crate::model::room::memory::{Expected, Memory, NewEntry, NotKept};
 use crate::model::room::policy::{Access, Facet, Invalid, Mode, NewRoom, Trust};
-use crate::model::room::record::{Record, RoomState, TimeToLive};
+use crate::model::room::record::{Record, TimeToLive};
 use crate::model::session::Session;
+use crate::runs::agents::Agents;
 
 /// Creates rooms.
 #[derive(Debug)]
@@ -26,6 +27,7 @@ pub(crate) struct Creating {
     premises: Arc<Premises>,
     roles: Arc<Roles>,
     ending: Arc<Ending>,
+    agents: Arc<Agents>,
 }
 
 /// A room that was created.
@@ -36,13 +38,18 @@ pub struct CreatedRoom {
     pub room: Room,
     /// The trust that was granted, which may be less than was asked for.
     pub trust: Trust,
-    /// The contract of its agent, if the creator named one.
+    /// The contract of its agent, if it has one.
     pub contract: Option<Text>,
 }
 
 impl Creating {
-    pub(crate) const fn new(premises: Arc<Premises>, roles: Arc<Roles>, ending: Arc<Ending>) -> Self {
-        Self { premises, roles, ending }
+    pub(crate) const fn new(
+        premises: Arc<Premises>,
+        roles: Arc<Roles>,
+        ending: Arc<Ending>,
+        agents: Arc<Agents>,
+    ) -> Self {
+        Self { premises, roles, ending, agents }
     }
 
     /// A user creates a room.
@@ -51,19 +58,22 @@ impl Creating {
         let owner = context.user().ok_or_else(|| ActionError::unauthorized("only users can create rooms"))?;
         new.validate().map_err(invalid)?;
         check_names(context)?;
-        check_agent(new)?;
         let memory = self.initial_memory(session, new)?;
         let parent = self.parent(session, new)?;
+        let (agent, contract) = self.agent(session, new, parent.as_ref())?;
         let trust = grant(context.trust(), parent.as_ref(), new)?;
         let at = self.premises.now();
-        let about = self.about(session, owner, new, (parent.as_ref(), trust, at));
+        let mut about = self.about(session, owner, new, (parent.as_ref(), trust, at));
+        if agent.is_some() {
+            about.particulars.get_or_insert_default().agent = agent;
+        }
         let living = self.add(session, about, (new, memory), at)?;
         self.ending.watch(&living);
         self.roles.update_all(&living);
         let room = living.room.clone();
         let (id, project, user) = (room.id().clone(), room.project().clone(), owner.clone());
         self.premises.observers.warn(&Event::RoomCreated { room: id, project, user });
-        Ok(CreatedRoom { room, trust, contract: None })
+        Ok(CreatedRoom { room, trust, contract })
     }
 
     fn add(
@@ -117,7 +127,7 @@ impl Creating {
         let Some(id) = &new.parent else { return Ok(None) };
         let living = self.premises.directory.get(id).filter(|living| self.roles.decide(session, living).is_some());
         let parent = living.ok_or_else(|| ActionError::not_found("there is no such parent"))?.room.clone();
-        if parent.state() == RoomState::Ended {
+        if parent.with(|record| record.takes_no_more()) {
             return Err(has_ended());
         }
         if parent.generation() + 1 >= self.premises.limits.generations {
@@ -125,6 +135,26 @@ impl Creating {
             return Err(busy("there are as many rooms above one another as there may be"));
         }
         Ok(Some(parent))
+    }
+
+    /// The agent of a new room, its own or its parent's, with its contract. If the creator names a contract, the agent has
+    /// it.
+    fn agent(
+        &self,
+        session: &Session,
+        new: &NewRoom,
+        parent: Option<&Room>,
+    ) -> Result<(Option<Text>, Option<Text>), ActionError> {
+        let inherited = parent.filter(|_| new.inherit.contains(&Facet::Agent)).and_then(Room::agent);
+        let name = new.agent.as_deref().map(Text::from).or_else(|| inherited.cloned());
+        let unknown = || ActionError::new("unknown_agent", "there is no agent of this name");
+        let find = |name: &Text| self.agents.get(project_of(session.context()), name).ok_or_else(unknown);
+        let registered = name.as_ref().map(find).transpose()?;
+        let contract = registered.as_ref().and_then(|registered| registered.agent.contract_name()).cloned();
+        if new.contract.is_some() && new.contract.as_deref() != contract.as_deref() {
+            return Err(ActionError::new("contract_violation", "the agent does not have this contract"));
+        }
+        Ok((name, contract))
     }
 
     fn about(
@@ -156,17 +186,6 @@ impl Creating {
             particulars: particulars(new, parent).apart(),
         }
     }
-}
-
-/// No agent is registered, so none can be named.
-fn check_agent(new: &NewRoom) -> Result<(), ActionError> {
-    if new.agent.is_some() {
-        return Err(ActionError::new("unknown_agent", "there is no agent of this name"));
-    }
-    if new.contract.is_some() {
-        return Err(ActionError::new("contract_violation", "a contract needs an agent that has it"));
-    }
-    Ok(())
 }
 
 fn in_memory(why: &str) -> ActionError {

@@ -2,7 +2,8 @@
 
 use std::sync::Arc;
 
-use super::ending::{Ended, EndedBy, Ending};
+use super::end_step::EndedBy;
+use super::ending::Ending;
 use super::living::LivingRoom;
 use super::premises::Premises;
 use super::refusal::{busy, has_ended, no_room, refused};
@@ -12,7 +13,7 @@ use super::step::Step;
 use crate::config::Limit;
 use crate::error::ActionError;
 use crate::model::Text;
-use crate::model::room::record::{EndReason, Refusal, RoomState};
+use crate::model::room::record::{EndReason, Refusal};
 use crate::model::room::role::Role;
 use crate::model::session::Session;
 
@@ -95,13 +96,13 @@ impl Managing {
         refused(refusal, "the owner has decided about as many users as may be", "the user has no role in this room")
     }
 
-    /// The owner, or an admin of the project, ends a room.
+    /// The owner, or an admin of the project, ends a room, as soon as its runs have ended.
     pub(crate) fn close(
         &self,
         session: &Session,
         living: &Arc<LivingRoom>,
         note: Option<&str>,
-    ) -> Result<Ended, ActionError> {
+    ) -> Result<(), ActionError> {
         if !is_admin(session, living) {
             check_owner(session, living, self.roles.decide(session, living).ok_or_else(no_room)?)?;
         }
@@ -110,7 +111,8 @@ impl Managing {
             return Err(ActionError::invalid_params("`reason` must have at most 1024 bytes"));
         }
         let actor = living.room.with(|record| actor(session.context(), record));
-        self.ending.end(living, EndReason::Close, EndedBy { actor, note })
+        let note = note.map(str::to_owned);
+        self.ending.begin(living, EndReason::Close, EndedBy { actor, note })
     }
 }
 
@@ -126,5 +128,6 @@ fn check_owner(session: &Session, living: &LivingRoom, role: Role) -> Result<(),
     if session.context().user().is_none() || !role.may_manage() {
         return Err(ActionError::unauthorized("only the owner of the room may do this"));
     }
-    if living.room.state() == RoomState::Ended { Err(has_ended()) } else { Ok(()) }
+    let takes_no_more = living.room.with(|record| record.takes_no_more());
+    if takes_no_more { Err(has_ended()) } else { Ok(()) }
 }

@@ -136,7 +136,7 @@ fn send(step: &mut Step<'_>, record: &Record, context: &Context, message: &Messa
 
 /// Whose call ids they are: those of a session, as long as it is the same user's in the same project (SEC4, SEC32). With
 /// the lengths, so that no two are written alike.
-fn principal(context: &Context) -> Text {
+pub(super) fn principal(context: &Context) -> Text {
     let (id, user, project) = (context.id(), context.user().map_or("", Text::as_str), project_of(context));
     format!("{}:{}:{id}{user}{project}", id.len(), user.len()).into()
 }

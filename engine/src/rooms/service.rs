@@ -8,7 +8,8 @@ use super::attendance::{Attendance, Noticed};
 use super::call_ids::CallIds;
 use super::creating::{CreatedRoom, Creating};
 use super::directory::Directory;
-use super::ending::{Ended, EndedBy, Ending};
+use super::end_step::EndedBy;
+use super::ending::{Ending, RoomEnding};
 use super::ids::Ids;
 use super::joining::Joining;
 use super::leases::Looked;
@@ -20,8 +21,11 @@ use super::presence::{PRESENCE, PresenceBoard, PresenceRow};
 use super::refusal::{no_room, report};
 use super::remembering::{Remembering, check_lives, check_writer};
 use super::roles::Roles;
+use super::run_requests::RunRequests;
+use super::running::Running;
 use super::said::Said;
 use super::saying::Saying;
+use crate::background::Background;
 use crate::clock::Clock;
 use crate::clock::timer_queue::TimerQueue;
 use crate::config::Config;
@@ -33,11 +37,14 @@ use crate::model::Text;
 use crate::model::path;
 use crate::model::room::event::{EventKind, RoomEvent};
 use crate::model::room::handle::Room;
+use crate::model::room::history::HistoryEntry;
 use crate::model::room::leave_reason::LeaveReason;
 use crate::model::room::message::Message;
+use crate::model::room::new_run::NewRun;
 use crate::model::room::policy::NewRoom;
 use crate::model::room::record::EndReason;
 use crate::model::room::role::Role;
+use crate::model::room::run_view::{RunOutput, RunView};
 use crate::model::room::timestamp::rfc3339;
 use crate::model::session::{Context, Session};
 use crate::protocol::close_reason::CloseReason;
@@ -45,6 +52,8 @@ use crate::protocol::room_event;
 use crate::refresh::refresher::Refresher;
 use crate::refresh::sources::Sources;
 use crate::render::room_layouts::ROOMS;
+use crate::runs::agents::Agents;
+use crate::runs::task_runner::TaskRunner;
 use crate::sessions::slot::Slot;
 use crate::sessions::table::Table;
 use crate::sessions::timer::Timer;
@@ -61,6 +70,8 @@ pub(crate) struct RoomService {
     remembering: Remembering,
     managing: Managing,
     creating: Creating,
+    pub(crate) running: Arc<Running>,
+    runs: RunRequests,
     presence: PresenceBoard,
 }
 
@@ -80,6 +91,10 @@ pub struct RoomStats {
     pub presence: usize,
     /// Sessions whose signs of life are waited for.
     pub leases: usize,
+    /// Runs that have not ended, those included that wait.
+    pub runs: usize,
+    /// Those of them that wait for others.
+    pub queued: usize,
 }
 
 /// The parts of an engine that rooms work with.
@@ -90,12 +105,15 @@ pub(crate) struct RoomParts {
     pub(crate) sources: Arc<Sources>,
     pub(crate) timers: Arc<TimerQueue<Timer>>,
     pub(crate) observers: Arc<Observers>,
+    pub(crate) agents: Arc<Agents>,
+    pub(crate) tasks: Arc<TaskRunner>,
+    pub(crate) background: Arc<Background>,
 }
 
 impl RoomService {
     pub(crate) fn new(options: RoomOptions, config: &Config, parts: RoomParts) -> Arc<Self> {
         let limits = config.rooms.clone();
-        let RoomParts { table, refresher, sources, timers, observers } = parts;
+        let RoomParts { table, refresher, sources, timers, observers, agents, tasks, background } = parts;
         options.access.iter().for_each(|access| access.belongs_to(&observers.owner()));
         let premises = Arc::new(Premises {
             directory: Directory::new(limits.clone()),
@@ -118,13 +136,16 @@ impl RoomService {
             limits,
         });
         let roles = Arc::new(Roles::new(Arc::clone(&premises)));
-        let ending = Arc::new(Ending::new(Arc::clone(&premises)));
+        let running = Running::new(Arc::clone(&premises), Arc::clone(&agents), tasks, background, config.runs.clone());
+        let ending = Arc::new(Ending::new(Arc::clone(&premises), Arc::clone(&running)));
         Arc::new(Self {
             joining: Joining::new(Arc::clone(&premises)),
             saying: Saying::new(Arc::clone(&premises)),
             remembering: Remembering::new(Arc::clone(&premises), Arc::clone(&roles)),
             managing: Managing::new(Arc::clone(&premises), Arc::clone(&roles), Arc::clone(&ending)),
-            creating: Creating::new(Arc::clone(&premises), Arc::clone(&roles), Arc::clone(&ending)),
+            creating: Creating::new(Arc::clone(&premises), Arc::clone(&roles), Arc::clone(&ending), agents),
+            runs: RunRequests::new(Arc::clone(&running)),
+            running,
             presence: PresenceBoard::new(Arc::clone(&premises), options.presence),
             premises,
             roles,
@@ -344,16 +365,66 @@ impl RoomService {
         self.report("dismiss", session, id, dismissed)
     }
 
-    pub(crate) fn close(&self, session: &Session, id: &str, note: Option<&str>) -> Result<Ended, ActionError> {
+    /// Closes a room: its runs are cancelled, and it has ended when they have.
+    pub(crate) fn close(&self, session: &Session, id: &str, note: Option<&str>) -> Result<RoomEnding, ActionError> {
         let living = self.premises.directory.get(id).ok_or_else(no_room);
-        let closed = living.and_then(|living| self.managing.close(session, &living, note));
-        self.report("close", session, id, closed)
+        let closing = living.and_then(|living| self.managing.close(session, &living, note).map(|()| living));
+        Ok(self.ending.of(&self.report("close", session, id, closing)?))
     }
 
     /// The application ends a room.
-    pub(crate) fn end(&self, id: &str, reason: EndReason) -> Result<Ended, ActionError> {
+    pub(crate) fn end(&self, id: &str, reason: EndReason) -> Result<RoomEnding, ActionError> {
         let living = self.premises.directory.get(id).ok_or_else(no_room)?;
-        self.ending.end(&living, reason, EndedBy::system())
+        self.ending.begin(&living, reason, EndedBy::system())?;
+        Ok(self.ending.of(&living))
+    }
+
+    /// A member starts a run.
+    pub(crate) fn run(&self, session: &Session, id: &str, new: &NewRun) -> Result<Text, ActionError> {
+        let started = self.find(session, id).and_then(|(living, role)| self.runs.start(session, (&living, role), new));
+        self.report("run", session, id, started)
+    }
+
+    /// Somebody cancels a run.
+    pub(crate) fn cancel_run(&self, session: &Session, id: &str, run: &Text) -> Result<(), ActionError> {
+        let cancelled =
+            self.find(session, id).and_then(|(living, role)| self.runs.cancel(session, (&living, role), run));
+        self.report("cancel", session, id, cancelled)
+    }
+
+    /// A member sends an input to a run.
+    pub(crate) fn send_input(&self, session: &Session, id: &str, run: &Text, data: Value) -> Result<(), ActionError> {
+        let found = self.find(session, id);
+        let sent = found.and_then(|(living, role)| self.runs.send(session, (&living, role), (run, data)));
+        self.report("send", session, id, sent)
+    }
+
+    /// A member clears the history of a room.
+    pub(crate) fn clear_history(&self, session: &Session, id: &str) -> Result<(), ActionError> {
+        let found = self.find(session, id);
+        let cleared = found.and_then(|(living, role)| self.runs.clear_history(session, (&living, role)));
+        self.report("clear_history", session, id, cleared)
+    }
+
+    /// One run of a room in which a session has a role.
+    pub(crate) fn run_of(&self, session: &Session, id: &str, run: &str) -> Result<RunView, ActionError> {
+        self.runs.view(&self.find(session, id)?.0, run)
+    }
+
+    /// What a run has streamed: so many characters from one on.
+    pub(crate) fn output(
+        &self,
+        session: &Session,
+        id: &str,
+        run: &str,
+        page: (u64, u64),
+    ) -> Result<RunOutput, ActionError> {
+        self.runs.output(&self.find(session, id)?.0, run, page)
+    }
+
+    /// What was said between a room and its agents.
+    pub(crate) fn history(&self, session: &Session, id: &str) -> Result<Vec<HistoryEntry>, ActionError> {
+        Ok(RunRequests::history(&self.find(session, id)?.0))
     }
 
     /// What the application's access function says may have changed.
@@ -402,6 +473,8 @@ impl RoomService {
             memory_bytes: self.premises.memory_bytes.get(),
             presence: self.presence.len(),
             leases: self.premises.attendance.len(),
+            runs: self.running.live.len(),
+            queued: self.running.live.waiting(),
         }
     }
 

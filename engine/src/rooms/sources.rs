@@ -36,17 +36,21 @@ pub(crate) fn room(actions: RoomActions) -> RoomSource {
         let node = if joined { node } else { node.summary(summary(room, has_ended)) };
         match role {
             _ if has_ended => node,
-            Some(role) if joined => node.actions(of_a_participant(&actions, role, session)),
+            Some(role) if joined => node.actions(of_a_participant(&actions, room, role, session)),
             _ => node.action(&actions.join),
         }
     })
 }
 
-fn of_a_participant<'a>(actions: &'a RoomActions, role: Role, session: &Session) -> Vec<&'a Action> {
+fn of_a_participant<'a>(actions: &'a RoomActions, room: &Room, role: Role, session: &Session) -> Vec<&'a Action> {
     let mut offered = vec![&actions.leave];
+    let has_agent = room.agent().is_some();
     // A session without a user may not say anything, whatever its role.
     if role.may_say() && session.has_user() {
         offered.push(&actions.say);
+        if has_agent {
+            offered.extend([&actions.runs.run, &actions.runs.clear_history]);
+        }
         if role.may_manage() {
             offered.extend([&actions.admit, &actions.dismiss, &actions.close]);
         }
@@ -55,7 +59,12 @@ fn of_a_participant<'a>(actions: &'a RoomActions, role: Role, session: &Session)
 }
 
 fn summary(room: &Room, has_ended: bool) -> String {
-    if has_ended { "ended".to_owned() } else { format!("{} online", room.online()) }
+    let running = room.running();
+    match (has_ended, running) {
+        (true, _) => "ended".to_owned(),
+        (false, 0) => format!("{} online", room.online()),
+        (false, running) => format!("{} online, {running} running", room.online()),
+    }
 }
 
 /// What everybody who sees a room sees of it.
@@ -72,6 +81,7 @@ fn described(room: &Room) -> Descriptor {
     let texts = [
         ("agent", room.agent().map(ToString::to_string)),
         ("parent", room.parent().map(ToString::to_string)),
+        ("last_outcome", room.last_outcome().map(|outcome| outcome.to_string())),
         ("ends_at", room.ends_at()),
         ("end_reason", room.end_reason().map(|reason| reason.as_str().to_owned())),
     ];

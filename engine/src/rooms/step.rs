@@ -50,6 +50,8 @@ struct Seen {
     room: bool,
     /// What is kept in it.
     memory: bool,
+    /// Its runs.
+    runs: bool,
 }
 
 /// What is dropped when the room is not locked any more.
@@ -122,26 +124,41 @@ impl<'a> Step<'a> {
         self.premises.memory_bytes.subtract(bytes);
     }
 
-    /// Sends an event to every participant.
-    pub(super) fn send(&mut self, draft: Draft<'_>) {
-        let id = self.premises.ids.make("e_");
-        self.send_as(&id, draft, |_| true);
+    /// Those who show the room's runs see something else from now on.
+    pub(super) const fn show_runs(&mut self) {
+        self.seen.runs = true;
     }
 
-    /// Sends an event with this id to the participants at some places: encoded once, and once to every connection.
+    /// Sends an event to every participant.
+    pub(super) fn send(&mut self, draft: Draft<'_>) {
+        self.send_merging(draft, Merge::Never);
+    }
+
+    /// Sends an event to every participant. While it waits for a connection it may be merged with others.
+    pub(super) fn send_merging(&mut self, draft: Draft<'_>, merge: Merge) {
+        let id = self.premises.ids.make("e_");
+        self.send_each(&id, (draft, merge), |_| true);
+    }
+
+    /// Sends an event with this id to the participants at some places.
     pub(super) fn send_as(&mut self, id: &str, draft: Draft<'_>, receives: impl Fn(usize) -> bool) {
+        self.send_each(id, (draft, Merge::Never), receives);
+    }
+
+    /// Encoded once, and once to every connection.
+    fn send_each(&mut self, id: &str, (draft, merge): (Draft<'_>, Merge), receives: impl Fn(usize) -> bool) {
         let mut encoded = None;
         let (premises, living, unix_ms) = (self.premises, self.living, self.at.unix_ms);
         if draft.seq.is_some() {
             living.sent(self.at.now_ms);
         }
-        let mut draft = Some(draft);
+        let mut draft = Some((draft, merge));
         living.for_each(|at, slot| {
             if !receives(at) {
                 return;
             }
-            if let Some(draft) = draft.take() {
-                encoded = encode(premises, living, id, unix_ms, draft);
+            if let Some((draft, merge)) = draft.take() {
+                encoded = encode(premises, living, (id, unix_ms), draft, merge);
             }
             let Some(event) = &encoded else { return };
             for link in slot.links().into_iter().filter(|link| !link.is_tab()) {
@@ -240,9 +257,9 @@ impl Seen {
     fn paths(&self, room: &str, others: impl FnOnce() -> Vec<Text>) -> Vec<Text> {
         let at = |below: &str| path::normal(&format!("{ROOMS}/{room}/{below}"));
         let others = if self.room { others() } else { Vec::new() };
-        let shown = [(self.room, ""), (self.room, "participants"), (self.memory, "memory")];
+        let of_room = [(self.room, ""), (self.room, "participants")];
+        let shown = of_room.into_iter().chain([(self.runs, "runs"), (self.memory, "memory")]);
         shown
-            .into_iter()
             .filter(|(is_seen, _)| *is_seen)
             .map(|(_, below)| at(below))
             .chain(others.iter().map(|below| at(below)))
@@ -262,9 +279,9 @@ impl Draft<'_> {
 fn encode(
     premises: &Premises,
     living: &LivingRoom,
-    id: &str,
-    at_ms: u64,
+    (id, at_ms): (&str, u64),
     draft: Draft<'_>,
+    merge: Merge,
 ) -> Option<Arc<EncodedEvent>> {
     let made;
     let trace_id = match draft.trace_id {
@@ -281,9 +298,8 @@ fn encode(
         call_id: draft.call_id,
         ..RoomEvent::new(living.room.about(), id, draft.kind, at_ms, draft.body)
     };
-    // Runs will merge what they send.
     // What an event holds is bounded, and the configuration makes sure that a frame holds it.
-    room_event::encode(&living.room, &event, Merge::Never, premises.max_frame_bytes).ok()
+    room_event::encode(&living.room, &event, merge, premises.max_frame_bytes).ok()
 }
 
 /// Queues an event for one connection. Returns whether older ones were dropped for it.

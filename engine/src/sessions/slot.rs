@@ -368,6 +368,19 @@ impl Slot {
         })
     }
 
+    /// Adds a task under an id that is unique in the engine, if fewer than `max` run. False if it may not be.
+    pub(crate) fn add_task_as<T: TaskControl + 'static>(&self, id: &Text, max: usize, task: T) -> bool {
+        self.with(|inner| {
+            let full = inner.overlay().is_some_and(|overlay| overlay.tasks.len() >= max) || max == 0;
+            let adds = !inner.state.is_closed() && !full;
+            if adds {
+                inner.overlay_mut().tasks.insert(id.clone(), Arc::new(task));
+                inner.state.set_tasks(true);
+            }
+            adds
+        })
+    }
+
     /// Whether a task runs.
     pub(crate) fn has_tasks(&self) -> bool {
         self.with(|inner| inner.overlay().is_some_and(|overlay| !overlay.tasks.is_empty()))

@@ -38,6 +38,8 @@ pub(crate) enum Timer {
     RoomEnds,
     /// The node of a room that ended may be removed: of the one that comes first.
     RoomRemovals,
+    /// The window of a run may have expired, or its pause may be over, or it is abandoned: of the one that comes first.
+    Runs,
     /// Sessions in rooms may have been silent for too long, or may have received nothing for a while.
     Attendance,
 }

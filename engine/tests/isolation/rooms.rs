@@ -1,5 +1,6 @@
 //! The rooms of a simulation: what is known of each, and the checks of what its participants are sent.
 
+use futures_util::FutureExt;
 use std::collections::{BTreeMap, BTreeSet};
 
 use grove_engine::{Access, ActionError, Engine, Message, NewRoom, Room, RoomQuery, RoomRole, Session};
@@ -185,7 +186,9 @@ impl Rooms {
                     model.decided.insert(*user, None);
                 })
             }
-            RoomChange::Close(_) => rooms.close(&session, &id, None).map(drop),
+            RoomChange::Close(_) => {
+                rooms.close(&session, &id, None).now_or_never().expect("nothing runs in it").map(drop)
+            }
             RoomChange::Join(_) | RoomChange::Create(_) => self.join(engine, viewer.number, &session, which),
         }
     }

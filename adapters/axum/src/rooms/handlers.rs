@@ -58,7 +58,7 @@ pub(super) async fn show(State(service): Service, Caller(session): Caller, RoomI
 #[utoipa::path(delete, path = "/v1/rooms/{id}", params(("id" = String, Path)),
     responses((status = 200, body = EndedBody), (status = "default", body = ErrorBody)))]
 pub(super) async fn close(State(service): Service, Caller(session): Caller, RoomId(id): RoomId) -> Handled {
-    let ended = service.rooms.close(&session, &id, None)?;
+    let ended = service.rooms.close(&session, &id, None).await?;
     Ok(respond(StatusCode::OK, EndedBody::from(ended)))
 }
 

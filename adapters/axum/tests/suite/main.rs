@@ -26,6 +26,7 @@ mod room_leases;
 #[cfg(feature = "rooms")]
 mod rooms_http;
 mod rooms_memory_http;
+mod runs_http;
 #[cfg(feature = "rooms")]
 mod rooms_server;
 mod serve;

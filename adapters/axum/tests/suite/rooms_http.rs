@@ -282,6 +282,10 @@ async fn every_route_is_documented_and_every_documented_route_answers() {
         ("DELETE", "/v1/rooms/{id}"),
         ("POST", "/v1/rooms/{id}/messages"),
         ("GET", "/v1/rooms/{id}/events"),
+        ("POST", "/v1/rooms/{id}/runs"),
+        ("GET", "/v1/rooms/{id}/runs/{run}"),
+        ("DELETE", "/v1/rooms/{id}/runs/{run}"),
+        ("POST", "/v1/rooms/{id}/runs/{run}/input"),
         ("GET", "/v1/rooms/{id}/participants"),
         ("GET", "/v1/rooms/{id}/memory"),
         ("GET", "/v1/rooms/{id}/memory/{key}"),
@@ -294,7 +298,7 @@ async fn every_route_is_documented_and_every_documented_route_answers() {
     let id = server.open_room().await.rsplit('/').next().unwrap().to_owned();
     for path in contract.map(|(_, path)| path) {
         for method in ["GET", "POST", "PUT", "PATCH", "DELETE"] {
-            let (status, _) = server.json(method, &path.replace("{id}", &id), "", "{}").await;
+            let (status, _) = server.json(method, &path.replace("{id}", &id).replace("{run}", "r_1"), "", "{}").await;
             let is_documented = documented.contains(&(method.to_owned(), path.to_owned()));
             let expected = match (is_documented, path) {
                 (true, "/v1/openapi.json") => 200,

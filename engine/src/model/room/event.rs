@@ -32,6 +32,32 @@ pub enum EventKind {
     Message,
     /// What is kept in the room has changed.
     MemoryChanged,
+    /// A run waits for others.
+    RunQueued,
+    /// A run is in progress.
+    RunStarted,
+    /// A run streamed a text.
+    RunChunk,
+    /// A run said how far it is.
+    RunProgress,
+    /// A run calls a tool.
+    RunToolCall,
+    /// The tool returned.
+    RunToolResult,
+    /// A run began another iteration.
+    RunIteration,
+    /// A run was dispatched again.
+    RunRedelivered,
+    /// Another agent takes over the work of a run.
+    RunEscalated,
+    /// A run ended with a result. Nothing follows of a run that has ended.
+    RunDone,
+    /// A run ended with an error.
+    RunFailed,
+    /// A run was cancelled, and has ended.
+    RunCancelled,
+    /// A run ended, since its agent gave no sign of life for too long.
+    RunTimedOut,
     /// In place of events that a connection did not read fast enough.
     RoomGap,
     /// Nothing happened for a while.
@@ -51,9 +77,28 @@ impl EventKind {
             Self::ParticipantOffline => "participant.offline",
             Self::Message => "message",
             Self::MemoryChanged => "memory.changed",
+            Self::RunQueued => "run.queued",
+            Self::RunStarted => "run.started",
+            Self::RunChunk => "run.chunk",
+            Self::RunProgress => "run.progress",
+            Self::RunToolCall => "run.tool_call",
+            Self::RunToolResult => "run.tool_result",
+            Self::RunIteration => "run.iteration",
+            Self::RunRedelivered => "run.redelivered",
+            Self::RunEscalated => "run.escalated",
+            Self::RunDone => "run.done",
+            Self::RunFailed => "run.failed",
+            Self::RunCancelled => "run.cancelled",
+            Self::RunTimedOut => "run.timed_out",
             Self::RoomGap => "room.gap",
             Self::Heartbeat => "heartbeat",
         }
+    }
+
+    /// Whether it is the last event of a run.
+    #[must_use]
+    pub const fn ends_run(self) -> bool {
+        matches!(self, Self::RunDone | Self::RunFailed | Self::RunCancelled | Self::RunTimedOut)
     }
 }
 
@@ -83,6 +128,11 @@ impl Actor {
             participant: Some(participant.id.clone()),
             kind: participant.kind.as_str(),
         }
+    }
+
+    /// An agent, in the events of its runs.
+    pub(crate) fn agent(name: &Text) -> Self {
+        Self { user: None, name: name.clone(), participant: None, kind: "agent" }
     }
 
     /// The engine itself, where no session has acted.

@@ -10,6 +10,8 @@ use super::participant::{Participant, ParticipantKind, Status};
 use super::policy::{Access, ArchiveFor, Facet, Mode, OnEnd, Origin, Queue, Trust};
 use super::record::{EndReason, Record, RoomState};
 use super::role::Role;
+use super::run::state::RunStatus;
+use super::run_view::RunView;
 use super::timestamp::rfc3339;
 use crate::model::Text;
 use crate::sync::{AtomicBool, Mutex, Ordering};
@@ -243,6 +245,24 @@ impl Room {
         self.with(|record| record.online())
     }
 
+    /// How many runs are in progress.
+    #[must_use]
+    pub fn running(&self) -> usize {
+        self.with(|record| record.running())
+    }
+
+    /// The outcome of the run that ended last, if one has.
+    #[must_use]
+    pub fn last_outcome(&self) -> Option<RunStatus> {
+        self.with(|record| record.runs().and_then(|runs| runs.last_outcome()))
+    }
+
+    /// Its runs, oldest first: those that have not ended, and the last ones that have.
+    #[must_use]
+    pub fn runs(&self) -> Vec<RunView> {
+        self.with(|record| record.runs().into_iter().flat_map(|runs| runs.all()).map(RunView::from).collect())
+    }
+
     /// The number of the latest event.
     #[must_use]
     pub fn seq(&self) -> u64 {
@@ -278,6 +298,7 @@ impl Room {
         let optional = [
             ("agent", self.agent().map(ToString::to_string)),
             ("parent", self.parent().map(ToString::to_string)),
+            ("last_outcome", self.last_outcome().map(|outcome| outcome.to_string())),
             ("ends_at", self.ends_at()),
             ("end_reason", self.end_reason().map(|reason| reason.to_string())),
         ];

@@ -1,5 +1,7 @@
 //! The state of one room, and its legal steps.
 
+mod working;
+
 use std::collections::BTreeMap;
 use std::fmt;
 use std::sync::Arc;
@@ -9,6 +11,7 @@ use super::participant::{Participant, Status};
 use super::participants::Participants;
 use super::policy::Access;
 use super::role::Role;
+use super::runs::Runs;
 use crate::model::Text;
 
 /// Why a room ended.
@@ -125,7 +128,7 @@ pub(crate) struct TimeToLive {
 /// | `admit`, `dismiss` | the user's role, unless it is the owner | refused |
 /// | `say` | an event, without a number if it is for one participant; the time to live begins anew if it is sliding | refused |
 /// | `remember` | what is kept changes, an event | refused |
-/// | `end` | ended, the last event; no participant remains, and nothing is kept | nothing |
+/// | `end` | ended, the last event; no participant remains, nothing is kept and no run is in progress | nothing |
 #[derive(Debug)]
 pub(crate) struct Record {
     owner: Text,
@@ -145,6 +148,10 @@ pub(crate) struct Record {
     ttl: Option<TimeToLive>,
     /// Most rooms keep nothing.
     memory: Option<Box<Memory>>,
+    /// Present if there ever were some.
+    runs: Option<Box<Runs>>,
+    /// It ends, as soon as its runs have ended.
+    ending: Option<EndReason>,
     end: Option<End>,
 }
 
@@ -163,12 +170,18 @@ impl Record {
             active_ms: now_ms,
             ttl,
             memory: None,
+            runs: None,
+            ending: None,
             end: None,
         }
     }
 
-    pub(crate) const fn state(&self) -> RoomState {
-        if self.end.is_some() { RoomState::Ended } else { RoomState::Active }
+    pub(crate) fn state(&self) -> RoomState {
+        match self.end {
+            Some(_) => RoomState::Ended,
+            None if self.running() > 0 => RoomState::Running,
+            None => RoomState::Active,
+        }
     }
 
     pub(crate) const fn end_of(&self) -> Option<End> {
@@ -239,7 +252,7 @@ impl Record {
 
     /// When its time to live expires, if it goes on until then.
     pub(crate) fn deadline_ms(&self) -> Option<u64> {
-        let ttl = self.ttl.filter(|_| self.end.is_none())?;
+        let ttl = self.ttl.filter(|_| !self.takes_no_more())?;
         Some(if ttl.sliding { self.active_ms } else { self.created_ms }.saturating_add(ttl.ms))
     }
 
@@ -363,10 +376,10 @@ impl Record {
     }
 
     fn may_decide(&self, user: &Text) -> Result<(), Refusal> {
-        match self.end {
-            Some(_) => Err(Refusal::Ended),
-            None if self.owner == *user => Err(Refusal::Owner),
-            None => Ok(()),
+        match self.takes_no_more() {
+            true => Err(Refusal::Ended),
+            false if self.owner == *user => Err(Refusal::Owner),
+            false => Ok(()),
         }
     }
 
@@ -378,7 +391,7 @@ impl Record {
     /// Somebody says something, to everybody or to one participant. Returns the number of the event, which one to a
     /// participant alone does not have.
     pub(crate) fn say(&mut self, to: Option<&str>, now_ms: u64) -> Result<Option<u64>, Refusal> {
-        if self.end.is_some() {
+        if self.takes_no_more() {
             return Err(Refusal::Ended);
         }
         if to.is_some_and(|to| self.place_by_id(to).is_none()) {
@@ -422,6 +435,8 @@ impl Record {
         }
         let end = End { reason, duration_ms: now_ms.saturating_sub(self.created_ms) };
         self.end = Some(end);
+        self.ending = None;
+        self.runs.iter_mut().for_each(|runs| runs.clear_history());
         self.participants = Participants::default();
         self.online = 0;
         self.memory = None;
@@ -443,6 +458,7 @@ impl Record {
         assert!(self.end.is_none() || self.participants.len() == 0, "nobody is in a room that has ended");
         assert!(self.end.is_none() || self.memory.is_none(), "nothing is kept in a room that has ended");
         assert!(self.seq >= 1, "a room has started");
+        assert!(self.end.is_none() || self.is_over(), "runs end before their room");
     }
 }
 

@@ -5,6 +5,13 @@ use serde_json::{Value, json};
 use crate::consumer::Consumer;
 use crate::rooms::{actions, at, create, create_open, is, join, own_id, refused, start};
 
+/// How many notes the board of a room shows.
+fn notes(room: &Value) -> Value {
+    let children = room["children"].as_array().into_iter().flatten();
+    let board = children.into_iter().find(|child| child["id"] == "board");
+    board.map(|board| board["properties"]["notes"].clone()).unwrap_or_default()
+}
+
 #[tokio::test]
 async fn the_owner_manages_members_act_and_observers_see() {
     let app = start(&[]).await;

@@ -18,7 +18,7 @@ async fn a_subscription_at_a_room_or_below_it_joins_and_one_above_does_not() {
     bob.subscribe(&format!("{}/board", at(&room)), -1).await;
     assert_eq!(bob.tree()["properties"], json!({"notes": 0}));
     let carol = join(&app, "carol", &room).await;
-    assert_eq!(mirror::ids(carol.tree()), ["participants", "memory", "board", "mine"]);
+    assert_eq!(mirror::ids(carol.tree()), ["participants", "runs", "memory", "board", "mine"]);
     assert_eq!(actions(carol.tree()), ["leave", "say"]);
     let shown = participants(&carol);
     let expected = |user: &str, name: &str, since: &Value| json!({"user": user, "name": name, "kind": "person", "role": "member", "status": "online", "since": since});
