@@ -243,7 +243,7 @@ async fn a_child_reads_what_it_inherits_beneath_its_own_and_writes_only_its_own(
     assert_eq!((read("both"), code(of_child.delete("both"))), ((json!("parent"), 0), "not_found".into()));
     of_top.put("late", &json!(true)).unwrap();
     assert_eq!(read("late"), (json!(true), 0), "as they are when they are read");
-    engine.rooms().close(&ann, parent.id(), None).unwrap();
+    engine.rooms().close(&ann, parent.id(), None).await.unwrap();
     assert_eq!(keys(&of_child, ""), ["child"], "with its memory ended what others read of it");
 }
 
@@ -263,7 +263,7 @@ async fn a_child_reads_nothing_any_more_of_a_parent_that_its_owner_may_not_see()
     engine.rooms().admit(&ann, "p", "bob", RoomRole::Member).unwrap();
     assert_eq!(of_eve.get("secret").unwrap().value, 1);
     // Another room with the id of the parent is not the parent.
-    engine.rooms().close(&ann, parent.id(), None).unwrap();
+    engine.rooms().close(&ann, parent.id(), None).await.unwrap();
     clock.advance(60_000);
     engine.settle().await;
     create(&engine, &bob, &new());
@@ -291,7 +291,7 @@ async fn a_room_that_has_ended_keeps_nothing() {
     let room = create(&engine, &ann, &NewRoom::new("t").memory("k", "value"));
     let memory = memory(&engine, &ann, &room);
     assert_eq!(engine.rooms().stats().memory_bytes, 8);
-    engine.rooms().close(&ann, room.id(), None).unwrap();
+    engine.rooms().close(&ann, room.id(), None).await.unwrap();
     assert_eq!(engine.rooms().stats().memory_bytes, 0);
     let refused = [code(memory.get("k")), code(memory.put("k", &json!(1))), code(memory.clear())];
     assert_eq!(refused, ["conflict"; 3]);
@@ -316,7 +316,7 @@ async fn members_keep_look_up_and_remove_entries_by_actions() {
     let (of_ann, node) = ann.subscribe("/rooms/m/memory").await;
     assert_eq!((&node["type"], action_names(&node)), (&json!("collection"), vec!["put", "delete", "clear", "get"]));
     let (of_bob, room) = bob.subscribe("/rooms/m").await;
-    assert_eq!(child_ids(&room), ["participants", "memory"]);
+    assert_eq!(child_ids(&room), ["participants", "runs", "memory"]);
     ann.settled().await;
 
     let put = json!({"key": "goal", "value": {"by": "may"}});
