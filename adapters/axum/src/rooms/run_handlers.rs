@@ -24,7 +24,7 @@ const EVENT_STREAM: &str = "text/event-stream";
     params(("id" = String, Path), ("Trace-Id" = Option<String>, Header, description = "`tx-` and a UUID")),
     responses((status = 202, body = StartedBody), (status = 200, content_type = "text/event-stream", body = String),
         (status = "default", body = ErrorBody)))]
-pub(super) async fn start(
+pub(super) async fn start_run(
     State(service): Service,
     Caller(session): Caller,
     RoomId(id): RoomId,
@@ -55,7 +55,7 @@ pub(super) async fn start(
 /// Returns a run, with its result.
 #[utoipa::path(get, path = "/v1/rooms/{id}/runs/{run}", params(("id" = String, Path), ("run" = String, Path)),
     responses((status = 200, body = OneRunBody), (status = "default", body = ErrorBody)))]
-pub(super) async fn show(State(service): Service, Caller(session): Caller, RunId { room, run }: RunId) -> Handled {
+pub(super) async fn show_run(State(service): Service, Caller(session): Caller, RunId { room, run }: RunId) -> Handled {
     let run = service.rooms.run_of(&session, &room, &run)?.into();
     Ok(respond(StatusCode::OK, OneRunBody { run }))
 }
@@ -63,7 +63,11 @@ pub(super) async fn show(State(service): Service, Caller(session): Caller, RunId
 /// Cancels a run; only the user who started it may, or the owner of the room.
 #[utoipa::path(delete, path = "/v1/rooms/{id}/runs/{run}", params(("id" = String, Path), ("run" = String, Path)),
     responses((status = 202, body = AcceptedBody), (status = "default", body = ErrorBody)))]
-pub(super) async fn cancel(State(service): Service, Caller(session): Caller, RunId { room, run }: RunId) -> Handled {
+pub(super) async fn cancel_run(
+    State(service): Service,
+    Caller(session): Caller,
+    RunId { room, run }: RunId,
+) -> Handled {
     service.rooms.cancel_run(&session, &room, run)?;
     Ok(respond(StatusCode::ACCEPTED, AcceptedBody {}))
 }
@@ -72,7 +76,7 @@ pub(super) async fn cancel(State(service): Service, Caller(session): Caller, Run
 #[utoipa::path(post, path = "/v1/rooms/{id}/runs/{run}/input", request_body = InputBody,
     params(("id" = String, Path), ("run" = String, Path)),
     responses((status = 202, body = AcceptedBody), (status = "default", body = ErrorBody)))]
-pub(super) async fn input(
+pub(super) async fn send_input(
     State(service): Service,
     Caller(session): Caller,
     RunId { room, run }: RunId,

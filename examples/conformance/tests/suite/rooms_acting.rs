@@ -47,13 +47,6 @@ async fn the_owner_manages_members_act_and_observers_see() {
     assert_eq!(refused(&mut oba, &at(&own), "close", json!({})).await, "none");
 }
 
-/// How many notes the board of a room shows.
-fn notes(room: &Value) -> Value {
-    let children = room["children"].as_array().into_iter().flatten();
-    let mut boards = children.filter(|child| child["id"] == "board");
-    boards.next().map_or(Value::Null, |board| board["properties"]["notes"].clone())
-}
-
 #[tokio::test]
 async fn the_notes_of_several_people_are_one_board() {
     for mode in [&[][..], &["--per-session"]] {
