@@ -48,6 +48,11 @@ impl Consumer {
         Ok(Self { connection, tape: recorded.then(Vec::new) })
     }
 
+    /// Records every frame from now on.
+    pub(crate) fn record_from_now(&mut self) {
+        self.tape = Some(Vec::new());
+    }
+
     pub(crate) fn say(&self, message: &str) {
         self.connection.receive(message);
     }

@@ -58,7 +58,7 @@ use crate::cli::{Command, Options};
 use crate::failure::Failure;
 use crate::output::console;
 use crate::scenario::{cliffs, disturb, restart, soak};
-use crate::sockets::server;
+use crate::sockets::{room_server, server};
 use crate::suite::Suite;
 
 /// Its statistics give the bytes of live heap.
@@ -87,6 +87,7 @@ async fn execute(command: Command) -> Result<bool, Failure> {
         Command::Cliffs(options) => cliffs::run(options).await,
         Command::Internal(InternalCommand::Cell { cell }) => run::cell(&cell).await.map(|()| true),
         Command::Internal(InternalCommand::Serve(options)) => server::run(options).await.map(|()| true),
+        Command::Internal(InternalCommand::ServeRoom { sessions }) => room_server::run(sessions).await.map(|()| true),
         Command::Internal(InternalCommand::SoakServer { listen }) => soak::server::run(&listen).await.map(|()| true),
     }
 }

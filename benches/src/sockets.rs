@@ -2,6 +2,8 @@
 
 pub(crate) mod server;
 pub(crate) mod server_handle;
+pub(crate) mod listeners;
+pub(crate) mod room_server;
 mod server_usage;
 mod socket_consumer;
 pub(crate) mod socket_consumers;

@@ -3,5 +3,6 @@
 pub(crate) mod grove;
 pub(crate) mod house;
 pub(crate) mod manual_clock;
+pub(crate) mod nats;
 pub(crate) mod slop_ai;
 pub(crate) mod work;

@@ -10,6 +10,7 @@ mod consumer;
 mod ending;
 mod evaluating;
 mod events;
+mod room_memory;
 mod rooms;
 
 use std::sync::Arc;

@@ -8,6 +8,7 @@ pub(crate) mod memory;
 pub(crate) mod sizes;
 pub(crate) mod times;
 pub(crate) mod rooms;
+pub(crate) mod runs;
 
 #[cfg(feature = "testing")]
 use std::time::Duration;
@@ -18,6 +19,7 @@ pub use limit::Limit;
 pub use limits::Limits;
 pub use memory::Memory;
 pub use rooms::RoomLimits;
+pub use runs::RunLimits;
 pub use sizes::Sizes;
 pub use times::Times;
 
@@ -50,6 +52,8 @@ pub struct Config {
     pub execution: Execution,
     /// How long things in rooms last, and how many there may be of each.
     pub rooms: RoomLimits,
+    /// How many runs a room may have, and how large what they take and give may be.
+    pub runs: RunLimits,
 }
 
 impl Config {
@@ -63,7 +67,8 @@ impl Config {
         self.sizes.validate()?;
         self.memory.validate()?;
         self.execution.validate()?;
-        self.rooms.validate()
+        self.rooms.validate()?;
+        self.runs.validate()
     }
 
     /// Limits for tests: nothing is delayed, gathered or limited in rate.

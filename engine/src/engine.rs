@@ -10,6 +10,7 @@ mod room_parts;
 mod connection_parts;
 pub(crate) mod parts;
 pub(crate) mod rooms;
+mod agents;
 
 use std::fmt;
 use std::sync::Arc;
@@ -441,6 +442,7 @@ impl EngineBuilder {
         Greeter::validate(&self.0.id, &self.0.name, self.0.config.sizes.frame_bytes)?;
         if self.0.rooms.is_some() {
             self.0.config.rooms.fit(&self.0.config.sizes)?;
+            self.0.config.runs.fit(&self.0.config.sizes)?;
         }
         Ok(Engine { parts: Parts::new(self.0) })
     }

@@ -14,6 +14,7 @@ use crate::entered::{self, Function};
 use crate::model::Text;
 use crate::model::room::end_reason::EndReason;
 use crate::model::room::leave_reason::LeaveReason;
+use crate::model::room::run::state::RunStatus;
 use crate::model::selector::Selector;
 use crate::panics;
 use crate::panics::guarded::{DropObserver, Guarded, Owner};
@@ -300,6 +301,64 @@ pub enum Event {
     StorageRecovered {
         /// For how long it could not be written, in ms.
         after_ms: u64,
+    },
+    /// A run was dispatched to its agent, for the first time or again.
+    RunStarted {
+        /// The room's id.
+        room: Text,
+        /// The run's id.
+        run: Text,
+        /// The agent.
+        agent: Text,
+        /// Which attempt it is.
+        attempt: u32,
+    },
+    /// A run began another iteration.
+    RunIteration {
+        /// The room's id.
+        room: Text,
+        /// The run's id.
+        run: Text,
+        /// Which one, counted from 1.
+        iteration: u32,
+    },
+    /// A run calls a tool.
+    RunToolCalled {
+        /// The room's id.
+        room: Text,
+        /// The run's id.
+        run: Text,
+        /// The tool's name.
+        tool: Text,
+    },
+    /// The tool returned.
+    RunToolReturned {
+        /// The room's id.
+        room: Text,
+        /// The run's id.
+        run: Text,
+        /// Whether it did what it was asked.
+        ok: bool,
+    },
+    /// The agent returned a result, or an error. [`Event::RunEnded`] follows, unless the work is tried again.
+    RunResponded {
+        /// The room's id.
+        room: Text,
+        /// The run's id.
+        run: Text,
+        /// The error's code, if it is one.
+        error: Option<Text>,
+    },
+    /// A run ended, exactly once.
+    RunEnded {
+        /// The room's id.
+        room: Text,
+        /// The run's id.
+        run: Text,
+        /// How.
+        status: RunStatus,
+        /// How long it took, in ms.
+        duration_ms: u64,
     },
     /// A bound of the configuration was reached.
     LimitReached {

@@ -14,9 +14,13 @@ mod classes;
 
 mod tickets;
 
+mod job_queue;
+
 mod pass;
 
 mod awaiting;
+
+mod costly_users;
 
 mod crew;
 

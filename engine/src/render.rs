@@ -11,7 +11,7 @@ pub(crate) mod codec;
 pub(crate) mod props;
 mod weak_table;
 mod cache;
-mod typed_params;
+pub(crate) mod typed_params;
 pub(crate) mod action;
 pub(crate) mod descriptor;
 pub(crate) mod sanitise;

@@ -1,6 +1,14 @@
-//! Work that outlives the call that started it. So far these are tasks.
+//! Work that outlives the call that started it: tasks, and the agents whose runs rooms have.
 
-mod task_state;
+pub(crate) mod latch;
+pub(crate) mod task_state;
 mod task_node;
 
 pub(crate) mod task_runner;
+pub(crate) mod gate;
+pub(crate) mod attempt;
+pub(crate) mod tool_result;
+pub(crate) mod run_context;
+pub(crate) mod tool;
+pub(crate) mod agent;
+pub(crate) mod agents;

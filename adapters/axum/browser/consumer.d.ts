@@ -48,6 +48,12 @@ export interface Options {
    * response within 10 s the connection counts as lost.
    */
   probeMs?: number;
+  /**
+   * Whether the session keeps its place in its rooms when the page is reloaded or left; false if absent. The server then
+   * counts the connection as lost, and waits as long as for any lost connection before others see the session go: a
+   * reload is nothing that they notice. To leave at once, call {@link Consumer.close}, or invoke `leave` on the room.
+   */
+  keepPlace?: boolean;
   /** Called whenever the status changes. */
   onStatus?: (status: Status) => void;
   /** Called for every event of the server, such as `session.expiring`, `server.draining` and those of the application. */

@@ -24,6 +24,10 @@ const PROBE_ID = "probe";
 const MAX_WAITING_EVENTS = 1_000;
 const MAX_EVENT_IDS = 1_000;
 
+// With which code a connection is closed that will be replaced. The server must not take that for a goodbye, as 1000 and
+// 1001 are: the session would leave its rooms.
+const RETURNING = 4000;
+
 // Close codes after which reconnecting would be wrong or would end the same way.
 const FINAL_CODES = { 1000: "closed", 1008: "refused", 1009: "too_large", 4401: "expired", 4409: "replaced" };
 
@@ -516,6 +520,7 @@ class Connection {
   #WebSocket;
   #fetch;
   #probeMs;
+  #keepsPlace;
   #events;
   #socket;
   #greeted = false;
@@ -529,11 +534,13 @@ class Connection {
   // A listener may close the consumer in the middle of anything.
   #isClosed = false;
 
-  constructor({ url, WebSocket = globalThis.WebSocket, fetch, probeMs = PROBE_INTERVAL_MS }, events) {
+  constructor(options, events) {
+    const { url, WebSocket = globalThis.WebSocket, fetch, probeMs = PROBE_INTERVAL_MS, keepPlace = false } = options;
     this.#url = socketUrl(url);
     this.#WebSocket = WebSocket;
     this.#fetch = fetch ?? defaultFetch(this.#url, WebSocket);
     this.#probeMs = probeMs;
+    this.#keepsPlace = keepPlace;
     this.#events = events;
     this.#listen("addEventListener");
   }
@@ -578,7 +585,7 @@ class Connection {
   close() {
     this.#isClosed = true;
     this.#listen("removeEventListener");
-    this.#leave();
+    this.#leave(1000);
     this.#cancelCredentialCheck();
     clearTimeout(this.#retryTimer);
     this.#retryTimer = undefined;
@@ -636,7 +643,7 @@ class Connection {
   }
 
   #abandon(reason) {
-    const wasGreeted = this.#leave();
+    const wasGreeted = this.#leave(RETURNING);
     this.#down({ code: 1006, reason }, wasGreeted);
   }
 
@@ -646,10 +653,10 @@ class Connection {
   }
 
   // Handlers stay: one for `error` must be there as long as the socket, or some runtimes end the program.
-  #leave() {
+  #leave(code) {
     const socket = this.#socket;
     const wasGreeted = this.#reset();
-    socket?.close(1000);
+    socket?.close(code);
     return wasGreeted;
   }
 
@@ -714,9 +721,16 @@ class Connection {
     else if (this.#greeted) this.#probe();
   };
 
+  // The page is reloaded or left, and its browser would say goodbye to the server. If the browser keeps the page and
+  // shows it again, the connection is replaced like one that was lost.
+  #leavePage = () => {
+    if (this.#greeted) this.#abandon("the page was left");
+  };
+
   #listen(method) {
     globalThis[method]?.("online", this.#hurry);
     globalThis.document?.[method]?.("visibilitychange", this.#hurry);
+    if (this.#keepsPlace) globalThis[method]?.("pagehide", this.#leavePage);
   }
 }
 

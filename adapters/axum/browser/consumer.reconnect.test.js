@@ -65,7 +65,7 @@ test("a server that does not send hello is given up after a while", () => {
   clock.advance(14_999);
   assert.equal(sockets[0].closedWith, undefined);
   clock.advance(1);
-  assert.equal(sockets[0].closedWith, 1000);
+  assert.equal(sockets[0].closedWith, 4000);
   assert.equal(retry(), 500);
 });
 
@@ -274,7 +274,7 @@ test("after a silence the server is probed, and without a response the connectio
   clock.advance(30_000);
   assert.equal(socket.take().length, 1, "any message postpones the probe");
   clock.advance(10_000);
-  assert.deepEqual([socket.closedWith, errors], [1000, []]);
+  assert.deepEqual([socket.closedWith, errors], [4000, []], "a fault, and no goodbye");
   assert.deepEqual(reconnect().take()[0].resume, { epoch: "e1", connection: "c1", version: 6 });
 });
 
@@ -287,9 +287,27 @@ test("when the network comes back the connection is checked at once", () => {
   globalThis.document.dispatchEvent(new Event("visibilitychange"));
   assert.equal(socket.take().length, 1, "the socket may be dead");
   clock.advance(10_000);
-  assert.equal(socket.closedWith, 1000);
+  assert.equal(socket.closedWith, 4000);
   page.dispatchEvent(new Event("online"));
   assert.equal(sockets.length, 2);
+});
+
+test("a page that keeps its place says no goodbye when it is left, and returns when it is shown again", () => {
+  const { consumer, socket, id } = subscribed({ keepPlace: true });
+  page.dispatchEvent(new Event("pagehide"));
+  assert.deepEqual([socket.closedWith, consumer.status], [4000, "waiting"]);
+  page.dispatchEvent(new Event("pagehide"));
+  const [request] = reconnect().take();
+  assert.deepEqual([request.id, request.resume.version], [id, 5]);
+  consumer.close();
+  page.dispatchEvent(new Event("pagehide"));
+  assert.equal(sockets[1].closedWith, 1000, "whoever closes it leaves");
+});
+
+test("the browser closes the connection of any other page", () => {
+  const { consumer, socket } = open();
+  page.dispatchEvent(new Event("pagehide"));
+  assert.deepEqual([socket.closedWith, consumer.status], [undefined, "open"]);
 });
 
 // ------------------------------------------------------------------------------------------------ the guide

@@ -8,6 +8,7 @@ const consumer: Consumer = connect({
   timeoutMs: 10_000,
   maxMessageBytes: 1_000_000,
   probeMs: 0,
+  keepPlace: true,
   WebSocket,
   fetch,
   onStatus: (status: Status) => console.log(status),

@@ -20,6 +20,10 @@ const MAX_NESTING = 127;
 const MAX_NODE_NESTING = 64;
 const MAX_PATH_SEGMENTS = 64;
 
+// With which code a connection is closed that will be replaced. The server must not take that for a goodbye, as 1000 and
+// 1001 are: the session would leave its rooms.
+const RETURNING = 4000;
+
 // Close codes that blame the tab for what it sent: reconnecting at once would only repeat it.
 const BLAMING_CODES = [1008, 1009];
 
@@ -400,7 +404,7 @@ class Connection {
   #abandon() {
     const socket = this.#socket;
     this.#closed({ code: 1006 });
-    socket.close(1000);
+    socket.close(RETURNING);
   }
 
   #closed({ code, reason }) {

@@ -84,6 +84,9 @@
 //! - With the feature `http2`, WebSocket works over HTTP/2 as well (RFC 8441).
 
 mod admission;
+#[cfg(feature = "rooms")]
+#[cfg_attr(not(test), expect(dead_code, reason = "the socket follows with the runs"))]
+mod agents;
 mod authenticate;
 mod authority;
 mod browser;
@@ -154,6 +157,9 @@ mod guide {
 
     #[doc = include_str!("../../../docs/guide/keeping-rooms.md")]
     mod keeping_rooms {}
+
+    #[doc = include_str!("../../../docs/guide/agents.md")]
+    mod agents {}
 
     #[doc = include_str!("../../../docs/guide/consumers.md")]
     mod consumers {}

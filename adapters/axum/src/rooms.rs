@@ -4,11 +4,20 @@ mod failure;
 mod rooms_endpoint;
 mod caller;
 mod json_body;
+mod request;
+mod response;
 mod room_id;
+mod memory_key;
+mod run_id;
+mod if_match;
 mod bodies;
+mod memory_bodies;
+mod run_bodies;
 mod event_stream;
 mod archive_lines;
 mod handlers;
+mod memory_handlers;
+mod run_handlers;
 mod document;
 
 use std::sync::Arc;
@@ -31,8 +40,13 @@ where
         .routes(routes!(handlers::show, handlers::close))
         .routes(routes!(handlers::say))
         .routes(routes!(handlers::events))
+        .routes(routes!(run_handlers::start_run))
+        .routes(routes!(run_handlers::show_run, run_handlers::cancel_run))
+        .routes(routes!(run_handlers::send_input))
         .routes(routes!(handlers::archive))
         .routes(routes!(handlers::participants))
+        .routes(routes!(memory_handlers::list_entries))
+        .routes(routes!(memory_handlers::show_entry, memory_handlers::put_entry, memory_handlers::delete_entry))
         .routes(routes!(handlers::presence))
         .routes(routes!(document::show))
         .split_for_parts();

@@ -16,6 +16,13 @@ pub(crate) enum InternalCommand {
     /// Run the server of `live` and `slow`
     #[command(hide = true)]
     Serve(ServeOptions),
+    /// Run the server of the room of `rooms --case live`
+    #[command(hide = true)]
+    ServeRoom {
+        /// How many members it has
+        #[arg(long)]
+        sessions: u32,
+    },
     /// Run the server of `soak`
     #[command(hide = true)]
     SoakServer {

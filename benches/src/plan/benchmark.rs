@@ -114,7 +114,7 @@ is taken.
 Baseline: nothing may be left, so the ratio of live heap after to before must be 1.";
 
 const ROOMS: &str = "\
-What rooms cost, in this process and without sockets. `off`: sessions of `inbox-101` in an engine
+What rooms cost, in this process and without sockets, except for `live`. `off`: sessions of `inbox-101` in an engine
 without rooms, and in one with rooms of which none was created. `record`: live heap per room, its
 owner's session being open. `crowd` and `pairs`: live heap per participant beyond its session and
 connection, in rooms of 1,000 and of 2, after all outboxes have been drained; and in rooms of 1,000
@@ -123,5 +123,7 @@ call until the message waits for every connection, per connection, and whether i
 `exchange`: 10,000 messages per second in real time, from when each was due until both participants
 have it. `joining`: one call, the events to everybody included, while all are subscribed to the whole
 tree, and the bytes of the patch that each of them receives per debounce window. `leases`: a tick in
-which 1,000 leases are due, and one in which none is. Times are the fastest of many rounds.
+which 1,000 leases are due, and one in which none is. Times are the fastest of many rounds. `live`:
+a message to live sockets of one room, the server being another process, from when it is sent until
+each socket has it; and the same text by `nats-server` with WebSocket clients, in the same run.
 Baseline: the goals. Every message must arrive once and in order, and every mirror must be exact.";

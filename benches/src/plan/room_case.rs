@@ -23,11 +23,22 @@ pub(crate) enum RoomCase {
     Joining,
     /// The leases of sessions with a presence card
     Leases,
+    /// Messages to live sockets of one room, beside `nats-server`
+    Live,
 }
 
 impl RoomCase {
-    pub(crate) const ALL: [Self; 8] =
-        [Self::Off, Self::Record, Self::Crowd, Self::Pairs, Self::Message, Self::Exchange, Self::Joining, Self::Leases];
+    pub(crate) const ALL: [Self; 9] = [
+        Self::Off,
+        Self::Record,
+        Self::Crowd,
+        Self::Pairs,
+        Self::Message,
+        Self::Exchange,
+        Self::Joining,
+        Self::Leases,
+        Self::Live,
+    ];
 
     pub(crate) const fn name(self) -> &'static str {
         match self {
@@ -39,6 +50,7 @@ impl RoomCase {
             Self::Exchange => "exchange",
             Self::Joining => "joining",
             Self::Leases => "leases",
+            Self::Live => "live",
         }
     }
 
@@ -54,7 +66,7 @@ impl RoomCase {
             Self::Record => 1,
             Self::Pairs | Self::Exchange => 2,
             Self::Crowd if sessions > 1_000 => 1_000,
-            Self::Crowd | Self::Message | Self::Joining => sessions,
+            Self::Crowd | Self::Message | Self::Joining | Self::Live => sessions,
         }
     }
 }

@@ -130,7 +130,12 @@ fn rooms(row: &Row) -> Vec<Option<Goal>> {
             vec![Goal::new("us to join", 30.0, row.join_us), Goal::new("us to leave", 30.0, row.leave_us)]
         }
         Some(RoomCase::Leases) => vec![Goal::new("us for a tick with 1,000 leases due", 1_000.0, row.tick_us)],
-        Some(RoomCase::Off) | None => Vec::new(),
+        // With fewer sockets, the p99 is the latency of a few of them.
+        Some(RoomCase::Live) if row.connections >= Some(5_000) => vec![
+            Goal::new("ms, p99 of a message to live sockets", 100.0, row.p99_ms),
+            Goal::new("p99 of a message to live sockets, relative to nats-server", 1.3, row.p99_ratio),
+        ],
+        Some(RoomCase::Off | RoomCase::Live) | None => Vec::new(),
     }
 }
 

@@ -113,6 +113,10 @@ row! {
     peer_heap_bytes_per_active: f64,
     peer_us_per_session: f64,
     peer_cpu_us_per_session: f64,
+    peer_p50_ms: f64,
+    peer_p99_ms: f64,
+    /// How many times as long the p99 is as the peer's.
+    p99_ratio: f64,
     /// How many times as much memory the peer takes.
     memory_ratio: f64,
     /// How many times as long the peer takes.
@@ -143,7 +147,7 @@ row! {
     leave_us: f64,
     /// What each further session that joins within a debounce window adds to everybody's patch.
     patch_bytes_of_another: f64,
-    /// How many leases were due in a tick, how long it took, and how long one without any.
+    /// How many leases were due in a tick, how long it took, and how much longer one without any took than no tick.
     due: u32,
     tick_us: f64,
     empty_tick_us: f64,

@@ -61,7 +61,7 @@ fn config(sessions: u32) -> Config {
     config
 }
 
-fn print_url(listener: &TcpListener) -> Result<(), Failure> {
+pub(super) fn print_url(listener: &TcpListener) -> Result<(), Failure> {
     let mut out = std::io::stdout().lock();
     writeln!(out, "ws://{}/slop", listener.local_addr()?)?;
     out.flush()?;

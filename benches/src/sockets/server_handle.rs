@@ -38,7 +38,10 @@ impl ServerHandle {
         let (url, child) = match &cell.server {
             Some(url) if url.starts_with("ws://") => (url.clone(), None),
             binary => {
-                let (url, child) = start_process(cell, binary.as_deref()).await?;
+                let sessions = cell.sessions.to_string();
+                let workload = ["--workload", cell.workload.name(), "--likeness", cell.likeness.name()];
+                let arguments = [&["serve", "--sessions", &sessions][..], &workload[..]].concat();
+                let (url, child) = start_process(binary.as_deref(), &arguments).await?;
                 (url, Some(child))
             }
         };
@@ -99,13 +102,12 @@ impl ServerHandle {
     }
 }
 
-/// Starts a server process and reads its URL.
-async fn start_process(cell: &Cell, binary: Option<&str>) -> Result<(String, Child), Failure> {
+/// Starts a server process, of this program unless another one is named, and reads its URL.
+pub(crate) async fn start_process(binary: Option<&str>, arguments: &[&str]) -> Result<(String, Child), Failure> {
     let binary = binary.map_or_else(std::env::current_exe, |path| Ok(path.into()))?;
     let (variable, settings) = AllocatorSettings::FastDecay.variable();
     let mut child = Command::new(&binary)
-        .args(["serve", "--workload", cell.workload.name(), "--likeness", cell.likeness.name()])
-        .args(["--sessions", &cell.sessions.to_string()])
+        .args(arguments)
         .env(variable, settings)
         .stdout(Stdio::piped())
         .kill_on_drop(true)

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use grove_engine::{Clock, Engine, NewRoom, Room, RoomOptions, Session};
+use grove_engine::{Clock, Config, Engine, NewRoom, Room, RoomOptions, Session};
 
 use super::grove::{DEBOUNCE_MS, generous_config};
 use super::manual_clock::ManualClock;
@@ -34,18 +34,23 @@ impl House {
     }
 
     fn new(sessions: u32, manual: Arc<ManualClock>, clock: Option<Arc<dyn Clock>>) -> Self {
+        let builder = Engine::builder("app", "App").config(Self::config(sessions)).rooms(RoomOptions::new());
+        let builder = match clock {
+            Some(clock) => builder.clock(clock),
+            None => builder,
+        };
+        Self { engine: builder.build(), clock: manual }
+    }
+
+    /// For so many sessions, all of which may be in one room or have one each.
+    pub(crate) fn config(sessions: u32) -> Config {
         let mut config = generous_config(sessions);
         let many = sessions as usize + 16;
         config.rooms.rooms = config.rooms.rooms.max(many);
         config.rooms.rooms_per_project = config.rooms.rooms_per_project.max(many);
         config.rooms.participants_per_room = config.rooms.participants_per_room.max(many).min(100_000);
         config.rooms.users_per_room = config.rooms.users_per_room.max(many);
-        let builder = Engine::builder("app", "App").config(config).rooms(RoomOptions::new());
-        let builder = match clock {
-            Some(clock) => builder.clock(clock),
-            None => builder,
-        };
-        Self { engine: builder.build(), clock: manual }
+        config
     }
 
     /// The session of member `u`.
@@ -74,6 +79,22 @@ impl House {
     /// Member `u` joins a room.
     pub(crate) fn join(&self, u: u32, room: &Room) -> Result<(), Failure> {
         self.engine.rooms().join(&Self::member(u), room.id()).map_err(|error| error.to_string())?;
+        Ok(())
+    }
+
+    /// Members join their rooms one after the other. What they receive is taken now and then, so that no outbox holds more than
+    /// a few events.
+    pub(crate) fn join_each<'r>(
+        &self,
+        joins: impl Iterator<Item = (u32, &'r Room)>,
+        consumers: &mut [Consumer],
+    ) -> Result<(), Failure> {
+        for (u, room) in joins {
+            self.join(u, room)?;
+            if u % 100 == 0 {
+                take_all(consumers);
+            }
+        }
         Ok(())
     }
 

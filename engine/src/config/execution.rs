@@ -19,11 +19,11 @@ pub struct Execution {
     pub blocking_calls_per_user: usize,
     /// How many async descriptor functions run at once, in all. Default 256. Others wait.
     pub async_evaluations: usize,
-    /// How many threads render, in all. Default: as many as there are cores. Others wait; they are the engine's own, so
-    /// rendering goes on however many handlers block the runtime's.
+    /// How many threads render. Default: as many as there are cores. Others wait; they are the engine's own, so rendering
+    /// goes on however many handlers block the runtime's. As many again render for users whose own functions took long.
     pub pass_threads: usize,
-    /// How many more threads there may be, each in the place of one whose descriptor function has taken longer than
-    /// `times.slow_evaluation`. Default 64. Beyond it, others wait.
+    /// How many more threads there may be beside each of both, each in the place of one whose descriptor function has
+    /// taken longer than `times.slow_evaluation`. Default 64. Beyond it, others wait.
     pub slow_evaluations: usize,
     /// How many evaluations of the function at one path may be slow at a time. Default 16. Others wait, at most for
     /// `times.evaluation_timeout`; if as many have taken longer than that, the function is not run until one returns. In

@@ -2,154 +2,82 @@
 
 use std::fmt;
 
-/// A bound of [`Config`](crate::Config) that can be reached, by the field's path.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
-#[non_exhaustive]
-pub enum Limit {
-    /// `limits.sessions`
-    Sessions,
-    /// `limits.sessions_per_user`
-    SessionsPerUser,
-    /// `limits.connections`
-    Connections,
-    /// `limits.connections_per_session`
-    ConnectionsPerSession,
-    /// `limits.connections_per_user`
-    ConnectionsPerUser,
-    /// `limits.subscriptions`
-    Subscriptions,
-    /// `limits.subscriptions_per_connection`
-    SubscriptionsPerConnection,
-    /// `limits.subscriptions_per_session`
-    SubscriptionsPerSession,
-    /// `limits.subscriptions_per_user`
-    SubscriptionsPerUser,
-    /// `limits.calls`
-    Calls,
-    /// `limits.calls_per_connection`
-    CallsPerConnection,
-    /// `limits.calls_per_session`
-    CallsPerSession,
-    /// `limits.calls_per_user`
-    CallsPerUser,
-    /// `limits.revocations`
-    Revocations,
-    /// `limits.tabs`
-    Tabs,
-    /// `limits.tabs_per_session`
-    TabsPerSession,
-    /// `limits.tabs_per_user`
-    TabsPerUser,
-    /// `limits.tasks_per_session`
-    TasksPerSession,
-    /// `limits.messages_per_second`
-    MessagesPerSecond,
-    /// `sizes.message_bytes`
-    MessageBytes,
-    /// `sizes.frame_bytes`
-    FrameBytes,
-    /// `sizes.tab_nodes`
-    TabNodes,
-    /// `sizes.tab_depth`
-    TabDepth,
-    /// `sizes.tab_bytes`
-    TabBytes,
-    /// `sizes.outbox_bytes`
-    OutboxBytes,
-    /// `sizes.event_bytes`
-    EventBytes,
-    /// `sizes.subscription_bytes`
-    SubscriptionBytes,
-    /// `sizes.task_bytes`
-    TaskBytes,
-    /// `memory.tree_bytes`
-    TreeBytes,
-    /// `memory.dictionary_bytes`
-    DictionaryBytes,
-    /// `memory.cache_bytes`
-    CacheBytes,
-    /// `execution.blocking_calls`
-    BlockingCalls,
-    /// `execution.blocking_calls_per_session`
-    BlockingCallsPerSession,
-    /// `execution.blocking_calls_per_user`
-    BlockingCallsPerUser,
-    /// `rooms.rooms`
-    Rooms,
-    /// `rooms.rooms_per_project`
-    RoomsPerProject,
-    /// `rooms.open_rooms_per_project`
-    OpenRoomsPerProject,
-    /// `rooms.rooms_per_user`
-    RoomsPerUser,
-    /// `rooms.admissions_per_user`
-    AdmissionsPerUser,
-    /// `rooms.participants_per_room`
-    ParticipantsPerRoom,
-    /// `rooms.users_per_room`
-    UsersPerRoom,
-    /// `rooms.message_bytes`
-    RoomMessageBytes,
-    /// `rooms.call_ids`
-    CallIds,
-    /// `rooms.stored_bytes`
-    StoredBytes,
-    /// `rooms.unwritten_bytes`
-    UnwrittenBytes,
+/// Each bound with the field's path, so that none is without one.
+macro_rules! limits {
+    ($($limit:ident: $field:literal),* $(,)?) => {
+        /// A bound of [`Config`](crate::Config) that can be reached, by the field's path.
+        #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+        #[non_exhaustive]
+        pub enum Limit {
+            $(#[doc = concat!("`", $field, "`")] $limit,)*
+        }
+
+        impl Limit {
+            /// The field's path in [`Config`](crate::Config).
+            #[must_use]
+            pub const fn as_str(self) -> &'static str {
+                match self {
+                    $(Self::$limit => $field,)*
+                }
+            }
+        }
+    };
 }
 
-impl Limit {
-    /// The field's path in [`Config`](crate::Config).
-    #[must_use]
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            Self::Sessions => "limits.sessions",
-            Self::SessionsPerUser => "limits.sessions_per_user",
-            Self::Connections => "limits.connections",
-            Self::ConnectionsPerSession => "limits.connections_per_session",
-            Self::ConnectionsPerUser => "limits.connections_per_user",
-            Self::Subscriptions => "limits.subscriptions",
-            Self::SubscriptionsPerConnection => "limits.subscriptions_per_connection",
-            Self::SubscriptionsPerSession => "limits.subscriptions_per_session",
-            Self::SubscriptionsPerUser => "limits.subscriptions_per_user",
-            Self::Calls => "limits.calls",
-            Self::CallsPerConnection => "limits.calls_per_connection",
-            Self::CallsPerSession => "limits.calls_per_session",
-            Self::CallsPerUser => "limits.calls_per_user",
-            Self::Revocations => "limits.revocations",
-            Self::Tabs => "limits.tabs",
-            Self::TabsPerSession => "limits.tabs_per_session",
-            Self::TabsPerUser => "limits.tabs_per_user",
-            Self::TasksPerSession => "limits.tasks_per_session",
-            Self::MessagesPerSecond => "limits.messages_per_second",
-            Self::MessageBytes => "sizes.message_bytes",
-            Self::FrameBytes => "sizes.frame_bytes",
-            Self::TabNodes => "sizes.tab_nodes",
-            Self::TabDepth => "sizes.tab_depth",
-            Self::TabBytes => "sizes.tab_bytes",
-            Self::OutboxBytes => "sizes.outbox_bytes",
-            Self::EventBytes => "sizes.event_bytes",
-            Self::SubscriptionBytes => "sizes.subscription_bytes",
-            Self::TaskBytes => "sizes.task_bytes",
-            Self::TreeBytes => "memory.tree_bytes",
-            Self::DictionaryBytes => "memory.dictionary_bytes",
-            Self::CacheBytes => "memory.cache_bytes",
-            Self::BlockingCalls => "execution.blocking_calls",
-            Self::BlockingCallsPerSession => "execution.blocking_calls_per_session",
-            Self::BlockingCallsPerUser => "execution.blocking_calls_per_user",
-            Self::Rooms => "rooms.rooms",
-            Self::RoomsPerProject => "rooms.rooms_per_project",
-            Self::OpenRoomsPerProject => "rooms.open_rooms_per_project",
-            Self::RoomsPerUser => "rooms.rooms_per_user",
-            Self::AdmissionsPerUser => "rooms.admissions_per_user",
-            Self::ParticipantsPerRoom => "rooms.participants_per_room",
-            Self::UsersPerRoom => "rooms.users_per_room",
-            Self::RoomMessageBytes => "rooms.message_bytes",
-            Self::CallIds => "rooms.call_ids",
-            Self::StoredBytes => "rooms.stored_bytes",
-            Self::UnwrittenBytes => "rooms.unwritten_bytes",
-        }
-    }
+limits! {
+    Sessions: "limits.sessions",
+    SessionsPerUser: "limits.sessions_per_user",
+    Connections: "limits.connections",
+    ConnectionsPerSession: "limits.connections_per_session",
+    ConnectionsPerUser: "limits.connections_per_user",
+    Subscriptions: "limits.subscriptions",
+    SubscriptionsPerConnection: "limits.subscriptions_per_connection",
+    SubscriptionsPerSession: "limits.subscriptions_per_session",
+    SubscriptionsPerUser: "limits.subscriptions_per_user",
+    Calls: "limits.calls",
+    CallsPerConnection: "limits.calls_per_connection",
+    CallsPerSession: "limits.calls_per_session",
+    CallsPerUser: "limits.calls_per_user",
+    Revocations: "limits.revocations",
+    Tabs: "limits.tabs",
+    TabsPerSession: "limits.tabs_per_session",
+    TabsPerUser: "limits.tabs_per_user",
+    TasksPerSession: "limits.tasks_per_session",
+    MessagesPerSecond: "limits.messages_per_second",
+    MessageBytes: "sizes.message_bytes",
+    FrameBytes: "sizes.frame_bytes",
+    TabNodes: "sizes.tab_nodes",
+    TabDepth: "sizes.tab_depth",
+    TabBytes: "sizes.tab_bytes",
+    OutboxBytes: "sizes.outbox_bytes",
+    EventBytes: "sizes.event_bytes",
+    SubscriptionBytes: "sizes.subscription_bytes",
+    TaskBytes: "sizes.task_bytes",
+    TreeBytes: "memory.tree_bytes",
+    DictionaryBytes: "memory.dictionary_bytes",
+    CacheBytes: "memory.cache_bytes",
+    BlockingCalls: "execution.blocking_calls",
+    BlockingCallsPerSession: "execution.blocking_calls_per_session",
+    BlockingCallsPerUser: "execution.blocking_calls_per_user",
+    Rooms: "rooms.rooms",
+    RoomsPerProject: "rooms.rooms_per_project",
+    OpenRoomsPerProject: "rooms.open_rooms_per_project",
+    RoomsPerUser: "rooms.rooms_per_user",
+    AdmissionsPerUser: "rooms.admissions_per_user",
+    ParticipantsPerRoom: "rooms.participants_per_room",
+    UsersPerRoom: "rooms.users_per_room",
+    RoomMessageBytes: "rooms.message_bytes",
+    RoomMemoryBytes: "rooms.memory_bytes",
+    RoomMemoryKeys: "rooms.memory_keys",
+    AllRoomMemoryBytes: "rooms.all_memory_bytes",
+    RoomGenerations: "rooms.generations",
+    CallIds: "rooms.call_ids",
+    StoredBytes: "rooms.stored_bytes",
+    UnwrittenBytes: "rooms.unwritten_bytes",
+    WaitingRunsPerRoom: "runs.waiting_per_room",
+    RunValueBytes: "runs.value_bytes",
+    RunOutputBytes: "runs.output_bytes",
+    InputsPerRun: "runs.inputs_per_run",
 }
 
 impl fmt::Display for Limit {

@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use super::error::{ConfigError, at_least, at_most, duration, interval, positive};
 use super::sizes::Sizes;
+use crate::model::room::memory::MemoryBounds;
 
 /// The bounds of rooms. They matter only if there are rooms (`EngineBuilder::rooms`).
 #[derive(Debug, Clone)]
@@ -36,6 +37,16 @@ pub struct RoomLimits {
     pub users_per_room: usize,
     /// How long a message may be, in bytes of JSON. Default 16 KiB. A longer one is refused with `invalid_params`.
     pub message_bytes: usize,
+    /// How much may be kept in one room, in bytes of keys and of values as JSON. Default 256 KiB. More is refused with `busy`,
+    /// or with `invalid_params` if it could never fit.
+    pub memory_bytes: usize,
+    /// How many keys there may be in the memory of one room. Default 1,024. One more is refused with `busy`.
+    pub memory_keys: usize,
+    /// How much may be kept in all rooms together, in bytes. Default 1 GiB. More is refused with `busy`.
+    pub all_memory_bytes: usize,
+    /// How many rooms may stand above one another as parent and child. Default 8. A child of the last one is refused with
+    /// `busy`.
+    pub generations: usize,
     /// How many call ids are remembered in all, for 10 minutes. Default 100,000. The oldest is forgotten first, and would act
     /// again.
     pub call_ids: usize,
@@ -62,7 +73,7 @@ pub struct RoomLimits {
 }
 
 /// How much longer than its message the frame of an event may be: names, ids and titles are bounded.
-const EVENT_ENVELOPE_BYTES: usize = 32 << 10;
+pub(super) const EVENT_ENVELOPE_BYTES: usize = 32 << 10;
 
 /// More sessions could not be told within one step.
 const MOST_PARTICIPANTS: usize = 100_000;
@@ -70,6 +81,9 @@ const MOST_PARTICIPANTS: usize = 100_000;
 const fn days(count: u64) -> Duration {
     Duration::from_secs(count * 86_400)
 }
+
+/// More would be read for each entry that a room inherits.
+const MOST_GENERATIONS: usize = 64;
 
 impl Default for RoomLimits {
     fn default() -> Self {
@@ -86,6 +100,10 @@ impl Default for RoomLimits {
             participants_per_room: 1_024,
             users_per_room: 1_024,
             message_bytes: 16 << 10,
+            memory_bytes: 256 << 10,
+            memory_keys: 1_024,
+            all_memory_bytes: 1 << 30,
+            generations: 8,
             call_ids: 100_000,
             call_ids_per_session: 1_024,
             keep_events: 100_000,
@@ -100,7 +118,7 @@ impl Default for RoomLimits {
 }
 
 impl RoomLimits {
-    /// Zero switches off what is optional (rooms open to a project, admissions, call ids).
+    /// Zero switches off what is optional (rooms open to a project, admissions, memory, call ids).
     pub(super) fn validate(&self) -> Result<(), ConfigError> {
         interval("rooms.offline_after", self.offline_after)?;
         interval("rooms.left_after", self.left_after)?;
@@ -116,6 +134,9 @@ impl RoomLimits {
         let most = "must be at most 100,000: a room tells all of them in one step";
         at_most("rooms.participants_per_room", self.participants_per_room, MOST_PARTICIPANTS, most)?;
         positive("rooms.message_bytes", self.message_bytes)?;
+        positive("rooms.generations", self.generations)?;
+        let most = "must be at most 64: whoever reads what a room inherits looks at all of them";
+        at_most("rooms.generations", self.generations, MOST_GENERATIONS, most)?;
         self.validate_what_is_kept()
     }
 
@@ -127,6 +148,11 @@ impl RoomLimits {
         positive("rooms.stored_bytes", self.stored_bytes)?;
         positive("rooms.unwritten_bytes", self.unwritten_bytes)?;
         duration("rooms.durable_timeout", self.durable_timeout)
+    }
+
+    /// How much may be kept in one room.
+    pub(crate) const fn memory(&self) -> MemoryBounds {
+        MemoryBounds { keys: self.memory_keys, bytes: self.memory_bytes }
     }
 
     /// Whether the events of rooms fit the frames of an engine.

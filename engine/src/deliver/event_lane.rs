@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use super::room_lane::{RoomLane, Waiting};
 use crate::protocol::encoded_event::EncodedEvent;
+use crate::protocol::room_part::Merge;
 
 /// Events in order, within a bound. Above it the oldest are dropped, and messages in their place say what is missing: one
 /// for all events of the application, with their number, and one for each room, with what its readers can ask for.
@@ -21,7 +22,7 @@ pub(crate) struct EventLane {
     dropped: u64,
     /// So many of the oldest events go out next, whatever is dropped meanwhile.
     reserved: u32,
-    /// Present since the first event of a room.
+    /// Present since the first event of a room that may be merged, or was dropped.
     rooms: Option<Box<RoomLane>>,
 }
 
@@ -29,7 +30,8 @@ impl EventLane {
     /// Adds an event, or merges it with one that waits. At least the newest is kept, whatever its size. Returns whether
     /// any was dropped for it.
     pub(crate) fn push(&mut self, mut event: Arc<EncodedEvent>, max_bytes: usize) -> bool {
-        if event.room.is_some() {
+        let may_merge = event.room.as_ref().is_some_and(|part| part.merge != Merge::Never);
+        if may_merge || self.rooms.is_some() && event.room.is_some() {
             let rooms = self.rooms.get_or_insert_default();
             let (events, bytes, reserved) = (&mut self.waiting, &mut self.bytes, self.reserved as usize);
             match rooms.add(&mut Waiting { events, bytes, reserved, max_bytes }, event) {
@@ -56,10 +58,10 @@ impl EventLane {
     fn drop_at(&mut self, at: usize) {
         let Some(event) = self.waiting.remove(at) else { return };
         self.bytes -= event.text.len();
-        let told_apart = self.rooms.as_mut().is_some_and(|rooms| {
+        if let Some(rooms) = &mut self.rooms {
             rooms.removed(at);
-            rooms.dropped(&event)
-        });
+        }
+        let told_apart = event.room.is_some() && self.rooms.get_or_insert_default().dropped(&event);
         if !told_apart {
             self.dropped += 1;
         }

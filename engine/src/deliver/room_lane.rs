@@ -5,9 +5,10 @@ use std::sync::Arc;
 
 use crate::model::Text;
 use crate::model::room::event::EventKind;
+use crate::model::room::handle::Room;
 use crate::protocol::encoded_event::EncodedEvent;
 use crate::protocol::room_event;
-use crate::protocol::room_part::{Merge, RoomEpoch, RoomPart};
+use crate::protocol::room_part::{Merge, RoomPart};
 
 /// One part in so many of a lane's bound may be taken by one event that stands for others, so that what has to be dropped
 /// for new ones is not everything.
@@ -35,7 +36,7 @@ pub(super) struct RoomLane {
 
 #[derive(Debug)]
 struct Open {
-    source: Arc<RoomEpoch>,
+    room: Room,
     merge: Merge,
     /// Its place in the lane.
     at: usize,
@@ -44,7 +45,7 @@ struct Open {
 /// Events that were dropped, one behind the other.
 #[derive(Debug)]
 struct Gap {
-    source: Arc<RoomEpoch>,
+    room: Room,
     from_seq: u64,
     to_seq: u64,
     /// Which the last of them was, and when it happened.
@@ -81,18 +82,18 @@ impl RoomLane {
     /// An event was added at a place: chunks before it are complete.
     fn opened(&mut self, event: &EncodedEvent, at: usize) {
         let Some(part) = &event.room else { return };
-        self.open.retain(|open| !part.is_of(&open.source) || !(open.is_chunk() || open.merge == part.merge));
+        self.open.retain(|open| !part.is_of(&open.room) || !(open.is_chunk() || open.merge == part.merge));
         if part.merge != Merge::Never {
-            self.open.push(Open { source: Arc::clone(&part.source), merge: part.merge.clone(), at });
+            self.open.push(Open { room: part.room.clone(), merge: part.merge.clone(), at });
         }
     }
 
     /// Removes the progress at a place, which a later one replaces. Whatever of the room comes next stands for it; if
     /// nothing can, since the session was not joined in between, it stays.
     fn replace(&mut self, waiting: &mut Waiting<'_>, at: usize, mut later: Arc<EncodedEvent>) -> Arc<EncodedEvent> {
-        let Some((source, from_seq, to_seq)) = covered(&waiting.events[at]) else { return later };
-        let source = Arc::clone(source);
-        let next = waiting.next_of(&source, at + 1);
+        let Some((room, from_seq, to_seq)) = covered(&waiting.events[at]) else { return later };
+        let room = room.clone();
+        let next = waiting.next_of(&room, at + 1);
         let stands_in = next.map_or(&later, |next| &waiting.events[next]);
         if covered(stands_in).is_none_or(|(_, from, _)| from != to_seq + 1) {
             return later;
@@ -103,16 +104,16 @@ impl RoomLane {
         }
         self.remove(waiting, at);
         if let Some(next) = next {
-            self.join(waiting, &source, next - 1);
+            self.join(waiting, &room, next - 1);
         }
         later
     }
 
     /// If a chunk now follows another one of its run, since what was between them is gone, puts both together.
-    fn join(&mut self, waiting: &mut Waiting<'_>, source: &Arc<RoomEpoch>, at: usize) {
+    fn join(&mut self, waiting: &mut Waiting<'_>, room: &Room, at: usize) {
         let later = Arc::clone(&waiting.events[at]);
         let Some(merge @ Merge::Append(_)) = later.room.as_ref().map(|part| &part.merge) else { return };
-        let Some(before) = waiting.last_of(source, at) else { return };
+        let Some(before) = waiting.last_of(room, at) else { return };
         let of_one_run = waiting.events[before].room.as_ref().is_some_and(|part| part.merge == *merge);
         if !of_one_run || !waiting.append(before, &later) {
             return;
@@ -120,7 +121,7 @@ impl RoomLane {
         let was_open = self.open.iter().any(|open| open.at == at);
         self.remove(waiting, at);
         if was_open {
-            self.open.push(Open { source: Arc::clone(source), merge: merge.clone(), at: before });
+            self.open.push(Open { room: room.clone(), merge: merge.clone(), at: before });
         }
     }
 
@@ -154,14 +155,14 @@ impl RoomLane {
             return is_heartbeat;
         };
         self.dropped += 1;
-        let source = Arc::clone(&part.source);
-        self.add_gap(Gap { source, from_seq, to_seq, id: part.id.clone(), at: part.at.clone() });
+        let (room, id, at) = (part.room.clone(), part.id.clone(), part.at.clone());
+        self.add_gap(Gap { room, from_seq, to_seq, id, at });
         true
     }
 
     fn add_gap(&mut self, gap: Gap) {
         let is_full = self.gaps.len() >= MOST_GAPS;
-        let known = self.gaps.iter_mut().rev().find(|known| Arc::ptr_eq(&known.source, &gap.source));
+        let known = self.gaps.iter_mut().rev().find(|known| known.room.is(&gap.room));
         match known.filter(|known| is_full || known.to_seq + 1 == gap.from_seq) {
             Some(known) => *known = Gap { from_seq: known.from_seq, ..gap },
             None => self.gaps.push(gap),
@@ -185,11 +186,11 @@ impl RoomLane {
 
     /// The next message about dropped events, of those that are being told.
     pub(super) fn next_gap(&mut self) -> Option<Arc<EncodedEvent>> {
-        let Gap { source, from_seq, to_seq, id, at } = self.telling.pop_front()?;
+        let Gap { room, from_seq, to_seq, id, at } = self.telling.pop_front()?;
         if self.telling.is_empty() {
             self.being_told = 0;
         }
-        Some(room_event::gap(&source, &id, &at, from_seq, to_seq))
+        Some(room_event::gap(&room, &id, &at, from_seq, to_seq))
     }
 
     /// How many events were dropped, and that was not told to the end.
@@ -200,7 +201,7 @@ impl RoomLane {
 
 impl Open {
     fn is(&self, part: &RoomPart) -> bool {
-        part.is_of(&self.source) && self.merge == part.merge
+        part.is_of(&self.room) && self.merge == part.merge
     }
 
     const fn is_chunk(&self) -> bool {
@@ -229,23 +230,23 @@ impl Waiting<'_> {
     }
 
     /// The place of a room's next event with a `seq`, at a place or behind it.
-    fn next_of(&self, source: &Arc<RoomEpoch>, from: usize) -> Option<usize> {
-        (from..self.events.len()).find(|at| self.is_of(source, *at))
+    fn next_of(&self, room: &Room, from: usize) -> Option<usize> {
+        (from..self.events.len()).find(|at| self.is_of(room, *at))
     }
 
     /// The place of a room's last event with a `seq` before a place.
-    fn last_of(&self, source: &Arc<RoomEpoch>, before: usize) -> Option<usize> {
-        (self.reserved..before).rev().find(|at| self.is_of(source, *at))
+    fn last_of(&self, room: &Room, before: usize) -> Option<usize> {
+        (self.reserved..before).rev().find(|at| self.is_of(room, *at))
     }
 
-    fn is_of(&self, source: &Arc<RoomEpoch>, at: usize) -> bool {
-        covered(&self.events[at]).is_some_and(|(of, ..)| Arc::ptr_eq(of, source))
+    fn is_of(&self, room: &Room, at: usize) -> bool {
+        covered(&self.events[at]).is_some_and(|(of, ..)| of.is(room))
     }
 }
 
 /// Of which room an event is, and from which `seq` to which it stands for; `None` if it has none.
-fn covered(event: &EncodedEvent) -> Option<(&Arc<RoomEpoch>, u64, u64)> {
+fn covered(event: &EncodedEvent) -> Option<(&Room, u64, u64)> {
     let part = event.room.as_deref()?;
     let (from_seq, to_seq) = part.covers()?;
-    Some((&part.source, from_seq, to_seq))
+    Some((&part.room, from_seq, to_seq))
 }

@@ -166,6 +166,7 @@ impl ConnectionParts<'_> {
     pub(super) fn drain(&self, connector: &Arc<Connector>, tasks: Arc<TaskRunner>) -> Drain {
         Drain {
             tasks,
+            rooms: self.lifecycle.rooms.clone(),
             table: Arc::clone(&self.base.table),
             quota: Arc::clone(self.quota),
             connector: Arc::clone(connector),
@@ -173,7 +174,6 @@ impl ConnectionParts<'_> {
             clock: self.base.clock(),
             refresher: Arc::clone(self.refresher),
             observers: Arc::clone(&self.base.observers),
-            rooms: self.lifecycle.rooms.clone(),
         }
     }
 }

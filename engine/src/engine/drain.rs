@@ -78,11 +78,11 @@ pub(crate) struct Drain {
     pub(crate) quota: Arc<Quota>,
     pub(crate) connector: Arc<Connector>,
     pub(crate) tasks: Arc<TaskRunner>,
+    pub(crate) rooms: Option<Arc<RoomService>>,
     pub(crate) in_flight: Arc<InFlight>,
     pub(crate) clock: Arc<dyn Clock>,
     pub(crate) refresher: Arc<Refresher>,
     pub(crate) observers: Arc<Observers>,
-    pub(crate) rooms: Option<Arc<RoomService>>,
 }
 
 impl Drain {
@@ -97,7 +97,7 @@ impl Drain {
             let now_ms = self.clock.now_ms();
             leaving.close_due(now_ms);
             let served = leaving.is_over() || self.quota.connections() == 0;
-            if now_ms >= until_ms || (served && !self.tasks.are_running()) {
+            if now_ms >= until_ms || (served && !self.are_working()) {
                 break;
             }
             let sleep = self.clock.sleep_until(leaving.look_again_ms(now_ms).min(until_ms));
@@ -110,14 +110,20 @@ impl Drain {
         self.refresher.close();
     }
 
-    /// Ends the tasks that still run, and waits until that is shown, or the time is up.
+    /// Whether tasks or runs are in progress.
+    fn are_working(&self) -> bool {
+        self.tasks.are_running() || self.rooms.as_ref().is_some_and(|rooms| rooms.running.are_running())
+    }
+
+    /// Ends the tasks and runs that still run, and waits until that is shown, or the time is up.
     async fn stop_tasks(&self, until_ms: u64) {
         if self.tasks.are_running() {
             self.tasks.stop();
         }
+        self.rooms.iter().for_each(|rooms| rooms.running.stop_all());
         loop {
             let work = self.in_flight.listen();
-            if !self.tasks.are_running() || self.clock.now_ms() >= until_ms {
+            if !self.are_working() || self.clock.now_ms() >= until_ms {
                 return;
             }
             if let Either::Left(_) = select(work, self.clock.sleep_until(until_ms)).await {}

@@ -22,6 +22,7 @@ use crate::render::pack::PackLimits;
 use crate::render::store::Store;
 use crate::rooms::options::RoomOptions;
 use crate::rooms::service::{RoomParts, RoomService};
+use crate::runs::agents::Agents;
 use crate::runs::task_runner::TaskRunner;
 use crate::sessions::committed_trees::CommittedTrees;
 use crate::sessions::idle_tracker::IdleTracker;
@@ -124,13 +125,23 @@ impl Foundation {
         Arc::new(Greeter::new(id, name, fields, max_frame_bytes, observers))
     }
 
-    pub(super) fn rooms(&self, options: RoomOptions, refresher: &Arc<Refresher>) -> Arc<RoomService> {
+    pub(super) fn rooms(
+        &self,
+        options: RoomOptions,
+        refresher: &Arc<Refresher>,
+        sources: &Arc<Sources>,
+        tasks: &Arc<TaskRunner>,
+    ) -> Arc<RoomService> {
         let parts = RoomParts {
             table: Arc::clone(&self.table),
             refresher: Arc::clone(refresher),
+            sources: Arc::clone(sources),
             timers: Arc::clone(&self.timers),
             observers: Arc::clone(&self.observers),
             runtime: self.background.runtime.clone(),
+            agents: Arc::new(Agents::new(self.observers.owner())),
+            tasks: Arc::clone(tasks),
+            background: Arc::clone(&self.background),
         };
         RoomService::new(options, &self.config, parts)
     }

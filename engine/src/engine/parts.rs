@@ -63,9 +63,9 @@ impl Parts {
         let sources = Arc::new(Sources::new(base.observers.owner()));
         let passes = base.passes(&sources);
         let refresher = base.refresher(&passes);
-        let (rooms, by_path) = room_parts::rooms(&base, options.rooms.take(), &options.id, &refresher, &sources);
-        let lifecycle = LifecycleParts::new(&base, rooms.clone());
         let tasks = base.tasks(&refresher);
+        let (rooms, by_path) = room_parts::rooms(&base, &mut options, (&refresher, &sources, &tasks));
+        let lifecycle = LifecycleParts::new(&base, rooms.clone());
         let delivery = Arc::new(Delivery::new(&base.config));
         let cache = CacheSweeper::new(Arc::clone(&delivery), Arc::clone(&base.timers));
         let quota = Quota::new(Arc::clone(&base.table), base.config.limits.clone());

@@ -3,35 +3,39 @@
 use std::sync::Arc;
 
 use super::foundation::Foundation;
+use super::options::EngineOptions;
 use crate::model::Text;
 use crate::refresh::refresher::Refresher;
 use crate::refresh::sources::Sources;
 use crate::render::room_layouts::ROOMS;
 use crate::rooms::actions::RoomActions;
 use crate::rooms::by_path::RoomPaths;
-use crate::rooms::options::RoomOptions;
+use crate::rooms::memory_actions::MemoryActions;
+use crate::rooms::memory_source::{self, MEMORY};
 use crate::rooms::presence::PRESENCE;
+use crate::rooms::run_sources;
 use crate::rooms::service::RoomService;
 use crate::rooms::sources as shown;
+use crate::runs::task_runner::TaskRunner;
 
 /// The rooms of an engine, if it has any, and what finds them by what consumers name. Registers what every engine with rooms
 /// shows.
 pub(super) fn rooms(
     base: &Foundation,
-    options: Option<RoomOptions>,
-    root_id: &Text,
-    refresher: &Arc<Refresher>,
-    sources: &Sources,
+    options: &mut EngineOptions,
+    (refresher, sources, tasks): (&Arc<Refresher>, &Arc<Sources>, &Arc<TaskRunner>),
 ) -> (Option<Arc<RoomService>>, Option<Arc<RoomPaths>>) {
-    let Some(options) = options else { return (None, None) };
-    let service = base.rooms(options, refresher);
+    let Some(chosen) = options.rooms.take() else { return (None, None) };
+    let service = base.rooms(chosen, refresher, sources, tasks);
     let actions = RoomActions::new(&service, &base.table);
     sources.register(&ROOMS.into(), shown::rooms(actions.create.clone()));
     sources.register_room(&Text::default(), shown::room(actions.clone()));
     sources.register_room(&shown::PARTICIPANTS.into(), shown::participants());
+    sources.register_room(&run_sources::RUNS.into(), run_sources::runs(&actions));
+    sources.register_room(&MEMORY.into(), memory_source::memory(MemoryActions::new(&service)));
     if service.shows_presence() {
         sources.register(&PRESENCE.into(), shown::presence(&service));
     }
-    let paths = RoomPaths::new(Arc::clone(&service), actions, Arc::clone(&base.observers), root_id.clone());
+    let paths = RoomPaths::new(Arc::clone(&service), actions, Arc::clone(&base.observers), options.id.clone());
     (Some(service), Some(Arc::new(paths)))
 }

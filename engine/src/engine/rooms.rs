@@ -3,13 +3,19 @@
 pub(crate) mod query;
 pub(crate) mod received_event;
 mod backlog;
+pub(crate) mod memory_query;
+mod refused;
+pub(crate) mod room_memory;
 pub(crate) mod room_events;
+mod runs;
 
 use std::fmt;
 use std::sync::Arc;
 
 use query::{RoomPage, RoomQuery};
+use refused::refused;
 use room_events::{RoomEvents, RoomPosition};
+use room_memory::RoomMemory;
 use serde_json::Value;
 
 use super::parts::Parts;
@@ -25,7 +31,7 @@ use crate::model::room::role::Role;
 use crate::model::session::Session;
 use crate::protocol::code::ErrorCode;
 use crate::rooms::creating::CreatedRoom;
-use crate::rooms::ending::Ended;
+use crate::rooms::ending::{Ended, RoomEnding};
 use crate::rooms::presence::PresenceRow;
 use crate::rooms::reading_archives::ArchivedEvents;
 use crate::rooms::replaying::Replay;
@@ -210,6 +216,16 @@ impl Rooms {
         self.service_for(session)?.archive(session, id).await
     }
 
+    /// What is kept in a room, as the session reads and writes it.
+    ///
+    /// # Errors
+    /// `not_found`, `conflict` if the room has ended.
+    pub fn memory(&self, session: &Session, id: &str) -> Result<RoomMemory, ActionError> {
+        let service = self.service_for(session)?;
+        service.readable(session, id)?;
+        Ok(RoomMemory::new(&self.parts, service, session, id))
+    }
+
     /// The owner gives a user of the project a role in a room.
     ///
     /// # Errors
@@ -229,28 +245,35 @@ impl Rooms {
         self.service_for(session)?.dismiss(session, id, &user.into())
     }
 
-    /// The owner, or a user of the project with the permission `rooms:admin`, ends a room (C35).
+    /// The owner, or a user of the project with the permission `rooms:admin`, ends a room (C35). From now on nothing is done
+    /// in it, whether what is returned is awaited or not: that says how the room ended, as soon as its runs have, which are
+    /// cancelled and have 10 s.
     ///
     /// # Errors
-    /// `not_found`, `unauthorized`, `conflict` if the room has ended already.
-    pub fn close(&self, session: &Session, id: &str, note: Option<&str>) -> Result<Ended, ActionError> {
-        self.service_for(session)?.close(session, id, note)
+    /// `not_found`, `unauthorized`, `conflict` if the room has ended already, or is about to.
+    pub fn close(
+        &self,
+        session: &Session,
+        id: &str,
+        note: Option<&str>,
+    ) -> impl Future<Output = Result<Ended, ActionError>> + Send + use<> {
+        ended(self.service_for(session).and_then(|service| service.close(session, id, note)))
     }
 
-    /// The application ends a room: it has done its work.
+    /// The application ends a room: it has done its work. As for [`Rooms::close`], the end begins at once.
     ///
     /// # Errors
-    /// `not_found`, `conflict` if the room has ended already.
-    pub fn complete(&self, id: &str) -> Result<Ended, ActionError> {
-        self.service()?.end(id, EndReason::Completed)
+    /// `not_found`, `conflict` if the room has ended already, or is about to.
+    pub fn complete(&self, id: &str) -> impl Future<Output = Result<Ended, ActionError>> + Send + use<> {
+        ended(self.service().and_then(|service| service.end(id, EndReason::Completed)))
     }
 
-    /// The application ends a room: it has failed at its work.
+    /// The application ends a room: it has failed at its work. As for [`Rooms::close`], the end begins at once.
     ///
     /// # Errors
-    /// `not_found`, `conflict` if the room has ended already.
-    pub fn fail(&self, id: &str) -> Result<Ended, ActionError> {
-        self.service()?.end(id, EndReason::Failed)
+    /// `not_found`, `conflict` if the room has ended already, or is about to.
+    pub fn fail(&self, id: &str) -> impl Future<Output = Result<Ended, ActionError>> + Send + use<> {
+        ended(self.service().and_then(|service| service.end(id, EndReason::Failed)))
     }
 
     /// Asks the access function about all sessions again, for the application knows that it would say something else about
@@ -321,7 +344,7 @@ impl Rooms {
     pub fn describe(&self, session: &Session, id: &str) -> Result<Value, ActionError> {
         let (living, role) = self.service_for(session)?.find(session, id)?;
         let slot = self.parts.table.get(session.context().id());
-        let has_joined = slot.is_some_and(|slot| living.of(&slot).is_some());
+        let has_joined = slot.is_some_and(|slot| living.place_of(&slot).is_some());
         Ok(living.room.properties(role, has_joined))
     }
 
@@ -332,14 +355,9 @@ impl Rooms {
     }
 }
 
-/// Why the connection of a stream of events was refused.
-fn refused(error: &ConnectError) -> ActionError {
-    let code = match error {
-        ConnectError::LimitReached(_) | ConnectError::Closing => ErrorCode::Busy,
-        ConnectError::Expired | ConnectError::Revoked => ErrorCode::Unauthorized,
-        _ => ErrorCode::Internal,
-    };
-    ActionError::new(code, error.to_string())
+/// Waits until a room has ended whose end has begun.
+async fn ended(begun: Result<RoomEnding, ActionError>) -> Result<Ended, ActionError> {
+    begun?.wait().await
 }
 
 impl fmt::Debug for Rooms {

@@ -52,6 +52,10 @@ pub enum PanicSite {
     Task,
     /// The function that decides who has access to a room.
     Access,
+    /// An agent.
+    Agent,
+    /// A tool of an agent.
+    Tool,
     /// The factory of a session's provider.
     Factory,
     /// A pass of the engine.
@@ -74,6 +78,8 @@ impl PanicSite {
             Self::Window => "window",
             Self::Task => "task",
             Self::Access => "access",
+            Self::Agent => "agent",
+            Self::Tool => "tool",
             Self::Factory => "factory",
             Self::Pass => "pass",
             Self::Timer => "timer",

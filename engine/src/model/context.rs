@@ -25,6 +25,8 @@ pub(crate) struct Context {
     pub(super) permissions: Box<[Text]>,
     pub(super) expires_at: Option<SystemTime>,
     pub(super) extras: Option<Box<Extras>>,
+    /// What no credential brings: the engine's rooms know it.
+    pub(super) memberships: Option<Box<Memberships>>,
 }
 
 /// The application's own data.
@@ -39,14 +41,12 @@ pub(super) struct Extras {
     further: Option<Box<Further>>,
 }
 
-/// What hardly any session has, unless there are rooms. It stands apart, so that the others pay nothing for it.
+/// What hardly any session has. It stands apart, so that the others pay nothing for it.
 #[derive(Clone, Default, PartialEq)]
 pub(super) struct Further {
     pub(super) parent: Option<Text>,
     pub(super) trust: Option<Trust>,
     pub(super) presence: Option<Box<Presence>>,
-    /// What no credential brings: the engine's rooms know it.
-    memberships: Option<Memberships>,
 }
 
 /// What a session has for a [`Read`].
@@ -110,7 +110,7 @@ impl Context {
 
     /// Its part in rooms. `None` if it has a role in none.
     pub(crate) fn memberships(&self) -> Option<&Memberships> {
-        self.further()?.memberships.as_ref()
+        self.memberships.as_deref()
     }
 
     pub(crate) fn trust(&self) -> Trust {
@@ -134,23 +134,13 @@ impl Context {
         self.memberships().map_or(0, |memberships| memberships.all().len())
     }
 
-    /// The same with this part in rooms, whatever it had before. What is empty then is given back.
+    /// The same with this part in rooms, whatever it had before.
     pub(crate) fn with_memberships(self: &Arc<Self>, memberships: Option<Memberships>) -> Arc<Self> {
         let memberships = memberships.filter(|memberships| !memberships.all().is_empty());
         if memberships.is_none() && self.memberships().is_none() {
             return Arc::clone(self);
         }
-        let mut changed = Self::clone(self);
-        changed.further_mut().memberships = memberships;
-        if let Some(extras) = &mut changed.extras {
-            extras.further.take_if(|further| **further == Further::default());
-        }
-        let is_empty = |extras: &mut Box<Extras>| {
-            let Extras { project, data, issued_at, further } = &**extras;
-            project.is_none() && data.is_none() && issued_at.is_none() && further.is_none()
-        };
-        changed.extras.take_if(is_empty);
-        Arc::new(changed)
+        Arc::new(Self { memberships: memberships.map(Box::new), ..Self::clone(self) })
     }
 
     pub(super) fn data(&self) -> Option<&Arc<Data>> {

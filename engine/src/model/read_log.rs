@@ -41,6 +41,13 @@ pub(crate) enum Read {
     Whole,
 }
 
+impl Read {
+    /// Whether no two users can be expected to have the same.
+    pub(crate) const fn tells_users_apart(&self) -> bool {
+        matches!(self, Self::Id | Self::User | Self::Presence | Self::Whole)
+    }
+}
+
 /// The different reads of one evaluation.
 ///
 /// The lock guards the list, which many threads of a descriptor function may add to. It is held for one look-up, and

@@ -25,6 +25,8 @@ pub enum Selector {
         /// The attribute's value.
         value: Text,
     },
+    /// All sessions of a project; those without one belong to the project without a name.
+    Project(Text),
     /// The sessions that have joined a room.
     Room(Text),
     /// The sessions that have a role in a room, joined or not.
@@ -32,7 +34,8 @@ pub enum Selector {
 }
 
 impl Selector {
-    /// Which kind it is, for events and logs: `all`, `session`, `user`, `attribute`, `room` or `room_viewers`.
+    /// Which kind it is, for events and logs: `all`, `session`, `user`, `attribute`, `project`, `room` or
+    /// `room_viewers`.
     #[must_use]
     pub const fn kind(&self) -> &'static str {
         match self {
@@ -40,6 +43,7 @@ impl Selector {
             Self::Session(_) => "session",
             Self::User(_) => "user",
             Self::Attribute { .. } => "attribute",
+            Self::Project(_) => "project",
             Self::Room(_) => "room",
             Self::RoomViewers(_) => "room_viewers",
         }
@@ -53,7 +57,7 @@ mod tests {
     #[test]
     fn a_selector_survives_encoding() {
         let attribute = Selector::Attribute { name: "org".into(), value: "acme".into() };
-        let rooms = [Selector::Room("m".into()), Selector::RoomViewers("m".into())];
+        let rooms = [Selector::Project("p".into()), Selector::Room("m".into()), Selector::RoomViewers("m".into())];
         let others = [Selector::All, Selector::Session("s".into()), Selector::User("alice".into()), attribute];
         for selector in others.into_iter().chain(rooms) {
             let text = serde_json::to_string(&selector).unwrap();

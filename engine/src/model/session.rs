@@ -45,6 +45,7 @@ impl Session {
             permissions: Box::default(),
             expires_at: None,
             extras: None,
+            memberships: None,
         };
         Self { context: Arc::new(context), recorder: None }
     }

@@ -7,16 +7,17 @@ use serde::Serialize;
 use serde_json::{Map, Value, json};
 
 use super::encoded_event::EncodedEvent;
-use super::room_part::{Merge, RoomEpoch, RoomPart};
+use super::room_part::{Merge, RoomPart};
 use crate::error::FrameError;
 use crate::model::room::event::{EventKind, RoomEvent};
+use crate::model::room::handle::Room;
 
 /// Encodes an event once for all who receive it.
 ///
 /// # Errors
 /// [`FrameError`] if it does not fit a frame.
 pub(crate) fn encode(
-    source: &Arc<RoomEpoch>,
+    room: &Room,
     event: &RoomEvent<'_>,
     merge: Merge,
     max_bytes: usize,
@@ -33,7 +34,7 @@ pub(crate) fn encode(
     let body = ",\"body\":";
     let body_at = end(body, from_at) + body.len();
     let part = RoomPart {
-        source: Arc::clone(source),
+        room: room.clone(),
         id: event.id.into(),
         at: event.at.as_str().into(),
         seq: event.seq,
@@ -63,48 +64,52 @@ fn json(value: &impl Serialize) -> String {
 }
 
 /// An event that the engine sends about a room beside what happens in it. It has no `seq`, actor or trace id (rooms 10).
-pub(crate) fn aside(source: &Arc<RoomEpoch>, id: &str, at: &str, kind: EventKind, body: Value) -> Arc<EncodedEvent> {
-    let RoomEpoch { room, project, epoch } = &**source;
+pub(crate) fn aside(of: &Room, id: &str, at: &str, kind: EventKind, body: Value) -> Arc<EncodedEvent> {
+    let (room, project, epoch) = (of.id(), of.project(), of.epoch());
     let (seq, actor, trace_id, call_id) = (None, None, None, None);
     let (kind, at) = (kind.as_str(), at.to_owned());
     let event = RoomEvent { id, room, project, epoch, seq, kind, actor, trace_id, call_id, at, body };
-    encode(source, &event, Merge::Never, usize::MAX).expect("nothing is longer than that")
+    encode(of, &event, Merge::Never, usize::MAX).expect("nothing is longer than that")
 }
 
 /// In place of a room's events that a connection did not read fast enough, of which the last had this id and happened at
 /// this time. Connections that missed the same events are told so under the same id, as of every other event.
-pub(crate) fn gap(source: &Arc<RoomEpoch>, last: &str, at: &str, from_seq: u64, to_seq: u64) -> Arc<EncodedEvent> {
+pub(crate) fn gap(room: &Room, last: &str, at: &str, from_seq: u64, to_seq: u64) -> Arc<EncodedEvent> {
     let half = |half: u8| {
         let mut hasher = DefaultHasher::new();
         (EventKind::RoomGap, last, from_seq, to_seq, half).hash(&mut hasher);
         hasher.finish()
     };
     let id = format!("e_{:016x}{:016x}", half(0), half(1));
-    aside(source, &id, at, EventKind::RoomGap, json!({"from_seq": from_seq, "to_seq": to_seq}))
+    aside(room, &id, at, EventKind::RoomGap, json!({"from_seq": from_seq, "to_seq": to_seq}))
 }
 
 /// On a connection that has received nothing else from a joined room for a while.
-pub(crate) fn heartbeat(source: &Arc<RoomEpoch>, id: &str, at: &str) -> Arc<EncodedEvent> {
-    aside(source, id, at, EventKind::Heartbeat, json!({}))
+pub(crate) fn heartbeat(room: &Room, id: &str, at: &str) -> Arc<EncodedEvent> {
+    aside(room, id, at, EventKind::Heartbeat, json!({}))
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::model::room::about::About;
     use crate::model::room::event::Actor;
+    use crate::model::room::policy::Access;
+    use crate::model::room::record::Record;
 
-    fn source() -> Arc<RoomEpoch> {
-        Arc::new(RoomEpoch { room: "m_1".into(), project: "p".into(), epoch: "x".into() })
+    fn room(id: &str) -> Room {
+        let about = About { id: id.into(), project: "p".into(), epoch: "x".into(), ..About::default() };
+        Room::new(about, Record::new("alice".into(), Access::Invited, None, 0))
     }
 
     fn event(id: &str, seq: Option<u64>, body: Value, max_bytes: usize) -> Result<EncodedEvent, FrameError> {
-        let source = Arc::new(RoomEpoch { room: "m_\"1".into(), project: "p".into(), epoch: "x".into() });
+        let room = room("m_\"1");
         let actor = Actor { user: Some("alice".into()), name: "Alice".into(), participant: None, kind: "person" };
         let event = RoomEvent {
             id,
-            room: &source.room,
-            project: &source.project,
-            epoch: &source.epoch,
+            room: room.id(),
+            project: room.project(),
+            epoch: room.epoch(),
             seq,
             kind: "run.chunk",
             actor: Some(&actor),
@@ -113,7 +118,7 @@ mod tests {
             at: "2026-04-06T14:00:10.123Z".to_owned(),
             body,
         };
-        encode(&source, &event, Merge::Never, max_bytes).map(|event| (*event).clone())
+        encode(&room, &event, Merge::Never, max_bytes).map(|event| (*event).clone())
     }
 
     #[test]
@@ -148,12 +153,12 @@ mod tests {
 
     #[test]
     fn a_gap_and_a_heartbeat_have_neither_seq_nor_actor_nor_trace_id() {
-        let source = source();
-        let gap_of = |from| gap(&source, "e_1", "now", from, 5).data().unwrap();
+        let room = room("m_1");
+        let gap_of = |from| gap(&room, "e_1", "now", from, 5).data().unwrap();
         assert_eq!(gap_of(2)["id"], gap_of(2)["id"]);
         assert_ne!(gap_of(2)["id"], gap_of(3)["id"]);
         assert_eq!(gap_of(2)["body"], json!({"from_seq": 2, "to_seq": 5}));
-        let beat = heartbeat(&source, "e_2", "now").data().unwrap();
+        let beat = heartbeat(&room, "e_2", "now").data().unwrap();
         let keys: Vec<_> = beat.as_object().unwrap().keys().cloned().collect();
         assert_eq!(keys, ["id", "room", "project", "epoch", "kind", "at", "body"]);
     }

@@ -1,21 +1,10 @@
 //! What is known of a room's event beside its text.
 
-use std::sync::Arc;
-
 use crate::model::Text;
-
-/// Where the events of a room come from: one for all events of a room and an epoch (rooms 4). Events are of the same room
-/// if they share it.
-#[derive(Debug)]
-pub(crate) struct RoomEpoch {
-    pub(crate) room: Text,
-    pub(crate) project: Text,
-    pub(crate) epoch: Text,
-}
+use crate::model::room::handle::Room;
 
 /// What may happen to an event while it waits for a connection.
 #[derive(Debug, Clone, PartialEq, Eq)]
-#[cfg_attr(not(test), expect(dead_code, reason = "runs will send what can be merged"))]
 pub(crate) enum Merge {
     Never,
     /// A chunk of this run: the text of the next one is appended to it.
@@ -27,7 +16,7 @@ pub(crate) enum Merge {
 /// What is known of a room's event beside its text. All positions are in bytes of the text.
 #[derive(Debug, Clone)]
 pub(crate) struct RoomPart {
-    pub(crate) source: Arc<RoomEpoch>,
+    pub(crate) room: Room,
     pub(crate) id: Text,
     /// When it happened (RFC 3339).
     pub(crate) at: Text,
@@ -54,7 +43,7 @@ impl RoomPart {
         self.seq.map(|seq| (self.from_seq.unwrap_or(seq), seq))
     }
 
-    pub(crate) fn is_of(&self, source: &Arc<RoomEpoch>) -> bool {
-        Arc::ptr_eq(&self.source, source)
+    pub(crate) fn is_of(&self, room: &Room) -> bool {
+        self.room.is(room)
     }
 }

@@ -28,13 +28,14 @@ use crate::protocol::encode;
 use crate::protocol::message::RequestId;
 use crate::refresh::after_call::{AfterCall, MayChange, Rendered};
 use crate::refresh::refresher::Refresher;
-use crate::render::action::{Action, Answer, Handler, Invocation, Outcome};
+use crate::render::action::{Action, Answer, Changes, Handler, Invocation, Outcome};
 use crate::render::node_ref::NodeRef;
 use crate::render::task::TaskHost;
 use crate::render::tree::Tree;
 use crate::rooms::by_path::RoomPaths;
 use crate::sessions::blocking::BlockingPermits;
 use crate::sessions::call_quota::CallPermit;
+use crate::sessions::paths::Paths;
 use crate::sessions::slot::Slot;
 use crate::span;
 
@@ -84,8 +85,9 @@ impl Found {
 
     fn may_change(&self) -> MayChange {
         match &self.action.inner.changes {
-            Some(paths) => MayChange::Declared(paths.iter().cloned().collect()),
-            None => MayChange::Source(self.source.clone()),
+            Changes::Anything => MayChange::Source(self.source.clone()),
+            Changes::Paths(paths) => MayChange::Declared(paths.iter().cloned().collect()),
+            Changes::ItsSource => MayChange::Declared(Paths::Exactly(self.source.clone())),
         }
     }
 }
@@ -205,8 +207,9 @@ impl Calls {
     ) -> Result<Invocation, ActionError> {
         let session = slot.session();
         let room = self.rooms.as_ref().and_then(|rooms| rooms.room(slot, &found.path));
-        if let (Some(rooms), Some(room)) = (&self.rooms, &room) {
-            rooms.check_mode(&session, room, &found.action)?;
+        match (&self.rooms, &room) {
+            (Some(rooms), Some(room)) => rooms.check_policy(&session, room, &found.action)?,
+            _ => found.action.check_trust(session.context().trust())?,
         }
         if let Some(schema) = &found.action.inner.params {
             schema.check(&params).map_err(ActionError::invalid_params)?;

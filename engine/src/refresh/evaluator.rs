@@ -14,7 +14,7 @@ use super::workers::{Permission, Workers};
 use crate::clock::{Clock, Sleep, millis};
 use crate::config::Config;
 use crate::event::{Event, Observers};
-use crate::model::read_log::ReadLog;
+use crate::model::read_log::{Read, ReadLog};
 use crate::model::session::Context;
 use crate::render::evaluate::{Evaluation, Rendered, Renderer, Started};
 use crate::render::fragment::Fragment;
@@ -121,7 +121,7 @@ impl Evaluator {
             Describe::Async(_) => match pass.awaited(&job.slot, &entry.source).filter(current) {
                 Some((_, rendered)) => rendered,
                 // It was registered after this pass had looked which sources to await, or has to be asked again.
-                None => match self.workers.evaluate(&entry.path) {
+                None => match self.workers.evaluate(pass.lane.staff(), &entry.path) {
                     Permission::Granted(_running) => self.runtime.block_on(self.evaluate_again(pass, base, entry)),
                     Permission::Waits(countdown) => return Err(Held::ByPath(entry.path.clone(), countdown)),
                     Permission::Overdue => self.not_run(entry, &base.context, HANGS).rendered,
@@ -145,13 +145,15 @@ impl Evaluator {
 
     fn evaluate(&self, pass: &Pass, base: &Base, entry: &Entry, known: Option<&Fragment>) -> Result<Rendered, Held> {
         let run = |log| {
-            let running = match self.workers.evaluate(&entry.path) {
+            let running = match self.workers.evaluate(pass.lane.staff(), &entry.path) {
                 Permission::Granted(running) => running,
                 Permission::Waits(countdown) => return Err(Held::ByPath(entry.path.clone(), countdown)),
                 Permission::Overdue => return Ok(self.not_run(entry, &base.context, HANGS)),
             };
             let evaluation = self.renderer.evaluate(entry, &base.context, log, known);
+            let took_ms = running.took_ms();
             drop(running);
+            self.note_cost(pass, base, entry, (took_ms, &evaluation));
             Ok(self.report(pass, entry, &base.context, evaluation))
         };
         if entry.source.sharing == Sharing::Never || base.is_overtaken(&entry.path) {
@@ -169,6 +171,13 @@ impl Evaluator {
                 Claimed::Wait(waiting) => return Err(Held::ByLeader(waiting)),
             }
         }
+    }
+
+    /// Notes whether this takes long for a user, as far as it is for that user alone: what many share is rendered for all of
+    /// them at once, whoever was the first.
+    fn note_cost(&self, pass: &Pass, base: &Base, entry: &Entry, (took_ms, evaluation): (u64, &Evaluation)) {
+        let is_own = || evaluation.reads.iter().any(Read::tells_users_apart) || !pass.registry.is_common(entry);
+        self.workers.costly_users.ended(&base.context, &entry.path, took_ms, is_own);
     }
 
     async fn evaluate_async<T>(

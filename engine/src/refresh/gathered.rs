@@ -45,6 +45,8 @@ pub(super) struct Gathered {
     by_slot: InOrder<usize>,
     /// Those of one request, each session once, as long as nothing else is requested: they need not be found.
     alone: Vec<Job>,
+    /// Who waits for all of `alone`.
+    alone_waiters: Waiters,
     /// Those that may go beside another pass. Each waits for its own paths alone, so only equal ones are coalesced.
     beside: InOrder<(usize, Paths)>,
     by_selector: HashMap<Selector, Paths>,
@@ -58,6 +60,15 @@ pub(super) struct Gathered {
 pub(super) struct Released {
     _job: Option<Job>,
     _withdrawn: HashMap<usize, Arc<Slot>>,
+}
+
+/// What a pass renders.
+pub(super) struct Resolved {
+    pub(super) jobs: Vec<Job>,
+    /// Who waits for all of it.
+    pub(super) waiters: Waiters,
+    /// Sessions with tabs of which it was not known before that they are meant.
+    pub(super) found: Vec<Arc<Slot>>,
 }
 
 impl Job {
@@ -74,16 +85,29 @@ impl Job {
     }
 
     /// Takes its turn, or leaves what it wants, and who waits for that, to a pass that follows the one that has the turn. If
-    /// it may go beside that, no more than `side_turns` do.
+    /// it may go beside that, no more than `side_turns` do. `others` are those who wait for this job among others.
     pub(super) fn begin(
         &mut self,
         (ticket, side_turns): (Ticket, u8),
+        others: impl FnOnce() -> Waiters,
         registry: &Registry,
         newer: impl FnOnce() -> Option<Arc<Registry>>,
     ) -> Begin {
         let beside = if self.beside { side_turns } else { 0 };
         let wanted = Wanted { paths: &self.paths, first: self.first, beside };
-        self.slot.begin(ticket, wanted, &mut self.waiters, registry, newer)
+        let own = &mut self.waiters;
+        let waiters = || {
+            let mut waiters = std::mem::take(own);
+            waiters.merge(others());
+            waiters
+        };
+        self.slot.begin(ticket, wanted, waiters, registry, newer)
+    }
+
+    /// They wait for it as well.
+    pub(super) fn waited_for_by(mut self, waiters: &Waiters) -> Self {
+        self.waiters.merge(waiters.again());
+        self
     }
 
     pub(super) fn merge(&mut self, other: Self) {
@@ -100,20 +124,21 @@ impl Gathered {
         (self.alone.len() + self.by_slot.len() + self.beside.len(), self.by_selector.keys().cloned().collect())
     }
 
-    /// Adds the shares of one request, in which each session is once.
-    pub(super) fn add_all(&mut self, jobs: Vec<Job>) {
+    /// Adds the shares of one request, in which each session is once, and who waits for all of them. There is at least one.
+    pub(super) fn add_all(&mut self, jobs: Vec<Job>, waiters: Waiters) {
         let is_first = self.waiting().0 == 0 && self.by_selector.is_empty() && self.withdrawn.is_empty();
         if is_first && !jobs.iter().any(|job| job.beside) {
-            self.alone = jobs;
+            (self.alone, self.alone_waiters) = (jobs, waiters);
         } else {
-            jobs.into_iter().for_each(|job| self.add(job));
+            jobs.into_iter().for_each(|job| self.add(job.waited_for_by(&waiters)));
         }
     }
 
     /// Something else is requested, so they have to be found.
     fn index(&mut self) {
+        let waiters = std::mem::take(&mut self.alone_waiters);
         for job in std::mem::take(&mut self.alone) {
-            merge_into(&mut self.by_slot, address(&job.slot), job);
+            merge_into(&mut self.by_slot, address(&job.slot), job.waited_for_by(&waiters));
         }
     }
 
@@ -155,11 +180,12 @@ impl Gathered {
         Released { _job: job, _withdrawn: HashMap::new() }
     }
 
-    /// The jobs of the pass, and those sessions with tabs of which it was not known before that they are meant.
-    pub(super) fn resolve(mut self, table: &Table) -> (Vec<Job>, Vec<Arc<Slot>>) {
-        let mut jobs = Vec::new();
+    /// What the pass renders.
+    pub(super) fn resolve(mut self, table: &Table) -> Resolved {
+        let (mut jobs, mut waiters) = (Vec::new(), Waiters::default());
         if self.by_selector.is_empty() && self.by_slot.is_empty() {
             jobs = std::mem::take(&mut self.alone);
+            waiters = std::mem::take(&mut self.alone_waiters);
         }
         self.index();
         let mut found = Vec::new();
@@ -182,7 +208,7 @@ impl Gathered {
             }
         }
         jobs.extend(self.by_slot.into_values().chain(self.beside.into_values()));
-        (jobs, found)
+        Resolved { jobs, waiters, found }
     }
 }
 

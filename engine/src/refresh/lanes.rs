@@ -6,7 +6,7 @@ use std::sync::Arc;
 use super::crew::Crew;
 use super::gathered::Job;
 use super::pass::Pass;
-use super::schedule::Lane;
+use super::schedule::{Lane, Staff};
 use crate::in_flight::Work;
 
 /// What a thread does next.
@@ -26,8 +26,8 @@ pub(super) enum Next {
 #[derive(Debug)]
 pub(super) struct Lanes {
     lanes: [Line; Lane::ALL.len()],
-    /// Whose turn it was.
-    last: usize,
+    /// Whose turn it was, of the lanes that each staff serves.
+    last: [usize; Staff::ALL.len()],
     pub(super) crew: Crew,
     closed: bool,
 }
@@ -50,11 +50,11 @@ impl Line {
     }
 
     fn has_current(&self) -> bool {
-        self.current.as_ref().is_some_and(|pass| pass.has_jobs())
+        self.current.as_ref().is_some_and(|pass| pass.jobs.left() > 0)
     }
 
     fn things_to_do(&self) -> usize {
-        let current = self.current.as_ref().map_or(0, |pass| pass.jobs_left());
+        let current = self.current.as_ref().map_or(0, |pass| pass.jobs.left());
         // What is due counts before its turn has come: whoever hands out the last job calls nobody.
         self.resumed.len() + current + usize::from(self.due.is_some() && !self.beginning)
     }
@@ -63,7 +63,7 @@ impl Line {
         if let Some((pass, job)) = self.resumed.pop_front() {
             return Some(Next::Job(pass, job));
         }
-        if let Some(pass) = self.current.as_ref().filter(|pass| pass.has_jobs()) {
+        if let Some(pass) = self.current.as_ref().filter(|pass| pass.jobs.left() > 0) {
             return Some(Next::Jobs(Arc::clone(pass)));
         }
         if self.can_begin() {
@@ -76,7 +76,7 @@ impl Line {
 
 impl Lanes {
     pub(super) fn new(crew: Crew) -> Self {
-        Self { lanes: Default::default(), last: 0, crew, closed: false }
+        Self { lanes: Default::default(), last: Default::default(), crew, closed: false }
     }
 
     const fn line(&mut self, lane: Lane) -> &mut Line {
@@ -117,8 +117,12 @@ impl Lanes {
         self.lanes.iter_mut().for_each(|line| line.due = None);
     }
 
-    pub(super) fn things_to_do(&self) -> usize {
-        self.lanes.iter().map(Line::things_to_do).sum()
+    fn of(&self, staff: Staff) -> impl Iterator<Item = &Line> {
+        Lane::ALL.into_iter().zip(&self.lanes).filter(move |(lane, _)| lane.staff() == staff).map(|(_, line)| line)
+    }
+
+    pub(super) fn things_to_do(&self, staff: Staff) -> usize {
+        self.of(staff).map(Line::things_to_do).sum()
     }
 
     /// How many sessions the passes that hand out their jobs have left.
@@ -127,22 +131,23 @@ impl Lanes {
     }
 
     /// Whether a thread that works on one pass had better look what else there is to do.
-    pub(super) fn wants_attention(&self) -> bool {
-        let busy = self.lanes.iter().filter(|line| line.things_to_do() > 0).count();
-        busy > 1 || self.crew.is_too_large()
+    pub(super) fn wants_attention(&self, staff: Staff) -> bool {
+        let busy = self.of(staff).filter(|line| line.things_to_do() > 0).count();
+        busy > 1 || self.crew.is_too_large(staff)
     }
 
     /// What a thread does next.
-    pub(super) fn next(&mut self) -> Next {
-        if !self.crew.is_too_large() {
-            for at in (self.last + 1..).take(Lane::ALL.len()).map(|at| at % Lane::ALL.len()) {
+    pub(super) fn next(&mut self, staff: Staff) -> Next {
+        if !self.crew.is_too_large(staff) {
+            let all = (self.last[staff as usize] + 1..).take(Lane::ALL.len()).map(|at| at % Lane::ALL.len());
+            for at in all.filter(|at| Lane::ALL[*at].staff() == staff) {
                 if let Some(next) = self.lanes[at].next(Lane::ALL[at]) {
-                    self.last = at;
+                    self.last[staff as usize] = at;
                     return next;
                 }
             }
         }
-        self.crew.leave();
+        self.crew.leave(staff);
         Next::Leave
     }
 }

@@ -9,6 +9,7 @@ use tracing::Span;
 
 use super::classes::Classes;
 use super::gathered::{Job, address};
+use super::job_queue::JobQueue;
 use super::schedule::Lane;
 use super::source_trace::SourceTrace;
 use super::tickets::HeldTicket;
@@ -19,6 +20,7 @@ use crate::render::evaluate::Rendered;
 use crate::render::registry::Registry;
 use crate::render::source::Source;
 use crate::sessions::slot::Slot;
+use crate::sessions::waiters::Waiters;
 use crate::sync::{AtomicUsize, Mutex, Ordering};
 
 /// What an async source rendered, and for which claims.
@@ -34,9 +36,9 @@ pub(super) struct Pass {
     pub(super) registry: Arc<Registry>,
     pub(super) started_ms: u64,
     pub(super) span: Span,
-    jobs: Box<[Mutex<Option<Job>>]>,
-    /// How many of them are handed out, and perhaps more.
-    handed_out: AtomicUsize,
+    pub(super) jobs: JobQueue,
+    /// Who waits for all of it.
+    waiters: Mutex<Waiters>,
     sessions: usize,
     /// How many sessions are not done yet.
     left: AtomicUsize,
@@ -61,6 +63,9 @@ pub(super) struct PassParts {
     pub(super) span: Span,
     /// What can be rendered at once.
     pub(super) jobs: Vec<Job>,
+    pub(super) waiters: Waiters,
+    /// How many threads render.
+    pub(super) threads: usize,
     /// How many jobs come later, when async functions have ended.
     pub(super) later: usize,
     pub(super) work: Work,
@@ -94,8 +99,8 @@ impl Pass {
             registry: parts.registry,
             started_ms: parts.started_ms,
             span: parts.span,
-            jobs: parts.jobs.into_iter().map(|job| Mutex::new(Some(job))).collect(),
-            handed_out: AtomicUsize::new(0),
+            jobs: JobQueue::new(parts.jobs, parts.threads),
+            waiters: Mutex::new(parts.waiters),
             sessions,
             left: AtomicUsize::new(sessions),
             traces: Mutex::default(),
@@ -106,23 +111,20 @@ impl Pass {
         })
     }
 
-    /// How many jobs are not handed out.
-    pub(super) fn jobs_left(&self) -> usize {
-        self.jobs.len().saturating_sub(self.handed_out.load(Ordering::SeqCst))
+    /// Sessions are done. True if the last one is among them.
+    pub(super) fn sessions_done(&self, count: usize) -> bool {
+        count > 0 && self.left.fetch_sub(count, Ordering::SeqCst) == count
     }
 
-    pub(super) fn has_jobs(&self) -> bool {
-        self.jobs_left() > 0
+    /// Those who wait for the whole pass wait for one share more.
+    pub(super) fn share_waiters(&self) -> Waiters {
+        self.waiters.lock().again()
     }
 
-    /// The next job that can be rendered at once.
-    pub(super) fn next_job(&self) -> Option<Job> {
-        self.jobs.get(self.handed_out.fetch_add(1, Ordering::SeqCst))?.lock().take()
-    }
-
-    /// A session is done. True if it was the last one.
-    pub(super) fn session_done(&self) -> bool {
-        self.left.fetch_sub(1, Ordering::SeqCst) == 1
+    /// Releases those who wait for the whole pass.
+    pub(super) fn release_waiters(&self) {
+        let released = std::mem::take(&mut *self.waiters.lock());
+        drop(released);
     }
 
     /// How many sessions are not done yet.

@@ -10,15 +10,15 @@ use tracing::{Instrument, Span};
 
 use super::awaiting::Awaiting;
 use super::evaluator::Evaluator;
-use super::gathered::Job;
+use super::gathered::{Job, Resolved};
 use super::held::Held;
 use super::lanes::{Lanes, Next};
 use super::pass::{Pass, PassParts};
-use super::schedule::{Lane, Schedule};
+use super::schedule::{Lane, Schedule, Staff};
 use super::sources::Sources;
 use super::tab_notifier::TabNotifier;
 use super::tickets::Tickets;
-use super::workers::Workers;
+use super::workers::{Hired, Workers};
 use crate::background::Background;
 use crate::clock::Clock;
 use crate::clock::timer_queue::TimerQueue;
@@ -36,7 +36,7 @@ use crate::sessions::idle_tracker::IdleTracker;
 use crate::sessions::table::Table;
 use crate::sessions::timer::Timer;
 use crate::sessions::turn::{Base, Begin, Counted};
-use crate::sessions::waiters::Countdown;
+use crate::sessions::waiters::{Countdown, Waiters};
 use crate::span;
 use crate::sync::{AtomicBool, AtomicU64, AtomicUsize, Ordering, Threads};
 
@@ -50,6 +50,8 @@ pub(crate) struct Passes {
     awaiting: Awaiting,
     /// How many turns of one session may go beside another.
     side_turns: u8,
+    /// How many threads render at a time.
+    pass_threads: usize,
     clock: Arc<dyn Clock>,
     tickets: Arc<Tickets>,
     shared: AtomicU64,
@@ -84,7 +86,8 @@ impl Passes {
             Arc::clone(&workers),
             config,
         );
-        let most = config.execution.pass_threads.saturating_add(config.execution.slow_evaluations);
+        let of_each = config.execution.pass_threads.saturating_add(config.execution.slow_evaluations);
+        let most = of_each.saturating_mul(Staff::ALL.len());
         Arc::new(Self {
             threads: Threads::new(&with.background.runtime, most),
             with,
@@ -92,6 +95,7 @@ impl Passes {
             workers,
             awaiting: Awaiting::new(config.execution.side_turns_per_session),
             side_turns: u8::try_from(config.execution.side_turns_per_session).unwrap_or(u8::MAX),
+            pass_threads: config.execution.pass_threads,
             clock,
             tickets: Arc::default(),
             shared: AtomicU64::new(0),
@@ -116,19 +120,18 @@ impl Passes {
     }
 
     /// Renders the jobs. When it returns, every tree is committed, those included that other passes worked on.
-    pub(crate) async fn run(self: &Arc<Self>, lane: Lane, mut jobs: Vec<Job>) {
+    pub(crate) async fn run(self: &Arc<Self>, lane: Lane, jobs: Vec<Job>) {
         if jobs.is_empty() {
             return;
         }
         let done = Countdown::new(Span::current());
-        jobs.iter_mut().for_each(|job| job.waiters.merge(done.share()));
-        self.add(lane, jobs);
+        self.add(lane, jobs, done.share());
         done.wait().await;
     }
 
-    /// Adds jobs that are due at once.
-    fn add(self: &Arc<Self>, lane: Lane, jobs: Vec<Job>) {
-        self.with.schedule.add(lane, jobs);
+    /// Adds jobs that are due at once, and who waits for all of them.
+    fn add(self: &Arc<Self>, lane: Lane, jobs: Vec<Job>, waiters: Waiters) {
+        self.with.schedule.add(lane, jobs, waiters);
         self.due(lane);
     }
 
@@ -159,30 +162,37 @@ impl Passes {
     }
 
     /// The same on one of the threads, before it looks what to do next.
-    fn change_on_thread<T>(self: &Arc<Self>, step: impl FnOnce(&mut Lanes) -> T) -> T {
-        let (result, hired) = self.workers.change_on_thread(step);
+    fn change_on_thread<T>(self: &Arc<Self>, staff: Staff, step: impl FnOnce(&mut Lanes) -> T) -> T {
+        let (result, hired) = self.workers.change_on_thread(staff, step);
         self.start_threads(hired);
         result
     }
 
-    fn start_threads(self: &Arc<Self>, count: usize) {
-        for _ in 0..count {
-            let (passes, running) = (Arc::clone(self), self.with.background.in_flight.begin());
-            self.threads.run(move || {
-                passes.work();
-                // Whoever waits until there is nothing to do may end the engine then, so nothing is held here.
-                drop(passes);
-                drop(running);
-            });
+    fn start_threads(self: &Arc<Self>, hired: Hired) {
+        for (staff, count) in Staff::ALL.into_iter().zip(hired) {
+            (0..count).for_each(|_| self.start_thread(staff));
         }
     }
 
+    fn start_thread(self: &Arc<Self>, staff: Staff) {
+        let (passes, running) = (Arc::clone(self), self.with.background.in_flight.begin());
+        self.threads.run(move || {
+            passes.work(staff);
+            // Whoever waits until there is nothing to do may end the engine then, so nothing is held here.
+            drop(passes);
+            drop(running);
+        });
+    }
+
     /// What each thread does, until there is nothing to do.
-    fn work(self: &Arc<Self>) {
+    fn work(self: &Arc<Self>, staff: Staff) {
         loop {
-            match self.workers.next() {
+            match self.workers.next(staff) {
                 Next::Jobs(pass) => self.work_on(&pass),
-                Next::Job(pass, job) => pass.span.in_scope(|| self.render(&pass, job)),
+                Next::Job(pass, job) => {
+                    let done = pass.span.in_scope(|| self.render(&pass, job));
+                    self.done(&pass, usize::from(done));
+                }
                 Next::Begin(lane, work) => self.begin(lane, work),
                 Next::Leave => return,
             }
@@ -191,13 +201,17 @@ impl Passes {
 
     fn work_on(self: &Arc<Self>, pass: &Arc<Pass>) {
         let _entered = pass.span.enter();
-        while let Some(job) = pass.next_job() {
-            self.render(pass, job);
-            if self.workers.look_again() && pass.has_jobs() {
-                return;
+        let at = pass.jobs.enter();
+        // They are counted together. Whoever waits for the pass waits for the others as well.
+        let mut done = 0;
+        while let Some(job) = pass.jobs.take(at) {
+            done += usize::from(self.render(pass, job));
+            if self.workers.look_again(pass.lane.staff()) && pass.jobs.left() > 0 {
+                return self.done(pass, done);
             }
         }
-        let _exhausted = self.change_on_thread(|lanes| lanes.exhausted(pass));
+        self.done(pass, done);
+        let _exhausted = self.change_on_thread(pass.lane.staff(), |lanes| lanes.exhausted(pass));
     }
 
     /// Begins a pass with what has gathered in a lane.
@@ -208,36 +222,56 @@ impl Passes {
             false
         });
         if !later {
-            self.change_on_thread(|lanes| lanes.begun(lane));
+            self.change_on_thread(lane.staff(), |lanes| lanes.begun(lane));
         }
     }
 
     /// True if the lane has to wait until async functions have started.
     fn begin_pass(self: &Arc<Self>, lane: Lane, work: Work) -> bool {
-        let (jobs, found) = self.with.schedule.take(lane).resolve(&self.with.table);
+        let Resolved { jobs, waiters, found } = self.with.schedule.take(lane).resolve(&self.with.table);
         found.iter().for_each(|slot| self.with.tabs.notify(slot));
         let ticket = self.tickets.take();
         let registry = self.with.sources.snapshot();
-        let (jobs, later) = self.split(jobs, &registry);
+        let jobs = self.without_costly(lane, jobs, &waiters);
+        let (jobs, later) = self.split(jobs, &waiters, &registry);
         let sessions = jobs.len() + later.len();
         if sessions == 0 {
             return false;
         }
         let all = || jobs.iter().chain(later.iter().map(|(job, _)| job));
         all().filter(|job| job.first).for_each(|job| job.slot.expect_tree());
-        let cause = all().next().map_or_else(Span::none, |job| job.waiters.cause());
+        let first = all().next().filter(|_| waiters.is_empty());
+        let cause = first.map_or_else(|| waiters.cause(), |job| job.waiters.cause());
         let (started_ms, span) = (self.clock.now_ms(), cause.in_scope(|| span::pass(ticket.ticket.number, sessions)));
-        let pass = Pass::new(PassParts { ticket, lane, registry, started_ms, span, jobs, later: later.len(), work });
+        let (later_jobs, threads) = (later.len(), self.pass_threads);
+        let parts =
+            PassParts { ticket, lane, registry, started_ms, span, jobs, waiters, threads, later: later_jobs, work };
+        let pass = Pass::new(parts);
         let waits = !later.is_empty();
         if waits {
             self.await_sources(&pass, later);
         }
-        let _before = self.change_on_thread(|lanes| if pass.has_jobs() { lanes.hand_out(&pass) } else { None });
+        let _before = self
+            .change_on_thread(lane.staff(), |lanes| if pass.jobs.left() > 0 { lanes.hand_out(&pass) } else { None });
         waits
     }
 
+    /// Leaves those of users whose evaluations took long to threads of their own.
+    fn without_costly(self: &Arc<Self>, lane: Lane, jobs: Vec<Job>, waiters: &Waiters) -> Vec<Job> {
+        let users = &self.workers.costly_users;
+        if users.is_empty() || lane.staff() == Staff::Costly {
+            return jobs;
+        }
+        let (costly, jobs): (Vec<_>, Vec<_>) =
+            jobs.into_iter().partition(|job| users.has(&job.slot.context(), &job.paths));
+        if !costly.is_empty() {
+            self.add(Lane::Costly, costly, waiters.again());
+        }
+        jobs
+    }
+
     /// Those that can be rendered at once, and those whose async functions have to run before.
-    fn split(&self, jobs: Vec<Job>, registry: &Registry) -> (Vec<Job>, Vec<(Job, Arc<Layout>)>) {
+    fn split(&self, jobs: Vec<Job>, waiters: &Waiters, registry: &Registry) -> (Vec<Job>, Vec<(Job, Arc<Layout>)>) {
         if !self.with.sources.may_await() && !registry.has_async() {
             return (jobs, Vec::new());
         }
@@ -245,6 +279,8 @@ impl Passes {
         for job in jobs {
             match job.slot.async_layout(job.first, registry) {
                 Some(layout) if Evaluator::awaits(&job, &layout) => {
+                    // It may follow others, beside the pass.
+                    let job = job.waited_for_by(waiters);
                     later.extend(self.awaiting.enter(job).map(|job| (job, layout)));
                 }
                 _ => ready.push(job),
@@ -273,21 +309,28 @@ impl Passes {
         self.with.background.run(all.instrument(span));
     }
 
-    fn render(self: &Arc<Self>, pass: &Arc<Pass>, mut job: Job) {
+    /// Renders one slot. False if it is not done yet.
+    fn render(self: &Arc<Self>, pass: &Arc<Pass>, mut job: Job) -> bool {
         // A fault in one session's pass is a bug, and still must not keep the others from their trees.
         match panics::catch(|| self.take_turn(pass, &mut job)) {
             Ok(None) => {}
-            Ok(Some(held)) => return self.wait(pass, job, held),
+            Ok(Some(held)) => {
+                self.wait(pass, job, held);
+                return false;
+            }
             Err(why) => self.with.observers.warn(&Event::Panicked { what: PanicSite::Pass, why }),
         }
-        self.finish(pass, &job);
+        self.finish(&job);
+        true
     }
 
     /// Renders one slot. If another pass works on it, those who wait are released by the one that follows. Returns what to
     /// wait for if it cannot be rendered yet; then nothing is held meanwhile.
     fn take_turn(self: &Arc<Self>, pass: &Pass, job: &mut Job) -> Option<Held> {
         let newer = || self.with.sources.newer_than(&pass.registry);
-        let Begin::Go(base) = job.begin((pass.ticket.ticket, self.side_turns), &pass.registry, newer) else {
+        let Begin::Go(base) =
+            job.begin((pass.ticket.ticket, self.side_turns), || pass.share_waiters(), &pass.registry, newer)
+        else {
             return None;
         };
         let job = &*job;
@@ -321,17 +364,22 @@ impl Passes {
     }
 
     /// A job is done, whatever came of it.
-    fn finish(self: &Arc<Self>, pass: &Pass, job: &Job) {
+    fn finish(self: &Arc<Self>, job: &Job) {
         if job.first {
             self.with.idle.tree_idle(&job.slot);
         }
         if job.awaits
             && let Some(next) = self.awaiting.leave(job)
         {
-            self.add(Lane::Calls, vec![next]);
+            self.add(Lane::Calls, vec![next], Waiters::default());
         }
-        if pass.session_done() {
+    }
+
+    /// Sessions of a pass are done.
+    fn done(&self, pass: &Pass, count: usize) {
+        if pass.sessions_done(count) {
             self.report(pass);
+            pass.release_waiters();
         }
     }
 
@@ -389,7 +437,7 @@ impl TurnGuard<'_> {
             self.passes.with.observers.emit(|| Event::Committed { session: slot.id(), version });
         }
         if let Some((paths, waiters)) = finished.follow_up {
-            self.passes.add(Lane::Calls, vec![Job { waiters, ..Job::new(Arc::clone(slot), paths) }]);
+            self.passes.add(Lane::Calls, vec![Job::new(Arc::clone(slot), paths)], waiters);
         }
     }
 }

@@ -7,6 +7,7 @@ use crate::model::selector::Selector;
 use crate::sessions::paths::Paths;
 use crate::sessions::slot::Slot;
 use crate::sessions::table::Table;
+use crate::sessions::waiters::Waiters;
 use crate::sync::Mutex;
 
 /// Why sessions are rendered. Each kind has its own line: neither makes another early or late.
@@ -20,10 +21,33 @@ pub(crate) enum Lane {
     Refreshes,
     /// Sessions that want a first tree.
     FirstTrees,
+    /// Sessions of users whose evaluations took long. They have threads of their own.
+    Costly,
+}
+
+/// Which threads render.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Staff {
+    /// Those for everybody.
+    Common,
+    /// Those for users whose evaluations took long.
+    Costly,
+}
+
+impl Staff {
+    pub(super) const ALL: [Self; 2] = [Self::Common, Self::Costly];
 }
 
 impl Lane {
-    pub(crate) const ALL: [Self; 4] = [Self::Calls, Self::Many, Self::Refreshes, Self::FirstTrees];
+    pub(crate) const ALL: [Self; 5] = [Self::Calls, Self::Many, Self::Refreshes, Self::FirstTrees, Self::Costly];
+
+    /// Who renders what is in this lane.
+    pub(super) const fn staff(self) -> Staff {
+        match self {
+            Self::Calls | Self::Many | Self::Refreshes | Self::FirstTrees => Staff::Common,
+            Self::Costly => Staff::Costly,
+        }
+    }
 }
 
 /// What waits for the next pass of each lane.
@@ -93,10 +117,10 @@ impl Schedule {
         when
     }
 
-    /// Adds what somebody waits for, which is due at once.
-    pub(crate) fn add(&self, lane: Lane, jobs: Vec<Job>) {
+    /// Adds what is due at once, and who waits for all of it.
+    pub(crate) fn add(&self, lane: Lane, jobs: Vec<Job>, waiters: Waiters) {
         let mut waiting = self.lane(lane).lock();
-        waiting.gathered.add_all(jobs);
+        waiting.gathered.add_all(jobs, waiters);
     }
 
     /// The time of those that gathered has come. If first trees waited for it, the next ones gather anew.

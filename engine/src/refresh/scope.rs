@@ -67,6 +67,11 @@ impl Scope {
         Selector::Attribute { name: name.into(), value: value.into() }.into()
     }
 
+    /// All sessions of a project. Takes time by how many those are, not by how many sessions there are.
+    pub fn project(name: impl Into<Text>) -> Self {
+        Selector::Project(name.into()).into()
+    }
+
     /// The sessions that have joined a room. Takes time by how many those are, not by how many sessions there are.
     pub fn room(id: impl Into<Text>) -> Self {
         Selector::Room(id.into()).into()

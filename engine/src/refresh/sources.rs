@@ -92,6 +92,13 @@ impl Sources {
         removed.is_some()
     }
 
+    /// The paths below a room at which something may show who takes part.
+    pub(crate) fn showing_participants(&self) -> Vec<Text> {
+        let registered = self.registered.lock();
+        let shown = registered.rooms.iter().filter(|(_, source)| source.looks_at_participants());
+        shown.map(|(below, _)| below.clone()).collect()
+    }
+
     /// Changes what is registered. Hands over what is replaced, to be dropped without the lock.
     fn replace<T>(&self, change: impl FnOnce(&mut Registered) -> T) -> (T, Option<Arc<Registry>>) {
         let mut registered = self.registered.lock();

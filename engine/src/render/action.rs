@@ -20,6 +20,7 @@ use crate::model::affordance::{Affordance, Estimate};
 use crate::model::id;
 use crate::model::path;
 use crate::model::room::handle::Room;
+use crate::model::room::policy::Trust;
 use crate::model::session::Session;
 use crate::panics::guarded::{Guarded, Owner};
 
@@ -180,6 +181,17 @@ pub(crate) enum Answer {
     Later(HandlerFuture),
 }
 
+/// What an action may change in the tree of its caller.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Changes {
+    /// That was not declared.
+    Anything,
+    /// These paths, in the normal spelling.
+    Paths(Box<[Text]>),
+    /// What the source shows that offers it.
+    ItsSource,
+}
+
 /// How a handler runs.
 pub(crate) enum Handler {
     /// On a thread where it may block.
@@ -200,8 +212,9 @@ pub struct Action {
 pub(crate) struct ActionInner {
     pub(crate) affordance: Affordance,
     pub(crate) params: Option<Params>,
-    /// Which paths it may change, in the normal spelling, if that was declared.
-    pub(crate) changes: Option<Box<[Text]>>,
+    pub(crate) changes: Changes,
+    /// How much whoever invokes it must be trusted.
+    pub(crate) trust: Trust,
     pub(crate) handler: Guarded<Handler>,
 }
 
@@ -267,7 +280,16 @@ impl Action {
         let params = typed_params::schema_of::<P>().unwrap_or_else(|why| panic!("the parameters of `{name}` {why}"));
         let mut affordance = Affordance::named(name);
         affordance.params = params.as_ref().map(|params| params.schema().clone());
-        Self { inner: Arc::new(ActionInner { affordance, params, changes: None, handler: Guarded::new(handler) }) }
+        let handler = Guarded::new(handler);
+        Self {
+            inner: Arc::new(ActionInner {
+                affordance,
+                params,
+                changes: Changes::Anything,
+                trust: Trust::Untrusted,
+                handler,
+            }),
+        }
     }
 
     #[track_caller]
@@ -320,6 +342,20 @@ impl Action {
         self.edit(|inner| inner.affordance.idempotent = idempotent)
     }
 
+    /// How much whoever invokes it must be trusted: the session, by [`Session::with_trust`], and in a room that as well.
+    /// Others are refused with `unauthorized`; the action stays in their trees.
+    ///
+    /// ```
+    /// use grove_engine::{Action, Invocation, Trust};
+    ///
+    /// let deploy = Action::new("deploy", |_: Invocation<()>| {}).requires_trust(Trust::Verified);
+    /// ```
+    #[must_use]
+    #[track_caller]
+    pub fn requires_trust(self, trust: Trust) -> Self {
+        self.edit(|inner| inner.trust = trust)
+    }
+
     /// How long it takes.
     #[must_use]
     #[track_caller]
@@ -345,7 +381,20 @@ impl Action {
     #[track_caller]
     pub fn changes<P: AsRef<str>>(self, paths: impl IntoIterator<Item = P>) -> Self {
         let paths = paths.into_iter().map(|path| path::normal(path.as_ref())).collect();
-        self.edit(|inner| inner.changes = Some(paths))
+        self.edit(|inner| inner.changes = Changes::Paths(paths))
+    }
+
+    /// It changes what the source shows that offers it, wherever that stands, and nothing else of the session.
+    pub(crate) fn changes_its_source(self) -> Self {
+        self.edit(|inner| inner.changes = Changes::ItsSource)
+    }
+
+    /// Whether somebody who is trusted so much may invoke it.
+    pub(crate) fn check_trust(&self, trust: Trust) -> Result<(), ActionError> {
+        if trust >= self.inner.trust {
+            return Ok(());
+        }
+        Err(ActionError::unauthorized(format!("this needs the trust `{}`", self.inner.trust)))
     }
 
     /// Runs a handler that may block; an async one fails.

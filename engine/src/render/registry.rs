@@ -3,10 +3,11 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use super::layout::{Layout, wanted};
-use super::room_layouts::{RoomLayouts, RoomSources};
+use super::layout::{Entry, Layout, wanted};
+use super::room_layouts::{ROOMS, RoomLayouts, RoomSources};
 use super::source::Source;
 use crate::model::Text;
+use crate::model::path;
 use crate::model::room::memberships::Memberships;
 
 /// What is registered for every session. A session's own registrations are laid over it.
@@ -34,6 +35,12 @@ impl Registry {
     /// Whether anything that it lays out awaits.
     pub(crate) fn has_async(&self) -> bool {
         self.layout.has_async() || self.rooms.has_async()
+    }
+
+    /// Whether what stands somewhere is common to several sessions, and not one session's own.
+    pub(crate) fn is_common(&self, entry: &Entry) -> bool {
+        let known = self.sources.get(&entry.path);
+        known.is_some_and(|source| Arc::ptr_eq(source, &entry.source)) || path::covers(ROOMS, &entry.path)
     }
 
     /// Whether a layout is that of a session with these rooms and nothing of its own.

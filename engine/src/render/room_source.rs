@@ -13,6 +13,7 @@ use super::source::{Describe, IntoDescriptor, IntoLoaded, Sharing, Source, Windo
 use crate::model::room::handle::Room;
 use crate::model::session::Session;
 use crate::panics::guarded::{Guarded, Owner};
+use crate::sync::{AtomicBool, Ordering};
 
 type Described = Result<Descriptor, String>;
 type DescribeFuture = Pin<Box<dyn Future<Output = Described> + Send>>;
@@ -40,6 +41,8 @@ pub struct RoomSource {
     pub(crate) runs: Arc<AtomicU64>,
     /// See [`Source::order`].
     order: u64,
+    /// Whether it has ever looked at who takes part in a room.
+    looks_at_participants: Arc<AtomicBool>,
 }
 
 impl RoomSource {
@@ -67,6 +70,7 @@ impl RoomSource {
             item: None,
             runs: Arc::default(),
             order: Source::LAST,
+            looks_at_participants: Arc::default(),
         }
     }
 
@@ -112,13 +116,18 @@ impl RoomSource {
         self.item.iter().for_each(|item| item.belongs_to(owner));
     }
 
+    /// Whether it may show who takes part in a room.
+    pub(crate) fn looks_at_participants(&self) -> bool {
+        self.looks_at_participants.load(Ordering::SeqCst)
+    }
+
     pub(crate) fn is_async(&self) -> bool {
         matches!(*self.describe, DescribeRoom::Async(_))
     }
 
     /// The source of one room.
     pub(crate) fn of_room(self: &Arc<Self>, room: &Room) -> Source {
-        let with = || (Arc::clone(self), room.clone());
+        let with = || (Arc::clone(self), room.watched(&self.looks_at_participants));
         let (source, own) = with();
         let describe = if self.is_async() {
             Describe::Async(Box::new(move |session| source.start(&own, session)))

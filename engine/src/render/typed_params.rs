@@ -14,7 +14,7 @@ use crate::error::ActionError;
 ///
 /// # Errors
 /// Says why the type cannot describe parameters.
-pub(super) fn schema_of<P: JsonSchema + 'static>() -> Result<Option<Params>, String> {
+pub(crate) fn schema_of<P: JsonSchema + 'static>() -> Result<Option<Params>, String> {
     if TypeId::of::<P>() == TypeId::of::<()>() || TypeId::of::<P>() == TypeId::of::<Value>() {
         return Ok(None);
     }

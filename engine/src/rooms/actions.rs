@@ -6,6 +6,7 @@ use schemars::JsonSchema;
 use serde::Deserialize;
 use serde_json::{Value, json};
 
+use super::run_actions::RunActions;
 use super::service::RoomService;
 use crate::error::ActionError;
 use crate::model::Text;
@@ -27,6 +28,7 @@ pub(crate) struct RoomActions {
     pub(crate) dismiss: Action,
     pub(crate) close: Action,
     pub(crate) replay: Action,
+    pub(crate) runs: RunActions,
 }
 
 #[derive(Debug, Deserialize, JsonSchema)]
@@ -107,8 +109,7 @@ impl Host {
 
     /// The outcome of what was done in a room, when it is durable.
     fn acknowledged(&self, room: &str, outcome: Outcome) -> Result<HandlerFuture, ActionError> {
-        let durable = self.service()?.durable(room);
-        Ok(Box::pin(async move { durable.await.map(|()| outcome) }))
+        Ok(self.service()?.acknowledged(room, outcome))
     }
 
     fn create(&self, call: Invocation<NewRoom>) -> Result<HandlerFuture, ActionError> {
@@ -167,9 +168,13 @@ impl Host {
     }
 
     fn close(&self, call: &Invocation<CloseParams>) -> Result<HandlerFuture, ActionError> {
-        let ended = self.service()?.close(&call.session, call.node_id(), call.params.reason.as_deref())?;
-        let data = json!({ "reason": ended.reason.as_str(), "duration_ms": ended.duration_ms });
-        self.acknowledged(call.node_id(), Outcome::data(data))
+        let ending = self.service()?.close(&call.session, call.node_id(), call.params.reason.as_deref())?;
+        let (host, id) = (self.clone(), Text::from(call.node_id()));
+        Ok(Box::pin(async move {
+            let ended = ending.wait().await?;
+            let data = json!({ "reason": ended.reason.as_str(), "duration_ms": ended.duration_ms });
+            host.service()?.acknowledged(&id, Outcome::data(data)).await
+        }))
     }
 }
 
@@ -198,6 +203,7 @@ impl RoomActions {
                 .label("Replay")
                 .idempotent(true)
                 .changes([""; 0]),
+            runs: RunActions::new(service),
         }
     }
 }

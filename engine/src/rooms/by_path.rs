@@ -120,7 +120,7 @@ impl RoomPaths {
         }
         let (may, needs_joining, found) = match action {
             "say" => (at.role.may_say(), true, Some(&self.actions.say)),
-            "run" => (at.role.may_say(), true, None),
+            "run" => (at.role.may_say(), true, at.room.agent().map(|_| &self.actions.runs.run)),
             "admit" => (at.role.may_manage(), false, Some(&self.actions.admit)),
             "dismiss" => (at.role.may_manage(), false, Some(&self.actions.dismiss)),
             "close" => (at.role.may_manage() || is_admin(session), false, Some(&self.actions.close)),
@@ -146,13 +146,9 @@ impl RoomPaths {
         Ok(&self.actions.replay)
     }
 
-    /// What the application shows in a room is subject to its mode.
-    pub(crate) fn check_mode(&self, session: &Session, room: &Room, action: &Action) -> Result<(), ActionError> {
-        if room.mode() == Mode::Sandbox && action.affordance().dangerous {
-            let why = "the room is a sandbox, in which nothing dangerous may be done";
-            return refusal::report(&self.observers, "call", session, room.id(), Err(ActionError::unauthorized(why)));
-        }
-        Ok(())
+    /// What the application shows in a room is subject to its mode and its trust.
+    pub(crate) fn check_policy(&self, session: &Session, room: &Room, action: &Action) -> Result<(), ActionError> {
+        refusal::report(&self.observers, "call", session, room.id(), policy(session, room, action))
     }
 
     /// Somebody subscribes at a path. At a room or below it, that joins the session (rooms 3), before the path is resolved.
@@ -192,6 +188,15 @@ fn asked_for(action: &str) -> &'static str {
     built_in.into_iter().find(|known| *known == action).unwrap_or("call")
 }
 
+/// Whether an action may be invoked in a room by a session: each is trusted as much as itself, and together as much as the
+/// lesser of both.
+fn policy(session: &Session, room: &Room, action: &Action) -> Result<(), ActionError> {
+    if room.mode() == Mode::Sandbox && action.affordance().dangerous {
+        return Err(ActionError::unauthorized("the room is a sandbox, in which nothing dangerous may be done"));
+    }
+    action.check_trust(session.context().trust().min(room.trust()))
+}
+
 fn check_create(session: &Session, action: &str) -> Result<(), ActionError> {
     if action == "create" && session.context().user().is_none() {
         return Err(ActionError::unauthorized("only users can create rooms"));
@@ -209,7 +214,8 @@ fn check_below(at: &Membership) -> Result<(), ActionError> {
 }
 
 fn check_state(at: &Membership) -> Result<(), ActionError> {
-    if at.room.state() == RoomState::Ended { Err(refusal::has_ended()) } else { Ok(()) }
+    let takes_no_more = at.room.with(|record| record.takes_no_more());
+    if takes_no_more { Err(refusal::has_ended()) } else { Ok(()) }
 }
 
 fn check_joined(at: &Membership) -> Result<(), ActionError> {

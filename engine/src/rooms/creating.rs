@@ -12,15 +12,18 @@ use super::premises::{Moment, Premises};
 use super::refusal::{busy, has_ended, invalid};
 use super::roles::{Roles, check_names, project_of};
 use super::stored_room::StoredRecord;
+use crate::config::Limit;
 use crate::error::ActionError;
 use crate::event::Event;
 use crate::model::Text;
-use crate::model::room::about::About;
+use crate::model::room::about::{About, Particulars};
 use crate::model::room::event::{self, Actor, EventKind, RoomEvent};
 use crate::model::room::handle::Room;
-use crate::model::room::policy::{Access, Facet, Mode, NewRoom, OnEnd, Trust};
-use crate::model::room::record::{Record, RoomState, TimeToLive};
+use crate::model::room::memory::{Expected, Memory, NewEntry, NotKept};
+use crate::model::room::policy::{Access, Facet, Invalid, Mode, NewRoom, OnEnd, Trust};
+use crate::model::room::record::{Record, TimeToLive};
 use crate::model::session::Session;
+use crate::runs::agents::Agents;
 use crate::storage::event_log::LoggedEvent;
 use crate::storage::store::Write;
 
@@ -30,6 +33,7 @@ pub(crate) struct Creating {
     premises: Arc<Premises>,
     roles: Arc<Roles>,
     ending: Arc<Ending>,
+    agents: Arc<Agents>,
 }
 
 /// A room that was created.
@@ -40,13 +44,18 @@ pub struct CreatedRoom {
     pub room: Room,
     /// The trust that was granted, which may be less than was asked for.
     pub trust: Trust,
-    /// The contract of its agent, if the creator named one.
+    /// The contract of its agent, if it has one.
     pub contract: Option<Text>,
 }
 
 impl Creating {
-    pub(crate) const fn new(premises: Arc<Premises>, roles: Arc<Roles>, ending: Arc<Ending>) -> Self {
-        Self { premises, roles, ending }
+    pub(crate) const fn new(
+        premises: Arc<Premises>,
+        roles: Arc<Roles>,
+        ending: Arc<Ending>,
+        agents: Arc<Agents>,
+    ) -> Self {
+        Self { premises, roles, ending, agents }
     }
 
     /// A user creates a room.
@@ -55,12 +64,16 @@ impl Creating {
         let owner = context.user().ok_or_else(|| ActionError::unauthorized("only users can create rooms"))?;
         new.validate().map_err(invalid)?;
         check_names(context)?;
-        check_agent(new)?;
+        let memory = self.initial_memory(session, new)?;
         let parent = self.parent(session, new)?;
+        let (agent, contract) = self.agent(session, new, parent.as_ref())?;
         let trust = grant(context.trust(), parent.as_ref(), new)?;
         let at = self.premises.now();
-        let about = self.about(session, owner, new, (parent.as_ref(), trust, at));
-        let living = self.add(session, about, new, at)?;
+        let mut about = self.about(session, owner, new, (parent.as_ref(), trust, at));
+        if agent.is_some() {
+            about.particulars.get_or_insert_default().agent = agent;
+        }
+        let living = self.add(session, about, (new, memory), at)?;
         if let Some(kept) = &living.kept {
             living.room.with(|_| kept.begin(&self.premises.journal));
         }
@@ -69,14 +82,20 @@ impl Creating {
         let room = living.room.clone();
         let (id, project, user) = (room.id().clone(), room.project().clone(), owner.clone());
         self.premises.observers.warn(&Event::RoomCreated { room: id, project, user });
-        Ok(CreatedRoom { room, trust, contract: None })
+        Ok(CreatedRoom { room, trust, contract })
     }
 
-    fn add(&self, session: &Session, about: About, new: &NewRoom, at: Moment) -> Result<Arc<LivingRoom>, ActionError> {
-        let owner = about.owner.clone();
+    fn add(
+        &self,
+        session: &Session,
+        about: About,
+        (new, memory): (&NewRoom, Memory),
+        at: Moment,
+    ) -> Result<Arc<LivingRoom>, ActionError> {
+        let (owner, bytes) = (about.owner.clone(), memory.bytes());
         let is_open = new.access != Access::Invited || self.roles.are_the_applications();
         let ttl = new.ttl_s.map(|seconds| TimeToLive { ms: seconds.saturating_mul(1_000), sliding: new.sliding });
-        let mut record = Record::new(owner, about.access, ttl, at.now_ms);
+        let mut record = Record::new(owner, about.access, ttl, at.now_ms).with_memory(memory);
         let kept = about.is_kept().then(|| Box::new(self.kept(session, &about, &record, at)));
         let make = |about: About| {
             if about.on_end == OnEnd::Archive {
@@ -84,13 +103,36 @@ impl Creating {
             }
             LivingRoom::new(Room::new(about, record), is_open, kept)
         };
-        self.premises.directory.add(about, is_open, make).map_err(|not_added| match not_added {
+        let added = self.premises.directory.add(about, is_open, make).map_err(|not_added| match not_added {
             NotAdded::Taken => ActionError::conflict("a room with this id exists already"),
             NotAdded::LimitReached(limit) => {
                 self.premises.limit_reached(limit, session.context().id());
                 busy("there are as many rooms as there may be")
             }
-        })
+        })?;
+        self.premises.memory_bytes.add(bytes);
+        Ok(added)
+    }
+
+    /// What is kept in the room from the start. What does not fit a new room fits none.
+    fn initial_memory(&self, session: &Session, new: &NewRoom) -> Result<Memory, ActionError> {
+        let (mut memory, bounds) = (Memory::default(), self.premises.limits.memory());
+        let refuse = |limit: Limit, error: ActionError| {
+            self.premises.limit_reached(limit, session.context().id());
+            error
+        };
+        for (key, value) in &new.memory {
+            let entry = NewEntry::new(key, value, bounds).map_err(|Invalid(why)| in_memory(&why))?;
+            memory.put(entry, Expected::Anything, bounds).map_err(|why| match why {
+                NotKept::Keys => refuse(Limit::RoomMemoryKeys, in_memory("there are too many entries")),
+                _ => refuse(Limit::RoomMemoryBytes, in_memory("it is too long")),
+            })?;
+        }
+        let kept = self.premises.memory_bytes.get().saturating_add(memory.bytes());
+        if memory.bytes() > 0 && kept > self.premises.limits.all_memory_bytes {
+            return Err(refuse(Limit::AllRoomMemoryBytes, busy("all rooms together keep as much as they may")));
+        }
+        Ok(memory)
     }
 
     /// What is kept of a room from the start: that it has started.
@@ -123,7 +165,34 @@ impl Creating {
         let Some(id) = &new.parent else { return Ok(None) };
         let living = self.premises.directory.get(id).filter(|living| self.roles.decide(session, living).is_some());
         let parent = living.ok_or_else(|| ActionError::not_found("there is no such parent"))?.room.clone();
-        if parent.state() == RoomState::Ended { Err(has_ended()) } else { Ok(Some(parent)) }
+        if parent.with(|record| record.takes_no_more()) {
+            return Err(has_ended());
+        }
+        if parent.generation() + 1 >= self.premises.limits.generations {
+            self.premises.limit_reached(Limit::RoomGenerations, session.context().id());
+            return Err(busy("there are as many rooms above one another as there may be"));
+        }
+        Ok(Some(parent))
+    }
+
+    /// The agent of a new room, its own or its parent's, with its contract. If the creator names a contract, the agent has
+    /// it.
+    fn agent(
+        &self,
+        session: &Session,
+        new: &NewRoom,
+        parent: Option<&Room>,
+    ) -> Result<(Option<Text>, Option<Text>), ActionError> {
+        let inherited = parent.filter(|_| new.inherit.contains(&Facet::Agent)).and_then(Room::agent);
+        let name = new.agent.as_deref().map(Text::from).or_else(|| inherited.cloned());
+        let unknown = || ActionError::new("unknown_agent", "there is no agent of this name");
+        let find = |name: &Text| self.agents.get(project_of(session.context()), name).ok_or_else(unknown);
+        let registered = name.as_ref().map(find).transpose()?;
+        let contract = registered.as_ref().and_then(|registered| registered.agent.contract_name()).cloned();
+        if new.contract.is_some() && new.contract.as_deref() != contract.as_deref() {
+            return Err(ActionError::new("contract_violation", "the agent does not have this contract"));
+        }
+        Ok((name, contract))
     }
 
     fn about(
@@ -138,7 +207,7 @@ impl Creating {
             id: new.id.clone().unwrap_or_else(|| self.premises.ids.make("m_")),
             project: project_of(session.context()).into(),
             rank: 0,
-            title: new.title.clone(),
+            title: new.title.as_str().into(),
             owner: owner.clone(),
             origin: new.origin,
             created_ms: at.unix_ms,
@@ -146,29 +215,19 @@ impl Creating {
             access: new.access,
             trust,
             mode: if is_sandbox { Mode::Sandbox } else { Mode::Production },
-            agent: None,
             queue: new.queue,
-            parent: parent.map(|parent| parent.id().clone()),
-            inherit: new.inherit.clone().into(),
-            attributes: attributes(new, parent),
             streaming: new.streaming,
             replayable: new.replayable,
             one_shot: new.one_shot,
             on_end: new.on_end,
             archive_for: new.archive_for,
+            particulars: particulars(new, parent).apart(),
         }
     }
 }
 
-/// No agent is registered, so none can be named.
-fn check_agent(new: &NewRoom) -> Result<(), ActionError> {
-    if new.agent.is_some() {
-        return Err(ActionError::new("unknown_agent", "there is no agent of this name"));
-    }
-    if new.contract.is_some() {
-        return Err(ActionError::new("contract_violation", "a contract needs an agent that has it"));
-    }
-    Ok(())
+fn in_memory(why: &str) -> ActionError {
+    ActionError::invalid_params(format!("`memory` cannot be used: {why}"))
 }
 
 /// The trust of a room: what was asked for, or the session's, and at most the session's and the parent's (SEC28).
@@ -179,6 +238,17 @@ fn grant(held: Trust, parent: Option<&Room>, new: &NewRoom) -> Result<Trust, Act
         return Err(ActionError::new("caps_refused", "this session may not be given so much trust"));
     }
     Ok(asked.min(most))
+}
+
+fn particulars(new: &NewRoom, parent: Option<&Room>) -> Particulars {
+    Particulars {
+        agent: None,
+        parent: parent.map(|parent| parent.id().clone()),
+        parent_epoch: parent.map(|parent| parent.epoch().clone()),
+        generation: parent.map_or(0, |parent| parent.generation() + 1),
+        inherit: new.inherit.clone().into(),
+        attributes: attributes(new, parent),
+    }
 }
 
 /// A room's own attributes, and beneath them those that it inherits.

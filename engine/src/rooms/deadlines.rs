@@ -30,6 +30,14 @@ impl Deadlines {
     pub(crate) fn remove(&mut self, room: &Text) {
         if let Some(at_ms) = self.rooms.remove(room) {
             self.due.remove(&(at_ms, room.clone()));
+            self.shrink();
+        }
+    }
+
+    /// Gives back what many rooms that were due took.
+    fn shrink(&mut self) {
+        if self.rooms.len() * 4 < self.rooms.capacity() {
+            self.rooms.shrink_to(self.rooms.len() * 2);
         }
     }
 
@@ -43,6 +51,7 @@ impl Deadlines {
         due.iter().for_each(|room| {
             self.rooms.remove(room);
         });
+        self.shrink();
         due
     }
 

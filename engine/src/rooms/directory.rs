@@ -1,15 +1,17 @@
 //! Which rooms there are: by id, by project, and by the users who have a part in them.
 
 use std::collections::BTreeMap;
+use std::hash::BuildHasher;
 use std::sync::Arc;
 
-use hashbrown::HashMap;
+use hashbrown::{DefaultHashBuilder, HashMap, HashTable};
 use smallvec::SmallVec;
 
 use super::living::LivingRoom;
 use crate::config::{Limit, RoomLimits};
 use crate::model::Text;
 use crate::model::room::about::About;
+use crate::model::room::handle::Room;
 use crate::sync::Mutex;
 
 /// Rooms in order of creation.
@@ -27,8 +29,10 @@ pub(crate) struct Directory {
 
 #[derive(Debug, Default)]
 struct Inner {
-    rooms: HashMap<Text, Arc<LivingRoom>>,
+    /// By id.
+    rooms: HashTable<Arc<LivingRoom>>,
     projects: HashMap<Text, Project>,
+    hasher: DefaultHashBuilder,
     next_rank: u64,
 }
 
@@ -38,7 +42,8 @@ struct Project {
     rooms: usize,
     /// Those in which every session of the project may have a role.
     open: Ordered,
-    owners: HashMap<Text, Few>,
+    /// By owner; each list has at least one.
+    owners: HashTable<Few>,
     admitted: HashMap<Text, Few>,
 }
 
@@ -64,19 +69,10 @@ impl Directory {
     ) -> Result<Arc<LivingRoom>, NotAdded> {
         let mut inner = self.inner.lock();
         inner.check(&about, is_open, &self.limits)?;
-        let (id, owner, rank) = (about.id.clone(), about.owner.clone(), inner.next_rank);
+        about.rank = inner.next_rank;
         inner.next_rank += 1;
-        let project = about.project.clone();
-        about.rank = rank;
         let living = Arc::new(make(about));
-        inner.rooms.insert(id, Arc::clone(&living));
-        let project = inner.projects.entry(project).or_default();
-        project.rooms += 1;
-        // It is the latest of all.
-        project.owners.entry(owner).or_default().push(Arc::clone(&living));
-        if is_open {
-            project.open.insert(rank, Arc::clone(&living));
-        }
+        inner.add(&living, is_open);
         Ok(living)
     }
 
@@ -86,14 +82,16 @@ impl Directory {
         let admitted: Vec<_> = room.with(|record| record.admitted_users().cloned().collect());
         let mut guard = self.inner.lock();
         let inner = &mut *guard;
-        if !inner.rooms.get(room.id()).is_some_and(|known| Arc::ptr_eq(known, living)) {
-            return false;
+        let hash = inner.hasher.hash_one(room.id().as_str());
+        let Ok(known) = inner.rooms.find_entry(hash, |known| Arc::ptr_eq(known, living)) else { return false };
+        known.remove();
+        if inner.rooms.len() * 4 < inner.rooms.capacity() {
+            inner.rooms.shrink_to(inner.rooms.len() * 2, |living| inner.hasher.hash_one(living.room.id().as_str()));
         }
-        inner.rooms.remove(room.id());
         if let Some(project) = inner.projects.get_mut(room.project()) {
             project.rooms -= 1;
             project.open.remove(&room.rank());
-            remove_from(&mut project.owners, room.owner(), room.rank());
+            remove_owned(&mut project.owners, room, &inner.hasher);
             admitted.iter().for_each(|user| remove_from(&mut project.admitted, user, room.rank()));
             if project.rooms == 0 {
                 inner.projects.remove(room.project());
@@ -102,13 +100,15 @@ impl Directory {
         true
     }
 
-    /// A user was admitted to a room. False if the user has as many rooms as may be.
+    /// A user was admitted to a room. False if its owner has admitted the user to as many rooms as may be. What others do does
+    /// not count, so that nobody can keep a user out of anybody else's rooms.
     pub(crate) fn admit(&self, living: &Arc<LivingRoom>, user: &Text) -> bool {
         let mut inner = self.inner.lock();
         let Some(project) = inner.projects.get_mut(living.room.project()) else { return true };
         let rooms = project.admitted.entry(user.clone()).or_default();
         let Err(at) = place_of(rooms, living.room.rank()) else { return true };
-        let may = rooms.len() < self.limits.admissions_per_user;
+        let of_owner = rooms.iter().filter(|known| known.room.owner() == living.room.owner());
+        let may = of_owner.count() < self.limits.admissions_per_user;
         if may {
             rooms.insert(at, Arc::clone(living));
         } else if rooms.is_empty() {
@@ -126,12 +126,12 @@ impl Directory {
     }
 
     pub(crate) fn get(&self, id: &str) -> Option<Arc<LivingRoom>> {
-        self.inner.lock().rooms.get(id).cloned()
+        self.inner.lock().get(id).cloned()
     }
 
     /// Whether a room has not been removed.
     pub(crate) fn holds(&self, living: &LivingRoom) -> bool {
-        self.inner.lock().rooms.get(living.room.id()).is_some_and(|known| known.room.is(&living.room))
+        self.inner.lock().get(living.room.id()).is_some_and(|known| known.room.is(&living.room))
     }
 
     /// The rooms in which a session of this project and user may have a role, in order of creation.
@@ -139,8 +139,10 @@ impl Directory {
         let inner = self.inner.lock();
         let Some(project) = inner.projects.get(project) else { return Vec::new() };
         let mut candidates = project.open.clone();
-        for rooms in [&project.owners, &project.admitted] {
-            let of_user = user.and_then(|user| rooms.get(user)).into_iter().flatten();
+        let owned = user.and_then(|user| project.owned_by(user, &inner.hasher));
+        let admitted = user.and_then(|user| project.admitted.get(user));
+        for of_user in [owned, admitted] {
+            let of_user = of_user.into_iter().flatten();
             candidates.extend(of_user.map(|living| (living.room.rank(), Arc::clone(living))));
         }
         candidates.into_values().collect()
@@ -150,13 +152,13 @@ impl Directory {
     pub(crate) fn owned_by(&self, project: Option<&str>, user: &str) -> Vec<Arc<LivingRoom>> {
         let inner = self.inner.lock();
         let projects = inner.projects.iter().filter(|(name, _)| project.is_none_or(|project| *name == project));
-        let owned = projects.filter_map(|(_, project)| project.owners.get(user));
+        let owned = projects.filter_map(|(_, project)| project.owned_by(user, &inner.hasher));
         owned.flatten().cloned().collect()
     }
 
     /// All rooms, in no particular order.
     pub(crate) fn all(&self) -> Vec<Arc<LivingRoom>> {
-        self.inner.lock().rooms.values().cloned().collect()
+        self.inner.lock().rooms.iter().cloned().collect()
     }
 
     pub(crate) fn len(&self) -> usize {
@@ -164,11 +166,37 @@ impl Directory {
     }
 }
 
+impl Project {
+    fn owned_by(&self, user: &str, hasher: &DefaultHashBuilder) -> Option<&Few> {
+        self.owners.find(hasher.hash_one(user), |rooms| owner_of(rooms) == user)
+    }
+}
+
 impl Inner {
+    fn get(&self, id: &str) -> Option<&Arc<LivingRoom>> {
+        self.rooms.find(self.hasher.hash_one(id), |living| living.room.id() == id)
+    }
+
+    fn add(&mut self, living: &Arc<LivingRoom>, is_open: bool) {
+        let (room, hasher) = (&living.room, &self.hasher);
+        let hash_id = |living: &Arc<LivingRoom>| hasher.hash_one(living.room.id().as_str());
+        self.rooms.insert_unique(hash_id(living), Arc::clone(living), hash_id);
+        let project = self.projects.entry(room.project().clone()).or_default();
+        project.rooms += 1;
+        let owner = room.owner();
+        let (is_owner, hash) = (|rooms: &Few| owner_of(rooms) == owner, |rooms: &Few| hasher.hash_one(owner_of(rooms)));
+        // It is the latest of all.
+        let known = project.owners.entry(hasher.hash_one(owner.as_str()), is_owner, hash);
+        known.and_modify(|rooms| rooms.push(Arc::clone(living))).or_insert_with(|| Few::from_buf([Arc::clone(living)]));
+        if is_open {
+            project.open.insert(room.rank(), Arc::clone(living));
+        }
+    }
+
     fn check(&self, about: &About, is_open: bool, limits: &RoomLimits) -> Result<(), NotAdded> {
         let project = self.projects.get(&about.project);
         let count = |of: fn(&Project) -> usize| project.map_or(0, of);
-        let owned = project.and_then(|project| project.owners.get(&about.owner)).map_or(0, SmallVec::len);
+        let owned = project.and_then(|project| project.owned_by(&about.owner, &self.hasher)).map_or(0, SmallVec::len);
         let opened = if is_open { count(|project| project.open.len()) + 1 } else { 0 };
         for (is_reached, limit) in [
             (owned >= limits.rooms_per_user, Limit::RoomsPerUser),
@@ -180,13 +208,31 @@ impl Inner {
                 return Err(NotAdded::LimitReached(limit));
             }
         }
-        if self.rooms.contains_key(&about.id) { Err(NotAdded::Taken) } else { Ok(()) }
+        if self.get(&about.id).is_some() { Err(NotAdded::Taken) } else { Ok(()) }
     }
 }
 
 /// Where the room of this rank stands, or where it would.
 fn place_of(rooms: &Few, rank: u64) -> Result<usize, usize> {
     rooms.binary_search_by_key(&rank, |living| living.room.rank())
+}
+
+fn owner_of(rooms: &Few) -> &str {
+    rooms.first().map_or("", |living| living.room.owner().as_str())
+}
+
+fn remove_owned(owners: &mut HashTable<Few>, room: &Room, hasher: &DefaultHashBuilder) {
+    let owner = room.owner().as_str();
+    let Ok(mut known) = owners.find_entry(hasher.hash_one(owner), |rooms| owner_of(rooms) == owner) else { return };
+    let rooms = known.get_mut();
+    match (place_of(rooms, room.rank()), rooms.len()) {
+        (Ok(_), 1) => drop(known.remove()),
+        (Ok(at), _) => drop(rooms.remove(at)),
+        (Err(_), _) => {}
+    }
+    if owners.len() * 4 < owners.capacity() {
+        owners.shrink_to(owners.len() * 2, |rooms| hasher.hash_one(owner_of(rooms)));
+    }
 }
 
 fn remove_from(users: &mut HashMap<Text, Few>, user: &Text, rank: u64) {
@@ -196,6 +242,9 @@ fn remove_from(users: &mut HashMap<Text, Few>, user: &Text, rank: u64) {
         }
         if rooms.is_empty() {
             users.remove(user);
+            if users.len() * 4 < users.capacity() {
+                users.shrink_to(users.len() * 2);
+            }
         }
     }
 }

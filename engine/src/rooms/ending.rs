@@ -2,30 +2,42 @@
 
 use std::sync::Arc;
 
-use super::archived_room::ArchivedRoom;
+use super::end_step::EndedBy;
 use super::living::LivingRoom;
 use super::premises::Premises;
 use super::refusal::has_ended;
-use super::step::{Draft, Step};
-use crate::clock::millis;
+use super::running::Running;
 use crate::error::ActionError;
-use crate::event::Event;
 use crate::model::Text;
 use crate::model::room::end_reason::EndReason;
-use crate::model::room::event::{self, Actor, EventKind};
-use crate::model::room::lasting::Lasting;
-use crate::model::room::policy::OnEnd;
 use crate::model::room::record::{End, Record};
 use crate::model::selector::Selector;
 use crate::refresh::refresher::Urgency;
 use crate::sessions::paths::Paths;
 use crate::sessions::timer::Timer;
-use crate::storage::store::Write;
 
 /// Ends rooms.
 #[derive(Debug)]
 pub(crate) struct Ending {
     premises: Arc<Premises>,
+    running: Arc<Running>,
+}
+
+/// A room that ends as soon as its runs have.
+#[derive(Debug)]
+pub(crate) struct RoomEnding {
+    running: Arc<Running>,
+    living: Arc<LivingRoom>,
+}
+
+impl RoomEnding {
+    /// Waits until it has ended.
+    pub(crate) async fn wait(self) -> Result<Ended, ActionError> {
+        self.running.wait_for_end(&self.living).await;
+        let end = self.living.room.with(|record| record.end_of());
+        let End { reason, duration_ms } = end.ok_or_else(has_ended)?;
+        Ok(Ended { reason, duration_ms })
+    }
 }
 
 /// How a room ended.
@@ -38,46 +50,29 @@ pub struct Ended {
     pub duration_ms: u64,
 }
 
-/// Who ends a room, and with which words.
-#[derive(Debug, Clone)]
-pub(crate) struct EndedBy<'n> {
-    pub(crate) actor: Actor,
-    pub(crate) note: Option<&'n str>,
-}
-
-impl EndedBy<'_> {
-    /// Nobody but the engine, or the application.
-    pub(crate) fn system() -> Self {
-        Self { actor: Actor::system(), note: None }
-    }
-}
-
 impl Ending {
-    pub(crate) const fn new(premises: Arc<Premises>) -> Self {
-        Self { premises }
+    pub(crate) const fn new(premises: Arc<Premises>, running: Arc<Running>) -> Self {
+        Self { premises, running }
     }
 
-    /// Ends a room, with one last event.
+    /// Ends a room, with one last event: at once, or as soon as its runs have ended. They are cancelled, and have 10 s.
     ///
     /// # Errors
-    /// `conflict` if it has ended already.
-    pub(crate) fn end(
-        &self,
-        living: &Arc<LivingRoom>,
-        reason: EndReason,
-        by: EndedBy<'_>,
-    ) -> Result<Ended, ActionError> {
-        let ended = Step::take(&self.premises, living, |step, record| end_in(step, record, living, (reason, by)));
-        let End { reason, duration_ms } = ended.ok_or_else(has_ended)?;
-        self.remove_later(living);
-        Ok(Ended { reason, duration_ms })
+    /// `conflict` if it has ended already, or is about to.
+    pub(crate) fn begin(&self, living: &Arc<LivingRoom>, reason: EndReason, by: EndedBy) -> Result<(), ActionError> {
+        if self.running.end_room(living, reason, by) { Ok(()) } else { Err(has_ended()) }
+    }
+
+    /// A room whose end has begun.
+    pub(crate) fn of(&self, living: &Arc<LivingRoom>) -> RoomEnding {
+        RoomEnding { running: Arc::clone(&self.running), living: Arc::clone(living) }
     }
 
     /// The access of a user was revoked, in one project or in all: the user's rooms end.
     pub(crate) fn owner_revoked(&self, project: Option<&str>, user: &str) {
         for living in self.premises.directory.owned_by(project, user) {
             // Those that have ended already have.
-            let _ = self.end(&living, EndReason::Revoked, EndedBy::system());
+            let _ = self.begin(&living, EndReason::Revoked, EndedBy::system());
         }
     }
 
@@ -94,30 +89,20 @@ impl Ending {
         let now_ms = self.premises.timers.now_ms();
         let due = self.premises.ends.lock().take_due(now_ms);
         for living in self.living(due) {
-            let expired = Step::take(&self.premises, &living, |step, record| {
-                let is_due = record.deadline_ms().is_some_and(|at_ms| at_ms <= now_ms);
+            let ends = self.running.take(&living, |work| {
+                let is_due = work.record.deadline_ms().is_some_and(|at_ms| at_ms <= now_ms);
                 if !is_due {
                     // Until now trees could show when it would have ended. A message alone changes none.
-                    step.show();
+                    work.step.show();
                 }
-                is_due.then(|| end_in(step, record, &living, (EndReason::Timeout, EndedBy::system())))
+                is_due && work.end_room(EndReason::Timeout, EndedBy::system())
             });
-            match expired.flatten() {
-                Some(_) => self.remove_later(&living),
-                None => self.watch(&living),
+            if !ends {
+                self.watch(&living);
             }
         }
         let next = self.premises.ends.lock().next();
         self.schedule(next, Timer::RoomEnds);
-    }
-
-    fn remove_later(&self, living: &LivingRoom) {
-        self.premises.ended.add(1);
-        self.premises.ends.lock().remove(living.room.id());
-        let keep_ms = millis(self.premises.limits.ended_room_retention);
-        let at_ms = self.premises.timers.now_ms().saturating_add(keep_ms);
-        let timer = self.premises.removals.lock().add(at_ms, living.room.id().clone());
-        self.schedule(timer, Timer::RoomRemovals);
     }
 
     /// The timer fired: removes the rooms that ended a while ago.
@@ -149,45 +134,6 @@ impl Ending {
     fn schedule(&self, at_ms: Option<u64>, timer: Timer) {
         if let Some(at_ms) = at_ms {
             self.premises.timers.at(at_ms, timer);
-        }
-    }
-}
-
-/// Ends a room that is locked: its last event goes to all who are there, and then nobody is.
-fn end_in(
-    step: &mut Step<'_>,
-    record: &mut Record,
-    living: &LivingRoom,
-    (reason, by): (EndReason, EndedBy<'_>),
-) -> Option<End> {
-    let (end, seq) = record.end(reason, step.at().now_ms)?;
-    let archive = (living.room.on_end() == OnEnd::Archive).then(|| step.id("c_"));
-    let body = event::ended(reason, end.duration_ms, by.note, archive.as_deref());
-    let user = by.actor.user.clone();
-    let kind = EventKind::RoomEnded;
-    step.send(Draft { kind, seq: Some(seq), actor: by.actor, trace_id: None, call_id: None, body });
-    if living.kept.is_some() {
-        step.write(what_stays(record, living, archive.as_ref(), step.at().unix_ms));
-    }
-    if let Some(id) = archive {
-        record.lasting_mut().archived(id);
-    }
-    step.clear();
-    let (room, project) = (living.room.id().clone(), living.room.project().clone());
-    step.report(Event::RoomClosed { room, project, reason, duration_ms: end.duration_ms, user });
-    Some(end)
-}
-
-/// What stays of a room that has ended: its events, if they are archived.
-fn what_stays(record: &Record, living: &LivingRoom, archive: Option<&Text>, at_ms: u64) -> Write {
-    let room = living.room.id().clone();
-    match archive {
-        None => Write::Remove { room },
-        Some(id) => {
-            let about = ArchivedRoom::new(&living.room, record.lasting().into_iter().flat_map(Lasting::took_part))
-                .to_json()
-                .into();
-            Write::Archive { room, id: id.clone(), at_ms, about }
         }
     }
 }

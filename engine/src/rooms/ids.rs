@@ -26,6 +26,11 @@ impl Ids {
         high << 64 | low
     }
 
+    /// Any number.
+    pub(crate) fn number(&self) -> u64 {
+        self.random() as u64
+    }
+
     /// An id with this prefix, such as `m_`; without one for an epoch.
     pub(crate) fn make(&self, prefix: &str) -> Text {
         let mut left = self.random();

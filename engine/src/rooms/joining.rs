@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use super::durability::check_writable;
-use super::living::{LivingRoom, Seat};
+use super::living::LivingRoom;
 use super::premises::Premises;
 use super::refusal::{has_ended, refused};
 use super::roles::check_names;
@@ -73,12 +73,12 @@ impl Joining {
         id: Text,
     ) -> Result<Text, Refusal> {
         let context = step.context(slot);
-        if let Some(seat) = living.of(slot) {
-            return Ok(seat.participant);
+        if let Some(participant) = living.participant(record, slot) {
+            return Ok(participant.id.clone());
         }
-        if let Some(seat) = living.of_session(context.id()) {
+        if let Some(ended) = living.slot_of(record, context.id()) {
             // The session ended and was opened again, and its end is about to be noticed.
-            step.leave(record, &seat.slot, LeaveReason::Closed);
+            step.leave(record, &ended, LeaveReason::Closed);
         }
         let role = step.membership(slot).ok_or(Refusal::Unknown)?.role;
         record.may_join(self.premises.limits.participants_per_room)?;
@@ -86,12 +86,13 @@ impl Joining {
         if !step.edit(slot, |held| held.with(part)) {
             return Err(Refusal::Unknown);
         }
-        let participant = participant(&context, id.clone(), role, step.at().unix_ms);
-        let joined = record.join(participant, self.premises.limits.participants_per_room)?;
-        step.takes_part(record, context.user());
-        living.add(Seat { slot: Arc::clone(slot), session: context.id().clone(), participant: id.clone() });
-        self.premises.participants.add(1);
         step.attend(slot);
+        // One that shows no sign of life comes as it is. From here on, whoever notices a change finds it in the room.
+        let status = self.premises.attendance.status(slot);
+        let participant = participant(&context, id.clone(), (role, status), step.at().unix_ms);
+        let joined = record.join(participant, self.premises.limits.participants_per_room)?;
+        living.add(Arc::clone(slot));
+        self.premises.participants.add(1);
         if let Some(changed) = joined {
             if step.keeps_parts() {
                 step.put(stored_room::part(PartKind::Participant, id.clone(), &*changed.participant));
@@ -130,8 +131,19 @@ impl Joining {
         }
     }
 
+    /// A session has shown no sign of life for too long, and leaves all rooms; unless it has shown one since that was noticed.
+    pub(crate) fn leave_silently(&self, slot: &Arc<Slot>) {
+        for living in self.joined(&slot.context()) {
+            Step::take(&self.premises, &living, |step, record| {
+                if !self.premises.attendance.is_back(slot, step.at().now_ms) {
+                    step.leave(record, slot, LeaveReason::Lost);
+                }
+            });
+        }
+    }
+
     /// A session leaves all rooms.
-    pub(crate) fn leave_all(&self, slot: &Arc<Slot>, reason: LeaveReason) {
+    fn leave_all(&self, slot: &Arc<Slot>, reason: LeaveReason) {
         self.joined(&slot.context()).iter().for_each(|living| {
             self.leave(slot, living, reason);
         });
@@ -154,11 +166,12 @@ impl Joining {
     pub(crate) fn turn(&self, slot: &Arc<Slot>) {
         for living in self.joined(&slot.context()) {
             Step::take(&self.premises, &living, |step, record| {
-                let Some(seat) = living.of(slot) else { return };
+                let Some(participant) = living.participant(record, slot) else { return };
+                let session = participant.session.clone();
                 // What is true by now: it may have come back while another thread noticed that it was silent.
                 let (changed, kind) = match self.premises.attendance.status(slot) {
-                    Status::Offline => (record.go_offline(&seat.session), EventKind::ParticipantOffline),
-                    Status::Online => (record.come_online(&seat.session), EventKind::ParticipantOnline),
+                    Status::Offline => (record.go_offline(&session), EventKind::ParticipantOffline),
+                    Status::Online => (record.come_online(&session), EventKind::ParticipantOnline),
                 };
                 if let Some(changed) = changed {
                     tell(step, &changed, kind);
@@ -175,7 +188,7 @@ fn tell(step: &mut Step<'_>, changed: &Changed, kind: EventKind) {
     step.show();
 }
 
-fn participant(context: &Context, id: Text, role: Role, since_ms: u64) -> Participant {
+fn participant(context: &Context, id: Text, (role, status): (Role, Status), since_ms: u64) -> Participant {
     Participant {
         id,
         session: context.id().clone(),
@@ -183,7 +196,7 @@ fn participant(context: &Context, id: Text, role: Role, since_ms: u64) -> Partic
         name: shown_name(context),
         kind: shown_kind(context),
         role,
-        status: Status::Online,
+        status,
         since_ms,
     }
 }

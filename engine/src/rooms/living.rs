@@ -3,9 +3,9 @@
 use std::sync::Arc;
 
 use super::kept::Kept;
-use crate::model::Text;
 use crate::model::room::handle::Room;
-use crate::protocol::room_part::RoomEpoch;
+use crate::model::room::participant::Participant;
+use crate::model::room::record::Record;
 use crate::sessions::slot::Slot;
 use crate::sync::{AtomicU64, Mutex, Ordering};
 
@@ -15,29 +15,18 @@ pub(crate) struct LivingRoom {
     pub(crate) room: Room,
     /// Every session of the project may have a role in it.
     pub(crate) is_open: bool,
-    seats: Mutex<Vec<Seat>>,
-    /// Where its events come from.
-    pub(crate) source: Arc<RoomEpoch>,
+    /// In the order of the participants: each has one. A session that ended and came back has another slot, and is not the
+    /// same.
+    slots: Mutex<Vec<Arc<Slot>>>,
     /// When an event was last sent, in ms.
     sent_ms: AtomicU64,
     /// Present if its events are kept.
     pub(crate) kept: Option<Box<Kept>>,
 }
 
-/// The slot of a participant. A session that ended and came back has another slot, and is not the same.
-#[derive(Debug, Clone)]
-pub(crate) struct Seat {
-    pub(crate) slot: Arc<Slot>,
-    pub(crate) session: Text,
-    pub(crate) participant: Text,
-}
-
 impl LivingRoom {
-    pub(crate) fn new(room: Room, is_open: bool, kept: Option<Box<Kept>>) -> Self {
-        let about = room.about();
-        let (id, project, epoch) = (about.id.clone(), about.project.clone(), about.epoch.clone());
-        let source = Arc::new(RoomEpoch { room: id, project, epoch });
-        Self { room, is_open, seats: Mutex::new(Vec::new()), source, sent_ms: AtomicU64::new(0), kept }
+    pub(crate) const fn new(room: Room, is_open: bool, kept: Option<Box<Kept>>) -> Self {
+        Self { room, is_open, slots: Mutex::new(Vec::new()), sent_ms: AtomicU64::new(0), kept }
     }
 
     /// An event is sent to all.
@@ -50,47 +39,46 @@ impl LivingRoom {
         self.sent_ms.load(Ordering::Relaxed)
     }
 
-    pub(crate) fn add(&self, seat: Seat) {
-        let mut seats = self.seats.lock();
-        if seats.len() == seats.capacity() {
+    /// The slot of whoever was the last to join.
+    pub(crate) fn add(&self, slot: Arc<Slot>) {
+        let mut slots = self.slots.lock();
+        if slots.len() == slots.capacity() {
             // Most rooms are small, and there may be many: room for an eighth more.
-            let more = seats.len() / 8 + 1;
-            seats.reserve_exact(more);
+            let more = slots.len() / 8 + 1;
+            slots.reserve_exact(more);
         }
-        seats.push(seat);
+        slots.push(slot);
     }
 
-    /// The seat of a slot.
-    pub(crate) fn of(&self, slot: &Arc<Slot>) -> Option<Seat> {
-        self.find(|seat| Arc::ptr_eq(&seat.slot, slot))
+    /// Where a slot stands, if it is a participant's.
+    pub(crate) fn place_of(&self, slot: &Arc<Slot>) -> Option<usize> {
+        self.slots.lock().iter().position(|known| Arc::ptr_eq(known, slot))
     }
 
-    /// The seat of the session with this id, whatever its slot.
-    pub(crate) fn of_session(&self, session: &str) -> Option<Seat> {
-        self.find(|seat| seat.session == session)
+    /// The participant with a slot.
+    pub(crate) fn participant<'r>(&self, record: &'r Record, slot: &Arc<Slot>) -> Option<&'r Arc<Participant>> {
+        record.participant(self.place_of(slot)?)
     }
 
-    fn find(&self, is_it: impl Fn(&Seat) -> bool) -> Option<Seat> {
-        self.seats.lock().iter().find(|seat| is_it(seat)).cloned()
+    /// The slot of the participant of the session with this id.
+    pub(crate) fn slot_of(&self, record: &Record, session: &str) -> Option<Arc<Slot>> {
+        self.slots.lock().get(record.place_of(session)?).cloned()
     }
 
-    /// Removes the seat of a slot. What is returned may hold the last handle of something of the application's: it is not
-    /// dropped while the room is locked.
+    /// Removes the slot at a place. It may hold something of the application's: it is not dropped while the room is locked.
     #[must_use]
-    pub(crate) fn remove(&self, slot: &Arc<Slot>) -> Option<Seat> {
-        let mut seats = self.seats.lock();
-        let at = seats.iter().position(|seat| Arc::ptr_eq(&seat.slot, slot))?;
-        Some(seats.remove(at))
+    pub(crate) fn remove(&self, at: usize) -> Arc<Slot> {
+        self.slots.lock().remove(at)
     }
 
-    /// Removes all seats.
+    /// Removes all slots.
     #[must_use]
-    pub(crate) fn clear(&self) -> Vec<Seat> {
-        std::mem::take(&mut self.seats.lock())
+    pub(crate) fn clear(&self) -> Vec<Arc<Slot>> {
+        std::mem::take(&mut self.slots.lock())
     }
 
-    /// Looks at every seat, in order of joining.
-    pub(crate) fn for_each(&self, look: impl FnMut(&Seat)) {
-        self.seats.lock().iter().for_each(look);
+    /// Looks at every slot, in order of joining.
+    pub(crate) fn for_each(&self, mut look: impl FnMut(usize, &Arc<Slot>)) {
+        self.slots.lock().iter().enumerate().for_each(|(at, slot)| look(at, slot));
     }
 }

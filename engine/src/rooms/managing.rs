@@ -2,7 +2,8 @@
 
 use std::sync::Arc;
 
-use super::ending::{Ended, EndedBy, Ending};
+use super::end_step::EndedBy;
+use super::ending::Ending;
 use super::living::LivingRoom;
 use super::premises::Premises;
 use super::refusal::{busy, has_ended, no_room, refused};
@@ -14,7 +15,7 @@ use crate::config::Limit;
 use crate::error::ActionError;
 use crate::model::Text;
 use crate::model::room::end_reason::EndReason;
-use crate::model::room::record::{Record, Refusal, RoomState};
+use crate::model::room::record::{Record, Refusal};
 use crate::model::room::role::Role;
 use crate::model::session::Session;
 
@@ -66,7 +67,7 @@ impl Managing {
         let fits = admitted.map_err(|refusal| self.not_decided(session, refusal))?;
         if !fits {
             self.premises.limit_reached(Limit::AdmissionsPerUser, session.context().id());
-            return Err(busy("the user has been admitted to as many rooms as may be"));
+            return Err(busy("the owner has admitted the user to as many rooms as may be"));
         }
         self.roles.update_user(user, living);
         Ok(())
@@ -99,13 +100,13 @@ impl Managing {
         refused(refusal, "the owner has decided about as many users as may be", "the user has no role in this room")
     }
 
-    /// The owner, or an admin of the project, ends a room.
+    /// The owner, or an admin of the project, ends a room, as soon as its runs have ended.
     pub(crate) fn close(
         &self,
         session: &Session,
         living: &Arc<LivingRoom>,
         note: Option<&str>,
-    ) -> Result<Ended, ActionError> {
+    ) -> Result<(), ActionError> {
         if !is_admin(session, living) {
             check_owner(session, living, self.roles.decide(session, living).ok_or_else(no_room)?)?;
         }
@@ -114,7 +115,8 @@ impl Managing {
             return Err(ActionError::invalid_params("`reason` must have at most 1024 bytes"));
         }
         let actor = living.room.with(|record| actor(session.context(), record));
-        self.ending.end(living, EndReason::Close, EndedBy { actor, note })
+        let note = note.map(str::to_owned);
+        self.ending.begin(living, EndReason::Close, EndedBy { actor, note })
     }
 }
 
@@ -137,5 +139,6 @@ fn check_owner(session: &Session, living: &LivingRoom, role: Role) -> Result<(),
     if session.context().user().is_none() || !role.may_manage() {
         return Err(ActionError::unauthorized("only the owner of the room may do this"));
     }
-    if living.room.state() == RoomState::Ended { Err(has_ended()) } else { Ok(()) }
+    let takes_no_more = living.room.with(|record| record.takes_no_more());
+    if takes_no_more { Err(has_ended()) } else { Ok(()) }
 }

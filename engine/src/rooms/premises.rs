@@ -16,6 +16,7 @@ use crate::event::{Event, Observers};
 use crate::model::Text;
 use crate::model::room::timestamp::unix_ms;
 use crate::refresh::refresher::Refresher;
+use crate::refresh::sources::Sources;
 use crate::sessions::table::Table;
 use crate::sessions::timer::Timer;
 use crate::storage::journal::Journal;
@@ -27,6 +28,7 @@ pub(crate) struct Premises {
     pub(crate) directory: Directory,
     pub(crate) table: Arc<Table>,
     pub(crate) refresher: Arc<Refresher>,
+    pub(crate) sources: Arc<Sources>,
     pub(crate) timers: Arc<TimerQueue<Timer>>,
     pub(crate) observers: Arc<Observers>,
     pub(crate) limits: RoomLimits,
@@ -39,6 +41,8 @@ pub(crate) struct Premises {
     pub(crate) ends: Mutex<Deadlines>,
     pub(crate) removals: Mutex<Deadlines>,
     pub(crate) participants: Count,
+    /// What is kept in the memory of all rooms.
+    pub(crate) memory_bytes: Count,
     /// Rooms that have ended and whose node is still shown.
     pub(crate) ended: Count,
     pub(crate) attendance: Attendance,

@@ -80,10 +80,10 @@ impl PresenceBoard {
         Self { premises, is_shown, projects: Mutex::default() }
     }
 
-    /// Something changed. Those of other projects find that nothing did for them.
-    fn show(&self) {
+    /// Something changed in a project.
+    fn show(&self, project: &str) {
         if self.is_shown {
-            let everybody = Target::Selected(Selector::All);
+            let everybody = Target::Selected(Selector::Project(project.into()));
             let paths = Paths::Exactly(Text::const_new(PRESENCE));
             self.premises.refresher.request(&everybody, &paths, Urgency::Debounced);
         }
@@ -106,7 +106,7 @@ impl PresenceBoard {
         };
         drop(projects);
         if changed {
-            self.show();
+            self.show(project_of(&context));
         }
         if slot.is_closed() {
             self.gone(slot, &context);
@@ -124,7 +124,7 @@ impl PresenceBoard {
         let changed = row.filter(|row| Arc::ptr_eq(&row.slot, slot)).is_some_and(|row| row.turn(status));
         drop(projects);
         if changed {
-            self.show();
+            self.show(project_of(&context));
         }
     }
 
@@ -139,7 +139,7 @@ impl PresenceBoard {
         }
         drop(projects);
         if removed.is_some() {
-            self.show();
+            self.show(project);
         }
         drop(removed);
     }
@@ -155,7 +155,7 @@ impl PresenceBoard {
             self.connected(slot);
         }
         if before.presence() != context.presence() {
-            self.show();
+            self.show(project_of(&context));
         }
     }
 

@@ -12,6 +12,7 @@ use crate::model::room::leave_reason::LeaveReason;
 use crate::model::room::memberships::{Membership, Memberships};
 use crate::model::room::record::Record;
 use crate::model::room::role::Role;
+use crate::model::selector::Selector;
 use crate::model::session::{Context, Session};
 use crate::panics;
 use crate::refresh::refresher::Urgency;
@@ -63,6 +64,12 @@ impl Roles {
                 None
             }),
         }
+    }
+
+    /// Whether a child of a user's may read what it inherits of a room: the user still has a role in it. If the application
+    /// decides about roles, it decides about sessions, and says whether to end the child.
+    pub(crate) fn may_inherit(&self, owner: &Text, living: &LivingRoom) -> bool {
+        self.are_the_applications() || living.room.with(|record| record.role_of(owner).is_some())
     }
 
     /// The living rooms in which a session has a role, in order of creation, with the role.
@@ -130,9 +137,8 @@ impl Roles {
             self.update_user(living.room.owner(), living);
             return admitted.iter().for_each(|user| self.update_user(user, living));
         }
-        let slots = self.premises.table.all();
-        let of_project = slots.iter().filter(|slot| project_of(&slot.context()) == living.room.project());
-        of_project.for_each(|slot| self.update(slot, living));
+        let of_project = self.premises.table.select(&Selector::Project(living.room.project().clone()));
+        of_project.iter().for_each(|slot| self.update(slot, living));
     }
 
     /// Decides about a session's role in a room, and lets it have that. Decided without a lock and taken over with one, so
@@ -160,10 +166,9 @@ impl Roles {
 fn take_over(step: &mut Step<'_>, record: &mut Record, of: (&Arc<Slot>, &LivingRoom), role: Option<Role>) {
     let (slot, living) = of;
     let context = step.context(slot);
-    let seat = living.of(slot);
-    let participant = seat.as_ref().and_then(|seat| record.of_session(&seat.session)).cloned();
+    let participant = living.participant(record, slot);
     let is_foreign = participant.is_some_and(|participant| participant.user.as_ref() != context.user());
-    if seat.is_some() && (role.is_none() || is_foreign) {
+    if participant.is_some() && (role.is_none() || is_foreign) {
         step.leave(record, slot, LeaveReason::Dismissed);
     }
     let held = step.membership(slot);
@@ -173,11 +178,11 @@ fn take_over(step: &mut Step<'_>, record: &mut Record, of: (&Arc<Slot>, &LivingR
         }
         return;
     };
-    let seat = living.of(slot);
-    if seat.is_some() && record.change_role(context.id(), role) {
+    let participant = living.participant(record, slot).map(|participant| participant.id.clone());
+    if participant.is_some() && record.change_role(context.id(), role) {
         step.show();
     }
-    let part = step.part(role, seat.map(|seat| seat.participant));
+    let part = step.part(role, participant);
     if held.is_none_or(|held| held != part) {
         step.edit(slot, |held| held.with(part));
     }

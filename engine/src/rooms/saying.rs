@@ -83,7 +83,7 @@ impl Saying {
                 if record.ttl().is_some_and(|ttl| ttl.sliding) && step.keeps_parts() {
                     step.put(stored_room::part(PartKind::Activity, Text::default(), &step.at().unix_ms));
                 }
-                send(step, actor(session.context(), record), message, &said);
+                send(step, record, session.context(), message, &said);
             }
             Ok((said, becomes == Becomes::NewForAnother))
         });
@@ -125,9 +125,10 @@ impl Saying {
     }
 }
 
-fn send(step: &mut Step<'_>, actor: Actor, message: &Message, said: &Said) {
+fn send(step: &mut Step<'_>, record: &Record, context: &Context, message: &Message, said: &Said) {
+    let actor = actor(context, record);
     let body = event::message(message.text.as_deref(), message.data.as_ref(), message.to.as_deref());
-    let sender = actor.participant.clone();
+    let (to, sender) = (message.to.as_deref(), actor.participant.clone());
     let draft = Draft {
         kind: EventKind::Message,
         seq: said.seq,
@@ -136,14 +137,14 @@ fn send(step: &mut Step<'_>, actor: Actor, message: &Message, said: &Said) {
         call_id: message.call_id.as_deref(),
         body,
     };
-    let to = message.to.as_ref();
-    let receives = |participant: &Text| to.is_none_or(|to| participant == to || Some(participant) == sender.as_ref());
-    step.send_as(&said.event, draft, |seat| receives(&seat.participant));
+    let Some(to) = to else { return step.send_as(&said.event, draft, |_| true) };
+    let places = [Some(to), sender.as_deref()].map(|id| record.place_by_id(id?));
+    step.send_as(&said.event, draft, |at| places.contains(&Some(at)));
 }
 
 /// Whose call ids they are: those of a session, as long as it is the same user's in the same project (SEC4, SEC32). With
 /// the lengths, so that no two are written alike.
-fn principal(context: &Context) -> Text {
+pub(super) fn principal(context: &Context) -> Text {
     let (id, user, project) = (context.id(), context.user().map_or("", Text::as_str), project_of(context));
     format!("{}:{}:{id}{user}{project}", id.len(), user.len()).into()
 }

@@ -5,12 +5,13 @@ use std::sync::Arc;
 use futures_util::future::BoxFuture;
 use serde_json::{Value, json};
 
-use super::attendance::Attendance;
+use super::attendance::{Attendance, Noticed};
 use super::call_ids::CallIds;
 use super::creating::{CreatedRoom, Creating};
 use super::directory::Directory;
 use super::durability::{self, Durability};
-use super::ending::{Ended, EndedBy, Ending};
+use super::end_step::EndedBy;
+use super::ending::{Ending, RoomEnding};
 use super::ids::Ids;
 use super::joining::Joining;
 use super::leases::Looked;
@@ -22,10 +23,14 @@ use super::presence::{PRESENCE, PresenceBoard, PresenceRow};
 use super::reading_archives::{ArchivedEvents, Archives};
 use super::recovering::Recovering;
 use super::refusal::{no_room, report};
+use super::remembering::{Remembering, check_lives, check_writer};
 use super::replaying::{Replay, Replaying};
 use super::roles::Roles;
+use super::run_requests::RunRequests;
+use super::running::Running;
 use super::said::Said;
 use super::saying::Saying;
+use crate::background::Background;
 use crate::clock::Clock;
 use crate::clock::timer_queue::TimerQueue;
 use crate::config::Config;
@@ -38,16 +43,23 @@ use crate::model::path;
 use crate::model::room::end_reason::EndReason;
 use crate::model::room::event::{EventKind, RoomEvent};
 use crate::model::room::handle::Room;
+use crate::model::room::history::HistoryEntry;
 use crate::model::room::leave_reason::LeaveReason;
 use crate::model::room::message::Message;
+use crate::model::room::new_run::NewRun;
 use crate::model::room::policy::NewRoom;
 use crate::model::room::role::Role;
+use crate::model::room::run_view::{RunOutput, RunView};
 use crate::model::room::timestamp::rfc3339;
 use crate::model::session::{Context, Session};
 use crate::protocol::close_reason::CloseReason;
 use crate::protocol::room_event;
 use crate::refresh::refresher::Refresher;
+use crate::refresh::sources::Sources;
+use crate::render::action::{HandlerFuture, Outcome};
 use crate::render::room_layouts::ROOMS;
+use crate::runs::agents::Agents;
+use crate::runs::task_runner::TaskRunner;
 use crate::sessions::slot::Slot;
 use crate::sessions::table::Table;
 use crate::sessions::timer::Timer;
@@ -62,8 +74,11 @@ pub(crate) struct RoomService {
     joining: Joining,
     ending: Arc<Ending>,
     saying: Saying,
+    remembering: Remembering,
     managing: Managing,
     creating: Creating,
+    pub(crate) running: Arc<Running>,
+    runs: RunRequests,
     presence: PresenceBoard,
     durability: Durability,
     replaying: Replaying,
@@ -80,10 +95,16 @@ pub struct RoomStats {
     pub ended: usize,
     /// Participants of all rooms.
     pub participants: usize,
+    /// Bytes that are kept in the memory of all rooms.
+    pub memory_bytes: usize,
     /// Sessions that are shown with their presence card.
     pub presence: usize,
     /// Sessions whose signs of life are waited for.
     pub leases: usize,
+    /// Runs that have not ended, those included that wait.
+    pub runs: usize,
+    /// Those of them that wait for others.
+    pub queued: usize,
 }
 
 /// The parts of an engine that rooms work with.
@@ -91,15 +112,19 @@ pub struct RoomStats {
 pub(crate) struct RoomParts {
     pub(crate) table: Arc<Table>,
     pub(crate) refresher: Arc<Refresher>,
+    pub(crate) sources: Arc<Sources>,
     pub(crate) timers: Arc<TimerQueue<Timer>>,
     pub(crate) observers: Arc<Observers>,
     pub(crate) runtime: Runtime,
+    pub(crate) agents: Arc<Agents>,
+    pub(crate) tasks: Arc<TaskRunner>,
+    pub(crate) background: Arc<Background>,
 }
 
 impl RoomService {
     pub(crate) fn new(mut options: RoomOptions, config: &Config, parts: RoomParts) -> Arc<Self> {
         let limits = config.rooms.clone();
-        let RoomParts { table, refresher, timers, observers, runtime } = parts;
+        let RoomParts { table, refresher, sources, timers, observers, runtime, agents, tasks, background } = parts;
         options.access.iter().for_each(|access| access.belongs_to(&observers.owner()));
         let max_bytes = limits.stored_bytes;
         let repairs = std::mem::take(&mut options.storage.repairs);
@@ -109,6 +134,7 @@ impl RoomService {
             directory: Directory::new(limits.clone()),
             table,
             refresher,
+            sources,
             observers,
             max_event_bytes: config.sizes.event_bytes,
             max_frame_bytes: config.sizes.frame_bytes,
@@ -118,22 +144,27 @@ impl RoomService {
             ends: Mutex::default(),
             removals: Mutex::default(),
             participants: Count::default(),
+            memory_bytes: Count::default(),
             ended: Count::default(),
             attendance: Attendance::new(&limits, Arc::clone(&timers)),
             timers,
             limits,
         });
         let roles = Arc::new(Roles::new(Arc::clone(&premises)));
-        let ending = Arc::new(Ending::new(Arc::clone(&premises)));
+        let running = Running::new(Arc::clone(&premises), Arc::clone(&agents), tasks, background, config.runs.clone());
+        let ending = Arc::new(Ending::new(Arc::clone(&premises), Arc::clone(&running)));
         Recovering::new(&premises, &roles, &ending, &repairs).run();
         Arc::new(Self {
             joining: Joining::new(Arc::clone(&premises)),
             saying: Saying::new(Arc::clone(&premises)),
+            remembering: Remembering::new(Arc::clone(&premises), Arc::clone(&roles)),
             managing: Managing::new(Arc::clone(&premises), Arc::clone(&roles), Arc::clone(&ending)),
-            creating: Creating::new(Arc::clone(&premises), Arc::clone(&roles), Arc::clone(&ending)),
+            creating: Creating::new(Arc::clone(&premises), Arc::clone(&roles), Arc::clone(&ending), agents),
             durability: Durability::new(Arc::clone(&premises)),
             replaying: Replaying::new(Arc::clone(&premises)),
             archives: Archives::new(Arc::clone(&premises)),
+            runs: RunRequests::new(Arc::clone(&running)),
+            running,
             presence: PresenceBoard::new(Arc::clone(&premises), options.presence),
             premises,
             roles,
@@ -176,34 +207,38 @@ impl RoomService {
         }
     }
 
-    /// The timer fired: sessions may have been silent for too long.
-    pub(crate) fn look_at_leases(&self) {
-        for (slot, looked) in self.premises.attendance.look_at_leases() {
-            match looked {
-                Looked::Offline | Looked::Online => self.turn(&slot),
-                Looked::Lost => self.lost(&slot),
+    /// The timer fired: sessions may have been silent for too long, or may have received nothing for a while.
+    pub(crate) fn look_at_attendance(&self) {
+        let sent_ms = |slot: &Slot| self.joining.joined(&slot.context()).iter().map(|living| living.sent_ms()).max();
+        let noticed = self.premises.attendance.look(sent_ms);
+        for Noticed { slot, lease, .. } in &noticed {
+            match lease {
+                Looked::Offline | Looked::Online => self.turn(slot),
+                Looked::Lost => self.lost(slot),
                 Looked::Fine | Looked::Ping(_) => {}
             }
         }
+        let quiet = noticed.into_iter().filter(|noticed| noticed.is_quiet);
+        self.beat(quiet.map(|noticed| noticed.slot).collect());
     }
 
-    /// The timer fired: sessions may have received nothing for a while.
-    pub(crate) fn beat(&self) {
-        let due = self.premises.attendance.due_heartbeats();
-        if due.is_empty() {
+    /// Sends a heartbeat to sessions that have received nothing for a while, each of the first room that it has joined.
+    fn beat(&self, quiet: Vec<Arc<Slot>>) {
+        if quiet.is_empty() {
             return;
         }
         let (id, at) = (self.premises.ids.make("e_"), rfc3339(self.premises.now().unix_ms));
-        for (slot, living) in due {
-            let beat = room_event::heartbeat(&living.source, &id, &at);
+        for slot in quiet {
+            let Some(living) = self.joining.joined(&slot.context()).into_iter().next() else { continue };
+            let beat = room_event::heartbeat(&living.room, &id, &at);
             // With the room locked: none follows its end, nor the session's.
             let _released = living.room.with(|_| {
-                let seat = living.of(&slot)?;
+                living.place_of(&slot)?;
                 let links = slot.links();
                 for link in links.iter().filter(|link| !link.is_tab()) {
                     link.event(Arc::clone(&beat), self.premises.max_event_bytes);
                 }
-                Some((seat, links))
+                Some(links)
             });
         }
     }
@@ -240,8 +275,17 @@ impl RoomService {
 
     /// A session has shown no sign of life for too long.
     pub(crate) fn lost(&self, slot: &Arc<Slot>) {
-        self.joining.leave_all(slot, LeaveReason::Lost);
-        self.presence.gone(slot, &slot.context());
+        self.joining.leave_silently(slot);
+        let is_back = || self.premises.attendance.is_back(slot, self.premises.timers.now_ms());
+        if !is_back() {
+            self.presence.gone(slot, &slot.context());
+        }
+        if is_back() {
+            // It came back while that was noticed.
+            self.premises.attendance.hold_again(slot, self.premises.timers.now_ms());
+            self.connected(slot);
+            self.turn(slot);
+        }
     }
 
     /// The time to live of a room may have expired.
@@ -306,6 +350,28 @@ impl RoomService {
         self.report("say", session, id, said)
     }
 
+    pub(crate) const fn memory(&self) -> &Remembering {
+        &self.remembering
+    }
+
+    /// A room whose memory a session may read: everybody with a role, for as long as it goes on.
+    pub(crate) fn readable(&self, session: &Session, id: &str) -> Result<Arc<LivingRoom>, ActionError> {
+        let found = self.find(session, id).and_then(|(living, _)| check_lives(&living).map(|()| living));
+        self.report("read", session, id, found)
+    }
+
+    /// A room whose memory a session may change.
+    pub(crate) fn writable(
+        &self,
+        session: &Session,
+        id: &str,
+        what: &'static str,
+    ) -> Result<Arc<LivingRoom>, ActionError> {
+        let found = self.find(session, id);
+        let found = found.and_then(|(living, role)| check_writer(session, &living, role).map(|()| living));
+        self.report(what, session, id, found)
+    }
+
     pub(crate) fn admit(&self, session: &Session, id: &str, user: &Text, role: Role) -> Result<(), ActionError> {
         let admitted =
             self.find(session, id).and_then(|(living, mine)| self.managing.admit(session, (&living, mine), user, role));
@@ -318,16 +384,66 @@ impl RoomService {
         self.report("dismiss", session, id, dismissed)
     }
 
-    pub(crate) fn close(&self, session: &Session, id: &str, note: Option<&str>) -> Result<Ended, ActionError> {
+    /// Closes a room: its runs are cancelled, and it has ended when they have.
+    pub(crate) fn close(&self, session: &Session, id: &str, note: Option<&str>) -> Result<RoomEnding, ActionError> {
         let living = self.premises.directory.get(id).ok_or_else(no_room);
-        let closed = living.and_then(|living| self.managing.close(session, &living, note));
-        self.report("close", session, id, closed)
+        let closing = living.and_then(|living| self.managing.close(session, &living, note).map(|()| living));
+        Ok(self.ending.of(&self.report("close", session, id, closing)?))
     }
 
     /// The application ends a room.
-    pub(crate) fn end(&self, id: &str, reason: EndReason) -> Result<Ended, ActionError> {
+    pub(crate) fn end(&self, id: &str, reason: EndReason) -> Result<RoomEnding, ActionError> {
         let living = self.premises.directory.get(id).ok_or_else(no_room)?;
-        self.ending.end(&living, reason, EndedBy::system())
+        self.ending.begin(&living, reason, EndedBy::system())?;
+        Ok(self.ending.of(&living))
+    }
+
+    /// A member starts a run.
+    pub(crate) fn run(&self, session: &Session, id: &str, new: &NewRun) -> Result<Text, ActionError> {
+        let started = self.find(session, id).and_then(|(living, role)| self.runs.start(session, (&living, role), new));
+        self.report("run", session, id, started)
+    }
+
+    /// Somebody cancels a run.
+    pub(crate) fn cancel_run(&self, session: &Session, id: &str, run: &Text) -> Result<(), ActionError> {
+        let cancelled =
+            self.find(session, id).and_then(|(living, role)| self.runs.cancel(session, (&living, role), run));
+        self.report("cancel", session, id, cancelled)
+    }
+
+    /// A member sends an input to a run.
+    pub(crate) fn send_input(&self, session: &Session, id: &str, run: &Text, data: Value) -> Result<(), ActionError> {
+        let found = self.find(session, id);
+        let sent = found.and_then(|(living, role)| self.runs.send(session, (&living, role), (run, data)));
+        self.report("send", session, id, sent)
+    }
+
+    /// A member clears the history of a room.
+    pub(crate) fn clear_history(&self, session: &Session, id: &str) -> Result<(), ActionError> {
+        let found = self.find(session, id);
+        let cleared = found.and_then(|(living, role)| self.runs.clear_history(session, (&living, role)));
+        self.report("clear_history", session, id, cleared)
+    }
+
+    /// One run of a room in which a session has a role.
+    pub(crate) fn run_of(&self, session: &Session, id: &str, run: &str) -> Result<RunView, ActionError> {
+        self.runs.view(&self.find(session, id)?.0, run)
+    }
+
+    /// What a run has streamed: so many characters from one on.
+    pub(crate) fn output(
+        &self,
+        session: &Session,
+        id: &str,
+        run: &str,
+        page: (u64, u64),
+    ) -> Result<RunOutput, ActionError> {
+        self.runs.output(&self.find(session, id)?.0, run, page)
+    }
+
+    /// What was said between a room and its agents.
+    pub(crate) fn history(&self, session: &Session, id: &str) -> Result<Vec<HistoryEntry>, ActionError> {
+        Ok(RunRequests::history(&self.find(session, id)?.0))
     }
 
     /// What the application's access function says may have changed.
@@ -344,6 +460,12 @@ impl RoomService {
     /// `busy` if that takes too long.
     pub(crate) fn durable(&self, id: &str) -> BoxFuture<'static, Result<(), ActionError>> {
         self.durability.durable(self.premises.directory.get(id).as_deref())
+    }
+
+    /// The outcome of what was done in a room, when it is durable.
+    pub(super) fn acknowledged(&self, room: &str, outcome: Outcome) -> HandlerFuture {
+        let durable = self.durable(room);
+        Box::pin(async move { durable.await.map(|()| outcome) })
     }
 
     /// Ends when everything that has happened in any room up to now is durable, or that takes too long.
@@ -418,8 +540,11 @@ impl RoomService {
             rooms: self.premises.directory.len(),
             ended: self.premises.ended.get(),
             participants: self.premises.participants.get(),
+            memory_bytes: self.premises.memory_bytes.get(),
             presence: self.presence.len(),
             leases: self.premises.attendance.len(),
+            runs: self.running.live.len(),
+            queued: self.running.live.waiting(),
         }
     }
 

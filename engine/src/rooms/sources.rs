@@ -47,9 +47,13 @@ fn of_a_participant<'a>(actions: &'a RoomActions, (room, role): (&Room, Role), s
     if room.is_replayable() {
         offered.push(&actions.replay);
     }
+    let has_agent = room.agent().is_some();
     // A session without a user may not say anything, whatever its role.
     if role.may_say() && session.has_user() {
         offered.push(&actions.say);
+        if has_agent {
+            offered.extend([&actions.runs.run, &actions.runs.clear_history]);
+        }
         if role.may_manage() {
             offered.extend([&actions.admit, &actions.dismiss, &actions.close]);
         }
@@ -58,7 +62,12 @@ fn of_a_participant<'a>(actions: &'a RoomActions, (room, role): (&Room, Role), s
 }
 
 fn summary(room: &Room, has_ended: bool) -> String {
-    if has_ended { "ended".to_owned() } else { format!("{} online", room.online()) }
+    let running = room.running();
+    match (has_ended, running) {
+        (true, _) => "ended".to_owned(),
+        (false, 0) => format!("{} online", room.online()),
+        (false, running) => format!("{} online, {running} running", room.online()),
+    }
 }
 
 /// What everybody who sees a room sees of it.
@@ -75,6 +84,7 @@ fn described(room: &Room) -> Descriptor {
     let texts = [
         ("agent", room.agent().map(ToString::to_string)),
         ("parent", room.parent().map(ToString::to_string)),
+        ("last_outcome", room.last_outcome().map(|outcome| outcome.to_string())),
         ("ends_at", room.ends_at()),
         ("end_reason", room.end_reason().map(|reason| reason.as_str().to_owned())),
         ("cold_context_id", room.cold_context_id().map(Into::into)),

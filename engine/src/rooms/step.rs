@@ -5,7 +5,7 @@ use std::sync::Arc;
 use serde_json::Value;
 
 use super::kept::Kept;
-use super::living::{LivingRoom, Seat};
+use super::living::LivingRoom;
 use super::premises::{Moment, Premises};
 use super::stored_room;
 use crate::config::Limit;
@@ -46,14 +46,25 @@ pub(super) struct Step<'a> {
     released: Released,
     /// The sessions that show other rooms than before.
     changed: Vec<Arc<Slot>>,
-    /// Those who show the room see something else.
-    is_seen: bool,
+    /// What those who show the room see otherwise.
+    seen: Seen,
+}
+
+/// What of a room is shown otherwise than before.
+#[derive(Debug, Default)]
+struct Seen {
+    /// The room itself, and who is there.
+    room: bool,
+    /// What is kept in it.
+    memory: bool,
+    /// Its runs.
+    runs: bool,
 }
 
 /// What is dropped when the room is not locked any more.
 #[derive(Default)]
 struct Released {
-    seats: Vec<Seat>,
+    slots: Vec<Arc<Slot>>,
     contexts: Vec<Arc<Context>>,
     links: Vec<Arc<Link>>,
 }
@@ -78,7 +89,7 @@ impl<'a> Step<'a> {
     ) -> T {
         let at = premises.now();
         let (reports, released, changed) = (Vec::new(), Released::default(), Vec::new());
-        let mut taken = Self { premises, living, at, reports, released, changed, is_seen: false };
+        let mut taken = Self { premises, living, at, reports, released, changed, seen: Seen::default() };
         let done = living.room.with(|record| step(&mut taken, record));
         taken.finish();
         done
@@ -112,41 +123,66 @@ impl<'a> Step<'a> {
 
     /// Those who show the room see something else from now on.
     pub(super) const fn show(&mut self) {
-        self.is_seen = true;
+        self.seen.room = true;
+    }
+
+    /// Those who show what is kept in the room see something else from now on.
+    pub(super) const fn show_memory(&mut self) {
+        self.seen.memory = true;
+    }
+
+    /// Nothing is kept in the room any more.
+    pub(super) fn forget(&mut self, bytes: usize) {
+        self.premises.memory_bytes.subtract(bytes);
+    }
+
+    /// Those who show the room's runs see something else from now on.
+    pub(super) const fn show_runs(&mut self) {
+        self.seen.runs = true;
     }
 
     /// Sends an event to every participant.
     pub(super) fn send(&mut self, draft: Draft<'_>) {
-        let id = self.premises.ids.make("e_");
-        self.send_as(&id, draft, |_| true);
+        self.send_merging(draft, Merge::Never);
     }
 
-    /// Sends an event with this id to some participants: encoded once, and once to every connection.
-    pub(super) fn send_as(&mut self, id: &str, draft: Draft<'_>, receives: impl Fn(&Seat) -> bool) {
+    /// Sends an event to every participant. While it waits for a connection it may be merged with others.
+    pub(super) fn send_merging(&mut self, draft: Draft<'_>, merge: Merge) {
+        let id = self.premises.ids.make("e_");
+        self.send_each(&id, (draft, merge), |_| true);
+    }
+
+    /// Sends an event with this id to the participants at some places.
+    pub(super) fn send_as(&mut self, id: &str, draft: Draft<'_>, receives: impl Fn(usize) -> bool) {
+        self.send_each(id, (draft, Merge::Never), receives);
+    }
+
+    /// Encoded once, and once to every connection.
+    fn send_each(&mut self, id: &str, (draft, merge): (Draft<'_>, Merge), receives: impl Fn(usize) -> bool) {
         let mut encoded = None;
         let (premises, living, unix_ms) = (self.premises, self.living, self.at.unix_ms);
         if draft.seq.is_some() {
             living.sent(self.at.now_ms);
         }
-        let mut draft = Some(draft);
+        let mut draft = Some((draft, merge));
         if let Some(kept) = &living.kept
-            && let Some(draft) = draft.take_if(|draft| draft.seq.is_some())
+            && let Some((draft, merge)) = draft.take_if(|(draft, _)| draft.seq.is_some())
         {
-            encoded = encode(premises, living, id, unix_ms, draft);
+            encoded = encode(premises, living, (id, unix_ms), draft, merge);
             encoded.iter().for_each(|event| self.keep(kept, event));
         }
-        living.for_each(|seat| {
-            if !receives(seat) {
+        living.for_each(|at, slot| {
+            if !receives(at) {
                 return;
             }
-            if let Some(draft) = draft.take() {
-                encoded = encode(premises, living, id, unix_ms, draft);
+            if let Some((draft, merge)) = draft.take() {
+                encoded = encode(premises, living, (id, unix_ms), draft, merge);
             }
             let Some(event) = &encoded else { return };
-            for link in seat.slot.links().into_iter().filter(|link| !link.is_tab()) {
+            for link in slot.links().into_iter().filter(|link| !link.is_tab()) {
                 if push(&link, event, premises.max_event_bytes) {
                     let limit = Limit::EventBytes;
-                    self.reports.push(Event::LimitReached { limit, session: seat.session.clone() });
+                    self.reports.push(Event::LimitReached { limit, session: slot.id() });
                 }
                 self.released.links.push(link);
             }
@@ -199,10 +235,10 @@ impl<'a> Step<'a> {
     /// Tells something about the room beside what happens in it, to all or to one who is there.
     pub(super) fn tell(&mut self, kind: EventKind, body: Value, to: Option<&Arc<Slot>>) {
         let (id, at) = (self.premises.ids.make("e_"), rfc3339(self.at.unix_ms));
-        let event = room_event::aside(&self.living.source, &id, &at, kind, body);
-        self.living.for_each(|seat| {
-            if to.is_none_or(|slot| Arc::ptr_eq(slot, &seat.slot)) {
-                for link in seat.slot.links().into_iter().filter(|link| !link.is_tab()) {
+        let event = room_event::aside(&self.living.room, &id, &at, kind, body);
+        self.living.for_each(|_, slot| {
+            if to.is_none_or(|told| Arc::ptr_eq(told, slot)) {
+                for link in slot.links().into_iter().filter(|link| !link.is_tab()) {
                     push(&link, &event, self.premises.max_event_bytes);
                     self.released.links.push(link);
                 }
@@ -226,15 +262,17 @@ impl<'a> Step<'a> {
 
     /// A session that has joined is waited for, if it shows no sign of life.
     pub(super) fn attend(&self, slot: &Arc<Slot>) {
-        self.premises.attendance.join(slot, self.living, self.at.now_ms);
+        self.premises.attendance.join(slot, self.at.now_ms);
     }
 
     /// A session leaves: the others are told, and it is not. False if it was not there.
     pub(super) fn leave(&mut self, record: &mut Record, slot: &Arc<Slot>, reason: LeaveReason) -> bool {
-        let Some(seat) = self.living.remove(slot) else { return false };
+        let Some(at) = self.living.place_of(slot) else { return false };
         let has_card = self.context(slot).presence().is_some();
-        self.premises.attendance.leave(slot, self.living, has_card);
-        let left = record.leave(&seat.session);
+        self.premises.attendance.leave(slot, has_card);
+        let session = record.participant(at).map(|participant| participant.session.clone());
+        let left = session.and_then(|session| record.leave(&session));
+        self.released.slots.push(self.living.remove(at));
         let changed = self.membership(slot).filter(|part| part.participant.is_some());
         if let Some(part) = changed {
             let part = self.part(part.role, None);
@@ -242,7 +280,6 @@ impl<'a> Step<'a> {
         }
         // Whoever reads nothing but the events of this room has nothing to wait for any more.
         self.wake(slot);
-        self.released.seats.push(seat);
         let Some(Changed { participant, seq }) = left else { return false };
         self.premises.participants.subtract(1);
         self.delete(PartKind::Participant, participant.id.clone());
@@ -262,16 +299,16 @@ impl<'a> Step<'a> {
 
     /// Nobody is there any more. Nobody is told.
     pub(super) fn clear(&mut self) {
-        let seats = self.living.clear();
-        self.premises.participants.subtract(seats.len());
-        for seat in seats {
-            let has_card = self.context(&seat.slot).presence().is_some();
-            self.premises.attendance.leave(&seat.slot, self.living, has_card);
-            if let Some(part) = self.membership(&seat.slot) {
+        let slots = self.living.clear();
+        self.premises.participants.subtract(slots.len());
+        for slot in slots {
+            let has_card = self.context(&slot).presence().is_some();
+            self.premises.attendance.leave(&slot, has_card);
+            if let Some(part) = self.membership(&slot) {
                 let part = self.part(part.role, None);
-                self.edit(&seat.slot, |held| held.with(part));
+                self.edit(&slot, |held| held.with(part));
             }
-            self.released.seats.push(seat);
+            self.released.slots.push(slot);
         }
         self.show();
     }
@@ -283,12 +320,26 @@ impl<'a> Step<'a> {
         for slot in self.changed {
             premises.refresher.request_session(&slot, &Paths::All, Urgency::Debounced);
         }
-        if self.is_seen {
+        let paths = self.seen.paths(self.living.room.id(), || premises.sources.showing_participants());
+        if !paths.is_empty() {
             let viewers = Target::Selected(Selector::RoomViewers(self.living.room.id().clone()));
-            let room = format!("{ROOMS}/{}", self.living.room.id());
-            let paths = Paths::each([path::normal(&room), path::normal(&format!("{room}/participants"))]);
-            premises.refresher.request(&viewers, &paths, Urgency::Debounced);
+            premises.refresher.request(&viewers, &Paths::each(paths), Urgency::Debounced);
         }
+    }
+}
+
+impl Seen {
+    /// The paths that have to be rendered, those of the application included that show participants.
+    fn paths(&self, room: &str, others: impl FnOnce() -> Vec<Text>) -> Vec<Text> {
+        let at = |below: &str| path::normal(&format!("{ROOMS}/{room}/{below}"));
+        let others = if self.room { others() } else { Vec::new() };
+        let of_room = [(self.room, ""), (self.room, "participants")];
+        let shown = of_room.into_iter().chain([(self.runs, "runs"), (self.memory, "memory")]);
+        shown
+            .filter(|(is_seen, _)| *is_seen)
+            .map(|(_, below)| at(below))
+            .chain(others.iter().map(|below| at(below)))
+            .collect()
     }
 }
 
@@ -304,9 +355,9 @@ impl Draft<'_> {
 fn encode(
     premises: &Premises,
     living: &LivingRoom,
-    id: &str,
-    at_ms: u64,
+    (id, at_ms): (&str, u64),
     draft: Draft<'_>,
+    merge: Merge,
 ) -> Option<Arc<EncodedEvent>> {
     let made;
     let trace_id = match draft.trace_id {
@@ -323,9 +374,8 @@ fn encode(
         call_id: draft.call_id,
         ..RoomEvent::new(living.room.about(), id, draft.kind, at_ms, draft.body)
     };
-    // Runs will merge what they send.
     // What an event holds is bounded, and the configuration makes sure that a frame holds it.
-    room_event::encode(&living.source, &event, Merge::Never, premises.max_frame_bytes).ok()
+    room_event::encode(&living.room, &event, merge, premises.max_frame_bytes).ok()
 }
 
 /// Queues an event for one connection. Returns whether older ones were dropped for it.

@@ -8,10 +8,9 @@ use crate::render::action::{Action, Invocation};
 use crate::render::descriptor::Descriptor;
 use crate::render::source::Source;
 
-/// The source of a task's node, which reads the task and nothing of the session.
-pub(super) fn source(state: Arc<TaskState>) -> Source {
-    let cancelled = Arc::clone(&state);
-    let cancel = Action::new("cancel", move |_: Invocation<()>| cancelled.cancel()).label("Cancel");
+/// The source of a task's node, which reads the task and nothing of the session. `cancel` is what its action does.
+pub(super) fn source(state: Arc<TaskState>, cancel: impl Fn() + Send + Sync + 'static) -> Source {
+    let cancel = Action::new("cancel", move |_: Invocation<()>| cancel()).label("Cancel");
     Source::new(move |_: &Session| describe(state.view(), &cancel))
 }
 

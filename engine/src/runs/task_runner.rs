@@ -90,12 +90,11 @@ impl TaskRunner {
             slot: Arc::downgrade(&slot),
         };
         let Some(id) = slot.add_task(self.max_tasks, running) else {
-            let limit = Limit::TasksPerSession;
             discard(work, Some(&self.observers.owner()));
-            self.observers.warn(&Event::LimitReached { limit, session: session_id });
-            return Err(ActionError::new(ErrorCode::Busy, QuotaExceeded(limit).message()));
+            return Err(self.too_many(session_id));
         };
-        slot.set_source(path(&id), Some(Arc::new(task_node::source(Arc::clone(&state)))));
+        let cancelled = Arc::clone(&state);
+        self.show(&slot, &id, &state, move || cancelled.cancel());
         let task = Task { id: id.clone(), control: Arc::new(running(id.clone())) };
         let (runner, slot, task_id) = (Arc::downgrade(self), Arc::downgrade(&slot), id.clone());
         let observers = Arc::clone(&self.observers);
@@ -112,16 +111,48 @@ impl TaskRunner {
         Ok(id)
     }
 
-    async fn ended(&self, slot: Weak<Slot>, task: Text) {
-        if let Some(slot) = slot.upgrade() {
-            if self.draining.load(Ordering::SeqCst) {
-                // Consumers shall see how it ended before they are closed.
-                self.refresher.refresh_beside(&slot, Paths::Exactly(path(&task))).await;
-            }
-            self.retain(&slot, task);
+    fn too_many(&self, session: Text) -> ActionError {
+        let limit = Limit::TasksPerSession;
+        self.observers.warn(&Event::LimitReached { limit, session });
+        ActionError::new(ErrorCode::Busy, QuotaExceeded(limit).message())
+    }
+
+    /// Shows a task as a node. `cancel` is what its action does.
+    fn show(&self, slot: &Slot, id: &Text, state: &Arc<TaskState>, cancel: impl Fn() + Send + Sync + 'static) {
+        slot.set_source(path(id), Some(Arc::new(task_node::source(Arc::clone(state), cancel))));
+    }
+
+    /// Shows work that somebody else does as a task of a session, under this id.
+    ///
+    /// # Errors
+    /// `busy` if the session has too many tasks, `internal` if it has ended.
+    pub(crate) fn follow(
+        self: &Arc<Self>,
+        slot: &Arc<Slot>,
+        (id, title): (&Text, Text),
+        cancel: impl Fn() + Send + Sync + 'static,
+    ) -> Result<FollowedTask, ActionError> {
+        let state = Arc::new(TaskState::new(title, self.max_bytes));
+        if !slot.add_task_as(id, self.max_tasks, Followed) {
+            return Err(self.too_many(slot.id()));
         }
+        self.show(slot, id, &state, cancel);
+        Ok(FollowedTask { id: id.clone(), state, runner: Arc::downgrade(self), slot: Arc::downgrade(slot) })
+    }
+
+    async fn ended(&self, slot: Weak<Slot>, task: Text) {
+        self.end(slot, task).await;
         self.running.fetch_sub(1, Ordering::SeqCst);
         self.background.in_flight.notify();
+    }
+
+    async fn end(&self, slot: Weak<Slot>, task: Text) {
+        let Some(slot) = slot.upgrade() else { return };
+        if self.draining.load(Ordering::SeqCst) {
+            // Consumers shall see how it ended before they are closed.
+            self.refresher.refresh_beside(&slot, Paths::Exactly(path(&task))).await;
+        }
+        self.retain(&slot, task);
     }
 
     /// The engine shuts down.
@@ -202,6 +233,65 @@ impl TaskControl for RunningTask {
 
     fn is_cancelled(&self) -> bool {
         self.state.is_cancelled()
+    }
+}
+
+/// A task that somebody else works on: it ends when they say so, whatever becomes of its session.
+#[derive(Debug)]
+struct Followed;
+
+impl TaskControl for Followed {
+    fn progress(&self, _: f64, _: Text) {}
+
+    fn cancel(&self) {}
+
+    fn stop(&self) {}
+
+    fn is_cancelled(&self) -> bool {
+        false
+    }
+}
+
+/// The node of work that somebody else does.
+#[derive(Debug)]
+pub(crate) struct FollowedTask {
+    id: Text,
+    state: Arc<TaskState>,
+    runner: Weak<TaskRunner>,
+    slot: Weak<Slot>,
+}
+
+impl FollowedTask {
+    /// The latest report replaces the one before.
+    pub(crate) fn progress(&self, fraction: f64, message: Text) {
+        self.state.progress(fraction, message);
+        if let (Some(runner), Some(slot)) = (self.runner.upgrade(), self.slot.upgrade()) {
+            runner.refresh(&slot, &self.id);
+        }
+    }
+
+    /// There is no such work after all.
+    pub(crate) fn withdraw(&self) {
+        if let (Some(runner), Some(slot)) = (self.runner.upgrade(), self.slot.upgrade()) {
+            slot.end_task(&self.id, runner.max_tasks).iter().for_each(|oldest| runner.hide(&slot, oldest));
+            runner.remove(&slot, &self.id);
+        }
+    }
+
+    /// The work has ended.
+    pub(crate) fn end(&self, status: TaskStatus) {
+        let Some(runner) = self.runner.upgrade() else { return };
+        let (slot, id) = (Weak::clone(&self.slot), self.id.clone());
+        if !self.state.end(status) {
+            let session = slot.upgrade().map(|slot| slot.id()).unwrap_or_default();
+            runner.observers.warn(&Event::LimitReached { limit: Limit::TaskBytes, session });
+        }
+        if runner.draining.load(Ordering::SeqCst) {
+            let background = Arc::clone(&runner.background);
+            background.spawn(async move { runner.end(slot, id).await });
+        } else if let Some(slot) = slot.upgrade() {
+            runner.retain(&slot, id);
+        }
     }
 }
 

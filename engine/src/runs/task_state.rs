@@ -2,11 +2,12 @@
 
 use serde_json::Value;
 
+use super::latch::Latch;
 use crate::error::ActionError;
 use crate::model::Text;
 use crate::model::bounded_json;
 use crate::protocol::code::ErrorCode;
-use crate::sync::{AtomicBool, Mutex, Ordering, Signal};
+use crate::sync::Mutex;
 
 /// How far a task is. It ends once, and never changes afterwards.
 ///
@@ -14,7 +15,7 @@ use crate::sync::{AtomicBool, Mutex, Ordering, Signal};
 /// |---|---|
 /// | running | done, failed or cancelled |
 #[derive(Debug, Clone, PartialEq)]
-pub(super) enum TaskStatus {
+pub(crate) enum TaskStatus {
     Running,
     Done(Value),
     Failed(ActionError),
@@ -36,8 +37,7 @@ pub(super) struct TaskView {
 #[derive(Debug)]
 pub(super) struct TaskState {
     view: Mutex<TaskView>,
-    cancelled: AtomicBool,
-    cancel: Signal,
+    cancelled: Latch,
     /// How long each of its texts, and its result, may be.
     max_bytes: usize,
 }
@@ -46,7 +46,7 @@ impl TaskState {
     pub(super) fn new(title: Text, max_bytes: usize) -> Self {
         let title = cut(title, max_bytes);
         let view = TaskView { title, status: TaskStatus::Running, progress: 0.0, message: Text::default() };
-        Self { view: Mutex::new(view), cancelled: AtomicBool::new(false), cancel: Signal::new(), max_bytes }
+        Self { view: Mutex::new(view), cancelled: Latch::default(), max_bytes }
     }
 
     pub(super) fn view(&self) -> TaskView {
@@ -89,22 +89,15 @@ impl TaskState {
     }
 
     pub(super) fn cancel(&self) {
-        self.cancelled.store(true, Ordering::SeqCst);
-        self.cancel.notify(usize::MAX);
+        self.cancelled.set();
     }
 
     pub(super) fn is_cancelled(&self) -> bool {
-        self.cancelled.load(Ordering::SeqCst)
+        self.cancelled.is_set()
     }
 
     pub(super) async fn cancelled(&self) {
-        loop {
-            let listener = self.cancel.listen();
-            if self.is_cancelled() {
-                return;
-            }
-            listener.await;
-        }
+        self.cancelled.wait().await;
     }
 }
 

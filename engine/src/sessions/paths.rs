@@ -43,7 +43,7 @@ impl Paths {
     }
 
     /// Paths, in the normal spelling, without what is above or below them.
-    pub(crate) fn each<const N: usize>(paths: [Text; N]) -> Self {
+    pub(crate) fn each(paths: impl IntoIterator<Item = Text>) -> Self {
         let mut paths: SmallVec<[Text; 1]> = paths.into_iter().collect();
         paths.sort_unstable();
         paths.dedup();

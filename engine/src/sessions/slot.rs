@@ -198,7 +198,7 @@ impl Slot {
         &self,
         ticket: Ticket,
         wanted: Wanted<'_>,
-        waiters: &mut Waiters,
+        waiters: impl FnOnce() -> Waiters,
         registry: &Registry,
         newer: impl FnOnce() -> Option<Arc<Registry>>,
     ) -> Begin {
@@ -326,12 +326,12 @@ impl Slot {
 
     /// Registers, or hides (`None`), a path for this session alone.
     pub(crate) fn set_source(&self, path: Text, source: Option<Arc<Source>>) {
-        let _replaced = self.with(|inner| inner.edit_overlay(|overlay| overlay.sources.insert(path, source)));
+        self.edit_sources(BTreeMap::from([(path, SourceEdit::Set(source))]));
     }
 
     /// Gives back what everybody has at a path.
     pub(crate) fn restore_source(&self, path: &str) {
-        let _replaced = self.with(|inner| inner.edit_overlay(|overlay| overlay.sources.remove(path)));
+        self.edit_sources(BTreeMap::from([(path.into(), SourceEdit::Restore)]));
     }
 
     /// Adds a tab under the lowest number that is free, if there are fewer than `max`.
@@ -365,6 +365,19 @@ impl Slot {
             inner.overlay_mut().tasks.insert(id.clone(), Arc::new(make(id.clone())));
             inner.state.set_tasks(true);
             Some(id)
+        })
+    }
+
+    /// Adds a task under an id that is unique in the engine, if fewer than `max` run. False if it may not be.
+    pub(crate) fn add_task_as<T: TaskControl + 'static>(&self, id: &Text, max: usize, task: T) -> bool {
+        self.with(|inner| {
+            let full = inner.overlay().is_some_and(|overlay| overlay.tasks.len() >= max) || max == 0;
+            let adds = !inner.state.is_closed() && !full;
+            if adds {
+                inner.overlay_mut().tasks.insert(id.clone(), Arc::new(task));
+                inner.state.set_tasks(true);
+            }
+            adds
         })
     }
 

@@ -64,7 +64,7 @@ impl Record {
         &mut self,
         ticket: Ticket,
         wanted: Wanted<'_>,
-        waiters: &mut Waiters,
+        waiters: impl FnOnce() -> Waiters,
         registry: &Registry,
         newer: impl FnOnce() -> Option<Arc<Registry>>,
     ) -> (Begin, Option<Replaced>) {
@@ -72,7 +72,7 @@ impl Record {
         match self.state.begin(ticket.number, first, *paths == Paths::All, beside) {
             BeginStep::Skip => (Begin::Skip, None),
             BeginStep::Queue => {
-                self.extras.get_or_insert_default().follow_up(paths, std::mem::take(waiters));
+                self.extras.get_or_insert_default().follow_up(paths, waiters());
                 (Begin::Queued, None)
             }
             BeginStep::Go { beside, overtaken, outdated } => {

@@ -11,9 +11,10 @@ use super::tab_tree::{TabFault, TabLimits, TabTree, affordance};
 use crate::deliver::link::Link;
 use crate::error::{ActionError, FrameError};
 use crate::model::Text;
+use crate::model::room::policy::Trust;
 use crate::panics::guarded::Guarded;
 use crate::protocol::encode;
-use crate::render::action::{Action, ActionInner, Handler, Invocation, Outcome};
+use crate::render::action::{Action, ActionInner, Changes, Handler, Invocation, Outcome};
 use crate::render::descriptor::Descriptor;
 use crate::render::params::Params;
 use crate::sync::Mutex;
@@ -219,7 +220,15 @@ fn action(value: &Value, forward: &Forward) -> Option<Action> {
     let params = affordance.params.as_ref().map(Params::untrusted);
     let forward = Arc::clone(forward);
     let handler = Handler::Async(Box::new(move |call| forward(call)));
-    Some(Action { inner: Arc::new(ActionInner { affordance, params, changes: None, handler: Guarded::new(handler) }) })
+    Some(Action {
+        inner: Arc::new(ActionInner {
+            affordance,
+            params,
+            changes: Changes::Anything,
+            trust: Trust::Untrusted,
+            handler: Guarded::new(handler),
+        }),
+    })
 }
 
 impl fmt::Debug for Tab {

@@ -1,4 +1,4 @@
-//! All sessions, found by id, user, attribute or room without looking at the others; and who has been idle for longest.
+//! All sessions, found by id, user, attribute, project or room without looking at the others; and who has been idle for longest.
 
 use std::hash::BuildHasher;
 use std::sync::Arc;
@@ -39,6 +39,9 @@ struct Inner {
     by_id: HashTable<u32>,
     by_user: HashTable<SlotSet>,
     by_attribute: HashMap<Text, HashMap<Text, SlotSet>>,
+    /// Those with a project.
+    by_project: HashMap<Text, SlotSet>,
+    in_projects: usize,
     by_room: RoomIndex,
     hasher: DefaultHashBuilder,
     /// Sessions without a connection, by when the last one left.
@@ -85,6 +88,8 @@ impl Table {
             by_id: HashTable::new(),
             by_user: HashTable::new(),
             by_attribute: HashMap::new(),
+            by_project: HashMap::new(),
+            in_projects: 0,
             by_room: RoomIndex::default(),
             hasher: DefaultHashBuilder::default(),
             idle: IdleList::new(),
@@ -262,6 +267,8 @@ impl Table {
             Selector::Session(id) => usize::from(inner.find(id).is_some()),
             Selector::User(user) => inner.of_user(user).map_or(0, SlotSet::len),
             Selector::Attribute { name, value } => inner.with_attribute(name, value).map_or(0, SlotSet::len),
+            Selector::Project(name) if name.is_empty() => inner.slots.len() - inner.in_projects,
+            Selector::Project(name) => inner.by_project.get(name).map_or(0, SlotSet::len),
             Selector::Room(id) => inner.by_room.joined(id).map_or(0, SlotSet::len),
             Selector::RoomViewers(id) => inner.by_room.viewers(id).map_or(0, SlotSet::len),
         }
@@ -274,6 +281,12 @@ impl Table {
             Selector::Session(id) => self.get(id).into_iter().collect(),
             Selector::User(user) => self.of_user(user),
             Selector::Attribute { name, value } => self.picked(|inner| inner.with_attribute(name, value)),
+            Selector::Project(name) if name.is_empty() => {
+                let mut slots = self.all();
+                slots.retain(|slot| slot.context().project().is_none_or(|project| project.is_empty()));
+                slots
+            }
+            Selector::Project(name) => self.picked(|inner| inner.by_project.get(name)),
             Selector::Room(id) => self.picked(|inner| inner.by_room.joined(id)),
             Selector::RoomViewers(id) => self.picked(|inner| inner.by_room.viewers(id)),
         }
@@ -373,9 +386,14 @@ impl Inner {
         if let Some(user) = context.user() {
             self.index_user(key, user);
         }
+        if let Some(project) = named_project(context) {
+            let project = self.by_project.entry(project.clone());
+            project.and_modify(|keys| keys.add(key)).or_insert(SlotSet::one(key));
+            self.in_projects += 1;
+        }
         for (name, value) in context.attributes() {
             let values = self.by_attribute.entry(name.clone()).or_default();
-            values.entry(value.clone()).and_modify(|keys| keys.add(key)).or_insert(SlotSet::One(key));
+            values.entry(value.clone()).and_modify(|keys| keys.add(key)).or_insert(SlotSet::one(key));
         }
     }
 
@@ -388,7 +406,7 @@ impl Inner {
         match self.by_user.entry(hasher.hash_one(user.as_str()), |keys| is_user(slots, keys, user), rehash) {
             Entry::Occupied(mut keys) => keys.get_mut().add(key),
             Entry::Vacant(gap) => {
-                gap.insert(SlotSet::One(key));
+                gap.insert(SlotSet::one(key));
             }
         }
     }
@@ -402,6 +420,14 @@ impl Inner {
             {
                 entry.remove();
             }
+        }
+        if let Some(project) = named_project(context)
+            && let Some(keys) = self.by_project.get_mut(project)
+        {
+            if keys.remove(key) {
+                self.by_project.remove(project);
+            }
+            self.in_projects -= 1;
         }
         for (name, value) in context.attributes() {
             let Some(values) = self.by_attribute.get_mut(name) else { continue };
@@ -429,8 +455,13 @@ impl Inner {
         self.by_id.shrink_to_fit(|key| hasher.hash_one(context(*key).id().as_str()));
         self.by_user.shrink_to_fit(|keys| hasher.hash_one(context(keys.any()).user().map_or("", Text::as_str)));
         self.by_attribute.values_mut().for_each(HashMap::shrink_to_fit);
-        self.by_room.shrink();
+        self.by_project.shrink_to_fit();
     }
+}
+
+/// The project of a session, if it has a name.
+fn named_project(context: &Context) -> Option<&Text> {
+    context.project().filter(|project| !project.is_empty())
 }
 
 fn is_user(slots: &Slab<Arc<Slot>>, keys: &SlotSet, user: &str) -> bool {

@@ -42,8 +42,8 @@ pub(crate) enum Timer {
     StorageRetry,
     /// Events and archives may have been kept for long enough.
     Retention,
-    /// Sessions in rooms may have been silent for too long.
-    Leases,
-    /// Sessions in rooms may have received nothing for a while.
-    Heartbeats,
+    /// The window of a run may have expired, or its pause may be over, or it is abandoned: of the one that comes first.
+    Runs,
+    /// Sessions in rooms may have been silent for too long, or may have received nothing for a while.
+    Attendance,
 }

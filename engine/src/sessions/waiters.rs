@@ -57,6 +57,16 @@ impl Countdown {
 }
 
 impl Waiters {
+    /// The same once more: they wait for one share more.
+    pub(crate) fn again(&self) -> Self {
+        let live = self.0.iter().filter_map(|waiter| waiter.0.upgrade());
+        Self(live.flat_map(|countdown| countdown.share().0).collect())
+    }
+
+    pub(crate) fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
     /// Where the first request was made.
     pub(crate) fn cause(&self) -> Span {
         let first = self.0.first().and_then(|waiter| waiter.0.upgrade());
@@ -96,6 +106,17 @@ mod tests {
         let (first, mut second) = (countdown.share(), countdown.share());
         assert!(countdown.wait().now_or_never().is_none());
         second.merge(first);
+        assert!(countdown.wait().now_or_never().is_none());
+        drop(second);
+        assert!(countdown.wait().now_or_never().is_some());
+    }
+
+    #[test]
+    fn whoever_waits_for_several_shares_is_released_by_the_last_of_them() {
+        let countdown = Countdown::new(Span::none());
+        let first = countdown.share();
+        let second = first.again();
+        drop(first);
         assert!(countdown.wait().now_or_never().is_none());
         drop(second);
         assert!(countdown.wait().now_or_never().is_some());

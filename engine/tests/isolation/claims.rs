@@ -48,6 +48,12 @@ impl Claims {
         }
     }
 
+    /// Claims of which most others are likely to have the same project, so that rooms have participants.
+    pub(crate) fn together(random: &mut Random) -> Self {
+        let (project, user) = (u8::from(random.percent(15)), random.below(3) as u8);
+        Self { project: Some(project), user: Some(user), ..Self::random(random) }
+    }
+
     /// The session with these claims; `number` identifies it.
     pub(crate) fn session(&self, number: usize) -> Session {
         let mut session = Session::new(id(number)).with_attribute("secret", marker('s', number));

@@ -1,5 +1,6 @@
 //! The rooms of a simulation: what is known of each, and the checks of what its participants are sent.
 
+use futures_util::FutureExt;
 use std::collections::{BTreeMap, BTreeSet};
 
 use grove_engine::{Access, ActionError, Engine, Message, NewRoom, Room, RoomQuery, RoomRole, Session};
@@ -19,6 +20,8 @@ pub(crate) enum RoomChange {
     Unsubscribe(usize),
     Leave(usize),
     Say(usize),
+    Keep(usize),
+    Forget(usize),
     Admit(usize, u8, RoomRole),
     Dismiss(usize, u8),
     Close(usize),
@@ -27,8 +30,8 @@ pub(crate) enum RoomChange {
 impl RoomChange {
     pub(crate) fn random(random: &mut Random) -> Self {
         let which = random.below(1_000);
-        match random.below(20) {
-            0..=2 => Self::Create(random.choose(&[Access::Invited, Access::Project, Access::Observe])),
+        match random.below(24) {
+            0..=2 => Self::Create(random.choose(&[Access::Invited, Access::Project, Access::Project, Access::Observe])),
             3..=7 => Self::Join(which),
             8..=9 => Self::Subscribe(which),
             10 => Self::Unsubscribe(which),
@@ -38,7 +41,26 @@ impl RoomChange {
                 Self::Admit(which, random.below(3) as u8, random.choose(&[RoomRole::Member, RoomRole::Observer]))
             }
             18 => Self::Dismiss(which, random.below(3) as u8),
+            19..=21 => Self::Keep(which),
+            22 => Self::Forget(which),
             _ => Self::Close(which),
+        }
+    }
+
+    /// Which room is meant.
+    const fn which(&self) -> usize {
+        match self {
+            Self::Create(_) => 0,
+            Self::Join(which)
+            | Self::Subscribe(which)
+            | Self::Unsubscribe(which)
+            | Self::Leave(which)
+            | Self::Say(which)
+            | Self::Keep(which)
+            | Self::Forget(which)
+            | Self::Admit(which, ..)
+            | Self::Dismiss(which, _)
+            | Self::Close(which) => *which,
         }
     }
 }
@@ -100,23 +122,20 @@ impl Rooms {
         if self.rooms.is_empty() {
             return;
         }
-        let which = match change {
-            RoomChange::Join(which)
-            | RoomChange::Subscribe(which)
-            | RoomChange::Unsubscribe(which)
-            | RoomChange::Leave(which)
-            | RoomChange::Say(which)
-            | RoomChange::Admit(which, ..)
-            | RoomChange::Dismiss(which, _)
-            | RoomChange::Close(which) => which % self.rooms.len(),
-            RoomChange::Create(_) => return,
-        };
+        let which = self.choose(viewer, change.which());
         let role = self.rooms[which].role(&viewer.claims);
         let done = self.act(engine, viewer, which, change);
         if role.is_none() {
             let unknown = engine.rooms().get(&viewer.session, "m_unknown").map(drop);
             assert_eq!(done.map_err(|error| error.code().to_owned()), unknown.map_err(|error| error.code().to_owned()));
         }
+    }
+
+    /// Of ten choices, nine are among the rooms that a viewer sees, if there are any.
+    fn choose(&self, viewer: &Viewer, which: usize) -> usize {
+        let seen = |number: &usize| !which.is_multiple_of(10) && self.rooms[*number].role(&viewer.claims).is_some();
+        let seen: Vec<_> = (0..self.rooms.len()).filter(seen).collect();
+        if seen.is_empty() { which % self.rooms.len() } else { seen[which / 10 % seen.len()] }
     }
 
     fn create(&mut self, engine: &Engine, viewer: &Viewer, access: Access) {
@@ -150,6 +169,11 @@ impl Rooms {
             }
             RoomChange::Leave(_) => rooms.leave(&session, &id),
             RoomChange::Say(_) => rooms.say(&session, &id, &Message::data(json!({"in": marker('r', which)}))).map(drop),
+            RoomChange::Keep(_) => {
+                let value = json!({"in": marker('r', which)});
+                rooms.memory(&session, &id)?.put(&format!("k{}", viewer.number), &value).map(drop)
+            }
+            RoomChange::Forget(_) => rooms.memory(&session, &id)?.clear().map(drop),
             RoomChange::Admit(_, user, role) => {
                 let admitted = rooms.admit(&session, &id, marker('u', *user), *role);
                 admitted.map(|()| {
@@ -162,7 +186,9 @@ impl Rooms {
                     model.decided.insert(*user, None);
                 })
             }
-            RoomChange::Close(_) => rooms.close(&session, &id, None).map(drop),
+            RoomChange::Close(_) => {
+                rooms.close(&session, &id, None).now_or_never().expect("nothing runs in it").map(drop)
+            }
             RoomChange::Join(_) | RoomChange::Create(_) => self.join(engine, viewer.number, &session, which),
         }
     }

@@ -1,5 +1,7 @@
 //! Random scripts: the sessions, the registered sources, and the changes and requests, in order.
 
+use grove_engine::Access;
+
 use crate::claims::Claims;
 use crate::random::Random;
 use crate::reference::View;
@@ -77,22 +79,37 @@ pub(crate) enum Request {
 
 impl Script {
     pub(crate) fn random(random: &mut Random) -> Self {
-        let viewers = random.some(2, 16, Claims::random);
+        let together = random.percent(50);
+        let viewers = random.some(2, 16, if together { Claims::together } else { Claims::random });
         let count = viewers.len();
+        let mut steps = random.some(1, 16, |random| Step::random(random, count));
+        if together {
+            steps.insert(0, Step::gathering(random, count));
+        }
         Self {
             viewers,
             sources: random.some(1, PATHS.len(), SourceModel::random),
             pass_threads: 1 + random.below(3),
             per_session: random.percent(25),
-            steps: random.some(1, 16, |random| Step::random(random, count)),
+            steps,
         }
     }
 }
 
 impl Step {
+    /// Everybody joins some room, if there is one for them.
+    fn gathering(random: &mut Random, viewers: usize) -> Self {
+        let accesses = [Access::Project, Access::Project, Access::Observe];
+        let created = random.some(1, 3, |random| RoomChange::Create(random.choose(&accesses)));
+        let created = created.into_iter().map(|change| (random.below(viewers), Change::Room(change)));
+        let mut changes: Vec<_> = created.collect();
+        changes.extend((0..viewers).map(|who| (who, Change::Room(RoomChange::Join(random.below(1_000))))));
+        Self { changes, requests: Vec::new() }
+    }
+
     fn random(random: &mut Random, viewers: usize) -> Self {
         Self {
-            changes: random.some(1, 6, |random| (random.below(viewers), Change::random(random))),
+            changes: random.some(1, 8, |random| (random.below(viewers), Change::random(random))),
             requests: random.some(0, 6, |random| (random.below(viewers), Request::random(random, viewers))),
         }
     }
@@ -100,7 +117,7 @@ impl Step {
 
 impl Change {
     fn random(random: &mut Random) -> Self {
-        match random.below(48) {
+        match random.below(64) {
             0..=1 => Self::AllData,
             2..=8 => Self::Data(random.below(1_000)),
             9..=11 => {
@@ -118,7 +135,7 @@ impl Change {
             29 => Self::Tab(random.percent(70)),
             30 => Self::Emit,
             31 => Self::Source(random.below(1_000), SourceModel::random(random)),
-            32..=45 => Self::Room(RoomChange::random(random)),
+            32..=61 => Self::Room(RoomChange::random(random)),
             _ => Self::Advance(random.choose(&[1, 1_000, 5_000])),
         }
     }

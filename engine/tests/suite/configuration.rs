@@ -33,7 +33,9 @@ const COUNTS: &[Change] = &fields! {
     execution: blocking_calls, blocking_calls_per_session, blocking_calls_per_user, async_evaluations, pass_threads,
         slow_evaluations, slow_evaluations_per_path, side_turns_per_session;
     rooms: rooms, rooms_per_project, open_rooms_per_project, rooms_per_user, admissions_per_user, participants_per_room,
-        users_per_room, message_bytes, call_ids, call_ids_per_session;
+        users_per_room, message_bytes, memory_bytes, memory_keys, all_memory_bytes, generations, call_ids, call_ids_per_session;
+    runs: waiting_per_room, ended_per_room, value_bytes, output_bytes, ended_output_bytes, chunk_bytes, inputs_per_run,
+        history_entries, history_bytes;
     sizes: nodes, depth, tab_depth;
 };
 
@@ -92,8 +94,8 @@ fn configuration() -> impl Strategy<Value = (Config, Vec<&'static str>)> {
         for (at, value) in counts {
             COUNTS[at].1(&mut config, value);
             names.push(COUNTS[at].0);
-            if COUNTS[at].0 == "rooms.message_bytes" {
-                // A frame has to hold the event of a message.
+            if ["rooms.message_bytes", "runs.value_bytes", "runs.chunk_bytes"].contains(&COUNTS[at].0) {
+                // A frame has to hold the event of a message, and those of runs.
                 names.push("sizes.frame_bytes");
             }
         }

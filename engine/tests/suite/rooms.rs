@@ -101,7 +101,7 @@ async fn a_room_exists_only_for_those_with_a_role() {
             let unknown = rooms.get(session, "m_unknown").unwrap_err();
             assert_eq!(rooms.get(session, id).unwrap_err(), unknown);
             assert_eq!(rooms.join(session, id).unwrap_err(), unknown);
-            assert_eq!(rooms.close(session, id, None).unwrap_err(), unknown);
+            assert_eq!(rooms.close(session, id, None).await.unwrap_err(), unknown);
             assert_eq!(rooms.say(session, id, &grove_engine::Message::text("x")).unwrap_err(), unknown);
             assert_eq!(rooms.admit(session, id, "bob", RoomRole::Member).unwrap_err(), unknown);
             assert_eq!(rooms.events(session, id).unwrap_err(), unknown);
@@ -178,7 +178,7 @@ async fn a_child_takes_what_it_inherits_and_is_no_more_than_its_parent() {
     assert_eq!(create(&engine, &ann, &child(&[])).attribute("a"), None);
     assert_eq!(code(engine.rooms().create(&bob, &child(&[]))), "not_found");
     assert_eq!(code(engine.rooms().create(&ann, &child(&[]).trust(Trust::Verified).strict(true))), "caps_refused");
-    engine.rooms().close(&ann, parent.id(), None).unwrap();
+    engine.rooms().close(&ann, parent.id(), None).await.unwrap();
     assert_eq!(code(engine.rooms().create(&ann, &child(&[]))), "conflict");
 }
 
@@ -235,7 +235,7 @@ async fn rooms_are_listed_in_order_of_creation_page_by_page() {
     assert_eq!((first.as_str(), second.as_str(), end), ("01", "234", None));
     assert_eq!(titles(RoomQuery { owner: Some("bob".into()), ..RoomQuery::default() }).0, "2");
     let third = rooms.list(&bob, &RoomQuery::default()).unwrap().rooms[2].id().clone();
-    rooms.close(&bob, &third, None).unwrap();
+    rooms.close(&bob, &third, None).await.unwrap();
     assert_eq!(titles(RoomQuery { state: Some(RoomState::Ended), ..RoomQuery::default() }).0, "2");
     assert_eq!(code(rooms.list(&bob, &RoomQuery { after: Some("m_x".into()), ..RoomQuery::default() })), "not_found");
 }
@@ -246,7 +246,7 @@ async fn without_rooms_every_call_says_so() {
     let ann = user_session("a", "ann");
     assert_eq!(code(engine.rooms().create(&ann, &NewRoom::new("t"))), "not_supported");
     assert_eq!(code(engine.rooms().get(&ann, "m_1")), "not_supported");
-    assert_eq!(code(engine.rooms().complete("m_1")), "not_supported");
+    assert_eq!(code(engine.rooms().complete("m_1").await), "not_supported");
     assert_eq!(engine.rooms().stats().rooms, 0);
 }
 

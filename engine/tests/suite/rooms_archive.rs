@@ -35,7 +35,7 @@ async fn an_archive_has_every_event_from_the_first_to_the_last() {
         engine.rooms().say(&ann, room.id(), &Message::text(format!("{number}\nsecond line"))).unwrap();
     }
     clock.advance(1_234);
-    engine.rooms().close(&ann, room.id(), None).unwrap();
+    engine.rooms().close(&ann, room.id(), None).await.unwrap();
     let id = room.cold_context_id().unwrap();
     assert!(id.starts_with("c_"));
     let events = lines(&engine, &ann, &id).await;
@@ -53,7 +53,7 @@ async fn an_archive_is_for_those_who_took_part() {
     let room = archived(&engine, &ann, |new| new);
     drop(engine.rooms().events(&bob, room.id()).unwrap());
     engine.rooms().say(&cid, room.id(), &Message::text("hello")).unwrap();
-    engine.rooms().complete(room.id()).unwrap();
+    engine.rooms().complete(room.id()).await.unwrap();
     assert_eq!(room.end_reason(), Some(EndReason::Completed));
     let id = room.cold_context_id().unwrap();
     for session in [&ann, &bob, &cid] {
@@ -71,7 +71,7 @@ async fn an_archive_may_be_for_the_whole_project() {
     let [ann, dan] = ["ann", "dan"].map(|user| in_project(user, user, "acme"));
     let room = archived(&engine, &ann, |new| new.archive_for(ArchiveFor::Project).access(Access::Invited));
     engine.rooms().admit(&ann, room.id(), "bob", RoomRole::Member).unwrap();
-    engine.rooms().close(&ann, room.id(), None).unwrap();
+    engine.rooms().close(&ann, room.id(), None).await.unwrap();
     let id = room.cold_context_id().unwrap();
     assert_eq!(lines(&engine, &dan, &id).await.len(), 2);
     assert_eq!(code(engine.rooms().archive(&in_project("d", "dan", "other"), &id).await), "not_found");
@@ -84,7 +84,7 @@ async fn a_room_that_is_only_archived_cannot_be_replayed_while_it_lives() {
     let room = archived(&engine, &ann, |new| new);
     assert_eq!(code(engine.rooms().replay(&ann, room.id(), 0, None).await), "conflict");
     let dropped = engine.rooms().create(&ann, &NewRoom::new("t").replayable(true)).unwrap().room;
-    engine.rooms().close(&ann, dropped.id(), None).unwrap();
+    engine.rooms().close(&ann, dropped.id(), None).await.unwrap();
     assert_eq!(dropped.cold_context_id(), None);
 }
 
@@ -95,7 +95,7 @@ async fn an_archive_outlives_its_room_until_its_time_has_come() {
     });
     let ann = user_session("ann", "ann");
     let room = archived(&engine, &ann, |new| new.id("board"));
-    engine.rooms().close(&ann, room.id(), None).unwrap();
+    engine.rooms().close(&ann, room.id(), None).await.unwrap();
     let id = room.cold_context_id().unwrap();
     clock.advance(3_600_000);
     engine.settle().await;

@@ -44,9 +44,9 @@ async fn only_the_owner_or_an_admin_closes_a_room_and_all_are_told_once() {
     let room = create(&engine, &ann, &NewRoom::new("t").access(Access::Project));
     let mut of_ann = joined(&engine, &ann, &room).await;
     let mut of_bob = joined(&engine, &bob, &room).await;
-    assert_eq!(code(engine.rooms().close(&bob, room.id(), None)), "unauthorized");
+    assert_eq!(code(engine.rooms().close(&bob, room.id(), None).await), "unauthorized");
     pass(&engine, &clock, 1_500).await;
-    let ended = engine.rooms().close(&ann, room.id(), Some("done here")).unwrap();
+    let ended = engine.rooms().close(&ann, room.id(), Some("done here")).await.unwrap();
     assert_eq!((ended.reason, ended.duration_ms), (EndReason::Close, 1_500));
     let last = last_event(&mut of_ann).await;
     assert_eq!(last["body"], json!({"reason": "close", "duration_ms": 1_500, "note": "done here"}));
@@ -55,13 +55,13 @@ async fn only_the_owner_or_an_admin_closes_a_room_and_all_are_told_once() {
     assert_eq!((room.state(), room.end_reason(), room.online()), (RoomState::Ended, Some(EndReason::Close), 0));
     assert_eq!(engine.rooms().stats().participants, 0);
     for refused in [
-        code(engine.rooms().close(&ann, room.id(), None)),
+        code(engine.rooms().close(&ann, room.id(), None).await),
         code(engine.rooms().say(&ann, room.id(), &Message::text("x"))),
         code(engine.rooms().admit(&ann, room.id(), "x", RoomRole::Member)),
         code(engine.rooms().dismiss(&ann, room.id(), "bob")),
         code(engine.rooms().join(&bob, room.id())),
         code(engine.rooms().events(&bob, room.id())),
-        code(engine.rooms().complete(room.id())),
+        code(engine.rooms().complete(room.id()).await),
     ] {
         assert_eq!(refused, "conflict");
     }
@@ -76,10 +76,10 @@ async fn an_admin_closes_rooms_of_the_own_project_alone() {
     let admin = |project: &str| in_project("x", "root", project).with_permission("rooms:admin");
     let room = create(&engine, &in_project("a", "ann", "p"), &NewRoom::new("t"));
     assert_eq!(code(engine.rooms().get(&admin("p"), room.id())), "not_found", "it has no role");
-    assert_eq!(code(engine.rooms().close(&admin("q"), room.id(), None)), "not_found");
+    assert_eq!(code(engine.rooms().close(&admin("q"), room.id(), None).await), "not_found");
     let nobody = Session::new("y").with_project("p").with_permission("rooms:admin");
-    assert_eq!(code(engine.rooms().close(&nobody, room.id(), None)), "not_found");
-    assert_eq!(code(engine.rooms().close(&admin("p"), room.id(), None)), "");
+    assert_eq!(code(engine.rooms().close(&nobody, room.id(), None).await), "not_found");
+    assert_eq!(code(engine.rooms().close(&admin("p"), room.id(), None).await), "");
 }
 
 #[tokio::test]
@@ -88,12 +88,12 @@ async fn the_application_completes_a_room_or_fails_it() {
     let ann = user_session("a", "ann");
     let [first, second] = [0, 1].map(|_| create(&engine, &ann, &NewRoom::new("t")));
     let mut consumer = joined(&engine, &ann, &first).await;
-    assert_eq!(engine.rooms().complete(first.id()).unwrap().reason, EndReason::Completed);
-    assert_eq!(engine.rooms().fail(second.id()).unwrap().reason, EndReason::Failed);
+    assert_eq!(engine.rooms().complete(first.id()).await.unwrap().reason, EndReason::Completed);
+    assert_eq!(engine.rooms().fail(second.id()).await.unwrap().reason, EndReason::Failed);
     let last = last_event(&mut consumer).await;
     assert_eq!((&last["kind"], &last["body"]["reason"]), (&json!("room.ended"), &json!("completed")));
     assert_eq!(last["actor"], json!({"name": "system", "kind": "system"}));
-    assert_eq!(code(engine.rooms().fail("m_unknown")), "not_found");
+    assert_eq!(code(engine.rooms().fail("m_unknown").await), "not_found");
 }
 
 #[tokio::test]
@@ -130,7 +130,7 @@ async fn a_room_that_ended_stays_for_a_while_and_is_gone_then() {
     let ann = user_session("a", "ann");
     let room = create(&engine, &ann, &NewRoom::new("t").id("board"));
     engine.open_session(&ann).unwrap();
-    engine.rooms().close(&ann, "board", None).unwrap();
+    engine.rooms().close(&ann, "board", None).await.unwrap();
     pass(&engine, &clock, 4_999).await;
     let about = engine.rooms().describe(&ann, "board").unwrap();
     assert_eq!(

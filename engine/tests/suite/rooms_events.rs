@@ -225,7 +225,7 @@ async fn a_message_that_cannot_be_said_is_refused_and_takes_no_number() {
     assert_eq!(log.limit_count(Limit::RoomMessageBytes), 1);
     assert_eq!(say(&Message::text("x".repeat(98))), "");
     assert_eq!(room.seq(), 2);
-    engine.rooms().close(&ann, room.id(), None).unwrap();
+    engine.rooms().close(&ann, room.id(), None).await.unwrap();
     assert_eq!(say(&Message::text("x")), "conflict");
 }
 

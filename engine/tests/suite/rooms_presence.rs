@@ -200,7 +200,7 @@ async fn a_heartbeat_comes_when_nothing_else_did_and_never_after_the_end() {
     assert_eq!(messages.len(), 2, "{messages:?}");
     let keys: Vec<_> = messages[0]["data"].as_object().unwrap().keys().cloned().collect();
     assert_eq!(keys, ["id", "room", "project", "epoch", "kind", "at", "body"]);
-    watched.engine.rooms().close(&in_project("ann", "ann", "acme"), watched.room.id(), None).unwrap();
+    watched.engine.rooms().close(&in_project("ann", "ann", "acme"), watched.room.id(), None).await.unwrap();
     answer(&bob);
     watched.pass(100, || assert_eq!(beats(&bob), 0)).await;
     assert_eq!(watched.engine.rooms().stats().leases, 0);

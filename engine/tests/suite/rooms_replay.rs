@@ -124,7 +124,7 @@ async fn whoever_is_in_a_replayable_room_may_replay_it_and_nobody_else() {
     let cid = user_session("cid", "cid");
     let closed = engine.rooms().create(&ann, &NewRoom::new("t").replayable(true)).unwrap().room;
     assert_eq!(code(engine.rooms().replay(&cid, closed.id(), 0, None).await), "not_found");
-    engine.rooms().close(&ann, closed.id(), None).unwrap();
+    engine.rooms().close(&ann, closed.id(), None).await.unwrap();
     assert_eq!(code(engine.rooms().replay(&ann, closed.id(), 0, None).await), "conflict");
     let tree = consumer.query("/").await;
     let offered = |room: &Room| action_names(node_at(&tree, &path(room))).contains(&"replay");
@@ -232,7 +232,7 @@ async fn nothing_is_kept_of_a_room_that_ended() {
     let ann = user_session("ann", "ann");
     let new = NewRoom::new("t").id("board").replayable(true).on_end(OnEnd::Drop);
     engine.rooms().create(&ann, &new).unwrap();
-    engine.rooms().close(&ann, "board", None).unwrap();
+    engine.rooms().close(&ann, "board", None).await.unwrap();
     engine.rooms().durable("board").await.unwrap();
     assert_eq!(code(engine.rooms().replay(&ann, "board", 0, None).await), "conflict");
 }

@@ -59,7 +59,7 @@ async fn who_cannot_be_named_in_events_is_refused_and_no_number_is_missing() {
     let mut consumer = TestConsumer::connect(&engine, long.clone()).await;
     assert_eq!(code(rooms.join(&long, room.id())), "invalid_params");
     assert_eq!(code(rooms.say(&long, room.id(), &Message::text("x"))), "invalid_params");
-    assert_eq!(code(rooms.close(&long, room.id(), None)), "invalid_params");
+    assert_eq!(code(rooms.close(&long, room.id(), None).await), "invalid_params");
     let path = format!("/rooms/{}", room.id());
     consumer.subscribe(&path).await;
     assert_eq!((room.seq(), room.participants().len()), (1, 0));

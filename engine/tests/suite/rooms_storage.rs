@@ -257,7 +257,7 @@ async fn an_archive_and_the_time_to_live_survive_a_restart() {
     let (engine, _clock) = start_at(&store, later, |_| {});
     let room = engine.rooms().get(&ann, "board").unwrap();
     assert_eq!((room.ends_at(), ends_at.as_deref()), (ends_at.clone(), Some("2026-01-01T00:01:30.000Z")));
-    let ended = engine.rooms().close(&ann, "board", None).unwrap();
+    let ended = engine.rooms().close(&ann, "board", None).await.unwrap();
     assert_eq!(ended.duration_ms, 50_000, "with the time before the restart");
     let id = room.cold_context_id().unwrap();
     engine.rooms().durable("board").await.unwrap();

@@ -89,7 +89,7 @@ async fn a_subscription_at_a_room_or_below_it_joins_before_its_path_is_resolved(
     let mut carol = connect(&engine, "carol").await;
     // The root's own id may stand in front.
     let (_, room) = carol.subscribe("/app/rooms/m").await;
-    assert_eq!(child_ids(&room), ["participants", "board"]);
+    assert_eq!(child_ids(&room), ["participants", "runs", "memory", "board"]);
     assert_eq!(action_names(&room), ["leave", "say"]);
     assert_eq!(room["meta"]["summary"], Value::Null);
     assert_eq!((&room["properties"]["joined"], &room["properties"]["online"]), (&json!(true), &json!(2)));
@@ -201,7 +201,7 @@ async fn a_descriptor_for_rooms_runs_once_for_all_or_once_for_each_role_and_each
         let mut consumer = connect(&engine, user).await;
         for path in ["/rooms/m", "/rooms/n"] {
             let (_, room) = consumer.subscribe(path).await;
-            assert_eq!(child_ids(&room), ["participants", "by-role", "late", "same"]);
+            assert_eq!(child_ids(&room), ["participants", "runs", "memory", "by-role", "late", "same"]);
             assert_eq!(node_at(&room, "same")["properties"], node_at(&room, "late")["properties"]);
             assert_eq!(node_at(&room, "by-role")["properties"]["r"], room["properties"]["role"]);
         }
@@ -209,7 +209,7 @@ async fn a_descriptor_for_rooms_runs_once_for_all_or_once_for_each_role_and_each
     }
     engine.settle().await;
     let before = engine.stats().evaluations;
-    assert!(before.keys().all(|path| !path.contains("/m")), "{before:?}");
+    assert!(before.keys().all(|path| !path.contains("/rooms/m")), "{before:?}");
     engine.refresh_now(Scope::all()).await;
     let after = engine.stats().evaluations;
     let count = |path: &str| after[path] - before[path];
@@ -228,13 +228,13 @@ async fn what_is_registered_for_rooms_later_is_shown_in_those_that_are_there_unt
     engine.register_room("b", |_: &grove_engine::Room, _: &Session| Descriptor::status().prop("n", 1));
     engine.register_room_source("a/deep", RoomSource::new(|_, _| Descriptor::status()));
     bob.settled().await;
-    assert_eq!(child_ids(bob.tree(&subscription)), ["participants", "a", "b"]);
+    assert_eq!(child_ids(bob.tree(&subscription)), ["participants", "runs", "memory", "a", "b"]);
     engine.register_room("b", |_: &grove_engine::Room, _: &Session| Descriptor::status().prop("n", 2));
     bob.settled().await;
     assert_eq!(node_at(bob.tree(&subscription), "b")["properties"]["n"], 2);
     assert!(engine.unregister_room("b") && !engine.unregister_room("b"));
     bob.settled().await;
-    assert_eq!(child_ids(bob.tree(&subscription)), ["participants", "a"]);
+    assert_eq!(child_ids(bob.tree(&subscription)), ["participants", "runs", "memory", "a"]);
     for taken in ["", "participants", "runs/x", "memory"] {
         let refused = engine.try_register_room(taken, RoomSource::new(|_, _| Descriptor::status()));
         assert!(refused.is_err(), "`{taken}`");
@@ -242,7 +242,7 @@ async fn what_is_registered_for_rooms_later_is_shown_in_those_that_are_there_unt
     }
     assert!(engine.try_register("rooms", Source::new(|_| Descriptor::status())).is_err());
     assert!(!engine.unregister("rooms"));
-    assert_eq!(child_ids(bob.tree(&subscription)), ["participants", "a"]);
+    assert_eq!(child_ids(bob.tree(&subscription)), ["participants", "runs", "memory", "a"]);
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -260,7 +260,7 @@ async fn a_panic_in_a_descriptor_for_rooms_affects_its_path_alone() {
     let mut bob = connect(&engine, "bob").await;
     let (of_alice, room) = alice.subscribe("/rooms/m").await;
     assert_eq!(node_at(&room, "board")["properties"]["error"], "unavailable");
-    assert_eq!(child_ids(&room), ["participants", "board"]);
+    assert_eq!(child_ids(&room), ["participants", "runs", "memory", "board"]);
     let (_, room) = bob.subscribe("/rooms/m").await;
     assert_eq!(node_at(&room, "board")["properties"]["ok"], true);
     broken.store(false, Ordering::SeqCst);
@@ -283,7 +283,7 @@ async fn a_task_beside_rooms_changes_neither_their_order_nor_what_stands_in_them
     alice.settled().await;
     let tree = alice.tree(&subscription);
     assert_eq!((child_ids(tree), child_ids(node_at(tree, "rooms"))), (vec!["mine", "rooms"], vec!["z", "a"]));
-    assert_eq!(child_ids(node_at(tree, "rooms/z")), ["participants"]);
+    assert_eq!(child_ids(node_at(tree, "rooms/z")), ["participants", "runs", "memory"]);
     create(&engine, "alice", &NewRoom::new("later").id("0"));
     alice.settled().await;
     assert_eq!(child_ids(node_at(alice.tree(&subscription), "rooms")), ["z", "a", "0"]);

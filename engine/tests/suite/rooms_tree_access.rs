@@ -121,7 +121,7 @@ async fn what_the_application_shows_in_a_room_is_for_members_who_have_joined() {
     assert_eq!(act(&mut otto).await, "unauthorized", "an observer");
     mel.subscribe("/rooms/m").await;
     assert_eq!(act(&mut mel).await, "ok");
-    engine.rooms().complete("m").unwrap();
+    engine.rooms().complete("m").await.unwrap();
     assert_eq!(act(&mut mel).await, "conflict");
 }
 
@@ -152,7 +152,7 @@ async fn a_room_that_ended_is_shown_without_children_until_it_is_removed() {
     let mut mel = connect(&engine, "mel").await;
     let (subscription, _) = mel.subscribe("/rooms").await;
     mel.subscribe("/rooms/m").await;
-    engine.rooms().complete("m").unwrap();
+    engine.rooms().complete("m").await.unwrap();
     mel.settled().await;
     let room = node_at(mel.tree(&subscription), "m").clone();
     let shown = ["state", "joined", "online", "end_reason"].map(|key| room["properties"][key].clone());

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use grove_engine::{ActionError, Engine, EngineBuilder, Event, Invocation, PerSession, Session, Storage};
 use serde_json::Value;
 
+use crate::agents;
 use crate::audit::Audit;
 use crate::catalog::Catalog;
 use crate::options::Options;
@@ -45,6 +46,7 @@ impl App {
             let (engine, providers) = engine(builder, options.per_session, &tree);
             if options.has_rooms() {
                 rooms::register(&engine, &state, app);
+                agents::register(&engine);
             }
             Self { engine, providers, state, tree, audit, debounce_ms: options.debounce_ms }
         })

@@ -15,6 +15,7 @@ use serde::Deserialize;
 use serde::de::DeserializeOwned;
 use serde_json::{Map, Number, Value, json};
 
+use crate::agents;
 use crate::app::App;
 use crate::audit::Audit;
 use crate::tokens::ORG;
@@ -42,6 +43,7 @@ fn room_routes(audit: Arc<Audit>) -> Router<Arc<App>> {
         .route("/control/rooms", get(rooms))
         .route("/control/audit", get(since))
         .route("/control/crash", post(crash))
+        .route("/control/agent", post(agent))
 }
 
 /// The sessions whose trees are refreshed.
@@ -65,6 +67,14 @@ struct Stamp {
 #[serde(deny_unknown_fields)]
 struct Revoke {
     session: String,
+}
+
+/// An agent that is registered again, with what it returns from then on.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Replaced {
+    name: String,
+    reply: Value,
 }
 
 /// A malformed request.
@@ -111,16 +121,15 @@ async fn stats(State(app): State<Arc<App>>) -> Response {
     }))
 }
 
-/// Runs and memory are counted when there are any.
 async fn rooms(State(app): State<Arc<App>>) -> Response {
     let (rooms, stats) = (app.engine.rooms().stats(), app.engine.stats());
     json_response(&json!({
         "rooms": rooms.rooms.saturating_sub(rooms.ended),
         "participants": rooms.participants,
-        "runs": 0,
-        "queued": 0,
+        "runs": rooms.runs.saturating_sub(rooms.queued),
+        "queued": rooms.queued,
         "event_bytes": stats.event_bytes,
-        "memory_bytes": 0,
+        "memory_bytes": rooms.memory_bytes,
         "leases": rooms.leases,
         "presence": rooms.presence,
     }))
@@ -150,6 +159,15 @@ async fn refresh(State(app): State<Arc<App>>, body: Body) -> Result<Response, Ba
         Target::WherePrefix(prefix) => Scope::matching(move |session| session.id().starts_with(&prefix)),
     };
     Ok(json_response(&json!({ "matched": app.engine.refresh(scope) })))
+}
+
+async fn agent(State(app): State<Arc<App>>, body: Body) -> Result<Response, BadRequest> {
+    let Replaced { name, reply } = read(body)?;
+    if !(1..=128).contains(&name.len()) {
+        return Err(BadRequest("`name` must have 1 to 128 bytes".to_owned()));
+    }
+    agents::replace(&app.engine, &name, reply);
+    Ok(json_response(&json!({ "name": name })))
 }
 
 async fn stamp(State(app): State<Arc<App>>, body: Body) -> Result<Response, BadRequest> {

@@ -23,10 +23,12 @@
 //! | `step`, `content`, `driver` | the driver actions: how a call is parsed, and what it does |
 //! | `catalog`, `tree` | actions and descriptors for the engine |
 //! | `notes`, `rooms` | with `--rooms`: what the app shows in rooms, and who may do what in them |
+//! | `agents` | with `--rooms`: the scripted agents |
 //! | `audit` | with `--rooms`: what was refused, created, closed, revoked and taken over |
 //! | `control` | what can be done over HTTP |
 //! | `app`, `server` | all of it together, and how it is served |
 
+mod agents;
 mod app;
 mod audit;
 mod catalog;

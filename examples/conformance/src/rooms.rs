@@ -80,10 +80,6 @@ fn danger_action() -> Action {
 }
 
 fn secure_action() -> Action {
-    Action::new("secure", |call: Invocation<()>| -> Result<Outcome, ActionError> {
-        if call.session.trust() < Trust::Verified {
-            return Err(ActionError::unauthorized("only verified sessions may do this"));
-        }
-        Ok(Outcome::data(json!({"secure": true})))
-    })
+    let secure = Action::new("secure", |_: Invocation<()>| Outcome::data(json!({"secure": true})));
+    secure.requires_trust(Trust::Verified)
 }

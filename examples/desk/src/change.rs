@@ -2,6 +2,7 @@
 
 use grove_engine::Scope;
 
+use crate::board_room;
 use crate::people::Person;
 
 /// A part of the desk: a section of the page and, under the same name, a path of the tree.
@@ -50,7 +51,10 @@ impl Change {
     pub(crate) fn scope(&self) -> Option<Scope> {
         match self {
             Self::Own { area, person } => Some(Scope::user(person).paths([area.as_str()])),
-            Self::Board { org } => Some(Scope::attribute("org", org).paths([Area::Board.as_str()])),
+            Self::Board { org } => {
+                let paths = [Area::Board.as_str().to_owned(), board_room::board_path(org)];
+                Some(Scope::attribute("org", org).paths(paths))
+            }
             Self::Date => Some(Scope::all().paths([Area::Tasks.as_str()])),
             Self::LoggedOut { .. } | Self::Closing => None,
         }

@@ -7,6 +7,7 @@
 mod board;
 mod delivery;
 mod inbox;
+mod room;
 mod settings;
 mod tasks;
 mod text;
@@ -14,16 +15,16 @@ mod text;
 use std::fmt;
 use std::sync::Arc;
 
-use grove_engine::Engine;
+use grove_engine::{Engine, Revocation};
 use tokio::sync::broadcast;
 
 use crate::change::Change;
 use crate::clock::Moment;
 use crate::error::{DeskError, Result};
 use crate::people::Person;
-use crate::session::session_of;
+use crate::session::{person_session_id, person_session_of, session_of};
 use crate::store::{Login, Store};
-use crate::{secret, seed};
+use crate::{board_room, secret, seed};
 
 pub(crate) use delivery::Delivery;
 
@@ -54,7 +55,7 @@ impl Desk {
     /// A desk on a store, which is filled when it is new, with an engine that has no tree yet.
     pub(crate) fn new(store: Store) -> Result<Self> {
         seed::fill(&store)?;
-        let engine = Engine::builder("desk", "Desk").build();
+        let engine = Engine::builder("desk", "Desk").rooms(board_room::options()).build();
         let (changes, _) = broadcast::channel(CHANGE_BACKLOG);
         Ok(Self { inner: Arc::new(Inner { store, engine, changes }) })
     }
@@ -99,7 +100,8 @@ impl Desk {
             self.inner.engine.refresh(scope);
         }
         if let Some(login) = change.ended_login() {
-            self.inner.engine.revoke(grove_engine::Revocation::session(login));
+            self.inner.engine.revoke(Revocation::session(login));
+            self.inner.engine.revoke(Revocation::session(person_session_id(login)));
         }
         // An error means that no page is open.
         let _ = self.inner.changes.send(change);
@@ -136,6 +138,7 @@ impl Desk {
         }
         let login = Login { expires: Some(expires), ..login.clone() };
         self.engine().update_session(&session_of(&login));
+        self.engine().update_session(&person_session_of(&login));
         Ok(Some(expires))
     }
 
@@ -193,14 +196,20 @@ mod tests {
         let soon = Moment::now().plus(3600);
         desk.store().add_login("token", "login", "alice", soon).expect("a login");
         let login = desk.store().login("token").expect("no error").expect("the login");
-        let mut agent = TestConsumer::connect(desk.engine(), session_of(&login)).await;
         let end = |session: &Session| Descriptor::status().prop("end", format!("{:?}", session.expires_at()));
-        desk.engine().register_for("login", "end", Source::new(end)).expect("the session is open");
         let shown = |moment: Moment| format!("{:?}", Some(moment.to_system_time()));
-        assert_eq!(agent.query("/end").await["properties"]["end"], shown(soon));
+        let mut connected = Vec::new();
+        for session in [session_of(&login), person_session_of(&login)] {
+            let mut consumer = TestConsumer::connect(desk.engine(), session.clone()).await;
+            desk.engine().register_for(session.id(), "end", Source::new(end)).expect("the session is open");
+            assert_eq!(consumer.query("/end").await["properties"]["end"], shown(soon));
+            connected.push(consumer);
+        }
 
         let later = desk.extend(&login).expect("no error").expect("it is due");
-        assert_eq!(agent.query("/end").await["properties"]["end"], shown(later));
+        for consumer in &mut connected {
+            assert_eq!(consumer.query("/end").await["properties"]["end"], shown(later));
+        }
         let login = desk.store().login("token").expect("no error").expect("the login");
         assert_eq!(login.expires, Some(later));
         assert_eq!(desk.extend(&login).expect("no error"), None, "not on every use");

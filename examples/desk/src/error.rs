@@ -16,6 +16,8 @@ pub enum DeskError {
     Invalid(String),
     /// A viewer tried to change something.
     ViewOnly,
+    /// The room of the board refused it.
+    Room(ActionError),
     /// Another desk has the database file open.
     InUse,
     /// The lock file beside the database cannot be opened or locked.
@@ -39,6 +41,7 @@ impl fmt::Display for DeskError {
         match self {
             Self::NotFound(sentence) | Self::Invalid(sentence) => f.write_str(sentence),
             Self::ViewOnly => f.write_str("A viewer cannot change anything here."),
+            Self::Room(refusal) => f.write_str(refusal.message()),
             Self::InUse => f.write_str("Another desk has it open; stop that one, or give another file with --db."),
             Self::Lock(_) => f.write_str("Its lock file cannot be used."),
             Self::Store(_) => f.write_str("The desk could not reach its data."),
@@ -51,6 +54,7 @@ impl std::error::Error for DeskError {
         match self {
             Self::Store(cause) => Some(cause),
             Self::Lock(cause) => Some(cause),
+            Self::Room(refusal) => Some(refusal),
             Self::NotFound(_) | Self::Invalid(_) | Self::ViewOnly | Self::InUse => None,
         }
     }
@@ -63,6 +67,12 @@ impl From<rusqlite::Error> for DeskError {
     }
 }
 
+impl From<ActionError> for DeskError {
+    fn from(refusal: ActionError) -> Self {
+        Self::Room(refusal)
+    }
+}
+
 impl From<DeskError> for ActionError {
     fn from(error: DeskError) -> Self {
         let sentence = error.to_string();
@@ -70,6 +80,7 @@ impl From<DeskError> for ActionError {
             DeskError::NotFound(_) => Self::not_found(sentence),
             DeskError::Invalid(_) => Self::invalid_params(sentence),
             DeskError::ViewOnly => Self::unauthorized(sentence),
+            DeskError::Room(refusal) => refusal,
             DeskError::InUse | DeskError::Lock(_) | DeskError::Store(_) => Self::internal(sentence),
         }
     }
@@ -81,6 +92,7 @@ impl IntoResponse for DeskError {
             Self::NotFound(_) => StatusCode::NOT_FOUND,
             Self::Invalid(_) => StatusCode::UNPROCESSABLE_ENTITY,
             Self::ViewOnly => StatusCode::FORBIDDEN,
+            Self::Room(_) => StatusCode::CONFLICT,
             Self::InUse | Self::Lock(_) | Self::Store(_) => StatusCode::INTERNAL_SERVER_ERROR,
         };
         (status, self.to_string()).into_response()

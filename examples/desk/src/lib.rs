@@ -24,8 +24,10 @@
 //! | `store`, `seed` | the SQLite file |
 //! | `change`, `desk` | the single entry point, and who is notified of a change |
 //! | `session`, `tree` | sessions, descriptors and actions for the engine |
+//! | `board_room` | the room in which the people of an org and their AIs are at its board together |
 //! | `login`, `page`, `guard` | the web side |
 
+mod board_room;
 mod change;
 mod clock;
 mod csv;
@@ -83,14 +85,17 @@ pub fn open_in_memory() -> Result<Desk, DeskError> {
 fn with_tree(store: Store) -> Result<Desk, DeskError> {
     let desk = Desk::new(store)?;
     tree::register(&desk);
+    desk.open_rooms()?;
     Ok(desk)
 }
 
-/// The whole application: the page, the login, `/slop` for AIs and tabs, `/slop/renew` for AIs whose login was extended,
-/// `/healthz` and `/readyz`. `trust_forwarded` is for a desk behind a proxy, see [`Slop::trust_forwarded`].
+/// The whole application: the pages, the login, `/slop` for AIs and tabs, `/slop/renew` for AIs whose login was extended,
+/// `/board/slop` for the people at the page of the board, `/healthz` and `/readyz`. `trust_forwarded` is for a desk behind
+/// a proxy, see [`Slop::trust_forwarded`].
 pub fn app(desk: Desk, sign_in: SignIn, trust_forwarded: bool) -> Router {
     let slop = Slop::new(desk.engine().clone(), login::authenticator(&desk)).trust_forwarded(trust_forwarded);
-    let endpoint: Router = slop.clone().router();
+    let people = Slop::new(desk.engine().clone(), login::person_authenticator(&desk)).path("/board/slop");
+    let endpoint: Router = slop.clone().router().merge(people.trust_forwarded(trust_forwarded).router());
     let health: Router = grove_axum::health(desk.engine().clone());
     let pages = Router::new().merge(page::routes()).merge(login::routes()).layer(from_fn(guard::guard));
     pages.with_state(Site { desk, sign_in, slop }).merge(endpoint).merge(health)

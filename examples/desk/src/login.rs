@@ -12,7 +12,7 @@ use axum::response::{AppendHeaders, Html, IntoResponse, Redirect, Response};
 use axum::routing::{get, post};
 use cookie::time::OffsetDateTime;
 use cookie::{Cookie, SameSite};
-use grove_axum::{Authenticator, Refusal, opaque};
+use grove_axum::{Authenticator, Refusal, UpgradeRequest, authenticate_with, opaque};
 use serde::Deserialize;
 
 use crate::clock::Moment;
@@ -20,7 +20,7 @@ use crate::desk::Desk;
 use crate::error::{DeskError, Result};
 use crate::html::{Escaped, fill};
 use crate::people::Person;
-use crate::session::session_of;
+use crate::session::{person_session_of, session_of};
 use crate::sign_in::SignIn;
 use crate::site::Site;
 use crate::store::Login;
@@ -170,6 +170,21 @@ pub(crate) fn authenticator(desk: &Desk) -> impl Authenticator {
             let login = desk.run(move |desk| desk.store().login_of_agent(&token)).await;
             let login = login.map_err(|_| Refusal::unavailable().because("the store failed"))?;
             Ok(login.as_ref().map(session_of))
+        }
+    })
+}
+
+/// Authenticates the person at the page of the board, which connects with the login page's cookie and nothing else: a
+/// token is an AI's.
+pub(crate) fn person_authenticator(desk: &Desk) -> impl Authenticator {
+    let desk = desk.clone();
+    authenticate_with(move |request: UpgradeRequest| {
+        let desk = desk.clone();
+        async move {
+            let token = request.cookie(COOKIE_NAME).ok_or_else(Refusal::unauthorized)?;
+            let login = desk.run(move |desk| desk.store().login(&token)).await;
+            let login = login.map_err(|_| Refusal::unavailable().because("the store failed"))?;
+            login.as_ref().map(person_session_of).ok_or_else(Refusal::unauthorized)
         }
     })
 }

@@ -1,12 +1,15 @@
 //! The page where a person works. It is plain HTML that also works without scripts; the scripts only keep it live.
 //!
 //! Each area is a section that can be fetched alone: the whole page holds the four of them, `/sections/NAME` is one, and
-//! `/events` names the one to fetch again.
+//! `/events` names the one to fetch again. The page of the board, `/board`, hears of changes from the room of the board.
 
 mod board;
 mod events;
+mod faces;
 mod form;
 mod inbox;
+mod room;
+mod script;
 mod settings;
 mod tasks;
 
@@ -18,6 +21,7 @@ use axum::response::{AppendHeaders, Html, IntoResponse, Redirect, Response};
 use axum::routing::get;
 use serde::Deserialize;
 
+use crate::board_room;
 use crate::change::Area;
 use crate::desk::Desk;
 use crate::error::Result;
@@ -30,6 +34,7 @@ use crate::store::Login;
 
 const TEMPLATE: &str = include_str!("page/page.html");
 const STYLE: &str = include_str!("page/page.css");
+const SECTIONS_SCRIPT: &str = include_str!("page/sections.js");
 const SCRIPT: &str = include_str!("page/page.js");
 const TAB_SCRIPT: &str = include_str!("page/tab.js");
 
@@ -39,11 +44,13 @@ pub(crate) fn routes() -> Router<Site> {
         .route("/sections/{name}", get(section))
         .route("/events", get(events::stream))
         .route("/page.css", get(async || ([(CONTENT_TYPE, "text/css; charset=utf-8")], STYLE)))
-        .route("/page.js", get(async || ([(CONTENT_TYPE, "text/javascript; charset=utf-8")], SCRIPT)))
-        .route("/tab.js", get(async || ([(CONTENT_TYPE, "text/javascript; charset=utf-8")], TAB_SCRIPT)))
+        .route("/sections.js", get(async || script::response(SECTIONS_SCRIPT)))
+        .route("/page.js", get(async || script::response(SCRIPT)))
+        .route("/tab.js", get(async || script::response(TAB_SCRIPT)))
         .merge(tasks::routes())
         .merge(inbox::routes())
         .merge(board::routes())
+        .merge(room::routes())
         .merge(settings::routes())
 }
 
@@ -104,6 +111,7 @@ fn show(desk: &Desk, login: &Login, offset: Offset, url: &str, shows_token: bool
         "login" => Escaped(&login.id).to_string(),
         "token" => Escaped(token.as_deref().unwrap_or("TOKEN")).to_string(),
         "from" => offset.from.to_string(),
+        "room" => Escaped(&board_room::id(&person.org)).to_string(),
         "tasks" => tasks.clone(),
         "inbox" => inbox.clone(),
         "board" => board.clone(),

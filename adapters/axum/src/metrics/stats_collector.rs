@@ -56,6 +56,7 @@ fn encode_gauges(encoder: &mut DescriptorEncoder<'_>, stats: &Stats) -> fmt::Res
     gauge("subscription_bytes", "Bytes of ids, paths and filters that subscriptions keep.", stats.subscription_bytes)?;
     let outbox = "Bytes of replies and events that wait for their sockets, and of what was loaded for queries.";
     gauge("outbox_bytes", outbox, stats.outbox_bytes)?;
+    gauge("event_bytes", "Bytes of events that wait for their sockets.", stats.event_bytes)?;
     gauge("running_evaluations", "Descriptor functions that occupy a thread.", stats.running_evaluations)?;
     gauge("waiting_sessions", "Sessions that wait to be rendered.", stats.waiting_sessions)
 }

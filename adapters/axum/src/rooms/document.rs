@@ -7,7 +7,8 @@ use axum::extract::{OriginalUri, State};
 use axum::http::header::{CACHE_CONTROL, VARY};
 use axum::http::{HeaderMap, Uri};
 use axum::response::{IntoResponse, Response};
-use grove_engine::{Discovery, NewRoom};
+use grove_engine::{Discovery, NewRoom, NewRun};
+use schemars::JsonSchema;
 use schemars::generate::SchemaSettings;
 use serde_json::{Value, json};
 use utoipa::openapi::{InfoBuilder, OpenApi, OpenApiBuilder};
@@ -26,17 +27,22 @@ pub(super) fn about(provider: &Discovery) -> OpenApi {
 /// The document with the types that come from the engine.
 pub(super) fn with_engine_types(described: &OpenApi) -> Value {
     let mut document = serde_json::to_value(described).expect("a document is JSON");
+    let schemas = &mut document["components"]["schemas"];
+    schemas["NewRoom"] = schema_of::<NewRoom>();
+    schemas["NewRun"] = schema_of::<NewRun>();
+    document
+}
+
+fn schema_of<T: JsonSchema>() -> Value {
     let settings = SchemaSettings::draft2020_12().with(|settings| {
         settings.meta_schema = None;
         settings.inline_subschemas = true;
     });
-    document["components"]["schemas"]["NewRoom"] =
-        settings.into_generator().into_root_schema_for::<NewRoom>().to_value();
-    document
+    settings.into_generator().into_root_schema_for::<T>().to_value()
 }
 
 /// Returns this document.
-#[utoipa::path(get, path = "/v1/openapi.json", responses((status = 200, body = Value)))]
+#[utoipa::path(get, path = "/v1/openapi.json", operation_id = "describe", responses((status = 200, body = Value)))]
 pub(super) async fn show(
     State(service): State<Arc<RoomsEndpoint>>,
     OriginalUri(original): OriginalUri,

@@ -1,15 +1,9 @@
 //! One function per route.
 
-use std::sync::Arc;
-
-use axum::Json;
-use axum::extract::{Query, State};
-use axum::http::header::{CACHE_CONTROL, HeaderName};
+use axum::extract::State;
+use axum::http::header::HeaderName;
 use axum::http::{HeaderMap, StatusCode, Uri};
-use axum::response::{IntoResponse, Response};
 use grove_engine::{ErrorCode, NewRoom, Origin, RoomPosition, RoomQuery, RoomState, Rooms, Session};
-use serde::Serialize;
-use serde::de::DeserializeOwned;
 
 use super::archive_lines;
 use super::bodies::{
@@ -20,13 +14,10 @@ use super::caller::Caller;
 use super::event_stream;
 use super::failure::Failure;
 use super::json_body::JsonBody;
+use super::request::{Service, TRACE_ID, query, text};
+use super::response::{Handled, respond};
 use super::room_id::RoomId;
-use super::rooms_endpoint::RoomsEndpoint;
 
-type Service = State<Arc<RoomsEndpoint>>;
-type Handled = Result<Response, Failure>;
-
-const TRACE_ID: HeaderName = HeaderName::from_static("trace-id");
 const LAST_EVENT_ID: HeaderName = HeaderName::from_static("last-event-id");
 
 /// Creates a room, whose owner is the caller.
@@ -69,7 +60,7 @@ pub(super) async fn show(State(service): Service, Caller(session): Caller, RoomI
 #[utoipa::path(delete, path = "/v1/rooms/{id}", params(("id" = String, Path)),
     responses((status = 200, body = EndedBody), (status = "default", body = ErrorBody)))]
 pub(super) async fn close(State(service): Service, Caller(session): Caller, RoomId(id): RoomId) -> Handled {
-    let ended = service.rooms.close(&session, &id, None)?;
+    let ended = service.rooms.close(&session, &id, None).await?;
     service.rooms.durable(&id).await?;
     Ok(respond(StatusCode::OK, EndedBody::from(ended)))
 }
@@ -140,32 +131,16 @@ pub(super) async fn presence(State(service): Service, Caller(session): Caller) -
     Ok(respond(StatusCode::OK, PresenceListBody { participants }))
 }
 
-/// What a session sees is for nobody's cache.
-fn respond(status: StatusCode, body: impl Serialize) -> Response {
-    (status, [(CACHE_CONTROL, "no-store")], Json(body)).into_response()
-}
-
 fn describe(rooms: &Rooms, session: &Session, id: &str) -> Result<RoomBody, Failure> {
     let properties = rooms.describe(session, id)?;
     let unknown = || Failure::new(StatusCode::INTERNAL_SERVER_ERROR, "internal", "the room cannot be described");
     RoomBody::new(id, properties).ok_or_else(unknown)
 }
 
-/// The parameters of a URL. Others may be there, such as a credential.
-fn query<Q: DeserializeOwned>(uri: &Uri) -> Result<Q, Failure> {
-    let read = Query::try_from_uri(uri).map(|Query(query)| query);
-    read.map_err(|_| Failure::invalid("a parameter of the URL cannot be read"))
-}
-
 fn parse_state(text: &str) -> Result<RoomState, Failure> {
     let states = [RoomState::Active, RoomState::Running, RoomState::Ended];
     let known = states.into_iter().find(|state| state.as_str() == text);
     known.ok_or_else(|| Failure::invalid("`state` must be `active`, `running` or `ended`"))
-}
-
-/// The text of a header; one that is no text counts as absent.
-fn text<'h>(headers: &'h HeaderMap, name: &HeaderName) -> Option<&'h str> {
-    headers.get(name)?.to_str().ok()
 }
 
 /// The event whose `id` this is. One that is none of this room's stands before all events: whoever names it has missed

@@ -22,8 +22,11 @@ mod process_end;
 mod renewal;
 #[cfg(feature = "rooms")]
 mod room_events;
+mod room_leases;
 #[cfg(feature = "rooms")]
 mod rooms_http;
+mod rooms_memory_http;
+mod runs_http;
 #[cfg(feature = "rooms")]
 mod rooms_server;
 mod serve;

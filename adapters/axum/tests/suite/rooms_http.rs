@@ -135,8 +135,16 @@ async fn nobody_learns_of_a_room_in_which_they_have_no_role() {
         ("GET", "/events"),
         ("GET", "/events?since=1"),
         ("GET", "/participants"),
+        ("GET", "/memory"),
+        ("GET", "/memory/k"),
+        ("PUT", "/memory/k"),
+        ("DELETE", "/memory/k"),
     ] {
-        let body = if method == "POST" { json!({"text": "x"}) } else { Value::Null };
+        let body = match method {
+            "POST" => json!({"text": "x"}),
+            "PUT" => json!({"value": 1}),
+            _ => Value::Null,
+        };
         for user in ["bob", "eve", "nobody"] {
             let real = server.asks(user, method, &format!("/v1/rooms/{id}{below}"), &body).await;
             let other = server.asks(user, method, &format!("/v1/rooms/m_0{below}"), &body).await;
@@ -159,6 +167,10 @@ async fn every_route_asks_for_a_credential_that_is_still_accepted() {
         ("POST", format!("{room}/messages")),
         ("GET", format!("{room}/events")),
         ("GET", format!("{room}/participants")),
+        ("GET", format!("{room}/memory")),
+        ("GET", format!("{room}/memory/k")),
+        ("PUT", format!("{room}/memory/k")),
+        ("DELETE", format!("{room}/memory/k")),
         ("GET", "/v1/presence".to_owned()),
     ] {
         let (status, refused) = server.json(method, &target, "", "{}").await;
@@ -252,8 +264,11 @@ async fn documented(server: &Server, path: &str) -> (Value, BTreeSet<(String, St
     let operations = paths.flat_map(|(path, item)| {
         item.as_object().unwrap().keys().map(move |method| (method.to_uppercase(), path.clone()))
     });
-    let operations = operations.collect();
-    (document, operations)
+    let operations: BTreeSet<_> = operations.collect();
+    let named = document["paths"].as_object().unwrap().values().flat_map(|item| item.as_object().unwrap().values());
+    let names: BTreeSet<_> = named.map(|operation| operation["operationId"].as_str().unwrap()).collect();
+    assert_eq!(names.len(), operations.len(), "each operation has a name of its own: {names:?}");
+    (document.clone(), operations)
 }
 
 #[tokio::test]
@@ -267,8 +282,16 @@ async fn every_route_is_documented_and_every_documented_route_answers() {
         ("DELETE", "/v1/rooms/{id}"),
         ("POST", "/v1/rooms/{id}/messages"),
         ("GET", "/v1/rooms/{id}/events"),
+        ("POST", "/v1/rooms/{id}/runs"),
+        ("GET", "/v1/rooms/{id}/runs/{run}"),
+        ("DELETE", "/v1/rooms/{id}/runs/{run}"),
+        ("POST", "/v1/rooms/{id}/runs/{run}/input"),
         ("GET", "/v1/rooms/{id}/participants"),
         ("GET", "/v1/archive/{id}"),
+        ("GET", "/v1/rooms/{id}/memory"),
+        ("GET", "/v1/rooms/{id}/memory/{key}"),
+        ("PUT", "/v1/rooms/{id}/memory/{key}"),
+        ("DELETE", "/v1/rooms/{id}/memory/{key}"),
         ("GET", "/v1/presence"),
         ("GET", "/v1/openapi.json"),
     ];
@@ -276,7 +299,7 @@ async fn every_route_is_documented_and_every_documented_route_answers() {
     let id = server.open_room().await.rsplit('/').next().unwrap().to_owned();
     for path in contract.map(|(_, path)| path) {
         for method in ["GET", "POST", "PUT", "PATCH", "DELETE"] {
-            let (status, _) = server.json(method, &path.replace("{id}", &id), "", "{}").await;
+            let (status, _) = server.json(method, &path.replace("{id}", &id).replace("{run}", "r_1"), "", "{}").await;
             let is_documented = documented.contains(&(method.to_owned(), path.to_owned()));
             let expected = match (is_documented, path) {
                 (true, "/v1/openapi.json") => 200,
@@ -309,6 +332,10 @@ async fn bodies_are_as_the_document_says() {
     let (_, participants) = server.gets("ann", &format!("{room}/participants")).await;
     let (_, presence) = server.gets("ann", "/v1/presence").await;
     let (_, said) = server.asks("ann", "POST", &format!("{room}/messages"), &json!({"text": "x"})).await;
+    let (_, kept) = server.asks("ann", "PUT", &format!("{room}/memory/k"), &json!({"value": [1]})).await;
+    let (_, entry) = server.gets("ann", &format!("{room}/memory/k")).await;
+    let (_, memory) = server.gets("ann", &format!("{room}/memory")).await;
+    let (_, removed) = server.asks("ann", "DELETE", &format!("{room}/memory/k"), &Value::Null).await;
     let (_, refused) = server.gets("ann", "/v1/rooms/m_0").await;
     let (_, ended) = server.asks("ann", "DELETE", &room, &Value::Null).await;
     for (name, value) in [
@@ -320,12 +347,16 @@ async fn bodies_are_as_the_document_says() {
         ("PresenceListBody", &presence),
         ("PresenceBody", &presence["participants"][0]),
         ("SaidBody", &said),
+        ("KeptBody", &kept),
+        ("MemoryEntryBody", &entry),
+        ("MemoryListBody", &memory),
         ("ErrorBody", &refused),
         ("ErrorDetail", &refused["error"]),
         ("EndedBody", &ended),
     ] {
         check_shape(&document, name, value);
     }
+    assert_eq!((removed, &document["components"]["schemas"]["DoneBody"]["type"]), (json!({}), &json!("object")));
     let new = &document["components"]["schemas"]["NewRoom"]["properties"];
     assert!(new["ttl_s"].is_object() && new["access"].is_object() && new["id"].is_null(), "{new}");
     let body = &document["paths"]["/v1/rooms"]["post"]["requestBody"]["content"]["application/json"]["schema"];
@@ -394,4 +425,21 @@ async fn an_archive_is_read_as_lines_by_those_who_took_part() {
         assert_eq!(server.gets(user, &archive).await.0, 404, "{user}");
     }
     assert_eq!(server.json("GET", &archive, "", "").await.0, 401);
+}
+
+#[tokio::test]
+async fn no_response_has_cors_headers_and_no_preflight_is_answered() {
+    let (engine, clock) = engine(|_| {});
+    let app = slop(&engine, &clock).allow_origin("https://app.example").router();
+    let server = Server::of(engine, app).await;
+    let common = "host: localhost\r\nconnection: close\r\norigin: https://app.example\r\n";
+    for request in [
+        format!("GET /v1/rooms HTTP/1.1\r\n{common}authorization: Bearer ann\r\n\r\n"),
+        format!("GET /v1/openapi.json HTTP/1.1\r\n{common}\r\n"),
+        format!("OPTIONS /v1/rooms HTTP/1.1\r\n{common}access-control-request-method: POST\r\n\r\n"),
+    ] {
+        let (status, response) = server.raw(&request).await;
+        assert_eq!(status, if request.starts_with("OPTIONS") { 405 } else { 200 }, "{response}");
+        assert!(!response.to_lowercase().contains("access-control-"), "{response}");
+    }
 }

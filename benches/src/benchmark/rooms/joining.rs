@@ -30,12 +30,7 @@ pub(super) async fn measure(cell: &Cell, row: &mut Row) -> Result<(), Failure> {
     let house = House::with_manual_clock(cell.sessions + GUESTS);
     let mut consumers = house.connect(0, cell.sessions, RECORDED)?;
     let room = house.create(0, &NewRoom::new("Room").access(Access::Project))?;
-    for u in 0..cell.sessions {
-        house.join(u, &room)?;
-        if u % 100 == 0 {
-            take_all(&mut consumers);
-        }
-    }
+    house.join_each((0..cell.sessions).map(|u| (u, &room)), &mut consumers)?;
     consumers.iter().for_each(|consumer| consumer.say(SUBSCRIBE));
     look(&house, &mut consumers).await;
     let mut guests = house.connect(cell.sessions, GUESTS, 0)?;

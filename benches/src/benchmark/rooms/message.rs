@@ -22,12 +22,7 @@ pub(super) fn measure(cell: &Cell, row: &mut Row) -> Result<(), Failure> {
     let house = House::with_manual_clock(cell.sessions);
     let mut consumers = house.connect(0, cell.sessions, 0)?;
     let room = house.create(0, &NewRoom::new("Room").access(Access::Project))?;
-    for u in 0..cell.sessions {
-        house.join(u, &room)?;
-        if u % 100 == 0 {
-            take_all(&mut consumers);
-        }
-    }
+    house.join_each((0..cell.sessions).map(|u| (u, &room)), &mut consumers)?;
     take_all(&mut consumers);
     time_messages(cell, &house, &room, &mut consumers, row)?;
     count_copies(cell, &house, &room, &mut consumers, row)

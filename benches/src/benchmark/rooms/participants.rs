@@ -2,7 +2,7 @@
 
 use grove_engine::{NewRoom, Room, RoomRole};
 
-use crate::consumer::{Consumer, SUBSCRIBE, check_all, take_all, tape_bytes};
+use crate::consumer::{Consumer, SUBSCRIBE, check_all, take_all};
 use crate::failure::Failure;
 use crate::measure::memory_usage::MemoryUsage;
 use crate::plan::cell::Cell;
@@ -11,24 +11,16 @@ use crate::result::row::Row;
 use crate::subject::house::House;
 use crate::workload::population::user;
 
-/// How many consumers record their frames.
-const RECORDED: u32 = 32;
-
 pub(super) async fn measure(cell: &Cell, case: RoomCase, row: &mut Row) -> Result<(), Failure> {
     let per_room = case.per_room(cell.sessions);
     let count = cell.sessions / per_room * per_room;
     let joining = f64::from(count - count / per_room);
     let house = House::with_manual_clock(cell.sessions);
-    let mut consumers = house.connect(0, count, RECORDED)?;
+    let mut consumers = house.connect(0, count, 0)?;
     let rooms = furnish(&house, count, per_room)?;
     let before = settle(&house, &mut consumers).await?;
-    for u in (0..count).filter(|u| u % per_room > 0) {
-        house.join(u, &rooms[(u / per_room) as usize])?;
-        if u % 100 == 0 {
-            // No outbox holds more than a few events.
-            take_all(&mut consumers);
-        }
-    }
+    let others = (0..count).filter(|u| u % per_room > 0);
+    house.join_each(others.map(|u| (u, &rooms[(u / per_room) as usize])), &mut consumers)?;
     let joined = settle(&house, &mut consumers).await?;
     row.heap_bytes_per_participant = Some((joined - before) / joining);
     check(&house, &rooms, count, per_room, row);
@@ -36,8 +28,30 @@ pub(super) async fn measure(cell: &Cell, case: RoomCase, row: &mut Row) -> Resul
     let shown = settle(&house, &mut consumers).await?;
     // In small rooms, most of it is what the owner needs for its subscription.
     row.heap_bytes_per_shown = Some((shown - joined) / joining).filter(|_| case == RoomCase::Crowd);
-    let mut at = 0..;
-    consumers.retain(|_| at.next().is_some_and(|u| u % per_room == 0));
+    check_mirrors(&house, &rooms, consumers, per_room, row).await
+}
+
+/// The owners see who leaves and who comes back. What they record is not among the bytes that were counted.
+async fn check_mirrors(
+    house: &House,
+    rooms: &[Room],
+    mut consumers: Vec<Consumer>,
+    per_room: u32,
+    row: &mut Row,
+) -> Result<(), Failure> {
+    for owner in consumers.iter_mut().step_by(per_room as usize).take(RECORDED) {
+        owner.record_from_now();
+        owner.say(SUBSCRIBE);
+    }
+    settle(house, &mut consumers).await?;
+    for (at, room) in (0..).zip(rooms).take(RECORDED) {
+        let guest = at * per_room + 1;
+        house.leave(guest, room)?;
+        house.refresh().await;
+        take_all(&mut consumers);
+        house.join(guest, room)?;
+    }
+    settle(house, &mut consumers).await?;
     row.add_verdict(check_all(&mut consumers).await?);
     Ok(())
 }
@@ -65,6 +79,9 @@ fn furnish(house: &House, count: u32, per_room: u32) -> Result<Vec<Room>, Failur
     Ok(rooms)
 }
 
+/// How many owners record their frames at the end.
+const RECORDED: usize = 32;
+
 /// The live heap when all is done and every outbox is empty.
 async fn settle(house: &House, consumers: &mut [Consumer]) -> Result<f64, Failure> {
     for _ in 0..2 {
@@ -73,5 +90,5 @@ async fn settle(house: &House, consumers: &mut [Consumer]) -> Result<f64, Failur
     }
     house.rest().await;
     take_all(consumers);
-    Ok(MemoryUsage::settled().await?.without(tape_bytes(consumers)).heap)
+    Ok(MemoryUsage::settled().await?.heap)
 }

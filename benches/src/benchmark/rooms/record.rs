@@ -37,7 +37,7 @@ async fn close_all(cell: &Cell, house: &House, row: &mut Row) -> Result<(), Fail
         let page = rooms.list(&owner, &query).map_err(|error| error.to_string())?;
         row.expect(page.rooms.len() == 1, || format!("member {u} has {} rooms", page.rooms.len()));
         for room in page.rooms {
-            rooms.close(&owner, room.id(), None).map_err(|error| error.to_string())?;
+            rooms.close(&owner, room.id(), None).await.map_err(|error| error.to_string())?;
         }
     }
     house.clock.advance(house.engine.config().rooms.ended_room_retention.as_millis() as u64);

@@ -6,9 +6,13 @@ use proptest::prelude::*;
 use serde_json::{Value, json};
 
 use super::*;
+use crate::model::room::about::About;
 use crate::model::room::event::RoomEvent;
+use crate::model::room::handle::Room;
+use crate::model::room::policy::Access;
+use crate::model::room::record::Record;
 use crate::protocol::room_event::{self, heartbeat};
-use crate::protocol::room_part::{Merge, RoomEpoch, RoomPart};
+use crate::protocol::room_part::{Merge, RoomPart};
 
 const ROOMS: usize = 3;
 const RUNS: usize = 2;
@@ -60,7 +64,7 @@ fn step() -> impl Strategy<Value = Step> {
 
 /// What was sent in one room, and what its reader knows of it.
 struct RoomModel {
-    source: Arc<RoomEpoch>,
+    room: Room,
     sent: BTreeMap<u64, Kind>,
     next_seq: u64,
     /// The last that came or was told of.
@@ -77,7 +81,7 @@ struct Model {
     gaps: u64,
 }
 
-fn encode(source: &Arc<RoomEpoch>, seq: Option<u64>, kind: &Kind) -> Arc<EncodedEvent> {
+fn encode(room: &Room, seq: Option<u64>, kind: &Kind) -> Arc<EncodedEvent> {
     let (name, body, merge) = match kind {
         Kind::Message(len) => ("message", json!({"text": "x".repeat(*len)}), Merge::Never),
         Kind::Chunk { run, text } => {
@@ -91,9 +95,9 @@ fn encode(source: &Arc<RoomEpoch>, seq: Option<u64>, kind: &Kind) -> Arc<Encoded
     };
     let event = RoomEvent {
         id: &format!("e_{seq:?}"),
-        room: &source.room,
-        project: &source.project,
-        epoch: &source.epoch,
+        room: room.id(),
+        project: room.project(),
+        epoch: room.epoch(),
         seq,
         kind: name,
         actor: None,
@@ -102,19 +106,20 @@ fn encode(source: &Arc<RoomEpoch>, seq: Option<u64>, kind: &Kind) -> Arc<Encoded
         at: "now".to_owned(),
         body,
     };
-    room_event::encode(source, &event, merge, 10_000).unwrap()
+    room_event::encode(room, &event, merge, 10_000).unwrap()
 }
 
 impl Model {
     fn new() -> Self {
-        let source = |at| RoomEpoch { room: format!("m_{at}").into(), project: "".into(), epoch: "x".into() };
-        let room = |at| RoomModel { source: Arc::new(source(at)), sent: BTreeMap::new(), next_seq: 1, seen: 0 };
+        let about = |at| About { id: format!("m_{at}").into(), epoch: "x".into(), ..About::default() };
+        let record = || Record::new("alice".into(), Access::Invited, None, 0);
+        let room = |at| RoomModel { room: Room::new(about(at), record()), sent: BTreeMap::new(), next_seq: 1, seen: 0 };
         Self { rooms: (0..ROOMS).map(room).collect(), others: (0, 0), behind: Vec::new(), queued: 0, gaps: 0 }
     }
 
     fn say(&mut self, room: usize, kind: Kind) -> Arc<EncodedEvent> {
         let room = &mut self.rooms[room];
-        let event = encode(&room.source, Some(room.next_seq), &kind);
+        let event = encode(&room.room, Some(room.next_seq), &kind);
         room.sent.insert(room.next_seq, kind);
         room.next_seq += 1;
         event
@@ -144,7 +149,7 @@ impl Model {
     }
 
     fn room(&mut self, data: &Value) -> &mut RoomModel {
-        self.rooms.iter_mut().find(|room| data["room"] == *room.source.room).unwrap()
+        self.rooms.iter_mut().find(|room| data["room"] == room.room.id().as_str()).unwrap()
     }
 
     /// A result is never ahead of what was queued before it. Progress that was replaced is not waited for: results could
@@ -154,7 +159,7 @@ impl Model {
         for (_, room, seq) in self.behind.iter().filter(|(place, ..)| *place <= told) {
             let room = &self.rooms[*room];
             let waits = room.seen < *seq && !matches!(room.sent[seq], Kind::Progress { .. });
-            assert!(!waits, "a result may go before event {seq} of room {}", room.source.room);
+            assert!(!waits, "a result may go before event {seq} of room {}", room.room.id());
         }
     }
 }
@@ -163,7 +168,7 @@ impl RoomModel {
     /// What was sent from one `seq` to another, which must be the next that the reader misses.
     fn covered(&mut self, from: u64, to: u64) -> Vec<Kind> {
         let (next, _) = self.sent.range(self.seen + 1..).next().expect("more than was sent");
-        assert_eq!(from, *next, "in room {}: {from} to {to} after {}", self.source.room, self.seen);
+        assert_eq!(from, *next, "in room {}: {from} to {to} after {}", self.room.id(), self.seen);
         self.seen = to;
         self.sent.range(from..=to).map(|(_, kind)| kind.clone()).collect()
     }
@@ -191,7 +196,7 @@ fn check_merged(covered: &[Kind], data: &Value) {
 fn check(lane: &EventLane, max_bytes: usize, missed: usize) {
     assert_eq!(lane.bytes, lane.waiting.iter().map(|event| event.text.len()).sum::<usize>());
     assert!(lane.bytes <= max_bytes || lane.waiting.len() <= 1 + lane.reserved as usize, "over its bound");
-    let shown = |part: &RoomPart| (part.source.room.clone(), format!("{:?}", part.merge));
+    let shown = |part: &RoomPart| (part.room.id().clone(), format!("{:?}", part.merge));
     let unreserved = lane.waiting.iter().skip(lane.reserved as usize).filter_map(|event| event.room.as_deref());
     let progress: Vec<_> = unreserved.filter(|part| matches!(part.merge, Merge::Replace(_))).map(shown).collect();
     let newest: BTreeSet<_> = progress.iter().collect();
@@ -221,9 +226,9 @@ proptest! {
                 }
                 Step::Direct(room) => {
                     model.others.0 += 1;
-                    Some((encode(&model.rooms[room].source, None, &Kind::Message(5)), None))
+                    Some((encode(&model.rooms[room].room, None, &Kind::Message(5)), None))
                 }
-                Step::Heartbeat(room) => Some((heartbeat(&model.rooms[room].source, "e_h", "now"), None)),
+                Step::Heartbeat(room) => Some((heartbeat(&model.rooms[room].room, "e_h", "now"), None)),
                 Step::Emit(len) => {
                     model.others.0 += 1;
                     Some((EncodedEvent::new("tick", Some(&json!("x".repeat(len))), 1_000).unwrap(), None))
@@ -278,9 +283,9 @@ impl EventLane {
     }
 }
 
-fn push_all(lane: &mut EventLane, source: &Arc<RoomEpoch>, kinds: &[Kind], max_bytes: usize) {
+fn push_all(lane: &mut EventLane, room: &Room, kinds: &[Kind], max_bytes: usize) {
     for (at, kind) in kinds.iter().enumerate() {
-        lane.push(encode(source, Some(at as u64 + 1), kind), max_bytes);
+        lane.push(encode(room, Some(at as u64 + 1), kind), max_bytes);
     }
 }
 
@@ -302,7 +307,7 @@ fn chunks_of_two_rooms_that_alternate_are_coalesced_as_well() {
     let mut lane = EventLane::default();
     for seq in 1..=100 {
         for room in &model.rooms[..2] {
-            lane.push(encode(&room.source, Some(seq), &chunk(0)), 8_000);
+            lane.push(encode(&room.room, Some(seq), &chunk(0)), 8_000);
         }
     }
     let chunk = |from, seq| ("run.chunk".to_owned(), Some(from), Some(seq));
@@ -313,7 +318,7 @@ fn chunks_of_two_rooms_that_alternate_are_coalesced_as_well() {
 fn chunks_between_which_progress_was_replaced_are_one_chunk() {
     let (model, mut lane) = (Model::new(), EventLane::default());
     let kinds: Vec<_> = (0..40).flat_map(|_| [chunk(0), Kind::Progress { run: 0 }]).collect();
-    push_all(&mut lane, &model.rooms[0].source, &kinds, 8_000);
+    push_all(&mut lane, &model.rooms[0].room, &kinds, 8_000);
     let expected = [("run.chunk", Some(1), Some(79)), ("run.progress", None, Some(80))];
     assert_eq!(seen(&mut lane), expected.map(|(name, from, seq)| (name.to_owned(), from, seq)));
 }
@@ -321,7 +326,7 @@ fn chunks_between_which_progress_was_replaced_are_one_chunk() {
 #[test]
 fn a_run_whose_output_is_never_read_costs_no_more_than_the_bound() {
     let (model, mut lane) = (Model::new(), EventLane::default());
-    push_all(&mut lane, &model.rooms[0].source, &vec![chunk(0); 10_000], 4_000);
+    push_all(&mut lane, &model.rooms[0].room, &vec![chunk(0); 10_000], 4_000);
     assert!(lane.bytes() <= 4_000);
     let events = seen(&mut lane);
     assert_eq!((events[0].0.as_str(), events.last().unwrap().2), ("room.gap", Some(10_000)));
@@ -333,7 +338,7 @@ fn each_room_is_told_once_what_it_misses_and_the_application_how_much() {
     let (model, mut lane) = (Model::new(), EventLane::default());
     for seq in 1..=50 {
         model.rooms.iter().for_each(|room| {
-            lane.push(encode(&room.source, Some(seq), &Kind::Message(10)), 1_000);
+            lane.push(encode(&room.room, Some(seq), &Kind::Message(10)), 1_000);
         });
         lane.push(EncodedEvent::own("tick", None), 1_000);
     }

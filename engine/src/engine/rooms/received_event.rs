@@ -23,7 +23,7 @@ pub struct ReceivedEvent {
 impl ReceivedEvent {
     /// An event of this room; `None` if it is another room's, or the application's.
     pub(super) fn of_room(event: &EncodedEvent, room: &str) -> Option<Self> {
-        let part = event.room.as_ref().filter(|part| part.source.room == room)?;
+        let part = event.room.as_ref().filter(|part| part.room.id() == room)?;
         Some(Self { kind: event.name.clone(), id: part.id.clone(), seq: part.seq, data: event.data()? })
     }
 

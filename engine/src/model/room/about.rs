@@ -14,7 +14,7 @@ pub(crate) struct About {
     /// The order of creation, in this process.
     #[serde(skip)]
     pub(crate) rank: u64,
-    pub(crate) title: String,
+    pub(crate) title: Text,
     /// The user who created it.
     pub(crate) owner: Text,
     pub(crate) origin: Origin,
@@ -25,17 +25,35 @@ pub(crate) struct About {
     pub(crate) access: Access,
     pub(crate) trust: Trust,
     pub(crate) mode: Mode,
-    pub(crate) agent: Option<Text>,
     pub(crate) queue: Queue,
-    pub(crate) parent: Option<Text>,
-    pub(crate) inherit: Box<[Facet]>,
-    /// By name, those that it inherits included.
-    pub(crate) attributes: Box<[(Text, Text)]>,
     pub(crate) streaming: bool,
     pub(crate) replayable: bool,
     pub(crate) one_shot: bool,
     pub(crate) on_end: OnEnd,
     pub(crate) archive_for: ArchiveFor,
+    pub(crate) particulars: Option<Box<Particulars>>,
+}
+
+/// What few rooms have. It stands apart, so that the others cost nothing for it.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub(crate) struct Particulars {
+    pub(crate) agent: Option<Text>,
+    pub(crate) parent: Option<Text>,
+    /// Tells that room from a later one with its id.
+    pub(crate) parent_epoch: Option<Text>,
+    /// How many rooms stand above it, each the parent of the next.
+    pub(crate) generation: usize,
+    pub(crate) inherit: Box<[Facet]>,
+    /// By name, those that it inherits included.
+    pub(crate) attributes: Box<[(Text, Text)]>,
+}
+
+impl Particulars {
+    /// Nothing, if there are none.
+    pub(crate) fn apart(self) -> Option<Box<Self>> {
+        (self != Self::default()).then(|| Box::new(self))
+    }
 }
 
 impl About {

@@ -30,6 +30,34 @@ pub enum EventKind {
     ParticipantOffline,
     /// Somebody said something.
     Message,
+    /// What is kept in the room has changed.
+    MemoryChanged,
+    /// A run waits for others.
+    RunQueued,
+    /// A run is in progress.
+    RunStarted,
+    /// A run streamed a text.
+    RunChunk,
+    /// A run said how far it is.
+    RunProgress,
+    /// A run calls a tool.
+    RunToolCall,
+    /// The tool returned.
+    RunToolResult,
+    /// A run began another iteration.
+    RunIteration,
+    /// A run was dispatched again.
+    RunRedelivered,
+    /// Another agent takes over the work of a run.
+    RunEscalated,
+    /// A run ended with a result. Nothing follows of a run that has ended.
+    RunDone,
+    /// A run ended with an error.
+    RunFailed,
+    /// A run was cancelled, and has ended.
+    RunCancelled,
+    /// A run ended, since its agent gave no sign of life for too long.
+    RunTimedOut,
     /// In place of events that a connection did not read fast enough.
     RoomGap,
     /// Nothing happened for a while.
@@ -52,11 +80,31 @@ impl EventKind {
             Self::ParticipantOnline => "participant.online",
             Self::ParticipantOffline => "participant.offline",
             Self::Message => "message",
+            Self::MemoryChanged => "memory.changed",
+            Self::RunQueued => "run.queued",
+            Self::RunStarted => "run.started",
+            Self::RunChunk => "run.chunk",
+            Self::RunProgress => "run.progress",
+            Self::RunToolCall => "run.tool_call",
+            Self::RunToolResult => "run.tool_result",
+            Self::RunIteration => "run.iteration",
+            Self::RunRedelivered => "run.redelivered",
+            Self::RunEscalated => "run.escalated",
+            Self::RunDone => "run.done",
+            Self::RunFailed => "run.failed",
+            Self::RunCancelled => "run.cancelled",
+            Self::RunTimedOut => "run.timed_out",
             Self::RoomGap => "room.gap",
             Self::Heartbeat => "heartbeat",
             Self::RoomDegraded => "room.degraded",
             Self::RoomRecovered => "room.recovered",
         }
+    }
+
+    /// Whether it is the last event of a run.
+    #[must_use]
+    pub const fn ends_run(self) -> bool {
+        matches!(self, Self::RunDone | Self::RunFailed | Self::RunCancelled | Self::RunTimedOut)
     }
 }
 
@@ -86,6 +134,11 @@ impl Actor {
             participant: Some(participant.id.clone()),
             kind: participant.kind.as_str(),
         }
+    }
+
+    /// An agent, in the events of its runs.
+    pub(crate) fn agent(name: &Text) -> Self {
+        Self { user: None, name: name.clone(), participant: None, kind: "agent" }
     }
 
     /// The engine itself, where no session has acted.
@@ -141,7 +194,8 @@ impl<'a> RoomEvent<'a> {
 /// The body of `room.started`.
 pub(crate) fn started(about: &About) -> Value {
     let mut body = json!({"title": about.title, "owner": about.owner.as_str()});
-    if let (Some(agent), Some(body)) = (&about.agent, body.as_object_mut()) {
+    let agent = about.particulars.as_ref().and_then(|particulars| particulars.agent.as_ref());
+    if let (Some(agent), Some(body)) = (agent, body.as_object_mut()) {
         body.insert("agent".into(), agent.as_str().into());
     }
     body["trust"] = about.trust.as_str().into();
@@ -196,6 +250,11 @@ pub(crate) fn message(text: Option<&str>, data: Option<&Value>, to: Option<&str>
     Value::Object(body)
 }
 
+/// The body of `memory.changed`.
+pub(crate) fn memory_changed(key: &str, is_deleted: bool) -> Value {
+    if is_deleted { json!({"key": key, "deleted": true}) } else { json!({"key": key}) }
+}
+
 #[cfg(test)]
 mod tests {
     use super::super::participant::{ParticipantKind, Status};
@@ -237,6 +296,8 @@ mod tests {
             ended(EndReason::Close, 5, Some("bye"), Some("c_1")),
             json!({"reason": "close", "duration_ms": 5, "note": "bye", "cold_context_id": "c_1"})
         );
+        assert_eq!(memory_changed("k", false), json!({"key": "k"}));
+        assert_eq!(memory_changed("k", true), json!({"key": "k", "deleted": true}));
         let mut someone = Participant {
             id: "p_1".into(),
             session: "secret".into(),

@@ -5,21 +5,27 @@ use std::sync::Arc;
 
 use serde_json::{Value, json};
 
-use super::about::About;
+use super::about::{About, Particulars};
 use super::end_reason::EndReason;
 use super::participant::{Participant, ParticipantKind, Status};
 use super::policy::{Access, ArchiveFor, Facet, Mode, OnEnd, Origin, Queue, Trust};
 use super::record::{Record, RoomState};
 use super::role::Role;
+use super::run::state::RunStatus;
+use super::run_view::RunView;
 use super::timestamp::rfc3339;
 use crate::model::Text;
-use crate::sync::Mutex;
+use crate::sync::{AtomicBool, Mutex, Ordering};
 
 /// A room: a cheap handle, all clones of which are the same room.
 ///
 /// What it tells is true at that moment, and is not bound to any viewer; hand it on only to who may see the room.
 #[derive(Clone)]
-pub struct Room(Arc<RoomCell>);
+pub struct Room {
+    cell: Arc<RoomCell>,
+    /// Is set when somebody looks by this handle at who takes part.
+    looked: Option<Arc<AtomicBool>>,
+}
 
 struct RoomCell {
     about: About,
@@ -62,127 +68,150 @@ impl From<&Participant> for ParticipantView {
 
 impl Room {
     pub(crate) fn new(about: About, record: Record) -> Self {
-        Self(Arc::new(RoomCell { about, record: Mutex::new(record) }))
+        Self { cell: Arc::new(RoomCell { about, record: Mutex::new(record) }), looked: None }
+    }
+
+    /// The same room by a handle that tells when somebody looks at who takes part: whoever shows that has to show it anew
+    /// when it changes.
+    pub(crate) fn watched(&self, looked: &Arc<AtomicBool>) -> Self {
+        Self { cell: Arc::clone(&self.cell), looked: Some(Arc::clone(looked)) }
+    }
+
+    /// Somebody is about to look at who takes part.
+    fn look(&self) {
+        if let Some(looked) = &self.looked {
+            looked.store(true, Ordering::SeqCst);
+        }
     }
 
     /// Its id. It is no credential: knowing it gives access to nothing (SEC22).
     #[must_use]
     pub fn id(&self) -> &Text {
-        &self.0.about.id
+        &self.cell.about.id
     }
 
     /// The project to which it belongs; empty for none.
     #[must_use]
     pub fn project(&self) -> &Text {
-        &self.0.about.project
+        &self.cell.about.project
     }
 
     /// The title.
     #[must_use]
     pub fn title(&self) -> &str {
-        &self.0.about.title
+        &self.cell.about.title
     }
 
     /// The user who created it.
     #[must_use]
     pub fn owner(&self) -> &Text {
-        &self.0.about.owner
+        &self.cell.about.owner
     }
 
     /// By which way it was created.
     #[must_use]
     pub fn origin(&self) -> Origin {
-        self.0.about.origin
+        self.cell.about.origin
     }
 
     /// When it was created, as RFC 3339.
     #[must_use]
     pub fn created_at(&self) -> String {
-        rfc3339(self.0.about.created_ms)
+        rfc3339(self.cell.about.created_ms)
     }
 
     /// Tells its events from those of a room of the same id before history was lost.
     #[must_use]
     pub fn epoch(&self) -> &Text {
-        &self.0.about.epoch
+        &self.cell.about.epoch
     }
 
     /// Who has a role, beside those whom the owner admits.
     #[must_use]
     pub fn access(&self) -> Access {
-        self.0.about.access
+        self.cell.about.access
     }
 
     /// How much those in it are trusted.
     #[must_use]
     pub fn trust(&self) -> Trust {
-        self.0.about.trust
+        self.cell.about.trust
     }
 
     /// Whether dangerous actions may be invoked in it.
     #[must_use]
     pub fn mode(&self) -> Mode {
-        self.0.about.mode
+        self.cell.about.mode
     }
 
     /// The agent that runs in it.
     #[must_use]
     pub fn agent(&self) -> Option<&Text> {
-        self.0.about.agent.as_ref()
+        self.particulars()?.agent.as_ref()
     }
 
     /// What happens to a run while another one is in progress.
     #[must_use]
     pub fn queue(&self) -> Queue {
-        self.0.about.queue
+        self.cell.about.queue
     }
 
     /// The id of the room to which it belongs.
     #[must_use]
     pub fn parent(&self) -> Option<&Text> {
-        self.0.about.parent.as_ref()
+        self.particulars()?.parent.as_ref()
+    }
+
+    /// Tells that room from a later one with its id.
+    pub(crate) fn parent_epoch(&self) -> Option<&Text> {
+        self.particulars()?.parent_epoch.as_ref()
+    }
+
+    /// How many rooms stand above it, each the parent of the next.
+    pub(crate) fn generation(&self) -> usize {
+        self.particulars().map_or(0, |particulars| particulars.generation)
     }
 
     /// What it may read of that room.
     #[must_use]
     pub fn inherit(&self) -> &[Facet] {
-        &self.0.about.inherit
+        self.particulars().map_or(&[], |particulars| &particulars.inherit)
     }
 
     /// Whether its events can be read later on.
     #[must_use]
     pub fn is_replayable(&self) -> bool {
-        self.0.about.replayable
+        self.cell.about.replayable
     }
 
     /// Whether runs stream what they do.
     #[must_use]
     pub fn is_streaming(&self) -> bool {
-        self.0.about.streaming
+        self.cell.about.streaming
     }
 
     /// Whether its first run ends it.
     #[must_use]
     pub fn is_one_shot(&self) -> bool {
-        self.0.about.one_shot
+        self.cell.about.one_shot
     }
 
     /// What becomes of its events when it ends.
     #[must_use]
     pub fn on_end(&self) -> OnEnd {
-        self.0.about.on_end
+        self.cell.about.on_end
     }
 
     /// For whom they stay readable.
     #[must_use]
     pub fn archive_for(&self) -> ArchiveFor {
-        self.0.about.archive_for
+        self.cell.about.archive_for
     }
 
     /// What the creator told the application about it, by name; with what it inherits of its parent.
     #[must_use]
     pub fn attributes(&self) -> &[(Text, Text)] {
-        &self.0.about.attributes
+        self.particulars().map_or(&[], |particulars| &particulars.attributes)
     }
 
     /// One attribute.
@@ -207,7 +236,7 @@ impl Room {
     #[must_use]
     pub fn ends_at(&self) -> Option<String> {
         let age_ms = self.with(|record| Some(record.age_ms(record.deadline_ms()?)))?;
-        Some(rfc3339(self.0.about.created_ms.saturating_add(age_ms)))
+        Some(rfc3339(self.cell.about.created_ms.saturating_add(age_ms)))
     }
 
     /// Under which id its events stay readable, for a room that has ended and was archived.
@@ -219,7 +248,26 @@ impl Room {
     /// How many participants are online.
     #[must_use]
     pub fn online(&self) -> usize {
+        self.look();
         self.with(|record| record.online())
+    }
+
+    /// How many runs are in progress.
+    #[must_use]
+    pub fn running(&self) -> usize {
+        self.with(|record| record.running())
+    }
+
+    /// The outcome of the run that ended last, if one has.
+    #[must_use]
+    pub fn last_outcome(&self) -> Option<RunStatus> {
+        self.with(|record| record.runs().and_then(|runs| runs.last_outcome()))
+    }
+
+    /// Its runs, oldest first: those that have not ended, and the last ones that have.
+    #[must_use]
+    pub fn runs(&self) -> Vec<RunView> {
+        self.with(|record| record.runs().into_iter().flat_map(|runs| runs.all()).map(RunView::from).collect())
     }
 
     /// The number of the latest event.
@@ -257,6 +305,7 @@ impl Room {
         let optional = [
             ("agent", self.agent().map(ToString::to_string)),
             ("parent", self.parent().map(ToString::to_string)),
+            ("last_outcome", self.last_outcome().map(|outcome| outcome.to_string())),
             ("ends_at", self.ends_at()),
             ("end_reason", self.end_reason().map(|reason| reason.to_string())),
             ("cold_context_id", self.cold_context_id().map(Into::into)),
@@ -271,25 +320,30 @@ impl Room {
 
     /// Who takes part, in order of joining, without a copy of each.
     pub(crate) fn shared_participants(&self) -> Vec<Arc<Participant>> {
+        self.look();
         self.with(|record| record.participants().cloned().collect())
     }
 
+    fn particulars(&self) -> Option<&Particulars> {
+        self.cell.about.particulars.as_deref()
+    }
+
     pub(crate) fn about(&self) -> &About {
-        &self.0.about
+        &self.cell.about
     }
 
     /// The order of creation.
     pub(crate) fn rank(&self) -> u64 {
-        self.0.about.rank
+        self.cell.about.rank
     }
 
     /// One look or one step with the room locked.
     pub(crate) fn with<T>(&self, step: impl FnOnce(&mut Record) -> T) -> T {
-        step(&mut self.0.record.lock())
+        step(&mut self.cell.record.lock())
     }
 
     pub(crate) fn is(&self, other: &Self) -> bool {
-        Arc::ptr_eq(&self.0, &other.0)
+        Arc::ptr_eq(&self.cell, &other.cell)
     }
 }
 
@@ -303,6 +357,6 @@ impl Eq for Room {}
 
 impl fmt::Debug for Room {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Room").field("id", &self.0.about.id).finish_non_exhaustive()
+        f.debug_struct("Room").field("id", &self.cell.about.id).finish_non_exhaustive()
     }
 }

@@ -5,6 +5,7 @@ use std::fmt;
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
+use serde_json::Value;
 
 use crate::model::Text;
 use crate::model::id;
@@ -182,6 +183,7 @@ pub struct NewRoom {
     pub(crate) parent: Option<String>,
     pub(crate) inherit: Vec<Facet>,
     pub(crate) attributes: BTreeMap<String, String>,
+    pub(crate) memory: BTreeMap<String, Value>,
 }
 
 /// How long a title may be, in bytes.
@@ -236,6 +238,7 @@ impl Default for NewRoom {
             parent: None,
             inherit: Vec::new(),
             attributes: BTreeMap::new(),
+            memory: BTreeMap::new(),
         }
     }
 }
@@ -371,6 +374,13 @@ impl NewRoom {
     #[must_use]
     pub fn attribute(mut self, name: impl Into<String>, value: impl Into<String>) -> Self {
         self.attributes.insert(name.into(), value.into());
+        self
+    }
+
+    /// Something that is kept in it from the start.
+    #[must_use]
+    pub fn memory(mut self, key: impl Into<String>, value: impl Into<Value>) -> Self {
+        self.memory.insert(key.into(), value.into());
         self
     }
 

@@ -1,17 +1,21 @@
 //! The state of one room, and its legal steps.
 
+mod working;
+
 use std::collections::BTreeMap;
 use std::fmt;
 use std::sync::Arc;
 
-use hashbrown::HashMap;
 use serde::{Deserialize, Serialize};
 
 use super::end_reason::EndReason;
 use super::lasting::{Lasting, Past};
+use super::memory::{Memory, NotKept};
 use super::participant::{Participant, Status};
+use super::participants::Participants;
 use super::policy::Access;
 use super::role::Role;
+use super::runs::Runs;
 use crate::model::Text;
 
 /// Whether a room goes on.
@@ -91,7 +95,8 @@ pub(crate) struct TimeToLive {
 /// | `change_role` | the participant's role | nothing |
 /// | `admit`, `dismiss` | the user's role, unless it is the owner | refused |
 /// | `say` | an event, without a number if it is for one participant; the time to live begins anew if it is sliding | refused |
-/// | `end` | ended, the last event; no participant remains | nothing |
+/// | `remember` | what is kept changes, an event | refused |
+/// | `end` | ended, the last event; no participant remains, nothing is kept and no run is in progress | nothing |
 #[derive(Debug)]
 pub(crate) struct Record {
     owner: Text,
@@ -99,12 +104,8 @@ pub(crate) struct Record {
     /// By user: the role to which the owner admitted them, or `None` if the owner dismissed them from a room that is open
     /// to the project.
     users: BTreeMap<Text, Option<Role>>,
-    /// By place, in order of joining.
-    participants: Vec<(u64, Arc<Participant>)>,
-    /// Their places, by session.
-    places: HashMap<Text, u64>,
-    next_place: u64,
-    online: usize,
+    participants: Participants,
+    online: u32,
     /// The number of the latest event.
     seq: u64,
     /// Changes with whatever decides about roles.
@@ -118,6 +119,12 @@ pub(crate) struct Record {
     /// How long nobody had said anything at `active_ms`, in ms.
     idle_before_ms: u64,
     ttl: Option<TimeToLive>,
+    /// Most rooms keep nothing.
+    memory: Option<Box<Memory>>,
+    /// Present if there ever were some.
+    runs: Option<Box<Runs>>,
+    /// It ends, as soon as its runs have ended.
+    ending: Option<EndReason>,
     end: Option<End>,
     /// Present in rooms that are kept.
     lasting: Option<Box<Lasting>>,
@@ -130,9 +137,7 @@ impl Record {
             owner,
             access,
             users: BTreeMap::new(),
-            participants: Vec::new(),
-            places: HashMap::new(),
-            next_place: 0,
+            participants: Participants::default(),
             online: 0,
             seq: 1,
             roles_version: 0,
@@ -141,6 +146,9 @@ impl Record {
             age_before_ms: 0,
             idle_before_ms: 0,
             ttl,
+            memory: None,
+            runs: None,
+            ending: None,
             end: None,
             lasting: None,
         }
@@ -172,8 +180,12 @@ impl Record {
         self.lasting.get_or_insert_default()
     }
 
-    pub(crate) const fn state(&self) -> RoomState {
-        if self.end.is_some() { RoomState::Ended } else { RoomState::Active }
+    pub(crate) fn state(&self) -> RoomState {
+        match self.end {
+            Some(_) => RoomState::Ended,
+            None if self.running() > 0 => RoomState::Running,
+            None => RoomState::Active,
+        }
     }
 
     pub(crate) const fn end_of(&self) -> Option<End> {
@@ -192,27 +204,32 @@ impl Record {
 
     /// How many participants are online.
     pub(crate) const fn online(&self) -> usize {
-        self.online
+        self.online as usize
     }
 
     /// In order of joining.
     pub(crate) fn participants(&self) -> impl ExactSizeIterator<Item = &Arc<Participant>> {
-        self.participants.iter().map(|(_, participant)| participant)
+        self.participants.iter()
+    }
+
+    /// The one at a place in this order.
+    pub(crate) fn participant(&self, at: usize) -> Option<&Arc<Participant>> {
+        self.participants.get(at)
     }
 
     /// The participant of a session.
     pub(crate) fn of_session(&self, session: &str) -> Option<&Arc<Participant>> {
-        Some(&self.participants[self.at(session)?].1)
+        self.participants.get(self.place_of(session)?)
     }
 
     /// Where the participant of a session stands.
-    fn at(&self, session: &str) -> Option<usize> {
-        let place = self.places.get(session)?;
-        self.participants.binary_search_by_key(place, |(place, _)| *place).ok()
+    pub(crate) fn place_of(&self, session: &str) -> Option<usize> {
+        self.participants.place_of(session)
     }
 
-    fn by_id(&self, id: &str) -> Option<&Arc<Participant>> {
-        self.participants().find(|participant| participant.id == id)
+    /// Where the participant with this id stands.
+    pub(crate) fn place_by_id(&self, id: &str) -> Option<usize> {
+        self.participants().position(|participant| participant.id == id)
     }
 
     /// The role that a user of the project has by the built-in policy (rooms 2).
@@ -239,7 +256,7 @@ impl Record {
 
     /// When its time to live expires, if it goes on until then.
     pub(crate) fn deadline_ms(&self) -> Option<u64> {
-        let ttl = self.ttl.filter(|_| self.end.is_none())?;
+        let ttl = self.ttl.filter(|_| !self.takes_no_more())?;
         let (from_ms, before_ms) = match ttl.sliding {
             true => (self.active_ms, self.idle_before_ms),
             false => (self.created_ms, self.age_before_ms),
@@ -268,19 +285,13 @@ impl Record {
 
     /// A session joins. `None` if it had joined already.
     pub(crate) fn join(&mut self, participant: Participant, max: usize) -> Result<Option<Changed>, Refusal> {
-        if self.end.is_none() && self.places.contains_key(&participant.session) {
+        if self.end.is_none() && self.place_of(&participant.session).is_some() {
             return Ok(None);
         }
         self.may_join(max)?;
-        let (place, participant) = (self.next_place, Arc::new(participant));
-        self.next_place += 1;
-        self.online += usize::from(participant.status == Status::Online);
-        self.places.insert(participant.session.clone(), place);
-        if self.participants.len() == self.participants.capacity() {
-            // Most rooms are small, and there may be many: room for an eighth more.
-            self.participants.reserve_exact(self.participants.len() / 8 + 1);
-        }
-        self.participants.push((place, Arc::clone(&participant)));
+        let participant = Arc::new(participant);
+        self.online += u32::from(participant.status == Status::Online);
+        self.participants.push(Arc::clone(&participant));
         let seq = self.next_seq();
         self.validate();
         Ok(Some(Changed { participant, seq }))
@@ -288,19 +299,15 @@ impl Record {
 
     /// A session had joined before the engine was started. That is no event of now.
     pub(crate) fn was_there(&mut self, participant: Participant) {
-        let place = self.next_place;
-        self.next_place += 1;
-        self.online += usize::from(participant.status == Status::Online);
-        self.places.insert(participant.session.clone(), place);
-        self.participants.push((place, Arc::new(participant)));
+        self.online += u32::from(participant.status == Status::Online);
+        self.participants.push(Arc::new(participant));
         self.validate();
     }
 
     /// A session leaves.
     pub(crate) fn leave(&mut self, session: &str) -> Option<Changed> {
-        let (_, participant) = self.participants.remove(self.at(session)?);
-        self.places.remove(session);
-        self.online -= usize::from(participant.status == Status::Online);
+        let participant = self.participants.remove(self.place_of(session)?);
+        self.online -= u32::from(participant.status == Status::Online);
         let seq = self.next_seq();
         self.validate();
         Some(Changed { participant, seq })
@@ -317,13 +324,12 @@ impl Record {
     }
 
     fn set_status(&mut self, session: &str, status: Status) -> Option<Changed> {
-        let at = self.at(session)?;
-        let participant = &mut self.participants[at].1;
-        if participant.status == status {
+        let at = self.place_of(session)?;
+        if self.participants.get(at)?.status == status {
             return None;
         }
-        Arc::make_mut(participant).status = status;
-        let participant = Arc::clone(participant);
+        self.participants.change(at, |participant| participant.status = status);
+        let participant = Arc::clone(self.participants.get(at)?);
         self.online = if status == Status::Online { self.online + 1 } else { self.online - 1 };
         let seq = self.next_seq();
         self.validate();
@@ -332,11 +338,10 @@ impl Record {
 
     /// A participant has another role from now on. False if it has it already.
     pub(crate) fn change_role(&mut self, session: &str, role: Role) -> bool {
-        let Some(at) = self.at(session) else { return false };
-        let participant = &mut self.participants[at].1;
-        let changes = participant.role != role;
+        let Some(at) = self.place_of(session) else { return false };
+        let changes = self.participants.get(at).is_some_and(|participant| participant.role != role);
         if changes {
-            Arc::make_mut(participant).role = role;
+            self.participants.change(at, |participant| participant.role = role);
         }
         changes
     }
@@ -386,10 +391,10 @@ impl Record {
     }
 
     fn may_decide(&self, user: &Text) -> Result<(), Refusal> {
-        match self.end {
-            Some(_) => Err(Refusal::Ended),
-            None if self.owner == *user => Err(Refusal::Owner),
-            None => Ok(()),
+        match self.takes_no_more() {
+            true => Err(Refusal::Ended),
+            false if self.owner == *user => Err(Refusal::Owner),
+            false => Ok(()),
         }
     }
 
@@ -401,18 +406,41 @@ impl Record {
     /// Somebody says something, to everybody or to one participant. Returns the number of the event, which one to a
     /// participant alone does not have.
     pub(crate) fn say(&mut self, to: Option<&str>, now_ms: u64) -> Result<Option<u64>, Refusal> {
-        if self.end.is_some() {
+        if self.takes_no_more() {
             return Err(Refusal::Ended);
         }
-        if to.is_some_and(|to| self.by_id(to).is_none()) {
+        if to.is_some_and(|to| self.place_by_id(to).is_none()) {
             return Err(Refusal::Unknown);
         }
-        if now_ms >= self.active_ms {
-            (self.active_ms, self.idle_before_ms) = (now_ms, 0);
-        }
+        self.signs_of_work(now_ms);
         let seq = if to.is_some() { None } else { Some(self.next_seq()) };
         self.validate();
         Ok(seq)
+    }
+
+    /// What is kept in the room, if anything ever was.
+    pub(crate) fn memory(&self) -> Option<&Memory> {
+        self.memory.as_deref()
+    }
+
+    /// What is kept before anybody is there, which is no event.
+    pub(crate) fn with_memory(mut self, memory: Memory) -> Self {
+        self.memory = (memory.len() > 0).then(|| Box::new(memory));
+        self
+    }
+
+    /// Changes what is kept in the room. Returns what the change did, with the number of the event.
+    pub(crate) fn remember<T>(
+        &mut self,
+        change: impl FnOnce(&mut Memory) -> Result<T, NotKept>,
+    ) -> Result<(T, u64), NotKept> {
+        if self.end.is_some() {
+            return Err(NotKept::Ended);
+        }
+        let done = change(self.memory.get_or_insert_default())?;
+        let seq = self.next_seq();
+        self.validate();
+        Ok((done, seq))
     }
 
     /// The room ends. Returns how, with the number of its last event; `None` if it has ended already.
@@ -422,9 +450,11 @@ impl Record {
         }
         let end = End { reason, duration_ms: self.age_ms(now_ms) };
         self.end = Some(end);
-        self.participants = Vec::new();
-        self.places = HashMap::new();
+        self.ending = None;
+        self.runs.iter_mut().for_each(|runs| runs.clear_history());
+        self.participants = Participants::default();
         self.online = 0;
+        self.memory = None;
         self.roles_version += 1;
         let seq = self.next_seq();
         self.validate();
@@ -437,15 +467,13 @@ impl Record {
             return;
         }
         let online = self.participants().filter(|participant| participant.status == Status::Online).count();
-        assert_eq!(self.online, online, "who is online is counted");
-        assert_eq!(self.places.len(), self.participants.len(), "each session has one place");
-        for (place, participant) in &self.participants {
-            assert_eq!(self.places.get(&participant.session), Some(place), "a session leads to its participant");
-            assert!(*place < self.next_place, "places are given in order");
-        }
+        assert_eq!(self.online(), online, "who is online is counted");
+        assert!(self.participants.is_consistent(), "a session leads to its participant");
         assert!(!self.users.contains_key(&self.owner), "nobody decides about the owner");
-        assert!(self.end.is_none() || self.participants.is_empty(), "nobody is in a room that has ended");
+        assert!(self.end.is_none() || self.participants.len() == 0, "nobody is in a room that has ended");
+        assert!(self.end.is_none() || self.memory.is_none(), "nothing is kept in a room that has ended");
         assert!(self.seq >= 1, "a room has started");
+        assert!(self.end.is_none() || self.is_over(), "runs end before their room");
     }
 }
 

@@ -37,6 +37,8 @@ pub(crate) struct Consumer {
     trees: BTreeMap<MessageId, Value>,
     /// The data of all events, in the order in which they were received.
     events: Vec<Value>,
+    /// What the server said of itself.
+    hello: Value,
 }
 
 /// A completed call: all messages received before the result, and the result.
@@ -67,12 +69,19 @@ impl Call {
 impl Consumer {
     pub(crate) async fn connect(address: SocketAddr, token: &str) -> Self {
         let socket = upgrade(&format!("ws://{address}/slop?token={token}"), &[]).await.expect("to be accepted");
-        let mut consumer = Self { socket, state: ConsumerState::strict(), trees: BTreeMap::new(), events: Vec::new() };
+        let (state, trees, events) = (ConsumerState::strict(), BTreeMap::new(), Vec::new());
+        let mut consumer = Self { socket, state, trees, events, hello: Value::Null };
         let hello = consumer.receive().await;
         assert_eq!(hello["type"], "hello");
         assert_eq!(hello["provider"]["id"], "app");
         assert_eq!(hello["provider"]["name"], "Conf App");
-        consumer
+        Self { hello, ..consumer }
+    }
+
+    /// What another connection of the same session says to take over from this one.
+    pub(crate) fn resume(&self) -> Value {
+        let provider = &self.hello["provider"];
+        json!({"epoch": provider["epoch"], "version": 0, "connection": provider["connection"]})
     }
 
     pub(crate) async fn send(&mut self, message: &Value) {

@@ -21,6 +21,7 @@ mod rooms_joining;
 mod rooms_per_session;
 mod rooms_presence;
 mod running;
+mod runs;
 mod sessions;
 mod shape;
 mod slow_reader;

@@ -56,6 +56,24 @@ async fn a_user_creates_a_room_and_is_its_owner() {
 }
 
 #[tokio::test]
+async fn what_a_room_keeps_is_counted_until_it_ends() {
+    let app = start(&[]).await;
+    let mut alice = app.subscribed("alice-1").await;
+    let created = alice.invoke("/rooms", "create", json!({"memory": {"goal": "launch"}})).await;
+    let id = created.result["data"]["room"].as_str().unwrap().to_owned();
+    alice.invoke(&at(&id), "join", json!({})).await;
+    let memory = format!("{}/memory", at(&id));
+    assert_eq!(alice.at(&format!("{memory}/goal"))["properties"], json!({"value": "launch"}));
+    let put = alice.invoke(&memory, "put", json!({"key": "n", "value": [1, 2]})).await;
+    assert_eq!(put.result["data"], json!({"version": 2}));
+    assert_eq!(mirror::ids(&alice.at(&memory)), ["goal", "n"]);
+    alice.check().await;
+    assert_eq!(app.get("/control/rooms").await.json["memory_bytes"], 4 + 8 + 1 + 5);
+    alice.invoke(&at(&id), "close", json!({})).await;
+    assert_eq!(app.get("/control/rooms").await.json["memory_bytes"], 0);
+}
+
+#[tokio::test]
 async fn a_creation_that_cannot_be_is_refused_with_its_code_and_creates_nothing() {
     let app = start(&[]).await;
     for (token, params, code) in [

@@ -1,9 +1,15 @@
 //! How rooms end, and what is reported of them.
 
+use std::time::Duration;
+
 use serde_json::json;
 
 use crate::mirror;
 use crate::rooms::{at, audit, counted, create, create_open, is, join, kinds, refused, start};
+use crate::running::soon;
+
+/// After how long a log is looked at again that is not yet as wanted.
+const LOOK_AGAIN: Duration = Duration::from_millis(2);
 
 #[tokio::test]
 async fn a_room_that_is_closed_has_one_last_event_and_takes_nothing_more() {
@@ -111,4 +117,19 @@ async fn the_audit_log_has_refusals_creations_closes_and_revocations() {
     assert_eq!(log, [closed, json!({"what": "revoke", "user": "oba"})]);
     assert_eq!(audit(&app, 1_000).await, (5, vec![]));
     assert_eq!(app.get("/control/audit?since=x").await.status, 400);
+}
+
+#[tokio::test]
+async fn the_audit_log_has_connections_that_were_taken_over() {
+    let app = start(&[]).await;
+    let mut lost = app.subscribed("alice").await;
+    let mut next = app.consumer("alice").await;
+    next.send(&json!({"type": "subscribe", "id": "again", "path": "/", "resume": lost.resume()})).await;
+    assert_eq!(lost.closed().await, 4409);
+    let logged = async {
+        while audit(&app, 0).await.1 != [json!({"what": "takeover", "user": "alice"})] {
+            tokio::time::sleep(LOOK_AGAIN).await;
+        }
+    };
+    soon("the entry", logged).await;
 }

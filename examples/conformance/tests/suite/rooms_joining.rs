@@ -18,7 +18,7 @@ async fn a_subscription_at_a_room_or_below_it_joins_and_one_above_does_not() {
     bob.subscribe(&format!("{}/board", at(&room)), -1).await;
     assert_eq!(bob.tree()["properties"], json!({"notes": 0}));
     let carol = join(&app, "carol", &room).await;
-    assert_eq!(mirror::ids(carol.tree()), ["participants", "board", "mine"]);
+    assert_eq!(mirror::ids(carol.tree()), ["participants", "runs", "memory", "board", "mine"]);
     assert_eq!(actions(carol.tree()), ["leave", "say"]);
     let shown = participants(&carol);
     let expected = |user: &str, name: &str, since: &Value| json!({"user": user, "name": name, "kind": "person", "role": "member", "status": "online", "since": since});
@@ -112,4 +112,19 @@ async fn the_room_of_a_user_who_is_dismissed_disappears_from_the_users_tree() {
     assert_eq!(refused(&mut alice, &at(&room), "admit", json!({"user": "bob", "role": "observer"})).await, "none");
     bob.until(|tree| mirror::at(tree, &at(&room))["properties"]["role"] == "observer").await;
     bob.check().await;
+}
+
+#[tokio::test]
+async fn a_session_whose_login_expires_leaves_and_the_others_are_told_why() {
+    let app = start(&["--session-ttl-ms", "1500"]).await;
+    let mut alice = app.consumer("alice").await;
+    let room = create_open(&mut alice).await;
+    alice.subscribe(&at(&room), -1).await;
+    // Bob's login has to be younger, or it would expire with hers.
+    tokio::time::sleep(std::time::Duration::from_millis(500)).await;
+    let mut bob = join(&app, "bob", &room).await;
+    let left = bob.event(is_about("participant.left", "alice")).await;
+    assert_eq!(left["body"]["reason"], "expired");
+    assert_eq!(alice.closed().await, 4401);
+    bob.until(|room| room["properties"]["online"] == 1).await;
 }

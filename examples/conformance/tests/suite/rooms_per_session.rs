@@ -12,7 +12,7 @@ async fn rooms_join_sessions_that_have_providers_of_their_own() {
     let room = create_open(&mut alice).await;
     alice.invoke(&at(&room), "join", json!({})).await;
     let mut bob = join(&app, "bob", &room).await;
-    assert_eq!(mirror::ids(bob.tree()), ["participants", "board", "mine"]);
+    assert_eq!(mirror::ids(bob.tree()), ["participants", "runs", "memory", "board", "mine"]);
     alice.event(is_about("participant.joined", "bob")).await;
     say(&mut bob, &room, "hello").await;
     assert_eq!(alice.event(|event| event["body"]["text"] == "hello").await["actor"]["user"], "bob");

@@ -15,6 +15,7 @@ use crate::html::Escaped;
 use crate::id::CardId;
 use crate::login::SignedIn;
 use crate::people::Person;
+use crate::session::person_session_of;
 use crate::site::Site;
 use crate::store::{Card, Column};
 
@@ -34,7 +35,8 @@ struct Move {
 }
 
 async fn add(State(site): State<Site>, SignedIn(login): SignedIn, Form(card): Form<NewCard>) -> Result<Redirect> {
-    write(site, login, move |desk, person| desk.add_card(person, &card.column, &card.title).map(drop)).await
+    let session = person_session_of(&login);
+    write(site, login, move |desk, person| desk.add_card(&session, person, &card.column, &card.title).map(drop)).await
 }
 
 async fn move_card(
@@ -43,7 +45,8 @@ async fn move_card(
     Path(id): Path<CardId>,
     Form(to): Form<Move>,
 ) -> Result<Redirect> {
-    write(site, login, move |desk, person| desk.move_card(person, id, &to.column)).await
+    let session = person_session_of(&login);
+    write(site, login, move |desk, person| desk.move_card(&session, person, id, &to.column)).await
 }
 
 pub(super) fn show(desk: &Desk, person: &Person) -> Result<String> {

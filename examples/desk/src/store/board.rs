@@ -1,6 +1,6 @@
 //! The board of each org: columns in a fixed order, cards in the order they came to their column.
 
-use rusqlite::{Connection, params};
+use rusqlite::{Connection, OptionalExtension, params};
 
 use super::database::Store;
 use crate::error::Result;
@@ -38,10 +38,11 @@ impl Store {
         Ok(columns)
     }
 
-    pub(crate) fn has_column(&self, org: &str, column: &str) -> Result<bool> {
+    /// What a column is called, if the org has it.
+    pub(crate) fn column_label(&self, org: &str, column: &str) -> Result<Option<String>> {
         let connection = self.lock();
-        let mut question = connection.prepare_cached("SELECT 1 FROM board_columns WHERE org = ?1 AND id = ?2")?;
-        Ok(question.exists([org, column])?)
+        let mut question = connection.prepare_cached("SELECT label FROM board_columns WHERE org = ?1 AND id = ?2")?;
+        Ok(question.query_row([org, column], |row| row.get(0)).optional()?)
     }
 
     pub(crate) fn add_card(&self, org: &str, column: &str, title: &str, author: &str) -> Result<CardId> {
@@ -49,14 +50,14 @@ impl Store {
         insert_card(&connection, org, column, title, author)
     }
 
-    /// Answers whether the org has such a card.
-    pub(crate) fn move_card(&self, org: &str, card: CardId, column: &str) -> Result<bool> {
+    /// Returns the title of the card, if the org has it.
+    pub(crate) fn move_card(&self, org: &str, card: CardId, column: &str) -> Result<Option<String>> {
         let connection = self.lock();
         let mut write = connection.prepare_cached(
             "UPDATE cards SET stage = ?3, moved = (SELECT MAX(moved) + 1 FROM cards WHERE org = ?1)
-             WHERE org = ?1 AND id = ?2",
+             WHERE org = ?1 AND id = ?2 RETURNING title",
         )?;
-        Ok(write.execute(params![org, card, column])? > 0)
+        Ok(write.query_row(params![org, card, column], |row| row.get(0)).optional()?)
     }
 }
 

@@ -41,6 +41,14 @@ impl Store {
         Ok(question.query_row([name], |row| person_at(row, 0)).optional()?)
     }
 
+    /// Every org: its name, and the one it goes by.
+    pub(crate) fn orgs(&self) -> Result<Vec<(String, String)>> {
+        let connection = self.lock();
+        let mut question = connection.prepare_cached("SELECT name, label FROM orgs ORDER BY name")?;
+        let orgs = question.query_map([], |row| Ok((row.get(0)?, row.get(1)?)))?;
+        Ok(orgs.collect::<Result<_, _>>()?)
+    }
+
     /// The name an org goes by: `Acme Logistics`.
     pub(crate) fn org_label(&self, org: &str) -> Result<Option<String>> {
         let connection = self.lock();

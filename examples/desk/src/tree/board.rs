@@ -1,6 +1,11 @@
-//! `/board`: what an org shares. Of the session it reads the org and whether the reader may write, and nothing else.
+//! The board that an org shares: `/board`, and the same in the org's room, `/rooms/{id}/board`. Of the session the one
+//! reads the org and whether the reader may write, the other only the role in the room.
 
-use grove_engine::{Action, ActionError, Descriptor, Estimate, Invocation, Item, Outcome, Session};
+use std::sync::Arc;
+
+use grove_engine::{
+    Action, ActionError, Descriptor, Estimate, Invocation, Item, Outcome, Room, RoomRole, RoomSource, Session,
+};
 use schemars::JsonSchema;
 use serde::Deserialize;
 use serde_json::json;
@@ -35,13 +40,23 @@ struct MoveCard {
 }
 
 pub(super) fn register(desk: &Desk) {
-    let actions = Actions { add_card: add_card(desk.clone()), move_card: move_card(desk.clone()) };
-    let board = source(desk, move |desk, session| show(desk, session, &actions));
+    let actions = Arc::new(Actions { add_card: add_card(desk.clone()), move_card: move_card(desk.clone()) });
+    let for_room = (desk.clone(), Arc::clone(&actions));
+    let board = source(desk, move |desk, session| {
+        let org = session.attribute("org").unwrap_or_default();
+        show(desk, org, session.can(WRITE).then_some(&*actions))
+    });
     desk.engine().register_source("board", board);
+    let board = RoomSource::new(move |room: &Room, session: &Session| {
+        let (desk, actions) = &for_room;
+        let dispatches = session.role_in(room) != Some(RoomRole::Observer);
+        show(desk, room.project(), dispatches.then_some(&**actions))
+    });
+    desk.engine().register_room_source("board", board);
 }
 
-fn show(desk: &Desk, session: &Session, actions: &Actions) -> Result<Descriptor> {
-    let org = session.attribute("org").unwrap_or_default();
+/// The board of an org, with what its reader can do there.
+fn show(desk: &Desk, org: &str, actions: Option<&Actions>) -> Result<Descriptor> {
     let columns = desk.store().board(org)?;
     let cards: usize = columns.iter().map(|column| column.cards.len()).sum();
     let board = Descriptor::collection()
@@ -49,7 +64,10 @@ fn show(desk: &Desk, session: &Session, actions: &Actions) -> Result<Descriptor>
         .prop("org", org)
         .summary(format!("{cards} cards in {} columns", columns.len()))
         .salience(0.5);
-    let board = if session.can(WRITE) { board.action(&actions.add_card).action(&actions.move_card) } else { board };
+    let board = match actions {
+        Some(Actions { add_card, move_card }) => board.action(add_card).action(move_card),
+        None => board,
+    };
     Ok(columns.iter().fold(board, |board, column| board.child(column.id.as_str(), show_column(column))))
 }
 
@@ -67,7 +85,7 @@ fn item(card: &Card) -> Item {
 fn add_card(desk: Desk) -> Action {
     Action::new("add_card", move |call: Invocation<AddCard>| -> Result<Outcome, ActionError> {
         let person = actor(&desk, &call.session)?;
-        let card = desk.add_card(&person, &call.params.column, &call.params.title)?;
+        let card = desk.add_card(&call.session, &person, &call.params.column, &call.params.title)?;
         Ok(Outcome::data(json!({ "id": card.to_string() })))
     })
     .label("Add card")
@@ -77,7 +95,7 @@ fn add_card(desk: Desk) -> Action {
 fn move_card(desk: Desk) -> Action {
     Action::new("move_card", move |call: Invocation<MoveCard>| -> Result<(), ActionError> {
         let person = actor(&desk, &call.session)?;
-        Ok(desk.move_card(&person, id("card", &call.params.card)?, &call.params.column)?)
+        Ok(desk.move_card(&call.session, &person, id("card", &call.params.card)?, &call.params.column)?)
     })
     .label("Move card")
     .description("The card becomes the last of the column.")

@@ -71,7 +71,7 @@ impl Browser {
         Events(answer.into_body().into_data_stream())
     }
 
-    fn question(&self, path: &str) -> Request<Body> {
+    pub(crate) fn question(&self, path: &str) -> Request<Body> {
         let question = Request::get(path).header(HOST, "127.0.0.1:3000").header(COOKIE, &self.cookie);
         question.body(Body::empty()).expect("a request")
     }

@@ -71,10 +71,20 @@ impl Running {
         format!("ws://{}/slop?token={token}", self.address)
     }
 
+    /// Where the page of the board connects.
+    pub(crate) fn board_url(&self) -> String {
+        format!("ws://{}/board/slop", self.address)
+    }
+
     /// The status with which `/slop` answers an upgrade request that has these further header lines.
     pub(crate) async fn upgrade(&self, query: &str, headers: &str) -> u16 {
+        self.upgrade_at(&format!("/slop{query}"), headers).await
+    }
+
+    /// The same at another endpoint.
+    pub(crate) async fn upgrade_at(&self, target: &str, headers: &str) -> u16 {
         let request = format!(
-            "GET /slop{query} HTTP/1.1\r\nHost: {}\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\
+            "GET {target} HTTP/1.1\r\nHost: {}\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\
              Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n{headers}\r\n",
             self.address
         );

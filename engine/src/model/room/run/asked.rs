@@ -1,0 +1,48 @@
+//! What was asked for, and by whom.
+
+use serde_json::Value;
+
+use super::delivery::Delivery;
+use crate::model::Text;
+use crate::model::room::participant::ParticipantKind;
+use crate::model::room::role::Role;
+
+/// Who started a run, as the server knows it from the verified session (SEC8).
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct RunActor {
+    /// The user.
+    pub user: Text,
+    /// The display name.
+    pub name: Text,
+    /// The participant; absent for a member who had not joined.
+    pub participant: Option<Text>,
+    /// What it is.
+    pub kind: ParticipantKind,
+    /// What it may do in the room.
+    pub role: Role,
+}
+
+/// What is fixed about a run.
+#[derive(Debug, Clone)]
+pub(crate) struct Asked {
+    pub(crate) id: Text,
+    pub(crate) agent: Text,
+    pub(crate) input: Value,
+    pub(crate) by: RunActor,
+    pub(crate) delivery: Option<Delivery>,
+    pub(crate) trace_id: Text,
+    pub(crate) call_id: Option<Text>,
+    /// In ms since 1970.
+    pub(crate) created_ms: u64,
+    /// The run in whose place it is, of the same agent or of another.
+    pub(crate) rerun_of: Option<Text>,
+    pub(crate) fallback_of: Option<Text>,
+}
+
+impl Asked {
+    /// Whether it continues the work of another run.
+    pub(crate) const fn is_successor(&self) -> bool {
+        self.rerun_of.is_some() || self.fallback_of.is_some()
+    }
+}

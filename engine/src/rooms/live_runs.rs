@@ -1,0 +1,144 @@
+//! The runs of all rooms that have not ended, with what works on them.
+
+use std::sync::Arc;
+
+use hashbrown::HashMap;
+
+use super::call_ids::CallIds;
+use super::deadlines::Deadlines;
+use super::end_step::EndedBy;
+use super::living::LivingRoom;
+use crate::config::RoomLimits;
+use crate::model::Text;
+use crate::model::room::run::asked::Asked;
+use crate::runs::agents::Registered;
+use crate::runs::attempt::Attempt;
+use crate::runs::gate::Ticket;
+use crate::runs::task_runner::FollowedTask;
+use crate::sync::{AtomicU64, Mutex, Ordering, Signal};
+
+/// One run that has not ended. It changes only while its room is locked, but for the gate at which it waits.
+#[derive(Debug)]
+pub(crate) struct LiveRun {
+    pub(crate) living: Arc<LivingRoom>,
+    pub(crate) asked: Arc<Asked>,
+    /// When it arrived, over all rooms; that of the run in whose place it is.
+    pub(crate) arrival: u64,
+    /// Its agent, from when it waits at its gate on. While it is in progress it stays the same.
+    pub(crate) registered: Option<Registered>,
+    /// Whether it is behind the gate.
+    pub(crate) has_place: bool,
+    /// Everybody knows that it waits.
+    pub(crate) is_announced: bool,
+    pub(crate) attempt: Option<Arc<Attempt>>,
+    /// Its node in the tree of the session that started it.
+    pub(crate) task: Option<Arc<FollowedTask>>,
+}
+
+/// The runs of all rooms that have not ended, by id.
+#[derive(Debug)]
+pub(crate) struct LiveRuns {
+    runs: Mutex<HashMap<Text, LiveRun>>,
+    /// When something of a run is due, if no sign of life comes before.
+    pub(crate) due: Mutex<Deadlines>,
+    /// Which run a call has started.
+    pub(crate) calls: Mutex<CallIds<Text>>,
+    /// Who ends the rooms that end as soon as their runs have.
+    ends: Mutex<HashMap<Text, EndedBy>>,
+    next_arrival: AtomicU64,
+    /// A room has ended.
+    pub(crate) room_ended: Signal,
+}
+
+impl LiveRuns {
+    pub(crate) fn new(limits: &RoomLimits) -> Self {
+        Self {
+            runs: Mutex::default(),
+            due: Mutex::default(),
+            calls: Mutex::new(CallIds::new(limits.call_ids, limits.call_ids_per_session)),
+            ends: Mutex::default(),
+            next_arrival: AtomicU64::new(0),
+            room_ended: Signal::new(),
+        }
+    }
+
+    pub(crate) fn len(&self) -> usize {
+        self.runs.lock().len()
+    }
+
+    /// How many wait for others.
+    pub(crate) fn waiting(&self) -> usize {
+        self.runs.lock().values().filter(|run| !run.has_place).count()
+    }
+
+    /// The number of a run that arrives now.
+    pub(crate) fn arrive(&self) -> u64 {
+        self.next_arrival.fetch_add(1, Ordering::SeqCst)
+    }
+
+    /// A run waits for its turn.
+    pub(crate) fn add(
+        &self,
+        arrival: u64,
+        living: &Arc<LivingRoom>,
+        asked: Arc<Asked>,
+        task: Option<Arc<FollowedTask>>,
+    ) {
+        let run = LiveRun {
+            living: Arc::clone(living),
+            arrival,
+            registered: None,
+            has_place: false,
+            is_announced: false,
+            attempt: None,
+            task,
+            asked,
+        };
+        self.runs.lock().insert(run.asked.id.clone(), run);
+    }
+
+    /// Looks at a run, or changes it.
+    pub(crate) fn with<T>(&self, run: &str, look: impl FnOnce(&mut LiveRun) -> T) -> Option<T> {
+        self.runs.lock().get_mut(run).map(look)
+    }
+
+    /// Where a run takes place.
+    pub(crate) fn living(&self, run: &str) -> Option<Arc<LivingRoom>> {
+        self.with(run, |run| Arc::clone(&run.living))
+    }
+
+    pub(crate) fn attempt(&self, run: &str) -> Option<Arc<Attempt>> {
+        self.with(run, |run| run.attempt.clone()).flatten()
+    }
+
+    pub(crate) fn ticket(&self, run: &Text) -> Option<Ticket> {
+        self.with(run, |live| Ticket { arrival: live.arrival, run: run.clone() })
+    }
+
+    /// A run has ended. What is returned may hold the last handle of something of the application's.
+    #[must_use]
+    pub(crate) fn remove(&self, run: &Text) -> Option<LiveRun> {
+        self.due.lock().remove(run);
+        self.runs.lock().remove(run)
+    }
+
+    /// The ids of all.
+    pub(crate) fn ids(&self) -> Vec<Text> {
+        self.runs.lock().keys().cloned().collect()
+    }
+
+    /// A room ends as soon as its runs have.
+    pub(crate) fn ends_later(&self, room: &Text, by: EndedBy) {
+        self.ends.lock().insert(room.clone(), by);
+    }
+
+    /// The runs of a room have ended, and so does the room.
+    pub(crate) fn ends_now(&self, room: &Text) -> Option<EndedBy> {
+        self.ends.lock().remove(room)
+    }
+
+    /// All attempts are dropped: there is no engine any more.
+    pub(crate) fn end_all(&self) {
+        self.runs.lock().values().filter_map(|run| run.attempt.as_ref()).for_each(|attempt| attempt.end());
+    }
+}

@@ -1,0 +1,331 @@
+//! Steps of runs in one room, and what follows from them.
+
+use std::sync::Arc;
+
+use serde_json::Value;
+
+use super::end_step::{EndedBy, end_in};
+use super::ids::Ids;
+use super::live_runs::{LiveRun, LiveRuns};
+use super::living::LivingRoom;
+use super::step::{Draft, Step};
+use crate::config::{Limit, RunLimits};
+use crate::event::Event;
+use crate::model::Text;
+use crate::model::room::end_reason::EndReason;
+use crate::model::room::event::{Actor, EventKind};
+use crate::model::room::history::HistoryBounds;
+use crate::model::room::record::Record;
+use crate::model::room::run::asked::Asked;
+use crate::model::room::run::failure::RunError;
+use crate::model::room::run::output::OutputBounds;
+use crate::model::room::run::state::{Next, Outcome, Run, RunStatus, When};
+use crate::model::room::run_event;
+use crate::model::room::runs::RunBounds;
+use crate::protocol::room_part::Merge;
+use crate::runs::agent::Agent;
+use crate::runs::agents::Registered;
+use crate::runs::attempt::Attempt;
+
+/// What is done when the room is not locked any more.
+#[derive(Debug)]
+pub(super) enum FollowUp {
+    /// It is this run's turn in its room.
+    Begin(Text),
+    /// An attempt begins.
+    Execute(Execution),
+    /// A run has ended, and these runs of its room may begin.
+    Ended(Box<LiveRun>, Outcome, Vec<Text>),
+    /// What may be the last handle of an agent.
+    Release(Registered),
+    /// The next timer of runs.
+    Schedule(u64),
+    RoomEnded,
+}
+
+/// An attempt at a run that is about to begin.
+#[derive(Debug)]
+pub(super) struct Execution {
+    pub(super) agent: Arc<Agent>,
+    pub(super) asked: Arc<Asked>,
+    pub(super) attempt: Arc<Attempt>,
+}
+
+/// Takes steps of runs, and does what follows from them.
+pub(super) trait Worker: Send + Sync {
+    fn work(&self, living: &Arc<LivingRoom>, step: &mut dyn FnMut(&mut Work<'_, '_>));
+
+    fn limits(&self) -> &RunLimits;
+
+    fn limit_reached(&self, limit: Limit);
+
+    /// A tool of an agent panicked.
+    fn tool_panicked(&self, why: String);
+}
+
+/// What becomes of a run whose turn it is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Turn {
+    Begun,
+    Waits,
+    /// It is not its turn any more.
+    Over,
+}
+
+/// A step of runs: the room is locked.
+pub(super) struct Work<'w, 's> {
+    pub(super) step: &'w mut Step<'s>,
+    pub(super) record: &'w mut Record,
+    pub(super) living: &'w Arc<LivingRoom>,
+    pub(super) live: &'w LiveRuns,
+    pub(super) ids: &'w Ids,
+    pub(super) follow: &'w mut Vec<FollowUp>,
+}
+
+/// The bounds of the runs of one room.
+pub(super) const fn bounds(limits: &RunLimits) -> RunBounds {
+    RunBounds {
+        waiting: limits.waiting_per_room,
+        ended: limits.ended_per_room,
+        ended_output_bytes: limits.ended_output_bytes,
+        inputs: limits.inputs_per_run,
+        output: OutputBounds { bytes: limits.output_bytes, chunk_bytes: limits.chunk_bytes },
+        history: HistoryBounds { entries: limits.history_entries, bytes: limits.history_bytes },
+    }
+}
+
+impl Work<'_, '_> {
+    pub(super) const fn now(&self) -> When {
+        let at = self.step.at();
+        When { now_ms: at.now_ms, unix_ms: at.unix_ms }
+    }
+
+    pub(super) fn run(&self, run: &str) -> Option<&Run> {
+        self.record.runs()?.get(run)
+    }
+
+    /// Tells everybody about a run. If the room does not stream, only of its end.
+    pub(super) fn tell(&mut self, asked: &Asked, kind: EventKind, body: Value, merge: Merge) {
+        if !self.living.room.is_streaming() && !kind.ends_run() {
+            return;
+        }
+        let seq = Some(self.record.run_event());
+        let (trace_id, call_id) = (Some(asked.trace_id.as_str()), asked.call_id.as_deref());
+        let actor = Actor::agent(&asked.agent);
+        self.step.send_merging(Draft { kind, seq, actor, trace_id, call_id, body }, merge);
+    }
+
+    fn tell_of(&mut self, run: &str, kind: EventKind, body: impl FnOnce(&Run) -> Value) {
+        let Some((asked, body)) = self.run(run).map(|run| (Arc::clone(&run.asked), body(run))) else { return };
+        self.tell(&asked, kind, body, Merge::Never);
+    }
+
+    /// Everybody learns that a run waits, if it does and they do not know.
+    pub(super) fn announce(&mut self, run: &str) {
+        let waits = self.run(run).is_some_and(|run| run.status() == RunStatus::Queued);
+        let is_news =
+            waits && self.live.with(run, |live| !std::mem::replace(&mut live.is_announced, true)) == Some(true);
+        if is_news {
+            self.tell_of(run, EventKind::RunQueued, run_event::begun);
+            self.step.show_runs();
+        }
+    }
+
+    /// It may be a run's turn: it begins, or waits at the gate of its agent. If it is placed already, it is behind the gate.
+    pub(super) fn begin(&mut self, run: &Text, registered: &Registered, is_placed: bool) -> Turn {
+        let now = self.now();
+        if !self.record.runs().is_some_and(|runs| runs.is_due(run, now.now_ms)) {
+            return Turn::Over;
+        }
+        if !is_placed && !self.pass(run, registered) {
+            return Turn::Waits;
+        }
+        let begins = self.record.work().is_some_and(|runs| runs.begin(run, now));
+        if begins {
+            self.attempt(run, registered.clone());
+            self.tell_of(run, EventKind::RunStarted, run_event::begun);
+            self.step.show();
+            self.step.show_runs();
+        }
+        Turn::Begun
+    }
+
+    /// Goes through the gate, or waits there.
+    fn pass(&self, run: &Text, registered: &Registered) -> bool {
+        let waits = self.live.with(run, |live| live.registered.is_some()).unwrap_or(true);
+        let Some(ticket) = self.live.ticket(run).filter(|_| !waits) else { return false };
+        self.live.with(run, |live| live.registered = Some(registered.clone()));
+        registered.gate.enter(ticket)
+    }
+
+    /// A new attempt at a run.
+    fn attempt(&mut self, run: &Text, registered: Registered) {
+        let Some((asked, number)) = self.run(run).map(|run| (Arc::clone(&run.asked), run.attempt())) else { return };
+        let attempt = Arc::new(Attempt::new(run.clone(), number));
+        let agent = Arc::clone(&registered.agent);
+        let before = self.live.with(run, |live| {
+            live.has_place = true;
+            live.attempt = Some(Arc::clone(&attempt));
+            live.registered.replace(registered)
+        });
+        self.follow.extend(before.flatten().map(FollowUp::Release));
+        let room = self.living.room.id().clone();
+        self.step.report(Event::RunStarted { room, run: run.clone(), agent: asked.agent.clone(), attempt: number });
+        self.follow.push(FollowUp::Execute(Execution { agent, asked, attempt }));
+        self.watch(run);
+    }
+
+    /// Something of a run is due at some time.
+    pub(super) fn watch(&mut self, run: &Text) {
+        let now_ms = self.now().now_ms;
+        let due_ms = self.run(run).and_then(Run::due_ms).filter(|at_ms| *at_ms > now_ms);
+        let Some(at_ms) = due_ms else { return };
+        let timer = self.live.due.lock().add(at_ms, run.clone());
+        self.follow.extend(timer.map(FollowUp::Schedule));
+    }
+
+    /// Nothing was due: there was a sign of life. Or it is a run's time to begin.
+    pub(super) fn watch_again(&mut self, run: &Text) {
+        let now_ms = self.now().now_ms;
+        if self.record.runs().is_some_and(|runs| runs.is_due(run, now_ms)) {
+            self.follow.push(FollowUp::Begin(run.clone()));
+        } else {
+            self.watch(run);
+        }
+    }
+
+    /// What follows from a step of a run.
+    pub(super) fn after(&mut self, run: &Text, next: Next) {
+        match next {
+            Next::Nothing => {}
+            Next::ReplayLater => {
+                self.drop_attempt(run);
+                self.watch(run);
+            }
+            Next::Replay => self.replay(run),
+            Next::Ended => self.ended(run, None),
+            Next::Rerun { not_before_ms } => self.ended(run, Some((None, not_before_ms))),
+            Next::Escalate(agent) => self.ended(run, Some((Some(agent), None))),
+        }
+    }
+
+    /// The attempt counts no more.
+    fn drop_attempt(&self, run: &str) {
+        let attempt = self.live.with(run, |live| live.attempt.take()).flatten();
+        attempt.iter().for_each(|attempt| attempt.end());
+    }
+
+    fn replay(&mut self, run: &Text) {
+        self.drop_attempt(run);
+        let registered = self.live.with(run, |live| live.registered.clone()).flatten();
+        if let Some(registered) = registered {
+            self.tell_of(run, EventKind::RunRedelivered, run_event::redelivered);
+            self.attempt(run, registered);
+            self.step.show_runs();
+        }
+    }
+
+    /// A run has ended: its last event. Another one takes its place, of another agent or not before a time, unless the room
+    /// is about to end.
+    fn ended(&mut self, run: &Text, successor: Option<(Option<Text>, Option<u64>)>) {
+        let Some(asked) = self.run(run).map(|run| Arc::clone(&run.asked)) else { return };
+        let successor = successor.filter(|_| !self.record.takes_no_more());
+        if let Some((Some(to), _)) = &successor {
+            self.tell(&asked, EventKind::RunEscalated, run_event::escalated(&asked, to), Merge::Never);
+        }
+        let Some((outcome, duration_ms)) = self.tell_end(run, &asked) else { return };
+        let room = self.living.room.id().clone();
+        self.step.report(Event::RunEnded { room, run: run.clone(), status: outcome.status(), duration_ms });
+        self.step.show();
+        self.step.show_runs();
+        let follows = successor.is_some();
+        let live = self.live.remove(run);
+        live.iter().filter_map(|live| live.attempt.as_ref()).for_each(|attempt| attempt.end());
+        if let Some((agent, not_before_ms)) = successor {
+            self.succeed(&asked, live.as_ref(), agent, not_before_ms);
+        }
+        let now_ms = self.now().now_ms;
+        self.record.work().into_iter().for_each(|runs| runs.forget());
+        let due = self.record.runs().map(|runs| runs.due(now_ms)).unwrap_or_default();
+        let is_done = outcome.status() == RunStatus::Done;
+        self.follow.extend(live.map(|live| FollowUp::Ended(Box::new(live), outcome, due)));
+        if self.living.room.is_one_shot() && !follows {
+            let reason = if is_done { EndReason::Completed } else { EndReason::Failed };
+            self.end_room(reason, EndedBy::system());
+        }
+        self.end_if_over();
+    }
+
+    fn tell_end(&mut self, run: &Text, asked: &Asked) -> Option<(Outcome, u64)> {
+        let ended = self.run(run)?;
+        let (kind, body) = run_event::ended(ended);
+        let end = (ended.outcome()?.clone(), ended.duration_ms());
+        self.tell(asked, kind, body, Merge::Never);
+        Some(end)
+    }
+
+    /// Another run takes the place of one that ended.
+    fn succeed(&mut self, before: &Asked, live: Option<&LiveRun>, agent: Option<Text>, not_before_ms: Option<u64>) {
+        let id = self.ids.make("r_");
+        let is_fallback = agent.is_some();
+        let asked = Asked {
+            id: id.clone(),
+            agent: agent.unwrap_or_else(|| before.agent.clone()),
+            delivery: before.delivery.clone().filter(|_| !is_fallback),
+            created_ms: self.now().unix_ms,
+            rerun_of: (!is_fallback).then(|| before.id.clone()),
+            fallback_of: is_fallback.then(|| before.id.clone()),
+            ..before.clone()
+        };
+        let Some(runs) = self.record.work() else { return };
+        runs.succeed(&before.id, asked, not_before_ms);
+        let Some(asked) = self.run(&id).map(|run| Arc::clone(&run.asked)) else { return };
+        let arrival = live.map_or_else(|| self.live.arrive(), |live| live.arrival);
+        self.live.add(arrival, self.living, asked, None);
+        if not_before_ms.is_some() {
+            self.announce(&id);
+        }
+        self.watch(&id);
+    }
+
+    /// The engine ends a run.
+    pub(super) fn stop(&mut self, run: &Text, error: RunError) {
+        let now = self.now();
+        let next = self.record.work().map_or(Next::Nothing, |runs| runs.stop(run, error, now));
+        self.after(run, next);
+    }
+
+    /// Somebody cancels a run: it is told, or it ends at once.
+    pub(super) fn cancel(&mut self, run: &Text) {
+        let now = self.now();
+        let next = self.record.work().map_or(Next::Nothing, |runs| runs.cancel(run, now));
+        if next == Next::Nothing {
+            self.live.attempt(run).iter().for_each(|attempt| attempt.cancelled.set());
+            self.watch(run);
+        }
+        self.after(run, next);
+    }
+
+    /// The room ends as soon as its runs have: they are cancelled. False if that is so already.
+    pub(super) fn end_room(&mut self, reason: EndReason, by: EndedBy) -> bool {
+        if !self.record.begin_end(reason) {
+            return false;
+        }
+        self.live.ends_later(self.living.room.id(), by);
+        let unended = self.record.runs().into_iter().flat_map(|runs| runs.all());
+        let unended: Vec<_> = unended.filter(|run| !run.status().is_ended()).map(|run| run.asked.id.clone()).collect();
+        unended.iter().for_each(|run| self.cancel(run));
+        self.end_if_over();
+        true
+    }
+
+    /// If the room ends as soon as its runs have, and they have, it ends.
+    fn end_if_over(&mut self) {
+        let is_over = self.record.runs().is_none_or(|runs| runs.are_over());
+        let Some(reason) = self.record.ending().filter(|_| is_over) else { return };
+        let by = self.live.ends_now(self.living.room.id()).unwrap_or_else(EndedBy::system);
+        if end_in(self.step, self.record, self.living, (reason, by)).is_some() {
+            self.follow.push(FollowUp::RoomEnded);
+        }
+    }
+}
