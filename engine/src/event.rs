@@ -2,6 +2,7 @@
 
 pub(crate) mod reason;
 mod problems;
+mod logged;
 
 pub use reason::{CallStatus, EvictionReason, PanicSite};
 
@@ -470,11 +471,11 @@ impl Observers {
     }
 
     fn deliver(&self, observers: &[Observer], event: &Event) {
-        log(event);
+        event.log();
         for (at, observer) in observers.iter().enumerate() {
             if let Err(why) = panics::catch(|| entered::within(self.number(), Function::Observer, || observer(event))) {
                 let report = Event::Panicked { what: PanicSite::Observer, why };
-                log(&report);
+                report.log();
                 for other in observers.iter().enumerate().filter(|(other, _)| *other != at).map(|(_, other)| other) {
                     // A second panic while reporting the first is only logged.
                     let _ = panics::catch(|| entered::within(self.number(), Function::Observer, || other(&report)));
@@ -493,31 +494,5 @@ impl DropObserver for Observers {
 impl std::fmt::Debug for Observers {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("Observers").finish_non_exhaustive()
-    }
-}
-
-fn log(event: &Event) {
-    match event {
-        Event::SourceFailed { .. }
-        | Event::Panicked { .. }
-        | Event::RefreshRefused { .. }
-        | Event::StorageFailed { .. } => {
-            tracing::error!(target: "grove", ?event)
-        }
-        Event::Sanitised { .. }
-        | Event::LimitReached { .. }
-        | Event::Compacted { .. }
-        | Event::ResultBeforePatch { .. }
-        | Event::Refused { .. }
-        | Event::RoomRefused { .. }
-        | Event::SessionConflict { .. }
-        | Event::StorageRepaired { .. }
-        | Event::StorageRecovered { .. } => {
-            tracing::warn!(target: "grove", ?event);
-        }
-        Event::Draining { .. } | Event::Revoked { .. } | Event::RoomCreated { .. } | Event::RoomClosed { .. } => {
-            tracing::info!(target: "grove", ?event)
-        }
-        _ => tracing::debug!(target: "grove", ?event),
     }
 }

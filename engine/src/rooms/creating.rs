@@ -1,6 +1,7 @@
 //! How rooms are created.
 
 use std::collections::BTreeMap;
+use std::iter;
 use std::sync::Arc;
 
 use super::directory::NotAdded;
@@ -11,7 +12,7 @@ use super::living::LivingRoom;
 use super::premises::{Moment, Premises};
 use super::refusal::{busy, has_ended, invalid};
 use super::roles::{Roles, check_names, project_of};
-use super::stored_room::StoredRecord;
+use super::stored_room::{self, StoredRecord};
 use crate::config::Limit;
 use crate::error::ActionError;
 use crate::event::Event;
@@ -154,7 +155,10 @@ impl Creating {
         let event = LoggedEvent { seq: 1, at_ms: at.unix_ms, text: started.to_json().to_string().into() };
         let mut first = Vec::new();
         if self.premises.journal.survives() {
-            first.push(Write::Put { room: about.id.clone(), part: StoredRecord::new(about, record).into_part() });
+            let entries = record.memory().into_iter().flat_map(Memory::all);
+            let entries = entries.map(|(key, entry)| stored_room::entry(key, entry));
+            let parts = iter::once(StoredRecord::new(about, record).into_part()).chain(entries);
+            first.extend(parts.map(|part| Write::Put { room: about.id.clone(), part }));
         }
         first.push(Write::Append { room: about.id.clone(), event });
         Kept::new(first, &self.premises.limits, about, at.unix_ms)

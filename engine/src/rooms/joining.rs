@@ -91,6 +91,7 @@ impl Joining {
         let status = self.premises.attendance.status(slot);
         let participant = participant(&context, id.clone(), (role, status), step.at().unix_ms);
         let joined = record.join(participant, self.premises.limits.participants_per_room)?;
+        step.takes_part(record, context.user());
         living.add(Arc::clone(slot));
         self.premises.participants.add(1);
         if let Some(changed) = joined {

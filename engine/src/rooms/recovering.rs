@@ -7,6 +7,8 @@ use super::kept::Kept;
 use super::living::LivingRoom;
 use super::premises::Premises;
 use super::roles::Roles;
+use super::run_steps::Worker;
+use super::running::Running;
 use super::step::{Draft, Step};
 use super::stored_room::{StoredRecord, StoredRoom};
 use crate::event::Event;
@@ -18,6 +20,7 @@ use crate::model::room::leave_reason::LeaveReason;
 use crate::model::room::participant::Participant;
 use crate::model::room::policy::{Access, OnEnd};
 use crate::model::room::record::Record;
+use crate::model::room::run::asked::Asked;
 use crate::storage::error::StorageError;
 use crate::storage::repair::Repair;
 use crate::storage::room_store::PartKind;
@@ -28,18 +31,24 @@ pub(super) struct Recovering<'a> {
     premises: &'a Arc<Premises>,
     roles: &'a Roles,
     ending: &'a Ending,
+    running: &'a Running,
     /// Something that was confirmed may be missing: every room gets another epoch.
     is_history_lost: bool,
 }
 
 impl<'a> Recovering<'a> {
-    pub(super) fn new(premises: &'a Arc<Premises>, roles: &'a Roles, ending: &'a Ending, repairs: &[Repair]) -> Self {
+    pub(super) fn new(
+        premises: &'a Arc<Premises>,
+        roles: &'a Roles,
+        (ending, running): (&'a Ending, &'a Running),
+        repairs: &[Repair],
+    ) -> Self {
         for Repair { what, is_history_lost } in repairs {
             let (what, history_lost) = (what.clone(), *is_history_lost);
             premises.observers.warn(&Event::StorageRepaired { what, history_lost });
         }
         let is_history_lost = repairs.iter().any(|repair| repair.is_history_lost);
-        Self { premises, roles, ending, is_history_lost }
+        Self { premises, roles, ending, running, is_history_lost }
     }
 
     /// Opens all rooms. What cannot be read is reported and left as it is.
@@ -72,7 +81,8 @@ impl<'a> Recovering<'a> {
     }
 
     fn open(&self, stored: StoredRoom) {
-        let StoredRoom { mut about, ttl, past, participants, readers } = stored;
+        let StoredRoom { mut about, ttl, past, participants, readers, memory, runs } = stored;
+        let kept_bytes = memory.bytes();
         // Without any event, it is not known which numbers were used.
         let is_lost = self.is_history_lost || past.seq == 0;
         if is_lost {
@@ -82,7 +92,8 @@ impl<'a> Recovering<'a> {
         let kept = Kept::new(Vec::new(), &self.premises.limits, &about, about.created_ms);
         let now_ms = self.premises.timers.now_ms();
         let make = |about: About| {
-            let mut record = Record::recovered(about.owner.clone(), about.access, ttl, now_ms, past);
+            let mut record =
+                Record::recovered(about.owner.clone(), about.access, ttl, now_ms, past).with_memory(memory);
             if about.on_end == OnEnd::Archive {
                 record.lasting_mut().remember_who_takes_part();
                 readers.iter().for_each(|user| {
@@ -93,7 +104,12 @@ impl<'a> Recovering<'a> {
         };
         let id = about.id.clone();
         match self.premises.directory.add(about, is_open, make) {
-            Ok(living) => self.opened(&living, participants, is_lost),
+            Ok(living) => {
+                self.premises.memory_bytes.add(kept_bytes);
+                self.opened(&living, participants, is_lost);
+                self.end_runs(&living, runs);
+                self.ending.watch(&living);
+            }
             Err(_) => self.unreadable(&id, "there are as many rooms as there may be"),
         }
     }
@@ -110,7 +126,13 @@ impl<'a> Recovering<'a> {
             }
             participants.into_iter().for_each(|participant| leave(step, record, participant));
         });
-        self.ending.watch(living);
+    }
+
+    /// No agent is registered yet, so what was in progress has failed.
+    fn end_runs(&self, living: &Arc<LivingRoom>, runs: Vec<Asked>) {
+        for asked in runs {
+            self.running.take(living, |work| work.interrupted(asked, self.running.limits()));
+        }
     }
 }
 

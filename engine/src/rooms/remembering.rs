@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use serde_json::Value;
 
+use super::durability::check_writable;
 use super::living::LivingRoom;
 use super::memory_entry::MemoryEntry;
 use super::premises::Premises;
@@ -12,6 +13,7 @@ use super::refusal::{busy, has_ended, invalid};
 use super::roles::{Roles, check_names};
 use super::saying::actor;
 use super::step::{Draft, Step};
+use super::stored_room;
 use crate::config::Limit;
 use crate::error::ActionError;
 use crate::model::Text;
@@ -22,6 +24,7 @@ use crate::model::room::policy::Facet;
 use crate::model::room::record::{Record, RoomState};
 use crate::model::room::role::Role;
 use crate::model::session::{Context, Session};
+use crate::storage::room_store::PartKind;
 
 /// Keeps things in rooms.
 #[derive(Debug)]
@@ -59,6 +62,18 @@ pub(super) fn check_lives(living: &LivingRoom) -> Result<(), ActionError> {
     if living.room.state() == RoomState::Ended { Err(has_ended()) } else { Ok(()) }
 }
 
+/// What was written is kept with the room.
+fn keep(step: &Step<'_>, memory: Option<&Memory>, key: &str) {
+    let Some(memory) = memory.filter(|_| step.keeps_parts()) else { return };
+    let key = Text::from(key);
+    if let Some(entry) = memory.get(&key) {
+        step.put(stored_room::entry(&key, entry));
+    } else {
+        step.delete(PartKind::Memory, key);
+        step.put(stored_room::latest_version(memory));
+    }
+}
+
 impl Remembering {
     pub(crate) const fn new(premises: Arc<Premises>, roles: Arc<Roles>) -> Self {
         Self { premises, roles }
@@ -87,6 +102,7 @@ impl Remembering {
             }
             invalid(why)
         })?;
+        check_writable(&self.premises, living, writer.context.id())?;
         let put = Step::take(&self.premises, living, |step, record| {
             let key = new.key().clone();
             let (bounds, bytes_limit) = self.bounds_now(record.memory());
@@ -105,6 +121,7 @@ impl Remembering {
         expected: Expected,
     ) -> Result<(), ActionError> {
         check_key(key).map_err(invalid)?;
+        check_writable(&self.premises, living, writer.context.id())?;
         let deleted = Step::take(&self.premises, living, |step, record| {
             self.change(step, record, writer, (key, true), |memory| memory.delete(key, expected))
         });
@@ -113,6 +130,7 @@ impl Remembering {
 
     /// Removes all that the room keeps itself, in one step: an event for each key. Returns how many there were.
     pub(crate) fn clear(&self, living: &Arc<LivingRoom>, writer: &Writer<'_>) -> Result<usize, ActionError> {
+        check_writable(&self.premises, living, writer.context.id())?;
         let cleared = Step::take(&self.premises, living, |step, record| {
             if record.state() == RoomState::Ended {
                 return Err(NotKept::Ended);
@@ -139,6 +157,8 @@ impl Remembering {
         let before = record.memory().map_or(0, Memory::bytes);
         let (done, seq) = record.remember(change)?;
         self.premises.memory_bytes.change(before, record.memory().map_or(0, Memory::bytes));
+        keep(step, record.memory(), key);
+        step.takes_part(record, writer.context.user());
         let actor = writer.agent.clone().unwrap_or_else(|| actor(writer.context, record));
         step.send(Draft {
             kind: EventKind::MemoryChanged,

@@ -206,6 +206,7 @@ impl RunRequests {
             return Self::withdraw(work, &id, registered, start.arrival);
         }
         work.announce(&id);
+        work.step.is_active(work.record);
         let call =
             start.call.map(|(principal, call)| self.running.live.calls.lock().add(&principal, call, id, now.now_ms));
         Started::New { forgets: call == Some(true) }

@@ -9,6 +9,7 @@ use super::ids::Ids;
 use super::live_runs::{LiveRun, LiveRuns};
 use super::living::LivingRoom;
 use super::step::{Draft, Step};
+use super::stored_room;
 use crate::config::{Limit, RunLimits};
 use crate::event::Event;
 use crate::model::Text;
@@ -21,11 +22,12 @@ use crate::model::room::run::failure::RunError;
 use crate::model::room::run::output::OutputBounds;
 use crate::model::room::run::state::{Next, Outcome, Run, RunStatus, When};
 use crate::model::room::run_event;
-use crate::model::room::runs::RunBounds;
+use crate::model::room::runs::{RunBounds, Runs};
 use crate::protocol::room_part::Merge;
 use crate::runs::agent::Agent;
 use crate::runs::agents::Registered;
 use crate::runs::attempt::Attempt;
+use crate::storage::room_store::PartKind;
 
 /// What is done when the room is not locked any more.
 #[derive(Debug)]
@@ -126,6 +128,7 @@ impl Work<'_, '_> {
         let is_news =
             waits && self.live.with(run, |live| !std::mem::replace(&mut live.is_announced, true)) == Some(true);
         if is_news {
+            self.keep(run);
             self.tell_of(run, EventKind::RunQueued, run_event::begun);
             self.step.show_runs();
         }
@@ -150,6 +153,25 @@ impl Work<'_, '_> {
         Turn::Begun
     }
 
+    /// A run that has not ended is kept with the room, so that it has an end whatever happens to the process.
+    fn keep(&self, run: &str) {
+        if let Some(run) = self.run(run).filter(|_| self.step.keeps_parts()) {
+            self.step.put(stored_room::part(PartKind::Run, run.asked.id.clone(), &*run.asked));
+        }
+    }
+
+    /// A run that an earlier engine had not ended has failed. What it had streamed is in the log, and not counted again.
+    pub(super) fn interrupted(&mut self, asked: Asked, limits: &RunLimits) {
+        let (id, queue, now_ms) = (asked.id.clone(), self.living.room.queue(), self.now().now_ms);
+        let Ok(runs) = self.record.start(now_ms, || Runs::new(queue, bounds(limits))) else { return };
+        if runs.start(asked).is_ok()
+            && let Some(asked) = self.run(&id).map(|run| Arc::clone(&run.asked))
+        {
+            self.live.add(self.live.arrive(), self.living, asked, None);
+            self.stop(&id, RunError::new("interrupted", "the provider was restarted"));
+        }
+    }
+
     /// Goes through the gate, or waits there.
     fn pass(&self, run: &Text, registered: &Registered) -> bool {
         let waits = self.live.with(run, |live| live.registered.is_some()).unwrap_or(true);
@@ -169,6 +191,7 @@ impl Work<'_, '_> {
             live.registered.replace(registered)
         });
         self.follow.extend(before.flatten().map(FollowUp::Release));
+        self.keep(run);
         let room = self.living.room.id().clone();
         self.step.report(Event::RunStarted { room, run: run.clone(), agent: asked.agent.clone(), attempt: number });
         self.follow.push(FollowUp::Execute(Execution { agent, asked, attempt }));
@@ -234,6 +257,8 @@ impl Work<'_, '_> {
             self.tell(&asked, EventKind::RunEscalated, run_event::escalated(&asked, to), Merge::Never);
         }
         let Some((outcome, duration_ms)) = self.tell_end(run, &asked) else { return };
+        self.step.delete(PartKind::Run, run.clone());
+        self.step.is_active(self.record);
         let room = self.living.room.id().clone();
         self.step.report(Event::RunEnded { room, run: run.clone(), status: outcome.status(), duration_ms });
         self.step.show();

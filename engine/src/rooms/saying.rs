@@ -10,7 +10,6 @@ use super::refusal::{has_ended, invalid, refused};
 use super::roles::{check_names, project_of};
 use super::said::Said;
 use super::step::{Draft, Step};
-use super::stored_room;
 use crate::config::Limit;
 use crate::error::ActionError;
 use crate::model::Text;
@@ -20,7 +19,6 @@ use crate::model::room::participant::Participant;
 use crate::model::room::record::{Record, Refusal, RoomState};
 use crate::model::room::role::Role;
 use crate::model::session::{Context, Session};
-use crate::storage::room_store::PartKind;
 
 /// Lets members say something.
 #[derive(Debug)]
@@ -80,9 +78,7 @@ impl Saying {
             })?;
             if becomes != Becomes::Known {
                 step.takes_part(record, session.context().user());
-                if record.ttl().is_some_and(|ttl| ttl.sliding) && step.keeps_parts() {
-                    step.put(stored_room::part(PartKind::Activity, Text::default(), &step.at().unix_ms));
-                }
+                step.is_active(record);
                 send(step, record, session.context(), message, &said);
             }
             Ok((said, becomes == Becomes::NewForAnother))

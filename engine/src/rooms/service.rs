@@ -1,8 +1,9 @@
 //! All of the above, for those who tell rooms what happened and ask for something.
 
+mod keeping;
+
 use std::sync::Arc;
 
-use futures_util::future::BoxFuture;
 use serde_json::{Value, json};
 
 use super::attendance::{Attendance, Noticed};
@@ -20,11 +21,11 @@ use super::managing::Managing;
 use super::options::RoomOptions;
 use super::premises::Premises;
 use super::presence::{PRESENCE, PresenceBoard, PresenceRow};
-use super::reading_archives::{ArchivedEvents, Archives};
+use super::reading_archives::Archives;
 use super::recovering::Recovering;
 use super::refusal::{no_room, report};
 use super::remembering::{Remembering, check_lives, check_writer};
-use super::replaying::{Replay, Replaying};
+use super::replaying::Replaying;
 use super::roles::Roles;
 use super::run_requests::RunRequests;
 use super::running::Running;
@@ -56,14 +57,12 @@ use crate::protocol::close_reason::CloseReason;
 use crate::protocol::room_event;
 use crate::refresh::refresher::Refresher;
 use crate::refresh::sources::Sources;
-use crate::render::action::{HandlerFuture, Outcome};
 use crate::render::room_layouts::ROOMS;
 use crate::runs::agents::Agents;
 use crate::runs::task_runner::TaskRunner;
 use crate::sessions::slot::Slot;
 use crate::sessions::table::Table;
 use crate::sessions::timer::Timer;
-use crate::storage::event_log::LoggedEvent;
 use crate::sync::{AtomicU64, Mutex, Runtime};
 
 /// The rooms of one engine.
@@ -153,7 +152,7 @@ impl RoomService {
         let roles = Arc::new(Roles::new(Arc::clone(&premises)));
         let running = Running::new(Arc::clone(&premises), Arc::clone(&agents), tasks, background, config.runs.clone());
         let ending = Arc::new(Ending::new(Arc::clone(&premises), Arc::clone(&running)));
-        Recovering::new(&premises, &roles, &ending, &repairs).run();
+        Recovering::new(&premises, &roles, (&ending, &running), &repairs).run();
         Arc::new(Self {
             joining: Joining::new(Arc::clone(&premises)),
             saying: Saying::new(Arc::clone(&premises)),
@@ -452,57 +451,6 @@ impl RoomService {
         living.room.with(|record| record.roles_changed());
         self.roles.update_all(&living);
         Ok(())
-    }
-
-    /// Ends when everything that has happened in a room up to now is durable, if it is kept at all.
-    ///
-    /// # Errors
-    /// `busy` if that takes too long.
-    pub(crate) fn durable(&self, id: &str) -> BoxFuture<'static, Result<(), ActionError>> {
-        self.durability.durable(self.premises.directory.get(id).as_deref())
-    }
-
-    /// The outcome of what was done in a room, when it is durable.
-    pub(super) fn acknowledged(&self, room: &str, outcome: Outcome) -> HandlerFuture {
-        let durable = self.durable(room);
-        Box::pin(async move { durable.await.map(|()| outcome) })
-    }
-
-    /// Ends when everything that has happened in any room up to now is durable, or that takes too long.
-    pub(crate) async fn flush(&self) {
-        // What is not written is reported already.
-        let _ = durability::all_durable(&self.premises).await;
-    }
-
-    /// The timer fired: what could not be written may be by now.
-    pub(crate) fn retry_storage(&self) {
-        self.durability.retry();
-    }
-
-    /// The timer fired: events and archives may have been kept for long enough.
-    pub(crate) fn purge_due(&self) {
-        self.durability.purge_due();
-    }
-
-    /// The past events of a replayable room, for a session with a role in it.
-    pub(crate) fn replay(
-        &self,
-        session: &Session,
-        id: &str,
-        (since, limit): (u64, Option<usize>),
-    ) -> Result<BoxFuture<'static, Result<Replay, ActionError>>, ActionError> {
-        let replay = self.find(session, id).and_then(|(living, _)| self.replaying.replay(&living.room, since, limit));
-        self.report("replay", session, id, replay)
-    }
-
-    /// The events of a room that has ended, for a session that may read them.
-    pub(crate) async fn archive(&self, session: &Session, id: &str) -> Result<ArchivedEvents, ActionError> {
-        self.report("archive", session, id, self.archives.open(session, id).await)
-    }
-
-    /// Events of a room for one reader: those after a number, as many as it wants at once.
-    pub(crate) fn logged(&self, room: &Room, after: u64, to_seq: u64) -> BoxFuture<'static, Vec<LoggedEvent>> {
-        self.replaying.logged(room, after, to_seq)
     }
 
     pub(crate) fn clock(&self) -> Arc<dyn Clock> {

@@ -220,6 +220,13 @@ impl<'a> Step<'a> {
         }
     }
 
+    /// The time to live begins anew if it is sliding.
+    pub(super) fn is_active(&self, record: &Record) {
+        if record.ttl().is_some_and(|ttl| ttl.sliding) && self.keeps_parts() {
+            self.put(stored_room::part(PartKind::Activity, Text::default(), &self.at.unix_ms));
+        }
+    }
+
     /// A part of the room is not kept any more.
     pub(super) fn delete(&self, kind: PartKind, key: Text) {
         if self.keeps_parts() {

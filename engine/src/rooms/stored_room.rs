@@ -8,9 +8,11 @@ use serde::{Deserialize, Serialize};
 use crate::model::Text;
 use crate::model::room::about::About;
 use crate::model::room::lasting::Past;
+use crate::model::room::memory::{Entry, Memory};
 use crate::model::room::participant::Participant;
 use crate::model::room::record::{Record, TimeToLive};
 use crate::model::room::role::Role;
+use crate::model::room::run::asked::Asked;
 use crate::storage::room_store::{Part, PartKind};
 
 /// The part of a room that every room has.
@@ -47,6 +49,9 @@ pub(super) struct StoredRoom {
     pub(super) participants: Vec<Participant>,
     /// Who has taken part at some time.
     pub(super) readers: Vec<Text>,
+    pub(super) memory: Memory,
+    /// The runs that had not ended, oldest first.
+    pub(super) runs: Vec<Asked>,
 }
 
 fn read<'p, T: Deserialize<'p>>(part: &'p Part) -> Option<T> {
@@ -62,11 +67,37 @@ impl StoredRoom {
         let (age_ms, idle_ms) = (unix_ms.saturating_sub(about.created_ms), unix_ms.saturating_sub(active_ms));
         let participants = of(PartKind::Participant).filter_map(read).collect();
         let readers = of(PartKind::Reader).map(|part| part.key.clone()).collect();
-        Some(Self { about, ttl, past: Past { age_ms, idle_ms, seq, users }, participants, readers })
+        let memory = memory(of(PartKind::Memory));
+        let mut runs: Vec<Asked> = of(PartKind::Run).filter_map(read).collect();
+        runs.sort_by_key(|asked| asked.created_ms);
+        Some(Self { about, ttl, past: Past { age_ms, idle_ms, seq, users }, participants, readers, memory, runs })
     }
 }
 
 /// That a user has taken part.
 pub(super) fn reader(user: &Text) -> Part {
     Part { kind: PartKind::Reader, key: user.clone(), value: Arc::from("") }
+}
+
+/// What is kept under a key: the version, and the value behind it.
+pub(super) fn entry(key: &Text, Entry { version, value }: &Entry) -> Part {
+    Part { kind: PartKind::Memory, key: key.clone(), value: format!("{version} {value}").into() }
+}
+
+/// The number of the latest write, which may have removed its entry. No entry has an empty key.
+pub(super) fn latest_version(memory: &Memory) -> Part {
+    Part { kind: PartKind::Memory, key: Text::default(), value: memory.version().to_string().into() }
+}
+
+fn memory<'p>(parts: impl Iterator<Item = &'p Part>) -> Memory {
+    let (mut entries, mut latest) = (BTreeMap::new(), 0);
+    for part in parts {
+        let (version, value) = part.value.split_once(' ').unwrap_or((&part.value, ""));
+        let Ok(version) = version.parse() else { continue };
+        latest = latest.max(version);
+        if !part.key.is_empty() {
+            entries.insert(part.key.clone(), Entry { value: value.into(), version });
+        }
+    }
+    Memory::recovered(entries, latest)
 }

@@ -83,7 +83,10 @@ async fn a_replay_is_read_in_pages_without_direct_messages() {
 
 #[tokio::test]
 async fn a_replay_fits_a_frame_and_says_where_to_go_on() {
-    let (engine, _clock) = room_engine_with(RoomOptions::new(), |config| config.sizes.frame_bytes = 64 << 10);
+    let (engine, _clock) = room_engine_with(RoomOptions::new(), |config| {
+        config.sizes.frame_bytes = 64 << 10;
+        (config.runs.value_bytes, config.runs.chunk_bytes) = (16 << 10, 4 << 10);
+    });
     let ann = user_session("ann", "ann");
     let room = replayable(&engine, &ann);
     let mut consumer = TestConsumer::connect(&engine, ann.clone()).await;

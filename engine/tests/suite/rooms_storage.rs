@@ -1,17 +1,19 @@
 //! Rooms that outlive the engine, and what happens while they cannot be written (rooms 8, 10).
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
 
 use grove_engine::testing::ManualClock;
 use grove_engine::{
-    Access, ActionError, Archive, Config, Engine, Event, EventLog as RoomLog, Limit, LogBounds, LoggedEvent,
-    MemoryStore, Message, NewRoom, OnEnd, PageSize, Part, Room, RoomEvents, RoomOptions, RoomPosition, RoomRole,
-    RoomStore, Session, Storage, StorageError, Store, Text, Write,
+    Access, ActionError, Archive, Config, Engine, Event, EventLog as RoomLog, Expected, Limit, LogBounds, LoggedEvent,
+    MemoryStore, Message, NewRoom, NewRun, OnEnd, PageSize, Part, Room, RoomEvents, RoomOptions, RoomPosition,
+    RoomRole, RoomStore, RunStatus, Session, Storage, StorageError, Store, Text, Write,
 };
 use serde_json::{Value, json};
 
 use crate::fixtures::{EventLog, user_session};
+use crate::run_fixtures::{echo, silent};
 
 /// A store that makes so many commits and refuses those after them.
 #[derive(Debug)]
@@ -270,4 +272,67 @@ async fn an_archive_and_the_time_to_live_survive_a_restart() {
         count += 1;
     }
     assert_eq!(count, 3);
+}
+
+#[tokio::test]
+async fn what_is_remembered_is_there_again_and_no_version_is_given_twice() {
+    let store = Failing::after(i64::MAX);
+    let ann = user_session("ann", "ann");
+    let (engine, _clock) = start(&store, |_| {});
+    let new = NewRoom::new("Board").id("board").replayable(true).memory("goal", json!("launch"));
+    engine.rooms().create(&ann, &new).unwrap();
+    let memory = engine.rooms().memory(&ann, "board").unwrap();
+    memory.put("plan", &json!({"step": 1})).unwrap();
+    let latest = memory.put("gone", &json!(true)).unwrap();
+    memory.delete("gone").unwrap();
+    let (goal, plan) = (memory.get("goal").unwrap(), memory.get("plan").unwrap());
+    engine.rooms().durable("board").await.unwrap();
+    let bytes = engine.rooms().stats().memory_bytes;
+    drop((engine, memory));
+    let (engine, _clock) = start(&store, |_| {});
+    assert_eq!(engine.rooms().stats().memory_bytes, bytes);
+    let memory = engine.rooms().memory(&ann, "board").unwrap();
+    assert_eq!((memory.get("goal").unwrap(), memory.get("plan").unwrap()), (goal, plan));
+    assert_eq!(code(memory.get("gone")), "not_found");
+    assert_eq!(code(memory.put_if("gone", &json!(1), Expected::Version(latest))), "conflict");
+    assert!(memory.put("gone", &json!(1)).unwrap() > latest + 1, "its removal had a number as well");
+    let kinds: Vec<_> = log(&engine, &ann).await.iter().map(|event| event["kind"].clone()).collect();
+    assert_eq!(kinds.iter().filter(|kind| *kind == "memory.changed").count(), 4);
+}
+
+#[tokio::test]
+async fn a_run_that_was_in_progress_has_failed_after_a_restart_and_one_that_had_ended_has_not() {
+    let store = Failing::after(i64::MAX);
+    let ann = user_session("ann", "ann");
+    let (engine, _clock) = start(&store, |_| {});
+    engine.register_agent(silent("silent"));
+    engine.register_agent(echo("echo"));
+    for (id, agent) in [("board", "silent"), ("done", "echo"), ("once", "silent")] {
+        let new = NewRoom::new("Board").id(id).replayable(true).agent(agent).one_shot(id == "once");
+        engine.rooms().create(&ann, &new).unwrap();
+    }
+    let mut events = engine.rooms().events(&ann, "done").unwrap();
+    let [run, waits, _, _] =
+        ["board", "board", "done", "once"].map(|room| engine.rooms().run(&ann, room, &NewRun::new(json!(1))).unwrap());
+    next_of(&mut events, "run.done").await;
+    engine.rooms().durable("board").await.unwrap();
+    // As if the process were killed.
+    std::mem::forget(events);
+    store.allow(0);
+    drop(engine);
+    store.allow(i64::MAX);
+    let (engine, _clock) = start(&store, |_| {});
+    let failed: Vec<_> = log(&engine, &ann).await.into_iter().filter(|event| event["kind"] == "run.failed").collect();
+    let ids: BTreeSet<_> = failed.iter().map(|event| event["body"]["run"].as_str().unwrap()).collect();
+    assert_eq!(ids, BTreeSet::from([run.as_str(), waits.as_str()]));
+    assert!(failed.iter().all(|event| event["body"]["error"]["code"] == "interrupted"), "{failed:?}");
+    assert_eq!(engine.rooms().run_of(&ann, "board", &run).unwrap().status, RunStatus::Failed);
+    let done = engine.rooms().replay(&ann, "done", 0, None).await.unwrap().events;
+    assert!(done.iter().all(|event| event["kind"] != "run.failed"));
+    assert_eq!(engine.rooms().get(&ann, "once").unwrap().end_reason(), Some(grove_engine::EndReason::Failed));
+    engine.rooms().durable("board").await.unwrap();
+    drop(engine);
+    let (engine, _clock) = start(&store, |_| {});
+    let again = log(&engine, &ann).await;
+    assert_eq!(again.iter().filter(|event| event["kind"] == "run.failed").count(), 2, "each has one end");
 }

@@ -134,6 +134,20 @@ impl Expected {
 }
 
 impl Memory {
+    /// What an earlier engine has kept, whose latest write had this number.
+    pub(crate) fn recovered(entries: BTreeMap<Text, Entry>, version: u64) -> Self {
+        let bytes = entries.iter().map(|(key, entry)| key.len() + entry.value.len()).sum();
+        let version = entries.values().map(|entry| entry.version).fold(version, u64::max);
+        let memory = Self { entries, bytes, version };
+        memory.validate();
+        memory
+    }
+
+    /// The number of the latest write.
+    pub(crate) const fn version(&self) -> u64 {
+        self.version
+    }
+
     /// The bytes of all keys and values.
     pub(crate) const fn bytes(&self) -> usize {
         self.bytes

@@ -425,7 +425,7 @@ impl Record {
 
     /// What is kept before anybody is there, which is no event.
     pub(crate) fn with_memory(mut self, memory: Memory) -> Self {
-        self.memory = (memory.len() > 0).then(|| Box::new(memory));
+        self.memory = (memory.version() > 0).then(|| Box::new(memory));
         self
     }
 

@@ -1,5 +1,6 @@
 //! What was asked for, and by whom.
 
+use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use super::delivery::Delivery;
@@ -8,7 +9,7 @@ use crate::model::room::participant::ParticipantKind;
 use crate::model::room::role::Role;
 
 /// Who started a run, as the server knows it from the verified session (SEC8).
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[non_exhaustive]
 pub struct RunActor {
     /// The user.
@@ -24,7 +25,7 @@ pub struct RunActor {
 }
 
 /// What is fixed about a run.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Serialize, Deserialize)]
 pub(crate) struct Asked {
     pub(crate) id: Text,
     pub(crate) agent: Text,
