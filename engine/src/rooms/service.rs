@@ -4,7 +4,7 @@ mod keeping;
 
 use std::sync::Arc;
 
-use serde_json::{Value, json};
+use serde_json::Value;
 
 use super::attendance::{Attendance, Noticed};
 use super::call_ids::CallIds;
@@ -42,7 +42,6 @@ use crate::event::Observers;
 use crate::model::Text;
 use crate::model::path;
 use crate::model::room::end_reason::EndReason;
-use crate::model::room::event::{EventKind, RoomEvent};
 use crate::model::room::handle::Room;
 use crate::model::room::history::HistoryEntry;
 use crate::model::room::leave_reason::LeaveReason;
@@ -455,13 +454,6 @@ impl RoomService {
 
     pub(crate) fn clock(&self) -> Arc<dyn Clock> {
         Arc::clone(self.premises.timers.clock())
-    }
-
-    /// The event `room.gap` for one reader, in place of the events with these numbers.
-    pub(crate) fn gap(&self, room: &Room, from_seq: u64, to_seq: u64) -> Value {
-        let (id, at_ms) = (self.premises.ids.make("e_"), self.premises.now().unix_ms);
-        let body = json!({"from_seq": from_seq, "to_seq": to_seq});
-        RoomEvent::new(room.about(), &id, EventKind::RoomGap, at_ms, body).to_json()
     }
 
     pub(crate) fn presence(&self, viewer: &Session) -> Vec<PresenceRow> {

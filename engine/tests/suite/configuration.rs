@@ -33,7 +33,8 @@ const COUNTS: &[Change] = &fields! {
     execution: blocking_calls, blocking_calls_per_session, blocking_calls_per_user, async_evaluations, pass_threads,
         slow_evaluations, slow_evaluations_per_path, side_turns_per_session;
     rooms: rooms, rooms_per_project, open_rooms_per_project, rooms_per_user, admissions_per_user, participants_per_room,
-        users_per_room, message_bytes, memory_bytes, memory_keys, all_memory_bytes, generations, call_ids, call_ids_per_session;
+        users_per_room, message_bytes, memory_bytes, memory_keys, all_memory_bytes, generations, call_ids, call_ids_per_session,
+        keep_events, archived_events, stored_bytes, unwritten_bytes;
     runs: waiting_per_room, ended_per_room, value_bytes, output_bytes, ended_output_bytes, chunk_bytes, inputs_per_run,
         history_entries, history_bytes;
     sizes: nodes, depth, tab_depth;
@@ -64,6 +65,9 @@ const TIMES: &[TimeChange] = &[
     ("rooms.left_after", |config, value| config.rooms.left_after = value),
     ("rooms.heartbeat_interval", |config, value| config.rooms.heartbeat_interval = value),
     ("rooms.ended_room_retention", |config, value| config.rooms.ended_room_retention = value),
+    ("rooms.keep_for", |config, value| config.rooms.keep_for = value),
+    ("rooms.archive_retention", |config, value| config.rooms.archive_retention = value),
+    ("rooms.durable_timeout", |config, value| config.rooms.durable_timeout = value),
 ];
 
 const RATE: &str = "limits.messages_per_second";

@@ -1,9 +1,11 @@
 //! What is kept of rooms, as others ask for it.
 
 use futures_util::future::BoxFuture;
+use serde_json::{Value, json};
 
 use super::RoomService;
 use crate::error::ActionError;
+use crate::model::room::event::{EventKind, RoomEvent};
 use crate::model::room::handle::Room;
 use crate::model::session::Session;
 use crate::render::action::{HandlerFuture, Outcome};
@@ -62,5 +64,12 @@ impl RoomService {
     /// Events of a room for one reader: those after a number, as many as it wants at once.
     pub(crate) fn logged(&self, room: &Room, after: u64, to_seq: u64) -> BoxFuture<'static, Vec<LoggedEvent>> {
         self.replaying.logged(room, after, to_seq)
+    }
+
+    /// The event `room.gap` for one reader, in place of the events with these numbers.
+    pub(crate) fn gap(&self, room: &Room, from_seq: u64, to_seq: u64) -> Value {
+        let (id, at_ms) = (self.premises.ids.make("e_"), self.premises.now().unix_ms);
+        let body = json!({"from_seq": from_seq, "to_seq": to_seq});
+        RoomEvent::new(room.about(), &id, EventKind::RoomGap, at_ms, body).to_json()
     }
 }
