@@ -42,7 +42,6 @@ use crate::event::Observers;
 use crate::model::Text;
 use crate::model::path;
 use crate::model::room::end_reason::EndReason;
-use crate::model::room::handle::Room;
 use crate::model::room::history::HistoryEntry;
 use crate::model::room::leave_reason::LeaveReason;
 use crate::model::room::message::Message;
