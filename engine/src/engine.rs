@@ -403,8 +403,14 @@ impl Engine {
         let (in_flight, timers) = (&self.parts.background.in_flight, &self.parts.connector.services.timers);
         loop {
             let listener = in_flight.listen();
+            // What begins between the two looks is seen by neither, but counted.
+            let begun = || (in_flight.started(), timers.fired());
+            let before = begun();
             if in_flight.is_idle() && !timers.is_due() {
-                return;
+                if begun() == before {
+                    return;
+                }
+                continue;
             }
             listener.await;
         }

@@ -8,6 +8,9 @@ use crate::sync::{AtomicUsize, Listening, Ordering, Signal};
 #[derive(Debug, Default)]
 pub(crate) struct InFlight {
     count: AtomicUsize,
+    /// How many pieces were started, ever.
+    #[cfg(feature = "testing")]
+    started: AtomicUsize,
     idle: Signal,
 }
 
@@ -18,12 +21,20 @@ pub(crate) struct Work(Arc<InFlight>);
 impl InFlight {
     pub(crate) fn begin(self: &Arc<Self>) -> Work {
         self.count.fetch_add(1, Ordering::SeqCst);
+        #[cfg(feature = "testing")]
+        self.started.fetch_add(1, Ordering::SeqCst);
         Work(Arc::clone(self))
     }
 
     #[cfg(feature = "testing")]
     pub(crate) fn is_idle(&self) -> bool {
         self.count.load(Ordering::SeqCst) == 0
+    }
+
+    /// How many pieces were started, ever.
+    #[cfg(feature = "testing")]
+    pub(crate) fn started(&self) -> usize {
+        self.started.load(Ordering::SeqCst)
     }
 
     /// Tells whoever listens to look again.

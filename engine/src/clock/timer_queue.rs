@@ -20,6 +20,9 @@ pub(crate) struct TimerQueue<T> {
     changed: Signal,
     /// Things taken and not yet dealt with.
     firing: AtomicUsize,
+    /// How many have fired, ever.
+    #[cfg(feature = "testing")]
+    fired: AtomicUsize,
     clock: Arc<dyn Clock>,
 }
 
@@ -51,7 +54,14 @@ impl<T> Ord for Due<T> {
 
 impl<T> TimerQueue<T> {
     pub(crate) fn new(clock: Arc<dyn Clock>) -> Self {
-        Self { heap: Mutex::new(BinaryHeap::new()), changed: Signal::new(), firing: AtomicUsize::new(0), clock }
+        Self {
+            heap: Mutex::new(BinaryHeap::new()),
+            changed: Signal::new(),
+            firing: AtomicUsize::new(0),
+            #[cfg(feature = "testing")]
+            fired: AtomicUsize::new(0),
+            clock,
+        }
     }
 
     pub(crate) fn now_ms(&self) -> u64 {
@@ -81,12 +91,20 @@ impl<T> TimerQueue<T> {
         self.firing.load(Ordering::SeqCst) > 0 || heap.peek().is_some_and(|Reverse(first)| first.at_ms <= now)
     }
 
+    /// How many have fired, ever.
+    #[cfg(feature = "testing")]
+    pub(crate) fn fired(&self) -> usize {
+        self.fired.load(Ordering::SeqCst)
+    }
+
     fn take_due(&self) -> Result<T, Option<u64>> {
         let now = self.now_ms();
         let mut heap = self.heap.lock();
         match heap.peek() {
             Some(Reverse(first)) if first.at_ms <= now => {
                 self.firing.fetch_add(1, Ordering::SeqCst);
+                #[cfg(feature = "testing")]
+                self.fired.fetch_add(1, Ordering::SeqCst);
                 let due = heap.pop().map(|Reverse(due)| due.what);
                 // After a storm its room is given back, a half at a time.
                 if heap.capacity() > SMALLEST && heap.len() < heap.capacity() / 4 {
