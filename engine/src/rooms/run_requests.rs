@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use serde_json::Value;
 
+use super::durability::check_writable;
 use super::joining::{shown_kind, shown_name};
 use super::living::LivingRoom;
 use super::refusal::{busy, has_ended, invalid};
@@ -93,6 +94,7 @@ impl RunRequests {
     ) -> Result<Text, ActionError> {
         check_member(session, role)?;
         is_open(living)?;
+        check_writable(&self.running.premises, living, session.context().id())?;
         let registered = self.check(session, living, new)?;
         let call = new.call_id.as_deref().map(|id| (principal(session.context()), Text::from(id)));
         if let Some(known) = self.known(call.as_ref()) {
@@ -268,6 +270,7 @@ impl RunRequests {
         check_member(session, role)?;
         self.check_input(session, "data", &data)?;
         self.unended(living, run)?;
+        check_writable(&self.running.premises, living, session.context().id())?;
         let fits = self.running.take(living, |work| {
             let fits = work.record.work().is_some_and(|runs| runs.push_input(run, data));
             if fits {
