@@ -333,22 +333,27 @@ impl Passes {
         else {
             return None;
         };
-        let job = &*job;
-        let _entered = span::render(&job.slot).entered();
-        let turn = TurnGuard { passes: self, job, base: &base, pass };
-        match self.evaluator.assemble(pass, job, &base) {
-            Ok(tree) => {
-                turn.commit(tree);
-                None
-            }
-            Err(held) => {
-                if job.first {
-                    // What changes meanwhile has to be rendered again.
-                    job.slot.expect_tree();
+        // Whoever holds a turn without a tree makes the first one, also if somebody else was expected to.
+        let first = job.first || base.tree.is_none();
+        let held = {
+            let _entered = span::render(&job.slot).entered();
+            let turn = TurnGuard { passes: self, job, base: &base, pass };
+            match self.evaluator.assemble(pass, job, &base) {
+                Ok(tree) => {
+                    turn.commit(tree);
+                    return None;
                 }
-                Some(held)
+                Err(held) => {
+                    if first {
+                        // Before the turn is free: what changes meanwhile has to be rendered again.
+                        job.slot.expect_tree();
+                    }
+                    held
+                }
             }
-        }
+        };
+        job.first = first;
+        Some(held)
     }
 
     /// Lets a job go on when what it waits for is over, or has taken too long.
@@ -437,7 +442,9 @@ impl TurnGuard<'_> {
             self.passes.with.observers.emit(|| Event::Committed { session: slot.id(), version });
         }
         if let Some((paths, waiters)) = finished.follow_up {
-            self.passes.add(Lane::Calls, vec![Job::new(Arc::clone(slot), paths)], waiters);
+            // Nobody else may be about to make the first tree any more.
+            let first = !slot.has_tree();
+            self.passes.add(Lane::Calls, vec![Job { first, ..Job::new(Arc::clone(slot), paths) }], waiters);
         }
     }
 }
