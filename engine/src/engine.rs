@@ -11,6 +11,8 @@ mod connection_parts;
 pub(crate) mod parts;
 pub(crate) mod rooms;
 mod agents;
+#[cfg(feature = "testing")]
+mod settle;
 
 use std::fmt;
 use std::sync::Arc;
@@ -395,25 +397,6 @@ impl Engine {
     #[must_use]
     pub fn connection_name(&self, connection: &Connection) -> String {
         self.parts.greeter.connection_name(connection.number())
-    }
-
-    /// Waits until the engine has nothing to do: no pass, no call, no timer that is due.
-    #[cfg(feature = "testing")]
-    pub async fn settle(&self) {
-        let (in_flight, timers) = (&self.parts.background.in_flight, &self.parts.connector.services.timers);
-        loop {
-            let listener = in_flight.listen();
-            // What begins between the two looks is seen by neither, but counted.
-            let begun = || (in_flight.started(), timers.fired());
-            let before = begun();
-            if in_flight.is_idle() && !timers.is_due() {
-                if begun() == before {
-                    return;
-                }
-                continue;
-            }
-            listener.await;
-        }
     }
 
     pub(crate) const fn parts(&self) -> &Arc<Parts> {
