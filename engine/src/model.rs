@@ -3,6 +3,7 @@
 pub(crate) mod affordance;
 pub(crate) mod bounded_json;
 pub(crate) mod content_ref;
+pub(crate) mod cut;
 pub(crate) mod id;
 pub(crate) mod meta;
 pub(crate) mod nesting;

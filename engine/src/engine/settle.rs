@@ -11,13 +11,12 @@ impl Engine {
             // What begins between the two looks is seen by neither, but counted.
             let begun = || (in_flight.started(), timers.fired());
             let before = begun();
-            if in_flight.is_idle() && !timers.is_due() {
-                if begun() == before {
-                    return;
-                }
-                continue;
+            let is_at_rest = in_flight.is_idle() && !timers.is_due();
+            if !is_at_rest {
+                listener.await;
+            } else if begun() == before {
+                return;
             }
-            listener.await;
         }
     }
 }

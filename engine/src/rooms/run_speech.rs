@@ -12,11 +12,12 @@ use crate::error::ActionError;
 use crate::event::Event;
 use crate::model::Text;
 use crate::model::bounded_json;
+use crate::model::cut::cut;
 use crate::model::nesting::{DATA_LEVELS, is_shallow};
 use crate::model::room::event::EventKind;
 use crate::model::room::history::HistoryEntry;
 use crate::model::room::run::asked::Asked;
-use crate::model::room::run::failure::{RunError, cut};
+use crate::model::room::run::failure::RunError;
 use crate::model::room::run_event;
 use crate::protocol::room_part::Merge;
 use crate::runs::attempt::Attempt;
@@ -156,7 +157,7 @@ impl RunHost for Speech {
     }
 
     fn tool_called(&self, attempt: &Attempt, name: &str, arguments: &Value) -> Result<Text, ActionError> {
-        let name = cut(name.into(), MESSAGE_BYTES);
+        let name = cut(name, MESSAGE_BYTES);
         self.check("arguments of the tool", arguments)?;
         let called = self.step(|work| {
             let call = Self::sign(work, attempt).then(|| work.ids.make("t_"))?;

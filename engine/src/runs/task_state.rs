@@ -6,6 +6,7 @@ use super::latch::Latch;
 use crate::error::ActionError;
 use crate::model::Text;
 use crate::model::bounded_json;
+use crate::model::cut::cut;
 use crate::protocol::code::ErrorCode;
 use crate::sync::Mutex;
 
@@ -99,12 +100,4 @@ impl TaskState {
     pub(super) async fn cancelled(&self) {
         self.cancelled.wait().await;
     }
-}
-
-/// The beginning of a text, at most so many bytes of it.
-fn cut(mut text: Text, max_bytes: usize) -> Text {
-    if text.len() > max_bytes {
-        text.truncate(text.floor_char_boundary(max_bytes));
-    }
-    text
 }

@@ -5,9 +5,9 @@ use std::collections::VecDeque;
 use serde::Serialize;
 use serde_json::Value;
 
-use super::run::failure::cut;
 use super::timestamp::rfc3339;
 use crate::model::Text;
+use crate::model::cut::cut;
 
 /// Who said something.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize)]

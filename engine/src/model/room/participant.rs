@@ -6,6 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use super::role::Role;
 use crate::model::Text;
+use crate::model::cut::cut;
 
 /// What takes part.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default, Serialize, Deserialize)]
@@ -80,16 +81,6 @@ const CARD_BYTES: usize = 256;
 
 /// In how many groups a session may be.
 const GROUPS: usize = 32;
-
-/// A text of at most so many bytes, cut between characters.
-fn cut(text: impl Into<Text>, max: usize) -> Text {
-    let text = text.into();
-    if text.len() <= max {
-        return text;
-    }
-    let end = (0..=max).rev().find(|at| text.is_char_boundary(*at)).unwrap_or(0);
-    text[..end].into()
-}
 
 impl Presence {
     /// A person with this display name.

@@ -41,6 +41,26 @@ pub(crate) struct Asked {
     pub(crate) fallback_of: Option<Text>,
 }
 
+#[cfg(test)]
+impl Asked {
+    /// What ann, an owner who has not joined, asked of the agent `a`.
+    pub(in crate::model::room) fn example(id: &str, input: Value) -> Self {
+        let kind = ParticipantKind::Person;
+        Self {
+            id: id.into(),
+            agent: "a".into(),
+            input,
+            by: RunActor { user: "ann".into(), name: "Ann".into(), participant: None, kind, role: Role::Owner },
+            delivery: None,
+            trace_id: "tx-1".into(),
+            call_id: None,
+            created_ms: 0,
+            rerun_of: None,
+            fallback_of: None,
+        }
+    }
+}
+
 impl Asked {
     /// Whether it continues the work of another run.
     pub(crate) const fn is_successor(&self) -> bool {

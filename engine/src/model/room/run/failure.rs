@@ -6,6 +6,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
 use crate::model::Text;
+use crate::model::cut::cut;
 
 /// What can be done about the failure of a run (rooms 6, U24).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default, Serialize, Deserialize)]
@@ -38,7 +39,7 @@ const MESSAGE_BYTES: usize = 1_024;
 impl RunError {
     /// A permanent error. What is longer than 128 or 1,024 bytes is cut.
     pub fn new(code: impl Into<Text>, message: impl Into<Text>) -> Self {
-        let (code, message) = (cut(code.into(), CODE_BYTES), cut(message.into(), MESSAGE_BYTES));
+        let (code, message) = (cut(code, CODE_BYTES), cut(message, MESSAGE_BYTES));
         Self { code, message, class: ErrorClass::Permanent }
     }
 
@@ -76,14 +77,6 @@ impl RunError {
     pub(crate) fn to_json(&self) -> Value {
         json!({"code": self.code.as_str(), "message": self.message.as_str()})
     }
-}
-
-/// The beginning of a text, at most so many bytes of it.
-pub(crate) fn cut(mut text: Text, max_bytes: usize) -> Text {
-    if text.len() > max_bytes {
-        text.truncate(text.floor_char_boundary(max_bytes));
-    }
-    text
 }
 
 impl fmt::Display for RunError {

@@ -2,9 +2,6 @@
 
 use serde_json::json;
 
-use super::super::participant::ParticipantKind;
-use super::super::role::Role;
-use super::super::run::asked::RunActor;
 use super::super::run::delivery::Delivery;
 use super::*;
 
@@ -18,24 +15,7 @@ const BOUNDS: RunBounds = RunBounds {
 };
 
 fn asked(id: &str) -> Asked {
-    Asked {
-        id: id.into(),
-        agent: "a".into(),
-        input: json!(id),
-        by: RunActor {
-            user: "ann".into(),
-            name: "Ann".into(),
-            participant: None,
-            kind: ParticipantKind::Person,
-            role: Role::Owner,
-        },
-        delivery: None,
-        trace_id: "tx-1".into(),
-        call_id: None,
-        created_ms: 0,
-        rerun_of: None,
-        fallback_of: None,
-    }
+    Asked::example(id, json!(id))
 }
 
 const fn at(now_ms: u64) -> When {

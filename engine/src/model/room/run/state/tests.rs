@@ -2,31 +2,12 @@
 
 use serde_json::json;
 
-use super::super::super::participant::ParticipantKind;
-use super::super::super::role::Role;
-use super::super::asked::{Asked, RunActor};
+use super::super::asked::Asked;
 use super::super::delivery::{Delivery, OnTimeout};
 use super::*;
 
 fn asked(delivery: Option<Delivery>) -> Asked {
-    Asked {
-        id: "r_1".into(),
-        agent: "a".into(),
-        input: json!(1),
-        by: RunActor {
-            user: "ann".into(),
-            name: "Ann".into(),
-            participant: None,
-            kind: ParticipantKind::Person,
-            role: Role::Owner,
-        },
-        delivery,
-        trace_id: "tx-1".into(),
-        call_id: None,
-        created_ms: 0,
-        rerun_of: None,
-        fallback_of: None,
-    }
+    Asked { delivery, ..Asked::example("r_1", json!(1)) }
 }
 
 const fn at(now_ms: u64) -> When {
