@@ -63,6 +63,8 @@ use crate::sessions::slot::Slot;
 #[derive(Clone)]
 pub struct Rooms {
     parts: Arc<Parts>,
+    /// That of whoever calls.
+    trace_id: Option<Text>,
 }
 
 /// Why a session cannot be in a room.
@@ -72,7 +74,15 @@ fn not_connected() -> ActionError {
 
 impl Rooms {
     pub(super) const fn new(parts: Arc<Parts>) -> Self {
-        Self { parts }
+        Self { parts, trace_id: None }
+    }
+
+    /// The same rooms for a call that has a trace id: `tx-` and a UUID (rooms 4). Every event that is caused by what is called
+    /// on this has it, but for what runs say, which has the trace id of the call that started the run. Another text counts as
+    /// none; then what a call causes gets a new one.
+    #[must_use]
+    pub fn traced(&self, trace_id: impl Into<Text>) -> Self {
+        Self { trace_id: Some(trace_id.into()), ..self.clone() }
     }
 
     fn service(&self) -> Result<&Arc<RoomService>, ActionError> {
@@ -117,7 +127,7 @@ impl Rooms {
     /// `contract_violation`, `not_found` if there is no such parent, `conflict` if its id is taken or its parent has ended,
     /// `busy` if there are as many rooms as there may be.
     pub fn create(&self, session: &Session, new: &NewRoom) -> Result<CreatedRoom, ActionError> {
-        self.service_for(session)?.create(session, new)
+        self.service_for(session)?.create(session, new, self.trace_id.as_deref())
     }
 
     /// A room in which the session has a role.
@@ -158,7 +168,7 @@ impl Rooms {
         if slot.connections() == 0 {
             return Err(not_connected());
         }
-        service.join(&slot, id)
+        service.join(&slot, id, self.trace_id.as_deref())
     }
 
     /// A session leaves a room.
@@ -168,7 +178,7 @@ impl Rooms {
     pub fn leave(&self, session: &Session, id: &str) -> Result<(), ActionError> {
         let service = self.service_for(session)?;
         service.find(session, id)?;
-        service.leave(&self.slot(session)?, id)
+        service.leave(&self.slot(session)?, id, self.trace_id.as_deref())
     }
 
     /// A member says something in a room. The session need not have joined; then its events name no participant.
@@ -177,7 +187,13 @@ impl Rooms {
     /// `not_found`, `unauthorized` for an observer, `conflict` if the room has ended, `invalid_params` if the message is
     /// empty or too long (`rooms.message_bytes`).
     pub fn say(&self, session: &Session, id: &str, message: &Message) -> Result<Said, ActionError> {
-        self.service_for(session)?.say(session, id, message)
+        let service = self.service_for(session)?;
+        match &self.trace_id {
+            Some(trace_id) if message.trace_id.is_none() => {
+                service.say(session, id, &message.clone().trace_id(trace_id.clone()))
+            }
+            _ => service.say(session, id, message),
+        }
     }
 
     /// Ends when everything that has happened in a room up to now is durable, so that it survives what ends the process. To
@@ -223,7 +239,11 @@ impl Rooms {
     pub fn memory(&self, session: &Session, id: &str) -> Result<RoomMemory, ActionError> {
         let service = self.service_for(session)?;
         service.readable(session, id)?;
-        Ok(RoomMemory::new(&self.parts, service, session, id))
+        let memory = RoomMemory::new(&self.parts, service, session, id);
+        Ok(match &self.trace_id {
+            Some(trace_id) => memory.trace_id(trace_id.clone()),
+            None => memory,
+        })
     }
 
     /// The owner gives a user of the project a role in a room.
@@ -232,7 +252,7 @@ impl Rooms {
     /// `not_found`, `unauthorized`, `conflict` if the room has ended, `invalid_params` for the owner or the role of an
     /// owner, `busy` if there are as many as there may be.
     pub fn admit(&self, session: &Session, id: &str, user: impl Into<Text>, role: Role) -> Result<(), ActionError> {
-        self.service_for(session)?.admit(session, id, &user.into(), role)
+        self.service_for(session)?.admit(session, id, (&user.into(), role), self.trace_id.as_deref())
     }
 
     /// The owner takes a user's role in a room away. Sessions of the user that are there leave. From a room that is open to
@@ -242,7 +262,7 @@ impl Rooms {
     /// `not_found`, also for a user who was not admitted; `unauthorized`, `conflict` if the room has ended,
     /// `invalid_params` for the owner.
     pub fn dismiss(&self, session: &Session, id: &str, user: impl Into<Text>) -> Result<(), ActionError> {
-        self.service_for(session)?.dismiss(session, id, &user.into())
+        self.service_for(session)?.dismiss(session, id, &user.into(), self.trace_id.as_deref())
     }
 
     /// The owner, or a user of the project with the permission `rooms:admin`, ends a room (C35). From now on nothing is done
@@ -257,7 +277,9 @@ impl Rooms {
         id: &str,
         note: Option<&str>,
     ) -> impl Future<Output = Result<Ended, ActionError>> + Send + use<> {
-        ended(self.service_for(session).and_then(|service| service.close(session, id, note)))
+        ended(
+            self.service_for(session).and_then(|service| service.close(session, id, (note, self.trace_id.as_deref()))),
+        )
     }
 
     /// The application ends a room: it has done its work. As for [`Rooms::close`], the end begins at once.
@@ -330,7 +352,7 @@ impl Rooms {
         let connection = self.parts.connector.connect(session, PeerKind::Events).map_err(|error| refused(&error))?;
         let slot = Arc::clone(&connection.peer().slot);
         let mut events = RoomEvents::new(Arc::clone(service), connection, living.room.clone());
-        service.join(&slot, id)?;
+        service.join(&slot, id, self.trace_id.as_deref())?;
         if let Some(after) = after {
             events.resume(after);
         }

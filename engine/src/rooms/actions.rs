@@ -114,7 +114,7 @@ impl Host {
 
     fn create(&self, call: Invocation<NewRoom>) -> Result<HandlerFuture, ActionError> {
         let new = call.params.origin(Origin::Slop);
-        let created = self.service()?.create(&call.session, &new)?;
+        let created = self.service()?.create(&call.session, &new, call.trace_id.as_deref())?;
         let mut data = json!({ "room": created.room.id(), "trust": created.trust });
         if let Some(contract) = created.contract {
             data["contract"] = contract.as_str().into();
@@ -123,12 +123,12 @@ impl Host {
     }
 
     fn join(&self, call: &Invocation<()>) -> Result<Outcome, ActionError> {
-        let participant = self.service()?.join(&self.slot(call)?, call.node_id())?;
+        let participant = self.service()?.join(&self.slot(call)?, call.node_id(), call.trace_id.as_deref())?;
         Ok(Outcome::data(json!({ "participant": participant })))
     }
 
     fn leave(&self, call: &Invocation<()>) -> Result<(), ActionError> {
-        self.service()?.leave(&self.slot(call)?, call.node_id())
+        self.service()?.leave(&self.slot(call)?, call.node_id(), call.trace_id.as_deref())
     }
 
     fn say(&self, call: Invocation<SayParams>) -> Result<HandlerFuture, ActionError> {
@@ -158,17 +158,20 @@ impl Host {
             AdmittedRole::Member => Role::Member,
             AdmittedRole::Observer => Role::Observer,
         };
-        self.service()?.admit(&call.session, call.node_id(), &call.params.user.as_str().into(), role)?;
+        let (user, trace_id) = (call.params.user.as_str().into(), call.trace_id.as_deref());
+        self.service()?.admit(&call.session, call.node_id(), (&user, role), trace_id)?;
         self.acknowledged(call.node_id(), Outcome::done())
     }
 
     fn dismiss(&self, call: &Invocation<DismissParams>) -> Result<HandlerFuture, ActionError> {
-        self.service()?.dismiss(&call.session, call.node_id(), &call.params.user.as_str().into())?;
+        let (user, trace_id) = (call.params.user.as_str().into(), call.trace_id.as_deref());
+        self.service()?.dismiss(&call.session, call.node_id(), &user, trace_id)?;
         self.acknowledged(call.node_id(), Outcome::done())
     }
 
     fn close(&self, call: &Invocation<CloseParams>) -> Result<HandlerFuture, ActionError> {
-        let ending = self.service()?.close(&call.session, call.node_id(), call.params.reason.as_deref())?;
+        let (note, trace_id) = (call.params.reason.as_deref(), call.trace_id.as_deref());
+        let ending = self.service()?.close(&call.session, call.node_id(), (note, trace_id))?;
         let (host, id) = (self.clone(), Text::from(call.node_id()));
         Ok(Box::pin(async move {
             let ended = ending.wait().await?;

@@ -21,6 +21,7 @@ use crate::model::room::about::{About, Particulars};
 use crate::model::room::event::{self, Actor, EventKind, RoomEvent};
 use crate::model::room::handle::Room;
 use crate::model::room::memory::{Expected, Memory, NewEntry, NotKept};
+use crate::model::room::message;
 use crate::model::room::policy::{Access, Facet, Invalid, Mode, NewRoom, OnEnd, Trust};
 use crate::model::room::record::{Record, TimeToLive};
 use crate::model::session::Session;
@@ -60,7 +61,12 @@ impl Creating {
     }
 
     /// A user creates a room.
-    pub(crate) fn create(&self, session: &Session, new: &NewRoom) -> Result<CreatedRoom, ActionError> {
+    pub(crate) fn create(
+        &self,
+        session: &Session,
+        new: &NewRoom,
+        trace_id: Option<&str>,
+    ) -> Result<CreatedRoom, ActionError> {
         let context = session.context();
         let owner = context.user().ok_or_else(|| ActionError::unauthorized("only users can create rooms"))?;
         new.validate().map_err(invalid)?;
@@ -74,7 +80,7 @@ impl Creating {
         if agent.is_some() {
             about.particulars.get_or_insert_default().agent = agent;
         }
-        let living = self.add(session, about, (new, memory), at)?;
+        let living = self.add(session, about, (new, memory), (at, trace_id))?;
         if let Some(kept) = &living.kept {
             living.room.with(|_| kept.begin(&self.premises.journal));
         }
@@ -91,13 +97,13 @@ impl Creating {
         session: &Session,
         about: About,
         (new, memory): (&NewRoom, Memory),
-        at: Moment,
+        (at, trace_id): (Moment, Option<&str>),
     ) -> Result<Arc<LivingRoom>, ActionError> {
         let (owner, bytes) = (about.owner.clone(), memory.bytes());
         let is_open = new.access != Access::Invited || self.roles.are_the_applications();
         let ttl = new.ttl_s.map(|seconds| TimeToLive { ms: seconds.saturating_mul(1_000), sliding: new.sliding });
         let mut record = Record::new(owner, about.access, ttl, at.now_ms).with_memory(memory);
-        let kept = about.is_kept().then(|| Box::new(self.kept(session, &about, &record, at)));
+        let kept = about.is_kept().then(|| Box::new(self.kept(session, &about, &record, (at, trace_id))));
         let make = |about: About| {
             if about.on_end == OnEnd::Archive {
                 record.lasting_mut().remember_who_takes_part();
@@ -137,7 +143,7 @@ impl Creating {
     }
 
     /// What is kept of a room from the start: that it has started.
-    fn kept(&self, session: &Session, about: &About, record: &Record, at: Moment) -> Kept {
+    fn kept(&self, session: &Session, about: &About, record: &Record, (at, trace_id): (Moment, Option<&str>)) -> Kept {
         let context = session.context();
         let actor = Actor {
             user: context.user().cloned(),
@@ -145,7 +151,8 @@ impl Creating {
             participant: None,
             kind: shown_kind(context).as_str(),
         };
-        let (id, trace_id) = (self.premises.ids.make("e_"), self.premises.ids.trace());
+        let id = self.premises.ids.make("e_");
+        let trace_id = message::trace_id(trace_id).map_or_else(|| self.premises.ids.trace(), Text::from);
         let started = RoomEvent {
             seq: Some(1),
             actor: Some(&actor),

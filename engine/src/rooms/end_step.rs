@@ -11,6 +11,7 @@ use crate::model::room::end_reason::EndReason;
 use crate::model::room::event::{self, Actor, EventKind};
 use crate::model::room::lasting::Lasting;
 use crate::model::room::memory::Memory;
+use crate::model::room::message;
 use crate::model::room::policy::OnEnd;
 use crate::model::room::record::{End, Record};
 use crate::sessions::timer::Timer;
@@ -21,12 +22,14 @@ use crate::storage::store::Write;
 pub(crate) struct EndedBy {
     pub(crate) actor: Actor,
     pub(crate) note: Option<String>,
+    /// That of the call.
+    pub(crate) trace_id: Option<Text>,
 }
 
 impl EndedBy {
     /// Nobody but the engine, or the application.
     pub(crate) fn system() -> Self {
-        Self { actor: Actor::system(), note: None }
+        Self { actor: Actor::system(), note: None, trace_id: None }
     }
 }
 
@@ -44,7 +47,8 @@ pub(super) fn end_in(
     let body = event::ended(reason, end.duration_ms, by.note.as_deref(), archive.as_deref());
     let user = by.actor.user.clone();
     let kind = EventKind::RoomEnded;
-    step.send(Draft { kind, seq: Some(seq), actor: by.actor, trace_id: None, call_id: None, body });
+    let trace_id = message::trace_id(by.trace_id.as_deref());
+    step.send(Draft { kind, seq: Some(seq), actor: by.actor, trace_id, call_id: None, body });
     if living.kept.is_some() {
         step.write(what_stays(record, living, archive.as_ref(), step.at().unix_ms));
     }

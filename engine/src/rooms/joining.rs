@@ -50,12 +50,18 @@ impl Joining {
     }
 
     /// A session joins a room, of which it is told first. Returns its participant id, also if it has joined already.
-    pub(crate) fn join(&self, slot: &Arc<Slot>, living: &Arc<LivingRoom>) -> Result<Text, ActionError> {
+    pub(crate) fn join(
+        &self,
+        slot: &Arc<Slot>,
+        living: &Arc<LivingRoom>,
+        trace_id: Option<&str>,
+    ) -> Result<Text, ActionError> {
         check_names(&slot.context())?;
         check_writable(&self.premises, living, slot.context().id())?;
         let id = self.premises.ids.make("p_");
-        let joined =
-            Step::take(&self.premises, living, |step, record| self.take_seat(step, record, (slot, living), id));
+        let joined = Step::take_for(&self.premises, living, trace_id, |step, record| {
+            self.take_seat(step, record, (slot, living), id)
+        });
         if let Err(Refusal::Full) = joined {
             self.premises.limit_reached(Limit::ParticipantsPerRoom, slot.context().id());
         }
@@ -109,8 +115,13 @@ impl Joining {
     }
 
     /// A session leaves a room. False if it had not joined.
-    pub(crate) fn leave(&self, slot: &Arc<Slot>, living: &Arc<LivingRoom>, reason: LeaveReason) -> bool {
-        Step::take(&self.premises, living, |step, record| step.leave(record, slot, reason))
+    pub(crate) fn leave(
+        &self,
+        slot: &Arc<Slot>,
+        living: &Arc<LivingRoom>,
+        (reason, trace_id): (LeaveReason, Option<&str>),
+    ) -> bool {
+        Step::take_for(&self.premises, living, trace_id, |step, record| step.leave(record, slot, reason))
     }
 
     /// The living rooms that a session has joined.
@@ -146,7 +157,7 @@ impl Joining {
     /// A session leaves all rooms.
     fn leave_all(&self, slot: &Arc<Slot>, reason: LeaveReason) {
         self.joined(&slot.context()).iter().for_each(|living| {
-            self.leave(slot, living, reason);
+            self.leave(slot, living, (reason, None));
         });
     }
 

@@ -43,8 +43,8 @@ impl Managing {
         &self,
         session: &Session,
         (living, mine): (&Arc<LivingRoom>, Role),
-        user: &Text,
-        role: Role,
+        (user, role): (&Text, Role),
+        trace_id: Option<&str>,
     ) -> Result<(), ActionError> {
         check_owner(session, living, mine)?;
         if role == Role::Owner {
@@ -69,7 +69,7 @@ impl Managing {
             self.premises.limit_reached(Limit::AdmissionsPerUser, session.context().id());
             return Err(busy("the owner has admitted the user to as many rooms as may be"));
         }
-        self.roles.update_user(user, living);
+        self.roles.update_user(user, living, trace_id);
         Ok(())
     }
 
@@ -79,6 +79,7 @@ impl Managing {
         session: &Session,
         (living, mine): (&Arc<LivingRoom>, Role),
         user: &Text,
+        trace_id: Option<&str>,
     ) -> Result<(), ActionError> {
         check_owner(session, living, mine)?;
         let max = self.premises.limits.users_per_room;
@@ -89,7 +90,7 @@ impl Managing {
             Ok(())
         });
         dismissed.map_err(|refusal| self.not_decided(session, refusal))?;
-        self.roles.update_user(user, living);
+        self.roles.update_user(user, living, trace_id);
         Ok(())
     }
 
@@ -105,7 +106,7 @@ impl Managing {
         &self,
         session: &Session,
         living: &Arc<LivingRoom>,
-        note: Option<&str>,
+        (note, trace_id): (Option<&str>, Option<&str>),
     ) -> Result<(), ActionError> {
         if !is_admin(session, living) {
             check_owner(session, living, self.roles.decide(session, living).ok_or_else(no_room)?)?;
@@ -115,8 +116,8 @@ impl Managing {
             return Err(ActionError::invalid_params("`reason` must have at most 1024 bytes"));
         }
         let actor = living.room.with(|record| actor(session.context(), record));
-        let note = note.map(str::to_owned);
-        self.ending.begin(living, EndReason::Close, EndedBy { actor, note })
+        let (note, trace_id) = (note.map(str::to_owned), trace_id.map(Text::from));
+        self.ending.begin(living, EndReason::Close, EndedBy { actor, note, trace_id })
     }
 }
 

@@ -126,29 +126,33 @@ impl Roles {
     }
 
     /// Decides about the roles of all sessions of a user in a room.
-    pub(crate) fn update_user(&self, user: &str, living: &Arc<LivingRoom>) {
-        self.premises.table.of_user(user).iter().for_each(|slot| self.update(slot, living));
+    pub(crate) fn update_user(&self, user: &str, living: &Arc<LivingRoom>, trace_id: Option<&str>) {
+        self.premises.table.of_user(user).iter().for_each(|slot| self.update_for(slot, living, trace_id));
     }
 
     /// Decides about the roles of all sessions in a room.
     pub(crate) fn update_all(&self, living: &Arc<LivingRoom>) {
         if !living.is_open {
             let admitted: Vec<_> = living.room.with(|record| record.admitted_users().cloned().collect());
-            self.update_user(living.room.owner(), living);
-            return admitted.iter().for_each(|user| self.update_user(user, living));
+            self.update_user(living.room.owner(), living, None);
+            return admitted.iter().for_each(|user| self.update_user(user, living, None));
         }
         let of_project = self.premises.table.select(&Selector::Project(living.room.project().clone()));
         of_project.iter().for_each(|slot| self.update(slot, living));
     }
 
+    fn update(&self, slot: &Arc<Slot>, living: &Arc<LivingRoom>) {
+        self.update_for(slot, living, None);
+    }
+
     /// Decides about a session's role in a room, and lets it have that. Decided without a lock and taken over with one, so
     /// it is decided again if what it depends on has changed in between: of two that decide, the later one counts.
-    pub(crate) fn update(&self, slot: &Arc<Slot>, living: &Arc<LivingRoom>) {
+    fn update_for(&self, slot: &Arc<Slot>, living: &Arc<LivingRoom>, trace_id: Option<&str>) {
         loop {
             let context = slot.context();
             let version = living.room.with(|record| record.roles_version());
             let role = self.decide(&Session::untracked(Arc::clone(&context)), living);
-            let is_done = Step::take(&self.premises, living, |step, record| {
+            let is_done = Step::take_for(&self.premises, living, trace_id, |step, record| {
                 let is_current = record.roles_version() == version && step.context(slot).same_claims(&context);
                 if is_current {
                     take_over(step, record, (slot, living), role);

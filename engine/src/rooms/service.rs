@@ -307,14 +307,19 @@ impl RoomService {
         self.roles.all(session)
     }
 
-    pub(crate) fn create(&self, session: &Session, new: &NewRoom) -> Result<CreatedRoom, ActionError> {
-        self.report("create", session, "", self.creating.create(session, new))
+    pub(crate) fn create(
+        &self,
+        session: &Session,
+        new: &NewRoom,
+        trace_id: Option<&str>,
+    ) -> Result<CreatedRoom, ActionError> {
+        self.report("create", session, "", self.creating.create(session, new, trace_id))
     }
 
     /// A session joins a room. The session is open, and this is its slot.
-    pub(crate) fn join(&self, slot: &Arc<Slot>, id: &str) -> Result<Text, ActionError> {
+    pub(crate) fn join(&self, slot: &Arc<Slot>, id: &str, trace_id: Option<&str>) -> Result<Text, ActionError> {
         let session = slot.session();
-        let joined = self.find(&session, id).and_then(|(living, _)| self.joining.join(slot, &living));
+        let joined = self.find(&session, id).and_then(|(living, _)| self.joining.join(slot, &living, trace_id));
         self.report("join", &session, id, joined)
     }
 
@@ -322,21 +327,21 @@ impl RoomService {
     /// the role is the one that was decided.
     pub(crate) fn join_by_subscribing(&self, slot: &Arc<Slot>, id: &str) -> Result<Text, ActionError> {
         let living = self.premises.directory.get(id).ok_or_else(no_room);
-        let joined = living.and_then(|living| self.joining.join(slot, &living));
+        let joined = living.and_then(|living| self.joining.join(slot, &living, None));
         self.report("join", &slot.session(), id, joined)
     }
 
     /// A session ended its last subscription at a room and below it. False if it had not joined.
     pub(crate) fn leave_by_unsubscribing(&self, slot: &Arc<Slot>, id: &str) -> bool {
         let living = self.premises.directory.get(id);
-        living.is_some_and(|living| self.joining.leave(slot, &living, LeaveReason::Left))
+        living.is_some_and(|living| self.joining.leave(slot, &living, (LeaveReason::Left, None)))
     }
 
     /// A session leaves a room.
-    pub(crate) fn leave(&self, slot: &Arc<Slot>, id: &str) -> Result<(), ActionError> {
+    pub(crate) fn leave(&self, slot: &Arc<Slot>, id: &str, trace_id: Option<&str>) -> Result<(), ActionError> {
         let session = slot.session();
         let left = self.find(&session, id).and_then(|(living, _)| {
-            let left = self.joining.leave(slot, &living, LeaveReason::Left);
+            let left = self.joining.leave(slot, &living, (LeaveReason::Left, trace_id));
             if left { Ok(()) } else { Err(ActionError::unauthorized("the session has not joined the room")) }
         });
         self.report("leave", &session, id, left)
@@ -369,22 +374,42 @@ impl RoomService {
         self.report(what, session, id, found)
     }
 
-    pub(crate) fn admit(&self, session: &Session, id: &str, user: &Text, role: Role) -> Result<(), ActionError> {
-        let admitted =
-            self.find(session, id).and_then(|(living, mine)| self.managing.admit(session, (&living, mine), user, role));
+    pub(crate) fn admit(
+        &self,
+        session: &Session,
+        id: &str,
+        (user, role): (&Text, Role),
+        trace_id: Option<&str>,
+    ) -> Result<(), ActionError> {
+        let admitted = self
+            .find(session, id)
+            .and_then(|(living, mine)| self.managing.admit(session, (&living, mine), (user, role), trace_id));
         self.report("admit", session, id, admitted)
     }
 
-    pub(crate) fn dismiss(&self, session: &Session, id: &str, user: &Text) -> Result<(), ActionError> {
-        let dismissed =
-            self.find(session, id).and_then(|(living, mine)| self.managing.dismiss(session, (&living, mine), user));
+    pub(crate) fn dismiss(
+        &self,
+        session: &Session,
+        id: &str,
+        user: &Text,
+        trace_id: Option<&str>,
+    ) -> Result<(), ActionError> {
+        let dismissed = self
+            .find(session, id)
+            .and_then(|(living, mine)| self.managing.dismiss(session, (&living, mine), user, trace_id));
         self.report("dismiss", session, id, dismissed)
     }
 
     /// Closes a room: its runs are cancelled, and it has ended when they have.
-    pub(crate) fn close(&self, session: &Session, id: &str, note: Option<&str>) -> Result<RoomEnding, ActionError> {
+    pub(crate) fn close(
+        &self,
+        session: &Session,
+        id: &str,
+        (note, trace_id): (Option<&str>, Option<&str>),
+    ) -> Result<RoomEnding, ActionError> {
         let living = self.premises.directory.get(id).ok_or_else(no_room);
-        let closing = living.and_then(|living| self.managing.close(session, &living, note).map(|()| living));
+        let closing =
+            living.and_then(|living| self.managing.close(session, &living, (note, trace_id)).map(|()| living));
         Ok(self.ending.of(&self.report("close", session, id, closing)?))
     }
 

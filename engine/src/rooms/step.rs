@@ -16,6 +16,7 @@ use crate::model::path;
 use crate::model::room::event::{self, Actor, EventKind, RoomEvent};
 use crate::model::room::leave_reason::LeaveReason;
 use crate::model::room::memberships::{Membership, Memberships};
+use crate::model::room::message;
 use crate::model::room::participant::Participant;
 use crate::model::room::record::{Changed, Record};
 use crate::model::room::role::Role;
@@ -41,6 +42,8 @@ pub(super) struct Step<'a> {
     premises: &'a Premises,
     living: &'a Arc<LivingRoom>,
     at: Moment,
+    /// What is caused by one call has one trace id: the call's, or else a new one as soon as something is sent.
+    trace_id: Option<Text>,
     reports: Vec<Event>,
     /// What may be the last handles of something of the application's.
     released: Released,
@@ -87,9 +90,19 @@ impl<'a> Step<'a> {
         living: &'a Arc<LivingRoom>,
         step: impl FnOnce(&mut Self, &mut Record) -> T,
     ) -> T {
-        let at = premises.now();
+        Self::take_for(premises, living, None, step)
+    }
+
+    /// Takes a step that is caused by a call with this trace id (rooms 4).
+    pub(super) fn take_for<T>(
+        premises: &'a Premises,
+        living: &'a Arc<LivingRoom>,
+        caller: Option<&str>,
+        step: impl FnOnce(&mut Self, &mut Record) -> T,
+    ) -> T {
+        let (at, trace_id) = (premises.now(), message::trace_id(caller).map(Text::from));
         let (reports, released, changed) = (Vec::new(), Released::default(), Vec::new());
-        let mut taken = Self { premises, living, at, reports, released, changed, seen: Seen::default() };
+        let mut taken = Self { premises, living, at, trace_id, reports, released, changed, seen: Seen::default() };
         let done = living.room.with(|record| step(&mut taken, record));
         taken.finish();
         done
@@ -168,7 +181,7 @@ impl<'a> Step<'a> {
         if let Some(kept) = &living.kept
             && let Some((draft, merge)) = draft.take_if(|(draft, _)| draft.seq.is_some())
         {
-            encoded = encode(premises, living, (id, unix_ms), draft, merge);
+            encoded = encode((premises, living, &mut self.trace_id), (id, unix_ms), draft, merge);
             encoded.iter().for_each(|event| self.keep(kept, event));
         }
         living.for_each(|at, slot| {
@@ -176,7 +189,7 @@ impl<'a> Step<'a> {
                 return;
             }
             if let Some((draft, merge)) = draft.take() {
-                encoded = encode(premises, living, (id, unix_ms), draft, merge);
+                encoded = encode((premises, living, &mut self.trace_id), (id, unix_ms), draft, merge);
             }
             let Some(event) = &encoded else { return };
             for link in slot.links().into_iter().filter(|link| !link.is_tab()) {
@@ -360,20 +373,12 @@ impl Draft<'_> {
 
 /// Encodes an event, for all who receive it.
 fn encode(
-    premises: &Premises,
-    living: &LivingRoom,
+    (premises, living, of_step): (&Premises, &LivingRoom, &mut Option<Text>),
     (id, at_ms): (&str, u64),
     draft: Draft<'_>,
     merge: Merge,
 ) -> Option<Arc<EncodedEvent>> {
-    let made;
-    let trace_id = match draft.trace_id {
-        Some(given) => given,
-        None => {
-            made = premises.ids.trace();
-            made.as_str()
-        }
-    };
+    let trace_id = draft.trace_id.unwrap_or_else(|| of_step.get_or_insert_with(|| premises.ids.trace()));
     let event = RoomEvent {
         seq: draft.seq,
         actor: Some(&draft.actor),

@@ -55,6 +55,7 @@ mod rooms_presence;
 mod rooms_replay;
 mod rooms_review;
 mod rooms_storage;
+mod rooms_traces;
 mod rooms_tree;
 mod rooms_tree_access;
 mod rooms_workflows;

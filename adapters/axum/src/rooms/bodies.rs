@@ -111,12 +111,9 @@ pub(super) struct MessageBody {
     call_id: Option<String>,
 }
 
-impl MessageBody {
-    /// The message, as part of the work with this trace id.
-    pub(super) fn into_message(self, trace_id: Option<&str>) -> Message {
-        let Self { text, data, to, call_id } = self;
-        let (to, call_id, trace_id) = (to.map(Into::into), call_id.map(Into::into), trace_id.map(Into::into));
-        Message { text, data, to, trace_id, call_id }
+impl From<MessageBody> for Message {
+    fn from(MessageBody { text, data, to, call_id }: MessageBody) -> Self {
+        Self { text, data, to: to.map(Into::into), call_id: call_id.map(Into::into), trace_id: None }
     }
 }
 

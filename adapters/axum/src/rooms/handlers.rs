@@ -3,7 +3,7 @@
 use axum::extract::State;
 use axum::http::header::HeaderName;
 use axum::http::{HeaderMap, StatusCode, Uri};
-use grove_engine::{ErrorCode, NewRoom, Origin, RoomPosition, RoomQuery, RoomState, Rooms, Session};
+use grove_engine::{ErrorCode, Message, NewRoom, Origin, RoomPosition, RoomQuery, RoomState, Rooms, Session};
 
 use super::archive_lines;
 use super::bodies::{
@@ -14,7 +14,7 @@ use super::caller::Caller;
 use super::event_stream;
 use super::failure::Failure;
 use super::json_body::JsonBody;
-use super::request::{Service, TRACE_ID, query, text};
+use super::request::{Service, query, text, traced};
 use super::response::{Handled, respond};
 use super::room_id::RoomId;
 
@@ -22,13 +22,15 @@ const LAST_EVENT_ID: HeaderName = HeaderName::from_static("last-event-id");
 
 /// Creates a room, whose owner is the caller.
 #[utoipa::path(post, path = "/v1/rooms", request_body = ref("#/components/schemas/NewRoom"),
+    params(("Trace-Id" = Option<String>, Header, description = "`tx-` and a UUID")),
     responses((status = 201, body = CreatedBody), (status = "default", body = ErrorBody)))]
 pub(super) async fn create(
     State(service): Service,
     Caller(session): Caller,
+    headers: HeaderMap,
     JsonBody(new): JsonBody<NewRoom>,
 ) -> Handled {
-    let created = service.rooms.create(&session, &new.origin(Origin::Http))?;
+    let created = traced(&service, &headers).create(&session, &new.origin(Origin::Http))?;
     let room = describe(&service.rooms, &session, created.room.id())?;
     service.rooms.durable(created.room.id()).await?;
     Ok(respond(StatusCode::CREATED, CreatedBody::new(&created, room)))
@@ -57,10 +59,16 @@ pub(super) async fn show(State(service): Service, Caller(session): Caller, RoomI
 }
 
 /// Ends a room; only its owner may, or an administrator of the project's rooms.
-#[utoipa::path(delete, path = "/v1/rooms/{id}", params(("id" = String, Path)),
+#[utoipa::path(delete, path = "/v1/rooms/{id}",
+    params(("id" = String, Path), ("Trace-Id" = Option<String>, Header, description = "`tx-` and a UUID")),
     responses((status = 200, body = EndedBody), (status = "default", body = ErrorBody)))]
-pub(super) async fn close(State(service): Service, Caller(session): Caller, RoomId(id): RoomId) -> Handled {
-    let ended = service.rooms.close(&session, &id, None).await?;
+pub(super) async fn close(
+    State(service): Service,
+    Caller(session): Caller,
+    RoomId(id): RoomId,
+    headers: HeaderMap,
+) -> Handled {
+    let ended = traced(&service, &headers).close(&session, &id, None).await?;
     service.rooms.durable(&id).await?;
     Ok(respond(StatusCode::OK, EndedBody::from(ended)))
 }
@@ -76,8 +84,8 @@ pub(super) async fn say(
     headers: HeaderMap,
     JsonBody(body): JsonBody<MessageBody>,
 ) -> Handled {
-    let message = body.into_message(text(&headers, &TRACE_ID));
-    let said = service.rooms.say(&session, &id, &message).map_err(|error| {
+    let message = Message::from(body);
+    let said = traced(&service, &headers).say(&session, &id, &message).map_err(|error| {
         let fits = message.fits(service.endpoint.provider.config().rooms.message_bytes);
         match error.code() == ErrorCode::InvalidParams.as_str() && !fits {
             true => Failure::with_status(StatusCode::PAYLOAD_TOO_LARGE, &error),
@@ -91,6 +99,7 @@ pub(super) async fn say(
 /// Streams the events of a room. The caller's session is in the room for as long as the stream is open.
 #[utoipa::path(get, path = "/v1/rooms/{id}/events",
     params(("id" = String, Path), EventsQuery,
+        ("Trace-Id" = Option<String>, Header, description = "`tx-` and a UUID"),
         ("Last-Event-ID" = Option<String>, Header, description = "the `id` of the last event that the caller has seen")),
     responses((status = 200, content_type = "text/event-stream", body = String), (status = "default", body = ErrorBody)))]
 pub(super) async fn events(
@@ -103,7 +112,7 @@ pub(super) async fn events(
     let EventsQuery { since } = query(&uri)?;
     let last = text(&headers, &LAST_EVENT_ID).filter(|id| !id.is_empty()).map(position);
     let after = last.or_else(|| since.map(|seq| RoomPosition { epoch: None, seq }));
-    let events = service.rooms.events_after(&session, &id, after.as_ref())?;
+    let events = traced(&service, &headers).events_after(&session, &id, after.as_ref())?;
     Ok(event_stream::response(events))
 }
 

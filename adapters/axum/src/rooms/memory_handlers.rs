@@ -13,7 +13,7 @@ use super::if_match::{expected, tag};
 use super::json_body::JsonBody;
 use super::memory_bodies::{DoneBody, KeptBody, MemoryEntryBody, MemoryListBody, MemoryListQuery, MemoryValueBody};
 use super::memory_key::MemoryKey;
-use super::request::{Service, TRACE_ID, query, text};
+use super::request::{Service, query, traced};
 use super::response::{Handled, respond};
 use super::room_id::RoomId;
 use super::rooms_endpoint::RoomsEndpoint;
@@ -93,11 +93,7 @@ pub(super) async fn delete_entry(
 
 /// The memory of a room, changed as part of the work that the request names.
 fn memory(service: &RoomsEndpoint, session: &Session, id: &str, headers: &HeaderMap) -> Result<RoomMemory, Failure> {
-    let memory = service.rooms.memory(session, id)?;
-    Ok(match text(headers, &TRACE_ID) {
-        Some(trace_id) => memory.trace_id(trace_id),
-        None => memory,
-    })
+    Ok(traced(service, headers).memory(session, id)?)
 }
 
 fn tagged(version: u64, mut response: Response) -> Response {

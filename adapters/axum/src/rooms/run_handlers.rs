@@ -10,7 +10,7 @@ use super::caller::Caller;
 use super::event_stream;
 use super::failure::Failure;
 use super::json_body::JsonBody;
-use super::request::{Service, TRACE_ID, text};
+use super::request::{Service, text, traced};
 use super::response::{Handled, respond};
 use super::room_id::RoomId;
 use super::run_bodies::{AcceptedBody, InputBody, OneRunBody, StartedBody};
@@ -31,11 +31,11 @@ pub(super) async fn start_run(
     headers: HeaderMap,
     JsonBody(new): JsonBody<NewRun>,
 ) -> Handled {
-    let new = text(&headers, &TRACE_ID).map(str::to_owned).into_iter().fold(new, NewRun::trace_id);
+    let rooms = traced(&service, &headers);
     let streams = text(&headers, &ACCEPT).is_some_and(|accept| accept.contains(EVENT_STREAM));
     // Before the run begins, so that nothing of it is missed.
-    let events = streams.then(|| service.rooms.events(&session, &id)).transpose()?;
-    let run = service.rooms.run(&session, &id, &new).map_err(|error| {
+    let events = streams.then(|| rooms.events(&session, &id)).transpose()?;
+    let run = rooms.run(&session, &id, &new).map_err(|error| {
         let fits = new.fits(service.endpoint.provider.config().runs.value_bytes);
         match error.code() == ErrorCode::InvalidParams.as_str() && !fits {
             true => Failure::with_status(StatusCode::PAYLOAD_TOO_LARGE, &error),
@@ -44,7 +44,7 @@ pub(super) async fn start_run(
     })?;
     match events {
         Some(events) => {
-            let (rooms, of) = (service.rooms.clone(), run.clone());
+            let of = run.clone();
             let is_over = move || rooms.run_of(&session, &id, &of).is_ok_and(|run| run.status.is_ended());
             Ok(event_stream::of_run(events, run, is_over))
         }

@@ -256,6 +256,24 @@ async fn a_message_has_the_trace_of_the_header_and_acts_once_per_call_id() {
     assert_eq!(stream.summary().await, ("message".to_owned(), 4));
 }
 
+#[tokio::test]
+async fn what_a_request_causes_in_a_room_has_the_trace_of_the_header() {
+    let (server, _) = serving().await;
+    let trace = |number: u32| format!("tx-123e4567-e89b-12d3-a456-{number:012}");
+    let headers = |user: &str, number| format!("authorization: Bearer {user}\r\ntrace-id: {}\r\n", trace(number));
+    let new = json!({"title": "Board", "access": "project", "replayable": true}).to_string();
+    let (status, created) = server.json("POST", "/v1/rooms", &headers("ann", 1), &new).await;
+    assert_eq!(status, 201, "{created}");
+    let room = format!("/v1/rooms/{}", created["room"]["id"].as_str().unwrap());
+    let mut stream = server.events("bob", &room, "?since=0", &format!("trace-id: {}\r\n", trace(2))).await;
+    let (status, _) = server.json("DELETE", &room, &headers("ann", 3), "").await;
+    assert_eq!(status, 200);
+    for (kind, number) in [("room.started", 1), ("participant.joined", 2), ("room.ended", 3)] {
+        let event = stream.next().await.unwrap().data;
+        assert_eq!((&event["kind"], &event["trace_id"]), (&json!(kind), &json!(trace(number))));
+    }
+}
+
 /// The operations in the document of a server: method and path.
 async fn documented(server: &Server, path: &str) -> (Value, BTreeSet<(String, String)>) {
     let (status, document) = server.json("GET", path, "", "").await;
