@@ -84,11 +84,6 @@ pub(crate) fn gap(room: &Room, last: &str, at: &str, from_seq: u64, to_seq: u64)
     aside(room, &id, at, EventKind::RoomGap, json!({"from_seq": from_seq, "to_seq": to_seq}))
 }
 
-/// On a connection that has received nothing else from a joined room for a while.
-pub(crate) fn heartbeat(room: &Room, id: &str, at: &str) -> Arc<EncodedEvent> {
-    aside(room, id, at, EventKind::Heartbeat, json!({}))
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -158,7 +153,7 @@ mod tests {
         assert_eq!(gap_of(2)["id"], gap_of(2)["id"]);
         assert_ne!(gap_of(2)["id"], gap_of(3)["id"]);
         assert_eq!(gap_of(2)["body"], json!({"from_seq": 2, "to_seq": 5}));
-        let beat = heartbeat(&room, "e_2", "now").data().unwrap();
+        let beat = aside(&room, "e_2", "now", EventKind::Heartbeat, json!({})).data().unwrap();
         let keys: Vec<_> = beat.as_object().unwrap().keys().cloned().collect();
         assert_eq!(keys, ["id", "room", "project", "epoch", "kind", "at", "body"]);
     }

@@ -4,7 +4,7 @@ mod keeping;
 
 use std::sync::Arc;
 
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use super::attendance::{Attendance, Noticed};
 use super::call_ids::CallIds;
@@ -31,6 +31,7 @@ use super::run_requests::RunRequests;
 use super::running::Running;
 use super::said::Said;
 use super::saying::Saying;
+use super::step::Step;
 use crate::background::Background;
 use crate::clock::Clock;
 use crate::clock::timer_queue::TimerQueue;
@@ -42,6 +43,7 @@ use crate::event::Observers;
 use crate::model::Text;
 use crate::model::path;
 use crate::model::room::end_reason::EndReason;
+use crate::model::room::event::EventKind;
 use crate::model::room::history::HistoryEntry;
 use crate::model::room::leave_reason::LeaveReason;
 use crate::model::room::message::Message;
@@ -49,10 +51,8 @@ use crate::model::room::new_run::NewRun;
 use crate::model::room::policy::NewRoom;
 use crate::model::room::role::Role;
 use crate::model::room::run_view::{RunOutput, RunView};
-use crate::model::room::timestamp::rfc3339;
 use crate::model::session::{Context, Session};
 use crate::protocol::close_reason::CloseReason;
-use crate::protocol::room_event;
 use crate::refresh::refresher::Refresher;
 use crate::refresh::sources::Sources;
 use crate::render::room_layouts::ROOMS;
@@ -221,22 +221,10 @@ impl RoomService {
 
     /// Sends a heartbeat to sessions that have received nothing for a while, each of the first room that it has joined.
     fn beat(&self, quiet: Vec<Arc<Slot>>) {
-        if quiet.is_empty() {
-            return;
-        }
-        let (id, at) = (self.premises.ids.make("e_"), rfc3339(self.premises.now().unix_ms));
         for slot in quiet {
-            let Some(living) = self.joining.joined(&slot.context()).into_iter().next() else { continue };
-            let beat = room_event::heartbeat(&living.room, &id, &at);
-            // With the room locked: none follows its end, nor the session's.
-            let _released = living.room.with(|_| {
-                living.place_of(&slot)?;
-                let links = slot.links();
-                for link in links.iter().filter(|link| !link.is_tab()) {
-                    link.event(Arc::clone(&beat), self.premises.max_event_bytes);
-                }
-                Some(links)
-            });
+            if let Some(living) = self.joining.joined(&slot.context()).first() {
+                Step::take(&self.premises, living, |step, _| step.tell(EventKind::Heartbeat, json!({}), Some(&slot)));
+            }
         }
     }
 

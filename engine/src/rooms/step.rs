@@ -192,14 +192,20 @@ impl<'a> Step<'a> {
                 encoded = encode((premises, living, &mut self.trace_id), (id, unix_ms), draft, merge);
             }
             let Some(event) = &encoded else { return };
-            for link in slot.links().into_iter().filter(|link| !link.is_tab()) {
-                if push(&link, event, premises.max_event_bytes) {
-                    let limit = Limit::EventBytes;
-                    self.reports.push(Event::LimitReached { limit, session: slot.id() });
-                }
-                self.released.links.push(link);
+            for _ in 0..self.queue(slot, event) {
+                self.reports.push(Event::LimitReached { limit: Limit::EventBytes, session: slot.id() });
             }
         });
+    }
+
+    /// Queues an event for every connection of a session but its tabs. Returns how many of them dropped older ones for it.
+    fn queue(&mut self, slot: &Slot, event: &Arc<EncodedEvent>) -> usize {
+        let mut dropping = 0;
+        for link in slot.links().into_iter().filter(|link| !link.is_tab()) {
+            dropping += usize::from(link.event(Arc::clone(event), self.premises.max_event_bytes));
+            self.released.links.push(link);
+        }
+        dropping
     }
 
     /// An event of a room that is kept is written, in the order in which it is sent.
@@ -258,10 +264,7 @@ impl<'a> Step<'a> {
         let event = room_event::aside(&self.living.room, &id, &at, kind, body);
         self.living.for_each(|_, slot| {
             if to.is_none_or(|told| Arc::ptr_eq(told, slot)) {
-                for link in slot.links().into_iter().filter(|link| !link.is_tab()) {
-                    push(&link, &event, self.premises.max_event_bytes);
-                    self.released.links.push(link);
-                }
+                self.queue(slot, &event);
             }
         });
     }
@@ -388,9 +391,4 @@ fn encode(
     };
     // What an event holds is bounded, and the configuration makes sure that a frame holds it.
     room_event::encode(&living.room, &event, merge, premises.max_frame_bytes).ok()
-}
-
-/// Queues an event for one connection. Returns whether older ones were dropped for it.
-fn push(link: &Link, event: &Arc<EncodedEvent>, max_bytes: usize) -> bool {
-    link.event(Arc::clone(event), max_bytes)
 }

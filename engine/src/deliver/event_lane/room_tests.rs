@@ -7,11 +7,11 @@ use serde_json::{Value, json};
 
 use super::*;
 use crate::model::room::about::About;
-use crate::model::room::event::RoomEvent;
+use crate::model::room::event::{EventKind, RoomEvent};
 use crate::model::room::handle::Room;
 use crate::model::room::policy::Access;
 use crate::model::room::record::Record;
-use crate::protocol::room_event::{self, heartbeat};
+use crate::protocol::room_event;
 use crate::protocol::room_part::{Merge, RoomPart};
 
 const ROOMS: usize = 3;
@@ -228,7 +228,10 @@ proptest! {
                     model.others.0 += 1;
                     Some((encode(&model.rooms[room].room, None, &Kind::Message(5)), None))
                 }
-                Step::Heartbeat(room) => Some((heartbeat(&model.rooms[room].room, "e_h", "now"), None)),
+                Step::Heartbeat(room) => {
+                    let room = &model.rooms[room].room;
+                    Some((room_event::aside(room, "e_h", "now", EventKind::Heartbeat, json!({})), None))
+                },
                 Step::Emit(len) => {
                     model.others.0 += 1;
                     Some((EncodedEvent::new("tick", Some(&json!("x".repeat(len))), 1_000).unwrap(), None))
