@@ -1,0 +1,169 @@
+//! Who a peer is: every check, in the order of the contract (peers 3, 7).
+
+use crate::attestation::{CLOCK_SKEW_MS, MAX_TTL_MS};
+use crate::card::Card;
+use crate::challenge::Challenge;
+use crate::hello::PeerHello;
+use crate::member::{Member, Members, MembersError, Standing};
+use crate::public_key::PublicKey;
+use crate::refused::Refused;
+use crate::signed;
+
+/// Checks what peers say about themselves.
+#[derive(Debug, Clone, Copy)]
+pub struct Checking<'m> {
+    members: &'m dyn Members,
+}
+
+/// Who a peer is, as far as it has proven.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct ProvenPeer {
+    /// In which project.
+    pub project: String,
+    /// The member's id.
+    pub member: String,
+    /// The key of the member.
+    pub member_key: PublicKey,
+    /// The key of the session, unless it is a program of the member's own.
+    pub session_key: Option<PublicKey>,
+    /// What it may do, by name, sorted: the rights of the member, and of these only those that the attestation names (U34).
+    pub rights: Vec<String>,
+    /// Until when the attestation is valid, in ms since 1970.
+    pub expires_at_ms: Option<u64>,
+    /// How it is shown.
+    pub card: Option<Card>,
+}
+
+/// What a hello proves, whoever the keys belong to. All of it is looked at, so that what is said about a project takes the
+/// same time for those that exist and those that do not.
+#[derive(Debug, Clone, Copy)]
+struct Proofs {
+    is_attested: bool,
+    is_for_these_keys: bool,
+    holds_key: bool,
+}
+
+impl<'m> Checking<'m> {
+    /// With those members.
+    #[must_use]
+    pub const fn new(members: &'m dyn Members) -> Self {
+        Self { members }
+    }
+
+    /// Checks the first frame of a peer, at this time in ms since 1970. The challenge is used up.
+    ///
+    /// # Errors
+    /// Why it is refused.
+    pub fn check(&self, challenge: &mut Challenge, frame: &str, now_ms: u64) -> Result<ProvenPeer, Refused> {
+        let is_in_time = challenge.answer(now_ms);
+        let hello = PeerHello::parse(frame)?;
+        let proofs = Proofs::of(&hello, challenge, is_in_time);
+        let member = self.member(&hello, proofs, now_ms)?;
+        if let PeerHello::Session { attestation, .. } = &hello {
+            check_times(attestation.not_before_ms, attestation.expires_at_ms, now_ms)?;
+        }
+        proofs.check()?;
+        Ok(proven(hello, member))
+    }
+
+    /// The member on whose behalf the peer acts. That a key was revoked learns only who proves to hold it.
+    fn member(&self, hello: &PeerHello, proofs: Proofs, now_ms: u64) -> Result<Member, Refused> {
+        let (project, key) = match hello {
+            PeerHello::Session { project, member_public_key, .. }
+            | PeerHello::Member { project, member_public_key, .. } => (project, member_public_key),
+        };
+        // What cannot be looked up is nobody's.
+        let unreachable = |_: MembersError| Refused::Unauthorized;
+        let standing = self.members.find(project, key).map_err(unreachable)?;
+        let is_revoked = match hello {
+            PeerHello::Session { session_public_key, .. } => {
+                self.members.is_session_revoked(project, session_public_key, now_ms).map_err(unreachable)?
+            }
+            PeerHello::Member { .. } => false,
+        };
+        match standing {
+            Standing::Unknown => Err(Refused::Unauthorized),
+            Standing::Removed if proofs.are_good() => Err(Refused::Revoked),
+            Standing::Removed => Err(Refused::Unauthorized),
+            Standing::Member(_) if is_revoked && proofs.are_good() => Err(Refused::Revoked),
+            Standing::Member(member) => Ok(member),
+        }
+    }
+}
+
+impl Proofs {
+    fn of(hello: &PeerHello, challenge: &Challenge, is_in_time: bool) -> Self {
+        let (audience, nonce) = (challenge.audience(), challenge.nonce());
+        match hello {
+            PeerHello::Session { project, session_public_key, member_public_key, attestation, signature, .. } => {
+                let proof = signed::session_proof(audience, project, session_public_key, nonce);
+                Self {
+                    is_attested: attestation.is_signed(audience, project),
+                    is_for_these_keys: attestation.session_public_key == *session_public_key
+                        && attestation.member_public_key == *member_public_key,
+                    holds_key: session_public_key.verifies(&proof, signature) && is_in_time,
+                }
+            }
+            PeerHello::Member { project, member_public_key, signature, .. } => {
+                let proof = signed::member_proof(audience, project, member_public_key, nonce);
+                let holds_key = member_public_key.verifies(&proof, signature) && is_in_time;
+                Self { is_attested: true, is_for_these_keys: true, holds_key }
+            }
+        }
+    }
+
+    const fn are_good(self) -> bool {
+        self.is_attested && self.is_for_these_keys && self.holds_key
+    }
+
+    const fn check(self) -> Result<(), Refused> {
+        match self {
+            Self { is_attested: false, .. } => Err(Refused::BadSignature),
+            Self { is_for_these_keys: false, .. } => Err(Refused::AttestationMismatch),
+            Self { holds_key: false, .. } => Err(Refused::BadProof),
+            _ => Ok(()),
+        }
+    }
+}
+
+fn check_times(not_before_ms: u64, expires_at_ms: u64, now_ms: u64) -> Result<(), Refused> {
+    if expires_at_ms.saturating_sub(not_before_ms) > MAX_TTL_MS {
+        return Err(Refused::TtlTooLong);
+    }
+    if now_ms.saturating_add(CLOCK_SKEW_MS) < not_before_ms {
+        return Err(Refused::NotYetValid);
+    }
+    if now_ms > expires_at_ms.saturating_add(CLOCK_SKEW_MS) {
+        return Err(Refused::Expired);
+    }
+    Ok(())
+}
+
+fn proven(hello: PeerHello, member: Member) -> ProvenPeer {
+    let Member { id, public_key, rights } = member;
+    match hello {
+        PeerHello::Session { project, session_public_key, attestation, card, .. } => {
+            let asked = attestation.rights;
+            let is_asked = |right: &String| asked.as_ref().is_none_or(|asked| asked.binary_search(right).is_ok());
+            ProvenPeer {
+                project,
+                member: id,
+                member_key: public_key,
+                session_key: Some(session_public_key),
+                rights: rights.into_iter().filter(is_asked).collect(),
+                expires_at_ms: Some(attestation.expires_at_ms),
+                card: Some(card),
+            }
+        }
+        PeerHello::Member { project, card, .. } => ProvenPeer {
+            project,
+            member: id,
+            member_key: public_key,
+            session_key: None,
+            rights,
+            expires_at_ms: None,
+            card,
+        },
+    }
+}
