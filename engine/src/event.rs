@@ -276,6 +276,13 @@ pub enum Event {
         /// The session's id.
         session: Text,
     },
+    /// A session with a presence card came or went, shows signs of life again or none any more, or has another card.
+    PresenceChanged {
+        /// Its project; empty for none.
+        project: Text,
+        /// The id of its row.
+        participant: Text,
+    },
     /// A session left a room that goes on.
     ParticipantLeft {
         /// The room's id.

@@ -77,7 +77,7 @@ impl Connector {
         let greeting = match kind {
             PeerKind::Consumer => Some((self.greeter.hello(slot, number), millis(config.times.hello_delay))),
             PeerKind::Tab => Some((encode::TAB_CONNECT.to_owned(), 0)),
-            PeerKind::InProcess | PeerKind::Events => None,
+            PeerKind::InProcess | PeerKind::Events | PeerKind::Present => None,
         };
         let outbox = Outbox::new(greeting, config.sizes.outbox_bytes);
         Arc::new(Link::new(number, kind, self.services.timers.now_ms(), outbox, Arc::clone(&self.outbox_counts)))

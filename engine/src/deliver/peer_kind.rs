@@ -11,9 +11,16 @@ pub(crate) enum PeerKind {
     InProcess,
     /// Whoever reads the events of a room, and nothing else.
     Events,
+    /// A process that is there, on a link of its adapter's: it is sent nothing but pings.
+    Present,
 }
 
 impl PeerKind {
+    /// Whether it is sent what happens in the rooms that its session has joined.
+    pub(crate) const fn takes_events(self) -> bool {
+        !matches!(self, Self::Tab | Self::Present)
+    }
+
     /// Whether there is nobody who could say that it leaves, other than by going.
     pub(crate) const fn leaves_by_going(self) -> bool {
         matches!(self, Self::InProcess | Self::Events)

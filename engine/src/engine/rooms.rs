@@ -19,6 +19,7 @@ use room_memory::RoomMemory;
 use serde_json::Value;
 
 use super::parts::Parts;
+use crate::connection::Connection;
 use crate::deliver::peer_kind::PeerKind;
 use crate::error::{ActionError, ConnectError};
 use crate::model::Text;
@@ -321,6 +322,23 @@ impl Rooms {
     /// `not_supported` without rooms.
     pub fn presence(&self, session: &Session) -> Result<Vec<PresenceRow>, ActionError> {
         Ok(self.service_for(session)?.presence(session))
+    }
+
+    /// A session's own row among those that have presence cards, as it sees it; `None` without a card or a connection.
+    #[must_use]
+    pub fn own_presence(&self, session: &Session) -> Option<PresenceRow> {
+        self.service().ok()?.own_presence(&self.slot(session).ok()?)
+    }
+
+    /// Binds a process to a session, for as long as it is there: a connection of an adapter that speaks with it in its own
+    /// way. It is sent no frames but [`Frame::Ping`](crate::Frame::Ping) and [`Frame::Close`](crate::Frame::Close), and takes
+    /// none: whatever the process sends is a sign of life ([`Connection::heard`]), and to end it without
+    /// [`Connection::closed`] is to lose it, after which its session has a while to come back (rooms 5).
+    ///
+    /// # Errors
+    /// Those of [`Engine::connect`](crate::Engine::connect).
+    pub fn attend(&self, session: &Session) -> Result<Connection, ConnectError> {
+        self.parts.connector.connect(session, PeerKind::Present)
     }
 
     /// Joins a room with a connection of its own in this process, for as long as what is returned exists.

@@ -8,6 +8,7 @@ use hashbrown::HashMap;
 use super::joining::shown_name;
 use super::premises::Premises;
 use super::roles::project_of;
+use crate::event::Event;
 use crate::model::Text;
 use crate::model::room::participant::{ParticipantKind, Presence, Status};
 use crate::model::room::timestamp::rfc3339;
@@ -80,8 +81,11 @@ impl PresenceBoard {
         Self { premises, is_shown, projects: Mutex::default() }
     }
 
-    /// Something changed in a project.
-    fn show(&self, project: &str) {
+    /// Something changed about a row.
+    fn show(&self, project: &str, participant: &Text) {
+        self.premises
+            .observers
+            .emit(|| Event::PresenceChanged { project: project.into(), participant: participant.clone() });
         if self.is_shown {
             let everybody = Target::Selected(Selector::Project(project.into()));
             let paths = Paths::Exactly(Text::const_new(PRESENCE));
@@ -102,11 +106,11 @@ impl PresenceBoard {
         let rows = projects.entry(project_of(&context).into()).or_default();
         let changed = match rows.places.get(&slot.key()).and_then(|place| rows.rows.get_mut(place)) {
             Some(known) if Arc::ptr_eq(&known.slot, slot) => known.turn(Status::Online),
-            _ => rows.add(slot.key(), row),
+            _ => Some(rows.add(slot.key(), row)),
         };
         drop(projects);
-        if changed {
-            self.show(project_of(&context));
+        if let Some(participant) = changed {
+            self.show(project_of(&context), &participant);
         }
         if slot.is_closed() {
             self.gone(slot, &context);
@@ -121,10 +125,10 @@ impl PresenceBoard {
         let status = self.premises.attendance.status(slot);
         let rows = projects.get_mut(project_of(&context));
         let row = rows.and_then(|rows| rows.rows.get_mut(rows.places.get(&slot.key())?));
-        let changed = row.filter(|row| Arc::ptr_eq(&row.slot, slot)).is_some_and(|row| row.turn(status));
+        let changed = row.filter(|row| Arc::ptr_eq(&row.slot, slot)).and_then(|row| row.turn(status));
         drop(projects);
-        if changed {
-            self.show(project_of(&context));
+        if let Some(participant) = changed {
+            self.show(project_of(&context), &participant);
         }
     }
 
@@ -138,10 +142,9 @@ impl PresenceBoard {
             projects.remove(project);
         }
         drop(projects);
-        if removed.is_some() {
-            self.show(project);
+        if let Some(row) = removed {
+            self.show(project, &row.participant);
         }
-        drop(removed);
     }
 
     /// A session has other claims than these: maybe no card any more, or one in another project.
@@ -154,8 +157,10 @@ impl PresenceBoard {
         if slot.connections() > 0 {
             self.connected(slot);
         }
-        if before.presence() != context.presence() {
-            self.show(project_of(&context));
+        if before.presence() != context.presence()
+            && let Some(row) = self.row(slot)
+        {
+            self.show(project_of(&context), &row.participant);
         }
     }
 
@@ -172,6 +177,22 @@ impl PresenceBoard {
         rows.into_iter().filter_map(|row| shown(&row, project_of(context), user)).collect()
     }
 
+    /// A session's own row, as it sees it.
+    pub(crate) fn own_row(&self, slot: &Arc<Slot>) -> Option<PresenceRow> {
+        let row = self.row(slot)?;
+        let context = slot.context();
+        let user = context.user().cloned().unwrap_or_default();
+        shown(&row, project_of(&context), &user)
+    }
+
+    fn row(&self, slot: &Arc<Slot>) -> Option<Row> {
+        let context = slot.context();
+        let projects = self.projects.lock();
+        let rows = projects.get(project_of(&context))?;
+        let row = rows.rows.get(rows.places.get(&slot.key())?)?;
+        Arc::ptr_eq(&row.slot, slot).then(|| row.clone())
+    }
+
     fn of_project(&self, project: &str) -> Vec<Row> {
         let projects = self.projects.lock();
         projects.get(project).into_iter().flat_map(|rows| rows.rows.values()).cloned().collect()
@@ -184,20 +205,23 @@ impl PresenceBoard {
 }
 
 impl Row {
-    /// Whether that changed anything.
-    fn turn(&mut self, status: Status) -> bool {
-        std::mem::replace(&mut self.status, status) != status
+    /// Its id, if that changed anything.
+    fn turn(&mut self, status: Status) -> Option<Text> {
+        let changes = std::mem::replace(&mut self.status, status) != status;
+        changes.then(|| self.participant.clone())
     }
 }
 
 impl Rows {
-    fn add(&mut self, key: u32, row: Row) -> bool {
+    /// Returns the id of the row.
+    fn add(&mut self, key: u32, row: Row) -> Text {
+        let participant = row.participant.clone();
         if let Some(old) = self.places.insert(key, self.next) {
             self.rows.remove(&old);
         }
         self.rows.insert(self.next, row);
         self.next += 1;
-        true
+        participant
     }
 
     fn remove(&mut self, slot: &Arc<Slot>) -> Option<Row> {

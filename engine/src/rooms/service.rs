@@ -1,12 +1,13 @@
 //! All of the above, for those who tell rooms what happened and ask for something.
 
+mod attending;
 mod keeping;
 
 use std::sync::Arc;
 
-use serde_json::{Value, json};
+use serde_json::Value;
 
-use super::attendance::{Attendance, Noticed};
+use super::attendance::Attendance;
 use super::call_ids::CallIds;
 use super::creating::{CreatedRoom, Creating};
 use super::directory::Directory;
@@ -15,12 +16,11 @@ use super::end_step::EndedBy;
 use super::ending::{Ending, RoomEnding};
 use super::ids::Ids;
 use super::joining::Joining;
-use super::leases::Looked;
 use super::living::LivingRoom;
 use super::managing::Managing;
 use super::options::RoomOptions;
 use super::premises::Premises;
-use super::presence::{PRESENCE, PresenceBoard, PresenceRow};
+use super::presence::PresenceBoard;
 use super::reading_archives::Archives;
 use super::recovering::Recovering;
 use super::refusal::{no_room, report};
@@ -31,19 +31,15 @@ use super::run_requests::RunRequests;
 use super::running::Running;
 use super::said::Said;
 use super::saying::Saying;
-use super::step::Step;
 use crate::background::Background;
 use crate::clock::Clock;
 use crate::clock::timer_queue::TimerQueue;
 use crate::config::Config;
 use crate::count::Count;
-use crate::deliver::link::Link;
 use crate::error::ActionError;
 use crate::event::Observers;
 use crate::model::Text;
-use crate::model::path;
 use crate::model::room::end_reason::EndReason;
-use crate::model::room::event::EventKind;
 use crate::model::room::history::HistoryEntry;
 use crate::model::room::leave_reason::LeaveReason;
 use crate::model::room::message::Message;
@@ -52,10 +48,8 @@ use crate::model::room::policy::NewRoom;
 use crate::model::room::role::Role;
 use crate::model::room::run_view::{RunOutput, RunView};
 use crate::model::session::{Context, Session};
-use crate::protocol::close_reason::CloseReason;
 use crate::refresh::refresher::Refresher;
 use crate::refresh::sources::Sources;
-use crate::render::room_layouts::ROOMS;
 use crate::runs::agents::Agents;
 use crate::runs::task_runner::TaskRunner;
 use crate::sessions::slot::Slot;
@@ -178,99 +172,6 @@ impl RoomService {
     pub(crate) fn claims_changed(&self, slot: &Arc<Slot>, before: &Context) {
         self.roles.claims_changed(slot, before);
         self.presence.claims_changed(slot, before);
-    }
-
-    /// A session got a connection.
-    pub(crate) fn connected(&self, slot: &Arc<Slot>) {
-        self.presence.connected(slot);
-        if slot.context().presence().is_some() {
-            self.premises.attendance.hold(slot, self.premises.timers.now_ms());
-        }
-        self.came_back(slot);
-    }
-
-    /// A session shows a sign of life that was waited for.
-    pub(crate) fn came_back(&self, slot: &Arc<Slot>) {
-        if self.premises.attendance.came_back(slot, self.premises.timers.now_ms()) {
-            self.turn(slot);
-        }
-    }
-
-    /// A connection of a session ended, and with it all of them if it was the last.
-    pub(crate) fn disconnected(&self, slot: &Arc<Slot>, link: &Link, was_last: bool) {
-        self.premises.attendance.disconnected(slot, link, self.premises.timers.now_ms());
-        if was_last && link.has_left() {
-            self.last_connection_closed(slot);
-        }
-    }
-
-    /// The timer fired: sessions may have been silent for too long, or may have received nothing for a while.
-    pub(crate) fn look_at_attendance(&self) {
-        let sent_ms = |slot: &Slot| self.joining.joined(&slot.context()).iter().map(|living| living.sent_ms()).max();
-        let noticed = self.premises.attendance.look(sent_ms);
-        for Noticed { slot, lease, .. } in &noticed {
-            match lease {
-                Looked::Offline | Looked::Online => self.turn(slot),
-                Looked::Lost => self.lost(slot),
-                Looked::Fine | Looked::Ping(_) => {}
-            }
-        }
-        let quiet = noticed.into_iter().filter(|noticed| noticed.is_quiet);
-        self.beat(quiet.map(|noticed| noticed.slot).collect());
-    }
-
-    /// Sends a heartbeat to sessions that have received nothing for a while, each of the first room that it has joined.
-    fn beat(&self, quiet: Vec<Arc<Slot>>) {
-        for slot in quiet {
-            if let Some(living) = self.joining.joined(&slot.context()).first() {
-                Step::take(&self.premises, living, |step, _| step.tell(EventKind::Heartbeat, json!({}), Some(&slot)));
-            }
-        }
-    }
-
-    /// A session has ended.
-    pub(crate) fn closed(&self, slot: &Arc<Slot>, reason: CloseReason) {
-        self.joining.session_ended(slot, reason);
-        self.presence.gone(slot, &slot.context());
-        self.premises.attendance.release(slot);
-    }
-
-    /// The last session of a user was revoked, in one project or in all.
-    pub(crate) fn owner_revoked(&self, project: Option<&str>, user: &str) {
-        self.ending.owner_revoked(project, user);
-    }
-
-    /// The last connection of a session was closed by its peer, which is evidence that it left (rooms 3).
-    pub(crate) fn last_connection_closed(&self, slot: &Arc<Slot>) {
-        self.joining.leave_without_connection(slot);
-        self.presence.gone(slot, &slot.context());
-        self.premises.attendance.release(slot);
-        if slot.connections() > 0 {
-            // Another one came meanwhile.
-            self.premises.attendance.hold_again(slot, self.premises.timers.now_ms());
-            self.connected(slot);
-        }
-    }
-
-    /// A session has shown no sign of life for a while, or shows signs again.
-    fn turn(&self, slot: &Arc<Slot>) {
-        self.joining.turn(slot);
-        self.presence.turn(slot);
-    }
-
-    /// A session has shown no sign of life for too long.
-    pub(crate) fn lost(&self, slot: &Arc<Slot>) {
-        self.joining.leave_silently(slot);
-        let is_back = || self.premises.attendance.is_back(slot, self.premises.timers.now_ms());
-        if !is_back() {
-            self.presence.gone(slot, &slot.context());
-        }
-        if is_back() {
-            // It came back while that was noticed.
-            self.premises.attendance.hold_again(slot, self.premises.timers.now_ms());
-            self.connected(slot);
-            self.turn(slot);
-        }
     }
 
     /// The time to live of a room may have expired.
@@ -466,25 +367,6 @@ impl RoomService {
 
     pub(crate) fn clock(&self) -> Arc<dyn Clock> {
         Arc::clone(self.premises.timers.clock())
-    }
-
-    pub(crate) fn presence(&self, viewer: &Session) -> Vec<PresenceRow> {
-        self.presence.rows(viewer)
-    }
-
-    /// Whether `/presence` is in the tree.
-    pub(crate) const fn shows_presence(&self) -> bool {
-        self.presence.is_shown
-    }
-
-    /// Whether a path is one under which rooms, or those who are there, are shown.
-    pub(crate) fn shows(&self, path: &str) -> bool {
-        path::covers(ROOMS, path) || (self.shows_presence() && path::covers(PRESENCE, path))
-    }
-
-    /// Whether anything in a project is shown to the sessions of one user alone.
-    pub(crate) fn has_details(&self, project: &str) -> bool {
-        self.presence.has_details(project)
     }
 
     pub(crate) fn stats(&self) -> RoomStats {

@@ -198,10 +198,10 @@ impl<'a> Step<'a> {
         });
     }
 
-    /// Queues an event for every connection of a session but its tabs. Returns how many of them dropped older ones for it.
+    /// Queues an event for every connection of a session that takes them. Returns how many of them dropped older ones for it.
     fn queue(&mut self, slot: &Slot, event: &Arc<EncodedEvent>) -> usize {
         let mut dropping = 0;
-        for link in slot.links().into_iter().filter(|link| !link.is_tab()) {
+        for link in slot.links().into_iter().filter(|link| link.kind.takes_events()) {
             dropping += usize::from(link.event(Arc::clone(event), self.premises.max_event_bytes));
             self.released.links.push(link);
         }
