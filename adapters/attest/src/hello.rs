@@ -64,10 +64,10 @@ pub enum WrongChallenge {
     OtherVersion,
 }
 
-/// How long the name of a project, and a name on a card, may be, in bytes.
+/// How long the name of a project may be, in bytes.
 const NAME_BYTES: usize = 256;
 
-/// How many rights an attestation may name, and groups a card.
+/// How many rights an attestation may name.
 const NAMES: usize = 256;
 
 impl PeerHello {
@@ -155,13 +155,7 @@ impl PeerHello {
         if project.len() > NAME_BYTES {
             return Err(malformed("`project` has more than 256 bytes"));
         }
-        match card {
-            Some(card) if card.name.is_empty() || card.name.len() > NAME_BYTES => {
-                Err(malformed("`card.name` must have 1 to 256 bytes"))
-            }
-            Some(card) if card.groups.len() > NAMES => Err(malformed("`card.groups` has more than 256 names")),
-            _ => Ok(()),
-        }
+        card.map_or(Ok(()), Card::check)
     }
 }
 

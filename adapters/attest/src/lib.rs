@@ -31,16 +31,31 @@
 //! # }
 //! ```
 
+#[cfg(feature = "axum")]
+mod access_token;
 mod attestation;
 mod card;
 mod challenge;
 mod checking;
+#[cfg(feature = "axum")]
+mod changes;
+#[cfg(feature = "axum")]
+mod frames;
 mod hello;
+#[cfg(feature = "axum")]
+mod link;
+mod mailbox;
 mod member;
 mod memory_members;
+#[cfg(feature = "axum")]
+mod peers;
 mod public_key;
 mod refused;
+#[cfg(feature = "axum")]
+mod registry;
 mod rfc3339;
+#[cfg(feature = "axum")]
+mod routes;
 mod secret_key;
 mod signature;
 mod signed;
@@ -52,6 +67,8 @@ pub use checking::{Checking, ProvenPeer};
 pub use hello::{PeerHello, WrongChallenge};
 pub use member::{Member, Members, MembersError, Standing};
 pub use memory_members::MemoryMembers;
+#[cfg(feature = "axum")]
+pub use peers::Peers;
 pub use public_key::{KeyError, PublicKey};
 pub use refused::Refused;
 pub use secret_key::{SecretKey, SecretKeyError};

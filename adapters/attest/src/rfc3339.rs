@@ -11,7 +11,7 @@ fn parse(text: &str) -> Option<u64> {
     (nanos % 1_000_000 == 0).then(|| u64::try_from(nanos / 1_000_000).ok())?
 }
 
-fn format(ms: u64) -> Option<String> {
+pub(crate) fn format(ms: u64) -> Option<String> {
     OffsetDateTime::from_unix_timestamp_nanos(i128::from(ms) * 1_000_000).ok()?.format(&Rfc3339).ok()
 }
 

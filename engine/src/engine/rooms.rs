@@ -19,6 +19,7 @@ use room_memory::RoomMemory;
 use serde_json::Value;
 
 use super::parts::Parts;
+use crate::clock::Clock;
 use crate::connection::Connection;
 use crate::deliver::peer_kind::PeerKind;
 use crate::error::{ActionError, ConnectError};
@@ -111,6 +112,14 @@ impl Rooms {
     #[must_use]
     pub fn are_enabled(&self) -> bool {
         self.parts.rooms.is_some()
+    }
+
+    /// The engine's clock, for what an adapter does at certain times.
+    ///
+    /// # Errors
+    /// `not_supported` without rooms.
+    pub fn clock(&self) -> Result<Arc<dyn Clock>, ActionError> {
+        Ok(self.service()?.clock())
     }
 
     /// Whether a session may act at all, which every call checks as well.

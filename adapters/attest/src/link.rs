@@ -1,0 +1,239 @@
+//! The link of one peer: a WebSocket with one JSON object in each text frame (peers 3).
+
+use std::fmt;
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::extract::ws::{CloseFrame, Message, WebSocket};
+use grove_engine::{Connection, Frame};
+use tokio::sync::{mpsc, watch};
+use tokio::time::timeout;
+
+use crate::challenge::Challenge;
+use crate::frames;
+use crate::peers::Inner;
+use crate::peers::{Answer, Arrived};
+use crate::refused::Refused;
+
+/// How many frames may wait for one link. One that takes none is closed: what waits for its peer is kept.
+const FRAMES: usize = 1_024;
+
+/// How long a peer may take to answer the challenge.
+const HELLO_TIMEOUT: Duration = Duration::from_secs(60);
+
+/// How long a frame may take to be written.
+const WRITE_TIMEOUT: Duration = Duration::from_secs(30);
+
+/// Why a link is closed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Closing {
+    code: u16,
+    reason: &'static str,
+}
+
+impl Closing {
+    pub(crate) const REVOKED: Self = Self { code: 4403, reason: "revoked" };
+    pub(crate) const REPLACED: Self = Self { code: 4409, reason: "replaced" };
+    const REFUSED: u16 = 4401;
+    const SLOW: Self = Self { code: 1013, reason: "the peer reads too slowly" };
+    const BYE: Self = Self { code: 1000, reason: "bye" };
+}
+
+/// How others reach a link.
+#[derive(Clone)]
+pub(crate) struct LinkHandle {
+    frames: mpsc::Sender<String>,
+    closing: watch::Sender<Option<Closing>>,
+}
+
+impl LinkHandle {
+    /// Sends a frame, without waiting. A link on which too many wait is closed.
+    pub(crate) fn send(&self, frame: String) {
+        if self.frames.try_send(frame).is_err() {
+            self.close(Closing::SLOW);
+        }
+    }
+
+    /// Closes the link. The first reason counts.
+    pub(crate) fn close(&self, closing: Closing) {
+        self.closing.send_if_modified(|held| held.is_none() && held.replace(closing).is_none());
+    }
+}
+
+impl fmt::Debug for LinkHandle {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("LinkHandle(..)")
+    }
+}
+
+/// What others have for a link.
+struct Waiting {
+    frames: mpsc::Receiver<String>,
+    closing: watch::Receiver<Option<Closing>>,
+}
+
+/// How a link ended.
+enum End {
+    /// The peer said so.
+    Left,
+    /// We close it, for its peer has another link, or reads too slowly.
+    Closed(u16, String),
+    /// The engine has ended the peer's session.
+    Ended(u16, String),
+    /// There is nobody any more.
+    Lost,
+}
+
+/// Serves a link until it ends.
+pub(crate) async fn serve(inner: Arc<Inner>, mut socket: WebSocket) {
+    let Some(hello) = challenge(&inner, &mut socket).await else { return };
+    let (frames, waiting_frames) = mpsc::channel(FRAMES);
+    let (closing, waiting_closing) = watch::channel(None);
+    let handle = LinkHandle { frames, closing };
+    let arrived = match hello.and_then(|peer| inner.arrive(&peer, &handle)) {
+        Ok(arrived) => arrived,
+        Err(refused) => return refuse(socket, &refused).await,
+    };
+    let Arrived { number, which, connection, frames } = arrived;
+    let waiting = Waiting { frames: waiting_frames, closing: waiting_closing };
+    let end = match send_all(&mut socket, frames).await {
+        true => speak(&inner, number, &mut socket, (&connection, waiting)).await,
+        false => End::Lost,
+    };
+    inner.depart((number, which), connection, matches!(end, End::Left | End::Ended(..)));
+    match end {
+        End::Left => close(socket, Closing::BYE.code, Closing::BYE.reason).await,
+        End::Closed(code, reason) | End::Ended(code, reason) => close(socket, code, &reason).await,
+        End::Lost => {}
+    }
+}
+
+/// Asks who the peer is. `None` if it went away without a word.
+async fn challenge(inner: &Inner, socket: &mut WebSocket) -> Option<Result<crate::ProvenPeer, Refused>> {
+    let mut challenge = Challenge::new(inner.audience.as_str(), inner.now_ms()).ok()?;
+    if !send(socket, Message::text(challenge.frame().to_json())).await {
+        return None;
+    }
+    let first = timeout(HELLO_TIMEOUT, async {
+        loop {
+            match socket.recv().await? {
+                Ok(Message::Text(text)) => return Some(Some(text)),
+                Ok(Message::Binary(_)) => return Some(None),
+                Ok(Message::Ping(_) | Message::Pong(_)) => {}
+                Ok(Message::Close(_)) | Err(_) => return None,
+            }
+        }
+    });
+    match first.await {
+        Ok(Some(Some(text))) => Some(inner.check(&mut challenge, &text)),
+        Ok(Some(None)) => Some(Err(Refused::Malformed("a frame is text".to_owned()))),
+        Ok(None) => None,
+        Err(_elapsed) => Some(Err(Refused::BadProof)),
+    }
+}
+
+/// Both directions of a link, until it ends.
+async fn speak(
+    inner: &Arc<Inner>,
+    number: u64,
+    socket: &mut WebSocket,
+    (connection, mut waiting): (&Connection, Waiting),
+) -> End {
+    loop {
+        let next = tokio::select! {
+            biased;
+            () = connection.aborted() => return End::Lost,
+            closing = closing(&mut waiting.closing) => return closed(socket, closing).await,
+            frame = connection.next_frame() => match frame {
+                Frame::Ping => Some(Message::Ping(Default::default())),
+                Frame::Close { code, reason } => return End::Ended(code.as_u16(), reason.to_owned()),
+                Frame::Text(_) => None,
+            },
+            Some(frame) = waiting.frames.recv() => Some(Message::text(frame)),
+            message = socket.recv() => match message {
+                Some(Ok(message)) => match heard(inner, number, connection, message) {
+                    Heard::Answer(answer) => answer.map(Message::text),
+                    Heard::End(end) => return end,
+                },
+                Some(Err(_)) | None => return End::Lost,
+            },
+        };
+        if let Some(message) = next
+            && !send(socket, message).await
+        {
+            return End::Lost;
+        }
+    }
+}
+
+/// Ends when the link is to be closed.
+async fn closing(held: &mut watch::Receiver<Option<Closing>>) -> Closing {
+    let closing = held.wait_for(Option::is_some).await.map(|closing| *closing);
+    // Whoever could close it is gone when its peer is.
+    closing.ok().flatten().unwrap_or(Closing::REVOKED)
+}
+
+async fn closed(socket: &mut WebSocket, closing: Closing) -> End {
+    if closing == Closing::REPLACED {
+        send(socket, Message::text(frames::replaced())).await;
+    }
+    End::Closed(closing.code, closing.reason.to_owned())
+}
+
+/// What follows from something that arrived.
+enum Heard {
+    Answer(Option<String>),
+    End(End),
+}
+
+fn heard(inner: &Inner, number: u64, connection: &Connection, message: Message) -> Heard {
+    connection.heard();
+    match message {
+        Message::Text(text) => match inner.answer(number, &text) {
+            Answer::Nothing => Heard::Answer(None),
+            Answer::Frame(frame) => Heard::Answer(Some(frame)),
+            Answer::Bye => Heard::End(End::Left),
+        },
+        Message::Binary(_) => {
+            let refused = Refused::Malformed("a frame is text".to_owned());
+            Heard::Answer(Some(frames::error(None, refused.code(), &refused.to_string())))
+        }
+        Message::Ping(_) | Message::Pong(_) => Heard::Answer(None),
+        // A peer that closes without a fault leaves; one that reports a fault may come back.
+        Message::Close(frame) => match frame {
+            Some(CloseFrame { code, .. }) if !matches!(code, 1000 | 1001 | 1005) => Heard::End(End::Lost),
+            _ => Heard::End(End::Left),
+        },
+    }
+}
+
+/// Says why a peer is refused, and closes.
+async fn refuse(mut socket: WebSocket, refused: &Refused) {
+    tracing::debug!(target: "grove", code = refused.code(), "a peer was refused");
+    if send(&mut socket, Message::text(frames::error(None, refused.code(), &refused.to_string()))).await {
+        close(socket, Closing::REFUSED, refused.code()).await;
+    }
+}
+
+async fn send(socket: &mut WebSocket, message: Message) -> bool {
+    timeout(WRITE_TIMEOUT, socket.send(message)).await.is_ok_and(|sent| sent.is_ok())
+}
+
+async fn send_all(socket: &mut WebSocket, frames: Vec<String>) -> bool {
+    for frame in frames {
+        if !send(socket, Message::text(frame)).await {
+            return false;
+        }
+    }
+    true
+}
+
+/// Sends a close frame, and waits for the peer's half of the close: otherwise the peer might be reset before it has read ours.
+async fn close(mut socket: WebSocket, code: u16, reason: &str) {
+    let frame = CloseFrame { code, reason: reason.into() };
+    if send(&mut socket, Message::Close(Some(frame))).await {
+        let rest = async { while let Some(Ok(_)) = socket.recv().await {} };
+        // A timeout is an end as well.
+        let _ = timeout(Duration::from_secs(2), rest).await;
+    }
+}

@@ -1,0 +1,181 @@
+//! How peers come, come back, and go.
+
+use std::sync::Arc;
+
+use grove_engine::{Connection, ParticipantKind, Presence, PresenceRow, Session, Trust};
+
+use super::Inner;
+use crate::access_token::{AccessToken, random_id};
+use crate::card::Card;
+use crate::challenge::Challenge;
+use crate::checking::{Checking, ProvenPeer};
+use crate::frames;
+use crate::link::{Closing, LinkHandle};
+use crate::refused::Refused;
+
+/// A peer that was welcomed on a link.
+pub(crate) struct Arrived {
+    pub(crate) number: u64,
+    /// Which of the peer's links it is.
+    pub(crate) which: u64,
+    pub(crate) connection: Connection,
+    /// What it is sent first.
+    pub(crate) frames: Vec<String>,
+}
+
+impl Inner {
+    /// Who a peer is that sends this first.
+    pub(crate) fn check(&self, challenge: &mut Challenge, frame: &str) -> Result<ProvenPeer, Refused> {
+        Checking::new(&*self.members).check(challenge, frame, self.now_ms())
+    }
+
+    /// A peer that has proven who it is has a link from now on. The one that its session key had before is told.
+    pub(crate) fn arrive(self: &Arc<Self>, peer: &ProvenPeer, link: &LinkHandle) -> Result<Arrived, Refused> {
+        loop {
+            let (number, session) = self.find_or_add(peer)?;
+            let Ok(connection) = self.rooms.attend(&session) else {
+                // The engine is shutting down, or full.
+                self.remove_unlinked(number);
+                return Err(Refused::Capacity);
+            };
+            let Some((which, before)) = self.registry.lock().link(number, link.clone()) else {
+                // It was removed meanwhile.
+                continue;
+            };
+            if let Some(before) = before {
+                before.close(Closing::REPLACED);
+            }
+            self.refresh_row(number);
+            let frames = self.first_frames(number);
+            // Revoked while it came: whoever removes a member looks for its peers afterwards.
+            if let Some(frames) = frames {
+                return Ok(Arrived { number, which, connection, frames });
+            }
+        }
+    }
+
+    fn find_or_add(&self, peer: &ProvenPeer) -> Result<(u64, Session), Refused> {
+        let mut registry = self.registry.lock();
+        let known = peer.session_key.and_then(|key| registry.of_key(&peer.project, &key));
+        if let Some((number, entry)) = known.and_then(|number| Some((number, registry.get_mut(number)?))) {
+            let session = session(entry.session.id(), peer);
+            entry.peer = peer.clone();
+            entry.session = session.clone();
+            drop(registry);
+            self.engine.update_session(&session);
+            return Ok((number, session));
+        }
+        let unavailable = |_| Refused::Capacity;
+        let session = session(&random_id("peer-").map_err(unavailable)?, peer);
+        let token = AccessToken::generate().map_err(unavailable)?;
+        let number = registry.add(peer.clone(), session.clone(), token).map_err(|_| Refused::Capacity)?;
+        Ok((number, session))
+    }
+
+    fn remove_unlinked(&self, number: u64) {
+        let is_linked = self.registry.lock().get(number).is_none_or(|entry| entry.link.is_some());
+        if !is_linked {
+            self.remove(number, None);
+        }
+    }
+
+    /// The welcome, and what it has not acknowledged.
+    fn first_frames(&self, number: u64) -> Option<Vec<String>> {
+        let registry = self.registry.lock();
+        let entry = registry.get(number)?;
+        let participant = entry.row.as_ref().map(|row| row.participant.as_str());
+        let welcome = frames::welcome(participant, &entry.peer.member, entry.token.as_str(), self.left_ms);
+        Some(std::iter::once(welcome).chain(entry.mailbox.waiting().map(frames::message)).collect())
+    }
+
+    /// A peer may be shown otherwise than before: the others of its project are told.
+    pub(crate) fn refresh_row(&self, number: u64) {
+        let session = self.registry.lock().get(number).map(|entry| entry.session.clone());
+        let Some(session) = session else { return };
+        let _showing = self.showing.lock();
+        let row = self.rooms.own_presence(&session);
+        let mut registry = self.registry.lock();
+        let before = registry.show(number, row.clone());
+        let Some(peer) = registry.get(number).map(|entry| entry.peer.clone()) else { return };
+        let has_link = registry.get(number).is_some_and(|entry| entry.link.is_some());
+        drop(registry);
+        match (before, row) {
+            (None, Some(row)) => self.tell_others("joined", number, &peer, &row),
+            (Some(before), Some(row)) if before != row => self.tell_others("changed", number, &peer, &row),
+            (Some(before), None) => {
+                self.tell_others("left", number, &peer, &before);
+                if !has_link {
+                    // Its lease is over.
+                    self.remove(number, None);
+                }
+            }
+            _ => {}
+        }
+    }
+
+    /// The others of a project are told of a row.
+    pub(crate) fn tell_others(&self, kind: &str, number: u64, peer: &ProvenPeer, row: &PresenceRow) {
+        let [own, foreign] =
+            [true, false].map(|is_own| frames::changed(kind, &frames::row(row, peer.session_key.as_ref(), is_own)));
+        let registry = self.registry.lock();
+        for (_, entry) in registry.of_project(&peer.project).filter(|(other, _)| *other != number) {
+            if let Some(link) = &entry.link {
+                link.send(if entry.peer.member == peer.member { own.clone() } else { foreign.clone() });
+            }
+        }
+    }
+
+    /// A link ended. If its peer did not say that it leaves, it may come back for a while.
+    pub(crate) fn depart(self: &Arc<Self>, (number, which): (u64, u64), connection: Connection, has_left: bool) {
+        let was_current = self.registry.lock().unlink(number, which);
+        if has_left && was_current {
+            connection.closed();
+            drop(connection);
+            return self.remove(number, None);
+        }
+        drop(connection);
+        if was_current {
+            self.remove_later(number, which);
+        }
+    }
+
+    /// A peer that does not come back within its lease is gone, whatever other connections its session has.
+    fn remove_later(self: &Arc<Self>, number: u64, which: u64) {
+        let lease = self.clock.sleep_until(self.clock.now_ms().saturating_add(self.left_ms));
+        let inner = Arc::downgrade(self);
+        tokio::spawn(async move {
+            lease.await;
+            let Some(inner) = inner.upgrade() else { return };
+            let is_lost = |inner: &Self| {
+                let registry = inner.registry.lock();
+                registry.get(number).is_some_and(|entry| entry.links == which && entry.link.is_none())
+            };
+            if is_lost(&inner) {
+                inner.remove(number, None);
+            }
+        });
+    }
+}
+
+/// The session of a peer.
+pub(super) fn session(id: &str, peer: &ProvenPeer) -> Session {
+    let session = Session::new(id)
+        .with_user(peer.member.as_str())
+        .with_project(peer.project.as_str())
+        .with_trust(Trust::Verified)
+        .with_permissions(peer.rights.iter().map(String::as_str));
+    let kind = if peer.session_key.is_some() { ParticipantKind::Session } else { ParticipantKind::Daemon };
+    match &peer.card {
+        Some(card) => session.with_presence(presence(card, kind)),
+        None => session,
+    }
+}
+
+fn presence(card: &Card, kind: ParticipantKind) -> Presence {
+    let Card { name, cwd, pid, host, role, groups } = card;
+    let shown = Presence::new(name.as_str()).kind(kind).groups(groups.iter().map(String::as_str));
+    let shown = cwd.as_deref().into_iter().fold(shown, Presence::cwd);
+    let shown = host.as_deref().into_iter().fold(shown, Presence::host);
+    let shown = role.as_deref().into_iter().fold(shown, Presence::role);
+    pid.iter().fold(shown, |shown, pid| shown.pid(*pid))
+}

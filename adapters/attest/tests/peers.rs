@@ -1,0 +1,488 @@
+//! The link of peers, over real sockets (peers 3).
+#![cfg(feature = "axum")]
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use futures_util::{SinkExt, StreamExt};
+use grove_attest::{
+    Attestation, Card, ChallengeFrame, Member, MemoryMembers, NewAttestation, PeerHello, Peers, SecretKey,
+};
+use grove_axum::{Slop, opaque, serve};
+use grove_engine::testing::ManualClock;
+use grove_engine::{Clock, Engine, RoomOptions, Session};
+use serde_json::{Value, json};
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::{TcpListener, TcpStream};
+use tokio_tungstenite::tungstenite::{Error, Message};
+use tokio_tungstenite::{MaybeTlsStream, WebSocketStream, connect_async};
+
+/// A server with two members of one project.
+struct Server {
+    engine: Engine,
+    peers: Peers,
+    clock: Arc<ManualClock>,
+    address: SocketAddr,
+}
+
+fn member_key(name: &str) -> SecretKey {
+    let mut seed = [0; 32];
+    seed[..name.len()].copy_from_slice(name.as_bytes());
+    SecretKey::from_seed(&seed)
+}
+
+fn session_key(number: u8) -> SecretKey {
+    SecretKey::from_seed(&[100 + number; 32])
+}
+
+impl Server {
+    async fn start() -> Self {
+        let clock = ManualClock::new();
+        let builder = Engine::builder("app", "App").clock(clock.clone());
+        let engine = builder.rooms(RoomOptions::new().presence()).build();
+        let members = MemoryMembers::new();
+        let peers = Peers::new(&engine, members, "desk").unwrap().max_peers(5);
+        for name in ["ann", "bob"] {
+            let member = Member::new(name, member_key(name).public_key()).rights(["read", "write"]);
+            peers.add_member("acme", member).unwrap();
+        }
+        let person =
+            |user: String| async move { Some(Session::new(format!("s-{user}")).with_user(user).with_project("acme")) };
+        let authenticator = Arc::new(peers.authenticator(opaque("session", person)));
+        let slop = Slop::new(engine.clone(), Arc::clone(&authenticator)).rooms(engine.rooms());
+        let app = slop.router().merge(peers.routes(authenticator));
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let address = listener.local_addr().unwrap();
+        tokio::spawn(serve(listener, app, std::future::pending()));
+        Self { engine, peers, clock, address }
+    }
+
+    fn now_ms(&self) -> u64 {
+        let since = self.clock.wall().duration_since(std::time::UNIX_EPOCH).unwrap();
+        u64::try_from(since.as_millis()).unwrap()
+    }
+
+    async fn open(&self) -> (Link, ChallengeFrame) {
+        let (socket, _) = connect_async(format!("ws://{}/peers", self.address)).await.unwrap();
+        let mut link = Link { socket, participant: String::new(), token: String::new() };
+        let challenge = serde_json::from_value(link.next().await).unwrap();
+        (link, challenge)
+    }
+
+    fn session_hello(&self, member: &str, number: u8, challenge: &ChallengeFrame) -> PeerHello {
+        let key = session_key(number);
+        let new = NewAttestation::new("desk", "acme", key.public_key(), self.now_ms()).rights(["write"]);
+        let attestation = Attestation::sign(&member_key(member), &new);
+        let card = Card { cwd: Some("/work".into()), pid: Some(7), ..Card::new(format!("{member}-{number}")) };
+        PeerHello::session(&key, challenge, "acme", attestation).unwrap().card(card)
+    }
+
+    /// A session of a member, welcomed.
+    async fn session(&self, member: &str, number: u8) -> Link {
+        let (mut link, challenge) = self.open().await;
+        link.send_text(self.session_hello(member, number, &challenge).to_json()).await;
+        link.welcome().await;
+        link
+    }
+
+    /// A program of a member's own, welcomed.
+    async fn member(&self, member: &str, card: Option<Card>) -> Link {
+        let (mut link, challenge) = self.open().await;
+        let hello = PeerHello::member(&member_key(member), &challenge, "acme").unwrap();
+        link.send_text(card.into_iter().fold(hello, PeerHello::card).to_json()).await;
+        link.welcome().await;
+        link
+    }
+
+    async fn http(&self, method: &str, path: &str, token: &str) -> (u16, Value) {
+        let mut stream = TcpStream::connect(self.address).await.unwrap();
+        let head = format!(
+            "{method} {path} HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\nauthorization: Bearer {token}\r\n\r\n"
+        );
+        stream.write_all(head.as_bytes()).await.unwrap();
+        let mut response = String::new();
+        stream.read_to_string(&mut response).await.unwrap();
+        let (head, body) = response.split_once("\r\n\r\n").unwrap();
+        (head[9..12].parse().unwrap(), serde_json::from_str(body).unwrap_or_default())
+    }
+
+    /// The names of those whom a session sees.
+    async fn names(&self, token: &str) -> Vec<String> {
+        let (status, list) = self.http("GET", "/v1/peers", token).await;
+        assert_eq!(status, 200, "{list}");
+        list["peers"].as_array().unwrap().iter().map(|row| row["name"].as_str().unwrap().to_owned()).collect()
+    }
+
+    /// Time passes, and whatever is due is done.
+    async fn pass(&self, ms: u64) {
+        for _ in 0..ms / 1_000 {
+            self.clock.advance(1_000);
+            self.engine.settle().await;
+        }
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+}
+
+struct Link {
+    socket: WebSocketStream<MaybeTlsStream<TcpStream>>,
+    participant: String,
+    token: String,
+}
+
+impl Link {
+    async fn send_text(&mut self, text: String) {
+        self.socket.send(Message::text(text)).await.unwrap();
+    }
+
+    async fn send(&mut self, frame: Value) {
+        self.send_text(frame.to_string()).await;
+    }
+
+    async fn message(&mut self) -> Option<Result<Message, Error>> {
+        tokio::time::timeout(Duration::from_secs(10), self.socket.next()).await.expect("something comes")
+    }
+
+    async fn next(&mut self) -> Value {
+        loop {
+            match self.message().await.unwrap().unwrap() {
+                Message::Text(text) => return serde_json::from_str(&text).unwrap(),
+                Message::Ping(_) | Message::Pong(_) => {}
+                other => panic!("{other:?} instead of a frame"),
+            }
+        }
+    }
+
+    async fn welcome(&mut self) -> Value {
+        let welcome = self.next().await;
+        assert_eq!(welcome["type"], "welcome", "{welcome}");
+        self.participant = welcome["participant"].as_str().unwrap_or_default().to_owned();
+        self.token = welcome["access_token"].as_str().unwrap().to_owned();
+        welcome
+    }
+
+    /// The next frame of a type, whatever comes before it.
+    async fn next_of(&mut self, kind: &str) -> Value {
+        loop {
+            let frame = self.next().await;
+            if frame["type"] == kind {
+                return frame;
+            }
+        }
+    }
+
+    /// How the link is closed.
+    async fn code(&mut self) -> u16 {
+        loop {
+            match self.message().await {
+                Some(Ok(Message::Close(frame))) => return frame.map_or(1005, |frame| frame.code.into()),
+                Some(Ok(_)) => {}
+                other => panic!("{other:?} instead of a close"),
+            }
+        }
+    }
+
+    async fn rows(&mut self) -> Vec<Value> {
+        self.send(json!({"type": "list", "id": 1})).await;
+        self.next_of("peers").await["peers"].as_array().unwrap().clone()
+    }
+
+    /// The socket is gone, without a word.
+    fn lose(self) {
+        drop(self.socket);
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn peers_see_each_other_from_the_moment_of_their_welcome_and_no_query_makes_a_row() {
+    let server = Server::start().await;
+    let mut daemon = server.member("ann", Some(Card::new("daemon"))).await;
+    let mut first = server.session("ann", 1).await;
+    let mut second = server.session("bob", 2).await;
+    let joined = daemon.next_of("joined").await;
+    assert_eq!((&joined["row"]["name"], &joined["row"]["participant"]), (&json!("ann-1"), &json!(first.participant)));
+    let rows = first.rows().await;
+    let shown: Vec<_> = rows.iter().map(|row| (row["kind"].as_str().unwrap(), row["name"].as_str().unwrap())).collect();
+    assert_eq!(shown, [("daemon", "daemon"), ("session", "ann-1"), ("session", "bob-2")]);
+    assert_eq!(
+        (&rows[1]["cwd"], &rows[1]["pid"], &rows[1]["session_public_key"]),
+        (&json!("/work"), &json!(7), &json!(session_key(1).public_key()))
+    );
+    assert!(
+        rows[2].get("cwd").is_none() && rows[2].get("session_public_key").is_none(),
+        "details are for its own member"
+    );
+    server.pass(2_000).await;
+    for link in [&mut daemon, &mut first, &mut second] {
+        let again = link.rows().await;
+        assert!(
+            again.iter().zip(&rows).all(|(now, before)| now["connected_at"] == before["connected_at"]),
+            "{again:?}"
+        );
+        assert_eq!(again.len(), 3);
+    }
+    assert_eq!(server.names("cid").await, ["daemon", "ann-1", "bob-2"], "a person sees them as well");
+    assert_eq!(server.names(&first.token).await.len(), 3);
+    assert_eq!(server.engine.rooms().stats().presence, 3);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn whoever_is_refused_is_told_why_and_closed() {
+    let server = Server::start().await;
+    for (frame, code) in [("{}", "malformed"), (r#"{"type":"ping"}"#, "unknown_message_type")] {
+        let (mut link, _) = server.open().await;
+        link.send_text(frame.to_owned()).await;
+        assert_eq!(link.next().await["code"], code);
+        assert_eq!(link.code().await, 4401);
+    }
+    // A hello that was sent on another link.
+    let (mut link, challenge) = server.open().await;
+    let hello = server.session_hello("ann", 1, &challenge).to_json();
+    link.send_text(hello.clone()).await;
+    link.welcome().await;
+    let (mut other, _) = server.open().await;
+    other.send_text(hello).await;
+    assert_eq!((other.next().await["code"].clone(), other.code().await), (json!("bad_proof"), 4401));
+    assert_eq!(link.rows().await.len(), 1, "the one that is there stays");
+    let mut links = vec![link];
+    for number in 2..=5 {
+        links.push(server.session("ann", number).await);
+    }
+    let (mut beyond, challenge) = server.open().await;
+    beyond.send_text(server.session_hello("ann", 6, &challenge).to_json()).await;
+    assert_eq!((beyond.next().await["code"].clone(), beyond.code().await), (json!("capacity"), 4401));
+    let (mut huge, _) = server.open().await;
+    let _ = huge.socket.send(Message::text("x".repeat(200_000))).await;
+    assert!(!matches!(huge.message().await, Some(Ok(Message::Text(_)))), "it is closed");
+    assert_eq!(server.names("cid").await.len(), 5);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_new_link_of_the_same_key_replaces_the_old_one_and_nobody_else_notices() {
+    let server = Server::start().await;
+    let mut watcher = server.session("bob", 1).await;
+    let mut old = server.session("ann", 2).await;
+    assert_eq!(watcher.next_of("joined").await["row"]["name"], "ann-2");
+    let mut new = server.session("ann", 2).await;
+    assert_eq!(old.next_of("replaced").await, json!({"type": "replaced"}));
+    assert_eq!(old.code().await, 4409);
+    assert_eq!((&new.participant, &new.token), (&old.participant, &old.token));
+    new.send(json!({"type": "ping"})).await;
+    assert_eq!(new.next().await, json!({"type": "pong"}));
+    server.pass(5_000).await;
+    assert_eq!(watcher.rows().await.len(), 2);
+    watcher.send(json!({"type": "ping"})).await;
+    assert_eq!(watcher.next().await, json!({"type": "pong"}), "nothing came in between");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_lost_link_is_offline_and_then_gone_and_one_that_returns_in_time_is_the_same_peer() {
+    let server = Server::start().await;
+    let mut watcher = server.session("bob", 1).await;
+    let lost = server.session("ann", 2).await;
+    let (participant, token) = (lost.participant.clone(), lost.token.clone());
+    watcher.next_of("joined").await;
+    lost.lose();
+    for _ in 0..40 {
+        server.pass(1_000).await;
+        watcher.send(json!({"type": "ping"})).await;
+    }
+    let changed = watcher.next_of("changed").await;
+    assert_eq!((&changed["row"]["status"], &changed["row"]["participant"]), (&json!("offline"), &json!(participant)));
+    assert_eq!(server.names(&token).await.len(), 2, "its token is valid as long as its lease");
+    let back = server.session("ann", 2).await;
+    assert_eq!((&back.participant, &back.token), (&participant, &token));
+    assert_eq!(watcher.next_of("changed").await["row"]["status"], "online");
+    back.lose();
+    for _ in 0..100 {
+        server.pass(1_000).await;
+        watcher.send(json!({"type": "ping"})).await;
+    }
+    assert_eq!(watcher.next_of("left").await["row"]["participant"], participant);
+    assert_eq!(server.http("GET", "/v1/peers", &token).await.0, 401, "and its token is not any more");
+    assert_eq!(watcher.rows().await.len(), 1);
+    let again = server.session("ann", 2).await;
+    assert_ne!((again.participant, again.token), (participant, token));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_message_waits_until_its_receiver_has_acknowledged_it() {
+    let server = Server::start().await;
+    let mut ann = server.session("ann", 1).await;
+    let mut bob = server.session("bob", 2).await;
+    let mut other = server.session("bob", 3).await;
+    let to = session_key(2).public_key().to_string();
+    ann.send(json!({"type": "send", "id": "a", "to": to, "body": {"text": "hello"}})).await;
+    let sent = ann.next_of("sent").await;
+    assert_eq!((&sent["id"], &sent["status"]), (&json!("a"), &json!("queued")));
+    let message = bob.next_of("message").await;
+    assert_eq!((&message["message"], &message["body"]), (&sent["message"], &json!({"text": "hello"})));
+    assert_eq!((&message["from"]["name"], message["from"].get("cwd")), (&json!("ann-1"), None));
+    bob.lose();
+    server.pass(2_000).await;
+    let mut bob = server.session("bob", 2).await;
+    assert_eq!(bob.next_of("message").await["message"], sent["message"], "it is sent again");
+    bob.send(json!({"type": "ack", "message": sent["message"]})).await;
+    assert_eq!(ann.next_of("acked").await["message"], sent["message"]);
+    bob.send(json!({"type": "ack", "message": sent["message"]})).await;
+    assert_eq!(bob.next_of("error").await["code"], "not_found");
+    bob.lose();
+    let mut bob = server.session("bob", 2).await;
+    bob.send(json!({"type": "ping"})).await;
+    assert_ne!(bob.next().await["type"], "message", "once");
+    // By participant id, to a sibling, and to nobody.
+    let to = other.participant.clone();
+    bob.send(json!({"type": "send", "id": 1, "to": to, "body": "psst"})).await;
+    let message = other.next_of("message").await;
+    assert_eq!((&message["body"], &message["from"]["cwd"]), (&json!("psst"), &json!("/work")), "a sibling sees more");
+    for (to, body, code) in [("p_nobody", json!(1), "not_found"), (&to, json!("x".repeat(16_385)), "too_large")] {
+        bob.send(json!({"type": "send", "id": 2, "to": to, "body": body})).await;
+        let error = bob.next_of("error").await;
+        assert_eq!((&error["code"], &error["id"]), (&json!(code), &json!(2)));
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_mailbox_is_bounded() {
+    let server = Server::start().await;
+    let mut ann = server.session("ann", 1).await;
+    let bob = server.session("bob", 2).await;
+    let to = bob.participant.clone();
+    bob.lose();
+    for number in 0..=100 {
+        ann.send(json!({"type": "send", "id": number, "to": to, "body": number})).await;
+    }
+    for number in 0..100 {
+        assert_eq!(ann.next_of("sent").await["id"], number);
+    }
+    let error = ann.next_of("error").await;
+    assert_eq!((&error["code"], &error["id"]), (&json!("busy"), &json!(100)));
+    let mut bob = server.session("bob", 2).await;
+    for number in 0..100 {
+        assert_eq!(bob.next_of("message").await["body"], number);
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn removing_a_member_or_revoking_a_session_closes_the_links_and_refuses_the_keys() {
+    let server = Server::start().await;
+    let mut first = server.session("ann", 1).await;
+    let mut second = server.session("ann", 2).await;
+    let mut bob = server.session("bob", 3).await;
+    let path = format!("/v1/peers/{}", first.participant);
+    assert_eq!(server.http("DELETE", &path, &bob.token).await.0, 404, "it is not bob's");
+    assert_eq!(server.http("DELETE", &path, &second.token).await.0, 204);
+    assert_eq!(first.code().await, 4403);
+    assert_eq!(bob.next_of("left").await["row"]["name"], "ann-1");
+    let (mut again, challenge) = server.open().await;
+    again.send_text(server.session_hello("ann", 1, &challenge).to_json()).await;
+    assert_eq!(again.next().await["code"], "revoked");
+    assert_eq!(server.peers.remove_member("acme", "ann"), Ok(true));
+    assert_eq!((second.code().await, server.http("GET", "/v1/peers", &second.token).await.0), (4403, 401));
+    let (mut again, challenge) = server.open().await;
+    again.send_text(server.session_hello("ann", 2, &challenge).to_json()).await;
+    assert_eq!(again.next().await["code"], "revoked");
+    assert_eq!(bob.rows().await.len(), 1);
+    let fewer = Member::new("bob", member_key("bob").public_key()).right("read");
+    server.peers.add_member("acme", fewer).unwrap();
+    assert_eq!(bob.code().await, 4403, "a peer with more rights than its member has now is closed");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_access_token_opens_what_the_members_rights_allow_and_ends_with_the_peer() {
+    let server = Server::start().await;
+    server.engine.register("rights", |session: &Session| {
+        grove_engine::Descriptor::status()
+            .prop("user", session.user().unwrap_or_default())
+            .prop("rights", session.permissions().join(","))
+    });
+    let mut ann = server.session("ann", 1).await;
+    let url = format!("ws://{}/slop?token={}", server.address, ann.token);
+    let (socket, _) = connect_async(&url).await.unwrap();
+    let mut consumer = Link { socket, participant: String::new(), token: String::new() };
+    consumer.send(json!({"type": "query", "id": "q", "path": "/rights"})).await;
+    server.pass(1_000).await;
+    let tree = loop {
+        let frame = consumer.next().await;
+        if frame["id"] == "q" {
+            break frame["tree"].clone();
+        }
+    };
+    assert_eq!((&tree["properties"]["user"], &tree["properties"]["rights"]), (&json!("ann"), &json!("write")));
+    let (status, created) = {
+        let body = json!({"title": "Board", "access": "project"}).to_string();
+        let mut stream = TcpStream::connect(server.address).await.unwrap();
+        let head = format!(
+            "POST /v1/rooms HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\ncontent-type: application/json\r\nauthorization: Bearer {}\r\ncontent-length: {}\r\n\r\n{body}",
+            ann.token,
+            body.len()
+        );
+        stream.write_all(head.as_bytes()).await.unwrap();
+        let mut response = String::new();
+        stream.read_to_string(&mut response).await.unwrap();
+        (response[9..12].to_owned(), response)
+    };
+    assert_eq!(status, "201", "{created}");
+    ann.send(json!({"type": "bye"})).await;
+    assert_eq!(ann.code().await, 1000);
+    consumer.code().await;
+    assert_eq!(server.http("GET", "/v1/peers", &ann.token).await.0, 401);
+    assert_eq!(server.names("cid").await, [""; 0]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_member_link_without_a_card_has_no_row_and_can_ask_and_send() {
+    let server = Server::start().await;
+    let mut first = server.member("ann", None).await;
+    let mut second = server.member("ann", None).await;
+    assert_eq!((first.participant.clone(), first.rows().await.len()), (String::new(), 0));
+    let mut bob = server.session("bob", 1).await;
+    assert_eq!(second.rows().await.len(), 1, "links of one member do not replace each other");
+    first.send(json!({"type": "send", "id": 1, "to": bob.participant, "body": "hi"})).await;
+    assert_eq!(bob.next_of("message").await["from"], json!({"participant": null, "kind": "daemon", "name": "ann"}));
+    first.send(json!({"type": "card", "name": "shown"})).await;
+    assert_eq!(bob.next_of("joined").await["row"]["name"], "shown");
+    first.send(json!({"type": "card", "card": {"name": "renamed"}})).await;
+    assert_eq!(bob.next_of("changed").await["row"]["name"], "renamed");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_is_wrong_after_the_welcome_is_answered_and_the_link_stays() {
+    let server = Server::start().await;
+    let mut ann = server.session("ann", 1).await;
+    for (frame, code) in [
+        ("", "malformed"),
+        ("[1]", "malformed"),
+        (r#"{"type":"dance","id":"x"}"#, "unknown_message_type"),
+        (r#"{"type":"list"}"#, "malformed"),
+        (r#"{"type":"list","id":{}}"#, "malformed"),
+        (r#"{"type":"send","id":1,"to":"x"}"#, "malformed"),
+        (r#"{"type":"card","name":""}"#, "malformed"),
+        (r#"{"type":"ack"}"#, "malformed"),
+        (r#"{"type":"session_hello"}"#, "unknown_message_type"),
+    ] {
+        ann.send_text(frame.to_owned()).await;
+        assert_eq!(ann.next().await["code"], code, "{frame}");
+    }
+    ann.socket.send(Message::binary(vec![1, 2, 3])).await.unwrap();
+    assert_eq!(ann.next().await["code"], "malformed");
+    let mut state = 7_u64;
+    for _ in 0..3_000 {
+        state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+        let template = [
+            r#"{"type":"send","id":1,"to":"p_1","body":{"a":[1,2]}}"#,
+            r#"{"type":"list","id":"abc"}"#,
+            r#"{"type":"card","card":{"name":"ann-1","groups":["a"]}}"#,
+            r#"{"type":"ack","message":"msg_1"}"#,
+        ][(state >> 33) as usize % 4];
+        let mut bytes = template.as_bytes().to_vec();
+        let at = (state >> 40) as usize % bytes.len();
+        bytes[at] = b" \"{}[]:,0a\\"[(state >> 50) as usize % 11];
+        if state >> 61 == 0 {
+            bytes.truncate(at);
+        }
+        ann.send_text(String::from_utf8(bytes).unwrap()).await;
+    }
+    ann.send(json!({"type": "list", "id": "end"})).await;
+    while ann.next().await["id"] != "end" {}
+}
