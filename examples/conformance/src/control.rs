@@ -78,7 +78,7 @@ struct Replaced {
 }
 
 /// A malformed request.
-struct BadRequest(String);
+pub(crate) struct BadRequest(pub(crate) String);
 
 impl IntoResponse for BadRequest {
     fn into_response(self) -> Response {
@@ -87,17 +87,17 @@ impl IntoResponse for BadRequest {
     }
 }
 
-type Body = Result<Bytes, BytesRejection>;
+pub(crate) type Body = Result<Bytes, BytesRejection>;
 
 /// Parses a body as a JSON object, whatever its content type.
-fn read<T: DeserializeOwned>(body: Body) -> Result<T, BadRequest> {
+pub(crate) fn read<T: DeserializeOwned>(body: Body) -> Result<T, BadRequest> {
     let body = body.map_err(|rejection| BadRequest(rejection.body_text()))?;
     serde_json::from_slice::<Map<String, Value>>(&body)
         .and_then(|fields| serde_json::from_value(Value::Object(fields)))
         .map_err(|error| BadRequest(format!("the body cannot be read: {error}")))
 }
 
-fn json_response(json: &Value) -> Response {
+pub(crate) fn json_response(json: &Value) -> Response {
     ([(CONTENT_TYPE, "application/json")], json.to_string()).into_response()
 }
 

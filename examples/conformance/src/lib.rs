@@ -35,6 +35,7 @@ mod catalog;
 mod content;
 mod control;
 mod driver;
+mod members;
 mod node;
 mod notes;
 mod options;

@@ -44,6 +44,15 @@ pub struct Options {
     /// Where rooms that are replayable or will be archived are kept; in memory by default. Implies `--rooms`.
     #[arg(long, value_name = "DIR")]
     pub storage: Option<PathBuf>,
+    /// `/peers`, for processes with keys of their own. Implies `--rooms`.
+    #[arg(long)]
+    pub peers: bool,
+    /// The name of this server in what peers sign.
+    #[arg(long, value_name = "NAME", default_value = "conformance")]
+    pub audience: String,
+    /// How many peers there may be.
+    #[arg(long, value_name = "N", default_value_t = 10_000)]
+    pub max_peers: usize,
     /// How long a participant may show no sign of life before it is shown as offline, in ms.
     #[arg(long, value_name = "N", default_value_t = 30_000, value_parser = value_parser!(u64).range(1..))]
     pub offline_ms: u64,
@@ -67,7 +76,7 @@ const ROOMS_PER_PROJECT: usize = 10_000;
 impl Options {
     /// Whether there are rooms.
     pub(crate) const fn has_rooms(&self) -> bool {
-        self.rooms || self.storage.is_some()
+        self.rooms || self.peers || self.storage.is_some()
     }
 
     /// The engine's configuration.

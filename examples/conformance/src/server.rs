@@ -6,7 +6,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use axum::Router;
-use grove_axum::{Slop, serve};
+use grove_attest::{MemoryMembers, Peers};
+use grove_axum::{Authenticator, Slop, serve};
 use grove_engine::{Engine, Provider, Storage};
 use tokio::net::TcpListener;
 use tokio::sync::oneshot;
@@ -15,6 +16,7 @@ use tokio::time::timeout;
 
 use crate::app::App;
 use crate::control;
+use crate::members;
 use crate::options::Options;
 use crate::tokens::authenticator;
 
@@ -45,23 +47,37 @@ pub async fn start(options: &Options) -> io::Result<Running> {
     let address = listener.local_addr()?;
     let storage = options.storage.as_ref().map_or(Ok(Storage::memory()), Storage::open).map_err(io::Error::other)?;
     let app = App::new(options, storage);
+    let peers = options.peers.then(|| peers(options, &app)).transpose()?;
     let endpoint = match app.providers.clone() {
-        Some(providers) => slop(options, &app, providers),
-        None => slop(options, &app, app.engine.clone()),
+        Some(providers) => slop(options, (&app, peers.as_ref()), providers),
+        None => slop(options, (&app, peers.as_ref()), app.engine.clone()),
     };
     let routes = endpoint.merge(control::routes(Arc::clone(&app)));
+    let routes = peers.iter().fold(routes, |routes, peers| routes.merge(members::routes(peers)));
     let (stop, stopped) = oneshot::channel::<()>();
     let server = tokio::spawn(serve(listener, routes, async { drop(stopped.await) }));
     Ok(Running { app, address, stop, server })
 }
 
 /// The endpoint and the discovery document of any provider, and the rooms over HTTP.
-fn slop(options: &Options, app: &App, provider: impl Provider) -> Router {
+fn slop(options: &Options, (app, peers): (&App, Option<&Peers>), provider: impl Provider) -> Router {
     let ttl = options.session_ttl_ms.map(Duration::from_millis);
-    let slop = Slop::new(provider, authenticator(ttl, options.has_rooms()));
+    let by_token = authenticator(ttl, options.has_rooms());
+    let authenticator: Arc<dyn Authenticator> = match peers {
+        Some(peers) => Arc::new(peers.authenticator(by_token)),
+        None => Arc::new(by_token),
+    };
+    let peers = peers.map(|peers| peers.routes(Arc::clone(&authenticator)));
+    let slop = Slop::new(provider, authenticator);
     let slop = options.allow_origin.iter().fold(slop, |slop, origin| slop.allow_origin(origin));
     let slop = if options.has_rooms() { slop.rooms(app.engine.rooms()) } else { slop };
-    slop.router()
+    peers.into_iter().fold(slop.router(), Router::merge)
+}
+
+/// Peers of members that tests add.
+fn peers(options: &Options, app: &App) -> io::Result<Peers> {
+    let peers = Peers::new(&app.engine, MemoryMembers::new(), options.audience.as_str());
+    Ok(peers.map_err(io::Error::other)?.max_peers(options.max_peers))
 }
 
 impl Running {

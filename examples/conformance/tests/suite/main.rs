@@ -9,6 +9,7 @@ mod hostile;
 mod http;
 mod inbox;
 mod mirror;
+mod peers;
 mod per_session;
 mod process;
 mod registration;
