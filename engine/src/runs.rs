@@ -8,6 +8,7 @@ pub(crate) mod task_runner;
 pub(crate) mod gate;
 pub(crate) mod attempt;
 pub(crate) mod tool_result;
+pub(crate) mod run_memory;
 pub(crate) mod run_context;
 pub(crate) mod tool;
 pub(crate) mod agent;

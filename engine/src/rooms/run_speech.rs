@@ -3,9 +3,13 @@
 use std::sync::{Arc, Weak};
 use std::time::Duration;
 
+use futures_util::FutureExt;
+use futures_util::future::{BoxFuture, ready};
 use serde_json::Value;
 
 use super::living::LivingRoom;
+use super::refusal::too_late;
+use super::remembering::{Remembering, Writer};
 use super::run_steps::{Work, Worker};
 use crate::config::Limit;
 use crate::error::ActionError;
@@ -16,12 +20,16 @@ use crate::model::cut::cut;
 use crate::model::nesting::{DATA_LEVELS, is_shallow};
 use crate::model::room::event::EventKind;
 use crate::model::room::history::HistoryEntry;
+use crate::model::room::memory::Expected;
+use crate::model::room::memory_entry::MemoryEntry;
+use crate::model::room::memory_query::{MemoryPage, MemoryQuery};
 use crate::model::room::run::asked::Asked;
 use crate::model::room::run::failure::RunError;
 use crate::model::room::run_event;
 use crate::protocol::room_part::Merge;
 use crate::runs::attempt::Attempt;
 use crate::runs::run_context::RunHost;
+use crate::runs::run_memory::MemoryHost;
 use crate::runs::task_runner::FollowedTask;
 use crate::runs::tool_result::ToolResult;
 
@@ -51,10 +59,6 @@ pub(super) fn check_value(value: &Value, max_bytes: usize) -> Result<(), String>
     if bounded_json::fits(value, max_bytes) { Ok(()) } else { Err(format!("must have at most {max_bytes} bytes")) }
 }
 
-fn too_late() -> ActionError {
-    ActionError::conflict("the run has ended, or was dispatched again")
-}
-
 impl Speech {
     /// Takes a step with the room locked. `None` if there is no room or no engine any more.
     fn step<T>(&self, step: impl FnOnce(&mut Work<'_, '_>) -> T) -> Option<T> {
@@ -62,6 +66,27 @@ impl Speech {
         let (mut step, mut done) = (Some(step), None);
         worker.work(&living, &mut |work| done = step.take().map(|step| step(work)));
         done
+    }
+
+    /// Does something with what is kept in the room.
+    fn remember<T>(&self, with: impl FnOnce(&Remembering, &Arc<LivingRoom>) -> T) -> Result<T, ActionError> {
+        let (worker, living) = self.worker.upgrade().zip(self.living.upgrade()).ok_or_else(too_late)?;
+        Ok(with(worker.memory(), &living))
+    }
+
+    fn read<T>(
+        &self,
+        attempt: &Attempt,
+        read: impl FnOnce(&Remembering, &Arc<LivingRoom>) -> T,
+    ) -> Result<T, ActionError> {
+        self.remember(|memory, living| {
+            Remembering::check_current(living, &self.asked, attempt.number)?;
+            Ok(read(memory, living))
+        })?
+    }
+
+    fn writer(&self, attempt: &Attempt) -> Writer<'_> {
+        Writer::Run { asked: &self.asked, attempt: attempt.number }
     }
 
     fn tell(&self, work: &mut Work<'_, '_>, kind: EventKind, body: Value) {
@@ -129,6 +154,28 @@ impl Speech {
                 Err(error)
             }
         }
+    }
+}
+
+impl MemoryHost for Speech {
+    fn get(&self, attempt: &Attempt, key: &str) -> Result<MemoryEntry, ActionError> {
+        self.read(attempt, |memory, living| memory.get(living, key))?
+    }
+
+    fn list(&self, attempt: &Attempt, query: &MemoryQuery) -> Result<MemoryPage, ActionError> {
+        self.read(attempt, |memory, living| memory.list(living, query))
+    }
+
+    fn put(&self, attempt: &Attempt, entry: (&str, &Value), expected: Expected) -> Result<u64, ActionError> {
+        self.remember(|memory, living| memory.put(living, &self.writer(attempt), entry, expected))?
+    }
+
+    fn delete(&self, attempt: &Attempt, key: &str, expected: Expected) -> Result<(), ActionError> {
+        self.remember(|memory, living| memory.delete(living, &self.writer(attempt), key, expected))?
+    }
+
+    fn durable(&self) -> BoxFuture<'static, Result<(), ActionError>> {
+        self.remember(|memory, living| memory.durable(living)).unwrap_or_else(|error| ready(Err(error)).boxed())
     }
 }
 

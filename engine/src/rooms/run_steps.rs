@@ -8,6 +8,7 @@ use super::end_step::{EndedBy, end_in};
 use super::ids::Ids;
 use super::live_runs::{LiveRun, LiveRuns};
 use super::living::LivingRoom;
+use super::remembering::Remembering;
 use super::step::{Draft, Step};
 use super::stored_room;
 use crate::config::{Limit, RunLimits};
@@ -58,6 +59,8 @@ pub(super) trait Worker: Send + Sync {
     fn work(&self, living: &Arc<LivingRoom>, step: &mut dyn FnMut(&mut Work<'_, '_>));
 
     fn limits(&self) -> &RunLimits;
+
+    fn memory(&self) -> &Remembering;
 
     fn limit_reached(&self, limit: Limit);
 

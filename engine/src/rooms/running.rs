@@ -11,6 +11,7 @@ use super::end_step::{EndedBy, remove_later};
 use super::live_runs::{LiveRun, LiveRuns};
 use super::living::LivingRoom;
 use super::premises::Premises;
+use super::remembering::Remembering;
 use super::run_speech::Speech;
 use super::run_steps::{Execution, FollowUp, Turn, Work, Worker};
 use super::step::Step;
@@ -39,6 +40,7 @@ pub(crate) struct Running {
     pub(super) premises: Arc<Premises>,
     pub(super) agents: Arc<Agents>,
     pub(super) tasks: Arc<TaskRunner>,
+    pub(super) remembering: Arc<Remembering>,
     pub(super) live: LiveRuns,
     pub(super) limits: RunLimits,
     background: Arc<Background>,
@@ -62,13 +64,22 @@ type Jobs = VecDeque<Job>;
 impl Running {
     pub(crate) fn new(
         premises: Arc<Premises>,
-        agents: Arc<Agents>,
-        tasks: Arc<TaskRunner>,
+        remembering: Arc<Remembering>,
+        (agents, tasks): (Arc<Agents>, Arc<TaskRunner>),
         background: Arc<Background>,
         limits: RunLimits,
     ) -> Arc<Self> {
         let live = LiveRuns::new(&premises.limits);
-        Arc::new_cyclic(|me| Self { premises, agents, tasks, live, limits, background, me: Weak::clone(me) })
+        Arc::new_cyclic(|me| Self {
+            premises,
+            remembering,
+            agents,
+            tasks,
+            live,
+            limits,
+            background,
+            me: Weak::clone(me),
+        })
     }
 
     /// Takes a step of runs with the room locked, and does then what follows from it.
@@ -326,6 +337,10 @@ impl Worker for Running {
 
     fn limits(&self) -> &RunLimits {
         &self.limits
+    }
+
+    fn memory(&self) -> &Remembering {
+        &self.remembering
     }
 
     fn limit_reached(&self, limit: Limit) {

@@ -7,6 +7,7 @@ use std::time::Duration;
 use serde_json::Value;
 
 use super::attempt::Attempt;
+use super::run_memory::{MemoryHost, RunMemory};
 use super::tool_result::{ToolFuture, ToolResult};
 use crate::error::ActionError;
 use crate::model::Text;
@@ -19,7 +20,7 @@ use crate::panics::caught::Caught;
 use crate::panics::guarded::Owner;
 
 /// Where a run takes place. What comes from a stale attempt is dropped there.
-pub(crate) trait RunHost: Send + Sync {
+pub(crate) trait RunHost: MemoryHost {
     /// The text follows what was streamed before.
     fn write(&self, attempt: &Attempt, text: &str);
 
@@ -192,6 +193,13 @@ impl RunContext {
     #[must_use]
     pub fn history(&self) -> Vec<HistoryEntry> {
         self.0.host.history()
+    }
+
+    /// What is kept in the room, which the agent reads and writes.
+    #[must_use]
+    pub fn memory(&self) -> RunMemory {
+        let host: Arc<dyn MemoryHost> = Arc::clone(&self.0.host) as _;
+        RunMemory::new(host, Arc::clone(&self.0.attempt))
     }
 
     /// How long the agent has for its next sign of life; `None` without a window.

@@ -182,6 +182,11 @@ impl Runs {
         begins
     }
 
+    /// Whether this is the attempt that works on a run.
+    pub(crate) fn is_current(&self, id: &str, attempt: u32) -> bool {
+        self.get(id).is_some_and(|run| run.is_current(attempt))
+    }
+
     /// An attempt of a run gives a sign of life. False if it is stale.
     pub(crate) fn sign(&mut self, id: &str, attempt: u32, now: When) -> bool {
         self.get_mut(id).is_some_and(|run| run.sign(attempt, now.now_ms))

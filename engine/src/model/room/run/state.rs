@@ -234,11 +234,16 @@ impl Run {
         Some(now_ms.saturating_add(window_ms))
     }
 
+    /// Whether this is the attempt that works on it.
+    pub(crate) fn is_current(&self, attempt: u32) -> bool {
+        matches!(&self.state, State::Running(running) if running.retry_ms.is_none()) && attempt == self.attempt
+    }
+
     /// The state, if this is the attempt that works on it.
     fn current(&mut self, attempt: u32) -> Option<&mut Running> {
-        let is_current = attempt == self.attempt;
+        let is_current = self.is_current(attempt);
         match &mut self.state {
-            State::Running(running) if is_current && running.retry_ms.is_none() => Some(running),
+            State::Running(running) if is_current => Some(running),
             _ => None,
         }
     }
