@@ -18,6 +18,7 @@ pub(crate) mod premises;
 mod refusal;
 mod step;
 mod durability;
+mod pacing;
 pub(crate) mod replaying;
 pub(crate) mod roles;
 pub(crate) mod joining;

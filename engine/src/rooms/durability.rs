@@ -65,9 +65,14 @@ fn tell_all(premises: &Premises, kind: EventKind, since_ms: u64) {
     }
 }
 
+/// Whether nothing more may be written in a room, since too much waits.
+pub(super) fn is_full(premises: &Premises, living: &LivingRoom) -> bool {
+    living.kept.is_some() && premises.journal.waiting_bytes() > premises.limits.unwritten_bytes
+}
+
 /// Whether something more may be written in a room.
 pub(super) fn check_writable(premises: &Premises, living: &LivingRoom, session: &Text) -> Result<(), ActionError> {
-    if living.kept.is_some() && premises.journal.waiting_bytes() > premises.limits.unwritten_bytes {
+    if is_full(premises, living) {
         premises.limit_reached(Limit::UnwrittenBytes, session);
         return Err(busy("too much waits to be kept"));
     }

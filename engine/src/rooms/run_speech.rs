@@ -8,7 +8,7 @@ use futures_util::future::{BoxFuture, ready};
 use serde_json::Value;
 
 use super::living::LivingRoom;
-use super::refusal::too_late;
+use super::refusal::{busy, too_late};
 use super::remembering::{Remembering, Writer};
 use super::run_steps::{Work, Worker};
 use crate::config::Limit;
@@ -59,6 +59,10 @@ pub(super) fn check_value(value: &Value, max_bytes: usize) -> Result<(), String>
     if bounded_json::fits(value, max_bytes) { Ok(()) } else { Err(format!("must have at most {max_bytes} bytes")) }
 }
 
+fn too_fast() -> ActionError {
+    busy("too much waits to be kept: what the run does comes faster than it can be written")
+}
+
 impl Speech {
     /// Takes a step with the room locked. `None` if there is no room or no engine any more.
     fn step<T>(&self, step: impl FnOnce(&mut Work<'_, '_>) -> T) -> Option<T> {
@@ -87,6 +91,26 @@ impl Speech {
 
     fn writer(&self, attempt: &Attempt) -> Writer<'_> {
         Writer::Run { asked: &self.asked, attempt: attempt.number }
+    }
+
+    /// Whether nothing more may be streamed, since too much waits to be written.
+    fn is_full(&self) -> bool {
+        let (worker, living) = (self.worker.upgrade(), self.living.upgrade());
+        worker.zip(living).is_some_and(|(worker, living)| worker.is_full(&living))
+    }
+
+    /// What an attempt streams cannot be written as fast as it comes, and it does not wait: its run has failed. After a
+    /// cancellation only the text is lost.
+    fn overflows(&self, attempt: &Attempt) {
+        if attempt.cancelled.is_set() {
+            return;
+        }
+        self.step(|work| {
+            let is_current = work.record.runs().is_some_and(|runs| runs.is_current(&attempt.run, attempt.number));
+            if is_current {
+                work.stop(&attempt.run, too_fast().into());
+            }
+        });
     }
 
     fn tell(&self, work: &mut Work<'_, '_>, kind: EventKind, body: Value) {
@@ -127,13 +151,22 @@ impl Speech {
         is_truncated && !was_truncated
     }
 
-    fn report_in(&self, work: &mut Work<'_, '_>, attempt: &Attempt, report: (Option<f64>, Option<Text>)) -> bool {
+    fn report_in(
+        &self,
+        work: &mut Work<'_, '_>,
+        attempt: &Attempt,
+        (report, is_full): ((Option<f64>, Option<Text>), bool),
+    ) -> bool {
         let now = work.now();
         let is_current = work.record.work().is_some_and(|runs| runs.report(&attempt.run, attempt.number, report, now));
         if is_current && let Some(body) = work.run(&attempt.run).map(run_event::progress) {
             work.record.signs_of_work(now.now_ms);
-            work.tell(&self.asked, EventKind::RunProgress, body, Merge::Replace(attempt.run.clone()));
             work.step.show_runs();
+            // What is left out is covered by the next report.
+            if is_full {
+                return true;
+            }
+            work.tell(&self.asked, EventKind::RunProgress, body, Merge::Replace(attempt.run.clone()));
         }
         is_current
     }
@@ -181,6 +214,9 @@ impl MemoryHost for Speech {
 
 impl RunHost for Speech {
     fn write(&self, attempt: &Attempt, text: &str) {
+        if self.is_full() {
+            return self.overflows(attempt);
+        }
         if self.step(|work| self.write_in(work, attempt, text)) == Some(true)
             && let Some(worker) = self.worker.upgrade()
         {
@@ -190,7 +226,7 @@ impl RunHost for Speech {
 
     fn report(&self, attempt: &Attempt, progress: Option<f64>, message: Option<Text>) {
         let message = message.map(|message| cut(message, MESSAGE_BYTES));
-        let report = (progress, message.clone());
+        let report = ((progress, message.clone()), self.is_full());
         if self.step(|work| self.report_in(work, attempt, report)) == Some(true)
             && let Some(task) = &self.task
         {
@@ -206,6 +242,9 @@ impl RunHost for Speech {
     fn tool_called(&self, attempt: &Attempt, name: &str, arguments: &Value) -> Result<Text, ActionError> {
         let name = cut(name, MESSAGE_BYTES);
         self.check("arguments of the tool", arguments)?;
+        if self.is_full() {
+            return Err(too_fast());
+        }
         let called = self.step(|work| {
             let call = Self::sign(work, attempt).then(|| work.ids.make("t_"))?;
             self.tell(work, EventKind::RunToolCall, run_event::tool_call(&self.asked, &call, &name, arguments));
@@ -242,6 +281,9 @@ impl RunHost for Speech {
     }
 
     fn iterate(&self, attempt: &Attempt, max: u32) -> Result<u32, RunError> {
+        if self.is_full() {
+            return Err(too_fast().into());
+        }
         let iterated = self.step(|work| self.iterate_in(work, attempt, max));
         iterated.unwrap_or_else(|| Err(too_late().into()))
     }
@@ -249,6 +291,12 @@ impl RunHost for Speech {
     fn take_input(&self, attempt: &Attempt) -> Option<Value> {
         let take = |work: &mut Work<'_, '_>| work.record.work()?.take_input(&attempt.run, attempt.number);
         self.step(take).flatten()
+    }
+
+    fn ready_for_more(&self, attempt: &Arc<Attempt>) -> BoxFuture<'static, ()> {
+        let (worker, living) = (self.worker.upgrade(), self.living.upgrade());
+        let waits = worker.zip(living).map(|(worker, living)| worker.ready_for_more(&living, attempt));
+        waits.unwrap_or_else(|| ready(()).boxed())
     }
 
     fn history(&self) -> Vec<HistoryEntry> {

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use futures_util::future::BoxFuture;
 use serde_json::Value;
 
 use super::end_step::{EndedBy, end_in};
@@ -61,6 +62,12 @@ pub(super) trait Worker: Send + Sync {
     fn limits(&self) -> &RunLimits;
 
     fn memory(&self) -> &Remembering;
+
+    /// Whether nothing more may be streamed in a room that is kept, since too much waits to be written.
+    fn is_full(&self, living: &LivingRoom) -> bool;
+
+    /// Ends when an attempt may stream more.
+    fn ready_for_more(&self, living: &LivingRoom, attempt: &Arc<Attempt>) -> BoxFuture<'static, ()>;
 
     fn limit_reached(&self, limit: Limit);
 

@@ -4,12 +4,14 @@ use std::collections::VecDeque;
 use std::future::Future;
 use std::sync::{Arc, Weak};
 
-use futures_util::future::{Either, select};
+use futures_util::future::{BoxFuture, Either, select};
 use serde_json::Value;
 
+use super::durability::is_full;
 use super::end_step::{EndedBy, remove_later};
 use super::live_runs::{LiveRun, LiveRuns};
 use super::living::LivingRoom;
+use super::pacing::{Paced, ready_for_more};
 use super::premises::Premises;
 use super::remembering::Remembering;
 use super::run_speech::Speech;
@@ -225,6 +227,7 @@ impl Running {
         });
         let (owner, input) = (self.premises.observers.owner(), asked.input.clone());
         let work = Caught::new(Box::pin(async move { agent.dispatch(context, input).await }), Some(owner));
+        let work = Paced::new(work, &self.premises, living, &attempt);
         let end = AttemptEnd { running: Weak::clone(&self.me), living: Arc::downgrade(living), attempt: Some(attempt) };
         self.background.runtime.spawn(attend(work, end));
     }
@@ -343,6 +346,18 @@ impl Worker for Running {
         &self.remembering
     }
 
+    fn is_full(&self, living: &LivingRoom) -> bool {
+        let is_full = is_full(&self.premises, living);
+        if is_full {
+            self.limit_reached(Limit::UnwrittenBytes);
+        }
+        is_full
+    }
+
+    fn ready_for_more(&self, living: &LivingRoom, attempt: &Arc<Attempt>) -> BoxFuture<'static, ()> {
+        ready_for_more(&self.premises, living, attempt)
+    }
+
     fn limit_reached(&self, limit: Limit) {
         self.premises.limit_reached(limit, &Text::default());
     }
@@ -371,7 +386,7 @@ fn task_status(outcome: Outcome) -> TaskStatus {
 }
 
 /// Polls an attempt until it ends, or counts no more.
-async fn attend(work: Caught<impl Future<Output = RunResult> + Unpin>, mut end: AttemptEnd) {
+async fn attend(work: impl Future<Output = Result<RunResult, String>> + Unpin, mut end: AttemptEnd) {
     let Some(attempt) = end.attempt.clone() else { return };
     let overtaken = Box::pin(attempt.ended.wait());
     let ended = match select(work, overtaken).await {

@@ -4,6 +4,7 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
+use futures_util::future::BoxFuture;
 use serde_json::Value;
 
 use super::attempt::Attempt;
@@ -40,6 +41,9 @@ pub(crate) trait RunHost: MemoryHost {
     fn iterate(&self, attempt: &Attempt, max: u32) -> Result<u32, RunError>;
 
     fn take_input(&self, attempt: &Attempt) -> Option<Value>;
+
+    /// Ends when an attempt may stream more.
+    fn ready_for_more(&self, attempt: &Arc<Attempt>) -> BoxFuture<'static, ()>;
 
     fn history(&self) -> Vec<HistoryEntry>;
 
@@ -115,6 +119,15 @@ impl RunContext {
     /// Streams a text: it follows what was streamed before. A sign of life.
     pub fn chunk(&self, text: impl AsRef<str>) {
         self.0.host.write(&self.0.attempt, text.as_ref());
+    }
+
+    /// Waits until more may be streamed. Only rooms that are kept ever let an agent wait, while the storage is slow or fails.
+    ///
+    /// The future of the run itself is not polled meanwhile, so an agent that awaits something now and then need not call
+    /// this; what streams into the run from another task should, before each chunk. Who never waits reaches
+    /// `rooms.unwritten_bytes`: then the run has failed with `busy`.
+    pub async fn ready(&self) {
+        self.0.host.ready_for_more(&self.0.attempt).await;
     }
 
     /// Says how far the run is, from 0 to 1, and what it does now; an empty message changes nothing. A sign of life. Cheap:

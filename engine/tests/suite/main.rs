@@ -61,6 +61,7 @@ mod rooms_workflows;
 mod run_fixtures;
 mod runs;
 mod runs_delivered;
+mod runs_kept;
 mod runs_memory;
 mod runs_queued;
 mod runs_tree;

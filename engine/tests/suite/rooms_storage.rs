@@ -18,17 +18,17 @@ use crate::run_fixtures::{echo, silent};
 
 /// A store that makes so many commits and refuses those after them.
 #[derive(Debug)]
-struct Failing {
+pub(crate) struct Failing {
     memory: MemoryStore,
     left: AtomicI64,
 }
 
 impl Failing {
-    fn after(commits: i64) -> Arc<Self> {
+    pub(crate) fn after(commits: i64) -> Arc<Self> {
         Arc::new(Self { memory: MemoryStore::new(usize::MAX).surviving(), left: AtomicI64::new(commits) })
     }
 
-    fn allow(&self, commits: i64) {
+    pub(crate) fn allow(&self, commits: i64) {
         self.left.store(commits, Ordering::SeqCst);
     }
 }
@@ -72,7 +72,7 @@ impl Store for Failing {
     }
 }
 
-fn start(store: &Arc<Failing>, change: impl FnOnce(&mut Config)) -> (Engine, Arc<ManualClock>) {
+pub(crate) fn start(store: &Arc<Failing>, change: impl FnOnce(&mut Config)) -> (Engine, Arc<ManualClock>) {
     start_at(store, ManualClock::new(), change)
 }
 
@@ -98,7 +98,7 @@ fn say(engine: &Engine, session: &Session, text: &str) -> u64 {
     engine.rooms().say(session, "board", &Message::text(text)).unwrap().seq.unwrap()
 }
 
-async fn log(engine: &Engine, session: &Session) -> Vec<Value> {
+pub(crate) async fn log(engine: &Engine, session: &Session) -> Vec<Value> {
     engine.rooms().replay(session, "board", 0, Some(1_000)).await.unwrap().events
 }
 
@@ -110,7 +110,7 @@ fn code<T>(done: Result<T, ActionError>) -> String {
     done.err().map_or_else(String::new, |error| error.code().to_owned())
 }
 
-async fn next_of(events: &mut RoomEvents, kind: &str) -> Value {
+pub(crate) async fn next_of(events: &mut RoomEvents, kind: &str) -> Value {
     loop {
         let event = events.next().await.unwrap();
         if event.kind == kind {

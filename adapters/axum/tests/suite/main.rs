@@ -19,6 +19,7 @@ mod origins;
 mod per_session;
 #[cfg(unix)]
 mod process_end;
+mod refusing_store;
 mod renewal;
 #[cfg(feature = "rooms")]
 mod room_events;
