@@ -29,6 +29,7 @@ mod live_runs;
 mod run_steps;
 mod run_speech;
 pub(crate) mod running;
+pub(crate) mod agent_links;
 pub(crate) mod reading_archives;
 pub(crate) mod ending;
 pub(crate) mod run_requests;

@@ -13,3 +13,6 @@ pub(crate) mod run_context;
 pub(crate) mod tool;
 pub(crate) mod agent;
 pub(crate) mod agents;
+mod links;
+mod remote_attempt;
+pub(crate) mod linked_agent;

@@ -20,4 +20,6 @@ pub struct RoomStats {
     pub runs: usize,
     /// Those of them that wait for others.
     pub queued: usize,
+    /// Links of agents that are elsewhere, each counted for each agent that it is.
+    pub agent_links: usize,
 }

@@ -11,6 +11,7 @@ use super::living::LivingRoom;
 use super::refusal::{busy, too_late};
 use super::remembering::{Remembering, Writer};
 use super::run_steps::{Work, Worker};
+use crate::clock::millis;
 use crate::config::Limit;
 use crate::error::ActionError;
 use crate::event::Event;
@@ -239,14 +240,20 @@ impl RunHost for Speech {
         self.step(|work| Self::sign(work, attempt));
     }
 
-    fn tool_called(&self, attempt: &Attempt, name: &str, arguments: &Value) -> Result<Text, ActionError> {
+    fn tool_called(
+        &self,
+        attempt: &Attempt,
+        id: Option<Text>,
+        name: &str,
+        arguments: &Value,
+    ) -> Result<Text, ActionError> {
         let name = cut(name, MESSAGE_BYTES);
         self.check("arguments of the tool", arguments)?;
         if self.is_full() {
             return Err(too_fast());
         }
         let called = self.step(|work| {
-            let call = Self::sign(work, attempt).then(|| work.ids.make("t_"))?;
+            let call = Self::sign(work, attempt).then(|| id.unwrap_or_else(|| work.ids.make("t_")))?;
             self.tell(work, EventKind::RunToolCall, run_event::tool_call(&self.asked, &call, &name, arguments));
             let (room, run) = (work.living.room.id().clone(), attempt.run.clone());
             work.step.report(Event::RunToolCalled { room, run, tool: name });
@@ -304,6 +311,26 @@ impl RunHost for Speech {
         let entries =
             living.map(|living| living.room.with(|record| record.runs().map(|runs| runs.history().entries())));
         entries.flatten().unwrap_or_default()
+    }
+
+    fn left_alone(&self, attempt: &Attempt) {
+        let Some(wait_ms) = self.worker.upgrade().map(|worker| millis(worker.limits().link_wait)) else { return };
+        self.step(|work| {
+            let now = work.now();
+            let run = &attempt.run;
+            if work.record.work().is_some_and(|runs| runs.leave_alone(run, attempt.number, wait_ms, now)) {
+                work.watch(run);
+            }
+        });
+    }
+
+    fn lost(&self, attempt: &Attempt, is_found: bool) {
+        self.step(|work| {
+            let (now, run, number) = (work.now(), &attempt.run, attempt.number);
+            let Some(runs) = work.record.work() else { return };
+            let next = if is_found { runs.redeliver(run, number, now) } else { runs.lose(run, number, now) };
+            work.after(run, next);
+        });
     }
 
     fn time_left(&self, attempt: &Attempt) -> Option<Duration> {

@@ -109,6 +109,8 @@ impl Running {
                 Job::Follow(living, FollowUp::Execute(execution)) => self.execute(&living, execution),
                 Job::Follow(living, FollowUp::Ended(run, outcome, next)) => {
                     self.run_ended(&living, (*run, outcome), &next, &mut jobs);
+                    // Whoever waits until nothing runs any more looks again.
+                    self.background.in_flight.notify();
                 }
                 Job::Follow(_, FollowUp::Release(registered)) => drop(registered),
                 Job::Follow(_, FollowUp::Schedule(at_ms)) => self.premises.timers.at(at_ms, Timer::Runs),
@@ -285,20 +287,29 @@ impl Running {
 
     /// Registers an agent. More runs may begin.
     pub(crate) fn register(&self, project: Option<Text>, agent: Agent) {
-        let (gate, tickets) = self.agents.register(project, agent);
+        self.begin_at(self.agents.register(project, agent));
+    }
+
+    /// These runs have a place behind a gate.
+    pub(super) fn begin_at(&self, (gate, tickets): (Arc<Gate>, Vec<Ticket>)) {
         self.follow_up(tickets.into_iter().map(|ticket| Job::Placed(Arc::clone(&gate), ticket)).collect());
     }
 
     /// Removes an agent. Those that waited for it look for another one. False if there is none.
     pub(crate) fn unregister(&self, project: Option<Text>, name: &str) -> bool {
         let Some(tickets) = self.agents.unregister(project, name) else { return false };
+        self.look_elsewhere(tickets);
+        true
+    }
+
+    /// The agent is gone for which these runs waited.
+    pub(super) fn look_elsewhere(&self, tickets: Vec<Ticket>) {
         let mut jobs = Jobs::new();
         for Ticket { run, .. } in tickets {
             let gate = self.live.with(&run, |live| (live.registered.take(), Arc::clone(&live.living)));
             jobs.extend(gate.map(|(_, living)| Job::Follow(living, FollowUp::Begin(run))));
         }
         self.follow_up(jobs);
-        true
     }
 
     pub(crate) fn are_running(&self) -> bool {

@@ -6,6 +6,7 @@ use std::sync::Arc;
 
 use serde_json::Value;
 
+use super::agent_links::AgentLinks;
 use super::attendance::{Attendance, Noticed};
 use super::call_ids::CallIds;
 use super::creating::{CreatedRoom, Creating};
@@ -76,6 +77,7 @@ pub(crate) struct RoomService {
     managing: Managing,
     creating: Creating,
     pub(crate) running: Arc<Running>,
+    pub(crate) agent_links: Arc<AgentLinks>,
     runs: RunRequests,
     presence: PresenceBoard,
     durability: Durability,
@@ -143,6 +145,7 @@ impl RoomService {
             replaying: Replaying::new(Arc::clone(&premises)),
             archives: Archives::new(Arc::clone(&premises)),
             runs: RunRequests::new(Arc::clone(&running)),
+            agent_links: AgentLinks::new(Arc::clone(&premises), Arc::clone(&running)),
             running,
             presence: PresenceBoard::new(Arc::clone(&premises), options.presence),
             premises,
@@ -160,6 +163,7 @@ impl RoomService {
     pub(crate) fn claims_changed(&self, slot: &Arc<Slot>, before: &Context) {
         self.roles.claims_changed(slot, before);
         self.presence.claims_changed(slot, before);
+        self.agent_links.claims_changed(slot);
     }
 
     /// A session got a connection.
@@ -214,7 +218,7 @@ impl RoomService {
             let _released = living.room.with(|_| {
                 living.place_of(&slot)?;
                 let links = slot.links();
-                for link in links.iter().filter(|link| !link.is_tab()) {
+                for link in links.iter().filter(|link| link.kind.takes_events()) {
                     link.event(Arc::clone(&beat), self.premises.max_event_bytes);
                 }
                 Some(links)
@@ -466,6 +470,7 @@ impl RoomService {
             leases: self.premises.attendance.len(),
             runs: self.running.live.len(),
             queued: self.running.live.waiting(),
+            agent_links: self.agent_links.len(),
         }
     }
 

@@ -29,8 +29,14 @@ pub(crate) trait RunHost: MemoryHost {
 
     fn working(&self, attempt: &Attempt);
 
-    /// A tool is about to be called. Returns the call's id, or why it is not.
-    fn tool_called(&self, attempt: &Attempt, name: &str, arguments: &Value) -> Result<Text, ActionError>;
+    /// A tool is about to be called, under this id or a new one. Returns the id, or why it is not called.
+    fn tool_called(
+        &self,
+        attempt: &Attempt,
+        id: Option<Text>,
+        name: &str,
+        arguments: &Value,
+    ) -> Result<Text, ActionError>;
 
     /// It has returned; what cannot be shown becomes a failure.
     fn tool_returned(&self, attempt: &Attempt, call: &Text, result: ToolResult) -> ToolResult;
@@ -46,6 +52,12 @@ pub(crate) trait RunHost: MemoryHost {
     fn ready_for_more(&self, attempt: &Arc<Attempt>) -> BoxFuture<'static, ()>;
 
     fn history(&self) -> Vec<HistoryEntry>;
+
+    /// Nobody works on the attempt for now.
+    fn left_alone(&self, attempt: &Attempt);
+
+    /// Whoever worked on it is gone, and there is somebody again if `is_found`.
+    fn lost(&self, attempt: &Attempt, is_found: bool);
 
     /// How much of the window is left.
     fn time_left(&self, attempt: &Attempt) -> Option<Duration>;
@@ -145,7 +157,7 @@ impl RunContext {
     /// Calls a tool of the agent. Everybody in the room sees call and result. That it fails is data: the run goes on.
     pub async fn tool(&self, name: &str, arguments: Value) -> ToolResult {
         let Inner { host, attempt, .. } = &*self.0;
-        let call = match host.tool_called(attempt, name, &arguments) {
+        let call = match host.tool_called(attempt, None, name, &arguments) {
             Ok(call) => call,
             Err(error) => return ToolResult::of(Err(error)),
         };
@@ -215,10 +227,50 @@ impl RunContext {
         RunMemory::new(host, Arc::clone(&self.0.attempt))
     }
 
+    /// What an executor outside of this process holds: it does what [`RunContext`] does for one in it.
+    pub(crate) fn remote(&self) -> Remote<'_> {
+        Remote(&self.0)
+    }
+
     /// How long the agent has for its next sign of life; `None` without a window.
     #[must_use]
     pub fn deadline(&self) -> Option<Duration> {
         self.0.host.time_left(&self.0.attempt)
+    }
+}
+
+/// What an executor outside of this process says and needs besides.
+pub(crate) struct Remote<'r>(&'r Inner);
+
+impl Remote<'_> {
+    /// The window of the run's delivery.
+    pub(crate) fn window_ms(&self) -> Option<u64> {
+        self.0.asked.delivery.as_ref()?.window_ms
+    }
+
+    /// It calls a tool of its own.
+    pub(crate) fn tool_called(&self, id: Text, name: &str, arguments: &Value) -> Result<Text, ActionError> {
+        self.0.host.tool_called(&self.0.attempt, Some(id), name, arguments)
+    }
+
+    /// What that returned.
+    pub(crate) fn tool_returned(&self, id: &Text, result: ToolResult) {
+        self.0.host.tool_returned(&self.0.attempt, id, result);
+    }
+
+    /// Nobody works on the attempt for now: it waits for its window, or for a while if it has none.
+    pub(crate) fn left_alone(&self) {
+        self.0.host.left_alone(&self.0.attempt);
+    }
+
+    /// Whoever worked on it is gone: as if its window had expired.
+    pub(crate) fn lost(&self) {
+        self.0.host.lost(&self.0.attempt, false);
+    }
+
+    /// The same, after it waited until there was somebody again.
+    pub(crate) fn found_again(&self) {
+        self.0.host.lost(&self.0.attempt, true);
     }
 }
 

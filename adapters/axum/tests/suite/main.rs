@@ -1,5 +1,7 @@
 //! The adapter over real sockets: every test starts a server on a free port.
 
+#[cfg(feature = "rooms")]
+mod agents;
 mod authenticating;
 mod browser_module;
 mod discovery;
