@@ -187,7 +187,7 @@ mod tests {
             project: format!("p{}", which % 2),
             member: format!("m{}", which % 3),
             member_key: key,
-            session_key: (which % 4 > 0).then_some(key),
+            session_key: (!which.is_multiple_of(4)).then_some(key),
             rights: Vec::new(),
             expires_at_ms: None,
             card: None,

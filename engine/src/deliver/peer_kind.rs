@@ -9,6 +9,8 @@ pub(crate) enum PeerKind {
     Tab,
     /// A client in this process: it is sent no frames.
     InProcess,
+    /// An agent elsewhere: it is sent runs, and no events.
+    Agent,
     /// Whoever reads the events of a room, and nothing else.
     Events,
     /// A process that is there, on a link of its adapter's: it is sent nothing but pings.
@@ -18,7 +20,7 @@ pub(crate) enum PeerKind {
 impl PeerKind {
     /// Whether it is sent what happens in the rooms that its session has joined.
     pub(crate) const fn takes_events(self) -> bool {
-        !matches!(self, Self::Tab | Self::Present)
+        !matches!(self, Self::Tab | Self::Agent | Self::Present)
     }
 
     /// Whether there is nobody who could say that it leaves, other than by going.
