@@ -1,8 +1,13 @@
 //! How many runs a room may have, and how large what they take and give may be.
 
-use super::error::{ConfigError, at_least, positive};
+use std::time::Duration;
+
+use super::error::{ConfigError, at_least, duration, positive};
 use super::rooms::EVENT_ENVELOPE_BYTES;
 use super::sizes::Sizes;
+use crate::model::room::history::HistoryBounds;
+use crate::model::room::run::output::OutputBounds;
+use crate::model::room::runs::RunBounds;
 
 /// The bounds of runs. They matter only if there are rooms (`EngineBuilder::rooms`).
 #[derive(Debug, Clone)]
@@ -28,6 +33,9 @@ pub struct RunLimits {
     pub history_entries: usize,
     /// How many bytes of texts the history of a room may have. Default 256 KiB. The oldest entries are evicted.
     pub history_bytes: usize,
+    /// How long a run that was started before the engine was waits for its agent to be registered; longer if its delivery has
+    /// a longer window. Default 30 s. Then its fallback gets the work, or it fails with `unknown_agent`.
+    pub absent_agent_timeout: Duration,
 }
 
 /// How many bytes of JSON a byte of text may take.
@@ -45,6 +53,7 @@ impl Default for RunLimits {
             inputs_per_run: 64,
             history_entries: 200,
             history_bytes: 256 << 10,
+            absent_agent_timeout: Duration::from_secs(30),
         }
     }
 }
@@ -54,7 +63,20 @@ impl RunLimits {
     pub(super) fn validate(&self) -> Result<(), ConfigError> {
         positive("runs.value_bytes", self.value_bytes)?;
         positive("runs.output_bytes", self.output_bytes)?;
-        positive("runs.chunk_bytes", self.chunk_bytes)
+        positive("runs.chunk_bytes", self.chunk_bytes)?;
+        duration("runs.absent_agent_timeout", self.absent_agent_timeout)
+    }
+
+    /// The bounds of the runs of one room.
+    pub(crate) const fn bounds(&self) -> RunBounds {
+        RunBounds {
+            waiting: self.waiting_per_room,
+            ended: self.ended_per_room,
+            ended_output_bytes: self.ended_output_bytes,
+            inputs: self.inputs_per_run,
+            output: OutputBounds { bytes: self.output_bytes, chunk_bytes: self.chunk_bytes },
+            history: HistoryBounds { entries: self.history_entries, bytes: self.history_bytes },
+        }
     }
 
     /// Whether the events of runs fit the frames of an engine.

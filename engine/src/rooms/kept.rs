@@ -1,6 +1,6 @@
 //! What is kept of one living room.
 
-use std::mem;
+use std::{iter, mem};
 
 use crate::clock::millis;
 use crate::config::RoomLimits;
@@ -8,7 +8,7 @@ use crate::model::Text;
 use crate::model::room::about::About;
 use crate::model::room::policy::OnEnd;
 use crate::storage::event_log::LoggedEvent;
-use crate::storage::journal::{Journal, Written};
+use crate::storage::journal::Journal;
 use crate::storage::store::Write;
 use crate::sync::{AtomicU64, Mutex, Ordering};
 
@@ -55,22 +55,25 @@ impl Kept {
 
     /// The room was created.
     pub(super) fn begin(&self, journal: &Journal) {
-        for write in mem::take(&mut *self.first.lock()) {
-            journal.write(write);
-        }
+        journal.write_step(self.take_first());
     }
 
-    /// The room goes on with this event.
-    pub(super) fn append(&self, journal: &Journal, room: &Text, event: LoggedEvent) -> Written {
-        self.begin(journal);
+    /// What is written before anything else, if it has not been.
+    pub(super) fn take_first(&self) -> Vec<Write> {
+        mem::take(&mut *self.first.lock())
+    }
+
+    /// The room goes on with this event: what is written for it.
+    pub(super) fn append(&self, room: &Text, event: LoggedEvent) -> impl Iterator<Item = Write> + use<> {
         let from = (event.seq + 1).saturating_sub(self.keep_events);
-        let written = journal.write(Write::Append { room: room.clone(), event });
+        let append = Write::Append { room: room.clone(), event };
         let slack = SLACK.max(self.keep_events / SLACK);
-        if from > self.first_seq.load(Ordering::Relaxed).saturating_add(slack) {
+        let purges = from > self.first_seq.load(Ordering::Relaxed).saturating_add(slack);
+        if purges {
             self.first_seq.store(from, Ordering::Relaxed);
-            journal.write(Write::Purge { room: room.clone(), to_seq: from - 1, before_ms: 0 });
         }
-        written
+        let purge = purges.then(|| Write::Purge { room: room.clone(), to_seq: from - 1, before_ms: 0 });
+        iter::once(append).chain(purge)
     }
 
     /// Events that are too old are purged. So that each is not looked for by itself, they may become older by a thirtieth.

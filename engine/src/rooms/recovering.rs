@@ -2,12 +2,12 @@
 
 use std::sync::Arc;
 
+use super::call_ids::REMEMBERED_MS;
 use super::ending::Ending;
 use super::kept::Kept;
 use super::living::LivingRoom;
 use super::premises::Premises;
 use super::roles::Roles;
-use super::run_steps::Worker;
 use super::running::Running;
 use super::step::{Draft, Step};
 use super::stored_room::{StoredRecord, StoredRoom};
@@ -20,7 +20,7 @@ use crate::model::room::leave_reason::LeaveReason;
 use crate::model::room::participant::Participant;
 use crate::model::room::policy::{Access, OnEnd};
 use crate::model::room::record::Record;
-use crate::model::room::run::asked::Asked;
+use crate::model::room::runs::Runs;
 use crate::storage::error::StorageError;
 use crate::storage::repair::Repair;
 use crate::storage::room_store::PartKind;
@@ -60,13 +60,15 @@ impl<'a> Recovering<'a> {
             self.unreadable("the list of rooms", &why.to_string());
             Vec::new()
         });
+        let mut opened = Vec::new();
         for room in rooms {
             match self.read(&room) {
-                Ok(Some(stored)) => self.open(stored),
+                Ok(Some(stored)) => opened.extend(self.open(stored)),
                 Ok(None) => self.unreadable(&room, "its record is missing or is of another version"),
                 Err(why) => self.unreadable(&room, &why.to_string()),
             }
         }
+        self.running.resume(&opened);
     }
 
     fn unreadable(&self, what: &str, why: &str) {
@@ -77,10 +79,10 @@ impl<'a> Recovering<'a> {
         let store = self.premises.journal.store();
         let parts = store.parts(room)?;
         let seq = store.bounds(room)?.map_or(0, |bounds| bounds.last_seq);
-        Ok(StoredRoom::from_parts(&parts, seq, self.premises.now().unix_ms))
+        Ok(StoredRoom::from_parts(&parts, seq, self.premises.now().unix_ms, self.premises.run_bounds))
     }
 
-    fn open(&self, stored: StoredRoom) {
+    fn open(&self, stored: StoredRoom) -> Option<Arc<LivingRoom>> {
         let StoredRoom { mut about, ttl, past, participants, readers, memory, runs } = stored;
         let kept_bytes = memory.bytes();
         // Without any event, it is not known which numbers were used.
@@ -92,8 +94,9 @@ impl<'a> Recovering<'a> {
         let kept = Kept::new(Vec::new(), &self.premises.limits, &about, about.created_ms);
         let now_ms = self.premises.timers.now_ms();
         let make = |about: About| {
-            let mut record =
-                Record::recovered(about.owner.clone(), about.access, ttl, now_ms, past).with_memory(memory);
+            let mut record = Record::recovered(about.owner.clone(), about.access, ttl, now_ms, past)
+                .with_memory(memory)
+                .with_runs(runs);
             if about.on_end == OnEnd::Archive {
                 record.lasting_mut().remember_who_takes_part();
                 readers.iter().for_each(|user| {
@@ -106,11 +109,32 @@ impl<'a> Recovering<'a> {
         match self.premises.directory.add(about, is_open, make) {
             Ok(living) => {
                 self.premises.memory_bytes.add(kept_bytes);
+                self.remember_calls(&living);
                 self.opened(&living, participants, is_lost);
-                self.end_runs(&living, runs);
                 self.ending.watch(&living);
+                Some(living)
             }
-            Err(_) => self.unreadable(&id, "there are as many rooms as there may be"),
+            Err(_) => {
+                self.unreadable(&id, "there are as many rooms as there may be");
+                None
+            }
+        }
+    }
+
+    /// A call that is repeated starts no run again, as if the engine had gone on.
+    fn remember_calls(&self, living: &LivingRoom) {
+        let now = self.premises.now();
+        let asked: Vec<_> = living.room.with(|record| {
+            let runs = record.runs().into_iter().flat_map(Runs::all);
+            runs.filter(|run| run.asked.call().is_some()).map(|run| Arc::clone(&run.asked)).collect()
+        });
+        let mut calls = self.premises.run_calls.lock();
+        for asked in asked.iter().filter(|asked| asked.created_ms.saturating_add(REMEMBERED_MS) > now.unix_ms) {
+            if let Some((caller, call)) =
+                asked.call().filter(|(caller, call)| calls.get(caller, call, now.now_ms).is_none())
+            {
+                calls.add(caller, call.clone(), asked.id.clone(), now.now_ms);
+            }
         }
     }
 
@@ -126,13 +150,6 @@ impl<'a> Recovering<'a> {
             }
             participants.into_iter().for_each(|participant| leave(step, record, participant));
         });
-    }
-
-    /// No agent is registered yet, so what was in progress has failed.
-    fn end_runs(&self, living: &Arc<LivingRoom>, runs: Vec<Asked>) {
-        for asked in runs {
-            self.running.take(living, |work| work.interrupted(asked, self.running.limits()));
-        }
     }
 }
 

@@ -63,7 +63,7 @@ pub(super) fn check_lives(living: &LivingRoom) -> Result<(), ActionError> {
 }
 
 /// What was written is kept with the room.
-fn keep(step: &Step<'_>, memory: Option<&Memory>, key: &str) {
+fn keep(step: &mut Step<'_>, memory: Option<&Memory>, key: &str) {
     let Some(memory) = memory.filter(|_| step.keeps_parts()) else { return };
     let key = Text::from(key);
     if let Some(entry) = memory.get(&key) {

@@ -17,18 +17,28 @@ pub enum PartKind {
     Participant,
     /// A user who has taken part, by name.
     Reader,
-    /// A run, by its id.
+    /// A run that has not ended, by its id.
     Run,
     /// An entry of the history, by its number.
     History,
     /// An entry of the memory, by its key.
     Memory,
+    /// A run that has ended, by its id.
+    EndedRun,
 }
 
 impl PartKind {
     /// All kinds, in their order.
-    pub const ALL: [Self; 7] =
-        [Self::Record, Self::Activity, Self::Participant, Self::Reader, Self::Run, Self::History, Self::Memory];
+    pub const ALL: [Self; 8] = [
+        Self::Record,
+        Self::Activity,
+        Self::Participant,
+        Self::Reader,
+        Self::Run,
+        Self::History,
+        Self::Memory,
+        Self::EndedRun,
+    ];
 
     /// The number under which an implementation may keep it. It never changes.
     #[must_use]
@@ -41,6 +51,7 @@ impl PartKind {
             Self::Run => 4,
             Self::History => 5,
             Self::Memory => 6,
+            Self::EndedRun => 7,
         }
     }
 

@@ -67,6 +67,7 @@ const TIMES: &[TimeChange] = &[
     ("rooms.ended_room_retention", |config, value| config.rooms.ended_room_retention = value),
     ("rooms.keep_for", |config, value| config.rooms.keep_for = value),
     ("rooms.archive_retention", |config, value| config.rooms.archive_retention = value),
+    ("runs.absent_agent_timeout", |config, value| config.runs.absent_agent_timeout = value),
     ("rooms.durable_timeout", |config, value| config.rooms.durable_timeout = value),
 ];
 
