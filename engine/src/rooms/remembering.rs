@@ -8,6 +8,7 @@ use serde_json::Value;
 use super::durability::check_writable;
 use super::living::LivingRoom;
 use super::memory_entry::MemoryEntry;
+use super::opening;
 use super::premises::Premises;
 use super::refusal::{busy, has_ended, invalid};
 use super::roles::{Roles, check_names};
@@ -239,7 +240,7 @@ impl Remembering {
     /// The room whose memory a room inherits: as long as it goes on, and the child's owner has access to it (SEC28).
     fn parent(&self, child: &LivingRoom) -> Option<Arc<LivingRoom>> {
         let inherits = child.room.inherit().contains(&Facet::Memory);
-        let living = self.premises.directory.get(child.room.parent().filter(|_| inherits)?)?;
+        let living = opening::room(&self.premises, child.room.parent().filter(|_| inherits)?).ok()?;
         // Another room may have got its id since.
         let is_parent = child.room.parent_epoch() == Some(living.room.epoch());
         let goes_on = is_parent && check_lives(&living).is_ok();

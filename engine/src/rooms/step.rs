@@ -210,6 +210,7 @@ impl<'a> Step<'a> {
         if self.writes.is_empty() {
             return;
         }
+        self.living.kept.iter().for_each(|kept| kept.wrote());
         let written = self.premises.journal.write_step(std::mem::take(&mut self.writes));
         if written == Written::DroppedOlder {
             self.reports.push(Event::LimitReached { limit: Limit::StoredBytes, session: Text::default() });

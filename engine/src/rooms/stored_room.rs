@@ -31,6 +31,11 @@ impl StoredRecord {
         Self { about: about.clone(), ttl: record.ttl(), users: record.users().clone() }
     }
 
+    /// Those whom the owner has admitted.
+    pub(super) fn admitted_users(&self) -> impl Iterator<Item = &Text> {
+        self.users.iter().filter(|(_, role)| role.is_some()).map(|(user, _)| user)
+    }
+
     pub(super) fn into_part(self) -> Part {
         part(PartKind::Record, Text::default(), &self)
     }
@@ -40,6 +45,28 @@ impl StoredRecord {
 pub(super) fn part(kind: PartKind, key: Text, value: &impl Serialize) -> Part {
     let value = serde_json::to_string(value).expect("what is kept of a room serialises");
     Part { kind, key, value: value.into() }
+}
+
+/// What has to be known of a room that nobody uses.
+#[derive(Debug)]
+pub(super) struct StoredOverview {
+    pub(super) record: StoredRecord,
+    /// In how many ms its time to live expires.
+    pub(super) ends_in_ms: Option<u64>,
+}
+
+impl StoredOverview {
+    /// `None` if these are not the parts of a room.
+    pub(super) fn from_parts(parts: &[Part], unix_ms: u64) -> Option<Self> {
+        let of = |kind: PartKind| parts.iter().find(move |part| part.kind == kind);
+        let record: StoredRecord = read(of(PartKind::Record)?)?;
+        let ends_in_ms = record.ttl.map(|ttl| {
+            let active_ms = of(PartKind::Activity).and_then(read).filter(|_| ttl.sliding);
+            let from_ms: u64 = active_ms.unwrap_or(record.about.created_ms);
+            ttl.ms.saturating_sub(unix_ms.saturating_sub(from_ms))
+        });
+        Some(Self { record, ends_in_ms })
+    }
 }
 
 /// What was kept of a room.

@@ -1,5 +1,6 @@
 //! Where what happens in rooms is written, and read again.
 
+use std::future::Future;
 use std::sync::Arc;
 
 use futures_util::FutureExt;
@@ -92,6 +93,11 @@ impl Journal {
                 confirmed.map(|done| done.map_err(|_| StorageError::Unavailable("the engine has ended".into()))).boxed()
             }
         }
+    }
+
+    /// Does something that waits for the storage.
+    pub(crate) fn spawn(&self, work: impl Future<Output = ()> + Send + 'static) {
+        drop(self.runtime.spawn(work));
     }
 
     /// How many bytes wait to be written.

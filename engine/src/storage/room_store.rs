@@ -90,4 +90,17 @@ pub trait RoomStore {
     /// # Errors
     /// If they cannot be read.
     fn parts(&self, room: &str) -> Result<Vec<Part>, StorageError>;
+
+    /// Shows each room in the order of [`rooms`](Self::rooms), with its parts of these kinds. The engine asks for that when it
+    /// starts, so it should not take long for many rooms.
+    ///
+    /// # Errors
+    /// If they cannot be read. A single room that cannot be read is shown without parts.
+    fn each_room(&self, kinds: &[PartKind], show: &mut dyn FnMut(Text, Vec<Part>)) -> Result<(), StorageError> {
+        for room in self.rooms()? {
+            let parts = self.parts(&room).unwrap_or_default();
+            show(room, parts.into_iter().filter(|part| kinds.contains(&part.kind)).collect());
+        }
+        Ok(())
+    }
 }

@@ -52,6 +52,7 @@ mod rooms_memory;
 mod rooms_participants;
 mod rooms_policy;
 mod rooms_presence;
+mod rooms_put_away;
 mod rooms_replay;
 mod rooms_review;
 mod rooms_storage;

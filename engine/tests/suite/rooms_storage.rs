@@ -179,8 +179,8 @@ async fn what_is_remembered_is_there_again_and_no_version_is_given_twice() {
     let bytes = engine.rooms().stats().memory_bytes;
     drop((engine, memory));
     let (engine, _clock) = start(&store, |_| {});
-    assert_eq!(engine.rooms().stats().memory_bytes, bytes);
     let memory = engine.rooms().memory(&ann, "board").unwrap();
+    assert_eq!(engine.rooms().stats().memory_bytes, bytes);
     assert_eq!((memory.get("goal").unwrap(), memory.get("plan").unwrap()), (goal, plan));
     assert_eq!(code(memory.get("gone")), "not_found");
     assert_eq!(code(memory.put_if("gone", &json!(1), Expected::Version(latest))), "conflict");

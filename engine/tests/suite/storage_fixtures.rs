@@ -1,5 +1,6 @@
 //! Engines that start with what another one has kept.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
 
@@ -9,6 +10,7 @@ use grove_engine::{
     NewRoom, PageSize, Part, PartKind, Room, RoomEvents, RoomOptions, RoomStore, Session, Storage, StorageError, Store,
     Text, Write,
 };
+use parking_lot::Mutex;
 use serde_json::Value;
 
 /// A store that makes so many commits and refuses those after them.
@@ -17,6 +19,8 @@ pub(crate) struct Failing {
     memory: MemoryStore,
     left: AtomicI64,
     written: AtomicU64,
+    reads: AtomicU64,
+    damaged: Mutex<BTreeSet<Text>>,
 }
 
 impl Failing {
@@ -25,11 +29,33 @@ impl Failing {
             memory: MemoryStore::new(usize::MAX).surviving(),
             left: AtomicI64::new(commits),
             written: AtomicU64::new(0),
+            reads: AtomicU64::new(0),
+            damaged: Mutex::default(),
         })
     }
 
     pub(crate) fn allow(&self, commits: i64) {
         self.left.store(commits, Ordering::SeqCst);
+    }
+
+    /// How often all parts of a room were read.
+    pub(crate) fn reads(&self) -> u64 {
+        self.reads.load(Ordering::SeqCst)
+    }
+
+    /// What is kept of a room cannot be read, or can again.
+    pub(crate) fn damage(&self, room: &str, is_damaged: bool) {
+        let mut damaged = self.damaged.lock();
+        if is_damaged {
+            damaged.insert(room.into())
+        } else {
+            damaged.remove(room)
+        };
+    }
+
+    fn check(&self, room: &str) -> Result<(), StorageError> {
+        let is_damaged = self.damaged.lock().contains(room);
+        if is_damaged { Err(StorageError::Corrupt("a page is not what it was".into())) } else { Ok(()) }
     }
 
     /// How many bytes of events and parts were written.
@@ -49,12 +75,19 @@ impl RoomStore for Failing {
     }
 
     fn parts(&self, room: &str) -> Result<Vec<Part>, StorageError> {
+        self.reads.fetch_add(1, Ordering::SeqCst);
+        self.check(room)?;
         self.memory.parts(room)
+    }
+
+    fn each_room(&self, kinds: &[PartKind], show: &mut dyn FnMut(Text, Vec<Part>)) -> Result<(), StorageError> {
+        self.memory.each_room(kinds, show)
     }
 }
 
 impl RoomLog for Failing {
     fn read(&self, room: &str, after: u64, page: PageSize) -> Result<Vec<LoggedEvent>, StorageError> {
+        self.check(room)?;
         self.memory.read(room, after, page)
     }
 
