@@ -305,6 +305,13 @@ pub enum Event {
         /// Whether something may be missing that was durable. Then every room has another epoch.
         history_lost: bool,
     },
+    /// What was kept of a room cannot be read. Other rooms are not affected.
+    RoomUnreadable {
+        /// The room's id.
+        room: Text,
+        /// Why, for the log.
+        why: String,
+    },
     /// Everything that happened in rooms is kept again.
     StorageRecovered {
         /// For how long it could not be written, in ms.
@@ -457,11 +464,5 @@ impl Observers {
 impl DropObserver for Observers {
     fn panicked_in_drop(&self, why: String) {
         self.warn(&Event::Panicked { what: PanicSite::Drop, why });
-    }
-}
-
-impl std::fmt::Debug for Observers {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Observers").finish_non_exhaustive()
     }
 }

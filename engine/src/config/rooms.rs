@@ -70,6 +70,10 @@ pub struct RoomLimits {
     /// How long an acknowledgement waits until what it acknowledges is durable. Default 10 s. Then the caller gets `busy`,
     /// though what was done was done, and is kept as soon as that is possible.
     pub durable_timeout: Duration,
+    /// How long a room that can be read again stays in memory though nobody uses it: nobody takes part in it or shows it, none
+    /// of its runs goes on, and the application holds no handle of it. Default 10 minutes. It comes back when somebody asks for
+    /// it.
+    pub put_away_after: Duration,
 }
 
 /// How much longer than its message the frame of an event may be: names, ids and titles are bounded.
@@ -113,6 +117,7 @@ impl Default for RoomLimits {
             stored_bytes: 256 << 20,
             unwritten_bytes: 16 << 20,
             durable_timeout: Duration::from_secs(10),
+            put_away_after: Duration::from_secs(600),
         }
     }
 }
@@ -147,7 +152,8 @@ impl RoomLimits {
         interval("rooms.archive_retention", self.archive_retention)?;
         positive("rooms.stored_bytes", self.stored_bytes)?;
         positive("rooms.unwritten_bytes", self.unwritten_bytes)?;
-        duration("rooms.durable_timeout", self.durable_timeout)
+        duration("rooms.durable_timeout", self.durable_timeout)?;
+        interval("rooms.put_away_after", self.put_away_after)
     }
 
     /// How much may be kept in one room.

@@ -2,9 +2,12 @@
 
 use std::time::Duration;
 
-use super::error::{ConfigError, at_least, positive};
+use super::error::{ConfigError, at_least, duration, positive};
 use super::rooms::EVENT_ENVELOPE_BYTES;
 use super::sizes::Sizes;
+use crate::model::room::history::HistoryBounds;
+use crate::model::room::run::output::OutputBounds;
+use crate::model::room::runs::RunBounds;
 
 /// The bounds of runs. They matter only if there are rooms (`EngineBuilder::rooms`).
 #[derive(Debug, Clone)]
@@ -39,6 +42,9 @@ pub struct RunLimits {
     pub runs_per_link: usize,
     /// The largest message that a link may send, in bytes. Default 1 MiB. A larger one closes the connection (1009).
     pub link_message_bytes: usize,
+    /// How long a run that was started before the engine was waits for its agent to be registered; longer if its delivery has
+    /// a longer window. Default 30 s. Then its fallback gets the work, or it fails with `unknown_agent`.
+    pub absent_agent_timeout: Duration,
 }
 
 /// How many bytes of JSON a byte of text may take.
@@ -60,6 +66,7 @@ impl Default for RunLimits {
             agents_per_link: 16,
             runs_per_link: 1_024,
             link_message_bytes: 1 << 20,
+            absent_agent_timeout: Duration::from_secs(30),
         }
     }
 }
@@ -72,7 +79,20 @@ impl RunLimits {
         positive("runs.chunk_bytes", self.chunk_bytes)?;
         positive("runs.agents_per_link", self.agents_per_link)?;
         positive("runs.runs_per_link", self.runs_per_link)?;
-        positive("runs.link_message_bytes", self.link_message_bytes)
+        positive("runs.link_message_bytes", self.link_message_bytes)?;
+        duration("runs.absent_agent_timeout", self.absent_agent_timeout)
+    }
+
+    /// The bounds of the runs of one room.
+    pub(crate) const fn bounds(&self) -> RunBounds {
+        RunBounds {
+            waiting: self.waiting_per_room,
+            ended: self.ended_per_room,
+            ended_output_bytes: self.ended_output_bytes,
+            inputs: self.inputs_per_run,
+            output: OutputBounds { bytes: self.output_bytes, chunk_bytes: self.chunk_bytes },
+            history: HistoryBounds { entries: self.history_entries, bytes: self.history_bytes },
+        }
     }
 
     /// Whether the events of runs fit the frames of an engine.

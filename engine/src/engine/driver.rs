@@ -129,6 +129,7 @@ impl Driver {
             Timer::RoomEnds => self.rooms.iter().for_each(|rooms| rooms.end_due()),
             Timer::StorageRetry => self.rooms.iter().for_each(|rooms| rooms.retry_storage()),
             Timer::Retention => self.rooms.iter().for_each(|rooms| rooms.purge_due()),
+            Timer::IdleRooms => self.rooms.iter().for_each(|rooms| rooms.put_away_due()),
             Timer::Attendance => self.rooms.iter().for_each(|rooms| rooms.look_at_attendance()),
             Timer::Runs => self.rooms.iter().for_each(|rooms| rooms.running.run_due()),
             Timer::AgentLinks => self.rooms.iter().for_each(|rooms| rooms.agent_links.forget_unused()),

@@ -1,6 +1,8 @@
 //! Events as lines of the log.
 
-use super::Event;
+use std::fmt;
+
+use super::{Event, Observers};
 
 impl Event {
     pub(super) fn log(&self) {
@@ -8,6 +10,7 @@ impl Event {
             Self::SourceFailed { .. }
             | Self::Panicked { .. }
             | Self::RefreshRefused { .. }
+            | Self::RoomUnreadable { .. }
             | Self::StorageFailed { .. } => {
                 tracing::error!(target: "grove", event = ?self)
             }
@@ -32,5 +35,11 @@ impl Event {
             }
             _ => tracing::debug!(target: "grove", event = ?self),
         }
+    }
+}
+
+impl fmt::Debug for Observers {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Observers").finish_non_exhaustive()
     }
 }

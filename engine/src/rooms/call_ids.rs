@@ -7,7 +7,7 @@ use hashbrown::HashMap;
 use crate::model::Text;
 
 /// How long a call id is remembered, in ms.
-const REMEMBERED_MS: u64 = 600_000;
+pub(super) const REMEMBERED_MS: u64 = 600_000;
 
 /// What was done under the call ids of all sessions: a pure type. It is bounded in all and for each session; beyond that the
 /// oldest is forgotten.

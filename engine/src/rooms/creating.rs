@@ -9,6 +9,7 @@ use super::ending::Ending;
 use super::joining::{shown_kind, shown_name};
 use super::kept::Kept;
 use super::living::LivingRoom;
+use super::opening;
 use super::premises::{Moment, Premises};
 use super::refusal::{busy, has_ended, invalid};
 use super::roles::{Roles, check_names, project_of};
@@ -168,13 +169,14 @@ impl Creating {
             first.extend(parts.map(|part| Write::Put { room: about.id.clone(), part }));
         }
         first.push(Write::Append { room: about.id.clone(), event });
-        Kept::new(first, &self.premises.limits, about, at.unix_ms)
+        Kept::new(first, &self.premises.limits, about, (at.unix_ms, at.now_ms))
     }
 
     /// The room to which the new one belongs, in which the creator must have a role.
     fn parent(&self, session: &Session, new: &NewRoom) -> Result<Option<Room>, ActionError> {
         let Some(id) = &new.parent else { return Ok(None) };
-        let living = self.premises.directory.get(id).filter(|living| self.roles.decide(session, living).is_some());
+        let living = opening::room(&self.premises, id);
+        let living = living.ok().filter(|living| self.roles.decide(session, living).is_some());
         let parent = living.ok_or_else(|| ActionError::not_found("there is no such parent"))?.room.clone();
         if parent.with(|record| record.takes_no_more()) {
             return Err(has_ended());

@@ -130,8 +130,11 @@ impl Durability {
         let now_ms = self.premises.now().unix_ms;
         for living in self.premises.directory.all() {
             if let Some(kept) = &living.kept {
-                living.room.with(|_| kept.purge(&self.premises.journal, living.room.id(), now_ms));
+                living.room.with(|_| kept.age().purge(&self.premises.journal, living.room.id(), now_ms));
             }
+        }
+        for away in self.premises.directory.all_away() {
+            away.age.purge(&self.premises.journal, &away.id, now_ms);
         }
         let before_ms = now_ms.saturating_sub(millis(self.premises.limits.archive_retention));
         self.premises.journal.write(Write::PurgeArchives { before_ms });

@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use super::end_step::EndedBy;
 use super::living::LivingRoom;
+use super::opening;
 use super::premises::Premises;
 use super::refusal::has_ended;
 use super::running::Running;
@@ -70,7 +71,8 @@ impl Ending {
 
     /// The access of a user was revoked, in one project or in all: the user's rooms end.
     pub(crate) fn owner_revoked(&self, project: Option<&str>, user: &str) {
-        for living in self.premises.directory.owned_by(project, user) {
+        let owned = self.premises.directory.owned_by(project, user).into_iter();
+        for living in owned.filter_map(|known| opening::living(&self.premises, known).ok()) {
             // Those that have ended already have.
             let _ = self.begin(&living, EndReason::Revoked, EndedBy::system());
         }
@@ -79,7 +81,12 @@ impl Ending {
     /// Makes sure that a room ends when its time to live expires.
     pub(crate) fn watch(&self, living: &LivingRoom) {
         let Some(at_ms) = living.room.with(|record| record.deadline_ms()) else { return };
-        let timer = self.premises.ends.lock().add(at_ms, living.room.id().clone());
+        self.watch_until(living.room.id(), at_ms);
+    }
+
+    /// Makes sure that a room is looked at then.
+    pub(crate) fn watch_until(&self, room: &Text, at_ms: u64) {
+        let timer = self.premises.ends.lock().add(at_ms, room.clone());
         self.schedule(timer, Timer::RoomEnds);
     }
 
@@ -128,7 +135,7 @@ impl Ending {
     }
 
     fn living(&self, ids: Vec<Text>) -> Vec<Arc<LivingRoom>> {
-        ids.into_iter().filter_map(|id| self.premises.directory.get(&id)).collect()
+        ids.into_iter().filter_map(|id| opening::room(&self.premises, &id).ok()).collect()
     }
 
     fn schedule(&self, at_ms: Option<u64>, timer: Timer) {

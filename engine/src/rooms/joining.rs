@@ -128,7 +128,7 @@ impl Joining {
     pub(crate) fn joined(&self, context: &Context) -> Vec<Arc<LivingRoom>> {
         let parts = context.memberships().into_iter().flat_map(Memberships::all);
         let joined = parts.filter(|part| part.is_joined());
-        joined.filter_map(|part| self.premises.directory.get(part.room.id())).collect()
+        joined.filter_map(|part| self.premises.directory.living(part.room.id())).collect()
     }
 
     /// A session whose last connection was closed leaves all rooms, unless it has another one by now: that may have

@@ -1,14 +1,13 @@
 //! The runs of all rooms that have not ended, with what works on them.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use hashbrown::HashMap;
 
-use super::call_ids::CallIds;
 use super::deadlines::Deadlines;
 use super::end_step::EndedBy;
 use super::living::LivingRoom;
-use crate::config::RoomLimits;
 use crate::model::Text;
 use crate::model::room::run::asked::Asked;
 use crate::runs::agents::Registered;
@@ -30,6 +29,8 @@ pub(crate) struct LiveRun {
     pub(crate) has_place: bool,
     /// Everybody knows that it waits.
     pub(crate) is_announced: bool,
+    /// Until when it waits for an agent of its name: it was started before the engine was.
+    pub(crate) patient_until_ms: Option<u64>,
     pub(crate) attempt: Option<Arc<Attempt>>,
     /// Its node in the tree of the session that started it.
     pub(crate) task: Option<Arc<FollowedTask>>,
@@ -41,22 +42,22 @@ pub(crate) struct LiveRuns {
     runs: Mutex<HashMap<Text, LiveRun>>,
     /// When something of a run is due, if no sign of life comes before.
     pub(crate) due: Mutex<Deadlines>,
-    /// Which run a call has started.
-    pub(crate) calls: Mutex<CallIds<Text>>,
     /// Who ends the rooms that end as soon as their runs have.
     ends: Mutex<HashMap<Text, EndedBy>>,
+    /// Those that wait until an agent of their name is registered, by arrival.
+    awaiting: Mutex<BTreeMap<u64, Text>>,
     next_arrival: AtomicU64,
     /// A room has ended.
     pub(crate) room_ended: Signal,
 }
 
 impl LiveRuns {
-    pub(crate) fn new(limits: &RoomLimits) -> Self {
+    pub(crate) fn new() -> Self {
         Self {
             runs: Mutex::default(),
             due: Mutex::default(),
-            calls: Mutex::new(CallIds::new(limits.call_ids, limits.call_ids_per_session)),
             ends: Mutex::default(),
+            awaiting: Mutex::default(),
             next_arrival: AtomicU64::new(0),
             room_ended: Signal::new(),
         }
@@ -90,6 +91,7 @@ impl LiveRuns {
             registered: None,
             has_place: false,
             is_announced: false,
+            patient_until_ms: None,
             attempt: None,
             task,
             asked,
@@ -119,7 +121,22 @@ impl LiveRuns {
     #[must_use]
     pub(crate) fn remove(&self, run: &Text) -> Option<LiveRun> {
         self.due.lock().remove(run);
-        self.runs.lock().remove(run)
+        let removed = self.runs.lock().remove(run);
+        removed.iter().for_each(|run| drop(self.awaiting.lock().remove(&run.arrival)));
+        removed
+    }
+
+    /// A run waits until an agent of its name is registered. Returns until when; `None` if it does not wait (any more).
+    pub(crate) fn await_agent(&self, run: &Text, now_ms: u64) -> Option<u64> {
+        let (arrival, until_ms) = self.with(run, |live| (live.arrival, live.patient_until_ms))?;
+        let until_ms = until_ms.filter(|until_ms| *until_ms > now_ms)?;
+        self.awaiting.lock().insert(arrival, run.clone());
+        Some(until_ms)
+    }
+
+    /// An agent is registered: those that waited for one look whether it is theirs, in order of arrival.
+    pub(crate) fn take_awaiting(&self) -> Vec<Text> {
+        std::mem::take(&mut *self.awaiting.lock()).into_values().collect()
     }
 
     /// The ids of all.

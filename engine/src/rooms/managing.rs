@@ -122,7 +122,7 @@ impl Managing {
 }
 
 /// What the owner has decided is kept.
-fn keep(step: &Step<'_>, living: &LivingRoom, record: &Record) {
+fn keep(step: &mut Step<'_>, living: &LivingRoom, record: &Record) {
     if step.keeps_parts() {
         step.put(StoredRecord::new(living.room.about(), record).into_part());
     }

@@ -14,6 +14,7 @@ use crate::config::{Limit, RoomLimits};
 use crate::count::Count;
 use crate::event::{Event, Observers};
 use crate::model::Text;
+use crate::model::room::runs::RunBounds;
 use crate::model::room::timestamp::unix_ms;
 use crate::refresh::refresher::Refresher;
 use crate::refresh::sources::Sources;
@@ -32,12 +33,16 @@ pub(crate) struct Premises {
     pub(crate) timers: Arc<TimerQueue<Timer>>,
     pub(crate) observers: Arc<Observers>,
     pub(crate) limits: RoomLimits,
+    /// Of the runs of one room.
+    pub(crate) run_bounds: RunBounds,
     /// How many bytes of events may wait for one connection.
     pub(crate) max_event_bytes: usize,
     pub(crate) max_frame_bytes: usize,
     pub(crate) access: Option<AccessFunction>,
     pub(crate) ids: Ids,
     pub(crate) calls: Mutex<CallIds<Said>>,
+    /// Which run a call has started.
+    pub(crate) run_calls: Mutex<CallIds<Text>>,
     pub(crate) ends: Mutex<Deadlines>,
     pub(crate) removals: Mutex<Deadlines>,
     pub(crate) participants: Count,

@@ -2,30 +2,24 @@
 
 use std::sync::Arc;
 
+use super::away::AwayRoom;
+use super::directory::Known;
 use super::ending::Ending;
-use super::kept::Kept;
+use super::kept::Age;
 use super::living::LivingRoom;
+use super::opening;
 use super::premises::Premises;
 use super::roles::Roles;
-use super::run_steps::Worker;
 use super::running::Running;
-use super::step::{Draft, Step};
-use super::stored_room::{StoredRecord, StoredRoom};
+use super::stored_room::StoredOverview;
 use crate::event::Event;
 use crate::model::Text;
-use crate::model::room::about::About;
-use crate::model::room::event::{self, EventKind};
-use crate::model::room::handle::Room;
-use crate::model::room::leave_reason::LeaveReason;
-use crate::model::room::participant::Participant;
-use crate::model::room::policy::{Access, OnEnd};
-use crate::model::room::record::Record;
-use crate::model::room::run::asked::Asked;
-use crate::storage::error::StorageError;
+use crate::model::room::policy::Access;
 use crate::storage::repair::Repair;
-use crate::storage::room_store::PartKind;
+use crate::storage::room_store::{Part, PartKind};
+use crate::storage::store::Write;
 
-/// Opens the rooms again that an earlier engine had, before anybody can ask for them.
+/// Finds the rooms again that an earlier engine had, before anybody can ask for them.
 #[derive(Debug)]
 pub(super) struct Recovering<'a> {
     premises: &'a Arc<Premises>,
@@ -35,6 +29,9 @@ pub(super) struct Recovering<'a> {
     /// Something that was confirmed may be missing: every room gets another epoch.
     is_history_lost: bool,
 }
+
+/// What has to be known of each room.
+const KINDS: [PartKind; 3] = [PartKind::Record, PartKind::Activity, PartKind::Run];
 
 impl<'a> Recovering<'a> {
     pub(super) fn new(
@@ -51,98 +48,52 @@ impl<'a> Recovering<'a> {
         Self { premises, roles, ending, running, is_history_lost }
     }
 
-    /// Opens all rooms. What cannot be read is reported and left as it is.
+    /// All rooms are put away, but for those in which runs have not ended. What cannot be read is reported and left as it is.
     pub(super) fn run(&self) {
         if !self.premises.journal.survives() {
             return;
         }
-        let rooms = self.premises.journal.store().rooms().unwrap_or_else(|why| {
-            self.unreadable("the list of rooms", &why.to_string());
-            Vec::new()
+        let mut working = Vec::new();
+        let read = self.premises.journal.store().each_room(&KINDS, &mut |id, parts| {
+            let has_runs = parts.iter().any(|part| part.kind == PartKind::Run);
+            working.extend(self.add(&id, &parts).filter(|_| has_runs));
         });
-        for room in rooms {
-            match self.read(&room) {
-                Ok(Some(stored)) => self.open(stored),
-                Ok(None) => self.unreadable(&room, "its record is missing or is of another version"),
-                Err(why) => self.unreadable(&room, &why.to_string()),
-            }
+        if let Err(why) = read {
+            self.unreadable("the list of rooms", &why.to_string());
         }
+        let open = |away| opening::living(self.premises, Known::Away(away)).ok();
+        let opened: Vec<Arc<LivingRoom>> = working.into_iter().filter_map(open).collect();
+        self.running.resume(&opened);
     }
 
     fn unreadable(&self, what: &str, why: &str) {
         self.premises.observers.warn(&Event::StorageFailed { why: format!("{what} cannot be opened: {why}") });
     }
 
-    fn read(&self, room: &Text) -> Result<Option<StoredRoom>, StorageError> {
-        let store = self.premises.journal.store();
-        let parts = store.parts(room)?;
-        let seq = store.bounds(room)?.map_or(0, |bounds| bounds.last_seq);
-        Ok(StoredRoom::from_parts(&parts, seq, self.premises.now().unix_ms))
-    }
-
-    fn open(&self, stored: StoredRoom) {
-        let StoredRoom { mut about, ttl, past, participants, readers, memory, runs } = stored;
-        let kept_bytes = memory.bytes();
-        // Without any event, it is not known which numbers were used.
-        let is_lost = self.is_history_lost || past.seq == 0;
-        if is_lost {
-            about.epoch = self.premises.ids.make("");
-        }
-        let is_open = about.access != Access::Invited || self.roles.are_the_applications();
-        let kept = Kept::new(Vec::new(), &self.premises.limits, &about, about.created_ms);
-        let now_ms = self.premises.timers.now_ms();
-        let make = |about: About| {
-            let mut record =
-                Record::recovered(about.owner.clone(), about.access, ttl, now_ms, past).with_memory(memory);
-            if about.on_end == OnEnd::Archive {
-                record.lasting_mut().remember_who_takes_part();
-                readers.iter().for_each(|user| {
-                    record.lasting_mut().takes_part(user);
-                });
-            }
-            LivingRoom::new(Room::new(about, record), is_open, Some(Box::new(kept)))
+    fn add(&self, id: &Text, parts: &[Part]) -> Option<Arc<AwayRoom>> {
+        let now = self.premises.now();
+        let Some(StoredOverview { mut record, ends_in_ms }) = StoredOverview::from_parts(parts, now.unix_ms) else {
+            self.unreadable(id, "its record is missing or is of another version");
+            return None;
         };
-        let id = about.id.clone();
-        match self.premises.directory.add(about, is_open, make) {
-            Ok(living) => {
-                self.premises.memory_bytes.add(kept_bytes);
-                self.opened(&living, participants, is_lost);
-                self.end_runs(&living, runs);
-                self.ending.watch(&living);
-            }
-            Err(_) => self.unreadable(&id, "there are as many rooms as there may be"),
+        if self.is_history_lost {
+            record.about.epoch = self.premises.ids.make("");
         }
-    }
-
-    fn opened(&self, living: &Arc<LivingRoom>, participants: Vec<Participant>, is_lost: bool) {
-        let admitted: Vec<_> = living.room.with(|record| record.admitted_users().cloned().collect());
-        for user in &admitted {
-            // Beyond the bound, the user finds the room no more.
-            let _ = self.premises.directory.admit(living, user);
+        let about = record.about.clone();
+        let is_open = about.access != Access::Invited || self.roles.are_the_applications();
+        let age = Age::new(&self.premises.limits, &about, about.created_ms);
+        let away = AwayRoom::new(&about, is_open, record.admitted_users(), age);
+        let Ok(away) = self.premises.directory.add_away(&about, away) else {
+            self.unreadable(id, "there are as many rooms as there may be");
+            return None;
+        };
+        if self.is_history_lost {
+            let (room, part) = (about.id.clone(), record.into_part());
+            self.premises.journal.write(Write::Put { room, part });
         }
-        Step::take(self.premises, living, |step, record| {
-            if is_lost {
-                step.put(StoredRecord::new(living.room.about(), record).into_part());
-            }
-            participants.into_iter().for_each(|participant| leave(step, record, participant));
-        });
-    }
-
-    /// No agent is registered yet, so what was in progress has failed.
-    fn end_runs(&self, living: &Arc<LivingRoom>, runs: Vec<Asked>) {
-        for asked in runs {
-            self.running.take(living, |work| work.interrupted(asked, self.running.limits()));
+        if let Some(ends_in_ms) = ends_in_ms {
+            self.ending.watch_until(&about.id, now.now_ms.saturating_add(ends_in_ms));
         }
+        Some(away)
     }
-}
-
-/// Somebody was there when the earlier engine ended, and is not any more.
-fn leave(step: &mut Step<'_>, record: &mut Record, participant: Participant) {
-    let (session, key) = (participant.session.clone(), participant.id.clone());
-    record.was_there(participant);
-    if let Some(left) = record.leave(&session) {
-        let body = event::participant(&left.participant, Some(LeaveReason::Lost));
-        step.send(Draft::about(&left.participant, EventKind::ParticipantLeft, left.seq, body));
-    }
-    step.delete(PartKind::Participant, key);
 }

@@ -8,6 +8,7 @@ use serde_json::Value;
 
 use super::durability::{check_writable, durable};
 use super::living::LivingRoom;
+use super::opening;
 use super::premises::Premises;
 use super::refusal::{busy, has_ended, invalid, too_late};
 use super::roles::{Roles, check_names};
@@ -115,7 +116,7 @@ pub(super) fn check_lives(living: &LivingRoom) -> Result<(), ActionError> {
 }
 
 /// What was written is kept with the room.
-fn keep(step: &Step<'_>, memory: Option<&Memory>, key: &str) {
+fn keep(step: &mut Step<'_>, memory: Option<&Memory>, key: &str) {
     let Some(memory) = memory.filter(|_| step.keeps_parts()) else { return };
     let key = Text::from(key);
     if let Some(entry) = memory.get(&key) {
@@ -292,7 +293,7 @@ impl Remembering {
     /// The room whose memory a room inherits: as long as it goes on, and the child's owner has access to it (SEC28).
     fn parent(&self, child: &LivingRoom) -> Option<Arc<LivingRoom>> {
         let inherits = child.room.inherit().contains(&Facet::Memory);
-        let living = self.premises.directory.get(child.room.parent().filter(|_| inherits)?)?;
+        let living = opening::room(&self.premises, child.room.parent().filter(|_| inherits)?).ok()?;
         // Another room may have got its id since.
         let is_parent = child.room.parent_epoch() == Some(living.room.epoch());
         let goes_on = is_parent && check_lives(&living).is_ok();

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use super::living::LivingRoom;
+use super::opening;
 use super::premises::Premises;
 use super::step::Step;
 use crate::error::ActionError;
@@ -72,10 +73,17 @@ impl Roles {
         self.are_the_applications() || living.room.with(|record| record.role_of(owner).is_some())
     }
 
+    /// The rooms in which a session of this project and user may have a role, in order of creation. Those that cannot be read
+    /// are left out.
+    fn candidates(&self, context: &Context) -> Vec<Arc<LivingRoom>> {
+        let known = self.premises.directory.candidates(project_of(context), context.user().map(Text::as_str));
+        known.into_iter().filter_map(|known| opening::living(&self.premises, known).ok()).collect()
+    }
+
     /// The living rooms in which a session has a role, in order of creation, with the role.
     pub(crate) fn all(&self, session: &Session) -> Vec<(Arc<LivingRoom>, Role)> {
         let context = session.context();
-        let candidates = self.premises.directory.candidates(project_of(context), context.user().map(Text::as_str));
+        let candidates = self.candidates(context);
         let with_role = |living: Arc<LivingRoom>| self.decide(session, &living).map(|role| (living, role));
         candidates.into_iter().filter_map(with_role).collect()
     }
@@ -84,7 +92,7 @@ impl Roles {
     pub(crate) fn open(&self, slot: &Arc<Slot>) {
         let context = slot.context();
         let session = Session::untracked(Arc::clone(&context));
-        let candidates = self.premises.directory.candidates(project_of(&context), context.user().map(Text::as_str));
+        let candidates = self.candidates(&context);
         let mut decided = Vec::new();
         for living in candidates {
             let version = living.room.with(|record| record.roles_version());
@@ -115,10 +123,10 @@ impl Roles {
     /// A session has other claims: its roles may be others, and it leaves where it has none any more.
     pub(crate) fn claims_changed(&self, slot: &Arc<Slot>, before: &Context) {
         let context = slot.context();
-        let candidates = self.premises.directory.candidates(project_of(&context), context.user().map(Text::as_str));
+        let candidates = self.candidates(&context);
         let held = before.memberships().into_iter().flat_map(Memberships::all);
         let held =
-            held.filter_map(|part| self.premises.directory.get(part.room.id()).filter(|it| it.room.is(&part.room)));
+            held.filter_map(|part| self.premises.directory.living(part.room.id()).filter(|it| it.room.is(&part.room)));
         let mut rooms: Vec<_> = held.chain(candidates).collect();
         rooms.sort_by_key(|living| living.room.rank());
         rooms.dedup_by_key(|living| living.room.rank());

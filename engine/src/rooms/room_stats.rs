@@ -4,13 +4,15 @@
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 #[non_exhaustive]
 pub struct RoomStats {
-    /// Rooms, those included that have ended and whose node is still shown.
+    /// Rooms, those included that have ended and whose node is still shown, and those that are put away.
     pub rooms: usize,
+    /// Those of them that are put away, until somebody uses them.
+    pub put_away: usize,
     /// Those of them that have ended.
     pub ended: usize,
     /// Participants of all rooms.
     pub participants: usize,
-    /// Bytes that are kept in the memory of all rooms.
+    /// Bytes that are kept in the memory of all rooms that are not put away.
     pub memory_bytes: usize,
     /// Sessions that are shown with their presence card.
     pub presence: usize,

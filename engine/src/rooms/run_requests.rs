@@ -10,7 +10,7 @@ use super::living::LivingRoom;
 use super::refusal::{busy, has_ended, invalid};
 use super::roles::check_names;
 use super::run_speech::check_value;
-use super::run_steps::{Turn, Work, bounds};
+use super::run_steps::{Turn, Work};
 use super::running::Running;
 use super::saying::principal;
 use crate::config::Limit;
@@ -51,8 +51,6 @@ struct Start {
     asked: Asked,
     arrival: u64,
     task: Option<Arc<FollowedTask>>,
-    /// Under which call id of whom.
-    call: Option<(Text, Text)>,
 }
 
 fn unknown_agent() -> ActionError {
@@ -96,15 +94,14 @@ impl RunRequests {
         is_open(living)?;
         check_writable(&self.running.premises, living, session.context().id())?;
         let registered = self.check(session, living, new)?;
-        let call = new.call_id.as_deref().map(|id| (principal(session.context()), Text::from(id)));
-        if let Some(known) = self.known(call.as_ref()) {
+        if let Some(known) = self.known(session, new.call_id.as_deref()) {
             return Ok(known);
         }
         let asked = self.asked(session, (living, role), &registered, new);
         let id = asked.id.clone();
         let task = self.follow(session, living, &asked)?;
         let arrival = self.running.live.arrive();
-        let start = Start { asked, arrival, task: task.clone(), call };
+        let start = Start { asked, arrival, task: task.clone() };
         let started = self.running.take(living, |work| self.start_in(work, start, &registered));
         if !matches!(started, Started::New { .. }) {
             task.iter().for_each(|task| task.withdraw());
@@ -134,10 +131,10 @@ impl RunRequests {
         })
     }
 
-    fn known(&self, call: Option<&(Text, Text)>) -> Option<Text> {
-        let (principal, id) = call?;
-        let now_ms = self.running.premises.timers.now_ms();
-        self.running.live.calls.lock().get(principal, id, now_ms)
+    fn known(&self, session: &Session, call_id: Option<&str>) -> Option<Text> {
+        let premises = &self.running.premises;
+        let (caller, now_ms) = (principal(session.context()), premises.timers.now_ms());
+        premises.run_calls.lock().get(&caller, call_id?, now_ms)
     }
 
     fn asked(
@@ -157,6 +154,7 @@ impl RunRequests {
             delivery: new.delivery.clone(),
             trace_id: trace.unwrap_or_else(|| premises.ids.trace()),
             call_id: new.call_id.as_deref().map(Text::from),
+            caller: new.call_id.is_some().then(|| principal(session.context())),
             created_ms: premises.now().unix_ms,
             rerun_of: None,
             fallback_of: None,
@@ -186,17 +184,17 @@ impl RunRequests {
 
     fn start_in(&self, work: &mut Work<'_, '_>, start: Start, registered: &Registered) -> Started {
         let now = work.now();
-        let mut calls = self.running.live.calls.lock();
-        if let Some((principal, id)) = &start.call
-            && let Some(known) = calls.get(principal, id, now.now_ms)
+        let mut calls = self.running.premises.run_calls.lock();
+        if let Some((caller, id)) = start.asked.call()
+            && let Some(known) = calls.get(caller, id, now.now_ms)
         {
             return Started::Known(known);
         }
         drop(calls);
         let queue = work.living.room.queue();
-        let make = || Runs::new(queue, bounds(&self.running.limits));
+        let make = || Runs::new(queue, self.running.limits.bounds());
         let Ok(runs) = work.record.start(now.now_ms, make) else { return Started::Ended };
-        let id = start.asked.id.clone();
+        let (id, call) = (start.asked.id.clone(), start.asked.call().map(|(caller, id)| (caller.clone(), id.clone())));
         if let Err(why) = runs.start(start.asked) {
             return Started::NotStarted(why);
         }
@@ -209,9 +207,9 @@ impl RunRequests {
         }
         work.announce(&id);
         work.step.is_active(work.record);
-        let call =
-            start.call.map(|(principal, call)| self.running.live.calls.lock().add(&principal, call, id, now.now_ms));
-        Started::New { forgets: call == Some(true) }
+        let calls = &self.running.premises.run_calls;
+        let forgets = call.map(|(caller, call)| calls.lock().add(&caller, call, id, now.now_ms));
+        Started::New { forgets: forgets == Some(true) }
     }
 
     /// As many wait as may: the run does not begin after all.
@@ -323,7 +321,7 @@ impl RunRequests {
     ) -> Result<(), ActionError> {
         check_member(session, role)?;
         is_open(living)?;
-        living.room.with(|record| record.work().into_iter().for_each(|runs| runs.clear_history()));
+        self.running.take(living, |work| work.record.work().into_iter().for_each(Runs::clear_history));
         Ok(())
     }
 }

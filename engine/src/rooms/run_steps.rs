@@ -17,14 +17,13 @@ use crate::event::Event;
 use crate::model::Text;
 use crate::model::room::end_reason::EndReason;
 use crate::model::room::event::{Actor, EventKind};
-use crate::model::room::history::HistoryBounds;
+use crate::model::room::history::HistoryChange;
 use crate::model::room::record::Record;
 use crate::model::room::run::asked::Asked;
 use crate::model::room::run::failure::RunError;
-use crate::model::room::run::output::OutputBounds;
 use crate::model::room::run::state::{Next, Outcome, Run, RunStatus, When};
 use crate::model::room::run_event;
-use crate::model::room::runs::{RunBounds, Runs};
+use crate::model::room::runs::{Forgotten, Runs};
 use crate::protocol::room_part::Merge;
 use crate::runs::agent::Agent;
 use crate::runs::agents::Registered;
@@ -53,6 +52,8 @@ pub(super) struct Execution {
     pub(super) agent: Arc<Agent>,
     pub(super) asked: Arc<Asked>,
     pub(super) attempt: Arc<Attempt>,
+    /// It begins when it is durable that it does: it must not begin twice.
+    pub(super) is_once: bool,
 }
 
 /// Takes steps of runs, and does what follows from them.
@@ -92,18 +93,6 @@ pub(super) struct Work<'w, 's> {
     pub(super) live: &'w LiveRuns,
     pub(super) ids: &'w Ids,
     pub(super) follow: &'w mut Vec<FollowUp>,
-}
-
-/// The bounds of the runs of one room.
-pub(super) const fn bounds(limits: &RunLimits) -> RunBounds {
-    RunBounds {
-        waiting: limits.waiting_per_room,
-        ended: limits.ended_per_room,
-        ended_output_bytes: limits.ended_output_bytes,
-        inputs: limits.inputs_per_run,
-        output: OutputBounds { bytes: limits.output_bytes, chunk_bytes: limits.chunk_bytes },
-        history: HistoryBounds { entries: limits.history_entries, bytes: limits.history_bytes },
-    }
 }
 
 impl Work<'_, '_> {
@@ -153,10 +142,15 @@ impl Work<'_, '_> {
         if !is_placed && !self.pass(run, registered) {
             return Turn::Waits;
         }
+        let is_redelivery = self.run(run).is_some_and(Run::is_redelivery);
         let begins = self.record.work().is_some_and(|runs| runs.begin(run, now));
         if begins {
             self.attempt(run, registered.clone());
-            self.tell_of(run, EventKind::RunStarted, run_event::begun);
+            if is_redelivery {
+                self.tell_of(run, EventKind::RunRedelivered, run_event::redelivered);
+            } else {
+                self.tell_of(run, EventKind::RunStarted, run_event::begun);
+            }
             self.step.show();
             self.step.show_runs();
         }
@@ -164,22 +158,57 @@ impl Work<'_, '_> {
     }
 
     /// A run that has not ended is kept with the room, so that it has an end whatever happens to the process.
-    fn keep(&self, run: &str) {
-        if let Some(run) = self.run(run).filter(|_| self.step.keeps_parts()) {
-            self.step.put(stored_room::part(PartKind::Run, run.asked.id.clone(), &*run.asked));
-        }
+    fn keep(&mut self, run: &str) {
+        let part = self.run(run).filter(|_| self.step.keeps_parts()).map(stored_room::run);
+        part.into_iter().for_each(|part| self.step.put(part));
     }
 
-    /// A run that an earlier engine had not ended has failed. What it had streamed is in the log, and not counted again.
-    pub(super) fn interrupted(&mut self, asked: Asked, limits: &RunLimits) {
-        let (id, queue, now_ms) = (asked.id.clone(), self.living.room.queue(), self.now().now_ms);
-        let Ok(runs) = self.record.start(now_ms, || Runs::new(queue, bounds(limits))) else { return };
-        if runs.start(asked).is_ok()
-            && let Some(asked) = self.run(&id).map(|run| Arc::clone(&run.asked))
-        {
-            self.live.add(self.live.arrive(), self.living, asked, None);
-            self.stop(&id, RunError::new("interrupted", "the provider was restarted"));
+    /// A run that has ended is kept as such, in place of the oldest.
+    fn keep_ended(&mut self, run: &Text, forgotten: &Forgotten) {
+        self.step.delete(PartKind::Run, run.clone());
+        [run].into_iter().chain(&forgotten.outputs).for_each(|run| self.keep(run));
+        forgotten.runs.iter().for_each(|run| self.step.delete(PartKind::EndedRun, run.clone()));
+    }
+
+    /// What the step has added to the history is kept, and what it has removed is not.
+    pub(super) fn keep_history(&mut self) {
+        if !self.step.keeps_parts() || self.record.end_of().is_some() {
+            return;
         }
+        let HistoryChange { dropped, added } = self.record.work().map(Runs::take_history_change).unwrap_or_default();
+        dropped.for_each(|number| self.step.delete(PartKind::History, stored_room::history_key(number)));
+        added.iter().for_each(|(number, entry)| self.step.put(stored_room::history(*number, entry)));
+    }
+
+    /// A run that an earlier engine had not ended: what was in progress is interrupted.
+    pub(super) fn interrupted(&mut self, run: &Text) {
+        let now = self.now();
+        let next = self.record.work().map_or(Next::Nothing, |runs| runs.interrupt(run, now));
+        self.after(run, next);
+    }
+
+    /// The engine ends. A run that goes on when it starts again is left as it is; what is returned may hold the last handle
+    /// of something of the application's.
+    #[must_use]
+    pub(super) fn leave(&self, run: &Text) -> Option<LiveRun> {
+        let goes_on = self.step.keeps_parts() && self.run(run).is_some_and(Run::outlives_process);
+        let left = if goes_on { self.live.remove(run) } else { None };
+        left.iter().filter_map(|left| left.attempt.as_ref()).for_each(|attempt| attempt.end());
+        left
+    }
+
+    /// The runs whose turn it is begin.
+    pub(super) fn begin_due(&mut self) {
+        let now_ms = self.now().now_ms;
+        let due = self.record.runs().map(|runs| runs.due(now_ms)).unwrap_or_default();
+        self.follow.extend(due.into_iter().map(FollowUp::Begin));
+    }
+
+    /// There is no agent that could work on a run.
+    pub(super) fn give_up(&mut self, run: &Text, error: RunError) {
+        let now = self.now();
+        let next = self.record.work().map_or(Next::Nothing, |runs| runs.give_up(run, error, now));
+        self.after(run, next);
     }
 
     /// Goes through the gate, or waits there.
@@ -198,13 +227,16 @@ impl Work<'_, '_> {
         let before = self.live.with(run, |live| {
             live.has_place = true;
             live.attempt = Some(Arc::clone(&attempt));
-            live.registered.replace(registered)
+            (live.registered.replace(registered), live.is_announced)
         });
-        self.follow.extend(before.flatten().map(FollowUp::Release));
+        let (before, has_waited) = before.unwrap_or_default();
+        self.follow.extend(before.map(FollowUp::Release));
+        // After a crash, a run that waits begins. One that begins at once is not acknowledged before that is durable.
+        let is_once = has_waited && asked.delivery.is_none() && self.step.keeps_parts();
         self.keep(run);
         let room = self.living.room.id().clone();
         self.step.report(Event::RunStarted { room, run: run.clone(), agent: asked.agent.clone(), attempt: number });
-        self.follow.push(FollowUp::Execute(Execution { agent, asked, attempt }));
+        self.follow.push(FollowUp::Execute(Execution { agent, asked, attempt, is_once }));
         self.watch(run);
     }
 
@@ -267,7 +299,6 @@ impl Work<'_, '_> {
             self.tell(&asked, EventKind::RunEscalated, run_event::escalated(&asked, to), Merge::Never);
         }
         let Some((outcome, duration_ms)) = self.tell_end(run, &asked) else { return };
-        self.step.delete(PartKind::Run, run.clone());
         self.step.is_active(self.record);
         let room = self.living.room.id().clone();
         self.step.report(Event::RunEnded { room, run: run.clone(), status: outcome.status(), duration_ms });
@@ -279,8 +310,9 @@ impl Work<'_, '_> {
         if let Some((agent, not_before_ms)) = successor {
             self.succeed(&asked, live.as_ref(), agent, not_before_ms);
         }
+        let forgotten = self.record.work().map(Runs::forget).unwrap_or_default();
+        self.keep_ended(run, &forgotten);
         let now_ms = self.now().now_ms;
-        self.record.work().into_iter().for_each(|runs| runs.forget());
         let due = self.record.runs().map(|runs| runs.due(now_ms)).unwrap_or_default();
         let is_done = outcome.status() == RunStatus::Done;
         self.follow.extend(live.map(|live| FollowUp::Ended(Box::new(live), outcome, due)));
@@ -317,6 +349,7 @@ impl Work<'_, '_> {
         let Some(asked) = self.run(&id).map(|run| Arc::clone(&run.asked)) else { return };
         let arrival = live.map_or_else(|| self.live.arrive(), |live| live.arrival);
         self.live.add(arrival, self.living, asked, None);
+        self.live.with(&id, |successor| successor.patient_until_ms = live.and_then(|live| live.patient_until_ms));
         if not_before_ms.is_some() {
             self.announce(&id);
         }
@@ -336,6 +369,7 @@ impl Work<'_, '_> {
         let next = self.record.work().map_or(Next::Nothing, |runs| runs.cancel(run, now));
         if next == Next::Nothing {
             self.live.attempt(run).iter().for_each(|attempt| attempt.cancelled.set());
+            self.keep(run);
             self.watch(run);
         }
         self.after(run, next);

@@ -7,7 +7,7 @@ use std::sync::{Arc, Weak};
 use futures_util::future::{BoxFuture, Either, select};
 use serde_json::Value;
 
-use super::durability::is_full;
+use super::durability::{all_durable, is_full};
 use super::end_step::{EndedBy, remove_later};
 use super::live_runs::{LiveRun, LiveRuns};
 use super::living::LivingRoom;
@@ -18,6 +18,7 @@ use super::run_speech::Speech;
 use super::run_steps::{Execution, FollowUp, Turn, Work, Worker};
 use super::step::Step;
 use crate::background::Background;
+use crate::clock::millis;
 use crate::config::{Limit, RunLimits};
 use crate::error::ActionError;
 use crate::event::{Event, PanicSite};
@@ -26,6 +27,7 @@ use crate::model::room::end_reason::EndReason;
 use crate::model::room::run::failure::RunError;
 use crate::model::room::run::state::{Next, Outcome};
 use crate::model::room::run_event;
+use crate::model::room::runs::Runs;
 use crate::panics::caught::Caught;
 use crate::runs::agent::{Agent, RunResult};
 use crate::runs::agents::Agents;
@@ -71,7 +73,7 @@ impl Running {
         background: Arc<Background>,
         limits: RunLimits,
     ) -> Arc<Self> {
-        let live = LiveRuns::new(&premises.limits);
+        let live = LiveRuns::new();
         Arc::new_cyclic(|me| Self {
             premises,
             remembering,
@@ -96,7 +98,10 @@ impl Running {
         let mut follow = Vec::new();
         let (live, ids) = (&self.live, &self.premises.ids);
         let done = Step::take(&self.premises, living, |taken, record| {
-            step(&mut Work { step: taken, record, living, live, ids, follow: &mut follow })
+            let mut work = Work { step: taken, record, living, live, ids, follow: &mut follow };
+            let done = step(&mut work);
+            work.keep_history();
+            done
         });
         jobs.extend(follow.into_iter().map(|follow| Job::Follow(Arc::clone(living), follow)));
         done
@@ -147,8 +152,38 @@ impl Running {
     }
 
     fn without_agent(&self, living: &Arc<LivingRoom>, run: &Text, jobs: &mut Jobs) {
-        let error = RunError::new("unknown_agent", "there is no agent of this name any more");
-        self.step(living, jobs, |work| work.stop(run, error));
+        let Some(until_ms) = self.live.await_agent(run, self.premises.timers.now_ms()) else {
+            let error = RunError::new("unknown_agent", "there is no agent of this name any more");
+            return self.step(living, jobs, |work| work.give_up(run, error));
+        };
+        let timer = self.live.due.lock().add(until_ms, run.clone());
+        timer.into_iter().for_each(|at_ms| self.premises.timers.at(at_ms, Timer::Runs));
+        let name = self.live.with(run, |live| live.asked.agent.clone());
+        if name.is_some_and(|name| self.agents.get(living.room.project(), &name).is_some()) {
+            // It was registered just now, and may not have seen the run.
+            jobs.push_back(Job::Follow(Arc::clone(living), FollowUp::Begin(run.clone())));
+        }
+    }
+
+    /// Goes on with the runs that an earlier engine had not ended in these rooms.
+    pub(super) fn resume(&self, rooms: &[Arc<LivingRoom>]) {
+        let mut unended = Vec::new();
+        for living in rooms {
+            let asked = living.room.with(|record| record.runs().map(Runs::unended).unwrap_or_default());
+            unended.extend(asked.into_iter().map(|asked| (living, asked)));
+        }
+        unended.sort_by_key(|(_, asked)| asked.created_ms);
+        let now_ms = self.premises.timers.now_ms();
+        for (living, asked) in &unended {
+            let window_ms = asked.delivery.as_ref().and_then(|delivery| delivery.window_ms).unwrap_or(0);
+            let patience_ms = window_ms.max(millis(self.limits.absent_agent_timeout));
+            self.live.add(self.live.arrive(), living, Arc::clone(asked), None);
+            self.live.with(&asked.id, |live| {
+                (live.is_announced, live.patient_until_ms) = (true, Some(now_ms.saturating_add(patience_ms)));
+            });
+        }
+        unended.iter().for_each(|(living, asked)| self.take(living, |work| work.interrupted(&asked.id)));
+        rooms.iter().for_each(|living| self.take(living, |work| work.begin_due()));
     }
 
     /// A run that waited at a gate has a place behind it.
@@ -214,7 +249,7 @@ impl Running {
     }
 
     /// Begins an attempt: what the agent does runs on the runtime.
-    fn execute(&self, living: &Arc<LivingRoom>, Execution { agent, asked, attempt }: Execution) {
+    fn execute(&self, living: &Arc<LivingRoom>, Execution { agent, asked, attempt, is_once }: Execution) {
         let task = self.live.with(&asked.id, |live| live.task.clone()).flatten();
         let worker: Weak<dyn Worker> = Weak::clone(&self.me) as _;
         let speech = Speech { worker, living: Arc::downgrade(living), asked: Arc::clone(&asked), task };
@@ -228,8 +263,15 @@ impl Running {
             max_iterations: agent.iterations(),
         });
         let (owner, input) = (self.premises.observers.owner(), asked.input.clone());
-        let work = Caught::new(Box::pin(async move { agent.dispatch(context, input).await }), Some(owner));
-        let work = Paced::new(work, &self.premises, living, &attempt);
+        let durable = is_once.then(|| all_durable(&self.premises));
+        let work = async move {
+            if let Some(durable) = durable {
+                // If that takes too long, it is said to those who are there.
+                let _ = durable.await;
+            }
+            agent.dispatch(context, input).await
+        };
+        let work = Paced::new(Caught::new(Box::pin(work), Some(owner)), &self.premises, living, &attempt);
         let end = AttemptEnd { running: Weak::clone(&self.me), living: Arc::downgrade(living), attempt: Some(attempt) };
         self.background.runtime.spawn(attend(work, end));
     }
@@ -290,9 +332,13 @@ impl Running {
         self.begin_at(self.agents.register(project, agent));
     }
 
-    /// These runs have a place behind a gate.
+    /// These runs have a place behind a gate, and those may have an agent that have waited for one since the start.
     pub(super) fn begin_at(&self, (gate, tickets): (Arc<Gate>, Vec<Ticket>)) {
-        self.follow_up(tickets.into_iter().map(|ticket| Job::Placed(Arc::clone(&gate), ticket)).collect());
+        let mut jobs: Jobs = tickets.into_iter().map(|ticket| Job::Placed(Arc::clone(&gate), ticket)).collect();
+        for run in self.live.take_awaiting() {
+            jobs.extend(self.live.living(&run).map(|living| Job::Follow(living, FollowUp::Begin(run))));
+        }
+        self.follow_up(jobs);
     }
 
     /// Removes an agent. Those that waited for it look for another one. False if there is none.
@@ -316,12 +362,19 @@ impl Running {
         self.live.len() > 0
     }
 
-    /// The engine shuts down, and runs took too long: they fail.
+    /// The engine shuts down, and runs took too long: they fail, but for those that go on after a restart.
     pub(crate) fn stop_all(&self) {
         for run in self.live.ids() {
             if let Some(living) = self.live.living(&run) {
                 let error = RunError::new("interrupted", "the provider is shutting down");
-                self.take(&living, |work| work.stop(&run, error));
+                let left = self.take(&living, |work| {
+                    let left = work.leave(&run);
+                    if left.is_none() {
+                        work.stop(&run, error);
+                    }
+                    left
+                });
+                drop(left);
             }
         }
     }

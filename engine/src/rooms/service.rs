@@ -19,9 +19,11 @@ use super::ids::Ids;
 use super::joining::Joining;
 use super::living::LivingRoom;
 use super::managing::Managing;
+use super::opening;
 use super::options::RoomOptions;
 use super::premises::Premises;
 use super::presence::PresenceBoard;
+use super::putting_away::PuttingAway;
 use super::reading_archives::Archives;
 use super::recovering::Recovering;
 use super::refusal::{no_room, report};
@@ -77,6 +79,7 @@ pub(crate) struct RoomService {
     durability: Durability,
     replaying: Replaying,
     archives: Archives,
+    putting_away: PuttingAway,
 }
 
 /// The parts of an engine that rooms work with.
@@ -113,6 +116,8 @@ impl RoomService {
             access: options.access,
             ids: Ids::default(),
             calls: Mutex::new(CallIds::new(limits.call_ids, limits.call_ids_per_session)),
+            run_calls: Mutex::new(CallIds::new(limits.call_ids, limits.call_ids_per_session)),
+            run_bounds: config.runs.bounds(),
             ends: Mutex::default(),
             removals: Mutex::default(),
             participants: Count::default(),
@@ -138,6 +143,7 @@ impl RoomService {
             durability: Durability::new(Arc::clone(&premises)),
             replaying: Replaying::new(Arc::clone(&premises)),
             archives: Archives::new(Arc::clone(&premises)),
+            putting_away: PuttingAway::new(Arc::clone(&premises)),
             runs: RunRequests::new(Arc::clone(&running)),
             agent_links: AgentLinks::new(Arc::clone(&premises), Arc::clone(&running)),
             running,
@@ -172,7 +178,7 @@ impl RoomService {
 
     /// A living room in which a session has a role, with the role.
     pub(crate) fn find(&self, session: &Session, id: &str) -> Result<(Arc<LivingRoom>, Role), ActionError> {
-        let living = self.premises.directory.get(id).ok_or_else(no_room)?;
+        let living = opening::room(&self.premises, id)?;
         let role = self.roles.decide(session, &living).ok_or_else(no_room)?;
         Ok((living, role))
     }
@@ -201,14 +207,14 @@ impl RoomService {
     /// A connection of a session subscribes at a room in which it has a role, or below it. No code of the application runs:
     /// the role is the one that was decided.
     pub(crate) fn join_by_subscribing(&self, slot: &Arc<Slot>, id: &str) -> Result<Text, ActionError> {
-        let living = self.premises.directory.get(id).ok_or_else(no_room);
+        let living = opening::room(&self.premises, id);
         let joined = living.and_then(|living| self.joining.join(slot, &living, None));
         self.report("join", &slot.session(), id, joined)
     }
 
     /// A session ended its last subscription at a room and below it. False if it had not joined.
     pub(crate) fn leave_by_unsubscribing(&self, slot: &Arc<Slot>, id: &str) -> bool {
-        let living = self.premises.directory.get(id);
+        let living = self.premises.directory.living(id);
         living.is_some_and(|living| self.joining.leave(slot, &living, (LeaveReason::Left, None)))
     }
 
@@ -282,7 +288,7 @@ impl RoomService {
         id: &str,
         (note, trace_id): (Option<&str>, Option<&str>),
     ) -> Result<RoomEnding, ActionError> {
-        let living = self.premises.directory.get(id).ok_or_else(no_room);
+        let living = opening::room(&self.premises, id);
         let closing =
             living.and_then(|living| self.managing.close(session, &living, (note, trace_id)).map(|()| living));
         Ok(self.ending.of(&self.report("close", session, id, closing)?))
@@ -290,7 +296,7 @@ impl RoomService {
 
     /// The application ends a room.
     pub(crate) fn end(&self, id: &str, reason: EndReason) -> Result<RoomEnding, ActionError> {
-        let living = self.premises.directory.get(id).ok_or_else(no_room)?;
+        let living = opening::room(&self.premises, id)?;
         self.ending.begin(&living, reason, EndedBy::system())?;
         Ok(self.ending.of(&living))
     }
@@ -345,7 +351,7 @@ impl RoomService {
 
     /// What the application's access function says may have changed.
     pub(crate) fn review(&self, id: &str) -> Result<(), ActionError> {
-        let living = self.premises.directory.get(id).ok_or_else(no_room)?;
+        let living = opening::room(&self.premises, id)?;
         living.room.with(|record| record.roles_changed());
         self.roles.update_all(&living);
         Ok(())
@@ -358,6 +364,7 @@ impl RoomService {
     pub(crate) fn stats(&self) -> RoomStats {
         RoomStats {
             rooms: self.premises.directory.len(),
+            put_away: self.premises.directory.away(),
             ended: self.premises.ended.get(),
             participants: self.premises.participants.get(),
             memory_bytes: self.premises.memory_bytes.get(),

@@ -51,6 +51,8 @@ pub(super) struct Step<'a> {
     changed: Vec<Arc<Slot>>,
     /// What those who show the room see otherwise.
     seen: Seen,
+    /// What is kept otherwise than before: written as one, before the room is unlocked.
+    writes: Vec<Write>,
 }
 
 /// What of a room is shown otherwise than before.
@@ -102,8 +104,13 @@ impl<'a> Step<'a> {
     ) -> T {
         let (at, trace_id) = (premises.now(), message::trace_id(caller).map(Text::from));
         let (reports, released, changed) = (Vec::new(), Released::default(), Vec::new());
-        let mut taken = Self { premises, living, at, trace_id, reports, released, changed, seen: Seen::default() };
-        let done = living.room.with(|record| step(&mut taken, record));
+        let (seen, writes) = (Seen::default(), Vec::new());
+        let mut taken = Self { premises, living, at, trace_id, reports, released, changed, seen, writes };
+        let done = living.room.with(|record| {
+            let done = step(&mut taken, record);
+            taken.commit();
+            done
+        });
         taken.finish();
         done
     }
@@ -213,18 +220,29 @@ impl<'a> Step<'a> {
         let seq = event.room.as_ref().and_then(|part| part.seq);
         let Some((seq, text)) = seq.zip(event.room_data()) else { return };
         let event = LoggedEvent { seq, at_ms: self.at.unix_ms, text: text.into() };
-        if kept.append(&self.premises.journal, self.living.room.id(), event) == Written::DroppedOlder {
+        self.writes.extend(kept.take_first());
+        self.writes.extend(kept.append(self.living.room.id(), event));
+    }
+
+    /// Everything that this step has to write is queued, in the order of the steps of the room.
+    fn commit(&mut self) {
+        if self.writes.is_empty() {
+            return;
+        }
+        self.living.kept.iter().for_each(|kept| kept.wrote());
+        let written = self.premises.journal.write_step(std::mem::take(&mut self.writes));
+        if written == Written::DroppedOlder {
             self.reports.push(Event::LimitReached { limit: Limit::StoredBytes, session: Text::default() });
         }
     }
 
     /// What is kept of the room changes, after what was sent up to now.
-    pub(super) fn write(&self, write: Write) {
-        self.premises.journal.write(write);
+    pub(super) fn write(&mut self, write: Write) {
+        self.writes.push(write);
     }
 
     /// A user takes part, and may read the archive.
-    pub(super) fn takes_part(&self, record: &mut Record, user: Option<&Text>) {
+    pub(super) fn takes_part(&mut self, record: &mut Record, user: Option<&Text>) {
         if let Some(user) = user.filter(|_| self.living.kept.is_some())
             && record.lasting_mut().takes_part(user)
         {
@@ -233,21 +251,21 @@ impl<'a> Step<'a> {
     }
 
     /// A part of the room is this from now on, if the room is kept.
-    pub(super) fn put(&self, part: Part) {
+    pub(super) fn put(&mut self, part: Part) {
         if self.keeps_parts() {
             self.write(Write::Put { room: self.living.room.id().clone(), part });
         }
     }
 
     /// The time to live begins anew if it is sliding.
-    pub(super) fn is_active(&self, record: &Record) {
+    pub(super) fn is_active(&mut self, record: &Record) {
         if record.ttl().is_some_and(|ttl| ttl.sliding) && self.keeps_parts() {
             self.put(stored_room::part(PartKind::Activity, Text::default(), &self.at.unix_ms));
         }
     }
 
     /// A part of the room is not kept any more.
-    pub(super) fn delete(&self, kind: PartKind, key: Text) {
+    pub(super) fn delete(&mut self, kind: PartKind, key: Text) {
         if self.keeps_parts() {
             self.write(Write::Delete { room: self.living.room.id().clone(), kind, key });
         }

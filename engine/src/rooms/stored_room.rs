@@ -7,12 +7,15 @@ use serde::{Deserialize, Serialize};
 
 use crate::model::Text;
 use crate::model::room::about::About;
+use crate::model::room::history::HistoryEntry;
 use crate::model::room::lasting::Past;
 use crate::model::room::memory::{Entry, Memory};
 use crate::model::room::participant::Participant;
 use crate::model::room::record::{Record, TimeToLive};
 use crate::model::room::role::Role;
-use crate::model::room::run::asked::Asked;
+use crate::model::room::run::state::Run;
+use crate::model::room::run::state::stored::StoredRun;
+use crate::model::room::runs::{RunBounds, Runs};
 use crate::storage::room_store::{Part, PartKind};
 
 /// The part of a room that every room has.
@@ -28,6 +31,11 @@ impl StoredRecord {
         Self { about: about.clone(), ttl: record.ttl(), users: record.users().clone() }
     }
 
+    /// Those whom the owner has admitted.
+    pub(super) fn admitted_users(&self) -> impl Iterator<Item = &Text> {
+        self.users.iter().filter(|(_, role)| role.is_some()).map(|(user, _)| user)
+    }
+
     pub(super) fn into_part(self) -> Part {
         part(PartKind::Record, Text::default(), &self)
     }
@@ -37,6 +45,28 @@ impl StoredRecord {
 pub(super) fn part(kind: PartKind, key: Text, value: &impl Serialize) -> Part {
     let value = serde_json::to_string(value).expect("what is kept of a room serialises");
     Part { kind, key, value: value.into() }
+}
+
+/// What has to be known of a room that nobody uses.
+#[derive(Debug)]
+pub(super) struct StoredOverview {
+    pub(super) record: StoredRecord,
+    /// In how many ms its time to live expires.
+    pub(super) ends_in_ms: Option<u64>,
+}
+
+impl StoredOverview {
+    /// `None` if these are not the parts of a room.
+    pub(super) fn from_parts(parts: &[Part], unix_ms: u64) -> Option<Self> {
+        let of = |kind: PartKind| parts.iter().find(move |part| part.kind == kind);
+        let record: StoredRecord = read(of(PartKind::Record)?)?;
+        let ends_in_ms = record.ttl.map(|ttl| {
+            let active_ms = of(PartKind::Activity).and_then(read).filter(|_| ttl.sliding);
+            let from_ms: u64 = active_ms.unwrap_or(record.about.created_ms);
+            ttl.ms.saturating_sub(unix_ms.saturating_sub(from_ms))
+        });
+        Some(Self { record, ends_in_ms })
+    }
 }
 
 /// What was kept of a room.
@@ -50,8 +80,8 @@ pub(super) struct StoredRoom {
     /// Who has taken part at some time.
     pub(super) readers: Vec<Text>,
     pub(super) memory: Memory,
-    /// The runs that had not ended, oldest first.
-    pub(super) runs: Vec<Asked>,
+    /// If there is something to remember of them.
+    pub(super) runs: Option<Runs>,
 }
 
 fn read<'p, T: Deserialize<'p>>(part: &'p Part) -> Option<T> {
@@ -60,7 +90,7 @@ fn read<'p, T: Deserialize<'p>>(part: &'p Part) -> Option<T> {
 
 impl StoredRoom {
     /// The room that has these parts, and whose latest event has this number; `None` if they are not those of a room.
-    pub(super) fn from_parts(parts: &[Part], seq: u64, unix_ms: u64) -> Option<Self> {
+    pub(super) fn from_parts(parts: &[Part], seq: u64, unix_ms: u64, bounds: RunBounds) -> Option<Self> {
         let of = |kind: PartKind| parts.iter().filter(move |part| part.kind == kind);
         let StoredRecord { about, ttl, users } = read(of(PartKind::Record).next()?)?;
         let active_ms: u64 = of(PartKind::Activity).next().and_then(read).unwrap_or(about.created_ms);
@@ -68,8 +98,11 @@ impl StoredRoom {
         let participants = of(PartKind::Participant).filter_map(read).collect();
         let readers = of(PartKind::Reader).map(|part| part.key.clone()).collect();
         let memory = memory(of(PartKind::Memory));
-        let mut runs: Vec<Asked> = of(PartKind::Run).filter_map(read).collect();
-        runs.sort_by_key(|asked| asked.created_ms);
+        let mut runs: Vec<StoredRun<'_>> = of(PartKind::Run).chain(of(PartKind::EndedRun)).filter_map(read).collect();
+        StoredRun::sort(&mut runs);
+        let history = of(PartKind::History).filter_map(|part| Some((part.key.parse().ok()?, read(part)?)));
+        let runs = Runs::recovered(about.queue, bounds, runs, history.collect());
+        let runs = Some(runs).filter(|runs| !runs.are_nothing());
         Some(Self { about, ttl, past: Past { age_ms, idle_ms, seq, users }, participants, readers, memory, runs })
     }
 }
@@ -77,6 +110,22 @@ impl StoredRoom {
 /// That a user has taken part.
 pub(super) fn reader(user: &Text) -> Part {
     Part { kind: PartKind::Reader, key: user.clone(), value: Arc::from("") }
+}
+
+/// A run, with what matters of it after a restart.
+pub(super) fn run(run: &Run) -> Part {
+    let kind = if run.status().is_ended() { PartKind::EndedRun } else { PartKind::Run };
+    part(kind, run.asked.id.clone(), &run.stored())
+}
+
+/// The key of an entry of the history. The keys are in the order of the numbers.
+pub(super) fn history_key(number: u64) -> Text {
+    format!("{number:020}").into()
+}
+
+/// An entry of the history.
+pub(super) fn history(number: u64, entry: &HistoryEntry) -> Part {
+    part(PartKind::History, history_key(number), entry)
 }
 
 /// What is kept under a key: the version, and the value behind it.

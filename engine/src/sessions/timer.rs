@@ -42,6 +42,8 @@ pub(crate) enum Timer {
     StorageRetry,
     /// Events and archives may have been kept for long enough.
     Retention,
+    /// Rooms may have been idle for long enough.
+    IdleRooms,
     /// The window of a run may have expired, or its pause may be over, or it is abandoned: of the one that comes first.
     Runs,
     /// Agents may have been without a link for too long.

@@ -1,5 +1,6 @@
 //! Where what happens in rooms is written, and read again.
 
+use std::future::Future;
 use std::sync::Arc;
 
 use futures_util::FutureExt;
@@ -60,12 +61,24 @@ impl Journal {
 
     /// Makes a change some time soon, after those before it.
     pub(crate) fn write(&self, write: Write) -> Written {
+        self.write_step(vec![write])
+    }
+
+    /// Makes changes some time soon, after those before them, and all of them at once: what is there after the process was
+    /// killed is never a part of a step.
+    pub(crate) fn write_step(&self, step: Vec<Write>) -> Written {
         match &self.way {
-            Way::Memory(memory) if memory.write(&write) => return Written::DroppedOlder,
-            Way::Memory(_) => {}
-            Way::Thread(writer) => writer.write(write),
+            Way::Memory(memory) => {
+                let dropped = step.iter().filter(|write| memory.write(write)).count();
+                if dropped > 0 { Written::DroppedOlder } else { Written::Fine }
+            }
+            Way::Thread(writer) => {
+                if !step.is_empty() {
+                    writer.write(step);
+                }
+                Written::Fine
+            }
         }
-        Written::Fine
     }
 
     /// Ends when everything that was written up to now is durable.
@@ -80,6 +93,11 @@ impl Journal {
                 confirmed.map(|done| done.map_err(|_| StorageError::Unavailable("the engine has ended".into()))).boxed()
             }
         }
+    }
+
+    /// Does something that waits for the storage.
+    pub(crate) fn spawn(&self, work: impl Future<Output = ()> + Send + 'static) {
+        drop(self.runtime.spawn(work));
     }
 
     /// How many bytes wait to be written.

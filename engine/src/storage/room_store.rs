@@ -17,18 +17,28 @@ pub enum PartKind {
     Participant,
     /// A user who has taken part, by name.
     Reader,
-    /// A run, by its id.
+    /// A run that has not ended, by its id.
     Run,
     /// An entry of the history, by its number.
     History,
     /// An entry of the memory, by its key.
     Memory,
+    /// A run that has ended, by its id.
+    EndedRun,
 }
 
 impl PartKind {
     /// All kinds, in their order.
-    pub const ALL: [Self; 7] =
-        [Self::Record, Self::Activity, Self::Participant, Self::Reader, Self::Run, Self::History, Self::Memory];
+    pub const ALL: [Self; 8] = [
+        Self::Record,
+        Self::Activity,
+        Self::Participant,
+        Self::Reader,
+        Self::Run,
+        Self::History,
+        Self::Memory,
+        Self::EndedRun,
+    ];
 
     /// The number under which an implementation may keep it. It never changes.
     #[must_use]
@@ -41,6 +51,7 @@ impl PartKind {
             Self::Run => 4,
             Self::History => 5,
             Self::Memory => 6,
+            Self::EndedRun => 7,
         }
     }
 
@@ -79,4 +90,17 @@ pub trait RoomStore {
     /// # Errors
     /// If they cannot be read.
     fn parts(&self, room: &str) -> Result<Vec<Part>, StorageError>;
+
+    /// Shows each room in the order of [`rooms`](Self::rooms), with its parts of these kinds. The engine asks for that when it
+    /// starts, so it should not take long for many rooms.
+    ///
+    /// # Errors
+    /// If they cannot be read. A single room that cannot be read is shown without parts.
+    fn each_room(&self, kinds: &[PartKind], show: &mut dyn FnMut(Text, Vec<Part>)) -> Result<(), StorageError> {
+        for room in self.rooms()? {
+            let parts = self.parts(&room).unwrap_or_default();
+            show(room, parts.into_iter().filter(|part| kinds.contains(&part.kind)).collect());
+        }
+        Ok(())
+    }
 }

@@ -31,7 +31,8 @@ pub(crate) type HealthObserver = Box<dyn Fn(Health) + Send>;
 
 /// What the thread is told.
 enum Message {
-    Write(Write),
+    /// Changes that are made together or not at all.
+    Write(Vec<Write>),
     /// To be answered when everything before it is durable.
     Confirm(oneshot::Sender<()>),
     /// A commit that failed may succeed now.
@@ -54,6 +55,8 @@ struct Work {
     observer: HealthObserver,
     waiting_bytes: Arc<AtomicUsize>,
     waiting: VecDeque<Write>,
+    /// How many of these changes belong together, in their order.
+    steps: VecDeque<usize>,
     /// Each with the number of changes that have to be made before.
     confirmations: VecDeque<(u64, oneshot::Sender<()>)>,
     committed: u64,
@@ -72,6 +75,7 @@ impl Writer {
             observer,
             waiting_bytes: Arc::clone(&waiting_bytes),
             waiting: VecDeque::new(),
+            steps: VecDeque::new(),
             confirmations: VecDeque::new(),
             committed: 0,
             received: 0,
@@ -87,9 +91,10 @@ impl Writer {
         let _ = self.messages.as_ref().map(|messages| messages.send(message));
     }
 
-    pub(super) fn write(&self, write: Write) {
-        self.waiting_bytes.fetch_add(bytes(&write), Ordering::Relaxed);
-        self.send(Message::Write(write));
+    /// Makes changes together: after the process was killed, all of them are there or none.
+    pub(super) fn write(&self, step: Vec<Write>) {
+        self.waiting_bytes.fetch_add(step.iter().map(bytes).sum(), Ordering::Relaxed);
+        self.send(Message::Write(step));
     }
 
     /// Ends when everything that was written up to now is durable.
@@ -140,9 +145,10 @@ impl Work {
     /// Returns whether to try again, though the last commit has failed.
     fn take(&mut self, message: Message) -> bool {
         match message {
-            Message::Write(write) => {
-                self.received += 1;
-                self.waiting.push_back(write);
+            Message::Write(step) => {
+                self.received += step.len() as u64;
+                self.steps.push_back(step.len());
+                self.waiting.extend(step);
             }
             Message::Confirm(confirmation) => self.confirmations.push_back((self.received, confirmation)),
             Message::Retry => return true,
@@ -153,7 +159,7 @@ impl Work {
     /// Commits what waits, a batch at a time, until that is all or a commit fails.
     fn commit(&mut self) {
         loop {
-            let count = self.waiting.len().min(MOST_AT_ONCE);
+            let count = self.batch();
             let batch = &self.waiting.make_contiguous()[..count];
             if count > 0 {
                 let committed = panics::catch(|| self.store.commit(batch));
@@ -172,10 +178,23 @@ impl Work {
         }
     }
 
+    /// How many of the oldest changes are committed next. What belongs together is not torn apart.
+    fn batch(&self) -> usize {
+        let ends = self.steps.iter().scan(0, |end, step| {
+            *end += step;
+            Some(*end)
+        });
+        ends.take_while(|end| *end <= MOST_AT_ONCE).last().or(self.steps.front().copied()).unwrap_or(0)
+    }
+
     /// So many of the oldest changes are durable.
     fn forget(&mut self, count: usize) {
         let bytes = self.waiting.drain(..count).map(|write| bytes(&write)).sum();
         self.waiting_bytes.fetch_sub(bytes, Ordering::Relaxed);
+        let mut left = count;
+        while let Some(step) = self.steps.pop_front_if(|step| *step <= left) {
+            left -= step;
+        }
         self.committed += count as u64;
         let committed = self.committed;
         while let Some((_, confirmation)) = self.confirmations.pop_front_if(|(after, _)| *after <= committed) {

@@ -103,6 +103,13 @@ fn compare(store: &dyn Store, reference: &ReferenceStore, chance: &mut Chance, n
             assert_eq!(read, expected, "{page:?} of {room} after {after} after batch {number}");
         }
     }
+    let kinds: Vec<_> = PartKind::ALL.into_iter().filter(|_| chance.below(2) == 0).collect();
+    let mut shown = Vec::new();
+    store.each_room(&kinds, &mut |room, parts| shown.push((room, parts))).expect(fine);
+    let of_kinds = |room: &Text| reference.parts(room).into_iter().filter(|part| kinds.contains(&part.kind)).collect();
+    let expected: Vec<(Text, Vec<Part>)> =
+        reference.rooms().iter().map(|room| (room.clone(), of_kinds(room))).collect();
+    assert_eq!(shown, expected, "{kinds:?} of each room after batch {number}");
     let id = format!("c_{}", chance.below(number / 2 + 1));
     assert_eq!(store.about_archive(&id).expect(fine), reference.about_archive(&id), "{id} after batch {number}");
     let page = page(chance);

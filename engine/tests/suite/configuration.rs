@@ -68,6 +68,8 @@ const TIMES: &[TimeChange] = &[
     ("rooms.keep_for", |config, value| config.rooms.keep_for = value),
     ("rooms.archive_retention", |config, value| config.rooms.archive_retention = value),
     ("runs.link_wait", |config, value| config.runs.link_wait = value),
+    ("runs.absent_agent_timeout", |config, value| config.runs.absent_agent_timeout = value),
+    ("rooms.put_away_after", |config, value| config.rooms.put_away_after = value),
     ("rooms.durable_timeout", |config, value| config.rooms.durable_timeout = value),
 ];
 

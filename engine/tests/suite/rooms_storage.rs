@@ -1,123 +1,14 @@
 //! Rooms that outlive the engine, and what happens while they cannot be written (rooms 8, 10).
 
-use std::collections::BTreeSet;
-use std::sync::Arc;
-use std::sync::atomic::{AtomicI64, Ordering};
-
 use grove_engine::testing::ManualClock;
 use grove_engine::{
-    Access, ActionError, Agent, Archive, Config, Engine, Event, EventLog as RoomLog, Expected, Limit, LogBounds,
-    LoggedEvent, MemoryStore, Message, NewRoom, NewRun, OnEnd, PageSize, Part, PartKind, Queue, Room, RoomEvents,
-    RoomOptions, RoomPosition, RoomRole, RoomStore, RunContext, RunStatus, Session, Storage, StorageError, Store, Text,
-    Write,
+    Access, Agent, Event, Expected, Limit, Message, NewRoom, NewRun, OnEnd, PartKind, Queue, RoomPosition, RoomRole,
+    RoomStore, RunContext,
 };
 use serde_json::{Value, json};
 
 use crate::fixtures::{EventLog, user_session};
-use crate::run_fixtures::{echo, silent};
-
-/// A store that makes so many commits and refuses those after them.
-#[derive(Debug)]
-pub(crate) struct Failing {
-    memory: MemoryStore,
-    left: AtomicI64,
-}
-
-impl Failing {
-    pub(crate) fn after(commits: i64) -> Arc<Self> {
-        Arc::new(Self { memory: MemoryStore::new(usize::MAX).surviving(), left: AtomicI64::new(commits) })
-    }
-
-    pub(crate) fn allow(&self, commits: i64) {
-        self.left.store(commits, Ordering::SeqCst);
-    }
-}
-
-impl RoomStore for Failing {
-    fn rooms(&self) -> Result<Vec<Text>, StorageError> {
-        self.memory.rooms()
-    }
-
-    fn parts(&self, room: &str) -> Result<Vec<Part>, StorageError> {
-        self.memory.parts(room)
-    }
-}
-
-impl RoomLog for Failing {
-    fn read(&self, room: &str, after: u64, page: PageSize) -> Result<Vec<LoggedEvent>, StorageError> {
-        self.memory.read(room, after, page)
-    }
-
-    fn bounds(&self, room: &str) -> Result<Option<LogBounds>, StorageError> {
-        self.memory.bounds(room)
-    }
-}
-
-impl Archive for Failing {
-    fn about_archive(&self, id: &str) -> Result<Option<Arc<str>>, StorageError> {
-        self.memory.about_archive(id)
-    }
-
-    fn read_archive(&self, id: &str, after: u64, page: PageSize) -> Result<Vec<LoggedEvent>, StorageError> {
-        self.memory.read_archive(id, after, page)
-    }
-}
-
-impl Store for Failing {
-    fn commit(&self, writes: &[Write]) -> Result<(), StorageError> {
-        if self.left.fetch_sub(1, Ordering::SeqCst) <= 0 {
-            return Err(StorageError::Unavailable("the disk is full".into()));
-        }
-        self.memory.commit(writes)
-    }
-}
-
-pub(crate) fn start(store: &Arc<Failing>, change: impl FnOnce(&mut Config)) -> (Engine, Arc<ManualClock>) {
-    start_at(store, ManualClock::new(), change)
-}
-
-fn start_at(
-    store: &Arc<Failing>,
-    clock: Arc<ManualClock>,
-    change: impl FnOnce(&mut Config),
-) -> (Engine, Arc<ManualClock>) {
-    let mut config = Config::immediate();
-    change(&mut config);
-    let storage = Storage::new(Arc::clone(store) as Arc<dyn Store>);
-    let rooms = RoomOptions::new().storage(storage);
-    let engine = Engine::builder("app", "App").config(config).clock(clock.clone()).rooms(rooms).build();
-    (engine, clock)
-}
-
-fn replayable(engine: &Engine, owner: &Session) -> Room {
-    let new = NewRoom::new("Board").id("board").access(Access::Project).replayable(true).attribute("b", "7");
-    engine.rooms().create(owner, &new).unwrap().room
-}
-
-fn say(engine: &Engine, session: &Session, text: &str) -> u64 {
-    engine.rooms().say(session, "board", &Message::text(text)).unwrap().seq.unwrap()
-}
-
-pub(crate) async fn log(engine: &Engine, session: &Session) -> Vec<Value> {
-    engine.rooms().replay(session, "board", 0, Some(1_000)).await.unwrap().events
-}
-
-fn seqs(events: &[Value]) -> Vec<u64> {
-    events.iter().map(|event| event["seq"].as_u64().unwrap()).collect()
-}
-
-fn code<T>(done: Result<T, ActionError>) -> String {
-    done.err().map_or_else(String::new, |error| error.code().to_owned())
-}
-
-pub(crate) async fn next_of(events: &mut RoomEvents, kind: &str) -> Value {
-    loop {
-        let event = events.next().await.unwrap();
-        if event.kind == kind {
-            return event.data;
-        }
-    }
-}
+use crate::storage_fixtures::{Failing, code, log, next_of, replayable, say, seqs, start, start_at};
 
 #[tokio::test]
 async fn a_room_is_there_again_with_its_past_and_its_numbers_go_on() {
@@ -291,8 +182,8 @@ async fn what_is_remembered_is_there_again_and_no_version_is_given_twice() {
     let bytes = engine.rooms().stats().memory_bytes;
     drop((engine, memory));
     let (engine, _clock) = start(&store, |_| {});
-    assert_eq!(engine.rooms().stats().memory_bytes, bytes);
     let memory = engine.rooms().memory(&ann, "board").unwrap();
+    assert_eq!(engine.rooms().stats().memory_bytes, bytes);
     assert_eq!((memory.get("goal").unwrap(), memory.get("plan").unwrap()), (goal, plan));
     assert_eq!(code(memory.get("gone")), "not_found");
     assert_eq!(code(memory.put_if("gone", &json!(1), Expected::Version(latest))), "conflict");
@@ -342,44 +233,7 @@ async fn what_an_agent_keeps_is_durable_before_it_is_told_so() {
     }
     assert_eq!(next_of(&mut events, "run.chunk").await["body"]["text"], "kept");
     drop((events, in_plain, of_bob));
-    let kept = store.memory.parts("board").unwrap();
+    let kept = store.parts("board").unwrap();
     let keys: Vec<_> = kept.iter().filter(|part| part.kind == PartKind::Memory).map(|part| part.key.as_str()).collect();
     assert_eq!(keys, ["in time", "late"], "what was not confirmed in time was done all the same");
-}
-
-#[tokio::test]
-async fn a_run_that_was_in_progress_has_failed_after_a_restart_and_one_that_had_ended_has_not() {
-    let store = Failing::after(i64::MAX);
-    let ann = user_session("ann", "ann");
-    let (engine, _clock) = start(&store, |_| {});
-    engine.register_agent(silent("silent"));
-    engine.register_agent(echo("echo"));
-    for (id, agent) in [("board", "silent"), ("done", "echo"), ("once", "silent")] {
-        let new = NewRoom::new("Board").id(id).replayable(true).agent(agent).one_shot(id == "once");
-        engine.rooms().create(&ann, &new).unwrap();
-    }
-    let mut events = engine.rooms().events(&ann, "done").unwrap();
-    let [run, waits, _, _] =
-        ["board", "board", "done", "once"].map(|room| engine.rooms().run(&ann, room, &NewRun::new(json!(1))).unwrap());
-    next_of(&mut events, "run.done").await;
-    engine.rooms().durable("board").await.unwrap();
-    // As if the process were killed.
-    std::mem::forget(events);
-    store.allow(0);
-    drop(engine);
-    store.allow(i64::MAX);
-    let (engine, _clock) = start(&store, |_| {});
-    let failed: Vec<_> = log(&engine, &ann).await.into_iter().filter(|event| event["kind"] == "run.failed").collect();
-    let ids: BTreeSet<_> = failed.iter().map(|event| event["body"]["run"].as_str().unwrap()).collect();
-    assert_eq!(ids, BTreeSet::from([run.as_str(), waits.as_str()]));
-    assert!(failed.iter().all(|event| event["body"]["error"]["code"] == "interrupted"), "{failed:?}");
-    assert_eq!(engine.rooms().run_of(&ann, "board", &run).unwrap().status, RunStatus::Failed);
-    let done = engine.rooms().replay(&ann, "done", 0, None).await.unwrap().events;
-    assert!(done.iter().all(|event| event["kind"] != "run.failed"));
-    assert_eq!(engine.rooms().get(&ann, "once").unwrap().end_reason(), Some(grove_engine::EndReason::Failed));
-    engine.rooms().durable("board").await.unwrap();
-    drop(engine);
-    let (engine, _clock) = start(&store, |_| {});
-    let again = log(&engine, &ann).await;
-    assert_eq!(again.iter().filter(|event| event["kind"] == "run.failed").count(), 2, "each has one end");
 }

@@ -8,7 +8,7 @@ use grove_engine::{Agent, Engine, Limit, NewRoom, NewRun, RunContext, RunView, S
 use serde_json::{Value, json};
 
 use crate::fixtures::{EventLog, user_session};
-use crate::rooms_storage::{Failing, log, next_of, start};
+use crate::storage_fixtures::{Failing, log, next_of, start};
 
 /// How many chunks the agents stream, of how many characters.
 const CHUNKS: u64 = 500;

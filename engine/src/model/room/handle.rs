@@ -342,6 +342,11 @@ impl Room {
         step(&mut self.cell.record.lock())
     }
 
+    /// Whether there is another handle.
+    pub(crate) fn is_held_elsewhere(&self) -> bool {
+        Arc::strong_count(&self.cell) > 1
+    }
+
     pub(crate) fn is(&self, other: &Self) -> bool {
         Arc::ptr_eq(&self.cell, &other.cell)
     }

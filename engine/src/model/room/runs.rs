@@ -1,15 +1,16 @@
 //! The runs of one room, and its history.
 
-use std::collections::VecDeque;
+use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
 
 use serde_json::Value;
 
-use super::history::{History, HistoryBounds, HistoryRole};
+use super::history::{History, HistoryBounds, HistoryChange, HistoryEntry, HistoryRole};
 use super::policy::Queue;
 use super::run::asked::Asked;
 use super::run::failure::RunError;
 use super::run::output::{Added, OutputBounds};
+use super::run::state::stored::StoredRun;
 use super::run::state::{Next, Outcome, Run, RunStatus, When};
 use crate::model::Text;
 
@@ -27,6 +28,15 @@ pub(crate) struct RunBounds {
     pub(crate) history: HistoryBounds,
 }
 
+/// What ended long ago.
+#[derive(Debug, Default, PartialEq, Eq)]
+pub(crate) struct Forgotten {
+    /// These runs are forgotten.
+    pub(crate) runs: Vec<Text>,
+    /// The outputs of these are.
+    pub(crate) outputs: Vec<Text>,
+}
+
 /// Why a run does not begin.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum NotStarted {
@@ -42,7 +52,7 @@ pub(crate) enum NotStarted {
 /// |---|---|
 /// | `start` | the run waits at the end of the queue, or is refused |
 /// | `begin` | the run is in progress, if it is its turn |
-/// | `finish`, `lose`, `redeliver`, `expire`, `cancel`, `stop`, `give_up` | as of the run; what has ended long ago is forgotten |
+/// | `finish`, `lose`, `redeliver`, `expire`, `cancel`, `stop`, `interrupt`, `give_up` | as of the run; what has ended long ago is forgotten |
 /// | `succeed` | a new run waits at the place of one that ended |
 #[derive(Debug)]
 pub(crate) struct Runs {
@@ -68,6 +78,12 @@ impl Runs {
 
     pub(crate) fn get(&self, id: &str) -> Option<&Run> {
         self.runs.iter().find(|run| run.asked.id == id)
+    }
+
+    /// What was asked of those that have not ended.
+    pub(crate) fn unended(&self) -> Vec<Arc<Asked>> {
+        let unended = self.runs.iter().filter(|run| !run.status().is_ended());
+        unended.map(|run| Arc::clone(&run.asked)).collect()
     }
 
     fn get_mut(&mut self, id: &str) -> Option<&mut Run> {
@@ -96,6 +112,44 @@ impl Runs {
     /// The outcome of the one that ended last.
     pub(crate) const fn last_outcome(&self) -> Option<RunStatus> {
         self.last_outcome
+    }
+
+    /// The runs that an earlier engine had, in order of creation.
+    pub(crate) fn recovered(
+        queue: Queue,
+        bounds: RunBounds,
+        stored: Vec<StoredRun<'_>>,
+        history: BTreeMap<u64, HistoryEntry>,
+    ) -> Self {
+        let runs: VecDeque<_> = stored.into_iter().map(Run::recovered).collect();
+        let next_place = runs.iter().map(|run| run.place + 1).max().unwrap_or(0);
+        let latest = runs.iter().filter(|run| run.status().is_ended()).max_by_key(|run| ended_at(run));
+        let last_outcome = latest.map(Run::status);
+        let history = History::recovered(history, bounds.history);
+        let mut runs = Self { queue, bounds, runs, next_place, last_outcome, history };
+        // There may be other bounds than before.
+        runs.forget();
+        runs
+    }
+
+    /// Whether nothing is to be remembered of them.
+    pub(crate) fn are_nothing(&self) -> bool {
+        self.runs.is_empty() && self.history.is_empty()
+    }
+
+    /// What of the history is kept otherwise than before.
+    pub(crate) fn take_history_change(&mut self) -> HistoryChange {
+        self.history.take_change()
+    }
+
+    /// The process ended while a run was in progress.
+    pub(crate) fn interrupt(&mut self, id: &str, now: When) -> Next {
+        self.step(id, now, |run| run.interrupt(now))
+    }
+
+    /// Nobody is there who could work on a run.
+    pub(crate) fn give_up(&mut self, id: &str, error: RunError, now: When) -> Next {
+        self.step(id, now, |run| run.give_up(error, now))
     }
 
     pub(crate) const fn history(&self) -> &History {
@@ -173,9 +227,10 @@ impl Runs {
         }
         let bounds = self.bounds.history;
         let Some(run) = self.get_mut(id) else { return false };
+        let is_redelivery = run.is_redelivery();
         let begins = run.dispatch(now);
         let asked = Arc::clone(&run.asked);
-        if begins && !asked.is_successor() {
+        if begins && !is_redelivery && !asked.is_successor() {
             self.history.append(HistoryRole::User, &asked.input, &asked.id, now.unix_ms, bounds);
         }
         self.validate();
@@ -290,26 +345,30 @@ impl Runs {
 
     /// Forgets what ended long ago: the oldest beyond a number of runs, and the texts of the oldest beyond a number of bytes.
     /// The one that ended last stays as it is.
-    pub(crate) fn forget(&mut self) {
+    pub(crate) fn forget(&mut self) -> Forgotten {
         let (mut ended, mut bytes) = (0, 0);
         let RunBounds { ended: most, ended_output_bytes, .. } = self.bounds;
         let mut latest: Vec<_> = self.runs.iter_mut().filter(|run| run.status().is_ended()).collect();
         // Of those that ended at the same time, the one that was created last is the latest.
         latest.reverse();
-        latest.sort_by_key(|run| std::cmp::Reverse(run.ended.map(|at| at.now_ms)));
-        let mut forgotten = Vec::new();
+        latest.sort_by_key(|run| std::cmp::Reverse(ended_at(run)));
+        let mut forgotten = Forgotten::default();
         for run in latest {
             ended += 1;
             bytes += run.output.bytes();
             if ended > most {
-                forgotten.push(run.asked.id.clone());
+                forgotten.runs.push(run.asked.id.clone());
             } else if ended > 1 && bytes > ended_output_bytes {
                 bytes -= run.output.bytes();
-                run.output.evict();
+                if run.output.bytes() > 0 {
+                    run.output.evict();
+                    forgotten.outputs.push(run.asked.id.clone());
+                }
             }
         }
-        self.runs.retain(|run| !forgotten.contains(&run.asked.id));
+        self.runs.retain(|run| !forgotten.runs.contains(&run.asked.id));
         self.validate();
+        forgotten
     }
 
     /// Checks what holds after every step.
@@ -326,6 +385,11 @@ impl Runs {
         places.dedup();
         assert_eq!(places.len(), all, "each run has a place of its own");
     }
+}
+
+/// When a run ended: those of an earlier engine did so before all others.
+fn ended_at(run: &Run) -> Option<(u64, u64)> {
+    run.ended.map(|at| (at.now_ms, at.unix_ms))
 }
 
 #[cfg(test)]

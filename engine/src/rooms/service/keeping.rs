@@ -20,7 +20,7 @@ impl RoomService {
     /// # Errors
     /// `busy` if that takes too long.
     pub(crate) fn durable(&self, id: &str) -> BoxFuture<'static, Result<(), ActionError>> {
-        self.durability.durable(self.premises.directory.get(id).as_deref())
+        self.durability.durable(self.premises.directory.living(id).as_deref())
     }
 
     /// The outcome of what was done in a room, when it is durable.
@@ -43,6 +43,11 @@ impl RoomService {
     /// The timer fired: events and archives may have been kept for long enough.
     pub(crate) fn purge_due(&self) {
         self.durability.purge_due();
+    }
+
+    /// The timer fired: rooms may have been idle for long enough.
+    pub(crate) fn put_away_due(&self) {
+        self.putting_away.look();
     }
 
     /// The past events of a replayable room, for a session with a role in it.

@@ -114,6 +114,47 @@ impl RoomStore for Database {
             parts.filter_map(Result::transpose).collect()
         })
     }
+
+    fn each_room(&self, kinds: &[PartKind], show: &mut dyn FnMut(Text, Vec<Part>)) -> Result<(), StorageError> {
+        let mut after = 0;
+        loop {
+            // Nobody is shown anything while others wait for the connection.
+            let rooms = self.read(|connection| some_rooms(connection, after, kinds))?;
+            let Some((last, _, _)) = rooms.last() else { return Ok(()) };
+            after = *last;
+            rooms.into_iter().for_each(|(_, id, parts)| show(id, parts));
+        }
+    }
+}
+
+/// How many rooms are read at once.
+const ROOMS: i64 = 1_000;
+
+/// The next rooms after a place, each with its place and its parts of these kinds: none if they cannot be read.
+fn some_rooms(
+    connection: &Connection,
+    after: i64,
+    kinds: &[PartKind],
+) -> rusqlite::Result<Vec<(i64, Text, Vec<Part>)>> {
+    let mut next =
+        connection.prepare_cached("SELECT place, number, id FROM rooms WHERE place > ?1 ORDER BY place LIMIT ?2")?;
+    let mut of_kind = connection.prepare_cached("SELECT key, value FROM parts WHERE room = ?1 AND kind = ?2")?;
+    let mut rows = next.query(params![after, ROOMS])?;
+    let mut rooms = Vec::new();
+    while let Some(row) = rows.next()? {
+        let number: i64 = row.get(1)?;
+        let mut parts = Vec::new();
+        for kind in kinds {
+            let read = of_kind.query_map(params![number, kind.number()], |row| {
+                Ok(Part { kind: *kind, key: row.get_ref(0)?.as_str()?.into(), value: row.get_ref(1)?.as_str()?.into() })
+            })?;
+            if let Ok(read) = read.collect::<rusqlite::Result<Vec<_>>>() {
+                parts.extend(read);
+            }
+        }
+        rooms.push((row.get(0)?, row.get_ref(2)?.as_str()?.into(), parts));
+    }
+    Ok(rooms)
 }
 
 impl EventLog for Database {

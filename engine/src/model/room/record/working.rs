@@ -52,6 +52,11 @@ impl Record {
         self.end.is_some() || self.ending.is_some()
     }
 
+    /// Whether nothing goes on in it, and it goes on.
+    pub(crate) fn is_at_rest(&self) -> bool {
+        !self.takes_no_more() && self.is_over()
+    }
+
     /// Why it ends as soon as its runs have ended, if it does.
     pub(crate) const fn ending(&self) -> Option<EndReason> {
         self.ending

@@ -34,6 +34,9 @@ pub(crate) struct Asked {
     pub(crate) delivery: Option<Delivery>,
     pub(crate) trace_id: Text,
     pub(crate) call_id: Option<Text>,
+    /// Whose call id it is.
+    #[serde(default)]
+    pub(crate) caller: Option<Text>,
     /// In ms since 1970.
     pub(crate) created_ms: u64,
     /// The run in whose place it is, of the same agent or of another.
@@ -54,6 +57,7 @@ impl Asked {
             delivery: None,
             trace_id: "tx-1".into(),
             call_id: None,
+            caller: None,
             created_ms: 0,
             rerun_of: None,
             fallback_of: None,
@@ -62,6 +66,11 @@ impl Asked {
 }
 
 impl Asked {
+    /// Whose call asked for it, under which id. That of a run that continues another asked for the other.
+    pub(crate) fn call(&self) -> Option<(&Text, &Text)> {
+        self.caller.as_ref().zip(self.call_id.as_ref()).filter(|_| !self.is_successor())
+    }
+
     /// Whether it continues the work of another run.
     pub(crate) const fn is_successor(&self) -> bool {
         self.rerun_of.is_some() || self.fallback_of.is_some()

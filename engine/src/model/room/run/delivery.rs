@@ -109,6 +109,11 @@ impl Delivery {
         self.fallback.as_ref().map_or(Ok(()), |name| check_name("fallback", name, NAME_BYTES))
     }
 
+    /// Which agent gets the work if the one that was asked cannot do it at all.
+    pub(crate) fn last_resort(&self) -> Option<Text> {
+        self.fallback.as_deref().filter(|_| self.on_timeout != OnTimeout::Fail).map(Text::from)
+    }
+
     /// What follows when an attempt came to nothing: its window expired, or it ended with an error after which trying again
     /// may help.
     pub(crate) fn react(&self, attempt: u32) -> Reaction {

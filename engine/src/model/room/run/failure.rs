@@ -23,7 +23,7 @@ pub enum ErrorClass {
 }
 
 /// Why a run failed. Everybody in the room reads code and message: no internals.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct RunError {
     code: Text,
     message: Text,

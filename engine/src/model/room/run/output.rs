@@ -1,5 +1,7 @@
 //! What a run has streamed so far.
 
+use serde::{Deserialize, Serialize};
+
 /// How long outputs and their parts may be, in bytes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct OutputBounds {
@@ -8,7 +10,7 @@ pub(crate) struct OutputBounds {
 }
 
 /// The text that a run has streamed, up to a bound; what is beyond it is counted.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct Output {
     text: String,
     /// All characters, those included that were cut off.

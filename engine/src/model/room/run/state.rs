@@ -1,9 +1,12 @@
 //! How far a run is, and its legal steps.
 
+pub(crate) mod stored;
+
 use std::collections::VecDeque;
 use std::fmt;
 use std::sync::Arc;
 
+use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use super::asked::Asked;
@@ -68,7 +71,7 @@ pub(crate) struct When {
 pub(crate) const ABANDONED_AFTER_MS: u64 = 10_000;
 
 /// How a run ended.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub(crate) enum Outcome {
     Done(Value),
     Failed(RunError),
@@ -137,6 +140,8 @@ struct Running {
 /// | `cancel` | ended | ended after 10 s, or when the agent returns; at once if nobody works on it | nothing |
 /// | `expire` | nothing | abandoned, dispatched again, or what its delivery says if the window has expired | nothing |
 /// | `stop` | ended | ended | nothing |
+/// | `interrupt` | nothing | queued for the next attempt, or what its delivery says; ended without one | nothing |
+/// | `give_up` | ended, in favour of its fallback if it has one | the same | nothing |
 #[derive(Debug)]
 pub(crate) struct Run {
     pub(crate) asked: Arc<Asked>,
@@ -153,6 +158,8 @@ pub(crate) struct Run {
     /// When it was dispatched first, and when it ended.
     pub(crate) started: Option<When>,
     pub(crate) ended: Option<When>,
+    /// It was started before the engine was.
+    is_recovered: bool,
 }
 
 impl Run {
@@ -170,6 +177,7 @@ impl Run {
             inputs: VecDeque::new(),
             started: None,
             ended: None,
+            is_recovered: false,
         }
     }
 
@@ -221,7 +229,7 @@ impl Run {
         if !self.is_ready(now.now_ms) {
             return false;
         }
-        self.started = Some(now);
+        self.started.get_or_insert(now);
         self.begin_attempt(now.now_ms);
         true
     }
@@ -436,7 +444,9 @@ impl Run {
 
     /// How long it took from its first dispatch on, in ms; 0 if it was never dispatched.
     pub(crate) fn duration_ms(&self) -> u64 {
-        let (started, ended) = (self.started.map(|at| at.now_ms), self.ended.map(|at| at.now_ms));
+        // The engine's clock does not know what was before the engine.
+        let time = |at: When| if self.is_recovered { at.unix_ms } else { at.now_ms };
+        let (started, ended) = (self.started.map(time), self.ended.map(time));
         started.zip(ended).map_or(0, |(started, ended)| ended.saturating_sub(started))
     }
 

@@ -1,0 +1,151 @@
+//! How a room that is put away comes back.
+
+use std::sync::Arc;
+
+use super::away::AwayRoom;
+use super::call_ids::REMEMBERED_MS;
+use super::directory::Known;
+use super::kept::Kept;
+use super::living::LivingRoom;
+use super::premises::Premises;
+use super::refusal::{busy, no_room};
+use super::step::{Draft, Step};
+use super::stored_room::{StoredRecord, StoredRoom};
+use crate::error::ActionError;
+use crate::event::Event;
+use crate::model::room::event::{self, EventKind};
+use crate::model::room::handle::Room;
+use crate::model::room::leave_reason::LeaveReason;
+use crate::model::room::participant::Participant;
+use crate::model::room::policy::OnEnd;
+use crate::model::room::record::Record;
+use crate::model::room::runs::Runs;
+use crate::panics;
+use crate::storage::error::StorageError;
+use crate::storage::room_store::PartKind;
+use crate::sync::Ordering;
+
+/// The living room with this id. One that is put away is read, which may block for as long as the disk takes.
+///
+/// # Errors
+/// `not_found` if there is none; `internal` or `busy` if it cannot be read.
+pub(super) fn room(premises: &Premises, id: &str) -> Result<Arc<LivingRoom>, ActionError> {
+    let known = premises.directory.get(id).ok_or_else(no_room)?;
+    living(premises, known)
+}
+
+/// A room that is known, which comes back if it is put away.
+///
+/// # Errors
+/// As those of [`room`].
+pub(super) fn living(premises: &Premises, known: Known) -> Result<Arc<LivingRoom>, ActionError> {
+    let mut known = known;
+    loop {
+        let away = match known {
+            Known::Living(living) => {
+                if let Some(kept) = &living.kept {
+                    kept.used(premises.timers.now_ms());
+                }
+                return Ok(living);
+            }
+            Known::Away(away) => away,
+        };
+        if let Some(living) = bring_back(premises, &away)? {
+            return Ok(living);
+        }
+        // Somebody else was faster.
+        known = premises.directory.get(&away.id).ok_or_else(no_room)?;
+    }
+}
+
+/// `None` if somebody else has brought it back meanwhile, or it is gone.
+fn bring_back(premises: &Premises, away: &Arc<AwayRoom>) -> Result<Option<Arc<LivingRoom>>, ActionError> {
+    let read = panics::catch(|| read(premises, away)).unwrap_or_else(|why| Err(StorageError::Unavailable(why)));
+    let stored = read.map_err(|why| unreadable(premises, away, &why))?;
+    Ok(open(premises, away, stored))
+}
+
+fn read(premises: &Premises, away: &AwayRoom) -> Result<StoredRoom, StorageError> {
+    let store = premises.journal.store();
+    let parts = store.parts(&away.id)?;
+    let seq = store.bounds(&away.id)?.map_or(0, |bounds| bounds.last_seq);
+    let stored = StoredRoom::from_parts(&parts, seq, premises.now().unix_ms, premises.run_bounds);
+    stored.ok_or_else(|| StorageError::Corrupt("its record is missing or is of another version".to_owned()))
+}
+
+/// It is reported once that a room cannot be read.
+fn unreadable(premises: &Premises, away: &AwayRoom, why: &StorageError) -> ActionError {
+    if !away.is_reported.swap(true, Ordering::Relaxed) {
+        let (room, why) = (away.id.clone(), why.to_string());
+        premises.observers.warn(&Event::RoomUnreadable { room, why });
+    }
+    match why {
+        StorageError::Unavailable(_) => busy("the room cannot be read now"),
+        StorageError::Corrupt(_) => ActionError::internal("what was kept of the room is damaged"),
+    }
+}
+
+fn open(premises: &Premises, away: &Arc<AwayRoom>, stored: StoredRoom) -> Option<Arc<LivingRoom>> {
+    let StoredRoom { mut about, ttl, past, participants, readers, memory, runs } = stored;
+    let kept_bytes = memory.bytes();
+    // Without any event, it is not known which numbers were used.
+    let is_lost = past.seq == 0;
+    if is_lost {
+        about.epoch = premises.ids.make("");
+    }
+    about.rank = away.rank;
+    let now_ms = premises.timers.now_ms();
+    let kept = Kept::again(&premises.limits, &about, away.age.clone(), now_ms);
+    let record = Record::recovered(about.owner.clone(), about.access, ttl, now_ms, past);
+    let mut record = record.with_memory(memory).with_runs(runs);
+    if about.on_end == OnEnd::Archive {
+        record.lasting_mut().remember_who_takes_part();
+        readers.iter().for_each(|user| {
+            record.lasting_mut().takes_part(user);
+        });
+    }
+    let living = Arc::new(LivingRoom::new(Room::new(about, record), away.is_open, Some(Box::new(kept))));
+    // Whoever finds it waits until those have left who were there when an earlier engine ended.
+    let is_back = Step::take(premises, &living, |step, record| {
+        let is_back = premises.directory.bring_back(away, &living);
+        if is_back {
+            if is_lost {
+                step.put(StoredRecord::new(living.room.about(), record).into_part());
+            }
+            participants.into_iter().for_each(|participant| leave(step, record, participant));
+        }
+        is_back
+    });
+    is_back.then(|| {
+        premises.memory_bytes.add(kept_bytes);
+        remember_calls(premises, &living);
+        living
+    })
+}
+
+/// Somebody was there when the earlier engine ended, and is not any more.
+fn leave(step: &mut Step<'_>, record: &mut Record, participant: Participant) {
+    let (session, key) = (participant.session.clone(), participant.id.clone());
+    record.was_there(participant);
+    if let Some(left) = record.leave(&session) {
+        let body = event::participant(&left.participant, Some(LeaveReason::Lost));
+        step.send(Draft::about(&left.participant, EventKind::ParticipantLeft, left.seq, body));
+    }
+    step.delete(PartKind::Participant, key);
+}
+
+/// A call that is repeated starts no run again, as if the engine had gone on.
+fn remember_calls(premises: &Premises, living: &LivingRoom) {
+    let now = premises.now();
+    let asked: Vec<_> = living.room.with(|record| {
+        let runs = record.runs().into_iter().flat_map(Runs::all);
+        runs.filter(|run| run.asked.call().is_some()).map(|run| Arc::clone(&run.asked)).collect()
+    });
+    let mut calls = premises.run_calls.lock();
+    for asked in asked.iter().filter(|asked| asked.created_ms.saturating_add(REMEMBERED_MS) > now.unix_ms) {
+        let call = asked.call().filter(|(caller, call)| calls.get(caller, call, now.now_ms).is_none());
+        if let Some((caller, call)) = call {
+            calls.add(caller, call.clone(), asked.id.clone(), now.now_ms);
+        }
+    }
+}
