@@ -366,6 +366,10 @@ impl Run {
             None if pause.is_none() => Delivery::default().react(self.attempt),
             None => Reaction::End,
         };
+        self.follow(reaction, otherwise, now, pause)
+    }
+
+    fn follow(&mut self, reaction: Reaction, otherwise: Outcome, now: When, pause: Option<u64>) -> Next {
         let later_ms = pause.map(|random| now.now_ms.saturating_add(backoff_ms(self.attempt, random)));
         match reaction {
             Reaction::Replay => self.replay(later_ms, now.now_ms),

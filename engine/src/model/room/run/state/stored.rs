@@ -101,7 +101,8 @@ impl Run {
     }
 
     /// The attempt that was in progress came to nothing, since the process ended: what its delivery says happens. If it is
-    /// dispatched again, it waits for that in its place.
+    /// dispatched again, it waits for that in its place. Without a delivery it has failed: unlike a link that is lost, the end of
+    /// a process may be what its agent has done.
     pub(crate) fn interrupt(&mut self, now: When) -> Next {
         let State::Running(running) = &self.state else { return Next::Nothing };
         if running.abandon_ms.is_some() {
@@ -115,7 +116,7 @@ impl Run {
             return Next::Nothing;
         }
         let error = RunError::new("interrupted", "the provider was restarted");
-        self.react(Outcome::Failed(error), now, None)
+        self.follow(reaction, Outcome::Failed(error), now, None)
     }
 
     /// Whether it goes on if the process ends now and starts again.
