@@ -36,6 +36,7 @@ pub(crate) mod managing;
 pub(crate) mod creating;
 mod recovering;
 pub(crate) mod presence;
+pub(crate) mod room_stats;
 pub(crate) mod service;
 pub(crate) mod run_actions;
 pub(crate) mod actions;

@@ -35,8 +35,9 @@ use crate::rooms::ending::{Ended, RoomEnding};
 use crate::rooms::presence::PresenceRow;
 use crate::rooms::reading_archives::ArchivedEvents;
 use crate::rooms::replaying::Replay;
+use crate::rooms::room_stats::RoomStats;
 use crate::rooms::said::Said;
-use crate::rooms::service::{RoomService, RoomStats};
+use crate::rooms::service::RoomService;
 use crate::sessions::slot::Slot;
 
 /// The rooms in which sessions work together. A cheap handle; all clones are the same rooms.

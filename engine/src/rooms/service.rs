@@ -27,6 +27,7 @@ use super::refusal::{no_room, report};
 use super::remembering::{Remembering, check_lives, check_writer};
 use super::replaying::Replaying;
 use super::roles::Roles;
+use super::room_stats::RoomStats;
 use super::run_requests::RunRequests;
 use super::running::Running;
 use super::said::Said;
@@ -80,28 +81,6 @@ pub(crate) struct RoomService {
     durability: Durability,
     replaying: Replaying,
     archives: Archives,
-}
-
-/// How many rooms there are, and who is in them.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-#[non_exhaustive]
-pub struct RoomStats {
-    /// Rooms, those included that have ended and whose node is still shown.
-    pub rooms: usize,
-    /// Those of them that have ended.
-    pub ended: usize,
-    /// Participants of all rooms.
-    pub participants: usize,
-    /// Bytes that are kept in the memory of all rooms.
-    pub memory_bytes: usize,
-    /// Sessions that are shown with their presence card.
-    pub presence: usize,
-    /// Sessions whose signs of life are waited for.
-    pub leases: usize,
-    /// Runs that have not ended, those included that wait.
-    pub runs: usize,
-    /// Those of them that wait for others.
-    pub queued: usize,
 }
 
 /// The parts of an engine that rooms work with.
@@ -484,6 +463,7 @@ impl RoomService {
             leases: self.premises.attendance.len(),
             runs: self.running.live.len(),
             queued: self.running.live.waiting(),
+            storage: self.premises.journal.stats(),
         }
     }
 

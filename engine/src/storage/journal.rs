@@ -7,6 +7,7 @@ use futures_util::future::BoxFuture;
 
 use super::error::StorageError;
 use super::memory_store::MemoryStore;
+use super::storage_stats::StorageStats;
 use super::store::{Store, Write};
 use super::writer::{HealthObserver, Writer};
 use crate::panics;
@@ -87,6 +88,13 @@ impl Journal {
         match &self.way {
             Way::Memory(_) => 0,
             Way::Thread(writer) => writer.waiting_bytes(),
+        }
+    }
+
+    pub(crate) fn stats(&self) -> StorageStats {
+        match &self.way {
+            Way::Memory(_) => StorageStats::default(),
+            Way::Thread(writer) => writer.stats(),
         }
     }
 
