@@ -19,6 +19,8 @@ use crate::sync::Runtime;
 pub(crate) struct Journal {
     store: Arc<dyn Store>,
     way: Way,
+    /// How often what was kept was repaired.
+    repairs: usize,
     runtime: Runtime,
 }
 
@@ -40,13 +42,13 @@ pub(crate) enum Written {
 impl Journal {
     pub(crate) fn in_memory(max_bytes: usize, runtime: Runtime) -> Self {
         let memory = Arc::new(MemoryStore::new(max_bytes));
-        Self { store: Arc::clone(&memory) as Arc<dyn Store>, way: Way::Memory(memory), runtime }
+        Self { store: Arc::clone(&memory) as Arc<dyn Store>, way: Way::Memory(memory), repairs: 0, runtime }
     }
 
     /// Writes to a store that may block.
-    pub(crate) fn new(store: Arc<dyn Store>, observer: HealthObserver, runtime: Runtime) -> Self {
+    pub(crate) fn new(store: Arc<dyn Store>, repairs: usize, observer: HealthObserver, runtime: Runtime) -> Self {
         let way = Way::Thread(Writer::start(Arc::clone(&store), observer));
-        Self { store, way, runtime }
+        Self { store, way, repairs, runtime }
     }
 
     /// Whether anything is still there when the process starts again.
@@ -94,7 +96,7 @@ impl Journal {
     pub(crate) fn stats(&self) -> StorageStats {
         match &self.way {
             Way::Memory(_) => StorageStats::default(),
-            Way::Thread(writer) => writer.stats(),
+            Way::Thread(writer) => StorageStats { repairs: self.repairs, ..writer.stats() },
         }
     }
 

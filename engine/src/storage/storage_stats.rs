@@ -10,6 +10,8 @@ pub struct StorageStats {
     pub changes: u64,
     /// In how many commits: what comes while one is made goes into the next.
     pub commits: u64,
+    /// How often something that was damaged was repaired when the engine was built.
+    pub repairs: usize,
     /// Whether the last commit has failed, so that everything waits.
     pub is_failing: bool,
 }

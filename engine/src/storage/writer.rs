@@ -120,6 +120,7 @@ impl Writer {
             unwritten_bytes: self.waiting_bytes(),
             changes: self.counts.changes.load(Ordering::Relaxed),
             commits: self.counts.commits.load(Ordering::Relaxed),
+            repairs: 0,
             is_failing: self.counts.is_failing.load(Ordering::Relaxed),
         }
     }
