@@ -7,7 +7,9 @@ pub(crate) mod memory;
 pub(crate) mod refresh;
 pub(crate) mod resume;
 pub(crate) mod rooms;
+pub(crate) mod runs;
 pub(crate) mod slow;
+pub(crate) mod storage;
 
 use crate::failure::Failure;
 use crate::plan::benchmark::Benchmark;
@@ -27,6 +29,8 @@ pub(crate) async fn measure(cell: &Cell) -> Result<Row, Failure> {
         (Benchmark::Slow, _) => slow::measure(cell).await,
         (Benchmark::Churn, _) => churn::measure(cell).await,
         (Benchmark::Rooms, _) => rooms::measure(cell).await,
+        (Benchmark::Runs, _) => runs::measure(cell).await,
+        (Benchmark::Storage, _) => storage::measure(cell).await,
     }
 }
 
@@ -41,5 +45,7 @@ pub(crate) fn plot(benchmark: Benchmark, rows: &[Row]) -> Result<String, Failure
         Benchmark::Slow => slow::plot(rows),
         Benchmark::Churn => churn::plot(rows),
         Benchmark::Rooms => rooms::plot(rows),
+        Benchmark::Runs => runs::plot(rows),
+        Benchmark::Storage => storage::plot(rows),
     }
 }

@@ -9,8 +9,10 @@ pub(crate) mod output_options;
 pub(crate) mod peer_options;
 pub(crate) mod restart_options;
 pub(crate) mod rooms_options;
+pub(crate) mod runs_options;
 pub(crate) mod serve_options;
 pub(crate) mod soak_options;
+pub(crate) mod storage_options;
 
 use clap::{Parser, Subcommand};
 
@@ -76,7 +78,7 @@ mod tests {
         for name in Options::command().get_subcommands().map(clap::Command::get_name) {
             assert_eq!(refusal(&format!("grove-bench {name} --unknown")), Some(ErrorKind::UnknownArgument), "{name}");
         }
-        for name in ["connect", "resume", "live", "slow", "churn", "rooms", "smoke", "all"] {
+        for name in ["connect", "resume", "live", "slow", "churn", "rooms", "runs", "storage", "smoke", "all"] {
             assert_eq!(refusal(&format!("grove-bench {name} --peer")), Some(ErrorKind::UnknownArgument), "{name}");
         }
     }

@@ -11,6 +11,8 @@
 //! slow      what stalled readers cost the server and the other consumers
 //! churn     what is left after consumers have connected and disconnected
 //! rooms     what rooms cost: memory, messages, joining and leaving, leases
+//! runs      what runs cost: chunks on their way to watchers, watchers that read nothing, memory
+//! storage   what it costs to keep what happens in rooms: appending, reading again, starting again, recovery
 //! restart   does a rolling restart of the real `desk` lose anything that was acknowledged?
 //! soak      is every copy exact after minutes of connects, stalls, kills, expiries and restarts?
 //! disturb   how much later is a victim served beside each attacker?
@@ -41,6 +43,7 @@ mod plan;
 mod process;
 mod report;
 mod result;
+mod results_folder;
 mod run;
 mod scenario;
 mod sockets;
@@ -53,6 +56,7 @@ use std::process::ExitCode;
 
 use clap::Parser;
 
+use crate::benchmark::storage::storage_writer;
 use crate::cli::internal_command::InternalCommand;
 use crate::cli::{Command, Options};
 use crate::failure::Failure;
@@ -88,6 +92,9 @@ async fn execute(command: Command) -> Result<bool, Failure> {
         Command::Internal(InternalCommand::Cell { cell }) => run::cell(&cell).await.map(|()| true),
         Command::Internal(InternalCommand::Serve(options)) => server::run(options).await.map(|()| true),
         Command::Internal(InternalCommand::ServeRoom { sessions }) => room_server::run(sessions).await.map(|()| true),
+        Command::Internal(InternalCommand::WriteRooms { directory, rooms }) => {
+            storage_writer::run(&directory, rooms).await.map(|()| true)
+        }
         Command::Internal(InternalCommand::SoakServer { listen }) => soak::server::run(&listen).await.map(|()| true),
     }
 }

@@ -6,3 +6,5 @@ pub(crate) mod change;
 pub(crate) mod defaults;
 pub(crate) mod planned_cell;
 pub(crate) mod room_case;
+pub(crate) mod run_case;
+pub(crate) mod storage_case;

@@ -1,7 +1,6 @@
 //! The report of a suite: tables on the console, JSON and plots as files.
 
 use std::io::Write as _;
-use std::path::PathBuf;
 use std::time::Duration;
 
 use indicatif::{ProgressBar, ProgressStyle};
@@ -14,8 +13,9 @@ use crate::measure::stopwatch::Stopwatch;
 use crate::output::table;
 use crate::plan::benchmark::Benchmark;
 use crate::plan::cell::Cell;
-use crate::result::goal::Goal;
+use crate::result::goal::{Bound, Goal};
 use crate::result::row::Row;
+use crate::results_folder::folder;
 
 /// Rows as they come in, and a progress bar.
 pub(crate) struct Report {
@@ -110,17 +110,12 @@ fn section(benchmark: Benchmark, rows: &[Row]) -> String {
 }
 
 fn goal_line(row: &Row, goal: &Goal) -> String {
-    let Goal { name, at_most, measured } = goal;
+    let Goal { name, bound, measured } = goal;
     let verdict = if goal.is_met() { "goal met" } else { "GOAL MISSED" };
     let sessions = row.sessions.unwrap_or_default();
-    format!("{verdict}: {name} at {sessions} sessions: {measured:.2}, goal at most {at_most}\n")
-}
-
-/// Where results are written.
-fn folder() -> Result<PathBuf, Failure> {
-    let target = std::env::var_os("CARGO_TARGET_DIR").map_or_else(|| PathBuf::from("target"), PathBuf::from);
-    let folder = target.join("bench");
-    std::fs::create_dir_all(&folder)
-        .map_err(|error| format!("cannot create the results folder {}: {error}", folder.display()))?;
-    Ok(folder)
+    let bound = match bound {
+        Bound::AtMost(bound) => format!("at most {bound}"),
+        Bound::AtLeast(bound) => format!("at least {bound}"),
+    };
+    format!("{verdict}: {name} at {sessions} sessions: {measured:.2}, goal {bound}\n")
 }

@@ -1,5 +1,6 @@
 //! What is measured: an engine of Grove, or servers of the peer.
 
+pub(crate) mod database;
 pub(crate) mod grove;
 pub(crate) mod house;
 pub(crate) mod manual_clock;

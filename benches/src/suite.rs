@@ -3,7 +3,7 @@
 mod all;
 mod smoke;
 
-use crate::benchmark::{churn, connect, live, memory, refresh, resume, rooms, slow};
+use crate::benchmark::{churn, connect, live, memory, refresh, resume, rooms, runs, slow, storage};
 use crate::cli::benchmark_command::BenchmarkCommand;
 use crate::cli::output_options::OutputOptions;
 use crate::plan::cell::Cell;
@@ -40,6 +40,10 @@ impl Suite {
                 Self::new("churn", output, churn::cells(&conditions), None)
             }
             BenchmarkCommand::Rooms { options, output } => Self::new("rooms", output, rooms::cells(&options), None),
+            BenchmarkCommand::Runs { options, output } => Self::new("runs", output, runs::cells(&options), None),
+            BenchmarkCommand::Storage { options, output } => {
+                Self::new("storage", output, storage::cells(&options), None)
+            }
             BenchmarkCommand::Smoke(output) => Self { name: "smoke", output, cells: smoke::cells() },
             BenchmarkCommand::All(output) => Self { name: "all", output, cells: all::cells() },
         }

@@ -195,4 +195,5 @@ pub use storage::error::StorageError;
 pub use storage::event_log::{EventLog, LogBounds, LoggedEvent, PageSize};
 pub use storage::memory_store::MemoryStore;
 pub use storage::room_store::{Part, PartKind, RoomStore};
+pub use storage::storage_stats::StorageStats;
 pub use storage::store::{Store, Write};

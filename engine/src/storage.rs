@@ -5,6 +5,7 @@ pub(crate) mod room_store;
 pub(crate) mod event_log;
 pub(crate) mod archive;
 pub(crate) mod store;
+pub(crate) mod storage_stats;
 pub(crate) mod repair;
 pub(crate) mod memory_store;
 pub(crate) mod writer;

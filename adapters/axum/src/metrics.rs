@@ -2,6 +2,8 @@
 
 mod event_counters;
 mod path_labels;
+mod registration;
+mod room_counters;
 mod stats_collector;
 
 use std::sync::Arc;

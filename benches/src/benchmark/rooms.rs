@@ -18,8 +18,6 @@ use crate::plan::benchmark::Benchmark;
 use crate::plan::cell::Cell;
 use crate::plan::room_case::RoomCase;
 use crate::result::row::Row;
-use crate::workload::Workload;
-use crate::workload::likeness::Likeness;
 
 /// The cells that these options ask for.
 pub(crate) fn cells(options: &RoomsOptions) -> Vec<Cell> {
@@ -43,20 +41,8 @@ const fn default_sessions(case: RoomCase) -> &'static [u32] {
     }
 }
 
-const fn cell(case: RoomCase, sessions: u32) -> Cell {
-    Cell {
-        benchmark: Benchmark::Rooms,
-        workload: Workload::Inbox,
-        likeness: Likeness::Distinct,
-        sessions,
-        active: 100,
-        change: None,
-        gap: None,
-        server: None,
-        per_session: false,
-        of_peer: false,
-        rooms: Some(case),
-    }
+fn cell(case: RoomCase, sessions: u32) -> Cell {
+    Cell { rooms: Some(case), ..Cell::without_workload(Benchmark::Rooms, sessions) }
 }
 
 pub(super) async fn measure(cell: &Cell) -> Result<Row, Failure> {

@@ -6,6 +6,8 @@ use super::conditions::Conditions;
 use super::output_options::OutputOptions;
 use super::peer_options::PeerOptions;
 use super::rooms_options::RoomsOptions;
+use super::runs_options::RunsOptions;
+use super::storage_options::StorageOptions;
 use crate::plan::benchmark::Benchmark;
 use crate::plan::change::Change;
 
@@ -90,6 +92,22 @@ pub(crate) enum BenchmarkCommand {
     Rooms {
         #[command(flatten)]
         options: RoomsOptions,
+        #[command(flatten)]
+        output: OutputOptions,
+    },
+    /// What runs cost: chunks on their way to watchers, watchers that read nothing, memory
+    #[command(long_about = Benchmark::Runs.description())]
+    Runs {
+        #[command(flatten)]
+        options: RunsOptions,
+        #[command(flatten)]
+        output: OutputOptions,
+    },
+    /// What it costs to keep what happens in rooms: appending, reading again, starting again, recovery
+    #[command(long_about = Benchmark::Storage.description())]
+    Storage {
+        #[command(flatten)]
+        options: StorageOptions,
         #[command(flatten)]
         output: OutputOptions,
     },

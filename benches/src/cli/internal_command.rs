@@ -1,5 +1,7 @@
 //! The subcommands that this program starts itself with.
 
+use std::path::PathBuf;
+
 use clap::Subcommand;
 
 use super::serve_options::ServeOptions;
@@ -22,6 +24,16 @@ pub(crate) enum InternalCommand {
         /// How many members it has
         #[arg(long)]
         sessions: u32,
+    },
+    /// Write in the rooms of `storage --case kill` until the process is killed
+    #[command(hide = true)]
+    WriteRooms {
+        /// Where the rooms are kept
+        #[arg(long)]
+        directory: PathBuf,
+        /// How many there are
+        #[arg(long)]
+        rooms: u32,
     },
     /// Run the server of `soak`
     #[command(hide = true)]

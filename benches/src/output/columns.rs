@@ -19,6 +19,8 @@ pub(super) fn of(benchmark: Benchmark) -> impl Iterator<Item = &'static Column> 
         Benchmark::Slow => SLOW,
         Benchmark::Churn => CHURN,
         Benchmark::Rooms => ROOMS,
+        Benchmark::Runs => RUNS,
+        Benchmark::Storage => STORAGE,
     };
     CONDITIONS.iter().chain(own).chain(CHECKS)
 }
@@ -26,7 +28,7 @@ pub(super) fn of(benchmark: Benchmark) -> impl Iterator<Item = &'static Column> 
 const CONDITIONS: &[Column] = &[
     ("workload", |row| Some(row.workload.filter(|_| has_workload(row))?.name().to_owned())),
     ("likeness", |row| Some(row.likeness.filter(|_| has_workload(row))?.name().to_owned())),
-    ("case", |row| Some(row.rooms?.name().to_owned())),
+    ("case", |row| Some(row.case()?.to_owned())),
     ("provider", |row| row.per_session.map(|_| "per session".to_owned())),
     ("change", |row| Some(row.change?.name().to_owned())),
     ("missed", |row| count(row.gap.map(u64::from))),
@@ -35,9 +37,9 @@ const CONDITIONS: &[Column] = &[
     ("allocator", |row| row.allocator.clone()),
 ];
 
-/// Only one of the cases of `rooms` has a workload.
+/// Only one of the cases has a workload.
 fn has_workload(row: &Row) -> bool {
-    row.rooms.is_none_or(|case| case == RoomCase::Off)
+    row.case().is_none() || row.rooms == Some(RoomCase::Off)
 }
 
 const MEMORY: &[Column] = &[
@@ -162,6 +164,38 @@ const ROOMS: &[Column] = &[
     ("due", |row| count(row.due.map(u64::from))),
     ("tick us", |row| decimal(row.tick_us)),
     ("empty tick us", |row| decimal(row.empty_tick_us)),
+];
+
+const RUNS: &[Column] = &[
+    ("chunks/s", |row| decimal(row.chunks_per_second)),
+    ("p50 ms", |row| decimal(row.p50_ms)),
+    ("p99 ms", |row| decimal(row.p99_ms)),
+    ("max ms", |row| decimal(row.max_ms)),
+    ("CPU us/chunk", |row| decimal(row.cpu_us_per_chunk)),
+    ("others p99 ms", |row| decimal(row.others_p99_ms)),
+    ("beside runs", |row| decimal(row.others_p99_ms_beside)),
+    ("ratio", |row| decimal(row.others_p99_ratio)),
+    ("heap/stalled", |row| bytes(row.heap_bytes_per_stalled)),
+    ("streamed", |row| count(row.streamed_bytes)),
+    ("heap/run", |row| bytes(row.heap_bytes_per_run)),
+    ("heap/ended run", |row| bytes(row.heap_bytes_per_ended_run)),
+];
+
+const STORAGE: &[Column] = &[
+    ("events", |row| count(row.events)),
+    ("events/s", |row| decimal(row.events_per_second)),
+    ("batch", |row| decimal(row.batch_events)),
+    ("p50 ms", |row| decimal(row.p50_ms)),
+    ("p99 ms", |row| decimal(row.p99_ms)),
+    ("alone/s", |row| decimal(row.alone_per_second)),
+    ("alone, one by one/s", |row| decimal(row.alone_one_by_one_per_second)),
+    ("of alone", |row| decimal(row.share_of_alone)),
+    ("disk bytes/event", |row| bytes(row.disk_bytes_per_event)),
+    ("text bytes/event", |row| bytes(row.text_bytes_per_event)),
+    ("open ms", |row| decimal(row.open_ms)),
+    ("first frame ms", |row| decimal(row.first_frame_ms)),
+    ("acknowledged", |row| count(row.acknowledged)),
+    ("lost", |row| count(row.lost)),
 ];
 
 const CHECKS: &[Column] =

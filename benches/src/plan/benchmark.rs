@@ -14,12 +14,24 @@ pub(crate) enum Benchmark {
     Slow,
     Churn,
     Rooms,
+    Runs,
+    Storage,
 }
 
 impl Benchmark {
     /// In the order in which results are shown.
-    pub(crate) const ALL: [Self; 8] =
-        [Self::Memory, Self::Refresh, Self::Connect, Self::Resume, Self::Live, Self::Slow, Self::Churn, Self::Rooms];
+    pub(crate) const ALL: [Self; 10] = [
+        Self::Memory,
+        Self::Refresh,
+        Self::Connect,
+        Self::Resume,
+        Self::Live,
+        Self::Slow,
+        Self::Churn,
+        Self::Rooms,
+        Self::Runs,
+        Self::Storage,
+    ];
 
     pub(crate) const fn name(self) -> &'static str {
         match self {
@@ -31,6 +43,8 @@ impl Benchmark {
             Self::Slow => "slow",
             Self::Churn => "churn",
             Self::Rooms => "rooms",
+            Self::Runs => "runs",
+            Self::Storage => "storage",
         }
     }
 
@@ -50,6 +64,8 @@ impl Benchmark {
             Self::Slow => SLOW,
             Self::Churn => CHURN,
             Self::Rooms => ROOMS,
+            Self::Runs => RUNS,
+            Self::Storage => STORAGE,
         }
     }
 }
@@ -127,3 +143,24 @@ which 1,000 leases are due, and one in which none is. Times are the fastest of m
 a message to live sockets of one room, the server being another process, from when it is sent until
 each socket has it; and the same text by `nats-server` with WebSocket clients, in the same run.
 Baseline: the goals. Every message must arrive once and in order, and every mirror must be exact.";
+
+const RUNS: &str = "\
+What runs cost, in this process and without sockets. `stream`: runs that stream 50 chunks per second
+in real time, each in a room of its own with one watcher; from when a chunk was due until the watcher
+has it, and the CPU time that it takes beyond that of the same agents when they stream nothing.
+Beside them, a shared change for 100 sessions that have nothing to do with the runs, from the refresh
+call until each has its patch, debounce included: with nothing else, and while the runs stream.
+`stalled`: live heap per watcher, its connection included, that reads nothing while a run streams
+100 MB. `idle`: live heap per run that says nothing, and per run that has ended.
+Baseline: the goals. Every watcher must end with the exact text, or with one gap if it read nothing.";
+
+const STORAGE: &str = "\
+What it costs to keep what happens in rooms, in the embedded database, in this process and without
+sockets. `append`: members say something in replayable rooms, each as soon as what it said before is
+durable, for some seconds; then the database alone, which is given the same texts in batches of the
+mean size on one thread, and one by one. `replay`: logs of 10,000 events each are read again, as
+events for clients, and by the database alone; and what an event takes on the disk. `restart`: from
+opening the directory with these rooms until the first connection has its first frame. `kill`: a
+process in which members say something is killed ten times at a random moment; how long opening takes
+then, and how many messages that it had acknowledged are missing, which may be none.
+Baseline: the database alone. Every log must be contiguous and hold everything that was acknowledged.";

@@ -5,6 +5,8 @@ use serde::{Deserialize, Serialize};
 use super::benchmark::Benchmark;
 use super::change::Change;
 use super::room_case::RoomCase;
+use super::run_case::RunCase;
+use super::storage_case::StorageCase;
 use crate::measure::allocator::AllocatorSettings;
 use crate::workload::Workload;
 use crate::workload::likeness::Likeness;
@@ -30,9 +32,52 @@ pub(crate) struct Cell {
     pub(crate) of_peer: bool,
     /// What `rooms` measures.
     pub(crate) rooms: Option<RoomCase>,
+    /// What `runs` measures.
+    pub(crate) runs: Option<RunCase>,
+    /// What `storage` measures.
+    pub(crate) storage: Option<StorageCase>,
 }
 
 impl Cell {
+    /// A measurement with so many sessions that have no workload.
+    pub(crate) const fn without_workload(benchmark: Benchmark, sessions: u32) -> Self {
+        Self {
+            benchmark,
+            workload: Workload::Inbox,
+            likeness: Likeness::Distinct,
+            sessions,
+            active: 100,
+            change: None,
+            gap: None,
+            server: None,
+            per_session: false,
+            of_peer: false,
+            rooms: None,
+            runs: None,
+            storage: None,
+        }
+    }
+
+    /// The question that it answers, if its benchmark has several.
+    pub(crate) fn case(&self) -> Option<&'static str> {
+        let runs = self.rooms.map(RoomCase::name).or(self.runs.map(RunCase::name));
+        runs.or(self.storage.map(StorageCase::name))
+    }
+
+    /// Whether it has so few sessions that only its checks matter, and not its figures.
+    pub(crate) const fn is_short(&self) -> bool {
+        self.sessions < 50
+    }
+
+    /// Whether a question that it answers is about bytes.
+    const fn is_about_memory(&self) -> bool {
+        match (self.rooms, self.runs) {
+            (Some(case), _) => case.is_about_memory(),
+            (_, Some(case)) => case.is_about_memory(),
+            (None, None) => false,
+        }
+    }
+
     /// Number of sessions with a subscribed consumer.
     pub(crate) const fn active_sessions(&self) -> u32 {
         let active = self.sessions as u64 * self.active as u64 / 100;
@@ -54,14 +99,9 @@ impl Cell {
     /// How the measuring process is to configure its allocator.
     pub(crate) const fn allocator_settings(&self) -> AllocatorSettings {
         match self.benchmark {
-            Benchmark::Rooms => match self.rooms {
-                Some(case) if case.is_about_memory() => AllocatorSettings::Exact,
-                _ => AllocatorSettings::Default,
-            },
             Benchmark::Memory | Benchmark::Churn => AllocatorSettings::Exact,
-            Benchmark::Refresh | Benchmark::Connect | Benchmark::Resume | Benchmark::Live | Benchmark::Slow => {
-                AllocatorSettings::Default
-            }
+            _ if self.is_about_memory() => AllocatorSettings::Exact,
+            _ => AllocatorSettings::Default,
         }
     }
 
@@ -74,8 +114,8 @@ impl Cell {
         };
         let change = self.change.map_or(String::new(), |change| format!(" {}", change.name()));
         let gap = self.gap.map_or(String::new(), |gap| format!(" after {gap}"));
-        if let Some(case) = self.rooms {
-            return format!("rooms {} {}@{}%", case.name(), self.sessions, self.active);
+        if let Some(case) = self.case() {
+            return format!("{} {case} {}", self.benchmark.name(), self.sessions);
         }
         let (benchmark, workload, likeness) = (self.benchmark.name(), self.workload.name(), self.likeness.name());
         format!("{subject}{benchmark}{change}{gap} {workload} {likeness} {}@{}%", self.sessions, self.active)

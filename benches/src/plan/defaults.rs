@@ -37,17 +37,10 @@ pub(crate) fn cells_of(
     let sizes = defaults.sizes_for(conditions);
     let likenesses = conditions.likeness.map_or_else(|| defaults.likenesses.to_vec(), |likeness| vec![likeness]);
     let cell = |likeness, (sessions, active)| Cell {
-        benchmark,
         workload,
         likeness,
-        sessions,
         active,
-        change: None,
-        gap: None,
-        server: None,
-        per_session: false,
-        of_peer: false,
-        rooms: None,
+        ..Cell::without_workload(benchmark, sessions)
     };
     likenesses.into_iter().flat_map(|likeness| sizes.iter().map(move |size| cell(likeness, *size))).collect()
 }

@@ -3,6 +3,8 @@
 use crate::plan::benchmark::Benchmark;
 use crate::plan::change::Change;
 use crate::plan::room_case::RoomCase;
+use crate::plan::run_case::RunCase;
+use crate::plan::storage_case::StorageCase;
 use crate::result::row::Row;
 use crate::workload::Workload;
 use crate::workload::likeness::Likeness;
@@ -11,18 +13,33 @@ use crate::workload::likeness::Likeness;
 #[derive(Debug, PartialEq)]
 pub(crate) struct Goal {
     pub(crate) name: &'static str,
-    pub(crate) at_most: f64,
+    pub(crate) bound: Bound,
     pub(crate) measured: f64,
+}
+
+/// What a figure is compared with.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub(crate) enum Bound {
+    AtMost(f64),
+    AtLeast(f64),
 }
 
 impl Goal {
     /// The goal for a figure, if it was measured.
     fn new(name: &'static str, at_most: f64, measured: Option<f64>) -> Option<Self> {
-        Some(Self { name, at_most, measured: measured? })
+        Some(Self { name, bound: Bound::AtMost(at_most), measured: measured? })
+    }
+
+    /// The same for a figure that shall be high.
+    fn at_least(name: &'static str, at_least: f64, measured: Option<f64>) -> Option<Self> {
+        Some(Self { name, bound: Bound::AtLeast(at_least), measured: measured? })
     }
 
     pub(crate) fn is_met(&self) -> bool {
-        self.measured <= self.at_most
+        match self.bound {
+            Bound::AtMost(bound) => self.measured <= bound,
+            Bound::AtLeast(bound) => self.measured >= bound,
+        }
     }
 
     /// The goals that apply to a row.
@@ -39,6 +56,8 @@ impl Goal {
             Some(Benchmark::Slow) => slow(row),
             Some(Benchmark::Churn) => vec![churn(row)],
             Some(Benchmark::Rooms) => rooms(row),
+            Some(Benchmark::Runs) => runs(row),
+            Some(Benchmark::Storage) => storage(row),
             Some(Benchmark::Connect) | None => Vec::new(),
         };
         goals.into_iter().flatten().collect()
@@ -138,6 +157,46 @@ fn rooms(row: &Row) -> Vec<Option<Goal>> {
         Some(RoomCase::Off | RoomCase::Live) | None => Vec::new(),
     }
 }
+
+fn runs(row: &Row) -> Vec<Option<Goal>> {
+    match row.runs {
+        // With fewer runs, a single wait of the machine is in the p99.
+        Some(RunCase::Stream) if row.sessions >= Some(1_000) => vec![
+            Goal::new("ms, p99 of a chunk", 50.0, row.p99_ms),
+            Goal::new("us of CPU time per chunk", 4.0, row.cpu_us_per_chunk),
+            Goal::new("p99 of others' patches while runs stream, relative", 1.1, row.others_p99_ratio),
+        ],
+        Some(RunCase::Stalled) => {
+            vec![Goal::new(
+                "heap bytes per watcher that reads nothing",
+                EVENT_BYTES + 4_096.0,
+                row.heap_bytes_per_stalled,
+            )]
+        }
+        Some(RunCase::Stream | RunCase::Idle) | None => Vec::new(),
+    }
+}
+
+fn storage(row: &Row) -> Vec<Option<Goal>> {
+    match row.storage {
+        Some(StorageCase::Append) => {
+            vec![Goal::at_least("of what the database alone appends with the same batches", 0.5, row.share_of_alone)]
+        }
+        Some(StorageCase::Replay) if row.events >= Some(1_000_000) => {
+            vec![Goal::at_least("events replayed per second", 300_000.0, row.events_per_second)]
+        }
+        Some(StorageCase::Restart) if row.sessions >= Some(100_000) => {
+            vec![Goal::new("ms until the first connection is served", 2_000.0, row.first_frame_ms)]
+        }
+        Some(StorageCase::Kill) => {
+            vec![Goal::new("messages lost that were acknowledged", 0.0, row.lost.map(|n| n as f64))]
+        }
+        Some(StorageCase::Replay | StorageCase::Restart) | None => Vec::new(),
+    }
+}
+
+/// How many bytes of events wait for a connection at most, in the default configuration.
+const EVENT_BYTES: f64 = 262_144.0;
 
 #[cfg(test)]
 mod tests {

@@ -9,6 +9,8 @@ use crate::plan::benchmark::Benchmark;
 use crate::plan::cell::Cell;
 use crate::plan::change::Change;
 use crate::plan::room_case::RoomCase;
+use crate::plan::run_case::RunCase;
+use crate::plan::storage_case::StorageCase;
 use crate::subject::work::Work;
 use crate::workload::Workload;
 use crate::workload::likeness::Likeness;
@@ -39,6 +41,10 @@ row! {
     change: Change,
     /// What `rooms` measured.
     rooms: RoomCase,
+    /// What `runs` measured.
+    runs: RunCase,
+    /// What `storage` measured.
+    storage: StorageCase,
     /// How many sessions are in each room.
     per_room: u32,
     /// Number of open sessions.
@@ -151,6 +157,34 @@ row! {
     due: u32,
     tick_us: f64,
     empty_tick_us: f64,
+    chunks_per_second: f64,
+    /// CPU time on all cores, beyond what the same agents take when they stream nothing.
+    cpu_us_per_chunk: f64,
+    /// A change for sessions that have nothing to do with the runs: with nothing else, and while the runs stream.
+    others_p99_ms: f64,
+    others_p99_ms_beside: f64,
+    others_p99_ratio: f64,
+    /// What a run streamed to watchers that read nothing.
+    streamed_bytes: u64,
+    heap_bytes_per_run: f64,
+    heap_bytes_per_ended_run: f64,
+    /// Events that were written or read.
+    events: u64,
+    events_per_second: f64,
+    /// How many events a commit had, on average.
+    batch_events: f64,
+    /// The same by the database alone, in batches of that size and one by one, and the share of the first that Grove has.
+    alone_per_second: f64,
+    alone_one_by_one_per_second: f64,
+    share_of_alone: f64,
+    disk_bytes_per_event: f64,
+    text_bytes_per_event: f64,
+    /// Until what was kept is open, the longest time of all, and until a connection has its first frame.
+    open_ms: f64,
+    first_frame_ms: f64,
+    /// Messages that were acknowledged before a process was killed, and those of them that were missing then.
+    acknowledged: u64,
+    lost: u64,
     /// Number of stalled readers, and the latencies of the other consumers beside them.
     stalled: u32,
     stalled_p50_ms: f64,
@@ -176,11 +210,19 @@ impl Row {
             per_session: cell.per_session.then_some(true),
             change: cell.change,
             rooms: cell.rooms,
+            runs: cell.runs,
+            storage: cell.storage,
             gap: cell.gap,
             sessions: Some(cell.sessions),
             active: Some(cell.active),
             ..Self::default()
         }
+    }
+
+    /// The question that it answers, if its benchmark has several.
+    pub(crate) fn case(&self) -> Option<&'static str> {
+        let runs = self.rooms.map(RoomCase::name).or(self.runs.map(RunCase::name));
+        runs.or(self.storage.map(StorageCase::name))
     }
 
     pub(crate) fn set_size(&mut self, size: Size) {

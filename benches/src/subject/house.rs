@@ -25,16 +25,22 @@ impl House {
     /// For so many sessions and rooms, in time that advances only by [`House::clock`].
     pub(crate) fn with_manual_clock(sessions: u32) -> Self {
         let clock = Arc::new(ManualClock::new());
-        Self::new(sessions, Arc::clone(&clock), Some(clock as Arc<dyn Clock>))
+        let (config, manual) = (Self::config(sessions), Arc::clone(&clock));
+        Self::new(config, RoomOptions::new(), manual, Some(clock as Arc<dyn Clock>))
     }
 
     /// In real time.
     pub(crate) fn in_real_time(sessions: u32) -> Self {
-        Self::new(sessions, Arc::new(ManualClock::new()), None)
+        Self::in_real_time_with(Self::config(sessions), RoomOptions::new())
     }
 
-    fn new(sessions: u32, manual: Arc<ManualClock>, clock: Option<Arc<dyn Clock>>) -> Self {
-        let builder = Engine::builder("app", "App").config(Self::config(sessions)).rooms(RoomOptions::new());
+    /// In real time, with a configuration and options of its own.
+    pub(crate) fn in_real_time_with(config: Config, options: RoomOptions) -> Self {
+        Self::new(config, options, Arc::new(ManualClock::new()), None)
+    }
+
+    fn new(config: Config, options: RoomOptions, manual: Arc<ManualClock>, clock: Option<Arc<dyn Clock>>) -> Self {
+        let builder = Engine::builder("app", "App").config(config).rooms(options);
         let builder = match clock {
             Some(clock) => builder.clock(clock),
             None => builder,

@@ -1,8 +1,10 @@
 //! Every benchmark with its defaults, for both workloads, and the peer once for each of them.
 
-use crate::benchmark::{churn, connect, live, memory, refresh, resume, rooms, slow};
+use crate::benchmark::{churn, connect, live, memory, refresh, resume, rooms, runs, slow, storage};
 use crate::cli::conditions::Conditions;
 use crate::cli::rooms_options::RoomsOptions;
+use crate::cli::runs_options::RunsOptions;
+use crate::cli::storage_options::StorageOptions;
 use crate::plan::cell::Cell;
 use crate::plan::planned_cell::PlannedCell;
 use crate::workload::Workload;
@@ -24,6 +26,8 @@ pub(super) fn cells() -> Vec<PlannedCell> {
     cells.extend(slow::cells(&Conditions::default()));
     cells.extend(churn::cells(&Conditions::default()));
     cells.extend(rooms::cells(&RoomsOptions::default()));
+    cells.extend(runs::cells(&RunsOptions::default()));
+    cells.extend(storage::cells(&StorageOptions::default()));
     cells.into_iter().map(|cell| PlannedCell::new(cell.clone(), peer_sessions(&cell))).collect()
 }
 

@@ -1,8 +1,10 @@
 //! Every benchmark at small sizes, for continuous integration.
 
-use crate::benchmark::{churn, connect, live, memory, refresh, resume, rooms, slow};
+use crate::benchmark::{churn, connect, live, memory, refresh, resume, rooms, runs, slow, storage};
 use crate::cli::conditions::Conditions;
 use crate::cli::rooms_options::RoomsOptions;
+use crate::cli::runs_options::RunsOptions;
+use crate::cli::storage_options::StorageOptions;
 use crate::plan::cell::Cell;
 use crate::plan::planned_cell::PlannedCell;
 use crate::workload::Workload;
@@ -30,7 +32,9 @@ pub(super) fn cells() -> Vec<PlannedCell> {
     cells.extend(slow::cells(&conditions(Workload::Inbox, Likeness::Distinct, 110)));
     cells.extend(churn::cells(&conditions(Workload::Inbox, Likeness::Distinct, 5_000)));
     cells.extend(rooms::cells(&RoomsOptions { sessions: Some(200), ..RoomsOptions::default() }));
-    let has_peer = |cell: &Cell| cell.likeness == Likeness::Distinct && !cell.per_session && cell.rooms.is_none();
+    cells.extend(runs::cells(&RunsOptions { sessions: Some(20), ..RunsOptions::default() }));
+    cells.extend(storage::cells(&StorageOptions { sessions: Some(20), ..StorageOptions::default() }));
+    let has_peer = |cell: &Cell| cell.likeness == Likeness::Distinct && !cell.per_session && cell.case().is_none();
     let peer_sessions = |cell: &Cell| has_peer(cell).then_some(PEER_SESSIONS);
     cells.into_iter().map(|cell| PlannedCell::new(cell.clone(), peer_sessions(&cell))).collect()
 }

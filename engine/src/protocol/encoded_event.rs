@@ -22,7 +22,7 @@ pub(crate) struct EncodedEvent {
 }
 
 /// What follows the text of a chunk in its frame: the ends of the text, the body, the event and the frame.
-const CHUNK_END: &str = "\"}}}";
+pub(super) const CHUNK_END: &str = "\"}}}";
 
 impl EncodedEvent {
     /// An event of the application's.
@@ -86,7 +86,12 @@ impl EncodedEvent {
         let (Some(part), Some(new)) = (&mut self.room, &later.room) else { return };
         let Some((from_seq, _)) = part.covers() else { return };
         self.text.truncate(self.text.len() - CHUNK_END.len());
-        self.text.push_str(&later.text[new.chunk_at..]);
+        let chunk = &later.text[new.chunk_at..];
+        if self.text.capacity() - self.text.len() < chunk.len() + HEAD_GROWTH_BYTES {
+            // What waits for a slow reader takes little more than its length.
+            self.text.reserve_exact((chunk.len() + HEAD_GROWTH_BYTES).max(GROWTH_BYTES));
+        }
+        self.text.push_str(chunk);
         let chunk_in_body = part.chunk_at - part.body_at;
         self.text.replace_range(..part.body_at, &later.text[..new.body_at]);
         **part = RoomPart { chunk_at: new.body_at + chunk_in_body, ..(**new).clone() };
@@ -104,6 +109,12 @@ impl EncodedEvent {
         (part.from_end, part.from_seq) = (end, Some(from_seq));
     }
 }
+
+/// By how much a text that is merged grows at least.
+const GROWTH_BYTES: usize = 4_096;
+
+/// By how much what stands before the body may grow when another event stands for it.
+const HEAD_GROWTH_BYTES: usize = 256;
 
 /// The longest field that says for what an event stands.
 const FROM_SEQ_BYTES: usize = r#","from_seq":18446744073709551615"#.len();

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use serde::Serialize;
 use serde_json::{Map, Value, json};
 
-use super::encoded_event::EncodedEvent;
+use super::encoded_event::{CHUNK_END, EncodedEvent};
 use super::room_part::{Merge, RoomPart};
 use crate::error::FrameError;
 use crate::model::room::event::{EventKind, RoomEvent};
@@ -22,9 +22,7 @@ pub(crate) fn encode(
     merge: Merge,
     max_bytes: usize,
 ) -> Result<Arc<EncodedEvent>, FrameError> {
-    let head = format!(r#"{{"type":"event","name":{},"data":"#, json(&event.kind));
-    let data_at = head.len();
-    let text = head + &json(event) + "}";
+    let (text, data_at) = frame(event);
     if text.len() > max_bytes {
         return Err(FrameError::TooLarge(max_bytes));
     }
@@ -39,7 +37,7 @@ pub(crate) fn encode(
         at: event.at.as_str().into(),
         seq: event.seq,
         from_seq: None,
-        chunk_at: body_at + event.body.as_object().map_or(0, chunk_at),
+        chunk_at: event.body.as_object().and_then(chunk).map_or(body_at, |chunk| text.len() - chunk - CHUNK_END.len()),
         merge,
         max_bytes,
         data_at,
@@ -50,11 +48,29 @@ pub(crate) fn encode(
     Ok(EncodedEvent::of_room(event.kind, text, part))
 }
 
-/// Where the text begins in the body of a chunk, which ends with it.
-fn chunk_at(body: &Map<String, Value>) -> usize {
+/// About how long the frame of an event is without its body.
+const ENVELOPE_BYTES: usize = 512;
+
+/// The frame of an event, and where the event begins in it.
+fn frame(event: &RoomEvent<'_>) -> (String, usize) {
+    let mut bytes = Vec::with_capacity(ENVELOPE_BYTES);
+    bytes.extend_from_slice(br#"{"type":"event","name":""#);
+    bytes.extend_from_slice(event.kind.as_bytes());
+    bytes.extend_from_slice(br#"","data":"#);
+    let data_at = bytes.len();
+    // Events are strings, numbers, lists and maps of them, which can be written.
+    let _ = serde_json::to_writer(&mut bytes, event);
+    bytes.push(b'}');
+    // It may wait for a slow reader.
+    bytes.shrink_to_fit();
+    (String::from_utf8(bytes).unwrap_or_default(), data_at)
+}
+
+/// How long the text of a chunk is in its frame, without quotes. It is the last field of the body.
+fn chunk(body: &Map<String, Value>) -> Option<usize> {
     match body.iter().next_back() {
-        Some((name, Value::String(text))) if name == "text" => json(body).len() - json(text).len(),
-        _ => 0,
+        Some((name, Value::String(text))) if name == "text" => Some(json(text).len() - 2),
+        _ => None,
     }
 }
 
@@ -144,6 +160,20 @@ mod tests {
         merged.stand_for(7);
         assert_eq!(serde_json::from_str::<Value>(&merged.text).unwrap()["data"]["from_seq"], 7);
         assert_eq!(merged.data().unwrap()["body"], data["body"]);
+    }
+
+    #[test]
+    fn a_chunk_that_was_merged_often_takes_little_more_than_its_length() {
+        let chunk = |seq: u64| {
+            let body = json!({"run": "r_1", "offset": seq * 100, "text": "x".repeat(100)});
+            event("e_1", Some(seq), body, 1_000_000).unwrap()
+        };
+        let mut merged = chunk(0);
+        for seq in 1..1_000 {
+            merged.append(&chunk(seq));
+            assert!(merged.text.capacity() - merged.text.len() < 5_000, "{seq}: {}", merged.text.capacity());
+        }
+        assert_eq!(merged.data().unwrap()["body"]["text"].as_str().map(str::len), Some(100_000));
     }
 
     #[test]

@@ -16,8 +16,8 @@ pub(crate) struct Ids {
 /// What 128 bits are written with: as many letters and digits fit into a [`Text`] without an allocation.
 const ALPHABET: &[u8; 62] = b"0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz";
 
-/// How many of them 128 bits need.
-const DIGITS: usize = 22;
+/// How many of them 64 bits need.
+const DIGITS: usize = 11;
 
 impl Ids {
     fn random(&self) -> u128 {
@@ -33,11 +33,14 @@ impl Ids {
 
     /// An id with this prefix, such as `m_`; without one for an epoch.
     pub(crate) fn make(&self, prefix: &str) -> Text {
-        let mut left = self.random();
+        let random = self.random();
         let mut text = Text::from(prefix);
-        for _ in 0..DIGITS {
-            text.push(char::from(ALPHABET[(left % 62) as usize]));
-            left /= 62;
+        // Each half by itself, since 128 bits are divided slowly.
+        for mut left in [random as u64, (random >> 64) as u64] {
+            for _ in 0..DIGITS {
+                text.push(char::from(ALPHABET[(left % 62) as usize]));
+                left /= 62;
+            }
         }
         text
     }

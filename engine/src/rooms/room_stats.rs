@@ -1,5 +1,7 @@
 //! How many rooms there are, and who is in them.
 
+use crate::storage::storage_stats::StorageStats;
+
 /// How many rooms there are, and who is in them.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 #[non_exhaustive]
@@ -24,4 +26,6 @@ pub struct RoomStats {
     pub queued: usize,
     /// Links of agents that are elsewhere, each counted for each agent that it is.
     pub agent_links: usize,
+    /// What is written of what happens in rooms that are kept.
+    pub storage: StorageStats,
 }

@@ -97,12 +97,12 @@ pub(crate) struct RoomParts {
 }
 
 impl RoomService {
-    pub(crate) fn new(mut options: RoomOptions, config: &Config, parts: RoomParts) -> Arc<Self> {
+    pub(crate) fn new(options: RoomOptions, config: &Config, parts: RoomParts) -> Arc<Self> {
         let limits = config.rooms.clone();
         let RoomParts { table, refresher, sources, timers, observers, runtime, agents, tasks, background } = parts;
         options.access.iter().for_each(|access| access.belongs_to(&observers.owner()));
         let max_bytes = limits.stored_bytes;
-        let repairs = std::mem::take(&mut options.storage.repairs);
+        let repairs = options.storage.repairs.clone();
         let premises = Arc::new_cyclic(|premises| Premises {
             journal: options.storage.into_journal(max_bytes, durability::observer(premises.clone()), runtime),
             degraded_since_ms: AtomicU64::new(0),
@@ -373,6 +373,7 @@ impl RoomService {
             runs: self.running.live.len(),
             queued: self.running.live.waiting(),
             agent_links: self.agent_links.len(),
+            storage: self.premises.journal.stats(),
         }
     }
 

@@ -58,7 +58,7 @@ impl Storage {
     pub(crate) fn into_journal(self, max_memory_bytes: usize, observer: HealthObserver, runtime: Runtime) -> Journal {
         match self.store {
             None => Journal::in_memory(max_memory_bytes, runtime),
-            Some(store) => Journal::new(store, observer, runtime),
+            Some(store) => Journal::new(store, self.repairs.len(), observer, runtime),
         }
     }
 }

@@ -8,6 +8,7 @@ use futures_util::future::BoxFuture;
 
 use super::error::StorageError;
 use super::memory_store::MemoryStore;
+use super::storage_stats::StorageStats;
 use super::store::{Store, Write};
 use super::writer::{HealthObserver, Writer};
 use crate::panics;
@@ -19,6 +20,8 @@ use crate::sync::Runtime;
 pub(crate) struct Journal {
     store: Arc<dyn Store>,
     way: Way,
+    /// How often what was kept was repaired.
+    repairs: usize,
     runtime: Runtime,
 }
 
@@ -40,13 +43,13 @@ pub(crate) enum Written {
 impl Journal {
     pub(crate) fn in_memory(max_bytes: usize, runtime: Runtime) -> Self {
         let memory = Arc::new(MemoryStore::new(max_bytes));
-        Self { store: Arc::clone(&memory) as Arc<dyn Store>, way: Way::Memory(memory), runtime }
+        Self { store: Arc::clone(&memory) as Arc<dyn Store>, way: Way::Memory(memory), repairs: 0, runtime }
     }
 
     /// Writes to a store that may block.
-    pub(crate) fn new(store: Arc<dyn Store>, observer: HealthObserver, runtime: Runtime) -> Self {
+    pub(crate) fn new(store: Arc<dyn Store>, repairs: usize, observer: HealthObserver, runtime: Runtime) -> Self {
         let way = Way::Thread(Writer::start(Arc::clone(&store), observer));
-        Self { store, way, runtime }
+        Self { store, way, repairs, runtime }
     }
 
     /// Whether anything is still there when the process starts again.
@@ -105,6 +108,13 @@ impl Journal {
         match &self.way {
             Way::Memory(_) => 0,
             Way::Thread(writer) => writer.waiting_bytes(),
+        }
+    }
+
+    pub(crate) fn stats(&self) -> StorageStats {
+        match &self.way {
+            Way::Memory(_) => StorageStats::default(),
+            Way::Thread(writer) => StorageStats { repairs: self.repairs, ..writer.stats() },
         }
     }
 

@@ -2,7 +2,6 @@
 
 use std::collections::VecDeque;
 use std::fmt;
-use std::mem;
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, Sender, channel};
 use std::thread::{self, JoinHandle};
@@ -10,9 +9,10 @@ use std::thread::{self, JoinHandle};
 use tokio::sync::oneshot;
 
 use super::error::StorageError;
+use super::storage_stats::StorageStats;
 use super::store::{Store, Write};
 use crate::panics;
-use crate::sync::{AtomicUsize, Ordering};
+use crate::sync::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 
 /// How many changes are committed at once, at most.
 const MOST_AT_ONCE: usize = 4_096;
@@ -45,15 +45,24 @@ pub(super) struct Writer {
     /// Present until it is dropped.
     messages: Option<Sender<Message>>,
     thread: Option<JoinHandle<()>>,
+    counts: Arc<Counts>,
+}
+
+/// What is counted of its work.
+#[derive(Debug, Default)]
+struct Counts {
     /// How many bytes wait.
-    waiting_bytes: Arc<AtomicUsize>,
+    waiting_bytes: AtomicUsize,
+    changes: AtomicU64,
+    commits: AtomicU64,
+    is_failing: AtomicBool,
 }
 
 /// What the thread works with.
 struct Work {
     store: Arc<dyn Store>,
     observer: HealthObserver,
-    waiting_bytes: Arc<AtomicUsize>,
+    counts: Arc<Counts>,
     waiting: VecDeque<Write>,
     /// How many of these changes belong together, in their order.
     steps: VecDeque<usize>,
@@ -61,7 +70,6 @@ struct Work {
     confirmations: VecDeque<(u64, oneshot::Sender<()>)>,
     committed: u64,
     received: u64,
-    is_failing: bool,
 }
 
 impl Writer {
@@ -69,21 +77,20 @@ impl Writer {
     /// If the system refuses a thread.
     pub(super) fn start(store: Arc<dyn Store>, observer: HealthObserver) -> Self {
         let (messages, received) = channel();
-        let waiting_bytes = Arc::new(AtomicUsize::new(0));
+        let counts = Arc::new(Counts::default());
         let work = Work {
             store,
             observer,
-            waiting_bytes: Arc::clone(&waiting_bytes),
+            counts: Arc::clone(&counts),
             waiting: VecDeque::new(),
             steps: VecDeque::new(),
             confirmations: VecDeque::new(),
             committed: 0,
             received: 0,
-            is_failing: false,
         };
         let thread = thread::Builder::new().name("grove-storage".to_owned());
         let thread = thread.spawn(move || work.run(&received)).expect("the system has a thread for the storage");
-        Self { messages: Some(messages), thread: Some(thread), waiting_bytes }
+        Self { messages: Some(messages), thread: Some(thread), counts }
     }
 
     fn send(&self, message: Message) {
@@ -93,7 +100,7 @@ impl Writer {
 
     /// Makes changes together: after the process was killed, all of them are there or none.
     pub(super) fn write(&self, step: Vec<Write>) {
-        self.waiting_bytes.fetch_add(step.iter().map(bytes).sum(), Ordering::Relaxed);
+        self.counts.waiting_bytes.fetch_add(step.iter().map(bytes).sum(), Ordering::Relaxed);
         self.send(Message::Write(step));
     }
 
@@ -110,7 +117,17 @@ impl Writer {
 
     /// How many bytes wait to be written.
     pub(super) fn waiting_bytes(&self) -> usize {
-        self.waiting_bytes.load(Ordering::Relaxed)
+        self.counts.waiting_bytes.load(Ordering::Relaxed)
+    }
+
+    pub(super) fn stats(&self) -> StorageStats {
+        StorageStats {
+            unwritten_bytes: self.waiting_bytes(),
+            changes: self.counts.changes.load(Ordering::Relaxed),
+            commits: self.counts.commits.load(Ordering::Relaxed),
+            repairs: 0,
+            is_failing: self.counts.is_failing.load(Ordering::Relaxed),
+        }
     }
 }
 
@@ -135,7 +152,7 @@ impl Work {
             {
                 is_time |= self.take(message);
             }
-            if is_time || !self.is_failing {
+            if is_time || !self.counts.is_failing.load(Ordering::Relaxed) {
                 self.commit();
             }
         }
@@ -167,9 +184,11 @@ impl Work {
                 if let Err(why) = committed {
                     return self.failed(why);
                 }
+                self.counts.changes.fetch_add(count as u64, Ordering::Relaxed);
+                self.counts.commits.fetch_add(1, Ordering::Relaxed);
             }
             self.forget(count);
-            if mem::take(&mut self.is_failing) {
+            if self.counts.is_failing.swap(false, Ordering::Relaxed) {
                 (self.observer)(Health::Fine);
             }
             if self.waiting.is_empty() {
@@ -190,7 +209,7 @@ impl Work {
     /// So many of the oldest changes are durable.
     fn forget(&mut self, count: usize) {
         let bytes = self.waiting.drain(..count).map(|write| bytes(&write)).sum();
-        self.waiting_bytes.fetch_sub(bytes, Ordering::Relaxed);
+        self.counts.waiting_bytes.fetch_sub(bytes, Ordering::Relaxed);
         let mut left = count;
         while let Some(step) = self.steps.pop_front_if(|step| *step <= left) {
             left -= step;
@@ -205,7 +224,7 @@ impl Work {
 
     fn failed(&mut self, why: StorageError) {
         self.confirmations.retain(|(_, confirmation)| !confirmation.is_closed());
-        if !mem::replace(&mut self.is_failing, true) {
+        if !self.counts.is_failing.swap(true, Ordering::Relaxed) {
             (self.observer)(Health::Failing(why));
         }
     }

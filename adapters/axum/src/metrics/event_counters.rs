@@ -1,14 +1,12 @@
 //! Counters of the engine's events.
 
-use std::fmt::Debug;
-use std::hash::Hash;
-
 use grove_engine::{CallStatus, ErrorCode, Event};
-use prometheus_client::encoding::EncodeLabelValue;
 use prometheus_client::metrics::counter::Counter;
-use prometheus_client::metrics::family::Family;
 use prometheus_client::metrics::histogram::Histogram;
-use prometheus_client::registry::{Metric, Registry};
+use prometheus_client::registry::Registry;
+
+use super::registration::{CounterBy, Registration, one, one_by};
+use super::room_counters::RoomCounters;
 
 /// Upper bounds of the buckets for the duration of a pass, in seconds.
 const PASS_SECONDS: [f64; 10] = [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 1.0, 5.0];
@@ -18,9 +16,6 @@ const INVOKE_SECONDS: [f64; 11] = [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1,
 
 /// Upper bounds of the buckets for the number of sessions that a pass covers.
 const PASS_SESSIONS: [f64; 6] = [1.0, 10.0, 100.0, 1_000.0, 10_000.0, 100_000.0];
-
-/// A counter for each value of one label.
-type CounterBy<V> = Family<[(&'static str, V); 1], Counter>;
 
 /// The counters of one engine. Counting takes a few nanoseconds, since it happens inside the event's emitter.
 #[derive(Debug)]
@@ -45,11 +40,10 @@ pub(super) struct EventCounters {
     results_before_patch: Counter,
     panics: CounterBy<&'static str>,
     limits_reached: CounterBy<&'static str>,
-    rooms_created: Counter,
-    rooms_closed: CounterBy<&'static str>,
-    room_refusals: CounterBy<&'static str>,
-    participants_joined: Counter,
-    participants_left: CounterBy<&'static str>,
+    session_conflicts: Counter,
+    resume_points_evicted: Counter,
+    refreshes_refused: Counter,
+    rooms: RoomCounters,
 }
 
 /// Number and bytes of frames of one kind.
@@ -87,11 +81,12 @@ impl EventCounters {
                 .counter("results_before_patch", "Results that did not wait for what their calls may have changed"),
             panics: new.counter_by("panics", "Panics of the application's functions"),
             limits_reached: new.counter_by("limits_reached", "Limits that were reached"),
-            rooms_created: new.counter("rooms_created", "Rooms that were created"),
-            rooms_closed: new.counter_by("rooms_closed", "Rooms that ended"),
-            room_refusals: new.counter_by("room_refusals", "What sessions were refused in rooms"),
-            participants_joined: new.counter("participants_joined", "Sessions that joined a room"),
-            participants_left: new.counter_by("participants_left", "Sessions that left a room"),
+            session_conflicts: new
+                .counter("session_conflicts", "Credentials of other users under the ids of open sessions"),
+            resume_points_evicted: new
+                .counter("resume_points_evicted", "Subscriptions that cannot resume since a session had too many"),
+            refreshes_refused: new.counter("refreshes_refused", "Refreshes that descriptor functions asked for"),
+            rooms: RoomCounters::register(&mut new),
         }
     }
 
@@ -125,40 +120,15 @@ impl EventCounters {
             Event::ResultBeforePatch { .. } => one(&self.results_before_patch),
             Event::Panicked { what, .. } => one_by(&self.panics, "what", what.as_str()),
             Event::LimitReached { limit, .. } => one_by(&self.limits_reached, "limit", limit.as_str()),
-            Event::RoomCreated { .. } => one(&self.rooms_created),
-            Event::RoomClosed { reason, .. } => one_by(&self.rooms_closed, "reason", reason.as_str()),
-            Event::RoomRefused { what, .. } => one_by(&self.room_refusals, "what", *what),
-            Event::ParticipantJoined { .. } => one(&self.participants_joined),
-            Event::ParticipantLeft { reason, .. } => one_by(&self.participants_left, "reason", reason.as_str()),
-            // The statistics have evaluations, commits and the number of tabs.
-            _ => {}
+            Event::SessionConflict { .. } => one(&self.session_conflicts),
+            Event::ResumePointsEvicted { subscriptions, .. } => {
+                self.resume_points_evicted.inc_by(*subscriptions as u64);
+            }
+            Event::RefreshRefused { requests, .. } => {
+                self.refreshes_refused.inc_by(*requests);
+            }
+            of_rooms => self.rooms.count(of_rooms),
         }
-    }
-}
-
-/// Creates metrics and registers them.
-struct Registration<'a>(&'a mut Registry);
-
-impl Registration<'_> {
-    fn counter(&mut self, name: &str, help: &str) -> Counter {
-        self.add(name, help, Counter::default())
-    }
-
-    fn counter_by<V: EncodeLabelValue + Clone + Hash + Eq + Debug + Send + Sync + 'static>(
-        &mut self,
-        name: &str,
-        help: &str,
-    ) -> CounterBy<V> {
-        self.add(name, help, CounterBy::default())
-    }
-
-    fn histogram(&mut self, name: &str, help: &str, bounds: &[f64]) -> Histogram {
-        self.add(name, help, Histogram::new(bounds.iter().copied()))
-    }
-
-    fn add<M: Metric + Clone>(&mut self, name: &str, help: &str, metric: M) -> M {
-        self.0.register(name, help, metric.clone());
-        metric
     }
 }
 
@@ -172,17 +142,6 @@ impl Frames {
         self.count.inc();
         self.bytes.inc_by(bytes as u64);
     }
-}
-
-fn one(counter: &Counter) {
-    counter.inc();
-}
-
-fn one_by<V>(family: &CounterBy<V>, label: &'static str, value: V)
-where
-    V: Clone + Hash + Eq,
-{
-    family.get_or_create(&[(label, value)]).inc();
 }
 
 /// The label of a status. An application may have any number of codes of its own; they share one label.

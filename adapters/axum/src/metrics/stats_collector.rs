@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::fmt;
 
-use grove_engine::{Engine, Stats};
+use grove_engine::{Engine, RoomStats, Stats};
 use prometheus_client::collector::Collector;
 use prometheus_client::encoding::{DescriptorEncoder, EncodeMetric};
 use prometheus_client::metrics::MetricType;
@@ -34,6 +34,7 @@ impl Collector for StatsCollector {
         let stats = self.engine.stats();
         encode_gauges(&mut encoder, &stats)?;
         encode_counters(&mut encoder, &stats)?;
+        encode_rooms(&mut encoder, &self.engine.rooms().stats())?;
         let mut evaluations = self.labels.sum_by_label(stats.evaluations);
         if stats.own_evaluations > 0 {
             evaluations.insert(OWN_PATHS.to_owned(), stats.own_evaluations);
@@ -72,6 +73,26 @@ fn encode_counters(encoder: &mut DescriptorEncoder<'_>, stats: &Stats) -> fmt::R
     counter("encodes", "Fragments encoded as JSON.", stats.encodes)?;
     let orders = "Views of which the nodes were put into the order in which budgets collapse them.";
     counter("collapse_orders", orders, stats.collapse_orders)
+}
+
+fn encode_rooms(encoder: &mut DescriptorEncoder<'_>, stats: &RoomStats) -> fmt::Result {
+    let mut gauge = |name: &str, help: &str, value: usize| {
+        ConstGauge::new(value as u64).encode(encoder.encode_descriptor(name, help, None, MetricType::Gauge)?)
+    };
+    let storage = stats.storage;
+    gauge("rooms", "Rooms, those included that have ended and are still shown.", stats.rooms)?;
+    gauge("participants", "Participants of all rooms.", stats.participants)?;
+    gauge("room_memory_bytes", "Bytes that are kept in the memory of all rooms.", stats.memory_bytes)?;
+    gauge("runs", "Runs that have not ended, those included that wait.", stats.runs)?;
+    gauge("runs_waiting", "Runs that wait for others.", stats.queued)?;
+    gauge("storage_unwritten_bytes", "Bytes of changes that wait to be written.", storage.unwritten_bytes)?;
+    gauge("storage_failing", "Whether the last commit has failed.", usize::from(storage.is_failing))?;
+    gauge("storage_repairs", "What was repaired when the engine was built.", storage.repairs)?;
+    let mut counter = |name: &str, help: &str, value: u64| {
+        ConstCounter::new(value).encode(encoder.encode_descriptor(name, help, None, MetricType::Counter)?)
+    };
+    counter("storage_changes", "Changes that were made durable.", storage.changes)?;
+    counter("storage_commits", "Commits in which they were.", storage.commits)
 }
 
 fn encode_evaluations(encoder: &mut DescriptorEncoder<'_>, evaluations: BTreeMap<String, u64>) -> fmt::Result {

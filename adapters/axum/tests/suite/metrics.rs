@@ -4,12 +4,17 @@ use std::collections::BTreeMap;
 
 use grove_axum::{Slop, metrics};
 use grove_engine::{
-    CallStatus, CloseReason, EndReason, Event, EvictionReason, LeaveReason, Limit, PanicSite, Provider, Selector,
+    CallStatus, CloseReason, EndReason, Event, EvictionReason, LeaveReason, Limit, PanicSite, Provider, RunStatus,
+    Selector,
 };
 
 use crate::server::{PeerAddresses, Server, known_users, within_deadline};
 
 const DOCS: &str = include_str!("../../../../docs/metrics.md");
+
+const COUNTERS: &str = include_str!("../../src/metrics/event_counters.rs");
+
+const ROOM_COUNTERS: &str = include_str!("../../src/metrics/room_counters.rs");
 
 /// Words of a session that must not be in a scrape.
 const SECRET: &str = "alice";
@@ -83,6 +88,29 @@ fn one_of_each() -> Vec<Event> {
         Event::ParticipantJoined { room: "m_1".into(), participant: SECRET.into(), session: session() },
         Event::ParticipantLeft { room: "m_1".into(), participant: SECRET.into(), reason: LeaveReason::Left },
         Event::LimitReached { limit: Limit::TabsPerSession, session: session() },
+        Event::SessionConflict { session: session() },
+        Event::ResumePointsEvicted { session: session(), subscriptions: 3 },
+        Event::RefreshRefused { path: path(), why: SECRET.to_owned(), requests: 5 },
+        Event::StorageFailed { why: SECRET.to_owned() },
+        Event::StorageRecovered { after_ms: 10 },
+    ]
+    .into_iter()
+    .chain(run_events())
+    .collect()
+}
+
+/// A run that was dispatched three times, and called two tools.
+fn run_events() -> Vec<Event> {
+    let (room, run) = (|| SECRET.into(), || SECRET.into());
+    let started = |attempt| Event::RunStarted { room: room(), run: run(), agent: SECRET.into(), attempt };
+    vec![
+        started(1),
+        started(2),
+        started(3),
+        Event::RunToolCalled { room: room(), run: run(), tool: SECRET.into() },
+        Event::RunToolReturned { room: room(), run: run(), ok: true },
+        Event::RunToolReturned { room: room(), run: run(), ok: false },
+        Event::RunEnded { room: room(), run: run(), status: RunStatus::TimedOut, duration_ms: 4_000 },
     ]
 }
 
@@ -146,6 +174,18 @@ async fn every_event_is_counted_once() {
         ("grove_results_before_patch_total", 1.0),
         (r#"grove_panics_total{what="handler"}"#, 1.0),
         (r#"grove_limits_reached_total{limit="limits.tabs_per_session"}"#, 1.0),
+        ("grove_session_conflicts_total", 1.0),
+        ("grove_resume_points_evicted_total", 3.0),
+        ("grove_refreshes_refused_total", 5.0),
+        ("grove_storage_failures_total", 1.0),
+        ("grove_storage_recoveries_total", 1.0),
+        ("grove_runs_started_total", 1.0),
+        ("grove_run_retries_total", 2.0),
+        (r#"grove_runs_ended_total{outcome="timed_out"}"#, 1.0),
+        (r#"grove_run_seconds_bucket{le="2.5"}"#, 0.0),
+        (r#"grove_run_seconds_bucket{le="5.0"}"#, 1.0),
+        (r#"grove_run_tools_total{status="ok"}"#, 1.0),
+        (r#"grove_run_tools_total{status="failed"}"#, 1.0),
     ] {
         assert_eq!(value(&scrape, sample), Some(wanted), "{sample} in\n{scrape}");
     }
@@ -212,9 +252,7 @@ async fn the_documentation_lists_exactly_the_served_metrics() {
 /// Families without a sample are not in a scrape, so the code is looked at as well.
 #[test]
 fn the_documentation_lists_every_name_in_the_code() {
-    let code =
-        [include_str!("../../src/metrics/event_counters.rs"), include_str!("../../src/metrics/stats_collector.rs")]
-            .concat();
+    let code = [COUNTERS, ROOM_COUNTERS, include_str!("../../src/metrics/stats_collector.rs")].concat();
     let code = code.split_whitespace().collect::<String>();
     let registered = ["gauge(\"", "counter(\"", "counter_by(\"", "histogram(\"", "encode_descriptor(\""];
     let rests = registered.iter().flat_map(|call| code.split(call).skip(1));
@@ -224,5 +262,24 @@ fn the_documentation_lists_every_name_in_the_code() {
     for name in names {
         let known = [format!("grove_{name}"), format!("grove_{name}_total")];
         assert!(known.iter().any(|known| documented.contains(known)), "{name}");
+    }
+}
+
+/// The kinds of event, read from the code of the engine.
+fn kinds_of_events() -> Vec<&'static str> {
+    let code = include_str!("../../../../engine/src/event.rs");
+    let declaration = code.split_once("pub enum Event {").unwrap().1.split_once("\n}\n").unwrap().0;
+    declaration.lines().filter_map(|line| line.strip_prefix("    ")?.strip_suffix(" {")).collect()
+}
+
+#[test]
+fn every_kind_of_event_is_counted_or_the_documentation_says_why_not() {
+    let kinds = kinds_of_events();
+    assert!(kinds.len() > 30 && kinds.contains(&"RunEnded"), "{kinds:?}");
+    let reasons = DOCS.split_once("## Events without a metric").unwrap().1;
+    for kind in kinds {
+        let is_counted = [COUNTERS, ROOM_COUNTERS].iter().any(|code| code.contains(&format!("Event::{kind} {{")));
+        let is_explained = reasons.contains(&format!("| `{kind}` |"));
+        assert!(is_counted != is_explained, "`{kind}` is counted: {is_counted}, explained: {is_explained}");
     }
 }
