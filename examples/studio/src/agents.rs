@@ -1,0 +1,7 @@
+//! The agents.
+
+mod run;
+
+pub(crate) mod model;
+pub(crate) mod research;
+pub(crate) mod summarize;
