@@ -3,6 +3,7 @@
 mod command_line;
 mod fake_model;
 mod model;
+mod proofread;
 mod readme;
 mod rooms;
 mod studio;
