@@ -158,7 +158,7 @@ function mark() {
 function showRooms(rooms) {
   for (const { id, properties } of rooms) {
     if (!links.has(id)) links.set(id, addLink(id));
-    links.get(id).textContent = properties.title;
+    links.get(id).textContent = properties.title || id;
   }
   for (const [id, link] of links) {
     if (rooms.some((shown) => shown.id === id)) continue;
