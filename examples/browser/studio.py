@@ -112,6 +112,7 @@ def side_by_side(set_up: Stage, address: str) -> None:
             seen[run.pane.name].append(run.of(".output"))
         return all(run.of(".state") == "done" for run in both)
 
+    until("it begins to tell how far it is", lambda: both[1].part("progress").is_displayed())
     until("it is done", watch)
     for run in both:
         until("the text is whole", lambda: run.of(".output").splitlines() == INBOX)
