@@ -25,6 +25,7 @@ use crate::protocol::message::RequestId;
 use crate::receive::inbound::TOO_MANY;
 use crate::receive::peer::Peer;
 use crate::receive::tabs::TabPeer;
+use crate::rooms::agent_links::AgentPeer;
 use crate::sessions::quota::ConnectionPermit;
 use crate::span;
 
@@ -36,11 +37,20 @@ use crate::span;
 pub struct Connection {
     services: Arc<ConnectionServices>,
     peer: Peer,
-    /// Set if a browser tab is at the other end.
-    tab: Option<Box<TabPeer>>,
+    /// Set if the peer is no consumer.
+    provides: Option<Box<ProvidingPeer>>,
     rate: Option<Box<Rate>>,
     /// Present until it is dropped.
     permit: Option<ConnectionPermit>,
+}
+
+/// A peer that is no consumer.
+#[derive(Debug)]
+enum ProvidingPeer {
+    /// A browser tab.
+    Tab(TabPeer),
+    /// An agent elsewhere.
+    Agent(Box<AgentPeer>),
 }
 
 /// A peer that sends this many messages over its rate does so on purpose.
@@ -50,16 +60,24 @@ const STRIKES: u32 = 2_000;
 const PEEK_BYTES: usize = 4 << 10;
 
 impl Connection {
-    fn new(services: Arc<ConnectionServices>, peer: Peer, tab: Option<TabPeer>, permit: ConnectionPermit) -> Self {
+    fn new(
+        services: Arc<ConnectionServices>,
+        peer: Peer,
+        provides: Option<ProvidingPeer>,
+        permit: ConnectionPermit,
+    ) -> Self {
         let clock = || Arc::clone(services.timers.clock());
         let rate = services.messages_per_second().map(|rate| Box::new(Rate::new(rate, clock())));
-        Self { services, peer, tab: tab.map(Box::new), rate, permit: Some(permit) }
+        Self { services, peer, provides: provides.map(Box::new), rate, permit: Some(permit) }
     }
 
     /// The largest message that this peer may send, in bytes; the transport need not read on beyond it.
     #[must_use]
     pub fn max_message_bytes(&self) -> usize {
-        self.services.config.message_limit(self.tab.is_some())
+        match self.provides.as_deref() {
+            Some(ProvidingPeer::Agent(agent)) => agent.max_message_bytes(),
+            other => self.services.config.message_limit(other.is_some()),
+        }
     }
 
     /// Takes one text frame. Never blocks and never fails: what is wrong with it is answered (contract 1.9).
@@ -67,10 +85,15 @@ impl Connection {
         self.heard();
         if text.len() > self.max_message_bytes() {
             self.oversized();
-        } else if self.within_rate(text) {
-            match &self.tab {
-                Some(tab) => tab.receive(text),
-                None => self.services.inbound.receive(&self.peer, text, || self.admit()),
+        } else {
+            match self.provides.as_deref() {
+                // What it streams is bounded where it goes.
+                Some(ProvidingPeer::Agent(agent)) => agent.receive(text),
+                Some(ProvidingPeer::Tab(tab)) if self.within_rate(text) => tab.receive(text),
+                None if self.within_rate(text) => {
+                    self.services.inbound.receive(&self.peer, text, || self.admit());
+                }
+                _ => {}
             }
         }
         self.end_abuse();
@@ -82,8 +105,10 @@ impl Connection {
             Ok(text) => self.receive(text),
             Err(_) => {
                 self.heard();
-                if self.within_rate("") {
-                    let words = "a binary frame must hold UTF-8 text";
+                let words = "a binary frame must hold UTF-8 text";
+                if let Some(ProvidingPeer::Agent(agent)) = self.provides.as_deref() {
+                    agent.malformed(words);
+                } else if self.within_rate("") {
                     self.peer.link.reply(encode::error(None, ErrorCode::BadRequest, words));
                 }
                 self.end_abuse();
@@ -93,7 +118,9 @@ impl Connection {
 
     /// The peer sent a frame over the limit. The connection ends.
     pub fn oversized(&self) {
-        self.services.limit_reached(Limit::MessageBytes, &self.peer.slot);
+        let is_agent = matches!(self.provides.as_deref(), Some(ProvidingPeer::Agent(_)));
+        let limit = if is_agent { Limit::LinkMessageBytes } else { Limit::MessageBytes };
+        self.services.limit_reached(limit, &self.peer.slot);
         self.peer.link.end(CloseReason::MessageTooLarge);
     }
 
@@ -229,8 +256,10 @@ fn over_rate(text: &str) -> String {
 
 impl Drop for Connection {
     fn drop(&mut self) {
-        if let Some(tab) = &self.tab {
-            tab.close();
+        match self.provides.as_deref() {
+            Some(ProvidingPeer::Tab(tab)) => tab.close(),
+            Some(ProvidingPeer::Agent(agent)) => agent.close(),
+            None => {}
         }
         self.services.detach(&self.peer);
         // Counted last: whoever waits until it is gone finds nothing of it.

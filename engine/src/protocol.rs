@@ -11,6 +11,8 @@ pub(crate) mod encode;
 pub(crate) mod room_part;
 pub(crate) mod encoded_event;
 pub(crate) mod room_event;
+pub(crate) mod from_agent;
+pub(crate) mod to_agent;
 
 /// The version of the protocol that `hello` and discovery name.
 pub const SLOP_VERSION: &str = "0.1";

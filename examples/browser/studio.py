@@ -8,7 +8,9 @@ later, or was away, sees the whole text once; whatever is written is shown as te
 
 from __future__ import annotations
 
+import subprocess
 import sys
+from pathlib import Path
 from typing import Any
 
 from selenium.webdriver.common.by import By
@@ -23,6 +25,8 @@ INBOX = [
     "Please send a new invoice for eight lamps.",
 ]
 """What is most of the inbox, as a person reads it."""
+
+PROOFREAD = Path(__file__).parent.parent / "studio" / "proofread.py"
 
 MARKUP = """<script>obeyed = 1</script><img src=x onerror="obeyed = 1"> <b>chairs</b>"""
 
@@ -208,6 +212,19 @@ def apart(set_up: Stage, address: str, far_address: str, cut: Any) -> None:
     for pane in [ann, bob]:
         pane.run(1).is_now("done")
         until("the text is there", lambda: pane.run(1).of(".output") == "It rains.\n")
+
+    say("an agent that is a program of its own is an agent like any other")
+    program = [sys.executable, "-B", PROOFREAD, f"ws://{address}/agents?token=proofread"]
+    with subprocess.Popen(program, stdout=subprocess.PIPE, text=True) as proofread:
+        check(proofread.stdout.readline() == "connected as proofread\n", "it must connect")
+        form.find_element(By.NAME, "title").send_keys("Proofs")
+        form.find_element(By.NAME, "agent").send_keys("proofread", Keys.ENTER)
+        go_to("Proofs", at_ann, at_bob)
+        ann.runs("It is is wrong.")
+        for pane in [ann, bob]:
+            pane.run(1).is_now("done")
+            pane.run(1).tells("Sentence 1: “is” twice.")
+        proofread.kill()
     at_ann.check_faults()
     at_bob.check_faults()
 

@@ -22,7 +22,17 @@ const DEFAULT_MOUNT: &str = "ui";
 /// Handles `GET /slop`, and `CONNECT /slop` over HTTP/2.
 pub(crate) async fn upgrade(State(endpoint): State<Arc<Endpoint>>, request: Request) -> Response {
     let version = request.version();
-    match admit(&endpoint, request).await {
+    let admitted = admit(&endpoint, request).await;
+    respond(&endpoint, version, admitted)
+}
+
+/// Accepts the handshake, or says why not.
+pub(crate) fn respond(
+    endpoint: &Endpoint,
+    version: Version,
+    admitted: Result<(Handshake, Connection), Refusal>,
+) -> Response {
+    match admitted {
         Ok((handshake, connection)) => handshake.accept(connection),
         Err(refusal) => {
             endpoint.provider.note(refusal.event());

@@ -70,7 +70,8 @@
 //!
 //! # Rooms over HTTP
 //!
-//! With the feature `rooms`, `Slop::rooms` serves the rooms of an engine below `/v1`, with streams of events.
+//! With the feature `rooms`, `Slop::rooms` serves the rooms of an engine below `/v1`, with streams of events, and agents
+//! that run elsewhere connect to `/agents`.
 //!
 //! # In production
 //!
@@ -85,7 +86,6 @@
 
 mod admission;
 #[cfg(feature = "rooms")]
-#[cfg_attr(not(test), expect(dead_code, reason = "the socket follows with the runs"))]
 mod agents;
 mod authenticate;
 mod authority;

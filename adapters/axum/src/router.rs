@@ -9,6 +9,8 @@ use axum::routing::{get, post};
 use grove_engine::Provider;
 
 use crate::admission;
+#[cfg(feature = "rooms")]
+use crate::agents;
 use crate::authenticate::Authenticator;
 use crate::browser;
 use crate::discovery;
@@ -161,6 +163,9 @@ impl Slop {
     /// `/v1/openapi.json`, which describes it all. Like the discovery document they are beside the endpoint: for
     /// `/mail/slop`, at `/mail/v1`.
     ///
+    /// Agents that run elsewhere connect to `/agents`, beside it as well: a session that may be the agent NAME has the
+    /// permission `agent:NAME`, or `agent:*`.
+    ///
     /// The same authenticator decides, under the same Origin rule. A cookie counts for a request that changes something
     /// only if the request names the origin of the page that sent it, as browsers do.
     ///
@@ -221,7 +226,8 @@ where
     S: Clone + Send + Sync + 'static,
 {
     let Some(rooms) = endpoint.rooms.clone() else { return routes };
-    let served = rooms::routes(Arc::clone(endpoint), rooms);
+    let linked = agents::route(Arc::clone(endpoint), rooms.clone());
+    let served = rooms::routes(Arc::clone(endpoint), rooms).merge(linked);
     match endpoint.directory() {
         "" => routes.merge(served),
         directory => routes.nest(directory, served),

@@ -78,6 +78,9 @@ limits! {
     RunValueBytes: "runs.value_bytes",
     RunOutputBytes: "runs.output_bytes",
     InputsPerRun: "runs.inputs_per_run",
+    AgentsPerLink: "runs.agents_per_link",
+    RunsPerLink: "runs.runs_per_link",
+    LinkMessageBytes: "runs.link_message_bytes",
 }
 
 impl fmt::Display for Limit {

@@ -1,5 +1,7 @@
 //! How many runs a room may have, and how large what they take and give may be.
 
+use std::time::Duration;
+
 use super::error::{ConfigError, at_least, positive};
 use super::rooms::EVENT_ENVELOPE_BYTES;
 use super::sizes::Sizes;
@@ -28,6 +30,15 @@ pub struct RunLimits {
     pub history_entries: usize,
     /// How many bytes of texts the history of a room may have. Default 256 KiB. The oldest entries are evicted.
     pub history_bytes: usize,
+    /// How long a run that no link of its agent works on waits for one, if it has no window of its own; and for how long an
+    /// agent without a link still gets runs. Default 30 s.
+    pub link_wait: Duration,
+    /// How many agents one link may be. Default 16. One more is refused with `busy`.
+    pub agents_per_link: usize,
+    /// How many runs one link may work on at once for one agent, whatever it asks for. Default 1,024. It gets no more.
+    pub runs_per_link: usize,
+    /// The largest message that a link may send, in bytes. Default 1 MiB. A larger one closes the connection (1009).
+    pub link_message_bytes: usize,
 }
 
 /// How many bytes of JSON a byte of text may take.
@@ -45,6 +56,10 @@ impl Default for RunLimits {
             inputs_per_run: 64,
             history_entries: 200,
             history_bytes: 256 << 10,
+            link_wait: Duration::from_secs(30),
+            agents_per_link: 16,
+            runs_per_link: 1_024,
+            link_message_bytes: 1 << 20,
         }
     }
 }
@@ -54,7 +69,10 @@ impl RunLimits {
     pub(super) fn validate(&self) -> Result<(), ConfigError> {
         positive("runs.value_bytes", self.value_bytes)?;
         positive("runs.output_bytes", self.output_bytes)?;
-        positive("runs.chunk_bytes", self.chunk_bytes)
+        positive("runs.chunk_bytes", self.chunk_bytes)?;
+        positive("runs.agents_per_link", self.agents_per_link)?;
+        positive("runs.runs_per_link", self.runs_per_link)?;
+        positive("runs.link_message_bytes", self.link_message_bytes)
     }
 
     /// Whether the events of runs fit the frames of an engine.

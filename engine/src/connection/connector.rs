@@ -2,8 +2,8 @@
 
 use std::sync::Arc;
 
-use super::Connection;
 use super::services::ConnectionServices;
+use super::{Connection, ProvidingPeer};
 use crate::clock::millis;
 use crate::deliver::link::Link;
 use crate::deliver::outbox::Outbox;
@@ -19,6 +19,7 @@ use crate::protocol::encode;
 use crate::receive::greeter::Greeter;
 use crate::receive::peer::Peer;
 use crate::receive::tabs::{TabPeer, TabService};
+use crate::rooms::agent_links::AgentPeer;
 use crate::rooms::service::RoomService;
 use crate::sessions::quota::{Quota, QuotaExceeded};
 use crate::sessions::slot::Slot;
@@ -67,7 +68,8 @@ impl Connector {
             let peer = Peer { slot, link };
             let tab = self.admit(&peer, session).inspect_err(|_| self.services.detach(&peer))?;
             self.begin(&peer);
-            return Ok(Connection::new(Arc::clone(&self.services), peer, tab, permit));
+            let provides = tab.map(ProvidingPeer::Tab).or_else(|| self.agent(&peer).map(|agent| ProvidingPeer::Agent(Box::new(agent))));
+            return Ok(Connection::new(Arc::clone(&self.services), peer, provides, permit));
         }
     }
 
@@ -77,7 +79,7 @@ impl Connector {
         let greeting = match kind {
             PeerKind::Consumer => Some((self.greeter.hello(slot, number), millis(config.times.hello_delay))),
             PeerKind::Tab => Some((encode::TAB_CONNECT.to_owned(), 0)),
-            PeerKind::InProcess | PeerKind::Events => None,
+            PeerKind::InProcess | PeerKind::Agent | PeerKind::Events => None,
         };
         let outbox = Outbox::new(greeting, config.sizes.outbox_bytes);
         Arc::new(Link::new(number, kind, self.services.timers.now_ms(), outbox, Arc::clone(&self.outbox_counts)))
@@ -93,6 +95,11 @@ impl Connector {
             return Err(ConnectError::Closing);
         }
         Ok(tab)
+    }
+
+    fn agent(&self, peer: &Peer) -> Option<AgentPeer> {
+        let rooms = self.rooms.as_ref().filter(|_| peer.link.kind == PeerKind::Agent)?;
+        Some(rooms.agent_links.open(&peer.slot, &peer.link))
     }
 
     fn refused(&self, session: &Session, exceeded: QuotaExceeded) -> ConnectError {

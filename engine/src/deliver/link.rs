@@ -387,7 +387,7 @@ impl Link {
             PeerKind::InProcess => {
                 self.event(Arc::clone(notice), usize::MAX);
             }
-            PeerKind::Tab | PeerKind::Events => {}
+            PeerKind::Tab | PeerKind::Agent | PeerKind::Events => {}
         }
     }
 

@@ -12,6 +12,7 @@ use futures_util::future::{Either, select};
 use crate::clock::{Clock, millis};
 use crate::connection::connector::Connector;
 use crate::deliver::link::Link;
+use crate::deliver::peer_kind::PeerKind;
 use crate::event::{Event, Observers};
 use crate::in_flight::InFlight;
 use crate::protocol::close_reason::CloseReason;
@@ -141,7 +142,8 @@ impl Drain {
     fn begin(&self, how: Shutdown) -> Leaving {
         let spread_ms = millis(how.spread.min(how.deadline));
         let all = self.table.all();
-        let mut peers: Vec<_> = all.iter().flat_map(Peer::of).collect();
+        let (mut peers, workers): (Vec<_>, Vec<_>) =
+            all.iter().flat_map(Peer::of).partition(|peer| peer.link.kind != PeerKind::Agent);
         // In an order that has nothing to do with that in which they came.
         peers.sort_unstable_by_key(|peer| scattered(peer.link.number));
         self.observers.warn(&Event::Draining { connections: peers.len(), spread_ms });
@@ -152,7 +154,7 @@ impl Drain {
         let batches = peers.len().div_ceil(batch) as u64;
         let turn = |at: usize| now_ms.saturating_add(spread_ms.saturating_mul((at / batch) as u64) / batches);
         let turns = peers.into_iter().enumerate().map(|(at, peer)| (turn(at), peer)).collect();
-        Leaving { turns, calling: Vec::new() }
+        Leaving { turns, calling: Vec::new(), workers }
     }
 
     /// Waits until all connections are gone, or the time is up.
@@ -185,6 +187,8 @@ struct Leaving {
     turns: VecDeque<(u64, Peer)>,
     /// Whose turn has come while calls of theirs run, or tasks of their session.
     calling: Vec<Peer>,
+    /// Agents elsewhere, which work until the end.
+    workers: Vec<Peer>,
 }
 
 impl Leaving {
@@ -214,7 +218,7 @@ impl Leaving {
 
     /// Answers in their place what still runs, and closes whoever is left.
     fn cut_off(self) {
-        for peer in self.turns.into_iter().map(|(_, peer)| peer).chain(self.calling) {
+        for peer in self.turns.into_iter().map(|(_, peer)| peer).chain(self.calling).chain(self.workers) {
             peer.link.end(CloseReason::ShuttingDown);
         }
     }

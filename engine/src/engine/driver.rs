@@ -131,6 +131,7 @@ impl Driver {
             Timer::Retention => self.rooms.iter().for_each(|rooms| rooms.purge_due()),
             Timer::Attendance => self.rooms.iter().for_each(|rooms| rooms.look_at_attendance()),
             Timer::Runs => self.rooms.iter().for_each(|rooms| rooms.running.run_due()),
+            Timer::AgentLinks => self.rooms.iter().for_each(|rooms| rooms.agent_links.forget_unused()),
             Timer::RoomRemovals => self.rooms.iter().for_each(|rooms| rooms.remove_due()),
         }
     }

@@ -3,7 +3,6 @@
 pub(crate) mod query;
 pub(crate) mod received_event;
 mod backlog;
-pub(crate) mod memory_query;
 mod refused;
 pub(crate) mod room_memory;
 pub(crate) mod room_events;
@@ -19,6 +18,7 @@ use room_memory::RoomMemory;
 use serde_json::Value;
 
 use super::parts::Parts;
+use crate::connection::Connection;
 use crate::deliver::peer_kind::PeerKind;
 use crate::error::{ActionError, ConnectError};
 use crate::model::Text;
@@ -35,8 +35,9 @@ use crate::rooms::ending::{Ended, RoomEnding};
 use crate::rooms::presence::PresenceRow;
 use crate::rooms::reading_archives::ArchivedEvents;
 use crate::rooms::replaying::Replay;
+use crate::rooms::room_stats::RoomStats;
 use crate::rooms::said::Said;
-use crate::rooms::service::{RoomService, RoomStats};
+use crate::rooms::service::RoomService;
 use crate::sessions::slot::Slot;
 
 /// The rooms in which sessions work together. A cheap handle; all clones are the same rooms.
@@ -308,6 +309,18 @@ impl Rooms {
     /// may be.
     pub fn events(&self, session: &Session, id: &str) -> Result<RoomEvents, ActionError> {
         self.events_after(session, id, None)
+    }
+
+    /// Binds an agent elsewhere to a session: a connection on which the two sides speak as rooms 6 says. It is an agent as
+    /// soon as it says which, if the session has the permission `agent:NAME`, or `agent:*`.
+    ///
+    /// # Errors
+    /// See [`ConnectError`]; that it is [`ConnectError::Invalid`] without rooms.
+    pub fn connect_agent(&self, session: &Session) -> Result<Connection, ConnectError> {
+        if !self.are_enabled() {
+            return Err(ConnectError::Invalid("there are no rooms".to_owned()));
+        }
+        self.parts.connector.connect(session, PeerKind::Agent)
     }
 
     /// The same for a reader that has seen the events up to a position. What it has missed since comes first: from the log if

@@ -22,7 +22,12 @@ impl Event {
             | Self::StorageRecovered { .. } => {
                 tracing::warn!(target: "grove", event = ?self);
             }
-            Self::Draining { .. } | Self::Revoked { .. } | Self::RoomCreated { .. } | Self::RoomClosed { .. } => {
+            Self::Draining { .. }
+            | Self::Revoked { .. }
+            | Self::RoomCreated { .. }
+            | Self::RoomClosed { .. }
+            | Self::AgentLinked { .. }
+            | Self::AgentUnlinked { .. } => {
                 tracing::info!(target: "grove", event = ?self)
             }
             _ => tracing::debug!(target: "grove", event = ?self),

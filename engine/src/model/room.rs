@@ -8,6 +8,8 @@ pub(crate) mod participant;
 mod participants;
 pub(crate) mod leave_reason;
 pub(crate) mod memory;
+pub(crate) mod memory_entry;
+pub(crate) mod memory_query;
 pub(crate) mod about;
 pub(crate) mod end_reason;
 pub(crate) mod lasting;

@@ -49,6 +49,22 @@ impl Params {
         Ok(Self { schema, validator: OnceLock::from(Some(validator)) })
     }
 
+    /// Takes the schema of a program elsewhere: one that could be costly to check with is refused.
+    pub(crate) fn of_a_peer(given: &Value) -> Result<Self, &'static str> {
+        let mut schema = normalise(given);
+        if !is_shallow(&schema, VALUE_LEVELS) {
+            return Err("the schema is nested too deeply");
+        }
+        // Generators write it; it changes nothing.
+        schema.as_object_mut().into_iter().for_each(|keys| drop(keys.shift_remove("$schema")));
+        if !is_affordable(&schema, &mut { UNTRUSTED_PATTERNS }) {
+            return Err("a schema may hold at most 8 patterns, and no references");
+        }
+        let patterns = PatternOptions::regex().size_limit(UNTRUSTED_PATTERN_BYTES);
+        let validator = validator(&schema, patterns).map_err(|_| "the schema cannot be used")?;
+        Ok(Self { schema, validator: OnceLock::from(Some(validator)) })
+    }
+
     /// Takes the schema of a browser tab. It is compiled when it is first needed, so that a tree full of schemas costs
     /// nothing; one that cannot be compiled, or could be costly to check with, checks nothing: the tab does it for itself.
     pub(crate) fn untrusted(given: &Value) -> Self {

@@ -65,9 +65,14 @@ fn tell_all(premises: &Premises, kind: EventKind, since_ms: u64) {
     }
 }
 
+/// Whether nothing more may be written in a room, since too much waits.
+pub(super) fn is_full(premises: &Premises, living: &LivingRoom) -> bool {
+    living.kept.is_some() && premises.journal.waiting_bytes() > premises.limits.unwritten_bytes
+}
+
 /// Whether something more may be written in a room.
 pub(super) fn check_writable(premises: &Premises, living: &LivingRoom, session: &Text) -> Result<(), ActionError> {
-    if living.kept.is_some() && premises.journal.waiting_bytes() > premises.limits.unwritten_bytes {
+    if is_full(premises, living) {
         premises.limit_reached(Limit::UnwrittenBytes, session);
         return Err(busy("too much waits to be kept"));
     }
@@ -96,19 +101,20 @@ pub(super) fn all_durable(premises: &Premises) -> BoxFuture<'static, Result<(), 
     waited.boxed()
 }
 
+/// Ends when everything that has happened in a room up to now is durable. Of a room that is not kept, nothing is.
+pub(super) fn durable(premises: &Premises, living: &LivingRoom) -> BoxFuture<'static, Result<(), ActionError>> {
+    if living.kept.is_some() { all_durable(premises) } else { std::future::ready(Ok(())).boxed() }
+}
+
 impl Durability {
     pub(crate) fn new(premises: Arc<Premises>) -> Self {
         premises.timers.at(premises.timers.now_ms().saturating_add(LOOK_MS), Timer::Retention);
         Self { premises }
     }
 
-    /// Ends when everything that has happened in a room up to now is durable. Of a room that is not kept, nothing is; one
-    /// that was removed already may have been kept.
+    /// The same for a room that may be gone: one that was removed already may have been kept.
     pub(crate) fn durable(&self, living: Option<&LivingRoom>) -> BoxFuture<'static, Result<(), ActionError>> {
-        if living.is_some_and(|living| living.kept.is_none()) {
-            return std::future::ready(Ok(())).boxed();
-        }
-        all_durable(&self.premises)
+        living.map_or_else(|| all_durable(&self.premises), |living| durable(&self.premises, living))
     }
 
     /// The timer fired: what could not be written may be by now.

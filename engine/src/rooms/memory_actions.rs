@@ -67,7 +67,7 @@ impl Host {
         let room = call.room.as_ref().map(|room| room.id().as_str()).unwrap_or_default();
         let living = service.writable(&call.session, room, what)?;
         let context = call.session.context();
-        write(&service, &living, &Writer { context, agent: None, trace_id: call.trace_id.as_deref() })
+        write(&service, &living, &Writer::Session { context, trace_id: call.trace_id.as_deref() })
     }
 
     /// The outcome of what was written, when it is durable.

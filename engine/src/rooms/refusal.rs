@@ -17,6 +17,11 @@ pub(super) fn has_ended() -> ActionError {
     ActionError::conflict("the room has ended")
 }
 
+/// What an attempt at a run is told that counts no more.
+pub(super) fn too_late() -> ActionError {
+    ActionError::conflict("the run has ended, or was dispatched again")
+}
+
 pub(super) fn invalid(why: Invalid) -> ActionError {
     let Invalid(sentence) = why;
     ActionError::invalid_params(sentence)

@@ -3,13 +3,13 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use futures_util::future::BoxFuture;
 use serde_json::Value;
 
-use super::durability::check_writable;
+use super::durability::{check_writable, durable};
 use super::living::LivingRoom;
-use super::memory_entry::MemoryEntry;
 use super::premises::Premises;
-use super::refusal::{busy, has_ended, invalid};
+use super::refusal::{busy, has_ended, invalid, too_late};
 use super::roles::{Roles, check_names};
 use super::saying::actor;
 use super::step::{Draft, Step};
@@ -19,10 +19,13 @@ use crate::error::ActionError;
 use crate::model::Text;
 use crate::model::room::event::{self, Actor, EventKind};
 use crate::model::room::memory::{Entry, Expected, Memory, MemoryBounds, NewEntry, NotKept, check_key, fits};
+use crate::model::room::memory_entry::MemoryEntry;
+use crate::model::room::memory_query::{MemoryPage, MemoryQuery};
 use crate::model::room::message::trace_id;
 use crate::model::room::policy::Facet;
 use crate::model::room::record::{Record, RoomState};
 use crate::model::room::role::Role;
+use crate::model::room::run::asked::Asked;
 use crate::model::session::{Context, Session};
 use crate::storage::room_store::PartKind;
 
@@ -34,12 +37,57 @@ pub(crate) struct Remembering {
 }
 
 /// In whose name something is written.
-#[derive(Debug, Clone)]
-pub(crate) struct Writer<'w> {
-    pub(crate) context: &'w Context,
-    /// The agent that writes it for that session; without one, the session does it itself.
-    pub(crate) agent: Option<Actor>,
-    pub(crate) trace_id: Option<&'w str>,
+#[derive(Debug, Clone, Copy)]
+pub(crate) enum Writer<'w> {
+    /// In that of a session, in the work with this id.
+    Session { context: &'w Context, trace_id: Option<&'w str> },
+    /// In that of the agent of a run, by the attempt with this number.
+    Run { asked: &'w Asked, attempt: u32 },
+}
+
+impl Writer<'_> {
+    fn session(&self) -> Text {
+        match self {
+            Self::Session { context, .. } => context.id().clone(),
+            Self::Run { .. } => Text::default(),
+        }
+    }
+
+    /// Who takes part in the room by it.
+    fn user(&self) -> Option<&Text> {
+        match self {
+            Self::Session { context, .. } => context.user(),
+            Self::Run { asked, .. } => Some(&asked.by.user),
+        }
+    }
+
+    fn actor(&self, record: &Record) -> Actor {
+        match self {
+            Self::Session { context, .. } => actor(context, record),
+            Self::Run { asked, .. } => Actor::agent(&asked.agent),
+        }
+    }
+
+    /// The ids of the work and of the call to which it belongs.
+    fn ids(&self) -> (Option<&str>, Option<&str>) {
+        match self {
+            Self::Session { trace_id: id, .. } => (trace_id(*id), None),
+            Self::Run { asked, .. } => (Some(&asked.trace_id), asked.call_id.as_deref()),
+        }
+    }
+
+    /// A room that is about to end takes nothing more, but for what its runs write until they have ended (rooms 10).
+    fn check(&self, record: &Record) -> Result<(), NotKept> {
+        match self {
+            Self::Session { .. } if record.takes_no_more() => Err(NotKept::Ended),
+            Self::Run { asked, attempt } if !is_current(record, asked, *attempt) => Err(NotKept::Stale),
+            Self::Session { .. } | Self::Run { .. } => Ok(()),
+        }
+    }
+}
+
+fn is_current(record: &Record, asked: &Asked, attempt: u32) -> bool {
+    record.runs().is_some_and(|runs| runs.is_current(&asked.id, attempt))
 }
 
 /// Why something was not kept, and which bound was reached if it was one.
@@ -53,8 +101,12 @@ pub(super) fn check_writer(session: &Session, living: &LivingRoom, role: Role) -
     if !role.may_say() {
         return Err(ActionError::unauthorized("an observer cannot keep anything in a room"));
     }
-    check_lives(living)?;
+    check_takes_more(living)?;
     check_names(session.context())
+}
+
+fn check_takes_more(living: &LivingRoom) -> Result<(), ActionError> {
+    if living.room.with(|record| record.takes_no_more()) { Err(has_ended()) } else { Ok(()) }
 }
 
 /// In a room that has ended, nothing is kept.
@@ -98,11 +150,11 @@ impl Remembering {
     ) -> Result<u64, ActionError> {
         let new = NewEntry::new(key, value, self.bounds()).map_err(|why| {
             if check_key(key).is_ok() && !self.fits(key, value) {
-                self.premises.limit_reached(Limit::RoomMemoryBytes, writer.context.id());
+                self.premises.limit_reached(Limit::RoomMemoryBytes, &writer.session());
             }
             invalid(why)
         })?;
-        check_writable(&self.premises, living, writer.context.id())?;
+        check_writable(&self.premises, living, &writer.session())?;
         let put = Step::take(&self.premises, living, |step, record| {
             let key = new.key().clone();
             let (bounds, bytes_limit) = self.bounds_now(record.memory());
@@ -121,7 +173,7 @@ impl Remembering {
         expected: Expected,
     ) -> Result<(), ActionError> {
         check_key(key).map_err(invalid)?;
-        check_writable(&self.premises, living, writer.context.id())?;
+        check_writable(&self.premises, living, &writer.session())?;
         let deleted = Step::take(&self.premises, living, |step, record| {
             self.change(step, record, writer, (key, true), |memory| memory.delete(key, expected))
         });
@@ -130,11 +182,9 @@ impl Remembering {
 
     /// Removes all that the room keeps itself, in one step: an event for each key. Returns how many there were.
     pub(crate) fn clear(&self, living: &Arc<LivingRoom>, writer: &Writer<'_>) -> Result<usize, ActionError> {
-        check_writable(&self.premises, living, writer.context.id())?;
+        check_writable(&self.premises, living, &writer.session())?;
         let cleared = Step::take(&self.premises, living, |step, record| {
-            if record.state() == RoomState::Ended {
-                return Err(NotKept::Ended);
-            }
+            writer.check(record)?;
             let keys: Vec<Text> =
                 record.memory().into_iter().flat_map(Memory::all).map(|(key, _)| key.clone()).collect();
             for key in &keys {
@@ -154,20 +204,15 @@ impl Remembering {
         (key, is_deleted): (&str, bool),
         change: impl FnOnce(&mut Memory) -> Result<T, NotKept>,
     ) -> Result<T, NotKept> {
+        writer.check(record)?;
         let before = record.memory().map_or(0, Memory::bytes);
         let (done, seq) = record.remember(change)?;
         self.premises.memory_bytes.change(before, record.memory().map_or(0, Memory::bytes));
         keep(step, record.memory(), key);
-        step.takes_part(record, writer.context.user());
-        let actor = writer.agent.clone().unwrap_or_else(|| actor(writer.context, record));
-        step.send(Draft {
-            kind: EventKind::MemoryChanged,
-            seq: Some(seq),
-            actor,
-            trace_id: trace_id(writer.trace_id),
-            call_id: None,
-            body: event::memory_changed(key, is_deleted),
-        });
+        step.takes_part(record, writer.user());
+        let (actor, (trace_id, call_id)) = (writer.actor(record), writer.ids());
+        let body = event::memory_changed(key, is_deleted);
+        step.send(Draft { kind: EventKind::MemoryChanged, seq: Some(seq), actor, trace_id, call_id, body });
         step.show_memory();
         Ok(done)
     }
@@ -187,7 +232,7 @@ impl Remembering {
 
     fn not_kept(&self, writer: &Writer<'_>, (why, limit): Refused) -> ActionError {
         if let Some(limit) = limit {
-            self.premises.limit_reached(limit, writer.context.id());
+            self.premises.limit_reached(limit, &writer.session());
         }
         match why {
             NotKept::Ended => has_ended(),
@@ -195,6 +240,7 @@ impl Remembering {
             NotKept::Bytes => busy("the room keeps as much as it may"),
             NotKept::Unknown => unknown(),
             NotKept::Unexpected => ActionError::conflict("the entry is not the expected one"),
+            NotKept::Stale => too_late(),
         }
     }
 
@@ -208,13 +254,9 @@ impl Remembering {
     }
 
     /// What a room reads under the keys that begin with a prefix and follow another one, in the order of their bytes: its
-    /// own entries, and beneath them those that it inherits. At most so many.
-    pub(crate) fn list(
-        &self,
-        living: &Arc<LivingRoom>,
-        (prefix, after): (&str, Option<&str>),
-        max: usize,
-    ) -> Vec<MemoryEntry> {
+    /// own entries, and beneath them those that it inherits.
+    pub(crate) fn list(&self, living: &Arc<LivingRoom>, query: &MemoryQuery) -> MemoryPage {
+        let (prefix, after, max) = (&query.prefix, query.after.as_deref(), query.wanted());
         let held = |living: &Arc<LivingRoom>| -> Vec<(Text, Entry)> {
             living.room.with(|record| {
                 let entries = record.memory().into_iter().flat_map(|memory| memory.range(prefix, after).take(max));
@@ -227,7 +269,18 @@ impl Remembering {
                 found.entry(key).or_insert_with(|| inherited(entry));
             }
         }
-        found.into_iter().take(max).map(|(key, entry)| decoded(key, &entry)).collect()
+        query.page(found.into_iter().take(max).map(|(key, entry)| decoded(key, &entry)).collect())
+    }
+
+    /// Whether an attempt at a run may still read: it counts, and so the room goes on.
+    pub(crate) fn check_current(living: &LivingRoom, asked: &Asked, attempt: u32) -> Result<(), ActionError> {
+        let is_current = living.room.with(|record| is_current(record, asked, attempt));
+        if is_current { Ok(()) } else { Err(too_late()) }
+    }
+
+    /// Ends when everything that has happened in a room up to now is durable, if it is kept at all.
+    pub(crate) fn durable(&self, living: &LivingRoom) -> BoxFuture<'static, Result<(), ActionError>> {
+        durable(&self.premises, living)
     }
 
     /// The rooms whose entries a room reads beneath its own, the nearest first. There are as many as `rooms.generations`
@@ -256,7 +309,7 @@ const fn reached(why: NotKept, bytes: Limit) -> Option<Limit> {
     match why {
         NotKept::Keys => Some(Limit::RoomMemoryKeys),
         NotKept::Bytes => Some(bytes),
-        NotKept::Ended | NotKept::Unknown | NotKept::Unexpected => None,
+        NotKept::Ended | NotKept::Unknown | NotKept::Unexpected | NotKept::Stale => None,
     }
 }
 

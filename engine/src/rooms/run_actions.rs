@@ -59,8 +59,10 @@ impl Host {
         Ok(service.acknowledged(&room, Outcome::accepted(run)))
     }
 
-    fn clear_history(&self, call: &Invocation<()>) -> Result<(), ActionError> {
-        self.service()?.clear_history(&call.session, call.node_id())
+    fn clear_history(&self, call: &Invocation<()>) -> Result<HandlerFuture, ActionError> {
+        let service = self.service()?;
+        service.clear_history(&call.session, call.node_id())?;
+        Ok(service.acknowledged(call.node_id(), Outcome::done()))
     }
 
     fn cancel(&self, call: &Invocation<()>) -> Result<HandlerFuture, ActionError> {
@@ -98,10 +100,12 @@ impl RunActions {
             run: Action::new_in_two_steps("run", move |call: Invocation<NewRun>| run.run(call))
                 .label("Run")
                 .changes([ROOMS, "tasks"]),
-            clear_history: Action::new("clear_history", move |call: Invocation<()>| clear.clear_history(&call))
-                .label("Clear the history")
-                .idempotent(true)
-                .changes([""; 0]),
+            clear_history: Action::new_in_two_steps("clear_history", move |call: Invocation<()>| {
+                clear.clear_history(&call)
+            })
+            .label("Clear the history")
+            .idempotent(true)
+            .changes([""; 0]),
             cancel: Action::new_in_two_steps("cancel", move |call: Invocation<()>| cancel.cancel(&call))
                 .label("Cancel")
                 .changes([ROOMS]),

@@ -3,10 +3,15 @@
 use std::sync::{Arc, Weak};
 use std::time::Duration;
 
+use futures_util::FutureExt;
+use futures_util::future::{BoxFuture, ready};
 use serde_json::Value;
 
 use super::living::LivingRoom;
+use super::refusal::{busy, too_late};
+use super::remembering::{Remembering, Writer};
 use super::run_steps::{Work, Worker};
+use crate::clock::millis;
 use crate::config::Limit;
 use crate::error::ActionError;
 use crate::event::Event;
@@ -16,12 +21,16 @@ use crate::model::cut::cut;
 use crate::model::nesting::{DATA_LEVELS, is_shallow};
 use crate::model::room::event::EventKind;
 use crate::model::room::history::HistoryEntry;
+use crate::model::room::memory::Expected;
+use crate::model::room::memory_entry::MemoryEntry;
+use crate::model::room::memory_query::{MemoryPage, MemoryQuery};
 use crate::model::room::run::asked::Asked;
 use crate::model::room::run::failure::RunError;
 use crate::model::room::run_event;
 use crate::protocol::room_part::Merge;
 use crate::runs::attempt::Attempt;
 use crate::runs::run_context::RunHost;
+use crate::runs::run_memory::MemoryHost;
 use crate::runs::task_runner::FollowedTask;
 use crate::runs::tool_result::ToolResult;
 
@@ -51,8 +60,8 @@ pub(super) fn check_value(value: &Value, max_bytes: usize) -> Result<(), String>
     if bounded_json::fits(value, max_bytes) { Ok(()) } else { Err(format!("must have at most {max_bytes} bytes")) }
 }
 
-fn too_late() -> ActionError {
-    ActionError::conflict("the run has ended, or was dispatched again")
+fn too_fast() -> ActionError {
+    busy("too much waits to be kept: what the run does comes faster than it can be written")
 }
 
 impl Speech {
@@ -62,6 +71,47 @@ impl Speech {
         let (mut step, mut done) = (Some(step), None);
         worker.work(&living, &mut |work| done = step.take().map(|step| step(work)));
         done
+    }
+
+    /// Does something with what is kept in the room.
+    fn remember<T>(&self, with: impl FnOnce(&Remembering, &Arc<LivingRoom>) -> T) -> Result<T, ActionError> {
+        let (worker, living) = self.worker.upgrade().zip(self.living.upgrade()).ok_or_else(too_late)?;
+        Ok(with(worker.memory(), &living))
+    }
+
+    fn read<T>(
+        &self,
+        attempt: &Attempt,
+        read: impl FnOnce(&Remembering, &Arc<LivingRoom>) -> T,
+    ) -> Result<T, ActionError> {
+        self.remember(|memory, living| {
+            Remembering::check_current(living, &self.asked, attempt.number)?;
+            Ok(read(memory, living))
+        })?
+    }
+
+    fn writer(&self, attempt: &Attempt) -> Writer<'_> {
+        Writer::Run { asked: &self.asked, attempt: attempt.number }
+    }
+
+    /// Whether nothing more may be streamed, since too much waits to be written.
+    fn is_full(&self) -> bool {
+        let (worker, living) = (self.worker.upgrade(), self.living.upgrade());
+        worker.zip(living).is_some_and(|(worker, living)| worker.is_full(&living))
+    }
+
+    /// What an attempt streams cannot be written as fast as it comes, and it does not wait: its run has failed. After a
+    /// cancellation only the text is lost.
+    fn overflows(&self, attempt: &Attempt) {
+        if attempt.cancelled.is_set() {
+            return;
+        }
+        self.step(|work| {
+            let is_current = work.record.runs().is_some_and(|runs| runs.is_current(&attempt.run, attempt.number));
+            if is_current {
+                work.stop(&attempt.run, too_fast().into());
+            }
+        });
     }
 
     fn tell(&self, work: &mut Work<'_, '_>, kind: EventKind, body: Value) {
@@ -102,13 +152,22 @@ impl Speech {
         is_truncated && !was_truncated
     }
 
-    fn report_in(&self, work: &mut Work<'_, '_>, attempt: &Attempt, report: (Option<f64>, Option<Text>)) -> bool {
+    fn report_in(
+        &self,
+        work: &mut Work<'_, '_>,
+        attempt: &Attempt,
+        (report, is_full): ((Option<f64>, Option<Text>), bool),
+    ) -> bool {
         let now = work.now();
         let is_current = work.record.work().is_some_and(|runs| runs.report(&attempt.run, attempt.number, report, now));
         if is_current && let Some(body) = work.run(&attempt.run).map(run_event::progress) {
             work.record.signs_of_work(now.now_ms);
-            work.tell(&self.asked, EventKind::RunProgress, body, Merge::Replace(attempt.run.clone()));
             work.step.show_runs();
+            // What is left out is covered by the next report.
+            if is_full {
+                return true;
+            }
+            work.tell(&self.asked, EventKind::RunProgress, body, Merge::Replace(attempt.run.clone()));
         }
         is_current
     }
@@ -132,8 +191,33 @@ impl Speech {
     }
 }
 
+impl MemoryHost for Speech {
+    fn get(&self, attempt: &Attempt, key: &str) -> Result<MemoryEntry, ActionError> {
+        self.read(attempt, |memory, living| memory.get(living, key))?
+    }
+
+    fn list(&self, attempt: &Attempt, query: &MemoryQuery) -> Result<MemoryPage, ActionError> {
+        self.read(attempt, |memory, living| memory.list(living, query))
+    }
+
+    fn put(&self, attempt: &Attempt, entry: (&str, &Value), expected: Expected) -> Result<u64, ActionError> {
+        self.remember(|memory, living| memory.put(living, &self.writer(attempt), entry, expected))?
+    }
+
+    fn delete(&self, attempt: &Attempt, key: &str, expected: Expected) -> Result<(), ActionError> {
+        self.remember(|memory, living| memory.delete(living, &self.writer(attempt), key, expected))?
+    }
+
+    fn durable(&self) -> BoxFuture<'static, Result<(), ActionError>> {
+        self.remember(|memory, living| memory.durable(living)).unwrap_or_else(|error| ready(Err(error)).boxed())
+    }
+}
+
 impl RunHost for Speech {
     fn write(&self, attempt: &Attempt, text: &str) {
+        if self.is_full() {
+            return self.overflows(attempt);
+        }
         if self.step(|work| self.write_in(work, attempt, text)) == Some(true)
             && let Some(worker) = self.worker.upgrade()
         {
@@ -143,7 +227,7 @@ impl RunHost for Speech {
 
     fn report(&self, attempt: &Attempt, progress: Option<f64>, message: Option<Text>) {
         let message = message.map(|message| cut(message, MESSAGE_BYTES));
-        let report = (progress, message.clone());
+        let report = ((progress, message.clone()), self.is_full());
         if self.step(|work| self.report_in(work, attempt, report)) == Some(true)
             && let Some(task) = &self.task
         {
@@ -156,11 +240,20 @@ impl RunHost for Speech {
         self.step(|work| Self::sign(work, attempt));
     }
 
-    fn tool_called(&self, attempt: &Attempt, name: &str, arguments: &Value) -> Result<Text, ActionError> {
+    fn tool_called(
+        &self,
+        attempt: &Attempt,
+        id: Option<Text>,
+        name: &str,
+        arguments: &Value,
+    ) -> Result<Text, ActionError> {
         let name = cut(name, MESSAGE_BYTES);
         self.check("arguments of the tool", arguments)?;
+        if self.is_full() {
+            return Err(too_fast());
+        }
         let called = self.step(|work| {
-            let call = Self::sign(work, attempt).then(|| work.ids.make("t_"))?;
+            let call = Self::sign(work, attempt).then(|| id.unwrap_or_else(|| work.ids.make("t_")))?;
             self.tell(work, EventKind::RunToolCall, run_event::tool_call(&self.asked, &call, &name, arguments));
             let (room, run) = (work.living.room.id().clone(), attempt.run.clone());
             work.step.report(Event::RunToolCalled { room, run, tool: name });
@@ -195,6 +288,9 @@ impl RunHost for Speech {
     }
 
     fn iterate(&self, attempt: &Attempt, max: u32) -> Result<u32, RunError> {
+        if self.is_full() {
+            return Err(too_fast().into());
+        }
         let iterated = self.step(|work| self.iterate_in(work, attempt, max));
         iterated.unwrap_or_else(|| Err(too_late().into()))
     }
@@ -204,11 +300,37 @@ impl RunHost for Speech {
         self.step(take).flatten()
     }
 
+    fn ready_for_more(&self, attempt: &Arc<Attempt>) -> BoxFuture<'static, ()> {
+        let (worker, living) = (self.worker.upgrade(), self.living.upgrade());
+        let waits = worker.zip(living).map(|(worker, living)| worker.ready_for_more(&living, attempt));
+        waits.unwrap_or_else(|| ready(()).boxed())
+    }
+
     fn history(&self) -> Vec<HistoryEntry> {
         let living = self.living.upgrade();
         let entries =
             living.map(|living| living.room.with(|record| record.runs().map(|runs| runs.history().entries())));
         entries.flatten().unwrap_or_default()
+    }
+
+    fn left_alone(&self, attempt: &Attempt) {
+        let Some(wait_ms) = self.worker.upgrade().map(|worker| millis(worker.limits().link_wait)) else { return };
+        self.step(|work| {
+            let now = work.now();
+            let run = &attempt.run;
+            if work.record.work().is_some_and(|runs| runs.leave_alone(run, attempt.number, wait_ms, now)) {
+                work.watch(run);
+            }
+        });
+    }
+
+    fn lost(&self, attempt: &Attempt, is_found: bool) {
+        self.step(|work| {
+            let (now, run, number) = (work.now(), &attempt.run, attempt.number);
+            let Some(runs) = work.record.work() else { return };
+            let next = if is_found { runs.redeliver(run, number, now) } else { runs.lose(run, number, now) };
+            work.after(run, next);
+        });
     }
 
     fn time_left(&self, attempt: &Attempt) -> Option<Duration> {

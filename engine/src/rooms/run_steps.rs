@@ -2,12 +2,14 @@
 
 use std::sync::Arc;
 
+use futures_util::future::BoxFuture;
 use serde_json::Value;
 
 use super::end_step::{EndedBy, end_in};
 use super::ids::Ids;
 use super::live_runs::{LiveRun, LiveRuns};
 use super::living::LivingRoom;
+use super::remembering::Remembering;
 use super::step::{Draft, Step};
 use super::stored_room;
 use crate::config::{Limit, RunLimits};
@@ -58,6 +60,14 @@ pub(super) trait Worker: Send + Sync {
     fn work(&self, living: &Arc<LivingRoom>, step: &mut dyn FnMut(&mut Work<'_, '_>));
 
     fn limits(&self) -> &RunLimits;
+
+    fn memory(&self) -> &Remembering;
+
+    /// Whether nothing more may be streamed in a room that is kept, since too much waits to be written.
+    fn is_full(&self, living: &LivingRoom) -> bool;
+
+    /// Ends when an attempt may stream more.
+    fn ready_for_more(&self, living: &LivingRoom, attempt: &Arc<Attempt>) -> BoxFuture<'static, ()>;
 
     fn limit_reached(&self, limit: Limit);
 

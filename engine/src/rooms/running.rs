@@ -4,13 +4,16 @@ use std::collections::VecDeque;
 use std::future::Future;
 use std::sync::{Arc, Weak};
 
-use futures_util::future::{Either, select};
+use futures_util::future::{BoxFuture, Either, select};
 use serde_json::Value;
 
+use super::durability::is_full;
 use super::end_step::{EndedBy, remove_later};
 use super::live_runs::{LiveRun, LiveRuns};
 use super::living::LivingRoom;
+use super::pacing::{Paced, ready_for_more};
 use super::premises::Premises;
+use super::remembering::Remembering;
 use super::run_speech::Speech;
 use super::run_steps::{Execution, FollowUp, Turn, Work, Worker};
 use super::step::Step;
@@ -39,6 +42,7 @@ pub(crate) struct Running {
     pub(super) premises: Arc<Premises>,
     pub(super) agents: Arc<Agents>,
     pub(super) tasks: Arc<TaskRunner>,
+    pub(super) remembering: Arc<Remembering>,
     pub(super) live: LiveRuns,
     pub(super) limits: RunLimits,
     background: Arc<Background>,
@@ -62,13 +66,22 @@ type Jobs = VecDeque<Job>;
 impl Running {
     pub(crate) fn new(
         premises: Arc<Premises>,
-        agents: Arc<Agents>,
-        tasks: Arc<TaskRunner>,
+        remembering: Arc<Remembering>,
+        (agents, tasks): (Arc<Agents>, Arc<TaskRunner>),
         background: Arc<Background>,
         limits: RunLimits,
     ) -> Arc<Self> {
         let live = LiveRuns::new(&premises.limits);
-        Arc::new_cyclic(|me| Self { premises, agents, tasks, live, limits, background, me: Weak::clone(me) })
+        Arc::new_cyclic(|me| Self {
+            premises,
+            remembering,
+            agents,
+            tasks,
+            live,
+            limits,
+            background,
+            me: Weak::clone(me),
+        })
     }
 
     /// Takes a step of runs with the room locked, and does then what follows from it.
@@ -96,6 +109,8 @@ impl Running {
                 Job::Follow(living, FollowUp::Execute(execution)) => self.execute(&living, execution),
                 Job::Follow(living, FollowUp::Ended(run, outcome, next)) => {
                     self.run_ended(&living, (*run, outcome), &next, &mut jobs);
+                    // Whoever waits until nothing runs any more looks again.
+                    self.background.in_flight.notify();
                 }
                 Job::Follow(_, FollowUp::Release(registered)) => drop(registered),
                 Job::Follow(_, FollowUp::Schedule(at_ms)) => self.premises.timers.at(at_ms, Timer::Runs),
@@ -214,6 +229,7 @@ impl Running {
         });
         let (owner, input) = (self.premises.observers.owner(), asked.input.clone());
         let work = Caught::new(Box::pin(async move { agent.dispatch(context, input).await }), Some(owner));
+        let work = Paced::new(work, &self.premises, living, &attempt);
         let end = AttemptEnd { running: Weak::clone(&self.me), living: Arc::downgrade(living), attempt: Some(attempt) };
         self.background.runtime.spawn(attend(work, end));
     }
@@ -271,20 +287,29 @@ impl Running {
 
     /// Registers an agent. More runs may begin.
     pub(crate) fn register(&self, project: Option<Text>, agent: Agent) {
-        let (gate, tickets) = self.agents.register(project, agent);
+        self.begin_at(self.agents.register(project, agent));
+    }
+
+    /// These runs have a place behind a gate.
+    pub(super) fn begin_at(&self, (gate, tickets): (Arc<Gate>, Vec<Ticket>)) {
         self.follow_up(tickets.into_iter().map(|ticket| Job::Placed(Arc::clone(&gate), ticket)).collect());
     }
 
     /// Removes an agent. Those that waited for it look for another one. False if there is none.
     pub(crate) fn unregister(&self, project: Option<Text>, name: &str) -> bool {
         let Some(tickets) = self.agents.unregister(project, name) else { return false };
+        self.look_elsewhere(tickets);
+        true
+    }
+
+    /// The agent is gone for which these runs waited.
+    pub(super) fn look_elsewhere(&self, tickets: Vec<Ticket>) {
         let mut jobs = Jobs::new();
         for Ticket { run, .. } in tickets {
             let gate = self.live.with(&run, |live| (live.registered.take(), Arc::clone(&live.living)));
             jobs.extend(gate.map(|(_, living)| Job::Follow(living, FollowUp::Begin(run))));
         }
         self.follow_up(jobs);
-        true
     }
 
     pub(crate) fn are_running(&self) -> bool {
@@ -328,6 +353,22 @@ impl Worker for Running {
         &self.limits
     }
 
+    fn memory(&self) -> &Remembering {
+        &self.remembering
+    }
+
+    fn is_full(&self, living: &LivingRoom) -> bool {
+        let is_full = is_full(&self.premises, living);
+        if is_full {
+            self.limit_reached(Limit::UnwrittenBytes);
+        }
+        is_full
+    }
+
+    fn ready_for_more(&self, living: &LivingRoom, attempt: &Arc<Attempt>) -> BoxFuture<'static, ()> {
+        ready_for_more(&self.premises, living, attempt)
+    }
+
     fn limit_reached(&self, limit: Limit) {
         self.premises.limit_reached(limit, &Text::default());
     }
@@ -356,7 +397,7 @@ fn task_status(outcome: Outcome) -> TaskStatus {
 }
 
 /// Polls an attempt until it ends, or counts no more.
-async fn attend(work: Caught<impl Future<Output = RunResult> + Unpin>, mut end: AttemptEnd) {
+async fn attend(work: impl Future<Output = Result<RunResult, String>> + Unpin, mut end: AttemptEnd) {
     let Some(attempt) = end.attempt.clone() else { return };
     let overtaken = Box::pin(attempt.ended.wait());
     let ended = match select(work, overtaken).await {

@@ -6,6 +6,7 @@ use std::sync::Arc;
 
 use serde_json::Value;
 
+use super::agent_links::AgentLinks;
 use super::attendance::{Attendance, Noticed};
 use super::call_ids::CallIds;
 use super::creating::{CreatedRoom, Creating};
@@ -27,6 +28,7 @@ use super::refusal::{no_room, report};
 use super::remembering::{Remembering, check_lives, check_writer};
 use super::replaying::Replaying;
 use super::roles::Roles;
+use super::room_stats::RoomStats;
 use super::run_requests::RunRequests;
 use super::running::Running;
 use super::said::Said;
@@ -71,37 +73,16 @@ pub(crate) struct RoomService {
     joining: Joining,
     ending: Arc<Ending>,
     saying: Saying,
-    remembering: Remembering,
+    remembering: Arc<Remembering>,
     managing: Managing,
     creating: Creating,
     pub(crate) running: Arc<Running>,
+    pub(crate) agent_links: Arc<AgentLinks>,
     runs: RunRequests,
     presence: PresenceBoard,
     durability: Durability,
     replaying: Replaying,
     archives: Archives,
-}
-
-/// How many rooms there are, and who is in them.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-#[non_exhaustive]
-pub struct RoomStats {
-    /// Rooms, those included that have ended and whose node is still shown.
-    pub rooms: usize,
-    /// Those of them that have ended.
-    pub ended: usize,
-    /// Participants of all rooms.
-    pub participants: usize,
-    /// Bytes that are kept in the memory of all rooms.
-    pub memory_bytes: usize,
-    /// Sessions that are shown with their presence card.
-    pub presence: usize,
-    /// Sessions whose signs of life are waited for.
-    pub leases: usize,
-    /// Runs that have not ended, those included that wait.
-    pub runs: usize,
-    /// Those of them that wait for others.
-    pub queued: usize,
 }
 
 /// The parts of an engine that rooms work with.
@@ -148,19 +129,23 @@ impl RoomService {
             limits,
         });
         let roles = Arc::new(Roles::new(Arc::clone(&premises)));
-        let running = Running::new(Arc::clone(&premises), Arc::clone(&agents), tasks, background, config.runs.clone());
+        let remembering = Arc::new(Remembering::new(Arc::clone(&premises), Arc::clone(&roles)));
+        let executors = (Arc::clone(&agents), tasks);
+        let running =
+            Running::new(Arc::clone(&premises), Arc::clone(&remembering), executors, background, config.runs.clone());
         let ending = Arc::new(Ending::new(Arc::clone(&premises), Arc::clone(&running)));
         Recovering::new(&premises, &roles, (&ending, &running), &repairs).run();
         Arc::new(Self {
             joining: Joining::new(Arc::clone(&premises)),
             saying: Saying::new(Arc::clone(&premises)),
-            remembering: Remembering::new(Arc::clone(&premises), Arc::clone(&roles)),
+            remembering,
             managing: Managing::new(Arc::clone(&premises), Arc::clone(&roles), Arc::clone(&ending)),
             creating: Creating::new(Arc::clone(&premises), Arc::clone(&roles), Arc::clone(&ending), agents),
             durability: Durability::new(Arc::clone(&premises)),
             replaying: Replaying::new(Arc::clone(&premises)),
             archives: Archives::new(Arc::clone(&premises)),
             runs: RunRequests::new(Arc::clone(&running)),
+            agent_links: AgentLinks::new(Arc::clone(&premises), Arc::clone(&running)),
             running,
             presence: PresenceBoard::new(Arc::clone(&premises), options.presence),
             premises,
@@ -178,6 +163,7 @@ impl RoomService {
     pub(crate) fn claims_changed(&self, slot: &Arc<Slot>, before: &Context) {
         self.roles.claims_changed(slot, before);
         self.presence.claims_changed(slot, before);
+        self.agent_links.claims_changed(slot);
     }
 
     /// A session got a connection.
@@ -232,7 +218,7 @@ impl RoomService {
             let _released = living.room.with(|_| {
                 living.place_of(&slot)?;
                 let links = slot.links();
-                for link in links.iter().filter(|link| !link.is_tab()) {
+                for link in links.iter().filter(|link| link.kind.takes_events()) {
                     link.event(Arc::clone(&beat), self.premises.max_event_bytes);
                 }
                 Some(links)
@@ -347,7 +333,7 @@ impl RoomService {
         self.report("say", session, id, said)
     }
 
-    pub(crate) const fn memory(&self) -> &Remembering {
+    pub(crate) fn memory(&self) -> &Remembering {
         &self.remembering
     }
 
@@ -484,6 +470,7 @@ impl RoomService {
             leases: self.premises.attendance.len(),
             runs: self.running.live.len(),
             queued: self.running.live.waiting(),
+            agent_links: self.agent_links.len(),
         }
     }
 

@@ -179,7 +179,7 @@ impl<'a> Step<'a> {
                 encoded = encode(premises, living, (id, unix_ms), draft, merge);
             }
             let Some(event) = &encoded else { return };
-            for link in slot.links().into_iter().filter(|link| !link.is_tab()) {
+            for link in slot.links().into_iter().filter(|link| link.kind.takes_events()) {
                 if push(&link, event, premises.max_event_bytes) {
                     let limit = Limit::EventBytes;
                     self.reports.push(Event::LimitReached { limit, session: slot.id() });
@@ -245,7 +245,7 @@ impl<'a> Step<'a> {
         let event = room_event::aside(&self.living.room, &id, &at, kind, body);
         self.living.for_each(|_, slot| {
             if to.is_none_or(|told| Arc::ptr_eq(told, slot)) {
-                for link in slot.links().into_iter().filter(|link| !link.is_tab()) {
+                for link in slot.links().into_iter().filter(|link| link.kind.takes_events()) {
                     push(&link, &event, self.premises.max_event_bytes);
                     self.released.links.push(link);
                 }

@@ -42,7 +42,7 @@ where
 }
 
 /// How many runs of one agent are in progress at once, unless it says otherwise.
-const CONCURRENCY: usize = 256;
+pub(crate) const CONCURRENCY: usize = 256;
 
 /// How many iterations a run may have, unless its agent says otherwise.
 const ITERATIONS: u32 = 100;
@@ -72,6 +72,8 @@ pub struct Agent {
     tools: Vec<Tool>,
     concurrency: usize,
     max_iterations: u32,
+    /// Whoever executes its runs is elsewhere.
+    is_linked: bool,
     executor: Guarded<Box<dyn RunAgent>>,
 }
 
@@ -102,8 +104,33 @@ impl Agent {
             tools: Vec::new(),
             concurrency: CONCURRENCY,
             max_iterations: ITERATIONS,
+            is_linked: false,
             executor: Guarded::new(Box::new(executor)),
         }
+    }
+
+    /// An agent elsewhere: its name and contract were checked, and so was its schema.
+    pub(crate) fn linked(
+        (name, contract): (Text, Option<Text>),
+        input: Option<Params>,
+        concurrency: usize,
+        executor: impl RunAgent,
+    ) -> Self {
+        let executor = Guarded::new(Box::new(executor) as Box<dyn RunAgent>);
+        Self {
+            name,
+            contract,
+            input,
+            tools: Vec::new(),
+            concurrency,
+            max_iterations: ITERATIONS,
+            is_linked: true,
+            executor,
+        }
+    }
+
+    pub(crate) const fn is_linked(&self) -> bool {
+        self.is_linked
     }
 
     /// The contract that it fulfils: rooms may ask for it when they are created.

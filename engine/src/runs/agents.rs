@@ -55,6 +55,34 @@ impl Agents {
         (gate, begin)
     }
 
+    /// Registers an agent that is elsewhere, for one project. `None` if the application has one of its own there, which
+    /// stays.
+    pub(crate) fn register_linked(&self, project: &Text, agent: Agent) -> Option<(Arc<Gate>, Vec<Ticket>)> {
+        let known = self.of_project(project, agent.name());
+        if known.is_some_and(|known| !known.agent.is_linked()) {
+            return None;
+        }
+        Some(self.register(Some(project.clone()), agent))
+    }
+
+    /// What exactly this project has under a name.
+    fn of_project(&self, project: &Text, name: &Text) -> Option<Registered> {
+        self.registered.read().get(&(Some(project.clone()), name.clone())).cloned()
+    }
+
+    /// As many runs of an agent that is elsewhere may be in progress. Returns those that begin now.
+    pub(crate) fn resize_linked(&self, project: &Text, name: &Text, max: usize) -> Option<(Arc<Gate>, Vec<Ticket>)> {
+        let linked = self.of_project(project, name).filter(|known| known.agent.is_linked())?;
+        let begin = linked.gate.resize(max);
+        Some((linked.gate, begin))
+    }
+
+    /// Removes an agent that was elsewhere. Returns the runs that waited for it.
+    pub(crate) fn unregister_linked(&self, project: &Text, name: &Text) -> Option<Vec<Ticket>> {
+        self.of_project(project, name).filter(|known| known.agent.is_linked())?;
+        self.unregister(Some(project.clone()), name)
+    }
+
     /// Removes an agent. Returns the runs that waited for it, if there was one.
     pub(crate) fn unregister(&self, project: Option<Text>, name: &str) -> Option<Vec<Ticket>> {
         let removed = self.registered.write().remove(&(project, name.into()))?;

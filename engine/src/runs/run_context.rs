@@ -4,9 +4,11 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
+use futures_util::future::BoxFuture;
 use serde_json::Value;
 
 use super::attempt::Attempt;
+use super::run_memory::{MemoryHost, RunMemory};
 use super::tool_result::{ToolFuture, ToolResult};
 use crate::error::ActionError;
 use crate::model::Text;
@@ -19,7 +21,7 @@ use crate::panics::caught::Caught;
 use crate::panics::guarded::Owner;
 
 /// Where a run takes place. What comes from a stale attempt is dropped there.
-pub(crate) trait RunHost: Send + Sync {
+pub(crate) trait RunHost: MemoryHost {
     /// The text follows what was streamed before.
     fn write(&self, attempt: &Attempt, text: &str);
 
@@ -27,8 +29,14 @@ pub(crate) trait RunHost: Send + Sync {
 
     fn working(&self, attempt: &Attempt);
 
-    /// A tool is about to be called. Returns the call's id, or why it is not.
-    fn tool_called(&self, attempt: &Attempt, name: &str, arguments: &Value) -> Result<Text, ActionError>;
+    /// A tool is about to be called, under this id or a new one. Returns the id, or why it is not called.
+    fn tool_called(
+        &self,
+        attempt: &Attempt,
+        id: Option<Text>,
+        name: &str,
+        arguments: &Value,
+    ) -> Result<Text, ActionError>;
 
     /// It has returned; what cannot be shown becomes a failure.
     fn tool_returned(&self, attempt: &Attempt, call: &Text, result: ToolResult) -> ToolResult;
@@ -40,7 +48,16 @@ pub(crate) trait RunHost: Send + Sync {
 
     fn take_input(&self, attempt: &Attempt) -> Option<Value>;
 
+    /// Ends when an attempt may stream more.
+    fn ready_for_more(&self, attempt: &Arc<Attempt>) -> BoxFuture<'static, ()>;
+
     fn history(&self) -> Vec<HistoryEntry>;
+
+    /// Nobody works on the attempt for now.
+    fn left_alone(&self, attempt: &Attempt);
+
+    /// Whoever worked on it is gone, and there is somebody again if `is_found`.
+    fn lost(&self, attempt: &Attempt, is_found: bool);
 
     /// How much of the window is left.
     fn time_left(&self, attempt: &Attempt) -> Option<Duration>;
@@ -116,6 +133,15 @@ impl RunContext {
         self.0.host.write(&self.0.attempt, text.as_ref());
     }
 
+    /// Waits until more may be streamed. Only rooms that are kept ever let an agent wait, while the storage is slow or fails.
+    ///
+    /// The future of the run itself is not polled meanwhile, so an agent that awaits something now and then need not call
+    /// this; what streams into the run from another task should, before each chunk. Who never waits reaches
+    /// `rooms.unwritten_bytes`: then the run has failed with `busy`.
+    pub async fn ready(&self) {
+        self.0.host.ready_for_more(&self.0.attempt).await;
+    }
+
     /// Says how far the run is, from 0 to 1, and what it does now; an empty message changes nothing. A sign of life. Cheap:
     /// consumers see the latest report.
     pub fn progress(&self, fraction: impl Into<Option<f64>>, message: impl Into<Text>) {
@@ -131,7 +157,7 @@ impl RunContext {
     /// Calls a tool of the agent. Everybody in the room sees call and result. That it fails is data: the run goes on.
     pub async fn tool(&self, name: &str, arguments: Value) -> ToolResult {
         let Inner { host, attempt, .. } = &*self.0;
-        let call = match host.tool_called(attempt, name, &arguments) {
+        let call = match host.tool_called(attempt, None, name, &arguments) {
             Ok(call) => call,
             Err(error) => return ToolResult::of(Err(error)),
         };
@@ -194,10 +220,57 @@ impl RunContext {
         self.0.host.history()
     }
 
+    /// What is kept in the room, which the agent reads and writes.
+    #[must_use]
+    pub fn memory(&self) -> RunMemory {
+        let host: Arc<dyn MemoryHost> = Arc::clone(&self.0.host) as _;
+        RunMemory::new(host, Arc::clone(&self.0.attempt))
+    }
+
+    /// What an executor outside of this process holds: it does what [`RunContext`] does for one in it.
+    pub(crate) fn remote(&self) -> Remote<'_> {
+        Remote(&self.0)
+    }
+
     /// How long the agent has for its next sign of life; `None` without a window.
     #[must_use]
     pub fn deadline(&self) -> Option<Duration> {
         self.0.host.time_left(&self.0.attempt)
+    }
+}
+
+/// What an executor outside of this process says and needs besides.
+pub(crate) struct Remote<'r>(&'r Inner);
+
+impl Remote<'_> {
+    /// The window of the run's delivery.
+    pub(crate) fn window_ms(&self) -> Option<u64> {
+        self.0.asked.delivery.as_ref()?.window_ms
+    }
+
+    /// It calls a tool of its own.
+    pub(crate) fn tool_called(&self, id: Text, name: &str, arguments: &Value) -> Result<Text, ActionError> {
+        self.0.host.tool_called(&self.0.attempt, Some(id), name, arguments)
+    }
+
+    /// What that returned.
+    pub(crate) fn tool_returned(&self, id: &Text, result: ToolResult) {
+        self.0.host.tool_returned(&self.0.attempt, id, result);
+    }
+
+    /// Nobody works on the attempt for now: it waits for its window, or for a while if it has none.
+    pub(crate) fn left_alone(&self) {
+        self.0.host.left_alone(&self.0.attempt);
+    }
+
+    /// Whoever worked on it is gone: as if its window had expired.
+    pub(crate) fn lost(&self) {
+        self.0.host.lost(&self.0.attempt, false);
+    }
+
+    /// The same, after it waited until there was somebody again.
+    pub(crate) fn found_again(&self) {
+        self.0.host.lost(&self.0.attempt, true);
     }
 }
 

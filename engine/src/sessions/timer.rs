@@ -44,6 +44,8 @@ pub(crate) enum Timer {
     Retention,
     /// The window of a run may have expired, or its pause may be over, or it is abandoned: of the one that comes first.
     Runs,
+    /// Agents may have been without a link for too long.
+    AgentLinks,
     /// Sessions in rooms may have been silent for too long, or may have received nothing for a while.
     Attendance,
 }

@@ -36,7 +36,7 @@ const COUNTS: &[Change] = &fields! {
         users_per_room, message_bytes, memory_bytes, memory_keys, all_memory_bytes, generations, call_ids, call_ids_per_session,
         keep_events, archived_events, stored_bytes, unwritten_bytes;
     runs: waiting_per_room, ended_per_room, value_bytes, output_bytes, ended_output_bytes, chunk_bytes, inputs_per_run,
-        history_entries, history_bytes;
+        history_entries, history_bytes, agents_per_link, runs_per_link, link_message_bytes;
     sizes: nodes, depth, tab_depth;
 };
 
@@ -67,6 +67,7 @@ const TIMES: &[TimeChange] = &[
     ("rooms.ended_room_retention", |config, value| config.rooms.ended_room_retention = value),
     ("rooms.keep_for", |config, value| config.rooms.keep_for = value),
     ("rooms.archive_retention", |config, value| config.rooms.archive_retention = value),
+    ("runs.link_wait", |config, value| config.runs.link_wait = value),
     ("rooms.durable_timeout", |config, value| config.rooms.durable_timeout = value),
 ];
 

@@ -6,9 +6,10 @@ use std::sync::atomic::{AtomicI64, Ordering};
 
 use grove_engine::testing::ManualClock;
 use grove_engine::{
-    Access, ActionError, Archive, Config, Engine, Event, EventLog as RoomLog, Expected, Limit, LogBounds, LoggedEvent,
-    MemoryStore, Message, NewRoom, NewRun, OnEnd, PageSize, Part, Room, RoomEvents, RoomOptions, RoomPosition,
-    RoomRole, RoomStore, RunStatus, Session, Storage, StorageError, Store, Text, Write,
+    Access, ActionError, Agent, Archive, Config, Engine, Event, EventLog as RoomLog, Expected, Limit, LogBounds,
+    LoggedEvent, MemoryStore, Message, NewRoom, NewRun, OnEnd, PageSize, Part, PartKind, Queue, Room, RoomEvents,
+    RoomOptions, RoomPosition, RoomRole, RoomStore, RunContext, RunStatus, Session, Storage, StorageError, Store, Text,
+    Write,
 };
 use serde_json::{Value, json};
 
@@ -17,17 +18,17 @@ use crate::run_fixtures::{echo, silent};
 
 /// A store that makes so many commits and refuses those after them.
 #[derive(Debug)]
-struct Failing {
+pub(crate) struct Failing {
     memory: MemoryStore,
     left: AtomicI64,
 }
 
 impl Failing {
-    fn after(commits: i64) -> Arc<Self> {
+    pub(crate) fn after(commits: i64) -> Arc<Self> {
         Arc::new(Self { memory: MemoryStore::new(usize::MAX).surviving(), left: AtomicI64::new(commits) })
     }
 
-    fn allow(&self, commits: i64) {
+    pub(crate) fn allow(&self, commits: i64) {
         self.left.store(commits, Ordering::SeqCst);
     }
 }
@@ -71,7 +72,7 @@ impl Store for Failing {
     }
 }
 
-fn start(store: &Arc<Failing>, change: impl FnOnce(&mut Config)) -> (Engine, Arc<ManualClock>) {
+pub(crate) fn start(store: &Arc<Failing>, change: impl FnOnce(&mut Config)) -> (Engine, Arc<ManualClock>) {
     start_at(store, ManualClock::new(), change)
 }
 
@@ -97,7 +98,7 @@ fn say(engine: &Engine, session: &Session, text: &str) -> u64 {
     engine.rooms().say(session, "board", &Message::text(text)).unwrap().seq.unwrap()
 }
 
-async fn log(engine: &Engine, session: &Session) -> Vec<Value> {
+pub(crate) async fn log(engine: &Engine, session: &Session) -> Vec<Value> {
     engine.rooms().replay(session, "board", 0, Some(1_000)).await.unwrap().events
 }
 
@@ -109,7 +110,7 @@ fn code<T>(done: Result<T, ActionError>) -> String {
     done.err().map_or_else(String::new, |error| error.code().to_owned())
 }
 
-async fn next_of(events: &mut RoomEvents, kind: &str) -> Value {
+pub(crate) async fn next_of(events: &mut RoomEvents, kind: &str) -> Value {
     loop {
         let event = events.next().await.unwrap();
         if event.kind == kind {
@@ -298,6 +299,52 @@ async fn what_is_remembered_is_there_again_and_no_version_is_given_twice() {
     assert!(memory.put("gone", &json!(1)).unwrap() > latest + 1, "its removal had a number as well");
     let kinds: Vec<_> = log(&engine, &ann).await.iter().map(|event| event["kind"].clone()).collect();
     assert_eq!(kinds.iter().filter(|kind| *kind == "memory.changed").count(), 4);
+}
+
+#[tokio::test]
+async fn what_an_agent_keeps_is_durable_before_it_is_told_so() {
+    let store = Failing::after(i64::MAX);
+    let ann = user_session("ann", "ann");
+    let (engine, clock) = start(&store, |_| {});
+    engine.register_agent(Agent::new("clerk", |run: RunContext, key: Value| async move {
+        let put = run.memory().put(key.as_str().unwrap(), &json!(1)).await;
+        run.chunk(put.err().map_or_else(|| "kept".to_owned(), |error| error.code().to_owned()));
+        run.next_input().await;
+        Ok(json!(null))
+    }));
+    for (id, replayable) in [("board", true), ("plain", false)] {
+        let new = NewRoom::new("Board").id(id).access(Access::Project).replayable(replayable).agent("clerk");
+        engine.rooms().create(&ann, &new.queue(Queue::Parallel)).unwrap();
+    }
+    engine.rooms().durable("board").await.unwrap();
+    let mut events = engine.rooms().events(&ann, "board").unwrap();
+    let mut in_plain = engine.rooms().events(&ann, "plain").unwrap();
+    let mut of_bob = engine.rooms().events(&user_session("bob", "bob"), "board").unwrap();
+    engine.rooms().durable("board").await.unwrap();
+    store.allow(0);
+    let run = |room, key: &str| engine.rooms().run(&ann, room, &NewRun::new(json!(key))).unwrap();
+    run("plain", "k");
+    assert_eq!(next_of(&mut in_plain, "run.chunk").await["body"]["text"], "kept", "there is nothing to wait for");
+    run("board", "late");
+    next_of(&mut events, "memory.changed").await;
+    next_of(&mut of_bob, "room.degraded").await;
+    clock.advance(9_999);
+    engine.settle().await;
+    clock.advance(1);
+    assert_eq!(next_of(&mut events, "run.chunk").await["body"]["text"], "busy");
+    run("board", "in time");
+    next_of(&mut events, "memory.changed").await;
+    store.allow(i64::MAX);
+    for _ in 0..19 {
+        // The thread that writes says when it tries again.
+        tokio::task::spawn_blocking(|| {}).await.unwrap();
+        clock.advance(500);
+    }
+    assert_eq!(next_of(&mut events, "run.chunk").await["body"]["text"], "kept");
+    drop((events, in_plain, of_bob));
+    let kept = store.memory.parts("board").unwrap();
+    let keys: Vec<_> = kept.iter().filter(|part| part.kind == PartKind::Memory).map(|part| part.key.as_str()).collect();
+    assert_eq!(keys, ["in time", "late"], "what was not confirmed in time was done all the same");
 }
 
 #[tokio::test]

@@ -4,10 +4,12 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
-use grove_engine::{ActionError, Agent, Engine, RunContext, RunError, RunResult, Tool};
-use parking_lot::Mutex;
-use serde_json::{Value, json};
+use grove_engine::{ActionError, Agent, Engine, MemoryQuery, RunContext, RunError, RunResult, Tool};
+use serde_json::{Map, Value, json};
+use tokio::task::spawn_blocking;
 use tokio::time::sleep;
+
+use crate::noted::Noted;
 
 /// The contract of all of them.
 const CONTRACT: &str = "base_node_contract_v1";
@@ -16,17 +18,17 @@ const CONTRACT: &str = "base_node_contract_v1";
 const SECRET: &str = "secret-panic-text";
 
 /// What the agents of one app share.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 struct Shared {
     /// What `serial` counts.
     counter: AtomicU64,
-    /// What `once` has noted: a key, and for whom.
-    once: Mutex<Vec<(String, String)>>,
+    /// What `once` has noted.
+    once: Arc<Noted>,
 }
 
 /// Registers all of them, for every project.
-pub(crate) fn register(engine: &Engine) {
-    let shared = Arc::new(Shared::default());
+pub(crate) fn register(engine: &Engine, noted: Noted) {
+    let shared = Arc::new(Shared { counter: AtomicU64::new(0), once: Arc::new(noted) });
     let all = [
         Agent::new("echo", echo),
         Agent::new("count", count),
@@ -37,6 +39,8 @@ pub(crate) fn register(engine: &Engine) {
         Agent::new("silent", silent),
         Agent::new("late", late),
         Agent::new("stubborn", stubborn),
+        Agent::new("remember", remember),
+        Agent::new("store", store),
         Agent::new("loop", iterate).max_iterations(10),
         Agent::new("big", big),
         serial(&shared),
@@ -133,6 +137,26 @@ async fn stubborn(_: RunContext, _: Value) -> RunResult {
     Ok(json!({}))
 }
 
+/// Returns what it sees of the room's memory, and of what was said there.
+async fn remember(run: RunContext, _: Value) -> RunResult {
+    let (memory, mut query, mut seen) = (run.memory(), MemoryQuery::default(), Map::new());
+    loop {
+        let page = memory.list(&query)?;
+        seen.extend(page.entries.into_iter().map(|entry| (entry.key.to_string(), entry.value)));
+        query.after = page.next;
+        if query.after.is_none() {
+            break;
+        }
+    }
+    let texts: Vec<_> = run.history().into_iter().map(|entry| entry.text).collect();
+    Ok(json!({"memory": seen, "history": texts}))
+}
+
+async fn store(run: RunContext, input: Value) -> RunResult {
+    run.memory().put(input["key"].as_str().unwrap_or_default(), &input["value"]).await?;
+    Ok(json!({"ok": true}))
+}
+
 async fn iterate(run: RunContext, _: Value) -> RunResult {
     loop {
         run.iteration()?;
@@ -199,16 +223,12 @@ fn once(shared: &Arc<Shared>) -> Agent {
         let shared = Arc::clone(&shared);
         async move {
             let key = input["key"].as_str().unwrap_or_default().to_owned();
-            let pair = (key.clone(), run.call_id().unwrap_or(run.id()).to_string());
-            {
-                let mut noted = shared.once.lock();
-                if !noted.contains(&pair) {
-                    noted.push(pair);
-                }
-            }
+            let (noted, pair) =
+                (Arc::clone(&shared.once), (key.clone(), run.call_id().unwrap_or(run.id()).to_string()));
+            let written = spawn_blocking(move || noted.note(pair)).await.map_err(std::io::Error::other).flatten();
+            written.map_err(|error| RunError::new("not_noted", error.to_string()))?;
             wait(&run, 300).await;
-            let count = shared.once.lock().iter().filter(|(noted, _)| *noted == key).count();
-            Ok(json!({ "count": count }))
+            Ok(json!({"count": shared.once.count(&key)}))
         }
     })
 }

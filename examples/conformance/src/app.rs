@@ -8,6 +8,7 @@ use serde_json::Value;
 use crate::agents;
 use crate::audit::Audit;
 use crate::catalog::Catalog;
+use crate::noted::Noted;
 use crate::options::Options;
 use crate::rooms::{self, NoteTaker};
 use crate::state::State;
@@ -32,7 +33,7 @@ impl App {
     ///
     /// # Panics
     /// Outside a tokio runtime.
-    pub(crate) fn new(options: &Options, storage: Storage) -> Arc<Self> {
+    pub(crate) fn new(options: &Options, (storage, noted): (Storage, Noted)) -> Arc<Self> {
         Arc::new_cyclic(|app| {
             let state = Arc::new(State::new());
             let catalog = Catalog::new(&state, app);
@@ -46,7 +47,7 @@ impl App {
             let (engine, providers) = engine(builder, options.per_session, &tree);
             if options.has_rooms() {
                 rooms::register(&engine, &state, app);
-                agents::register(&engine);
+                agents::register(&engine, noted);
             }
             Self { engine, providers, state, tree, audit, debounce_ms: options.debounce_ms }
         })

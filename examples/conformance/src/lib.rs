@@ -23,7 +23,7 @@
 //! | `step`, `content`, `driver` | the driver actions: how a call is parsed, and what it does |
 //! | `catalog`, `tree` | actions and descriptors for the engine |
 //! | `notes`, `rooms` | with `--rooms`: what the app shows in rooms, and who may do what in them |
-//! | `agents` | with `--rooms`: the scripted agents |
+//! | `noted`, `agents` | with `--rooms`: the scripted agents, and what one of them notes for good |
 //! | `audit` | with `--rooms`: what was refused, created, closed, revoked and taken over |
 //! | `control` | what can be done over HTTP |
 //! | `app`, `server` | all of it together, and how it is served |
@@ -36,6 +36,7 @@ mod content;
 mod control;
 mod driver;
 mod node;
+mod noted;
 mod notes;
 mod options;
 mod own;

@@ -15,6 +15,7 @@ use tokio::time::timeout;
 
 use crate::app::App;
 use crate::control;
+use crate::noted::Noted;
 use crate::options::Options;
 use crate::tokens::authenticator;
 
@@ -44,7 +45,8 @@ pub async fn start(options: &Options) -> io::Result<Running> {
     let listener = TcpListener::bind(&options.listen).await?;
     let address = listener.local_addr()?;
     let storage = options.storage.as_ref().map_or(Ok(Storage::memory()), Storage::open).map_err(io::Error::other)?;
-    let app = App::new(options, storage);
+    let noted = options.storage.as_deref().map_or(Ok(Noted::default()), Noted::open)?;
+    let app = App::new(options, (storage, noted));
     let endpoint = match app.providers.clone() {
         Some(providers) => slop(options, &app, providers),
         None => slop(options, &app, app.engine.clone()),

@@ -1,4 +1,4 @@
-//! The agents.
+//! The agents that run in this process. `proofread.py` is one that does not.
 
 mod run;
 

@@ -11,7 +11,8 @@
 //! 2. A **room** is where people run one agent. Rooms are created here at the start, and by anyone at any time.
 //! 3. An **authenticator** decides who is asking. Here people just say who they are, so only this machine may ask; for
 //!    users who log in see `examples/desk`.
-//! 4. The **router** adds `/slop` for consumers such as the page, and `/v1` for programs such as `curl`.
+//! 4. The **router** adds `/slop` for consumers such as the page, `/v1` for programs such as `curl`, and `/agents` for
+//!    agents that run elsewhere, such as `proofread.py`.
 
 mod agents;
 mod inbox;
@@ -111,6 +112,8 @@ fn authenticator() -> impl Authenticator {
                 Some(name @ ("ann" | "bob")) => {
                     Ok(Session::new(format!("session of {name}")).with_user(name).with_presence(Presence::new(name)))
                 }
+                // A program that may be an agent, and nobody in a room: see `proofread.py`.
+                Some("proofread") => Ok(Session::new("proofread").with_permission("agent:proofread")),
                 _ => Err(Refusal::unauthorized()),
             }
         }

@@ -42,17 +42,15 @@ pub(super) async fn start_run(
             false => error.into(),
         }
     })?;
-    match events {
+    service.rooms.durable(&id).await?;
+    Ok(match events {
         Some(events) => {
             let (rooms, of) = (service.rooms.clone(), run.clone());
             let is_over = move || rooms.run_of(&session, &id, &of).is_ok_and(|run| run.status.is_ended());
-            Ok(event_stream::of_run(events, run, is_over))
+            event_stream::of_run(events, run, is_over)
         }
-        None => {
-            service.rooms.durable(&id).await?;
-            Ok(respond(StatusCode::ACCEPTED, StartedBody { run: run.into() }))
-        }
-    }
+        None => respond(StatusCode::ACCEPTED, StartedBody { run: run.into() }),
+    })
 }
 
 /// Returns a run, with its result.

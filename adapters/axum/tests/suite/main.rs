@@ -1,5 +1,7 @@
 //! The adapter over real sockets: every test starts a server on a free port.
 
+#[cfg(feature = "rooms")]
+mod agents;
 mod authenticating;
 mod browser_module;
 mod discovery;
@@ -19,6 +21,7 @@ mod origins;
 mod per_session;
 #[cfg(unix)]
 mod process_end;
+mod refusing_store;
 mod renewal;
 #[cfg(feature = "rooms")]
 mod room_events;

@@ -31,7 +31,7 @@ pub(crate) fn session_of(user: &str) -> Session {
     Session::new(format!("session of {user}")).with_user(user).with_project("acme").with_presence(card)
 }
 
-/// Credentials that are the user's name: ann, bob, and guest, whose session expires; eve is of another project, and nobody
+/// Credentials that are the user's name: ann, bob, bot, which may be every agent, and guest, whose session expires; eve is of another project, and nobody
 /// has no user.
 pub(crate) fn people(clock: &Arc<ManualClock>) -> impl Authenticator + use<> {
     let clock = Arc::clone(clock);
@@ -40,6 +40,7 @@ pub(crate) fn people(clock: &Arc<ManualClock>) -> impl Authenticator + use<> {
         async move {
             match request.credential("session").as_deref() {
                 Some(user @ ("ann" | "bob")) => Ok(session_of(user)),
+                Some("bot") => Ok(session_of("bot").with_permission("agent:*")),
                 Some("guest") => Ok(session_of("guest").with_expiry(expires)),
                 Some("eve") => Ok(session_of("eve").with_project("other")),
                 Some("nobody") => Ok(Session::new("n").with_project("acme")),

@@ -1,9 +1,13 @@
 //! Runs over HTTP (rooms 7).
 
-use grove_engine::{Agent, Engine, RunContext};
+use std::sync::Arc;
+
+use grove_engine::testing::ManualClock;
+use grove_engine::{Agent, Config, Engine, RoomOptions, RunContext, Storage, Store};
 use serde_json::{Value, json};
 
-use crate::rooms_server::serving;
+use crate::refusing_store::RefusingStore;
+use crate::rooms_server::{serving, slop};
 use crate::server::Server;
 
 /// An agent that returns what is sent to it, and one that streams.
@@ -62,18 +66,47 @@ async fn a_run_is_cancelled_by_who_started_it_or_the_owner() {
     assert_eq!(server.gets("ann", &format!("{room}/runs/r_unknown")).await.0, 404);
 }
 
+/// The head of a request for a stream of a run's events.
+fn streaming(room: &str, body: &str) -> String {
+    format!(
+        "POST {room}/runs HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\nauthorization: Bearer bob\r\n\
+         accept: text/event-stream\r\ncontent-length: {}\r\n\r\n{body}",
+        body.len()
+    )
+}
+
+#[tokio::test]
+async fn a_stream_of_a_run_begins_when_that_it_was_started_is_durable() {
+    let (store, clock) = (RefusingStore::new(), ManualClock::new());
+    let storage = Storage::new(Arc::clone(&store) as Arc<dyn Store>);
+    let builder = Engine::builder("desk", "Desk").config(Config::immediate()).clock(clock.clone());
+    let engine = builder.rooms(RoomOptions::new().storage(storage)).build();
+    register(&engine);
+    let server = Server::of(engine.clone(), slop(&engine, &clock).router()).await;
+    let new = json!({"agent": "writer", "access": "project", "replayable": true});
+    let (_, created) = server.asks("ann", "POST", "/v1/rooms", &new).await;
+    let room = format!("/v1/rooms/{}", created["room"]["id"].as_str().unwrap());
+    let request = streaming(&room, r#"{"input": "x"}"#);
+    assert_eq!(server.raw(request.clone()).await.0, 200);
+    store.refuse();
+    let mut refused = Box::pin(server.raw(request));
+    let (status, body) = loop {
+        tokio::select! {
+            biased;
+            response = &mut refused => break response,
+            () = tokio::task::yield_now() => clock.advance(100),
+        }
+    };
+    assert_eq!(status, 429, "{body}");
+    assert!(body.contains("is not durable yet") && !body.contains("run.started"), "{body}");
+}
+
 #[tokio::test]
 async fn a_run_streams_its_events_until_its_end() {
     let (server, _) = serving().await;
     let room = room_with(&server, "writer").await;
     let body = json!({"input": "x", "call_id": "c"}).to_string();
-    let head = |length: usize| {
-        format!(
-            "POST {room}/runs HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\nauthorization: Bearer bob\r\n\
-             accept: text/event-stream\r\ncontent-length: {length}\r\n\r\n"
-        )
-    };
-    let (status, all) = server.raw(head(body.len()) + &body).await;
+    let (status, all) = server.raw(streaming(&room, &body)).await;
     assert_eq!(status, 200);
     let kinds: Vec<_> = all.lines().filter_map(|line| line.strip_prefix("event: ")).collect();
     assert_eq!((kinds.first(), kinds.last()), (Some(&"run.started"), Some(&"run.done")), "{all}");
@@ -85,7 +118,7 @@ async fn a_run_streams_its_events_until_its_end() {
     let text: String = data.iter().filter_map(|event| event["body"]["text"].as_str()).collect();
     assert_eq!((text.as_str(), &data.last().unwrap()["body"]["result"]), ("one two", &json!({"of": "x"})));
     // The same call again: it is over, and so is the stream.
-    let (status, again) = server.raw(head(body.len()) + &body).await;
+    let (status, again) = server.raw(streaming(&room, &body)).await;
     assert_eq!((status, again.contains("event: ")), (200, false), "{again}");
 }
 

@@ -5,15 +5,15 @@ use std::sync::Arc;
 
 use serde_json::Value;
 
-use super::memory_query::{MemoryPage, MemoryQuery};
 use super::refused::refused;
 use crate::engine::parts::Parts;
 use crate::error::ActionError;
 use crate::model::Text;
 use crate::model::room::memory::Expected;
+use crate::model::room::memory_entry::MemoryEntry;
+use crate::model::room::memory_query::{MemoryPage, MemoryQuery};
 use crate::model::session::{Context, Session};
 use crate::rooms::living::LivingRoom;
-use crate::rooms::memory_entry::MemoryEntry;
 use crate::rooms::remembering::Writer;
 use crate::rooms::service::RoomService;
 
@@ -89,7 +89,7 @@ impl RoomMemory {
     }
 
     fn writer(&self) -> Writer<'_> {
-        Writer { context: self.context(), agent: None, trace_id: self.trace_id.as_deref() }
+        Writer::Session { context: self.context(), trace_id: self.trace_id.as_deref() }
     }
 
     /// What is kept under a key: the room's own entry, or the one that it inherits.
@@ -105,8 +105,7 @@ impl RoomMemory {
     /// # Errors
     /// Those of every call.
     pub fn list(&self, query: &MemoryQuery) -> Result<MemoryPage, ActionError> {
-        let range = (query.prefix.as_str(), query.after.as_deref());
-        Ok(query.page(self.service.memory().list(&self.readable()?, range, query.wanted())))
+        Ok(self.service.memory().list(&self.readable()?, query))
     }
 
     /// Keeps a value under a key. Returns the version of the entry.

@@ -79,6 +79,8 @@ pub(crate) enum NotKept {
     Unknown,
     /// There is another entry than was expected.
     Unexpected,
+    /// The attempt at a run that writes counts no more.
+    Stale,
 }
 
 /// How long a key may be, in bytes.

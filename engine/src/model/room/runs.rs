@@ -42,7 +42,7 @@ pub(crate) enum NotStarted {
 /// |---|---|
 /// | `start` | the run waits at the end of the queue, or is refused |
 /// | `begin` | the run is in progress, if it is its turn |
-/// | `finish`, `expire`, `cancel`, `stop`, `give_up` | as of the run; what has ended long ago is forgotten |
+/// | `finish`, `lose`, `redeliver`, `expire`, `cancel`, `stop`, `give_up` | as of the run; what has ended long ago is forgotten |
 /// | `succeed` | a new run waits at the place of one that ended |
 #[derive(Debug)]
 pub(crate) struct Runs {
@@ -182,6 +182,11 @@ impl Runs {
         begins
     }
 
+    /// Whether this is the attempt that works on a run.
+    pub(crate) fn is_current(&self, id: &str, attempt: u32) -> bool {
+        self.get(id).is_some_and(|run| run.is_current(attempt))
+    }
+
     /// An attempt of a run gives a sign of life. False if it is stale.
     pub(crate) fn sign(&mut self, id: &str, attempt: u32, now: When) -> bool {
         self.get_mut(id).is_some_and(|run| run.sign(attempt, now.now_ms))
@@ -218,6 +223,21 @@ impl Runs {
     /// An attempt takes the next input.
     pub(crate) fn take_input(&mut self, id: &str, attempt: u32) -> Option<Value> {
         self.get_mut(id)?.take_input(attempt)
+    }
+
+    /// Nobody works on an attempt for now. False if it is stale.
+    pub(crate) fn leave_alone(&mut self, id: &str, attempt: u32, window_ms: u64, now: When) -> bool {
+        self.get_mut(id).is_some_and(|run| run.leave_alone(attempt, window_ms, now.now_ms))
+    }
+
+    /// Whoever worked on an attempt is gone.
+    pub(crate) fn lose(&mut self, id: &str, attempt: u32, now: When) -> Next {
+        self.step(id, now, |run| run.lose(attempt, now))
+    }
+
+    /// The same, and there is somebody again.
+    pub(crate) fn redeliver(&mut self, id: &str, attempt: u32, now: When) -> Next {
+        self.step(id, now, |run| run.redeliver(attempt, now))
     }
 
     /// An attempt ended.

@@ -33,6 +33,9 @@ async fn ended(app: &Running, run: &str) -> Value {
 async fn outcome(app: &Running, agent: &str, input: Value) -> Value {
     let room = room_with(app, agent).await;
     let run = begin(app, &room, json!({ "input": input })).await;
+    if agent == "ask" {
+        assert_eq!(app.post(&format!("{run}/input?token=alice-1"), r#"{"data": 7}"#).await.status, 202);
+    }
     ended(app, &run).await
 }
 
@@ -47,6 +50,9 @@ async fn each_scripted_agent_does_what_it_is_to_do() {
         ("big", json!({"bytes": 100_000, "chunk": 1_000}), json!({"bytes": 100_000})),
         ("strict", json!({"x": 4}), json!({"x2": 8})),
         ("once", json!({"key": "k"}), json!({"count": 1})),
+        ("store", json!({"key": "k", "value": {"a": 1}}), json!({"ok": true})),
+        ("remember", json!("what?"), json!({"memory": {}, "history": ["what?"]})),
+        ("ask", json!(null), json!({"got": 7})),
         ("serial", json!({"ms": 1}), json!({"began": 1, "ended": 2})),
     ] {
         let run = outcome(&app, agent, input).await;
@@ -56,6 +62,7 @@ async fn each_scripted_agent_does_what_it_is_to_do() {
         ("fail", json!({"code": "no_ink", "message": "there is none"}), "no_ink"),
         ("panic", json!(null), "internal"),
         ("loop", json!(null), "iteration_limit"),
+        ("store", json!({"key": "a/b", "value": 1}), "invalid_params"),
     ] {
         let run = outcome(&app, agent, input).await;
         assert_eq!((&run["status"], &run["error"]["code"]), (&json!("failed"), &json!(code)), "{agent}: {run}");
@@ -63,6 +70,46 @@ async fn each_scripted_agent_does_what_it_is_to_do() {
     }
     let counts = app.get("/control/rooms").await.json;
     assert_eq!((&counts["runs"], &counts["queued"]), (&json!(0), &json!(0)));
+}
+
+#[tokio::test]
+async fn agents_remember_what_was_kept_and_said_in_their_room() {
+    let app = start(&[]).await;
+    let new = json!({"agent": "store", "memory": {"first": 1}, "replayable": true});
+    let parent = app.post("/v1/rooms?token=alice-1", &new.to_string()).await.json["room"]["id"].clone();
+    let run = begin(&app, &at(&parent), json!({"input": {"key": "second", "value": [2]}})).await;
+    assert_eq!(ended(&app, &run).await["result"], json!({"ok": true}));
+    let kept = app.get(&format!("{}/memory/second?token=alice-1", at(&parent))).await.json;
+    assert_eq!((&kept["value"], &kept["key"]), (&json!([2]), &json!("second")));
+    let child = json!({"agent": "remember", "parent": parent, "inherit": ["memory"], "memory": {"first": "own"}});
+    let child = app.post("/v1/rooms?token=alice-1", &child.to_string()).await.json["room"]["id"].clone();
+    for input in ["a", "b"] {
+        begin(&app, &at(&child), json!({ "input": input })).await;
+    }
+    let run = begin(&app, &at(&child), json!({"input": "c"})).await;
+    let result = ended(&app, &run).await["result"].take();
+    assert_eq!(result["memory"], json!({"first": "own", "second": [2]}));
+    let said: Vec<_> = result["history"].as_array().unwrap().iter().map(|text| text.as_str().unwrap()).collect();
+    // What the runs before returned stands between.
+    assert_eq!((said.len(), said[0], said[2], said[4]), (5, "a", "b", "c"));
+}
+
+fn at(room: &Value) -> String {
+    format!("/v1/rooms/{}", room.as_str().unwrap())
+}
+
+#[tokio::test]
+async fn what_is_noted_once_is_noted_in_the_storage_whichever_process_is_asked() {
+    let directory = std::env::temp_dir().join(format!("grove-once-{}", std::process::id()));
+    let options = ["--storage", directory.to_str().unwrap()];
+    for (call, counted) in [("first", 1), ("again", 2), ("first", 2)] {
+        let app = start(&options).await;
+        let room = room_with(&app, "once").await;
+        let run = begin(&app, &room, json!({"input": {"key": "k"}, "call_id": call})).await;
+        assert_eq!(ended(&app, &run).await["result"], json!({ "count": counted }), "{call}");
+        app.app.stop().await.unwrap();
+    }
+    std::fs::remove_dir_all(&directory).unwrap();
 }
 
 #[tokio::test]

@@ -6,6 +6,7 @@ use std::process::Stdio;
 use tokio::io::{AsyncBufReadExt, AsyncWriteExt, BufReader, Lines};
 use tokio::process::{Child, ChildStdin, ChildStdout, Command};
 
+use crate::proofread;
 use crate::studio::{Studio, command, within_deadline};
 
 const README: &str = include_str!("../../README.md");
@@ -14,6 +15,9 @@ const README: &str = include_str!("../../README.md");
 const ADDRESS: &str = "127.0.0.1:3000";
 
 const SERVER: &str = "cargo run -p studio --";
+
+/// What starts a program that goes on until it is stopped.
+const AGENT: &str = "python3 examples/studio/proofread.py";
 
 /// The shell prints this behind each block, with the exit code of the last command.
 const END: &str = "the end of the block: ";
@@ -106,7 +110,7 @@ async fn every_command_of_the_readme_does_what_the_readme_says() {
     std::fs::create_dir_all(&directory.0).expect("a directory");
     let mut shell = Shell::start(&directory.0);
     let (mut running, mut address) = (None::<Studio>, "127.0.0.1:0".to_owned());
-    let mut compared = 0;
+    let (mut compared, mut agents) = (0, Vec::new());
     for Block { commands, printed: expected } in blocks() {
         if let Some(arguments) = commands.strip_prefix(SERVER) {
             if let Some(before) = running.take() {
@@ -117,6 +121,11 @@ async fn every_command_of_the_readme_does_what_the_readme_says() {
             running = Some(started);
             continue;
         }
+        if commands.starts_with(AGENT) {
+            let url = commands.split('\'').nth(1).expect("a quoted address").replace(ADDRESS, &address);
+            agents.push(proofread::start(&url).await);
+            continue;
+        }
         let printed = shell.run(&commands.replace(ADDRESS, &address)).await;
         if let Some(expected) = expected {
             assert!(matches(&printed, &expected), "{commands}\nprinted\n{printed}\ninstead of\n{expected}");
@@ -125,7 +134,8 @@ async fn every_command_of_the_readme_does_what_the_readme_says() {
             assert_eq!(printed, "", "{commands}");
         }
     }
-    assert!(compared >= 8, "{compared} were compared");
+    assert_eq!(agents.len(), 1);
+    assert!(compared >= 9, "{compared} were compared");
 }
 
 #[test]

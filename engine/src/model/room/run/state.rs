@@ -7,7 +7,7 @@ use std::sync::Arc;
 use serde_json::Value;
 
 use super::asked::Asked;
-use super::delivery::{Reaction, backoff_ms};
+use super::delivery::{Delivery, Reaction, backoff_ms};
 use super::failure::RunError;
 use super::output::{Added, Output, OutputBounds};
 use crate::model::Text;
@@ -131,6 +131,9 @@ struct Running {
 /// | `dispatch` | running, if its time has come | nothing | nothing |
 /// | `sign`, `write`, `report`, `iterate` of the current attempt | nothing | the window begins anew | nothing |
 /// | `finish` of the current attempt | nothing | ended, or what its delivery says if the error is retryable | nothing |
+/// | `leave_alone` of the current attempt | nothing | without a window, it has one until the next sign of life | nothing |
+/// | `lose` of the current attempt | nothing | what its delivery says, as if the window had expired | nothing |
+/// | `redeliver` of the current attempt | nothing | dispatched again if an attempt is left; otherwise as `lose` | nothing |
 /// | `cancel` | ended | ended after 10 s, or when the agent returns; at once if nobody works on it | nothing |
 /// | `expire` | nothing | abandoned, dispatched again, or what its delivery says if the window has expired | nothing |
 /// | `stop` | ended | ended | nothing |
@@ -234,11 +237,16 @@ impl Run {
         Some(now_ms.saturating_add(window_ms))
     }
 
+    /// Whether this is the attempt that works on it.
+    pub(crate) fn is_current(&self, attempt: u32) -> bool {
+        matches!(&self.state, State::Running(running) if running.retry_ms.is_none()) && attempt == self.attempt
+    }
+
     /// The state, if this is the attempt that works on it.
     fn current(&mut self, attempt: u32) -> Option<&mut Running> {
-        let is_current = attempt == self.attempt;
+        let is_current = self.is_current(attempt);
         match &mut self.state {
-            State::Running(running) if is_current && running.retry_ms.is_none() => Some(running),
+            State::Running(running) if is_current => Some(running),
             _ => None,
         }
     }
@@ -311,9 +319,45 @@ impl Run {
         }
     }
 
-    /// An attempt came to nothing: what its delivery says happens, at once or after a pause. Without one, it has ended.
+    /// Nobody works on an attempt for now: without a window it has one of this length, until its next sign of life.
+    pub(crate) fn leave_alone(&mut self, attempt: u32, window_ms: u64, now_ms: u64) -> bool {
+        let Some(running) = self.current(attempt).filter(|running| running.abandon_ms.is_none()) else { return false };
+        running.window_ends_ms.get_or_insert(now_ms.saturating_add(window_ms));
+        self.validate();
+        true
+    }
+
+    /// Whoever worked on an attempt is gone: as if its window had expired at this moment.
+    pub(crate) fn lose(&mut self, attempt: u32, now: When) -> Next {
+        match self.current(attempt) {
+            None => Next::Nothing,
+            Some(running) if running.abandon_ms.is_some() => self.end(Outcome::Cancelled, now),
+            Some(_) => self.react(Outcome::TimedOut, now, None),
+        }
+    }
+
+    /// Whoever worked on an attempt is gone, and there is somebody again who can.
+    pub(crate) fn redeliver(&mut self, attempt: u32, now: When) -> Next {
+        let is_left = attempt < self.max_attempts();
+        match self.current(attempt) {
+            Some(running) if running.abandon_ms.is_none() && is_left => self.replay(None, now.now_ms),
+            _ => self.lose(attempt, now),
+        }
+    }
+
+    /// Of a run without a delivery, lost attempts are made up for as with the default one.
+    fn max_attempts(&self) -> u32 {
+        self.asked.delivery.as_ref().map_or_else(|| Delivery::default().max_attempts, |delivery| delivery.max_attempts)
+    }
+
+    /// An attempt came to nothing: what its delivery says happens, at once or after a pause. Without one, it has ended if it
+    /// has failed, and is dispatched again if nobody worked on it.
     fn react(&mut self, otherwise: Outcome, now: When, pause: Option<u64>) -> Next {
-        let reaction = self.asked.delivery.as_ref().map_or(Reaction::End, |delivery| delivery.react(self.attempt));
+        let reaction = match &self.asked.delivery {
+            Some(delivery) => delivery.react(self.attempt),
+            None if pause.is_none() => Delivery::default().react(self.attempt),
+            None => Reaction::End,
+        };
         let later_ms = pause.map(|random| now.now_ms.saturating_add(backoff_ms(self.attempt, random)));
         match reaction {
             Reaction::Replay => self.replay(later_ms, now.now_ms),
@@ -405,15 +449,12 @@ impl Run {
         assert_eq!(is_ended, self.ended.is_some(), "what has ended did so at some time");
         assert!(self.attempt >= 1, "attempts are counted from 1");
         if let State::Running(running) = &self.state {
-            let has_window = self.asked.delivery.as_ref().is_some_and(|delivery| delivery.window_ms.is_some());
             assert!(self.started.is_some(), "what is in progress was dispatched");
-            assert!(running.window_ends_ms.is_none() || has_window, "only a delivery has a window");
             let waits = usize::from(running.window_ends_ms.is_some())
                 + usize::from(running.retry_ms.is_some())
                 + usize::from(running.abandon_ms.is_some());
             assert!(waits <= 1, "one thing is due");
-            let max = self.asked.delivery.as_ref().map_or(1, |delivery| delivery.max_attempts);
-            assert!(self.attempt <= max.max(1), "no more attempts than may be");
+            assert!(self.attempt <= self.max_attempts().max(1), "no more attempts than may be");
         }
     }
 }

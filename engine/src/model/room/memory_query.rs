@@ -1,7 +1,7 @@
 //! Which entries of a room's memory are asked for.
 
+use super::memory_entry::MemoryEntry;
 use crate::model::Text;
-use crate::rooms::memory_entry::MemoryEntry;
 
 /// Which entries of a room's memory are asked for.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
@@ -29,7 +29,7 @@ const MOST: usize = 1_024;
 
 impl MemoryQuery {
     /// How many entries to look for: one more than are wanted, to see whether there are more.
-    pub(super) fn wanted(&self) -> usize {
+    pub(crate) fn wanted(&self) -> usize {
         self.limit() + 1
     }
 
@@ -38,7 +38,7 @@ impl MemoryQuery {
     }
 
     /// The page of the entries that were found.
-    pub(super) fn page(&self, mut entries: Vec<MemoryEntry>) -> MemoryPage {
+    pub(crate) fn page(&self, mut entries: Vec<MemoryEntry>) -> MemoryPage {
         let is_more = entries.len() > self.limit();
         entries.truncate(self.limit());
         let next = entries.last().filter(|_| is_more).map(|entry| entry.key.clone());

@@ -2,19 +2,19 @@
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
-use super::from_agent::About;
+use crate::protocol::from_agent::About;
 
-/// One link among those of a name.
+/// One link among those of a name: the number of its connection.
 pub(crate) type LinkId = u64;
 
-/// The links of one name: a pure type. Each attempt at a run is at one link, waits for one, or is over.
+/// The links of one name: a pure type. Each attempt at a run is at one link, waits for one, is stranded or is over.
 ///
 /// | step | what it does |
 /// |---|---|
-/// | `connect` | one more link; attempts that wait go to it, the oldest first, as many as it takes |
+/// | `connect` | one more link, or another number of runs for one; attempts that wait go to it, the oldest first, as many as it takes; nothing is stranded any more |
 /// | `dispatch` | the attempt goes to the least busy link with a free place, or waits |
 /// | `end` | the attempt is over, wherever it is; the oldest that waits takes its place |
-/// | `disconnect` | the link is gone; its attempts are over, and are returned |
+/// | `disconnect` | the link is gone; its attempts are returned, and stranded if there is no other link |
 #[derive(Debug, Default)]
 pub(crate) struct Links {
     links: BTreeMap<LinkId, Link>,
@@ -22,7 +22,8 @@ pub(crate) struct Links {
     at: BTreeMap<About, LinkId>,
     /// In order of arrival.
     waiting: VecDeque<About>,
-    next: LinkId,
+    /// Their link was lost, and there is no other one.
+    stranded: BTreeSet<About>,
 }
 
 #[derive(Debug)]
@@ -35,6 +36,11 @@ struct Link {
 pub(crate) type Assigned = (LinkId, About);
 
 impl Links {
+    /// Whether there is no link.
+    pub(crate) fn is_empty(&self) -> bool {
+        self.links.is_empty()
+    }
+
     /// How many links there are.
     pub(crate) fn len(&self) -> usize {
         self.links.len()
@@ -50,12 +56,13 @@ impl Links {
         self.at.get(about) == Some(&link)
     }
 
-    /// One more link, which works on so many runs at once. Returns what goes to it.
-    pub(crate) fn connect(&mut self, concurrency: usize) -> (LinkId, Vec<Assigned>) {
-        let id = self.next;
-        self.next += 1;
-        self.links.insert(id, Link { concurrency, attempts: BTreeSet::new() });
-        (id, self.assign_waiting())
+    /// One more link, which works on so many runs at once, or one that takes another number from now on. Returns what goes
+    /// to which link, and what was stranded until now.
+    pub(crate) fn connect(&mut self, id: LinkId, concurrency: usize) -> (Vec<Assigned>, BTreeSet<About>) {
+        let link = self.links.entry(id).or_insert_with(|| Link { concurrency, attempts: BTreeSet::new() });
+        link.concurrency = concurrency;
+        let stranded = std::mem::take(&mut self.stranded);
+        (self.assign_waiting(), stranded)
     }
 
     /// An attempt begins. Returns the link to which it goes; `None` if it waits for one.
@@ -76,6 +83,7 @@ impl Links {
     pub(crate) fn end(&mut self, about: &About) -> (Option<LinkId>, Vec<Assigned>) {
         let Some(link) = self.at.remove(about) else {
             self.waiting.retain(|waiting| waiting != about);
+            self.stranded.remove(about);
             return (None, Vec::new());
         };
         if let Some(link) = self.links.get_mut(&link) {
@@ -89,6 +97,9 @@ impl Links {
         let Some(link) = self.links.remove(&link) else { return Vec::new() };
         for about in &link.attempts {
             self.at.remove(about);
+        }
+        if self.links.is_empty() {
+            self.stranded.extend(link.attempts.iter().cloned());
         }
         self.validate();
         link.attempts.into_iter().collect()
@@ -129,8 +140,8 @@ impl Links {
         }
         let assigned: usize = self.links.values().map(|link| link.attempts.len()).sum();
         assert_eq!(assigned, self.at.len(), "an attempt is at one link");
-        assert!(self.links.values().all(|link| link.attempts.len() <= link.concurrency), "no link has too many");
         assert!(self.waiting.iter().all(|about| !self.at.contains_key(about)), "what waits is at no link");
+        assert!(self.stranded.is_empty() || self.links.is_empty(), "nothing is stranded where there is a link");
         assert!(self.waiting.is_empty() || self.least_busy().is_none(), "nothing waits beside a free place");
     }
 }
@@ -150,36 +161,62 @@ mod tests {
     }
 
     fn about(run: usize) -> About {
-        About { run: format!("r{run:04}"), attempt: 1 }
+        About { run: format!("r{run:04}").into(), attempt: 1 }
     }
 
     #[test]
     fn the_least_busy_link_gets_the_next_run() {
         let mut links = Links::default();
         assert_eq!((links.dispatch(about(0)), links.capacity()), (None, 0));
-        let (first, assigned) = links.connect(2);
-        assert_eq!(assigned, [(first, about(0))]);
-        let (second, _) = links.connect(3);
+        assert_eq!(links.connect(1, 2).0, [(1, about(0))]);
+        links.connect(2, 3);
         let more: Vec<_> = (1..6).map(|run| links.dispatch(about(run))).collect();
-        let expected = [Some(second), Some(first), Some(second), Some(second), None];
+        let expected = [Some(2), Some(1), Some(2), Some(2), None];
         assert_eq!((more.as_slice(), links.len(), links.capacity()), (&expected[..], 2, 5));
-        assert!(links.is_at(second, &about(1)) && !links.is_at(first, &about(1)));
-        assert_eq!(links.end(&about(0)), (Some(first), vec![(first, about(5))]));
+        assert!(links.is_at(2, &about(1)) && !links.is_at(1, &about(1)));
+        assert_eq!(links.end(&about(0)), (Some(1), vec![(1, about(5))]));
         assert_eq!(links.end(&about(0)), (None, vec![]), "it is over");
     }
 
     #[test]
     fn a_link_that_is_gone_leaves_its_attempts_and_no_others() {
         let mut links = Links::default();
-        let [first, second] = [0, 1].map(|_| links.connect(1).0);
+        for id in [1, 2] {
+            links.connect(id, 1);
+        }
         let placed: Vec<_> = (0..3).map(|run| links.dispatch(about(run))).collect();
-        assert_eq!(placed, [Some(first), Some(second), None]);
-        assert_eq!(links.disconnect(first), [about(0)]);
-        assert_eq!(links.disconnect(first), []);
+        assert_eq!(placed, [Some(1), Some(2), None]);
+        assert_eq!(links.disconnect(1), [about(0)]);
+        assert_eq!(links.disconnect(1), []);
         // What waits goes on waiting; a stale attempt is at no link.
-        assert!(!links.is_at(first, &about(0)));
+        assert!(!links.is_at(1, &about(0)));
         assert_eq!(links.end(&about(2)), (None, vec![]), "it was cancelled while it waited");
-        assert_eq!(links.end(&about(1)), (Some(second), vec![]));
+        assert_eq!(links.end(&about(1)), (Some(2), vec![]));
+    }
+
+    #[test]
+    fn what_the_last_link_leaves_is_stranded_until_there_is_another_or_it_is_over() {
+        let mut links = Links::default();
+        links.connect(1, 3);
+        for run in 0..3 {
+            links.dispatch(about(run));
+        }
+        links.end(&about(2));
+        assert_eq!(links.disconnect(1), [about(0), about(1)]);
+        links.end(&about(1));
+        assert_eq!(links.connect(2, 1), (vec![], BTreeSet::from([about(0)])));
+        assert_eq!(links.connect(3, 1).1, BTreeSet::new(), "it was told once");
+    }
+
+    #[test]
+    fn a_link_may_take_another_number_of_runs() {
+        let mut links = Links::default();
+        links.connect(1, 3);
+        let placed: Vec<_> = (0..4).map(|run| links.dispatch(about(run))).collect();
+        assert_eq!(placed, [Some(1), Some(1), Some(1), None]);
+        assert_eq!((links.connect(1, 1).0, links.capacity()), (vec![], 1), "it keeps what it has");
+        assert_eq!(links.end(&about(0)).1, []);
+        assert_eq!(links.connect(1, 4).0, [(1, about(3))]);
     }
 
     /// Every attempt ends once, whatever the order, as in a list of what is where.
@@ -193,10 +230,9 @@ mod tests {
             for run in 0..60 {
                 match random.below(10) {
                     0..=1 => {
-                        let concurrency = 1 + random.below(3);
-                        let (id, assigned) = links.connect(concurrency);
+                        let (id, concurrency) = (run as LinkId, 1 + random.below(3));
                         open.push((id, concurrency));
-                        place(&mut known, assigned);
+                        place(&mut known, links.connect(id, concurrency).0);
                     }
                     2 if !open.is_empty() => {
                         let (gone, _) = open.remove(random.below(open.len()));

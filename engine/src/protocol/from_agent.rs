@@ -1,9 +1,12 @@
-//! What a remote agent says.
+//! What a remote agent says (rooms 6).
 
 use std::num::NonZeroUsize;
 
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 use serde_json::Value;
+
+use crate::model::Text;
+use crate::model::room::run::failure::ErrorClass;
 
 /// A message of a remote agent. Fields that are not known are ignored, so that a newer agent can speak to an older server.
 #[derive(Debug, Clone, PartialEq, Deserialize)]
@@ -26,21 +29,21 @@ pub(crate) enum FromAgent {
         #[serde(default)]
         progress: Option<f64>,
         #[serde(default)]
-        message: Option<String>,
+        message: Option<Text>,
     },
     /// The agent calls a tool of its own.
     ToolCall {
         #[serde(flatten)]
         about: About,
-        tool_call: String,
-        name: String,
+        tool_call: Text,
+        name: Text,
         #[serde(default)]
         arguments: Value,
     },
     ToolResult {
         #[serde(flatten)]
         about: About,
-        tool_call: String,
+        tool_call: Text,
         ok: bool,
         #[serde(default)]
         result: Value,
@@ -54,45 +57,40 @@ pub(crate) enum FromAgent {
     Error {
         #[serde(flatten)]
         about: About,
-        code: String,
-        message: String,
+        code: Text,
+        message: Text,
         #[serde(default)]
-        class: Class,
+        class: ErrorClass,
     },
 }
 
 /// Which agent is at the other end of a link.
 #[derive(Debug, Clone, PartialEq, Deserialize)]
 pub(crate) struct Ready {
-    pub(crate) agent: String,
+    pub(crate) agent: Text,
     #[serde(default)]
-    pub(crate) contract: Option<String>,
+    pub(crate) contract: Option<Text>,
     #[serde(default)]
     pub(crate) input_schema: Option<Value>,
-    /// How many runs it works on at once; one unless it says otherwise.
-    #[serde(default = "one")]
-    pub(crate) concurrency: NonZeroUsize,
+    /// How many runs it works on at once, if it says so.
+    #[serde(default)]
+    pub(crate) concurrency: Option<NonZeroUsize>,
 }
 
 /// What a message is about. One about an attempt that counts no more is dropped.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub(crate) struct About {
-    pub(crate) run: String,
+    pub(crate) run: Text,
     pub(crate) attempt: u32,
 }
 
-/// What can be done about an error (U24).
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub(crate) enum Class {
-    Retryable,
-    #[default]
-    Permanent,
-    Security,
-}
+/// How long names and ids may be, in bytes.
+const NAME_BYTES: usize = 128;
 
-const fn one() -> NonZeroUsize {
-    NonZeroUsize::MIN
+const NAMES: &str = "names and ids must have 1 to 128 bytes";
+
+fn is_name(name: &Text) -> bool {
+    (1..=NAME_BYTES).contains(&name.len())
 }
 
 impl FromAgent {
@@ -108,6 +106,10 @@ impl FromAgent {
         match &decoded {
             Self::Progress { progress: Some(progress), .. } if !(0.0..=1.0).contains(progress) => {
                 Err("`progress` must be from 0 to 1")
+            }
+            Self::ToolCall { tool_call, name, .. } if !is_name(tool_call) || !is_name(name) => Err(NAMES),
+            Self::Ready(Ready { agent, contract, .. }) if !is_name(agent) || !contract.as_ref().is_none_or(is_name) => {
+                Err(NAMES)
             }
             _ => Ok(decoded),
         }
@@ -127,11 +129,6 @@ impl FromAgent {
             | Self::Error { about, .. } => Some(about),
         }
     }
-
-    /// Whether the attempt is over with it.
-    pub(crate) const fn ends_the_attempt(&self) -> bool {
-        matches!(self, Self::Result { .. } | Self::Error { .. })
-    }
 }
 
 #[cfg(test)]
@@ -148,32 +145,33 @@ mod tests {
     fn the_messages_of_the_contract_are_read() {
         let ready = decoded(&json!({"type": "ready", "agent": "a", "contract": "c", "concurrency": 3, "new": 1}));
         let FromAgent::Ready(ready) = ready else { panic!("{ready:?}") };
-        assert_eq!((ready.agent.as_str(), ready.contract.as_deref(), ready.concurrency.get()), ("a", Some("c"), 3));
-        let bare = decoded(&json!({"type": "ready", "agent": "a"}));
-        assert!(
-            matches!(bare, FromAgent::Ready(Ready { contract: None, input_schema: None, concurrency, .. }) if concurrency == one())
+        assert_eq!(
+            (ready.agent.as_str(), ready.contract.as_deref(), ready.concurrency),
+            ("a", Some("c"), NonZeroUsize::new(3))
         );
+        let bare = decoded(&json!({"type": "ready", "agent": "a"}));
+        let ready = Ready { agent: "a".into(), contract: None, input_schema: None, concurrency: None };
+        assert_eq!(bare, FromAgent::Ready(ready));
         let about = About { run: "r_1".into(), attempt: 2 };
-        for (kind, more, ends) in [
-            ("ack", json!({}), false),
-            ("working", json!({}), false),
-            ("chunk", json!({"text": "x"}), false),
-            ("progress", json!({"progress": 0.5}), false),
-            ("progress", json!({"message": "half"}), false),
-            ("tool_call", json!({"tool_call": "t", "name": "add", "arguments": {"a": 1}}), false),
-            ("tool_result", json!({"tool_call": "t", "ok": false, "result": "no"}), false),
-            ("result", json!({"output": {"n": 1}}), true),
-            ("result", json!({}), true),
-            ("error", json!({"code": "c", "message": "m"}), true),
+        for (kind, more) in [
+            ("ack", json!({})),
+            ("working", json!({})),
+            ("chunk", json!({"text": "x"})),
+            ("progress", json!({"progress": 0.5})),
+            ("progress", json!({"message": "half"})),
+            ("tool_call", json!({"tool_call": "t", "name": "add", "arguments": {"a": 1}})),
+            ("tool_result", json!({"tool_call": "t", "ok": false, "result": "no"})),
+            ("result", json!({"output": {"n": 1}})),
+            ("result", json!({})),
+            ("error", json!({"code": "c", "message": "m"})),
         ] {
             let mut message = json!({"type": kind, "run": "r_1", "attempt": 2});
             message.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
-            let message = decoded(&message);
-            assert_eq!((message.about(), message.ends_the_attempt()), (Some(&about), ends), "{kind}");
+            assert_eq!(decoded(&message).about(), Some(&about), "{kind}");
         }
         let error =
             json!({"type": "error", "run": "r", "attempt": 1, "code": "c", "message": "m", "class": "retryable"});
-        assert!(matches!(decoded(&error), FromAgent::Error { class: Class::Retryable, .. }));
+        assert!(matches!(decoded(&error), FromAgent::Error { class: ErrorClass::Retryable, .. }));
     }
 
     #[test]
@@ -185,6 +183,9 @@ mod tests {
             r#"{"type":"secret"}"#,
             r#"{"type":"ready"}"#,
             r#"{"type":"ready","agent":"a","concurrency":0}"#,
+            r#"{"type":"ready","agent":""}"#,
+            r#"{"type":"ready","agent":"a","contract":""}"#,
+            r#"{"type":"tool_call","run":"r","attempt":1,"tool_call":"","name":"n"}"#,
             r#"{"type":"ack","run":"r"}"#,
             r#"{"type":"ack","run":"r","attempt":-1}"#,
             r#"{"type":"chunk","run":"r","attempt":1}"#,
