@@ -68,7 +68,9 @@ impl Connector {
             let peer = Peer { slot, link };
             let tab = self.admit(&peer, session).inspect_err(|_| self.services.detach(&peer))?;
             self.begin(&peer);
-            let provides = tab.map(ProvidingPeer::Tab).or_else(|| self.agent(&peer).map(|agent| ProvidingPeer::Agent(Box::new(agent))));
+            let provides = tab
+                .map(ProvidingPeer::Tab)
+                .or_else(|| self.agent(&peer).map(|agent| ProvidingPeer::Agent(Box::new(agent))));
             return Ok(Connection::new(Arc::clone(&self.services), peer, provides, permit));
         }
     }

@@ -104,8 +104,7 @@ impl RoomService {
         let limits = config.rooms.clone();
         let RoomParts { table, refresher, sources, timers, observers, runtime, agents, tasks, background } = parts;
         options.access.iter().for_each(|access| access.belongs_to(&observers.owner()));
-        let max_bytes = limits.stored_bytes;
-        let repairs = std::mem::take(&mut options.storage.repairs);
+        let (max_bytes, repairs) = (limits.stored_bytes, std::mem::take(&mut options.storage.repairs));
         let premises = Arc::new_cyclic(|premises| Premises {
             journal: options.storage.into_journal(max_bytes, durability::observer(premises.clone()), runtime),
             degraded_since_ms: AtomicU64::new(0),
