@@ -101,8 +101,7 @@ impl RoomService {
         let limits = config.rooms.clone();
         let RoomParts { table, refresher, sources, timers, observers, runtime, agents, tasks, background } = parts;
         options.access.iter().for_each(|access| access.belongs_to(&observers.owner()));
-        let max_bytes = limits.stored_bytes;
-        let repairs = options.storage.repairs.clone();
+        let (max_bytes, repairs) = (limits.stored_bytes, options.storage.repairs.clone());
         let premises = Arc::new_cyclic(|premises| Premises {
             journal: options.storage.into_journal(max_bytes, durability::observer(premises.clone()), runtime),
             degraded_since_ms: AtomicU64::new(0),

@@ -11,6 +11,8 @@ use super::run_context::RunContext;
 use super::tool_result::ToolResult;
 use crate::error::ActionError;
 use crate::model::Text;
+use crate::model::bounded_json;
+use crate::model::room::memory_query::MemoryQuery;
 use crate::protocol::code::ErrorCode;
 use crate::protocol::from_agent::About;
 use crate::protocol::to_agent::Dispatch;
@@ -72,15 +74,24 @@ impl RemoteAttempt {
             trace_id: run.trace_id(),
             call_id: run.call_id().map(Text::as_str),
             window_ms: run.remote().window_ms(),
-            memory: self.memory(),
+            memory: self.memory(max_bytes),
             history: run.history(),
         };
         dispatch.encode_within(max_bytes)
     }
 
-    /// What the room keeps now.
-    fn memory(&self) -> Map<String, Value> {
-        Map::new()
+    /// What the room keeps now, with what it inherits. Beyond so many bytes it is not read on: it fits no frame.
+    fn memory(&self, max_bytes: usize) -> Map<String, Value> {
+        let (memory, mut query) = (self.run.memory(), MemoryQuery::default());
+        let mut entries = Map::new();
+        while let Ok(page) = memory.list(&query) {
+            entries.extend(page.entries.into_iter().map(|entry| (entry.key.to_string(), entry.value)));
+            query.after = page.next.filter(|_| bounded_json::fits(&entries, max_bytes));
+            if query.after.is_none() {
+                break;
+            }
+        }
+        entries
     }
 
     /// The agent has a result, or an error. What it says after the first one does not count.

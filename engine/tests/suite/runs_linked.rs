@@ -52,6 +52,44 @@ async fn a_run_is_dispatched_to_a_link_and_what_that_says_is_the_run() {
 }
 
 #[tokio::test]
+async fn a_dispatch_has_what_the_room_keeps_and_what_was_said_as_far_as_it_fits() {
+    let remembers = |room: NewRoom| room.memory("goal", json!("launch")).memory("n", json!([1, 2]));
+    let (place, mut far) = linked_place(remembers, |config| {
+        config.sizes.frame_bytes = 700_000;
+        config.rooms.memory_bytes = 1 << 20;
+    })
+    .await;
+    place.run(json!("first"));
+    let dispatch = far.expect("dispatch").await;
+    assert_eq!(dispatch["memory"], json!({"goal": "launch", "n": [1, 2]}));
+    far.result(&dispatch, &json!("said"));
+    far.takes_effect().await;
+    // What is said takes six times as many bytes in JSON.
+    let long = "\u{1}".repeat(10_000);
+    for _ in 0..20 {
+        place.run(json!(long));
+        let dispatch = far.expect("dispatch").await;
+        assert!(dispatch.to_string().len() <= 700_000);
+        assert_eq!(dispatch["history"].as_array().unwrap().last().unwrap()["text"], json!(long));
+        far.result(&dispatch, &json!(1));
+        far.takes_effect().await;
+    }
+    place.run(json!("last"));
+    let dispatch = far.expect("dispatch").await;
+    let history = dispatch["history"].as_array().unwrap();
+    assert!((10..30).contains(&history.len()), "the oldest are left out: {}", history.len());
+    far.result(&dispatch, &json!(1));
+    far.takes_effect().await;
+    let memory = place.engine.rooms().memory(&place.ann, place.room.id()).unwrap();
+    for n in 0..4 {
+        memory.put(&format!("k{n}"), &json!("\u{1}".repeat(30_000))).unwrap();
+    }
+    let run = place.run(json!("too much"));
+    far.takes_effect().await;
+    assert_eq!(place.status(&run), "failed", "what the room keeps is not left out without a word");
+}
+
+#[tokio::test]
 async fn an_error_of_a_link_is_that_of_the_run_and_its_class_decides_what_follows() {
     let (mut place, mut far) = place().await;
     let retried = NewRun::new(json!(1)).delivery(Delivery::default());
