@@ -44,6 +44,8 @@ mod frames;
 mod hello;
 #[cfg(feature = "axum")]
 mod link;
+#[cfg(feature = "axum")]
+mod link_handle;
 mod mailbox;
 mod member;
 mod memory_members;

@@ -1,76 +1,28 @@
 //! The link of one peer: a WebSocket with one JSON object in each text frame (peers 3).
 
-use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
 use axum::extract::ws::{CloseFrame, Message, WebSocket};
 use grove_engine::{Connection, Frame};
-use tokio::sync::{mpsc, watch};
 use tokio::time::timeout;
 
 use crate::challenge::Challenge;
 use crate::frames;
+use crate::link_handle::{Closing, LinkHandle, Waiting};
 use crate::peers::Inner;
-use crate::peers::{Answer, Arrived};
+use crate::peers::arriving::Arrived;
+use crate::peers::talking::Answer;
 use crate::refused::Refused;
 
-/// How many frames may wait for one link. One that takes none is closed: what waits for its peer is kept.
-const FRAMES: usize = 1_024;
+/// The code with which a peer is closed that is refused.
+const REFUSED: u16 = 4401;
 
 /// How long a peer may take to answer the challenge.
 const HELLO_TIMEOUT: Duration = Duration::from_secs(60);
 
 /// How long a frame may take to be written.
 const WRITE_TIMEOUT: Duration = Duration::from_secs(30);
-
-/// Why a link is closed.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct Closing {
-    code: u16,
-    reason: &'static str,
-}
-
-impl Closing {
-    pub(crate) const REVOKED: Self = Self { code: 4403, reason: "revoked" };
-    pub(crate) const REPLACED: Self = Self { code: 4409, reason: "replaced" };
-    const REFUSED: u16 = 4401;
-    const SLOW: Self = Self { code: 1013, reason: "the peer reads too slowly" };
-    const BYE: Self = Self { code: 1000, reason: "bye" };
-}
-
-/// How others reach a link.
-#[derive(Clone)]
-pub(crate) struct LinkHandle {
-    frames: mpsc::Sender<String>,
-    closing: watch::Sender<Option<Closing>>,
-}
-
-impl LinkHandle {
-    /// Sends a frame, without waiting. A link on which too many wait is closed.
-    pub(crate) fn send(&self, frame: String) {
-        if self.frames.try_send(frame).is_err() {
-            self.close(Closing::SLOW);
-        }
-    }
-
-    /// Closes the link. The first reason counts.
-    pub(crate) fn close(&self, closing: Closing) {
-        self.closing.send_if_modified(|held| held.is_none() && held.replace(closing).is_none());
-    }
-}
-
-impl fmt::Debug for LinkHandle {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("LinkHandle(..)")
-    }
-}
-
-/// What others have for a link.
-struct Waiting {
-    frames: mpsc::Receiver<String>,
-    closing: watch::Receiver<Option<Closing>>,
-}
 
 /// How a link ended.
 enum End {
@@ -87,15 +39,12 @@ enum End {
 /// Serves a link until it ends.
 pub(crate) async fn serve(inner: Arc<Inner>, mut socket: WebSocket) {
     let Some(hello) = challenge(&inner, &mut socket).await else { return };
-    let (frames, waiting_frames) = mpsc::channel(FRAMES);
-    let (closing, waiting_closing) = watch::channel(None);
-    let handle = LinkHandle { frames, closing };
+    let (handle, waiting) = LinkHandle::new();
     let arrived = match hello.and_then(|peer| inner.arrive(&peer, &handle)) {
         Ok(arrived) => arrived,
         Err(refused) => return refuse(socket, &refused).await,
     };
     let Arrived { number, which, connection, frames } = arrived;
-    let waiting = Waiting { frames: waiting_frames, closing: waiting_closing };
     let end = match send_all(&mut socket, frames).await {
         true => speak(&inner, number, &mut socket, (&connection, waiting)).await,
         false => End::Lost,
@@ -143,7 +92,7 @@ async fn speak(
         let next = tokio::select! {
             biased;
             () = connection.aborted() => return End::Lost,
-            closing = closing(&mut waiting.closing) => return closed(socket, closing).await,
+            closing = waiting.end.wait() => return closed(socket, closing).await,
             frame = connection.next_frame() => match frame {
                 Frame::Ping => Some(Message::Ping(Default::default())),
                 Frame::Close { code, reason } => return End::Ended(code.as_u16(), reason.to_owned()),
@@ -164,13 +113,6 @@ async fn speak(
             return End::Lost;
         }
     }
-}
-
-/// Ends when the link is to be closed.
-async fn closing(held: &mut watch::Receiver<Option<Closing>>) -> Closing {
-    let closing = held.wait_for(Option::is_some).await.map(|closing| *closing);
-    // Whoever could close it is gone when its peer is.
-    closing.ok().flatten().unwrap_or(Closing::REVOKED)
 }
 
 async fn closed(socket: &mut WebSocket, closing: Closing) -> End {
@@ -211,7 +153,7 @@ fn heard(inner: &Inner, number: u64, connection: &Connection, message: Message) 
 async fn refuse(mut socket: WebSocket, refused: &Refused) {
     tracing::debug!(target: "grove", code = refused.code(), "a peer was refused");
     if send(&mut socket, Message::text(frames::error(None, refused.code(), &refused.to_string()))).await {
-        close(socket, Closing::REFUSED, refused.code()).await;
+        close(socket, REFUSED, refused.code()).await;
     }
 }
 

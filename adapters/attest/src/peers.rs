@@ -1,32 +1,26 @@
 //! The peers of one server.
 
-mod arriving;
-mod talking;
-
-pub(crate) use arriving::Arrived;
-pub(crate) use talking::Answer;
+pub(crate) mod arriving;
+mod serving;
+mod starting;
+pub(crate) mod talking;
 
 use std::fmt;
 use std::sync::Arc;
 use std::time::{Duration, UNIX_EPOCH};
 
-use axum::Router;
 use futures_util::FutureExt;
 use grove_axum::{Authenticating, Authenticator, Refusal, UpgradeRequest};
-use grove_engine::{ActionError, Clock, Engine, Provider, Rooms, Session};
+use grove_engine::{Clock, Engine, Rooms, Session};
 use parking_lot::Mutex;
 
 use crate::access_token::{PREFIX, digest};
 use crate::attestation::{CLOCK_SKEW_MS, MAX_TTL_MS};
-use crate::changes::{self, Changes};
-use crate::link::{Closing, LinkHandle};
+use crate::changes::Changes;
+use crate::link_handle::{Closing, LinkHandle};
 use crate::member::{Member, Members, MembersError};
 use crate::public_key::PublicKey;
 use crate::registry::{Entry, Registry};
-use crate::routes;
-
-/// How many peers there may be, if nothing else is said.
-const MAX_PEERS: usize = 10_000;
 
 /// The peers of one server: processes that are present, each with its own key (peers 3). A cheap handle; all clones are the
 /// same peers.
@@ -53,45 +47,11 @@ pub(crate) struct Inner {
 }
 
 impl Peers {
-    /// The peers of the server with this name, which is what members sign: no attestation for another server counts here. To
-    /// be called in a tokio runtime.
-    ///
-    /// # Errors
-    /// `not_supported` if the engine was built without rooms, of whose presence peers are a part.
-    pub fn new(
-        engine: &Engine,
-        members: impl Members + 'static,
-        audience: impl Into<String>,
-    ) -> Result<Self, ActionError> {
-        let rooms = engine.rooms();
-        let changes = Arc::new(Changes::default());
-        let left_ms = u64::try_from(engine.config().rooms.left_after.as_millis()).unwrap_or(u64::MAX);
-        let inner = Arc::new(Inner {
-            engine: engine.clone(),
-            clock: rooms.clock()?,
-            rooms,
-            members: Arc::new(members),
-            audience: audience.into(),
-            registry: Mutex::new(Registry::new(MAX_PEERS)),
-            showing: Mutex::new(()),
-            changes: Arc::clone(&changes),
-            left_ms,
-        });
-        changes::watch(engine, &inner, &changes);
-        Ok(Self { inner })
-    }
-
     /// So many at most (U35). Default 10,000; one more is refused with `capacity`.
     #[must_use]
     pub fn max_peers(self, max: usize) -> Self {
         self.inner.registry.lock().set_max(max);
         self
-    }
-
-    /// The routes: the link `GET /peers`, and `GET /v1/peers` and `DELETE /v1/peers/{participant}` for those whom the
-    /// authenticator knows; usually that of [`Peers::authenticator`].
-    pub fn routes<S: Clone + Send + Sync + 'static>(&self, authenticator: impl Authenticator) -> Router<S> {
-        routes::routes(&self.inner, authenticator)
     }
 
     /// An authenticator that knows the access tokens of peers, and asks another one about every other credential.

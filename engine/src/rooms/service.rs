@@ -98,34 +98,10 @@ pub(crate) struct RoomParts {
 
 impl RoomService {
     pub(crate) fn new(options: RoomOptions, config: &Config, parts: RoomParts) -> Arc<Self> {
-        let limits = config.rooms.clone();
-        let RoomParts { table, refresher, sources, timers, observers, runtime, agents, tasks, background } = parts;
-        options.access.iter().for_each(|access| access.belongs_to(&observers.owner()));
-        let (max_bytes, repairs) = (limits.stored_bytes, options.storage.repairs.clone());
-        let premises = Arc::new_cyclic(|premises| Premises {
-            journal: options.storage.into_journal(max_bytes, durability::observer(premises.clone()), runtime),
-            degraded_since_ms: AtomicU64::new(0),
-            directory: Directory::new(limits.clone()),
-            table,
-            refresher,
-            sources,
-            observers,
-            max_event_bytes: config.sizes.event_bytes,
-            max_frame_bytes: config.sizes.frame_bytes,
-            access: options.access,
-            ids: Ids::default(),
-            calls: Mutex::new(CallIds::new(limits.call_ids, limits.call_ids_per_session)),
-            run_calls: Mutex::new(CallIds::new(limits.call_ids, limits.call_ids_per_session)),
-            run_bounds: config.runs.bounds(),
-            ends: Mutex::default(),
-            removals: Mutex::default(),
-            participants: Count::default(),
-            memory_bytes: Count::default(),
-            ended: Count::default(),
-            attendance: Attendance::new(&limits, Arc::clone(&timers)),
-            timers,
-            limits,
-        });
+        options.access.iter().for_each(|access| access.belongs_to(&parts.observers.owner()));
+        let (repairs, shows_presence) = (options.storage.repairs.clone(), options.presence);
+        let premises = premises(options, config, &parts);
+        let RoomParts { agents, tasks, background, .. } = parts;
         let roles = Arc::new(Roles::new(Arc::clone(&premises)));
         let remembering = Arc::new(Remembering::new(Arc::clone(&premises), Arc::clone(&roles)));
         let executors = (Arc::clone(&agents), tasks);
@@ -146,7 +122,7 @@ impl RoomService {
             runs: RunRequests::new(Arc::clone(&running)),
             agent_links: AgentLinks::new(Arc::clone(&premises), Arc::clone(&running)),
             running,
-            presence: PresenceBoard::new(Arc::clone(&premises), options.presence),
+            presence: PresenceBoard::new(Arc::clone(&premises), shows_presence),
             premises,
             roles,
             ending,
@@ -385,4 +361,32 @@ impl RoomService {
     ) -> Result<T, ActionError> {
         report(&self.premises.observers, what, session, room, done)
     }
+}
+
+fn premises(options: RoomOptions, config: &Config, parts: &RoomParts) -> Arc<Premises> {
+    let (limits, runtime) = (config.rooms.clone(), parts.runtime.clone());
+    Arc::new_cyclic(|premises| Premises {
+        journal: options.storage.into_journal(limits.stored_bytes, durability::observer(premises.clone()), runtime),
+        degraded_since_ms: AtomicU64::new(0),
+        directory: Directory::new(limits.clone()),
+        table: Arc::clone(&parts.table),
+        refresher: Arc::clone(&parts.refresher),
+        sources: Arc::clone(&parts.sources),
+        observers: Arc::clone(&parts.observers),
+        max_event_bytes: config.sizes.event_bytes,
+        max_frame_bytes: config.sizes.frame_bytes,
+        access: options.access,
+        ids: Ids::default(),
+        calls: Mutex::new(CallIds::new(limits.call_ids, limits.call_ids_per_session)),
+        run_calls: Mutex::new(CallIds::new(limits.call_ids, limits.call_ids_per_session)),
+        run_bounds: config.runs.bounds(),
+        ends: Mutex::default(),
+        removals: Mutex::default(),
+        participants: Count::default(),
+        memory_bytes: Count::default(),
+        ended: Count::default(),
+        attendance: Attendance::new(&limits, Arc::clone(&parts.timers)),
+        timers: Arc::clone(&parts.timers),
+        limits,
+    })
 }

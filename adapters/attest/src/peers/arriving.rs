@@ -10,7 +10,7 @@ use crate::card::Card;
 use crate::challenge::Challenge;
 use crate::checking::{Checking, ProvenPeer};
 use crate::frames;
-use crate::link::{Closing, LinkHandle};
+use crate::link_handle::{Closing, LinkHandle};
 use crate::refused::Refused;
 
 /// A peer that was welcomed on a link.

@@ -1,15 +1,17 @@
 //! What peers ask for.
 
 use grove_engine::Session;
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use super::Inner;
 use super::arriving::session;
 use crate::access_token::random_id;
 use crate::card::Card;
 use crate::frames::{self, Request};
+use crate::link_handle::LinkHandle;
 use crate::mailbox::Mail;
 use crate::public_key::PublicKey;
+use crate::registry::{Entry, Registry};
 
 /// How long the body of a message may be, in bytes of JSON (peers 3).
 const BODY_BYTES: usize = 16 << 10;
@@ -57,9 +59,9 @@ impl Inner {
         self.rows(&self.registry.lock(), session.project().unwrap_or_default(), user)
     }
 
-    fn rows(&self, registry: &super::Registry<super::LinkHandle>, project: &str, member: &str) -> Vec<Value> {
+    fn rows(&self, registry: &Registry<LinkHandle>, project: &str, member: &str) -> Vec<Value> {
         let entries = registry.of_project(project);
-        let row = |entry: &super::Entry<super::LinkHandle>| {
+        let row = |entry: &Entry<LinkHandle>| {
             let is_own = entry.peer.member == member;
             entry.row.as_ref().map(|row| frames::row(row, entry.peer.session_key.as_ref(), is_own))
         };
@@ -123,11 +125,11 @@ impl Inner {
 }
 
 /// The sender's row as the receiver sees it. A sender that is not shown is named by its member alone.
-fn from(registry: &super::Registry<super::LinkHandle>, sender: u64, receiver: u64) -> Option<Value> {
+fn from(registry: &Registry<LinkHandle>, sender: u64, receiver: u64) -> Option<Value> {
     let (sender, receiver) = (registry.get(sender)?, registry.get(receiver)?);
     let is_own = sender.peer.member == receiver.peer.member;
     Some(match &sender.row {
         Some(row) => frames::row(row, sender.peer.session_key.as_ref(), is_own),
-        None => serde_json::json!({"participant": null, "kind": "daemon", "name": sender.peer.member}),
+        None => json!({"participant": null, "kind": "daemon", "name": sender.peer.member}),
     })
 }
