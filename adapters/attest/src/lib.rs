@@ -62,6 +62,11 @@ mod secret_key;
 mod signature;
 mod signed;
 
+/// The code in the guide, compiled and run.
+#[cfg(all(doctest, feature = "axum"))]
+#[doc = include_str!("../../../docs/guide/peers.md")]
+mod guide {}
+
 pub use attestation::{Attestation, NewAttestation};
 pub use card::Card;
 pub use challenge::{Challenge, ChallengeFrame, NotRandom};

@@ -5,6 +5,7 @@ mod fixtures;
 mod access;
 mod answered_before_the_close;
 mod assembly;
+mod attending;
 mod bad_input;
 mod client;
 mod concurrent_passes;
