@@ -7,7 +7,7 @@ use super::kept::Kept;
 use super::living::LivingRoom;
 use super::premises::Premises;
 use super::roles::Roles;
-use super::run_steps::Worker;
+use super::run_steps::{Worker, bounds};
 use super::running::Running;
 use super::step::{Draft, Step};
 use super::stored_room::{StoredRecord, StoredRoom};
@@ -21,6 +21,7 @@ use crate::model::room::participant::Participant;
 use crate::model::room::policy::{Access, OnEnd};
 use crate::model::room::record::Record;
 use crate::model::room::run::asked::Asked;
+use crate::model::room::runs::Runs;
 use crate::storage::error::StorageError;
 use crate::storage::repair::Repair;
 use crate::storage::room_store::PartKind;
@@ -81,7 +82,7 @@ impl<'a> Recovering<'a> {
     }
 
     fn open(&self, stored: StoredRoom) {
-        let StoredRoom { mut about, ttl, past, participants, readers, memory, runs } = stored;
+        let StoredRoom { mut about, ttl, past, participants, readers, memory, runs, last_outcome } = stored;
         let kept_bytes = memory.bytes();
         // Without any event, it is not known which numbers were used.
         let is_lost = self.is_history_lost || past.seq == 0;
@@ -92,8 +93,9 @@ impl<'a> Recovering<'a> {
         let kept = Kept::new(Vec::new(), &self.premises.limits, &about, about.created_ms);
         let now_ms = self.premises.timers.now_ms();
         let make = |about: About| {
-            let mut record =
-                Record::recovered(about.owner.clone(), about.access, ttl, now_ms, past).with_memory(memory);
+            let runs = last_outcome.map(|last| Runs::new(about.queue, bounds(self.running.limits())).after(last));
+            let record = Record::recovered(about.owner.clone(), about.access, ttl, now_ms, past);
+            let mut record = record.with_memory(memory).with_runs(runs);
             if about.on_end == OnEnd::Archive {
                 record.lasting_mut().remember_who_takes_part();
                 readers.iter().for_each(|user| {

@@ -268,6 +268,7 @@ impl Work<'_, '_> {
         }
         let Some((outcome, duration_ms)) = self.tell_end(run, &asked) else { return };
         self.step.delete(PartKind::Run, run.clone());
+        self.step.put(stored_room::last_outcome(outcome.status()));
         self.step.is_active(self.record);
         let room = self.living.room.id().clone();
         self.step.report(Event::RunEnded { room, run: run.clone(), status: outcome.status(), duration_ms });

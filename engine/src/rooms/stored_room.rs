@@ -13,6 +13,7 @@ use crate::model::room::participant::Participant;
 use crate::model::room::record::{Record, TimeToLive};
 use crate::model::room::role::Role;
 use crate::model::room::run::asked::Asked;
+use crate::model::room::run::state::RunStatus;
 use crate::storage::room_store::{Part, PartKind};
 
 /// The part of a room that every room has.
@@ -52,6 +53,8 @@ pub(super) struct StoredRoom {
     pub(super) memory: Memory,
     /// The runs that had not ended, oldest first.
     pub(super) runs: Vec<Asked>,
+    /// What became of the run that ended last.
+    pub(super) last_outcome: Option<RunStatus>,
 }
 
 fn read<'p, T: Deserialize<'p>>(part: &'p Part) -> Option<T> {
@@ -68,10 +71,17 @@ impl StoredRoom {
         let participants = of(PartKind::Participant).filter_map(read).collect();
         let readers = of(PartKind::Reader).map(|part| part.key.clone()).collect();
         let memory = memory(of(PartKind::Memory));
+        let last_outcome = of(PartKind::Run).find(|part| part.key.is_empty()).and_then(read);
         let mut runs: Vec<Asked> = of(PartKind::Run).filter_map(read).collect();
         runs.sort_by_key(|asked| asked.created_ms);
-        Some(Self { about, ttl, past: Past { age_ms, idle_ms, seq, users }, participants, readers, memory, runs })
+        let past = Past { age_ms, idle_ms, seq, users };
+        Some(Self { about, ttl, past, participants, readers, memory, runs, last_outcome })
     }
+}
+
+/// What became of the run that ended last: no run has an empty id.
+pub(super) fn last_outcome(status: RunStatus) -> Part {
+    part(PartKind::Run, Text::default(), &status)
 }
 
 /// That a user has taken part.

@@ -17,7 +17,7 @@ pub enum PartKind {
     Participant,
     /// A user who has taken part, by name.
     Reader,
-    /// A run, by its id.
+    /// A run, by its id; with an empty key, what became of the run that ended last.
     Run,
     /// An entry of the history, by its number.
     History,

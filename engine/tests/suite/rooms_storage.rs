@@ -376,10 +376,15 @@ async fn a_run_that_was_in_progress_has_failed_after_a_restart_and_one_that_had_
     assert_eq!(engine.rooms().run_of(&ann, "board", &run).unwrap().status, RunStatus::Failed);
     let done = engine.rooms().replay(&ann, "done", 0, None).await.unwrap().events;
     assert!(done.iter().all(|event| event["kind"] != "run.failed"));
+    let last_outcome = |engine: &Engine, room| engine.rooms().get(&ann, room).unwrap().last_outcome();
+    let outcomes = ["board", "done", "once"].map(|room| last_outcome(&engine, room));
+    assert_eq!(outcomes, [RunStatus::Failed, RunStatus::Done, RunStatus::Failed].map(Some));
     assert_eq!(engine.rooms().get(&ann, "once").unwrap().end_reason(), Some(grove_engine::EndReason::Failed));
     engine.rooms().durable("board").await.unwrap();
     drop(engine);
     let (engine, _clock) = start(&store, |_| {});
     let again = log(&engine, &ann).await;
     assert_eq!(again.iter().filter(|event| event["kind"] == "run.failed").count(), 2, "each has one end");
+    let outcomes = ["board", "done"].map(|room| last_outcome(&engine, room));
+    assert_eq!(outcomes, [RunStatus::Failed, RunStatus::Done].map(Some), "no run since");
 }

@@ -429,6 +429,12 @@ impl Record {
         self
     }
 
+    /// In which runs have ended.
+    pub(crate) fn with_runs(mut self, runs: Option<Runs>) -> Self {
+        self.runs = runs.map(Box::new);
+        self
+    }
+
     /// Changes what is kept in the room. Returns what the change did, with the number of the event.
     pub(crate) fn remember<T>(
         &mut self,

@@ -61,6 +61,11 @@ impl Runs {
         Self { queue, bounds, runs, next_place: 0, last_outcome: None, history }
     }
 
+    /// In a room where another run ended before.
+    pub(crate) fn after(self, last_outcome: RunStatus) -> Self {
+        Self { last_outcome: Some(last_outcome), ..self }
+    }
+
     /// In order of creation.
     pub(crate) fn all(&self) -> impl Iterator<Item = &Run> {
         self.runs.iter()

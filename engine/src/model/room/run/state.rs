@@ -6,6 +6,8 @@ use std::sync::Arc;
 
 use serde_json::Value;
 
+use serde::{Deserialize, Serialize};
+
 use super::asked::Asked;
 use super::delivery::{Delivery, Reaction, backoff_ms};
 use super::failure::RunError;
@@ -13,7 +15,8 @@ use super::output::{Added, Output, OutputBounds};
 use crate::model::Text;
 
 /// How far a run is.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
 #[non_exhaustive]
 pub enum RunStatus {
     /// It waits for other runs.
