@@ -12,6 +12,7 @@ mod mirror;
 mod per_session;
 mod process;
 mod registration;
+mod remote_agents;
 mod rooms;
 mod rooms_acting;
 mod rooms_creating;
