@@ -35,7 +35,7 @@ def remarks(sentence: str) -> Iterator[str]:
     if len(words) > LONG_SENTENCE_WORDS:
         yield f"{len(words)} words are many"
     for word, following in zip(words, words[1:]):
-        if word.lower() == following.lower():
+        if word.lower() == following.lower().rstrip(".,;:?!"):
             yield f"“{word}” twice"
     if sentence[-1] not in ".?!":
         yield "there is no full stop"

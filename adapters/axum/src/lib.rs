@@ -158,6 +158,7 @@ mod guide {
     #[doc = include_str!("../../../docs/guide/keeping-rooms.md")]
     mod keeping_rooms {}
 
+    #[cfg(feature = "rooms")]
     #[doc = include_str!("../../../docs/guide/agents.md")]
     mod agents {}
 

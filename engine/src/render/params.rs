@@ -87,8 +87,13 @@ impl Params {
 
     /// Checks parameters. The error names, in the words that all peers use, what is wrong first.
     pub(crate) fn check(&self, params: &Value) -> Result<(), String> {
+        self.check_as("params", params)
+    }
+
+    /// The same of a value that its sender knows by another name.
+    pub(crate) fn check_as(&self, name: &str, value: &Value) -> Result<(), String> {
         let Some(validator) = self.validator() else { return Ok(()) };
-        validator.validate(params).map_err(|error| sentence(&error))
+        validator.validate(value).map_err(|error| sentence(name, &error))
     }
 }
 
@@ -183,8 +188,8 @@ fn drop_unknown_types(schema: &mut Value) {
     }
 }
 
-fn sentence(error: &ValidationError<'_>) -> String {
-    let at = place(&error.instance_path().to_string());
+fn sentence(name: &str, error: &ValidationError<'_>) -> String {
+    let at = place(name, &error.instance_path().to_string());
     match error.kind() {
         ValidationErrorKind::Required { property } => {
             format!("{at}.{} is required", property.as_str().unwrap_or_default())
@@ -202,8 +207,8 @@ fn article(word: &str) -> &'static str {
 }
 
 /// `/tags/1` as peers write it: `params.tags[1]`.
-fn place(pointer: &str) -> String {
-    pointer.split('/').skip(1).fold("params".to_owned(), |mut place, step| {
+fn place(name: &str, pointer: &str) -> String {
+    pointer.split('/').skip(1).fold(name.to_owned(), |mut place, step| {
         match step.parse() {
             Ok(index) => push_index(&mut place, index),
             Err(_) => push_key(&mut place, &step.replace("~1", "/").replace("~0", "~")),

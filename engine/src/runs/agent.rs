@@ -223,7 +223,7 @@ impl Agent {
     /// # Errors
     /// A sentence about what is wrong with an input.
     pub(crate) fn check(&self, input: &Value) -> Result<(), String> {
-        self.input.as_ref().map_or(Ok(()), |schema| schema.check(input))
+        self.input.as_ref().map_or(Ok(()), |schema| schema.check_as("input", input))
     }
 
     /// Begins an attempt: runs code of the application.

@@ -51,7 +51,7 @@ impl Tool {
 
     /// Runs code of the application.
     pub(super) fn call(&self, run: RunContext, arguments: Value) -> ToolFuture {
-        match self.input.as_ref().map_or(Ok(()), |input| input.check(&arguments)) {
+        match self.input.as_ref().map_or(Ok(()), |input| input.check_as("arguments", &arguments)) {
             Ok(()) => (self.function)(run, arguments),
             Err(sentence) => Box::pin(ready(Err(ActionError::invalid_params(sentence)))),
         }

@@ -45,7 +45,7 @@ async fn a_process_that_is_there_has_a_row_and_receives_nothing_but_pings_and_it
         (name.as_str(), *kind, *status, cwd.as_deref()),
         ("w1", ParticipantKind::Session, Status::Online, Some("/work"))
     );
-    assert_eq!(std::mem::take(&mut *changes.lock()), [row.participant.clone()]);
+    assert_eq!(std::mem::take(&mut *changes.lock()), std::slice::from_ref(&row.participant));
     // It may take part in rooms, and is told of it by other connections only.
     let room = engine.rooms().create(&session, &NewRoom::new("Board").access(Access::Project)).unwrap().room;
     engine.rooms().join(&session, room.id()).unwrap();

@@ -319,6 +319,35 @@ async fn who_may_not_run_is_refused_with_the_code_of_the_contract() {
     assert_eq!(code(rooms.run(&place.ann, place.room.id(), &good())), "unknown_agent");
 }
 
+#[derive(serde::Deserialize, schemars::JsonSchema)]
+#[expect(dead_code, reason = "only its schema is used")]
+struct Sum {
+    a: i64,
+}
+
+#[tokio::test]
+async fn what_does_not_fit_a_schema_is_named_as_who_sent_it_knows_it() {
+    let add = Tool::new("add", |_: RunContext, _: Value| async { Ok(json!(null)) }).input::<Sum>();
+    let agent =
+        Agent::new(
+            "sums",
+            |run: RunContext, _: Value| async move { Ok(run.tool("add", json!({"a": "1"})).await.result) },
+        );
+    let mut place = Workplace::of([agent.input::<Sum>().tools([add])]);
+    for (input, expected) in [
+        (json!({"a": "1"}), "input.a must be an integer"),
+        (json!({}), "input.a is required"),
+        (json!("1"), "input must be an object"),
+    ] {
+        let refused = place.engine.rooms().run(&place.ann, place.room.id(), &NewRun::new(input)).unwrap_err();
+        assert_eq!((refused.code(), refused.message()), ("invalid_params", expected));
+    }
+    let run = place.run(json!({"a": 1}));
+    let events = place.until_end_of(&run).await;
+    let refused = json!({"code": "invalid_params", "message": "arguments.a must be an integer"});
+    assert_eq!(events.last().unwrap()["body"]["result"], refused);
+}
+
 #[tokio::test]
 async fn a_result_that_cannot_be_shown_fails_the_run() {
     let agent = Agent::new("long", |_: RunContext, _: Value| async { Ok(json!("x".repeat(100))) });

@@ -33,6 +33,7 @@ impl Collector for StatsCollector {
     fn encode(&self, mut encoder: DescriptorEncoder<'_>) -> fmt::Result {
         let stats = self.engine.stats();
         encode_gauges(&mut encoder, &stats)?;
+        encode_links(&mut encoder, self.engine.rooms().stats().agent_links)?;
         encode_counters(&mut encoder, &stats)?;
         encode_rooms(&mut encoder, &self.engine.rooms().stats())?;
         let mut evaluations = self.labels.sum_by_label(stats.evaluations);
@@ -51,7 +52,7 @@ fn encode_gauges(encoder: &mut DescriptorEncoder<'_>, stats: &Stats) -> fmt::Res
     gauge("trees", "Sessions that have a tree.", stats.trees)?;
     gauge("tree_bytes", "Bytes of all rendered fragments, shared ones counted once.", stats.tree_bytes)?;
     gauge("dictionary_bytes", "Bytes of the dictionary of repeated texts.", stats.dictionary_bytes)?;
-    gauge("connections", "Open connections of consumers and tabs.", stats.connections)?;
+    gauge("connections", "Open connections of consumers, tabs and remote agents.", stats.connections)?;
     gauge("subscriptions", "Subscriptions of all connections.", stats.subscriptions)?;
     gauge("tabs", "Mounted browser tabs.", stats.tabs)?;
     gauge("subscription_bytes", "Bytes of ids, paths and filters that subscriptions keep.", stats.subscription_bytes)?;
@@ -60,6 +61,11 @@ fn encode_gauges(encoder: &mut DescriptorEncoder<'_>, stats: &Stats) -> fmt::Res
     gauge("event_bytes", "Bytes of events that wait for their sockets.", stats.event_bytes)?;
     gauge("running_evaluations", "Descriptor functions that occupy a thread.", stats.running_evaluations)?;
     gauge("waiting_sessions", "Sessions that wait to be rendered.", stats.waiting_sessions)
+}
+
+fn encode_links(encoder: &mut DescriptorEncoder<'_>, links: usize) -> fmt::Result {
+    let help = "Links of remote agents, each counted for each agent that it is.";
+    ConstGauge::new(links as u64).encode(encoder.encode_descriptor("agent_links", help, None, MetricType::Gauge)?)
 }
 
 fn encode_counters(encoder: &mut DescriptorEncoder<'_>, stats: &Stats) -> fmt::Result {

@@ -13,6 +13,7 @@ mod peers;
 mod per_session;
 mod process;
 mod registration;
+mod remote_agents;
 mod rooms;
 mod rooms_acting;
 mod rooms_creating;

@@ -118,9 +118,10 @@ async fn what_runs_at_a_stop_has_failed_as_interrupted_when_it_starts_again() {
     studio.stop().await;
 
     let studio = Studio::start(&storage).await;
-    let archive = consumer(&studio, "ann").await;
-    archive.subscribe("/rooms/research", 0).await.expect("a subscription");
-    let past = archive.invoke("/rooms/research", "replay", Some(json!({"since": 0}))).await.expect("a result");
+    assert_eq!(studio.get("ann", "/v1/rooms/research").await["room"]["last_outcome"], "failed");
+    let reader = consumer(&studio, "ann").await;
+    reader.subscribe("/rooms/research", 0).await.expect("a subscription");
+    let past = reader.invoke("/rooms/research", "replay", Some(json!({"since": 0}))).await.expect("a result");
     let past = serde_json::to_value(past).expect("JSON")["data"]["events"].clone();
     let ended = past.as_array().expect("events").iter().find(|event| event["kind"] == "run.failed").expect("an end");
     assert_eq!((&ended["body"]["run"], &ended["body"]["error"]["code"]), (&started["run"], &json!("interrupted")));

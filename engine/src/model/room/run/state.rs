@@ -16,7 +16,8 @@ use super::output::{Added, Output, OutputBounds};
 use crate::model::Text;
 
 /// How far a run is.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
 #[non_exhaustive]
 pub enum RunStatus {
     /// It waits for other runs.

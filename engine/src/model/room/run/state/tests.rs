@@ -21,6 +21,10 @@ enum Happens {
     Result(u32),
     Error(u32),
     Retryable(u32),
+    /// Nobody works on it for now; whoever did is gone; and somebody is there again.
+    LeftAlone(u32),
+    Lost(u32),
+    FoundAgain(u32),
     Cancel,
     Stop,
     Expire,
@@ -35,9 +39,22 @@ struct Reference {
     signed: u64,
     cancelled: Option<u64>,
     pause_until: Option<u64>,
+    /// Until when somebody has to work on it again.
+    alone_until: Option<u64>,
 }
 
+/// How long a run without a window waits for somebody who works on it.
+const ALONE_MS: u64 = 200;
+
 impl Reference {
+    fn window(&self) -> Option<u64> {
+        self.delivery.as_ref().and_then(|delivery| delivery.window_ms)
+    }
+
+    fn max_attempts(&self) -> u32 {
+        self.delivery.as_ref().map_or(3, |delivery| delivery.max_attempts)
+    }
+
     fn happens(&mut self, what: Happens, now: u64) {
         let speaks = |run: &Self, attempt| {
             run.status == RunStatus::Running && run.pause_until.is_none() && run.attempt == attempt
@@ -46,7 +63,19 @@ impl Reference {
             Happens::Dispatch if self.status == RunStatus::Queued => {
                 (self.status, self.signed) = (RunStatus::Running, now);
             }
-            Happens::Sign(attempt) if speaks(self, attempt) => self.signed = now,
+            Happens::Sign(attempt) if speaks(self, attempt) => (self.signed, self.alone_until) = (now, None),
+            Happens::LeftAlone(attempt) if speaks(self, attempt) && self.window().is_none() => {
+                self.alone_until = self.alone_until.or(Some(now + ALONE_MS));
+            }
+            Happens::Lost(attempt) | Happens::FoundAgain(attempt) if speaks(self, attempt) => {
+                if self.cancelled.is_some() {
+                    self.status = RunStatus::Cancelled;
+                } else if matches!(what, Happens::FoundAgain(_)) && self.attempt < self.max_attempts() {
+                    (self.attempt, self.signed, self.alone_until) = (self.attempt + 1, now, None);
+                } else {
+                    self.try_again(RunStatus::TimedOut, now, false);
+                }
+            }
             Happens::Result(attempt) | Happens::Error(attempt) | Happens::Retryable(attempt)
                 if speaks(self, attempt) =>
             {
@@ -63,14 +92,12 @@ impl Reference {
             Happens::Cancel if self.status == RunStatus::Running => self.cancelled = self.cancelled.or(Some(now)),
             Happens::Stop if !self.status.is_ended() => (self.status, self.pause_until) = (RunStatus::Failed, None),
             Happens::Expire if self.status == RunStatus::Running => {
-                let window = self.delivery.as_ref().and_then(|delivery| delivery.window_ms);
+                let expires = self.window().map(|ms| self.signed + ms).or(self.alone_until);
                 if self.cancelled.is_some_and(|since| now >= since + 10_000) {
                     self.status = RunStatus::Cancelled;
                 } else if self.pause_until.is_some_and(|until| now >= until) {
                     (self.pause_until, self.signed) = (None, now);
-                } else if self.cancelled.is_none()
-                    && self.pause_until.is_none()
-                    && window.is_some_and(|ms| now >= self.signed + ms)
+                } else if self.cancelled.is_none() && self.pause_until.is_none() && expires.is_some_and(|at| now >= at)
                 {
                     self.try_again(RunStatus::TimedOut, now, false);
                 }
@@ -80,16 +107,16 @@ impl Reference {
     }
 
     fn try_again(&mut self, otherwise: RunStatus, now: u64, pauses: bool) {
-        let delivery = self
-            .delivery
-            .clone()
-            .unwrap_or_default()
-            .max_attempts(self.delivery.as_ref().map_or(1, |delivery| delivery.max_attempts));
+        let delivery = self.delivery.clone().unwrap_or_default().max_attempts(if pauses && self.delivery.is_none() {
+            1
+        } else {
+            self.max_attempts()
+        });
         let replays = delivery.on_timeout == OnTimeout::Replay && self.attempt < delivery.max_attempts;
         let reruns = delivery.on_timeout == OnTimeout::Rerun && self.attempt < delivery.max_attempts;
         if replays {
             self.pause_until = pauses.then(|| now + (100 << (self.attempt - 1)));
-            (self.attempt, self.signed) = (self.attempt + 1, now);
+            (self.attempt, self.signed, self.alone_until) = (self.attempt + 1, now, None);
         } else if !reruns && delivery.fallback.is_some() && delivery.on_timeout != OnTimeout::Fail {
             self.status = RunStatus::TimedOut;
         } else {
@@ -122,7 +149,7 @@ fn some_delivery(random: &mut Random) -> Option<Delivery> {
 
 fn some_event(random: &mut Random, attempt: u32) -> Happens {
     let speaker = if random.below(4) == 0 { attempt.saturating_sub(1) } else { attempt };
-    match random.below(24) {
+    match random.below(30) {
         0 => Happens::Result(speaker),
         1 => Happens::Error(speaker),
         2 | 3 => Happens::Retryable(speaker),
@@ -130,6 +157,9 @@ fn some_event(random: &mut Random, attempt: u32) -> Happens {
         5 if random.below(4) == 0 => Happens::Stop,
         6..12 => Happens::Sign(speaker),
         12..14 => Happens::Dispatch,
+        14..16 => Happens::LeftAlone(speaker),
+        16 => Happens::Lost(speaker),
+        17 => Happens::FoundAgain(speaker),
         _ => Happens::Expire,
     }
 }
@@ -147,6 +177,12 @@ fn apply(run: &mut Run, what: Happens, now: u64) -> Next {
         Happens::Result(attempt) => run.finish(attempt, Ok(json!(1)), at(now), 0),
         Happens::Error(attempt) => run.finish(attempt, Err(RunError::new("x", "")), at(now), 0),
         Happens::Retryable(attempt) => run.finish(attempt, Err(RunError::retryable("x", "")), at(now), 0),
+        Happens::LeftAlone(attempt) => {
+            run.leave_alone(attempt, ALONE_MS, now);
+            Next::Nothing
+        }
+        Happens::Lost(attempt) => run.lose(attempt, at(now)),
+        Happens::FoundAgain(attempt) => run.redeliver(attempt, at(now)),
         Happens::Cancel => run.cancel(at(now)),
         Happens::Stop => run.stop(RunError::new("interrupted", ""), at(now)),
         Happens::Expire => run.expire(at(now)),
@@ -167,6 +203,7 @@ fn a_run_does_what_the_reference_says_and_ends_exactly_once() {
             signed: 0,
             cancelled: None,
             pause_until: None,
+            alone_until: None,
         };
         let (mut now, mut ended) = (0, 0);
         for _ in 0..random.below(40) {
