@@ -26,7 +26,7 @@ use crate::model::room::run_view::{RunOutput, RunView};
 use crate::model::room::runs::{NotStarted, Runs};
 use crate::model::session::{Context, Session};
 use crate::runs::agents::Registered;
-use crate::runs::task_runner::FollowedTask;
+use crate::runs::task_runner::ShownTask;
 
 /// Lets sessions start runs, and look at them.
 #[derive(Debug)]
@@ -50,7 +50,7 @@ enum Started {
 struct Start {
     asked: Asked,
     arrival: u64,
-    task: Option<Arc<FollowedTask>>,
+    task: Option<Arc<ShownTask>>,
     /// Under which call id of whom.
     call: Option<(Text, Text)>,
 }
@@ -169,7 +169,7 @@ impl RunRequests {
         session: &Session,
         living: &Arc<LivingRoom>,
         asked: &Asked,
-    ) -> Result<Option<Arc<FollowedTask>>, ActionError> {
+    ) -> Result<Option<Arc<ShownTask>>, ActionError> {
         let context = session.context();
         let slot = self.running.premises.table.get(context.id());
         let is_same = |held: &Context| held.user() == context.user() && held.project() == context.project();
@@ -180,8 +180,7 @@ impl RunRequests {
                 running.take(&living, |work| work.cancel(&id));
             }
         };
-        let task = self.running.tasks.follow(&slot, (&asked.id, asked.agent.clone()), cancel)?;
-        Ok(Some(Arc::new(task)))
+        self.running.tasks.follow(&slot, (&asked.id, asked.agent.clone()), cancel).map(Some)
     }
 
     fn start_in(&self, work: &mut Work<'_, '_>, start: Start, registered: &Registered) -> Started {
