@@ -180,7 +180,7 @@ impl RunRequests {
                 running.take(&living, |work| work.cancel(&id));
             }
         };
-        self.running.tasks.follow(&slot, (&asked.id, asked.agent.clone()), cancel).map(Some)
+        self.running.tasks.follow(&slot, (&asked.id, asked.agent.clone()), cancel)
     }
 
     fn start_in(&self, work: &mut Work<'_, '_>, start: Start, registered: &Registered) -> Started {
@@ -195,7 +195,7 @@ impl RunRequests {
         let queue = work.living.room.queue();
         let make = || Runs::new(queue, bounds(&self.running.limits));
         let Ok(runs) = work.record.start(now.now_ms, make) else { return Started::Ended };
-        let id = start.asked.id.clone();
+        let (id, user) = (start.asked.id.clone(), start.asked.by.user.clone());
         if let Err(why) = runs.start(start.asked) {
             return Started::NotStarted(why);
         }
@@ -207,6 +207,7 @@ impl RunRequests {
             return Self::withdraw(work, &id, registered, start.arrival);
         }
         work.announce(&id);
+        work.step.takes_part(work.record, Some(&user));
         work.step.is_active(work.record);
         let call =
             start.call.map(|(principal, call)| self.running.live.calls.lock().add(&principal, call, id, now.now_ms));

@@ -82,7 +82,7 @@ impl TaskRunner {
         let slot = self.table.get(session.context().id()).ok_or_else(session_ended)?;
         let Some(task) = self.add(&slot, None, title) else {
             discard(work, Some(&self.observers.owner()));
-            return Err(self.too_many(slot.id()));
+            return Err(if slot.is_closed() { session_ended() } else { self.too_many(slot.id()) });
         };
         let (id, cancelled, stopped) = (task.id.clone(), Arc::clone(&task.state), Arc::clone(&task.state));
         self.show(&slot, &task, move || cancelled.cancel());
@@ -122,19 +122,21 @@ impl TaskRunner {
         slot.set_source(path(&task.id), Some(Arc::new(task_node::source(Arc::clone(&task.state), cancel))));
     }
 
-    /// Shows work that somebody else does as a task of a session, under this id.
+    /// Shows work that somebody else does as a task of a session, under this id. `None` if the session has ended meanwhile.
     ///
     /// # Errors
-    /// `busy` if the session has too many tasks, or has ended.
+    /// `busy` if the session has too many tasks.
     pub(crate) fn follow(
         self: &Arc<Self>,
         slot: &Arc<Slot>,
         (id, title): (&Text, Text),
         cancel: impl Fn() + Send + Sync + 'static,
-    ) -> Result<Arc<ShownTask>, ActionError> {
-        let task = self.add(slot, Some(id), title).ok_or_else(|| self.too_many(slot.id()))?;
+    ) -> Result<Option<Arc<ShownTask>>, ActionError> {
+        let Some(task) = self.add(slot, Some(id), title) else {
+            return if slot.is_closed() { Ok(None) } else { Err(self.too_many(slot.id())) };
+        };
         self.show(slot, &task, cancel);
-        Ok(task)
+        Ok(Some(task))
     }
 
     async fn end(&self, slot: Weak<Slot>, task: Text) {
