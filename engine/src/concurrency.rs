@@ -12,6 +12,7 @@ mod evaluating;
 mod events;
 mod room_memory;
 mod rooms;
+mod runs;
 
 use std::sync::Arc;
 

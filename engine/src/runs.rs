@@ -3,7 +3,7 @@
 pub(crate) mod latch;
 pub(crate) mod task_state;
 mod task_node;
-
+pub(crate) mod executor;
 pub(crate) mod task_runner;
 pub(crate) mod gate;
 pub(crate) mod attempt;

@@ -13,7 +13,7 @@ use crate::model::room::run::asked::Asked;
 use crate::runs::agents::Registered;
 use crate::runs::attempt::Attempt;
 use crate::runs::gate::Ticket;
-use crate::runs::task_runner::FollowedTask;
+use crate::runs::task_runner::ShownTask;
 use crate::sync::{AtomicU64, Mutex, Ordering, Signal};
 
 /// One run that has not ended. It changes only while its room is locked, but for the gate at which it waits.
@@ -33,7 +33,7 @@ pub(crate) struct LiveRun {
     pub(crate) patient_until_ms: Option<u64>,
     pub(crate) attempt: Option<Arc<Attempt>>,
     /// Its node in the tree of the session that started it.
-    pub(crate) task: Option<Arc<FollowedTask>>,
+    pub(crate) task: Option<Arc<ShownTask>>,
 }
 
 /// The runs of all rooms that have not ended, by id.
@@ -78,13 +78,7 @@ impl LiveRuns {
     }
 
     /// A run waits for its turn.
-    pub(crate) fn add(
-        &self,
-        arrival: u64,
-        living: &Arc<LivingRoom>,
-        asked: Arc<Asked>,
-        task: Option<Arc<FollowedTask>>,
-    ) {
+    pub(crate) fn add(&self, arrival: u64, living: &Arc<LivingRoom>, asked: Arc<Asked>, task: Option<Arc<ShownTask>>) {
         let run = LiveRun {
             living: Arc::clone(living),
             arrival,

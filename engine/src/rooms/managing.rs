@@ -91,6 +91,8 @@ impl Managing {
         });
         dismissed.map_err(|refusal| self.not_decided(session, refusal))?;
         self.roles.update_user(user, living, trace_id);
+        // No session of the user need be open.
+        Step::take(&self.premises, living, |step, record| step.loses_access(record, user));
         Ok(())
     }
 

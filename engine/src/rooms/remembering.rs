@@ -54,11 +54,11 @@ impl Writer<'_> {
         }
     }
 
-    /// Who takes part in the room by it.
+    /// Who takes part in the room by it. Who started a run does so by that.
     fn user(&self) -> Option<&Text> {
         match self {
             Self::Session { context, .. } => context.user(),
-            Self::Run { asked, .. } => Some(&asked.by.user),
+            Self::Run { .. } => None,
         }
     }
 

@@ -187,6 +187,7 @@ fn take_over(step: &mut Step<'_>, record: &mut Record, of: (&Arc<Slot>, &LivingR
     let Some(role) = role else {
         if held.is_some() {
             step.edit(slot, |held| held.without(&living.room));
+            context.user().into_iter().for_each(|user| step.loses_access(record, user));
         }
         return;
     };

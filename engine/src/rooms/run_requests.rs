@@ -26,7 +26,7 @@ use crate::model::room::run_view::{RunOutput, RunView};
 use crate::model::room::runs::{NotStarted, Runs};
 use crate::model::session::{Context, Session};
 use crate::runs::agents::Registered;
-use crate::runs::task_runner::FollowedTask;
+use crate::runs::task_runner::ShownTask;
 
 /// Lets sessions start runs, and look at them.
 #[derive(Debug)]
@@ -50,7 +50,7 @@ enum Started {
 struct Start {
     asked: Asked,
     arrival: u64,
-    task: Option<Arc<FollowedTask>>,
+    task: Option<Arc<ShownTask>>,
 }
 
 fn unknown_agent() -> ActionError {
@@ -167,7 +167,7 @@ impl RunRequests {
         session: &Session,
         living: &Arc<LivingRoom>,
         asked: &Asked,
-    ) -> Result<Option<Arc<FollowedTask>>, ActionError> {
+    ) -> Result<Option<Arc<ShownTask>>, ActionError> {
         let context = session.context();
         let slot = self.running.premises.table.get(context.id());
         let is_same = |held: &Context| held.user() == context.user() && held.project() == context.project();
@@ -178,8 +178,7 @@ impl RunRequests {
                 running.take(&living, |work| work.cancel(&id));
             }
         };
-        let task = self.running.tasks.follow(&slot, (&asked.id, asked.agent.clone()), cancel)?;
-        Ok(Some(Arc::new(task)))
+        self.running.tasks.follow(&slot, (&asked.id, asked.agent.clone()), cancel)
     }
 
     fn start_in(&self, work: &mut Work<'_, '_>, start: Start, registered: &Registered) -> Started {
@@ -194,7 +193,8 @@ impl RunRequests {
         let queue = work.living.room.queue();
         let make = || Runs::new(queue, self.running.limits.bounds());
         let Ok(runs) = work.record.start(now.now_ms, make) else { return Started::Ended };
-        let (id, call) = (start.asked.id.clone(), start.asked.call().map(|(caller, id)| (caller.clone(), id.clone())));
+        let (id, user) = (start.asked.id.clone(), start.asked.by.user.clone());
+        let call = start.asked.call().map(|(caller, id)| (caller.clone(), id.clone()));
         if let Err(why) = runs.start(start.asked) {
             return Started::NotStarted(why);
         }
@@ -206,6 +206,7 @@ impl RunRequests {
             return Self::withdraw(work, &id, registered, start.arrival);
         }
         work.announce(&id);
+        work.step.takes_part(work.record, Some(&user));
         work.step.is_active(work.record);
         let calls = &self.running.premises.run_calls;
         let forgets = call.map(|(caller, call)| calls.lock().add(&caller, call, id, now.now_ms));

@@ -28,10 +28,11 @@ use crate::model::room::run::asked::Asked;
 use crate::model::room::run::failure::RunError;
 use crate::model::room::run_event;
 use crate::protocol::room_part::Merge;
+use crate::render::task::TaskControl;
 use crate::runs::attempt::Attempt;
 use crate::runs::run_context::RunHost;
 use crate::runs::run_memory::MemoryHost;
-use crate::runs::task_runner::FollowedTask;
+use crate::runs::task_runner::ShownTask;
 use crate::runs::tool_result::ToolResult;
 
 /// How many levels there are between an event's frame and a value of a run.
@@ -46,7 +47,7 @@ pub(super) struct Speech {
     pub(super) living: Weak<LivingRoom>,
     pub(super) asked: Arc<Asked>,
     /// The node in the tree of who started it.
-    pub(super) task: Option<Arc<FollowedTask>>,
+    pub(super) task: Option<Arc<ShownTask>>,
 }
 
 /// Whether events and results can hold a value, which all in the room receive.

@@ -1,10 +1,9 @@
 //! Runs in rooms: how they are started, cancelled and given inputs, and what executes them.
 
 use std::collections::VecDeque;
-use std::future::Future;
 use std::sync::{Arc, Weak};
 
-use futures_util::future::{BoxFuture, Either, select};
+use futures_util::future::BoxFuture;
 use serde_json::Value;
 
 use super::durability::{all_durable, is_full};
@@ -32,6 +31,7 @@ use crate::panics::caught::Caught;
 use crate::runs::agent::{Agent, RunResult};
 use crate::runs::agents::Agents;
 use crate::runs::attempt::Attempt;
+use crate::runs::executor::{Ended, execute};
 use crate::runs::gate::{Gate, Ticket};
 use crate::runs::run_context::{Inner, RunContext, RunHost};
 use crate::runs::task_runner::TaskRunner;
@@ -111,7 +111,7 @@ impl Running {
         while let Some(job) = jobs.pop_front() {
             match job {
                 Job::Follow(living, FollowUp::Begin(run)) => self.begin(&living, &run, &mut jobs),
-                Job::Follow(living, FollowUp::Execute(execution)) => self.execute(&living, execution),
+                Job::Follow(living, FollowUp::Execute(execution)) => self.execute(&living, execution, &mut jobs),
                 Job::Follow(living, FollowUp::Ended(run, outcome, next)) => {
                     self.run_ended(&living, (*run, outcome), &next, &mut jobs);
                     // Whoever waits until nothing runs any more looks again.
@@ -249,17 +249,18 @@ impl Running {
     }
 
     /// Begins an attempt: what the agent does runs on the runtime.
-    fn execute(&self, living: &Arc<LivingRoom>, Execution { agent, asked, attempt, is_once }: Execution) {
+    fn execute(&self, of: &Arc<LivingRoom>, execution: Execution, jobs: &mut Jobs) {
+        let Execution { agent, asked, attempt, is_once } = execution;
         let task = self.live.with(&asked.id, |live| live.task.clone()).flatten();
         let worker: Weak<dyn Worker> = Weak::clone(&self.me) as _;
-        let speech = Speech { worker, living: Arc::downgrade(living), asked: Arc::clone(&asked), task };
+        let speech = Speech { worker, living: Arc::downgrade(of), asked: Arc::clone(&asked), task };
         let host: Arc<dyn RunHost> = Arc::new(speech);
         let context = RunContext::new(Inner {
             host,
             tools: Arc::clone(&agent) as _,
             attempt: Arc::clone(&attempt),
             asked: Arc::clone(&asked),
-            room: living.room.clone(),
+            room: of.room.clone(),
             max_iterations: agent.iterations(),
         });
         let (owner, input) = (self.premises.observers.owner(), asked.input.clone());
@@ -271,16 +272,42 @@ impl Running {
             }
             agent.dispatch(context, input).await
         };
-        let work = Paced::new(Caught::new(Box::pin(work), Some(owner)), &self.premises, living, &attempt);
-        let end = AttemptEnd { running: Weak::clone(&self.me), living: Arc::downgrade(living), attempt: Some(attempt) };
-        self.background.runtime.spawn(attend(work, end));
+        let work = Paced::new(Caught::new(Box::pin(work), Some(owner)), &self.premises, of, &attempt);
+        let (running, living, overtaken) = (Weak::clone(&self.me), Arc::downgrade(of), Arc::clone(&attempt));
+        let abandoned = Arc::clone(&attempt);
+        let begins =
+            execute(&self.background.runtime, work, async move { overtaken.ended.wait().await }, move |ended| {
+                if let (Some(running), Some(living)) = (running.upgrade(), living.upgrade()) {
+                    let mut jobs = Jobs::new();
+                    running.ended(&living, &attempt, ended, &mut jobs);
+                    running.follow_up(jobs);
+                }
+            });
+        if !begins {
+            self.ended(of, &abandoned, Ended::Abandoned, jobs);
+        }
     }
 
-    /// An attempt has ended by itself.
-    fn finished(&self, living: &Arc<LivingRoom>, attempt: &Attempt, result: RunResult) {
+    /// An attempt has ended, or is not polled any more.
+    fn ended(&self, living: &Arc<LivingRoom>, attempt: &Attempt, ended: Ended<RunResult>, jobs: &mut Jobs) {
+        let result = match ended {
+            Ended::Returned(result) => result,
+            Ended::Panicked(why) => {
+                self.premises.observers.warn(&Event::Panicked { what: PanicSite::Agent, why });
+                Err(RunError::new("internal", "the agent failed"))
+            }
+            Ended::Abandoned => Err(RunError::new("interrupted", "the runtime has ended")),
+            // It counts no more.
+            Ended::Stopped => return,
+        };
+        self.finished(living, attempt, result, jobs);
+    }
+
+    /// An attempt has come to something.
+    fn finished(&self, living: &Arc<LivingRoom>, attempt: &Attempt, result: RunResult, jobs: &mut Jobs) {
         let result = result.and_then(|result| self.checked(result));
         let random = self.premises.ids.number();
-        self.take(living, |work| {
+        self.step(living, jobs, |work| {
             let (now, run) = (work.now(), &attempt.run);
             let is_current =
                 work.run(run).is_some_and(|run| run.attempt() == attempt.number && !run.status().is_ended());
@@ -445,50 +472,6 @@ fn task_status(outcome: Outcome) -> TaskStatus {
             let error = run_event::error_of(&outcome);
             let error = error.map(|error| ActionError::new(error.code(), error.message()));
             TaskStatus::Failed(error.unwrap_or_else(|| ActionError::internal("the run failed")))
-        }
-    }
-}
-
-/// Polls an attempt until it ends, or counts no more.
-async fn attend(work: impl Future<Output = Result<RunResult, String>> + Unpin, mut end: AttemptEnd) {
-    let Some(attempt) = end.attempt.clone() else { return };
-    let overtaken = Box::pin(attempt.ended.wait());
-    let ended = match select(work, overtaken).await {
-        Either::Left((Ok(result), _)) => Some(result),
-        Either::Left((Err(why), _)) => {
-            end.panicked(why);
-            Some(Err(RunError::new("internal", "the agent failed")))
-        }
-        Either::Right(_) => None,
-    };
-    end.attempt = None;
-    if let (Some(result), Some(running), Some(living)) = (ended, end.running.upgrade(), end.living.upgrade()) {
-        running.finished(&living, &attempt, result);
-    }
-}
-
-/// Dropped with the future of an attempt: if that was dropped before its end, so is the run.
-struct AttemptEnd {
-    running: Weak<Running>,
-    living: Weak<LivingRoom>,
-    /// Present until it has ended.
-    attempt: Option<Arc<Attempt>>,
-}
-
-impl AttemptEnd {
-    fn panicked(&self, why: String) {
-        if let Some(running) = self.running.upgrade() {
-            running.premises.observers.warn(&Event::Panicked { what: PanicSite::Agent, why });
-        }
-    }
-}
-
-impl Drop for AttemptEnd {
-    fn drop(&mut self) {
-        let Some(attempt) = self.attempt.take() else { return };
-        if let (Some(running), Some(living)) = (self.running.upgrade(), self.living.upgrade()) {
-            let error = RunError::new("interrupted", "the runtime has ended");
-            running.finished(&living, &attempt, Err(error));
         }
     }
 }

@@ -250,6 +250,14 @@ impl<'a> Step<'a> {
         }
     }
 
+    /// A user who is not there has no access any more, and so will not read the archive (SEC29).
+    pub(super) fn loses_access(&mut self, record: &mut Record, user: &Text) {
+        let is_there = record.participants().any(|participant| participant.user.as_ref() == Some(user));
+        if !is_there && self.living.kept.is_some() && record.lasting_mut().loses_access(user) {
+            self.delete(PartKind::Reader, user.clone());
+        }
+    }
+
     /// A part of the room is this from now on, if the room is kept.
     pub(super) fn put(&mut self, part: Part) {
         if self.keeps_parts() {

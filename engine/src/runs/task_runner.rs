@@ -2,8 +2,7 @@
 
 use std::sync::{Arc, Weak};
 
-use futures_util::future::{Either, select};
-
+use super::executor::{Ended, execute};
 use super::task_node;
 use super::task_state::{TaskState, TaskStatus};
 use crate::background::Background;
@@ -19,7 +18,7 @@ use crate::panics::guarded::discard;
 use crate::protocol::close_reason::CloseReason;
 use crate::protocol::code::ErrorCode;
 use crate::refresh::refresher::{Refresher, Urgency};
-use crate::render::task::{Task, TaskControl, TaskHost, TaskWork};
+use crate::render::task::{Task, TaskControl, TaskHost, TaskResult, TaskWork};
 use crate::sessions::idle_tracker::IdleTracker;
 use crate::sessions::paths::Paths;
 use crate::sessions::quota::QuotaExceeded;
@@ -80,35 +79,36 @@ impl TaskRunner {
     }
 
     fn start(self: &Arc<Self>, session: &Session, title: Text, work: TaskWork) -> Result<Text, ActionError> {
-        let session_id = session.context().id().clone();
-        let slot = self.table.get(&session_id).ok_or_else(session_ended)?;
-        let state = Arc::new(TaskState::new(title, self.max_bytes));
-        let running = |id| RunningTask {
-            id,
-            state: Arc::clone(&state),
-            runner: Arc::downgrade(self),
-            slot: Arc::downgrade(&slot),
-        };
-        let Some(id) = slot.add_task(self.max_tasks, running) else {
+        let slot = self.table.get(session.context().id()).ok_or_else(session_ended)?;
+        let Some(task) = self.add(&slot, None, title) else {
             discard(work, Some(&self.observers.owner()));
-            return Err(self.too_many(session_id));
+            return Err(if slot.is_closed() { session_ended() } else { self.too_many(slot.id()) });
         };
-        let cancelled = Arc::clone(&state);
-        self.show(&slot, &id, &state, move || cancelled.cancel());
-        let task = Task { id: id.clone(), control: Arc::new(running(id.clone())) };
-        let (runner, slot, task_id) = (Arc::downgrade(self), Arc::downgrade(&slot), id.clone());
-        let observers = Arc::clone(&self.observers);
-        self.running.fetch_add(1, Ordering::SeqCst);
-        self.background.runtime.spawn(async move {
-            let status = run(task, &state, work, &observers).await;
-            if !state.end(status) {
-                observers.warn(&Event::LimitReached { limit: Limit::TaskBytes, session: session_id });
-            }
-            if let Some(runner) = runner.upgrade() {
-                runner.ended(slot, task_id).await;
-            }
+        let (id, cancelled, stopped) = (task.id.clone(), Arc::clone(&task.state), Arc::clone(&task.state));
+        self.show(&slot, &task, move || cancelled.cancel());
+        let handle = Task { id: id.clone(), control: Arc::clone(&task) as _ };
+        let (counted, observers) = (Counted::new(self), Arc::clone(&self.observers));
+        let work = Caught::new(Box::pin(async move { work(handle).await }), Some(observers.owner()));
+        let shown = Arc::clone(&task);
+        let begins = execute(&self.background.runtime, work, async move { stopped.cancelled().await }, move |ended| {
+            shown.end_with(status_of(ended, &observers), counted);
         });
+        if !begins {
+            task.end(status_of(Ended::Abandoned, &self.observers));
+        }
         Ok(id)
+    }
+
+    /// Adds a task to those of a session: under an id of its own, or one that is unique in the engine. `None` if it may not be.
+    fn add(self: &Arc<Self>, slot: &Arc<Slot>, id: Option<&Text>, title: Text) -> Option<Arc<ShownTask>> {
+        let (state, runner) = (Arc::new(TaskState::new(title, self.max_bytes)), Arc::downgrade(self));
+        let mut added = None;
+        slot.add_task(id, self.max_tasks, |given| {
+            let task = Arc::new(ShownTask { id: given.clone(), state, runner, slot: Arc::downgrade(slot) });
+            added = Some(Arc::clone(&task));
+            if id.is_none() { task } else { Arc::new(Followed) }
+        });
+        added
     }
 
     fn too_many(&self, session: Text) -> ActionError {
@@ -118,32 +118,25 @@ impl TaskRunner {
     }
 
     /// Shows a task as a node. `cancel` is what its action does.
-    fn show(&self, slot: &Slot, id: &Text, state: &Arc<TaskState>, cancel: impl Fn() + Send + Sync + 'static) {
-        slot.set_source(path(id), Some(Arc::new(task_node::source(Arc::clone(state), cancel))));
+    fn show(&self, slot: &Slot, task: &ShownTask, cancel: impl Fn() + Send + Sync + 'static) {
+        slot.set_source(path(&task.id), Some(Arc::new(task_node::source(Arc::clone(&task.state), cancel))));
     }
 
-    /// Shows work that somebody else does as a task of a session, under this id.
+    /// Shows work that somebody else does as a task of a session, under this id. `None` if the session has ended meanwhile.
     ///
     /// # Errors
-    /// `busy` if the session has too many tasks, `internal` if it has ended.
+    /// `busy` if the session has too many tasks.
     pub(crate) fn follow(
         self: &Arc<Self>,
         slot: &Arc<Slot>,
         (id, title): (&Text, Text),
         cancel: impl Fn() + Send + Sync + 'static,
-    ) -> Result<FollowedTask, ActionError> {
-        let state = Arc::new(TaskState::new(title, self.max_bytes));
-        if !slot.add_task_as(id, self.max_tasks, Followed) {
-            return Err(self.too_many(slot.id()));
-        }
-        self.show(slot, id, &state, cancel);
-        Ok(FollowedTask { id: id.clone(), state, runner: Arc::downgrade(self), slot: Arc::downgrade(slot) })
-    }
-
-    async fn ended(&self, slot: Weak<Slot>, task: Text) {
-        self.end(slot, task).await;
-        self.running.fetch_sub(1, Ordering::SeqCst);
-        self.background.in_flight.notify();
+    ) -> Result<Option<Arc<ShownTask>>, ActionError> {
+        let Some(task) = self.add(slot, Some(id), title) else {
+            return if slot.is_closed() { Ok(None) } else { Err(self.too_many(slot.id())) };
+        };
+        self.show(slot, &task, cancel);
+        Ok(Some(task))
     }
 
     async fn end(&self, slot: Weak<Slot>, task: Text) {
@@ -205,16 +198,16 @@ impl TaskHost for Starter {
     }
 }
 
-/// One task that runs. Its application may hold it for longer than there is an engine.
+/// A task as its session shows it, whoever works on it. Its application may hold it for longer than there is an engine.
 #[derive(Debug)]
-struct RunningTask {
+pub(crate) struct ShownTask {
     id: Text,
     state: Arc<TaskState>,
     runner: Weak<TaskRunner>,
     slot: Weak<Slot>,
 }
 
-impl TaskControl for RunningTask {
+impl TaskControl for ShownTask {
     fn progress(&self, fraction: f64, message: Text) {
         self.state.progress(fraction, message);
         if let (Some(runner), Some(slot)) = (self.runner.upgrade(), self.slot.upgrade()) {
@@ -236,7 +229,42 @@ impl TaskControl for RunningTask {
     }
 }
 
-/// A task that somebody else works on: it ends when they say so, whatever becomes of its session.
+impl ShownTask {
+    /// There is no such work after all.
+    pub(crate) fn withdraw(&self) {
+        if let (Some(runner), Some(slot)) = (self.runner.upgrade(), self.slot.upgrade()) {
+            slot.end_task(&self.id, runner.max_tasks).iter().for_each(|oldest| runner.hide(&slot, oldest));
+            runner.remove(&slot, &self.id);
+        }
+    }
+
+    /// The work has ended.
+    pub(crate) fn end(&self, status: TaskStatus) {
+        self.end_with(status, ());
+    }
+
+    /// The work has ended. What is given is dropped when that is shown.
+    fn end_with(&self, status: TaskStatus, until_shown: impl Send + 'static) {
+        let Some(runner) = self.runner.upgrade() else { return };
+        let (slot, id) = (Weak::clone(&self.slot), self.id.clone());
+        if !self.state.end(status) {
+            let session = slot.upgrade().map(|slot| slot.id()).unwrap_or_default();
+            runner.observers.warn(&Event::LimitReached { limit: Limit::TaskBytes, session });
+        }
+        if runner.draining.load(Ordering::SeqCst) {
+            let background = Arc::clone(&runner.background);
+            background.spawn(async move {
+                runner.end(slot, id).await;
+                drop(until_shown);
+            });
+        } else if let Some(slot) = slot.upgrade() {
+            runner.retain(&slot, id);
+        }
+    }
+}
+
+/// The place of a task that somebody else works on among those of its session: it ends when they say so, whatever becomes
+/// of the session.
 #[derive(Debug)]
 struct Followed;
 
@@ -252,45 +280,21 @@ impl TaskControl for Followed {
     }
 }
 
-/// The node of work that somebody else does.
-#[derive(Debug)]
-pub(crate) struct FollowedTask {
-    id: Text,
-    state: Arc<TaskState>,
-    runner: Weak<TaskRunner>,
-    slot: Weak<Slot>,
+/// A task for which a shutdown waits, until this is dropped.
+struct Counted(Weak<TaskRunner>);
+
+impl Counted {
+    fn new(runner: &Arc<TaskRunner>) -> Self {
+        runner.running.fetch_add(1, Ordering::SeqCst);
+        Self(Arc::downgrade(runner))
+    }
 }
 
-impl FollowedTask {
-    /// The latest report replaces the one before.
-    pub(crate) fn progress(&self, fraction: f64, message: Text) {
-        self.state.progress(fraction, message);
-        if let (Some(runner), Some(slot)) = (self.runner.upgrade(), self.slot.upgrade()) {
-            runner.refresh(&slot, &self.id);
-        }
-    }
-
-    /// There is no such work after all.
-    pub(crate) fn withdraw(&self) {
-        if let (Some(runner), Some(slot)) = (self.runner.upgrade(), self.slot.upgrade()) {
-            slot.end_task(&self.id, runner.max_tasks).iter().for_each(|oldest| runner.hide(&slot, oldest));
-            runner.remove(&slot, &self.id);
-        }
-    }
-
-    /// The work has ended.
-    pub(crate) fn end(&self, status: TaskStatus) {
-        let Some(runner) = self.runner.upgrade() else { return };
-        let (slot, id) = (Weak::clone(&self.slot), self.id.clone());
-        if !self.state.end(status) {
-            let session = slot.upgrade().map(|slot| slot.id()).unwrap_or_default();
-            runner.observers.warn(&Event::LimitReached { limit: Limit::TaskBytes, session });
-        }
-        if runner.draining.load(Ordering::SeqCst) {
-            let background = Arc::clone(&runner.background);
-            background.spawn(async move { runner.end(slot, id).await });
-        } else if let Some(slot) = slot.upgrade() {
-            runner.retain(&slot, id);
+impl Drop for Counted {
+    fn drop(&mut self) {
+        if let Some(runner) = self.0.upgrade() {
+            runner.running.fetch_sub(1, Ordering::SeqCst);
+            runner.background.in_flight.notify();
         }
     }
 }
@@ -304,15 +308,15 @@ fn session_ended() -> ActionError {
     ActionError::internal("the session has ended")
 }
 
-async fn run(task: Task, state: &TaskState, work: TaskWork, observers: &Arc<Observers>) -> TaskStatus {
-    let work = Caught::new(Box::pin(async move { work(task).await }), Some(observers.owner()));
-    match select(work, Box::pin(state.cancelled())).await {
-        Either::Left((Ok(Ok(data)), _)) => TaskStatus::Done(data),
-        Either::Left((Ok(Err(error)), _)) => TaskStatus::Failed(error),
-        Either::Left((Err(why), _)) => {
+fn status_of(ended: Ended<TaskResult>, observers: &Observers) -> TaskStatus {
+    match ended {
+        Ended::Returned(Ok(data)) => TaskStatus::Done(data),
+        Ended::Returned(Err(error)) => TaskStatus::Failed(error),
+        Ended::Panicked(why) => {
             observers.warn(&Event::Panicked { what: PanicSite::Task, why });
             TaskStatus::Failed(ActionError::internal("the task failed"))
         }
-        Either::Right(_) => TaskStatus::Cancelled,
+        Ended::Stopped => TaskStatus::Cancelled,
+        Ended::Abandoned => TaskStatus::Failed(ActionError::internal("the runtime has ended")),
     }
 }

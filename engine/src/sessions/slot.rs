@@ -354,30 +354,23 @@ impl Slot {
         self.with(|inner| inner.overlay().iter().flat_map(|overlay| overlay.tabs.values().cloned()).collect())
     }
 
-    /// Adds a task under a number that no other of this session has had, if fewer than `max` run.
-    pub(crate) fn add_task<T: TaskControl + 'static>(&self, max: usize, make: impl FnOnce(Text) -> T) -> Option<Text> {
+    /// Adds a task, if fewer than `max` run: under an id that is unique in the engine, or else under a number that no other
+    /// of this session has had.
+    pub(crate) fn add_task(
+        &self,
+        id: Option<&Text>,
+        max: usize,
+        make: impl FnOnce(&Text) -> Arc<dyn TaskControl>,
+    ) -> Option<Text> {
         self.with(|inner| {
             let full = inner.overlay().is_some_and(|overlay| overlay.tasks.len() >= max) || max == 0;
             if inner.state.is_closed() || full {
                 return None;
             }
-            let id = inner.extras.get_or_insert_default().next_task();
-            inner.overlay_mut().tasks.insert(id.clone(), Arc::new(make(id.clone())));
+            let id = id.cloned().unwrap_or_else(|| inner.extras.get_or_insert_default().next_task());
+            inner.overlay_mut().tasks.insert(id.clone(), make(&id));
             inner.state.set_tasks(true);
             Some(id)
-        })
-    }
-
-    /// Adds a task under an id that is unique in the engine, if fewer than `max` run. False if it may not be.
-    pub(crate) fn add_task_as<T: TaskControl + 'static>(&self, id: &Text, max: usize, task: T) -> bool {
-        self.with(|inner| {
-            let full = inner.overlay().is_some_and(|overlay| overlay.tasks.len() >= max) || max == 0;
-            let adds = !inner.state.is_closed() && !full;
-            if adds {
-                inner.overlay_mut().tasks.insert(id.clone(), Arc::new(task));
-                inner.state.set_tasks(true);
-            }
-            adds
         })
     }
 

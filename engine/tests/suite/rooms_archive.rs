@@ -1,11 +1,16 @@
 //! What stays of a room that was archived (rooms 2, 7; S3.24 to S3.26, S3.40).
 
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
 use grove_engine::{
-    Access, ActionError, ArchiveFor, EndReason, Engine, Message, NewRoom, OnEnd, Room, RoomOptions, RoomRole, Session,
+    Access, ActionError, ArchiveFor, EndReason, Engine, Message, NewRoom, NewRun, OnEnd, Room, RoomOptions, RoomRole,
+    Session,
 };
 use serde_json::Value;
 
 use crate::fixtures::{in_project, room_engine, room_engine_with, user_session};
+use crate::run_fixtures::echo;
 
 fn code<T>(done: Result<T, ActionError>) -> String {
     done.err().map_or_else(String::new, |error| error.code().to_owned())
@@ -63,6 +68,67 @@ async fn an_archive_is_for_those_who_took_part() {
     assert_eq!(code(engine.rooms().archive(&in_project("a", "ann", "other"), &id).await), "not_found");
     assert_eq!(code(engine.rooms().archive(&Session::new("x").with_project("acme"), &id).await), "not_found");
     assert_eq!(code(engine.rooms().archive(&ann, "c_unknown").await), "not_found");
+}
+
+#[tokio::test]
+async fn who_was_dismissed_does_not_read_the_archive_and_who_was_admitted_again_does() {
+    let (engine, _clock) = room_engine();
+    let [ann, bob, cid, dan, eli] = ["ann", "bob", "cid", "dan", "eli"].map(|user| in_project(user, user, "acme"));
+    let room = archived(&engine, &ann, |new| new);
+    let rooms = engine.rooms();
+    let of_bob = rooms.events(&bob, room.id()).unwrap();
+    for session in [&cid, &dan, &eli] {
+        // Without a session that is open.
+        rooms.say(session, room.id(), &Message::text("hello")).unwrap();
+    }
+    for user in ["bob", "cid", "dan"] {
+        rooms.dismiss(&ann, room.id(), user).unwrap();
+    }
+    rooms.admit(&ann, room.id(), "dan", RoomRole::Member).unwrap();
+    rooms.say(&dan, room.id(), &Message::text("again")).unwrap();
+    drop(of_bob);
+    rooms.complete(room.id()).await.unwrap();
+    let id = room.cold_context_id().unwrap();
+    for session in [&bob, &cid] {
+        assert_eq!(code(rooms.archive(session, &id).await), "not_found");
+    }
+    for session in [&ann, &dan, &eli] {
+        assert_eq!(lines(&engine, session, &id).await.len(), 8);
+    }
+}
+
+#[tokio::test]
+async fn who_lost_the_role_that_the_application_gave_does_not_read_the_archive() {
+    let lost = Arc::new(AtomicBool::new(false));
+    let asked = Arc::clone(&lost);
+    let access = move |session: &Session, room: &Room| {
+        let is_lost = asked.load(Ordering::SeqCst) && session.user() == Some("bob");
+        room.role_of(session.user()?).filter(|_| !is_lost)
+    };
+    let (engine, _clock) = room_engine_with(RoomOptions::new().access(access), |_| {});
+    let [ann, bob, cid] = ["ann", "bob", "cid"].map(|user| in_project(user, user, "acme"));
+    let room = archived(&engine, &ann, |new| new);
+    let _there = [&bob, &cid].map(|session| engine.rooms().events(session, room.id()).unwrap());
+    lost.store(true, Ordering::SeqCst);
+    engine.rooms().review(room.id()).unwrap();
+    engine.rooms().complete(room.id()).await.unwrap();
+    let id = room.cold_context_id().unwrap();
+    assert_eq!(code(engine.rooms().archive(&bob, &id).await), "not_found");
+    assert_eq!(lines(&engine, &cid, &id).await.len(), 5);
+}
+
+#[tokio::test]
+async fn who_started_a_run_took_part() {
+    let (engine, _clock) = room_engine();
+    let [ann, bob] = ["ann", "bob"].map(|user| in_project(user, user, "acme"));
+    engine.register_agent(echo("echo"));
+    let room = archived(&engine, &ann, |new| new.agent("echo"));
+    let mut events = engine.rooms().events(&ann, room.id()).unwrap();
+    engine.rooms().run(&bob, room.id(), &NewRun::new(Value::Null)).unwrap();
+    while events.next().await.is_some_and(|event| event.kind != "run.done") {}
+    engine.rooms().complete(room.id()).await.unwrap();
+    let id = room.cold_context_id().unwrap();
+    assert_eq!(lines(&engine, &bob, &id).await.last().unwrap()["kind"], "room.ended");
 }
 
 #[tokio::test]

@@ -2,12 +2,13 @@
 
 use grove_engine::testing::TestConsumer;
 use grove_engine::{
-    Access, Action, Config, Descriptor, Engine, Event, Facet, Invocation, Mode, NewRoom, Room, RoomOptions, Session,
-    Trust,
+    Access, Action, Config, Descriptor, Engine, Event, Facet, Invocation, Mode, NewRoom, NewRun, Room, RoomOptions,
+    Session, Trust,
 };
 use serde_json::json;
 
 use crate::fixtures::{EventLog, action_names, error_code, node_at, user_session};
+use crate::run_fixtures::{Workplace, echo};
 
 const LEVELS: [Trust; 3] = [Trust::Untrusted, Trust::Provisional, Trust::Verified];
 
@@ -110,4 +111,26 @@ async fn dangerous_actions_are_refused_in_the_child_of_a_sandbox() {
     let (_, room) = consumer.subscribe("/rooms/c").await;
     assert_eq!(action_names(node_at(&room, "board")), ["wipe"]);
     assert_eq!(error_code(&consumer.invoke("/rooms/c/board", "wipe", json!({})).await), "unauthorized");
+}
+
+#[tokio::test]
+async fn a_child_without_an_agent_of_its_own_takes_that_of_its_parent_if_it_inherits_it() {
+    let mut place = Workplace::of([echo("parents"), echo("own")]);
+    let child = |inherit: &[Facet], agent: Option<&str>| {
+        let new = NewRoom::new("Child").parent(place.room.id().clone(), inherit.iter().copied());
+        let new = agent.into_iter().fold(new, |new, agent| new.agent(agent));
+        place.engine.rooms().create(&place.ann, &new).unwrap().room
+    };
+    let agents = [
+        (child(&[Facet::Agent], None), Some("parents")),
+        (child(&[Facet::Agent], Some("own")), Some("own")),
+        (child(&[Facet::Memory], None), None),
+    ];
+    for (room, agent) in agents {
+        assert_eq!(room.agent().map(|name| name.as_str()), agent);
+        let ran = place.engine.rooms().run(&place.ann, room.id(), &NewRun::new(json!(1)));
+        assert_eq!(ran.is_ok(), agent.is_some());
+    }
+    let run = place.run(json!(2));
+    place.until_end_of(&run).await;
 }

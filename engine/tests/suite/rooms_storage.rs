@@ -142,7 +142,12 @@ async fn an_archive_and_the_time_to_live_survive_a_restart() {
     let new = NewRoom::new("t").id("board").on_end(OnEnd::Archive).ttl_s(60);
     let room = engine.rooms().create(&ann, &new).unwrap().room;
     clock.advance(30_000);
-    say(&engine, &ann, "the time begins anew");
+    let [bob, cid] = ["bob", "cid"].map(|user| user_session(user, user));
+    for session in [&bob, &cid] {
+        engine.rooms().admit(&ann, "board", session.user().unwrap(), RoomRole::Member).unwrap();
+        say(&engine, session, "the time begins anew");
+    }
+    engine.rooms().dismiss(&ann, "board", "cid").unwrap();
     let ends_at = room.ends_at();
     engine.shutdown(std::time::Duration::ZERO).await;
     drop((engine, room));
@@ -163,7 +168,9 @@ async fn an_archive_and_the_time_to_live_survive_a_restart() {
     while events.next().await.unwrap().is_some() {
         count += 1;
     }
-    assert_eq!(count, 3);
+    assert_eq!(count, 4);
+    assert!(engine.rooms().archive(&bob, &id).await.is_ok(), "bob took part");
+    assert_eq!(code(engine.rooms().archive(&cid, &id).await), "not_found", "cid was dismissed");
 }
 
 #[tokio::test]

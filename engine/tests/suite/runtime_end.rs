@@ -1,14 +1,20 @@
 //! An engine whose runtime has ended says so.
 
+use std::collections::HashMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use grove_engine::client::Query;
-use grove_engine::{ConnectError, Descriptor, Provider, Scope, Session};
+use grove_engine::{
+    Action, ConnectError, Descriptor, Event, Invocation, NewRoom, NewRun, Provider, Queue, Room, RoomOptions,
+    RunStatus, Scope, Session,
+};
+use serde_json::json;
 use tokio::runtime::{Builder, Runtime};
 
-use crate::fixtures::{SharedNumber, engine, user_session};
+use crate::fixtures::{EventLog, SharedNumber, engine, room_engine_with, user_session};
+use crate::run_fixtures::{ask, silent};
 
 fn runtime() -> Runtime {
     Builder::new_multi_thread().worker_threads(1).enable_all().build().unwrap()
@@ -92,4 +98,73 @@ fn whoever_waits_for_a_refresh_when_the_runtime_ends_is_released() {
             assert_eq!(released.expect("nobody waits for ever").unwrap(), 0);
         }
     });
+}
+
+#[test]
+fn runs_in_progress_and_those_that_wait_fail_once_when_the_runtime_ends() {
+    let ended = runtime();
+    let (_engine, rooms, log, runs) = ended.block_on(async {
+        let (engine, _clock) = room_engine_with(RoomOptions::new(), |_| {});
+        engine.register_agent(silent("silent").concurrency(1));
+        engine.register_agent(ask("ask"));
+        let log = EventLog::of(&engine);
+        let ann = user_session("a", "ann");
+        let (mut rooms, mut runs) = (Vec::new(), 0);
+        for number in 0..100 {
+            let agent = if number % 10 == 0 { "ask" } else { "silent" };
+            let new = NewRoom::new("t").agent(agent).replayable(number % 2 == 0).queue(Queue::Parallel);
+            rooms.push(engine.rooms().create(&ann, &new).unwrap().room);
+            for _ in 0..10 {
+                engine.rooms().run(&ann, rooms[number].id(), &NewRun::new(json!(null))).unwrap();
+                runs += 1;
+            }
+        }
+        assert_eq!((engine.rooms().stats().runs, engine.rooms().stats().queued), (runs, 900 - 1));
+        (engine, rooms, log, runs)
+    });
+    // As many as wait for one place end one after another, and not one within another.
+    drop(ended);
+    let mut ends = HashMap::new();
+    for event in log.all() {
+        if let Event::RunEnded { run, status, .. } = event {
+            *ends.entry((run, status)).or_insert(0) += 1;
+        }
+    }
+    assert_eq!(ends.len(), runs);
+    assert!(ends.into_iter().all(|((_, status), times)| status == RunStatus::Failed && times == 1));
+    for run in rooms.iter().flat_map(Room::runs) {
+        assert_eq!(run.error.map(|error| error.code().to_owned()).as_deref(), Some("interrupted"), "{}", run.id);
+    }
+}
+
+#[test]
+fn a_task_that_runs_when_the_runtime_ends_is_dropped_with_what_it_holds() {
+    let ended = runtime();
+    let (dropped, task) = (Arc::new(()), Arc::new(parking_lot::Mutex::new(None)));
+    let (held, kept) = (Arc::clone(&dropped), Arc::clone(&task));
+    let engine = ended.block_on(async {
+        let engine = engine();
+        let begin = Action::new("begin", move |call: Invocation<()>| {
+            let (held, kept) = (Arc::clone(&held), Arc::clone(&kept));
+            call.start_task("t", move |task| async move {
+                *kept.lock() = Some(task);
+                std::future::pending::<()>().await;
+                drop(held);
+                Ok(json!(null))
+            })
+        });
+        engine.register("n", move |_: &Session| Descriptor::status().action(&begin));
+        let client = engine.client(&user_session("s", "alice")).unwrap();
+        client.invoke("/n", "begin", json!({})).await.unwrap();
+        while task.lock().is_none() {
+            tokio::task::yield_now().await;
+        }
+        engine
+    });
+    drop(ended);
+    let task = task.lock().take().unwrap();
+    // Nobody can see its node any more; but nothing hangs, and what it held is gone.
+    task.progress(0.5, "late");
+    drop((task, engine));
+    assert_eq!(Arc::strong_count(&dropped), 1);
 }

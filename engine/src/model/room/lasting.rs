@@ -35,7 +35,7 @@ impl Lasting {
         self.took_part.get_or_insert_default();
     }
 
-    /// The users who have taken part: those who were there, and those who said something.
+    /// The users who have taken part, by being there or doing something, and have not lost their access since.
     pub(crate) fn took_part(&self) -> impl Iterator<Item = &Text> {
         self.took_part.iter().flatten()
     }
@@ -43,6 +43,11 @@ impl Lasting {
     /// A user takes part. True if that is new and matters.
     pub(crate) fn takes_part(&mut self, user: &Text) -> bool {
         self.took_part.as_mut().is_some_and(|users| users.len() < MOST_READERS && users.insert(user.clone()))
+    }
+
+    /// A user has no access any more. True if that is new and matters.
+    pub(crate) fn loses_access(&mut self, user: &str) -> bool {
+        self.took_part.as_mut().is_some_and(|users| users.remove(user))
     }
 
     /// Under which id the events stay readable, if they do.

@@ -2,7 +2,7 @@
 
 use serde_json::json;
 
-use super::super::run::delivery::Delivery;
+use super::super::run::delivery::{Delivery, OnTimeout};
 use super::*;
 
 const BOUNDS: RunBounds = RunBounds {
@@ -108,4 +108,142 @@ fn inputs_wait_for_a_run_up_to_a_bound_and_are_gone_with_it() {
     assert!(runs.push_input("r1", json!(3)));
     done(&mut runs, "r1", 1);
     assert_eq!(runs.take_input("r1", 1), None);
+}
+
+#[derive(Debug, Clone, Copy)]
+enum Happens {
+    Start,
+    Begin,
+    Done,
+    /// With a delivery that lets another run take its place.
+    Retryable,
+    Cancel,
+    Stop,
+}
+
+/// The reference: what waits or is in progress, in the order in which it is to be dispatched, and how the last one ended.
+#[derive(Debug, Default)]
+struct Reference {
+    unended: Vec<(String, Status)>,
+    last: Option<RunStatus>,
+    history: usize,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Status {
+    Queued,
+    Running,
+    /// It is in progress, and somebody has cancelled it.
+    Cancelled,
+}
+
+impl Reference {
+    fn count(&self, wanted: impl Fn(Status) -> bool) -> usize {
+        self.unended.iter().filter(|(_, status)| wanted(*status)).count()
+    }
+
+    fn start(&mut self, id: &str, queue: Queue) -> Result<(), NotStarted> {
+        let (queued, is_free) = (self.count(|status| status == Status::Queued), self.unended.is_empty());
+        match queue {
+            Queue::Reject if !is_free => return Err(NotStarted::Occupied),
+            Queue::Serial if !is_free && queued >= BOUNDS.waiting => return Err(NotStarted::Full),
+            _ => self.unended.push((id.to_owned(), Status::Queued)),
+        }
+        Ok(())
+    }
+
+    fn due(&self, queue: Queue) -> Vec<Text> {
+        let front = if queue == Queue::Parallel { self.unended.len() } else { 1 };
+        let due = self.unended.iter().take(front).filter(|(_, status)| *status == Status::Queued);
+        due.map(|(id, _)| id.as_str().into()).collect()
+    }
+
+    fn happens(&mut self, at: usize, what: Happens) {
+        let status = self.unended[at].1;
+        let ended = match (what, status) {
+            (Happens::Done | Happens::Retryable, Status::Cancelled) | (Happens::Cancel, Status::Queued) => {
+                RunStatus::Cancelled
+            }
+            (Happens::Done, Status::Running) => RunStatus::Done,
+            (Happens::Retryable, Status::Running) | (Happens::Stop, _) => RunStatus::Failed,
+            (Happens::Cancel, _) => {
+                self.unended[at].1 = Status::Cancelled;
+                return;
+            }
+            _ => return,
+        };
+        self.history += usize::from(ended == RunStatus::Done);
+        self.last = Some(ended);
+        let reruns = matches!((what, status), (Happens::Retryable, Status::Running));
+        if reruns {
+            self.unended[at] = (format!("{}'", self.unended[at].0), Status::Queued);
+        } else {
+            self.unended.remove(at);
+        }
+    }
+}
+
+fn happens(runs: &mut Runs, id: &str, what: Happens) {
+    let attempt = runs.get(id).map_or(1, Run::attempt);
+    let next = match what {
+        Happens::Done => runs.finish(id, attempt, Ok(json!("result")), at(1), 0),
+        Happens::Retryable => runs.finish(id, attempt, Err(RunError::retryable("x", "")), at(1), 0),
+        Happens::Cancel => runs.cancel(id, at(1)),
+        Happens::Stop => runs.stop(id, RunError::new("x", ""), at(1)),
+        Happens::Start | Happens::Begin => Next::Nothing,
+    };
+    if matches!(next, Next::Rerun { .. }) {
+        let before = Arc::clone(&runs.get(id).unwrap().asked);
+        let successor = Asked { id: format!("{id}'").into(), rerun_of: Some(id.into()), ..(*before).clone() };
+        runs.succeed(id, successor, None);
+    }
+    runs.forget();
+}
+
+#[test]
+fn the_runs_of_a_room_are_dispatched_as_the_reference_says() {
+    let mut random = 7_u64;
+    let mut below = |bound: usize| {
+        random = random.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+        (random >> 33) as usize % bound
+    };
+    let all = [Happens::Begin, Happens::Done, Happens::Retryable, Happens::Cancel, Happens::Stop];
+    for case in 0..3_000 {
+        let queue = [Queue::Serial, Queue::Reject, Queue::Parallel][below(3)];
+        let (mut runs, mut reference) = (Runs::new(queue, BOUNDS), Reference::default());
+        for number in 0..below(40) {
+            let what = if reference.unended.is_empty() || below(3) == 0 { Happens::Start } else { all[below(5)] };
+            match what {
+                Happens::Start => {
+                    let id = format!("r{number}");
+                    let rerun = Delivery::default().max_attempts(100).on_timeout(OnTimeout::Rerun);
+                    let started = runs.start(Asked { delivery: Some(rerun), ..asked(&id) });
+                    assert_eq!(started, reference.start(&id, queue), "case {case}");
+                }
+                Happens::Begin => {
+                    let at_place = below(reference.unended.len());
+                    let id = reference.unended[at_place].0.clone();
+                    let is_due = reference.due(queue).contains(&id.as_str().into());
+                    assert_eq!(runs.begin(&id, at(0)), is_due, "case {case}: {id}");
+                    if is_due {
+                        reference.unended[at_place].1 = Status::Running;
+                        reference.history += usize::from(!id.contains('\''));
+                    }
+                }
+                _ => {
+                    let at_place = below(reference.unended.len());
+                    let id = reference.unended[at_place].0.clone();
+                    reference.happens(at_place, what);
+                    happens(&mut runs, &id, what);
+                }
+            }
+            let running = reference.count(|status| status != Status::Queued);
+            let seen = (runs.due(1), runs.running(), runs.queued(), runs.last_outcome());
+            let queued = reference.unended.len() - running;
+            assert_eq!(seen, (reference.due(queue), running, queued, reference.last), "case {case}: {what:?} {runs:?}");
+            let ended = runs.all().filter(|run| run.status().is_ended()).count();
+            assert!(ended <= BOUNDS.ended, "case {case}");
+            assert!(runs.history().entries().len() <= reference.history, "case {case}");
+        }
+    }
 }
