@@ -17,7 +17,7 @@
 //! soak      is every copy exact after minutes of connects, stalls, kills, expiries and restarts?
 //! disturb   how much later is a victim served beside each attacker?
 //! cliffs    does any input cost more than in proportion to its size?
-//! smoke     all benchmarks at small sizes, within two minutes
+//! smoke     all benchmarks at small sizes, within three minutes
 //! all       all benchmarks, within a quarter of an hour
 //! ```
 //!
