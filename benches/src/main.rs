@@ -17,7 +17,7 @@
 //! soak      is every copy exact after minutes of connects, stalls, kills, expiries and restarts?
 //! disturb   how much later is a victim served beside each attacker?
 //! cliffs    does any input cost more than in proportion to its size?
-//! smoke     all benchmarks at small sizes, within two minutes
+//! smoke     all benchmarks at small sizes, within three minutes
 //! all       all benchmarks, within a quarter of an hour
 //! ```
 //!
@@ -56,7 +56,7 @@ use std::process::ExitCode;
 
 use clap::Parser;
 
-use crate::benchmark::storage::storage_writer;
+use crate::benchmark::storage::{log_writer, storage_writer};
 use crate::cli::internal_command::InternalCommand;
 use crate::cli::{Command, Options};
 use crate::failure::Failure;
@@ -95,6 +95,11 @@ async fn execute(command: Command) -> Result<bool, Failure> {
         Command::Internal(InternalCommand::WriteRooms { directory, rooms }) => {
             storage_writer::run(&directory, rooms).await.map(|()| true)
         }
-        Command::Internal(InternalCommand::SoakServer { listen }) => soak::server::run(&listen).await.map(|()| true),
+        Command::Internal(InternalCommand::AppendEvents { database, directory, rooms }) => {
+            log_writer::run(database, &directory, rooms).map(|()| true)
+        }
+        Command::Internal(InternalCommand::SoakServer { listen, storage }) => {
+            soak::server::run(&listen, storage.as_deref()).await.map(|()| true)
+        }
     }
 }

@@ -1,5 +1,6 @@
 //! Where results are written, and where what is measured may write to the disk.
 
+use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
 
 use crate::failure::Failure;
@@ -29,13 +30,23 @@ impl Scratch {
 
     /// How many bytes the files in it have.
     pub(crate) fn bytes(&self) -> Result<u64, Failure> {
-        let mut bytes = 0;
-        for entry in std::fs::read_dir(&self.0)? {
-            bytes += entry?.metadata()?.len();
-        }
-        Ok(bytes)
+        bytes(&self.0)
     }
 }
+
+/// How many bytes the files below a directory occupy: what is reserved and not written counts nothing.
+fn bytes(directory: &Path) -> Result<u64, Failure> {
+    let mut all = 0;
+    for entry in std::fs::read_dir(directory)? {
+        let entry = entry?;
+        let metadata = entry.metadata()?;
+        all += if metadata.is_dir() { bytes(&entry.path())? } else { metadata.blocks() * BLOCK_BYTES };
+    }
+    Ok(all)
+}
+
+/// The unit in which the system says how much a file occupies.
+const BLOCK_BYTES: u64 = 512;
 
 impl Drop for Scratch {
     fn drop(&mut self) {

@@ -5,6 +5,7 @@ mod exchange;
 mod joining;
 mod leases;
 mod live;
+mod memory;
 mod message;
 mod off;
 mod participants;
@@ -37,6 +38,7 @@ const fn default_sessions(case: RoomCase) -> &'static [u32] {
         RoomCase::Exchange => &[200, 10_000],
         RoomCase::Joining => &[100, 1_000],
         RoomCase::Leases => &[100_000],
+        RoomCase::Memory => &[5_000],
         RoomCase::Live => &[9_000],
     }
 }
@@ -61,6 +63,7 @@ pub(super) async fn measure(cell: &Cell) -> Result<Row, Failure> {
         RoomCase::Exchange => exchange::measure(cell, &mut row).await?,
         RoomCase::Joining => joining::measure(cell, &mut row).await?,
         RoomCase::Leases => leases::measure(cell, &mut row).await?,
+        RoomCase::Memory => memory::measure(cell, &mut row).await?,
         RoomCase::Live => live::measure(cell, &mut row).await?,
     }
     Ok(row)

@@ -1,10 +1,12 @@
 //! What does it cost to keep what happens in rooms?
 
 mod append;
+mod databases;
 mod kept_house;
 mod kill;
 mod replay;
 mod restart;
+pub(crate) mod log_writer;
 pub(crate) mod storage_writer;
 
 use crate::cli::storage_options::StorageOptions;
@@ -12,6 +14,7 @@ use crate::failure::Failure;
 use crate::output::plot::{self, Bar};
 use crate::plan::benchmark::Benchmark;
 use crate::plan::cell::Cell;
+use crate::plan::database_kind::DatabaseKind;
 use crate::plan::storage_case::StorageCase;
 use crate::result::row::Row;
 
@@ -22,13 +25,21 @@ pub(crate) fn cells(options: &StorageOptions) -> Vec<Cell> {
         let sessions = options.sessions.unwrap_or(default_sessions(case));
         Cell { storage: Some(case), ..Cell::without_workload(Benchmark::Storage, sessions) }
     };
-    cases.into_iter().map(cell).collect()
+    cases.into_iter().map(cell).flat_map(for_each_database).collect()
+}
+
+/// One cell for each database, if they are compared.
+fn for_each_database(cell: Cell) -> Vec<Cell> {
+    if cell.storage != Some(StorageCase::Databases) {
+        return vec![cell];
+    }
+    DatabaseKind::ALL.map(|kind| Cell { database: Some(kind), ..cell.clone() }).into()
 }
 
 const fn default_sessions(case: StorageCase) -> u32 {
     match case {
         StorageCase::Append => 256,
-        StorageCase::Replay => 100,
+        StorageCase::Replay | StorageCase::Databases => 100,
         StorageCase::Restart => 100_000,
         StorageCase::Kill => 64,
     }
@@ -42,6 +53,7 @@ pub(super) async fn measure(cell: &Cell) -> Result<Row, Failure> {
         StorageCase::Replay => replay::measure(cell, &mut row).await?,
         StorageCase::Restart => restart::measure(cell, &mut row).await?,
         StorageCase::Kill => kill::measure(cell, &mut row).await?,
+        StorageCase::Databases => databases::measure(cell, &mut row).await?,
     }
     Ok(row)
 }

@@ -111,7 +111,7 @@ pub(crate) enum BenchmarkCommand {
         #[command(flatten)]
         output: OutputOptions,
     },
-    /// All benchmarks at small sizes, within two minutes
+    /// All benchmarks at small sizes, within three minutes
     ///
     /// For continuous integration: the figures mean little, but every check is made. Exit code 1 if a mirror differs
     /// or a count is wrong.

@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use clap::Subcommand;
 
 use super::serve_options::ServeOptions;
+use crate::plan::database_kind::DatabaseKind;
 
 /// The entry point of a child process.
 #[derive(Subcommand)]
@@ -35,11 +36,27 @@ pub(crate) enum InternalCommand {
         #[arg(long)]
         rooms: u32,
     },
+    /// Append events of `storage --case databases` until the process is killed
+    #[command(hide = true)]
+    AppendEvents {
+        /// To which database
+        #[arg(long)]
+        database: DatabaseKind,
+        /// Where it is
+        #[arg(long)]
+        directory: PathBuf,
+        /// In how many rooms they happen
+        #[arg(long)]
+        rooms: u32,
+    },
     /// Run the server of `soak`
     #[command(hide = true)]
     SoakServer {
         /// The address to listen on
         #[arg(long)]
         listen: String,
+        /// Where rooms are kept
+        #[arg(long)]
+        storage: Option<PathBuf>,
     },
 }

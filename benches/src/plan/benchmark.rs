@@ -139,7 +139,9 @@ call until the message waits for every connection, per connection, and whether i
 `exchange`: 10,000 messages per second in real time, from when each was due until both participants
 have it. `joining`: one call, the events to everybody included, while all are subscribed to the whole
 tree, and the bytes of the patch that each of them receives per debounce window. `leases`: a tick in
-which 1,000 leases are due, and one in which none is. Times are the fastest of many rounds. `live`:
+which 1,000 leases are due, and one in which none is. Times are the fastest of many rounds. `memory`:
+live heap per subscribed participant for its room, in rooms of 10 with nothing in their memory, and
+what an entry and 50 entries add, shown as a window in each tree. `live`:
 a message to live sockets of one room, the server being another process, from when it is sent until
 each socket has it; and the same text by `nats-server` with WebSocket clients, in the same run.
 Baseline: the goals. Every message must arrive once and in order, and every mirror must be exact.";
@@ -162,5 +164,6 @@ mean size on one thread, and one by one. `replay`: logs of 10,000 events each ar
 events for clients, and by the database alone; and what an event takes on the disk. `restart`: from
 opening the directory with these rooms until the first connection has its first frame. `kill`: a
 process in which members say something is killed ten times at a random moment; how long opening takes
-then, and how many messages that it had acknowledged are missing, which may be none.
+then, and how many messages that it had acknowledged are missing, which may be none. `databases`, with
+the feature `databases`: the same questions to other embedded databases, each alone.
 Baseline: the database alone. Every log must be contiguous and hold everything that was acknowledged.";

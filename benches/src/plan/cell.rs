@@ -4,6 +4,7 @@ use serde::{Deserialize, Serialize};
 
 use super::benchmark::Benchmark;
 use super::change::Change;
+use super::database_kind::DatabaseKind;
 use super::room_case::RoomCase;
 use super::run_case::RunCase;
 use super::storage_case::StorageCase;
@@ -36,6 +37,8 @@ pub(crate) struct Cell {
     pub(crate) runs: Option<RunCase>,
     /// What `storage` measures.
     pub(crate) storage: Option<StorageCase>,
+    /// Which database `storage --case databases` measures.
+    pub(crate) database: Option<DatabaseKind>,
 }
 
 impl Cell {
@@ -55,6 +58,7 @@ impl Cell {
             rooms: None,
             runs: None,
             storage: None,
+            database: None,
         }
     }
 
@@ -115,7 +119,8 @@ impl Cell {
         let change = self.change.map_or(String::new(), |change| format!(" {}", change.name()));
         let gap = self.gap.map_or(String::new(), |gap| format!(" after {gap}"));
         if let Some(case) = self.case() {
-            return format!("{} {case} {}", self.benchmark.name(), self.sessions);
+            let database = self.database.map_or(String::new(), |kind| format!(" {}", kind.name()));
+            return format!("{} {case}{database} {}", self.benchmark.name(), self.sessions);
         }
         let (benchmark, workload, likeness) = (self.benchmark.name(), self.workload.name(), self.likeness.name());
         format!("{subject}{benchmark}{change}{gap} {workload} {likeness} {}@{}%", self.sessions, self.active)

@@ -23,12 +23,14 @@ pub(crate) enum RoomCase {
     Joining,
     /// The leases of sessions with a presence card
     Leases,
+    /// What the memory of a room takes in the tree of each participant
+    Memory,
     /// Messages to live sockets of one room, beside `nats-server`
     Live,
 }
 
 impl RoomCase {
-    pub(crate) const ALL: [Self; 9] = [
+    pub(crate) const ALL: [Self; 10] = [
         Self::Off,
         Self::Record,
         Self::Crowd,
@@ -37,6 +39,7 @@ impl RoomCase {
         Self::Exchange,
         Self::Joining,
         Self::Leases,
+        Self::Memory,
         Self::Live,
     ];
 
@@ -50,13 +53,14 @@ impl RoomCase {
             Self::Exchange => "exchange",
             Self::Joining => "joining",
             Self::Leases => "leases",
+            Self::Memory => "memory",
             Self::Live => "live",
         }
     }
 
     /// Whether bytes are counted.
     pub(crate) const fn is_about_memory(self) -> bool {
-        matches!(self, Self::Off | Self::Record | Self::Crowd | Self::Pairs)
+        matches!(self, Self::Off | Self::Record | Self::Crowd | Self::Pairs | Self::Memory)
     }
 
     /// How many of so many sessions are in each room.
@@ -65,6 +69,7 @@ impl RoomCase {
             Self::Off | Self::Leases => 0,
             Self::Record => 1,
             Self::Pairs | Self::Exchange => 2,
+            Self::Memory => 10,
             Self::Crowd if sessions > 1_000 => 1_000,
             Self::Crowd | Self::Message | Self::Joining | Self::Live => sessions,
         }

@@ -15,9 +15,12 @@ pub(crate) enum StorageCase {
     Restart,
     /// A process that is killed again and again while it writes
     Kill,
+    /// Other embedded databases beside that of the engine, with the feature `databases`
+    Databases,
 }
 
 impl StorageCase {
+    /// What every build can measure.
     pub(crate) const ALL: [Self; 4] = [Self::Append, Self::Replay, Self::Restart, Self::Kill];
 
     pub(crate) const fn name(self) -> &'static str {
@@ -26,6 +29,7 @@ impl StorageCase {
             Self::Replay => "replay",
             Self::Restart => "restart",
             Self::Kill => "kill",
+            Self::Databases => "databases",
         }
     }
 }

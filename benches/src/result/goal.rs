@@ -154,7 +154,7 @@ fn rooms(row: &Row) -> Vec<Option<Goal>> {
             Goal::new("ms, p99 of a message to live sockets", 100.0, row.p99_ms),
             Goal::new("p99 of a message to live sockets, relative to nats-server", 1.3, row.p99_ratio),
         ],
-        Some(RoomCase::Off | RoomCase::Live) | None => Vec::new(),
+        Some(RoomCase::Off | RoomCase::Memory | RoomCase::Live) | None => Vec::new(),
     }
 }
 
@@ -191,7 +191,7 @@ fn storage(row: &Row) -> Vec<Option<Goal>> {
         Some(StorageCase::Kill) => {
             vec![Goal::new("messages lost that were acknowledged", 0.0, row.lost.map(|n| n as f64))]
         }
-        Some(StorageCase::Replay | StorageCase::Restart) | None => Vec::new(),
+        Some(StorageCase::Replay | StorageCase::Restart | StorageCase::Databases) | None => Vec::new(),
     }
 }
 

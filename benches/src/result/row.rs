@@ -8,6 +8,7 @@ use crate::consumer::{Size, Verdict};
 use crate::plan::benchmark::Benchmark;
 use crate::plan::cell::Cell;
 use crate::plan::change::Change;
+use crate::plan::database_kind::DatabaseKind;
 use crate::plan::room_case::RoomCase;
 use crate::plan::run_case::RunCase;
 use crate::plan::storage_case::StorageCase;
@@ -45,6 +46,8 @@ row! {
     runs: RunCase,
     /// What `storage` measured.
     storage: StorageCase,
+    /// Which database.
+    database: DatabaseKind,
     /// How many sessions are in each room.
     per_room: u32,
     /// Number of open sessions.
@@ -143,6 +146,11 @@ row! {
     heap_bytes_per_participant: f64,
     /// What a participant takes in the tree of those who show the room.
     heap_bytes_per_shown: f64,
+    /// What a room takes in the tree of a subscribed participant, beyond what it takes without: with nothing in its memory, and
+    /// how much more with one entry, and with 50.
+    heap_bytes_per_shown_room: f64,
+    heap_bytes_of_memory: f64,
+    heap_bytes_of_full_memory: f64,
     /// What a message of 15,000 bytes takes while it waits for a connection.
     heap_bytes_per_waiting: f64,
     /// From the call until a message waits for every connection, and what taking it costs, per connection.
@@ -176,6 +184,7 @@ row! {
     /// The same by the database alone, in batches of that size and one by one, and the share of the first that Grove has.
     alone_per_second: f64,
     alone_one_by_one_per_second: f64,
+    alone_in_large_batches_per_second: f64,
     share_of_alone: f64,
     disk_bytes_per_event: f64,
     text_bytes_per_event: f64,
@@ -212,6 +221,7 @@ impl Row {
             rooms: cell.rooms,
             runs: cell.runs,
             storage: cell.storage,
+            database: cell.database,
             gap: cell.gap,
             sessions: Some(cell.sessions),
             active: Some(cell.active),

@@ -16,14 +16,22 @@ use crate::process;
 use crate::result::row::Row;
 use crate::subject::house::House;
 
-/// How many chunks each run streams: 5 s.
-const CHUNKS: u64 = 250;
+/// How much happens in a phase.
+#[derive(Debug, Clone, Copy)]
+struct Length {
+    /// How many chunks each run streams, 50 per second.
+    chunks: u64,
+    /// How many changes the others see, which fit the time of the chunks.
+    changes: u32,
+}
+
+const LENGTH: Length = Length { chunks: 250, changes: 40 };
+
+/// Of a short run.
+const SHORT: Length = Length { chunks: 75, changes: 10 };
 
 /// How many sessions have nothing to do with the runs.
 const OTHERS: u32 = 100;
-
-/// How many changes they see in each phase, which fit the time of a phase.
-const CHANGES: u32 = 40;
 
 /// Runs are started so long before the first chunk is due.
 const LEAD_US: u64 = 500_000;
@@ -48,13 +56,16 @@ pub(super) async fn measure(cell: &Cell, row: &mut Row) -> Result<(), Failure> {
     let rooms = furnish(&house, count, CLOCKWORK)?;
     let mut others = Others::connect(&house, count, OTHERS).await?;
     // The first changes cost more, since everything runs for the first time. They do not count.
-    others.time_changes(&house, CHANGES / 4).await?;
-    let alone = others.time_changes(&house, CHANGES).await?;
-    let silent = phase(&house, &rooms, watchers, &mut others, false).await?;
+    let length = if cell.is_short() { SHORT } else { LENGTH };
+    others.time_changes(&house, length.changes / 4).await?;
+    let alone = others.time_changes(&house, length.changes).await?;
+    let silent = phase(&house, &rooms, watchers, &mut others, (length, false)).await?;
     check(&silent, 0, row);
-    let streamed = phase(&house, &rooms, silent.watchers, &mut others, true).await?;
-    check(&streamed, CHUNKS, row);
-    fill(row, count, &alone, (silent.cpu_us, &streamed))?;
+    let streamed = phase(&house, &rooms, silent.watchers, &mut others, (length, true)).await?;
+    check(&streamed, length.chunks, row);
+    let chunks = length.chunks as f64 * f64::from(count);
+    row.cpu_us_per_chunk = Some((streamed.cpu_us - silent.cpu_us) / chunks);
+    fill(row, count, &alone, &streamed)?;
     others.check(row).await
 }
 
@@ -64,18 +75,18 @@ async fn phase(
     rooms: &[Room],
     watchers: Vec<Consumer>,
     others: &mut Others,
-    streams: bool,
+    (length, streams): (Length, bool),
 ) -> Result<Phase, Failure> {
     let watching: Vec<_> = watchers.into_iter().map(|watcher| tokio::spawn(watch(watcher))).collect();
     let cpu_us = process::cpu_us();
     let first_us = time_of_day_us() + LEAD_US;
     for (u, room) in (0..).zip(rooms) {
         let start_us = first_us + u64::from(u) * INTERVAL_US / rooms.len() as u64;
-        let pace = Pace { start_us, chunks: CHUNKS, streams };
+        let pace = Pace { start_us, chunks: length.chunks, streams };
         start(house, u, room, serde_json::to_value(pace)?)?;
     }
     tokio::time::sleep(Duration::from_micros(first_us.saturating_sub(time_of_day_us()))).await;
-    let others = others.time_changes(house, CHANGES).await?;
+    let others = others.time_changes(house, length.changes).await?;
     let mut phase = Phase { watchers: Vec::new(), watched: Vec::new(), cpu_us: -cpu_us, others };
     for watching in watching {
         let ended = tokio::time::timeout(PATIENCE, watching).await;
@@ -113,15 +124,13 @@ fn check(phase: &Phase, chunks: u64, row: &mut Row) {
     }
 }
 
-fn fill(row: &mut Row, count: u32, alone: &Latencies, (silent_us, streamed): (f64, &Phase)) -> Result<(), Failure> {
+fn fill(row: &mut Row, count: u32, alone: &Latencies, streamed: &Phase) -> Result<(), Failure> {
     let mut latencies = Latencies::new()?;
     streamed.watched.iter().for_each(|watched| latencies.record_all_us(&watched.latencies_us));
     row.p50_ms = Some(latencies.quantile_ms(0.5));
     row.p99_ms = Some(latencies.quantile_ms(0.99));
     row.max_ms = Some(latencies.max_ms());
-    let chunks = CHUNKS as f64 * f64::from(count);
     row.chunks_per_second = Some(1e6 / INTERVAL_US as f64 * f64::from(count));
-    row.cpu_us_per_chunk = Some((streamed.cpu_us - silent_us) / chunks);
     row.others_p99_ms = Some(alone.quantile_ms(0.99));
     row.others_p99_ms_beside = Some(streamed.others.quantile_ms(0.99));
     row.others_p99_ratio = Some(streamed.others.quantile_ms(0.99) / alone.quantile_ms(0.99));

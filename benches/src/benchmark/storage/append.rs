@@ -13,8 +13,9 @@ use crate::measure::stopwatch::Stopwatch;
 use crate::plan::cell::Cell;
 use crate::result::row::Row;
 use crate::results_folder::Scratch;
-use crate::subject::database::{Database, LogRow};
+use crate::subject::event_log::{EventLog as _, LogRow};
 use crate::subject::house::House;
+use crate::subject::sqlite_log::SqliteLog;
 
 /// How long messages are said in each round.
 const DURATION: Duration = Duration::from_millis(2_500);
@@ -112,7 +113,7 @@ async fn events(house: &House, rooms: &[Room]) -> Result<Events, Failure> {
 
 /// The database alone appends the same events, so many at once. Returns how many per second.
 fn append_alone(directory: &Path, events: &[(u32, u64, String)], at_once: usize) -> Result<f64, Failure> {
-    let mut database = Database::open(directory)?;
+    let mut database = SqliteLog::open(directory)?;
     let watch = Stopwatch::start();
     for batch in events.chunks(at_once) {
         let batch: Vec<LogRow<'_>> = batch.iter().map(|(room, seq, text)| (*room, *seq, text.as_str())).collect();

@@ -8,8 +8,9 @@ use crate::measure::stopwatch::Stopwatch;
 use crate::plan::cell::Cell;
 use crate::result::row::Row;
 use crate::results_folder::Scratch;
-use crate::subject::database::Database;
+use crate::subject::event_log::EventLog as _;
 use crate::subject::house::House;
+use crate::subject::sqlite_log::SqliteLog;
 
 /// How many events each log has, and in a short run.
 const EVENTS: u64 = 10_000;
@@ -94,14 +95,14 @@ async fn replay(
 /// The database alone with as many logs of these texts.
 fn replay_alone(texts: &[String], rooms: u32) -> Result<f64, Failure> {
     let scratch = Scratch::new("replay-alone")?;
-    let mut database = Database::open(scratch.path())?;
+    let mut database = SqliteLog::open(scratch.path())?;
     for (seq, text) in (1..).zip(texts) {
         let batch: Vec<_> = (0..rooms).map(|room| (room, seq, text.as_str())).collect();
         database.append(&batch)?;
     }
     let (watch, mut read) = (Stopwatch::start(), 0);
     for room in 0..rooms {
-        read += database.replay(room, PAGE as u64)?.0;
+        read += database.read(room)?.events;
     }
     let expected = texts.len() as u64 * u64::from(rooms);
     if read != expected {

@@ -1,6 +1,7 @@
 //! The random load: a server, and consumers and tabs that come and go.
 
 use std::ops::Range;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -45,6 +46,8 @@ const STOP_DEADLINE: Duration = Duration::from_secs(6);
 pub(super) struct Load {
     server: ServerProcess,
     address: String,
+    /// Where rooms are kept, if they are.
+    storage: Option<PathBuf>,
     sessions: Arc<SessionPool>,
     random: fastrand::Rng,
     consumers: JoinSet<ParticipantReport>,
@@ -53,24 +56,28 @@ pub(super) struct Load {
     heap: HeapHistory,
 }
 
-async fn start_server(listen: &str) -> Result<(ServerProcess, String), Failure> {
+async fn start_server(listen: &str, storage: Option<&Path>) -> Result<(ServerProcess, String), Failure> {
     let mut command = Command::new(std::env::current_exe()?);
     let (variable, settings) = AllocatorSettings::FastDecay.variable();
     command.args(["soak-server", "--listen", listen]).env(variable, settings);
+    if let Some(directory) = storage {
+        command.arg("--storage").arg(directory);
+    }
     let mut server = ServerProcess::start(&mut command)?;
     let address = server.next_line().await?;
     Ok((server, address))
 }
 
 impl Load {
-    pub(super) async fn start(seed: u64) -> Result<Self, Failure> {
-        let (server, address) = start_server("127.0.0.1:0").await?;
+    pub(super) async fn start(seed: u64, storage: Option<&Path>) -> Result<Self, Failure> {
+        let (server, address) = start_server("127.0.0.1:0", storage).await?;
+        let storage = storage.map(Path::to_owned);
         let mut random = fastrand::Rng::with_seed(seed);
         let sessions = Arc::new(SessionPool::new(address.clone(), USERS, random.fork()));
         let (consumers, tabs, totals) = (JoinSet::new(), JoinSet::new(), Totals::default());
         let mut heap = HeapHistory::default();
         heap.start_process();
-        let mut load = Self { server, address, sessions, random, consumers, tabs, totals, heap };
+        let mut load = Self { server, address, storage, sessions, random, consumers, tabs, totals, heap };
         let allocator = load.usage().await?.allocator;
         console::print(&format!("seed {seed}, server at {}, memory on {allocator}", load.address));
         Ok(load)
@@ -140,7 +147,7 @@ impl Load {
     async fn restart(&mut self) -> Result<(), Failure> {
         let took = self.server.stop(STOP_DEADLINE).await?;
         console::print(&format!("        restart: the server exited with 0 after {:.2} s", took.as_secs_f64()));
-        (self.server, _) = start_server(&self.address).await?;
+        (self.server, _) = start_server(&self.address, self.storage.as_deref()).await?;
         self.totals.restarts += 1;
         self.heap.start_process();
         Ok(())
@@ -174,6 +181,28 @@ impl Load {
         }
         while let Some(report) = self.tabs.join_next().await {
             self.totals.add(report?);
+        }
+        Ok(())
+    }
+
+    /// Waits until all runs have ended.
+    pub(super) async fn expect_no_runs(&mut self) -> Result<(), Failure> {
+        let start = Stopwatch::start();
+        while self.usage().await?.runs > 0 {
+            if start.elapsed() > EVICTION_TIMEOUT {
+                self.totals.problems.push("runs do not end".to_owned());
+                break;
+            }
+            sleep(Duration::from_millis(200)).await;
+        }
+        Ok(())
+    }
+
+    /// Checks the logs of rooms, and ends the rooms.
+    pub(super) async fn check_rooms(&mut self) -> Result<(), Failure> {
+        for command in ["check", "close"] {
+            let problems: Vec<String> = serde_json::from_str(&self.server.command(command).await?)?;
+            self.totals.problems.extend(problems);
         }
         Ok(())
     }

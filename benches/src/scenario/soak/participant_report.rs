@@ -11,6 +11,10 @@ pub(super) struct ParticipantReport {
     pub(super) stalls: u64,
     pub(super) kills: u64,
     pub(super) calls: u64,
+    /// What was done in rooms, what was received of them, and how many gaps that had.
+    pub(super) room_calls: u64,
+    pub(super) room_events: u64,
+    pub(super) room_gaps: u64,
     /// Calls of consumers that this tab received.
     pub(super) tab_calls: u64,
     pub(super) is_tab: bool,

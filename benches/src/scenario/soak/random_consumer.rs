@@ -9,6 +9,8 @@ use tokio::time::sleep;
 
 use super::participant_report::ParticipantReport;
 use super::phase::Phase;
+use super::room_calls::{RoomCall, random_call};
+use super::room_logs::RoomLogs;
 use super::session_pool::SessionPool;
 use crate::scenario::reconnecting_consumer::{Received, ReconnectingConsumer};
 use crate::websocket::ConnectError;
@@ -22,6 +24,9 @@ const STALL_MS: Range<u64> = 200..9_000;
 /// How many trees it requests before it stalls: more than the kernel buffers hold.
 const UNREAD_QUERIES: u32 = 150;
 
+/// How the ids of calls in rooms begin.
+const IN_ROOM: &str = "room-";
+
 /// How often it tries to connect at the end.
 const LAST_ATTEMPTS: u32 = 30;
 
@@ -34,6 +39,7 @@ const FINAL_CODES: [u16; 3] = [4401, 1008, 1000];
 /// One consumer with one session.
 pub(super) struct RandomConsumer {
     consumer: ReconnectingConsumer,
+    logs: RoomLogs,
     random: fastrand::Rng,
     report: ParticipantReport,
 }
@@ -41,6 +47,7 @@ pub(super) struct RandomConsumer {
 /// What a consumer does next.
 enum Step {
     Call,
+    InRoom,
     CallTab,
     Stall,
     DropSocket,
@@ -52,7 +59,8 @@ impl RandomConsumer {
     pub(super) fn new(sessions: &SessionPool, mut random: fastrand::Rng) -> Self {
         let token = sessions.pick(&mut random);
         let consumer = ReconnectingConsumer::new(sessions.url(token), Some(token.secrets()));
-        Self { consumer, random, report: ParticipantReport::default() }
+        let logs = RoomLogs::new(token.user_name());
+        Self { consumer, logs, random, report: ParticipantReport::default() }
     }
 
     /// Runs until it disconnects, its session has ended, or its copy is verified.
@@ -78,12 +86,14 @@ impl RandomConsumer {
         }
         self.consumer.close().await;
         self.report.counts = self.consumer.counts;
+        (self.report.room_events, self.report.room_gaps) = (self.logs.events, self.logs.gaps);
         self.report.problems = self.consumer.problems;
         self.report
     }
 
     async fn reconnect(&mut self) -> Result<(), ConnectError> {
         sleep(self.consumer.backoff.next(&mut self.random)).await;
+        self.logs.begin();
         self.consumer.connect().await
     }
 
@@ -91,10 +101,13 @@ impl RandomConsumer {
     fn is_final(&mut self, received: Received) -> bool {
         match received {
             Received::Message(message) => {
-                let failed = message["type"] == "error" || message["type"] == "result" && message["status"] != "ok";
+                let failed = message["type"] == "error"
+                    || message["type"] == "result" && !(message["status"] == "ok" || message["status"] == "accepted");
                 if failed {
-                    self.expect_known_code(&message["error"]["code"]);
+                    let in_room = message["id"].as_str().is_some_and(|id| id.starts_with(IN_ROOM));
+                    self.expect_known_code(&message["error"]["code"], in_room);
                 }
+                self.consumer.problems.extend(self.logs.take(&message).err());
                 false
             }
             Received::Closed(code) => {
@@ -105,16 +118,22 @@ impl RandomConsumer {
     }
 
     /// A call may fail because its tab is gone, and any request because the session or the server ends. Nothing else
-    /// may fail here.
-    fn expect_known_code(&mut self, code: &Value) {
-        if !matches!(code.as_str(), Some("not_found" | "internal" | "busy")) {
+    /// may fail here. In a room, somebody else may have been faster, or have the right to it.
+    fn expect_known_code(&mut self, code: &Value, in_room: bool) {
+        let is_expected = match code.as_str() {
+            Some("not_found" | "internal" | "busy") => true,
+            Some("conflict" | "unauthorized") => in_room,
+            _ => false,
+        };
+        if !is_expected {
             self.consumer.problems.push(format!("a request failed with the unexpected code {code}"));
         }
     }
 
     fn next_step(&mut self) -> Step {
         match self.random.u32(..100) {
-            0..60 => Step::Call,
+            0..30 => Step::Call,
+            30..60 => Step::InRoom,
             60..72 => Step::CallTab,
             72..75 => Step::Stall,
             75..84 => Step::DropSocket,
@@ -127,6 +146,7 @@ impl RandomConsumer {
     async fn step(&mut self) -> bool {
         match self.next_step() {
             Step::Call => self.call("/notes", "bump").await,
+            Step::InRoom => self.act_in_room().await,
             Step::CallTab => self.call("/ui/tab-1/page", "press").await,
             Step::Stall => self.stall().await,
             Step::DropSocket => {
@@ -147,6 +167,16 @@ impl RandomConsumer {
         self.report.calls += 1;
         let id = format!("call-{}", self.report.calls);
         self.consumer.send(&json!({"type": "invoke", "id": id, "path": path, "action": action, "params": {}})).await;
+    }
+
+    async fn act_in_room(&mut self) {
+        self.report.room_calls += 1;
+        let call = random_call(&mut self.random, &self.logs);
+        let id = format!("{IN_ROOM}{}", self.report.room_calls);
+        let RoomCall { path, action, params } = call;
+        self.consumer
+            .send(&json!({"type": "invoke", "id": id, "path": path, "action": action, "params": params}))
+            .await;
     }
 
     /// Sends queries and does not read the replies, so that the server writes to a full socket.

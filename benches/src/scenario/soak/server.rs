@@ -3,8 +3,10 @@
 mod application;
 mod commands;
 mod data;
+mod house;
 
 use std::num::NonZeroU32;
+use std::path::Path;
 use std::sync::Arc;
 use std::time::{Duration, UNIX_EPOCH};
 
@@ -12,6 +14,7 @@ use axum::serve::ListenerExt as _;
 use grove_axum::{Drain, Refusal, UpgradeRequest, authenticate_with, shutdown_signal};
 use grove_engine::{Config, Engine, Session};
 use tokio::net::TcpListener;
+use tokio::runtime::Handle;
 
 use self::data::Data;
 use super::scale::{GROUPS, TABS, USERS};
@@ -22,11 +25,12 @@ const DRAIN_DEADLINE: Duration = Duration::from_secs(5);
 const DRAIN_SPREAD: Duration = Duration::from_millis(500);
 
 /// Serves until SIGTERM. The first line on standard output is the address.
-pub(crate) async fn run(listen: &str) -> Result<(), Failure> {
+pub(crate) async fn run(listen: &str, storage: Option<&Path>) -> Result<(), Failure> {
     let signal = shutdown_signal();
     let data = Arc::new(Data::new());
-    let engine = Engine::builder("soak", "Soak").config(config()).build();
+    let engine = Engine::builder("soak", "Soak").config(config()).rooms(house::options(storage)?).build();
     application::register(&engine, &data);
+    house::furnish(&engine)?;
     let authenticator = authenticate_with(|request: UpgradeRequest| {
         let token = request.query("token").and_then(|token| SessionToken::decode(&token));
         async move { token.map(session_of).ok_or_else(Refusal::unauthorized) }
@@ -35,8 +39,8 @@ pub(crate) async fn run(listen: &str) -> Result<(), Failure> {
     let listener = TcpListener::bind(listen).await?;
     commands::print(&listener.local_addr()?.to_string())?;
     let listener = listener.tap_io(|socket| drop(socket.set_nodelay(true)));
-    let commanded = engine.clone();
-    std::thread::spawn(move || commands::run(&commanded, &data));
+    let (commanded, runtime) = (engine.clone(), Handle::current());
+    std::thread::spawn(move || commands::run(&commanded, &data, &runtime));
     Drain::new(engine)
         .deadline(DRAIN_DEADLINE)
         .spread(DRAIN_SPREAD)
@@ -59,6 +63,9 @@ fn config() -> Config {
     config.limits.sessions = 2 * USERS as usize;
     config.times.expiry_warning = Duration::from_secs(1);
     config.times.tab_call_timeout = Duration::from_secs(2);
+    config.rooms.offline_after = Duration::from_secs(3);
+    config.rooms.left_after = Duration::from_secs(6);
+    config.rooms.ended_room_retention = Duration::from_secs(1);
     config
 }
 

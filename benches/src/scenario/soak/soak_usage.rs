@@ -18,20 +18,28 @@ pub(super) struct SoakUsage {
     pub(super) tabs: usize,
     pub(super) tree_bytes: usize,
     pub(super) outbox_bytes: usize,
+    pub(super) rooms: usize,
+    pub(super) participants: usize,
+    pub(super) leases: usize,
+    pub(super) runs: usize,
+    pub(super) unwritten_bytes: usize,
 }
 
 impl SoakUsage {
     pub(super) fn is_empty(&self) -> bool {
         let counts = [self.sessions, self.trees, self.connections, self.subscriptions, self.tabs];
-        counts.iter().sum::<usize>() + self.tree_bytes + self.outbox_bytes == 0
+        let of_rooms = [self.rooms, self.participants, self.leases, self.runs, self.unwritten_bytes];
+        let all = counts.iter().chain(&of_rooms).sum::<usize>();
+        all + self.tree_bytes + self.outbox_bytes == 0
     }
 }
 
 impl fmt::Display for SoakUsage {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let (rss, heap) = (self.rss_bytes as f64 / 1e6, self.heap_bytes as f64 / 1e6);
-        let Self { sessions, trees, connections, tabs, outbox_bytes, .. } = self;
+        let Self { sessions, trees, connections, tabs, outbox_bytes, participants, runs, .. } = self;
         write!(f, "rss {rss:6.1} MB  heap {heap:6.1} MB  sessions {sessions:3}  trees {trees:3}  ")?;
-        write!(f, "connections {connections:3}  tabs {tabs:2}  queued {outbox_bytes} bytes")
+        write!(f, "connections {connections:3}  tabs {tabs:2}  queued {outbox_bytes} bytes  ")?;
+        write!(f, "in rooms {participants:3}  runs {runs:2}")
     }
 }

@@ -26,6 +26,9 @@ impl Totals {
         sum.kills += report.kills;
         sum.calls += report.calls;
         sum.tab_calls += report.tab_calls;
+        sum.room_calls += report.room_calls;
+        sum.room_events += report.room_events;
+        sum.room_gaps += report.room_gaps;
         for (code, count) in report.closes {
             *sum.closes.entry(code).or_default() += count;
         }
@@ -36,8 +39,10 @@ impl Totals {
     pub(super) fn print(&self) {
         let Self { changes, revocations, restarts, consumers, tabs, exact, .. } = self;
         let ParticipantReport { counts, stalls, kills, calls, tab_calls, closes, .. } = &self.sum;
+        let ParticipantReport { room_calls, room_events, room_gaps, .. } = &self.sum;
         console::print(&format!("{consumers} consumers and {tabs} tabs, {stalls} stalls, {kills} kills"));
         console::print(&format!("{changes} changes, {calls} calls, {tab_calls} of them to tabs"));
+        console::print(&format!("{room_calls} calls in rooms, {room_events} events received, {room_gaps} gaps"));
         console::print(&format!("{revocations} revocations, {restarts} restarts"));
         console::print(&format!("closed by the server, by close code: {closes:?}"));
         console::print(&format!("{counts}"));

@@ -4,18 +4,20 @@ use std::io::{BufRead as _, Write as _};
 use std::sync::atomic::Ordering;
 
 use grove_engine::{Engine, Revocation, Scope};
+use tokio::runtime::Handle;
 
 use super::data::Data;
+use super::house;
 use crate::failure::Failure;
 use crate::measure::allocator;
 use crate::process;
 use crate::scenario::soak::soak_usage::SoakUsage;
 
 /// Executes commands. At the end of the input the client is gone, and the process exits.
-pub(super) fn run(engine: &Engine, data: &Data) {
+pub(super) fn run(engine: &Engine, data: &Data, runtime: &Handle) {
     for line in std::io::stdin().lock().lines() {
         let Ok(line) = line else { break };
-        if print(&execute(engine, data, &line)).is_err() {
+        if print(&execute(engine, data, runtime, &line)).is_err() {
             break;
         }
     }
@@ -29,7 +31,7 @@ pub(super) fn print(line: &str) -> std::io::Result<()> {
     out.flush()
 }
 
-fn execute(engine: &Engine, data: &Data, command: &str) -> String {
+fn execute(engine: &Engine, data: &Data, runtime: &Handle, command: &str) -> String {
     match command.split(' ').collect::<Vec<_>>().as_slice() {
         ["change", "all"] => {
             data.all.fetch_add(1, Ordering::SeqCst);
@@ -45,13 +47,21 @@ fn execute(engine: &Engine, data: &Data, command: &str) -> String {
             engine.refresh(Scope::user(user)).to_string()
         }
         ["revoke", session] => engine.revoke(Revocation::session(*session)).to_string(),
+        ["check"] => match runtime.block_on(house::check(engine)) {
+            Ok(problems) => serde_json::json!(problems).to_string(),
+            Err(failure) => serde_json::json!([failure.to_string()]).to_string(),
+        },
+        ["close"] => match runtime.block_on(house::close(engine)) {
+            Ok(()) => "[]".to_owned(),
+            Err(failure) => serde_json::json!([failure.to_string()]).to_string(),
+        },
         ["usage"] => usage(engine).unwrap_or_else(|failure| failure.to_string()),
         _ => format!("unknown command `{command}`"),
     }
 }
 
 fn usage(engine: &Engine) -> Result<String, Failure> {
-    let stats = engine.stats();
+    let (stats, rooms) = (engine.stats(), engine.rooms().stats());
     Ok(serde_json::to_string(&SoakUsage {
         allocator: allocator::name(),
         rss_bytes: process::rss_bytes()?,
@@ -64,5 +74,10 @@ fn usage(engine: &Engine) -> Result<String, Failure> {
         tabs: stats.tabs,
         tree_bytes: stats.tree_bytes,
         outbox_bytes: stats.outbox_bytes,
+        rooms: rooms.rooms,
+        participants: rooms.participants,
+        leases: rooms.leases,
+        runs: rooms.runs,
+        unwritten_bytes: rooms.storage.unwritten_bytes,
     })?)
 }

@@ -1,16 +1,14 @@
-//! The embedded database alone, without an engine.
+//! SQLite alone, without an engine.
 
 use std::path::Path;
 
 use rusqlite::{Connection, params};
 
+use super::event_log::{EventLog, LogRow, ReadLog};
 use crate::failure::Failure;
 
-/// An event of a log: the number of its room, its own number, and its text.
-pub(crate) type LogRow<'t> = (u32, u64, &'t str);
-
 /// SQLite with a table of events like that of the engine.
-pub(crate) struct Database(Connection);
+pub(crate) struct SqliteLog(Connection);
 
 /// As in the engine.
 const TABLE: &str = "
@@ -20,7 +18,10 @@ const TABLE: &str = "
     ) STRICT, WITHOUT ROWID;
 ";
 
-impl Database {
+/// How many events are read at once.
+const PAGE: i64 = 1_000;
+
+impl SqliteLog {
     /// Opens it in a directory, with the settings of the engine.
     pub(crate) fn open(directory: &Path) -> Result<Self, Failure> {
         let connection = Connection::open(directory.join("alone.db"))?;
@@ -29,12 +30,13 @@ impl Database {
         connection.execute_batch(TABLE)?;
         Ok(Self(connection))
     }
+}
 
-    /// Appends events; they are durable then.
-    pub(crate) fn append(&mut self, batch: &[LogRow<'_>]) -> Result<(), Failure> {
+impl EventLog for SqliteLog {
+    fn append(&mut self, batch: &[LogRow<'_>]) -> Result<(), Failure> {
         let transaction = self.0.transaction()?;
-        let mut statement =
-            transaction.prepare_cached("INSERT INTO events (room, seq, at, text) VALUES (?1, ?2, 0, ?3)")?;
+        let sql = "INSERT INTO events (room, seq, at, text) VALUES (?1, ?2, 0, ?3)";
+        let mut statement = transaction.prepare_cached(sql)?;
         for (room, seq, text) in batch {
             statement.execute(params![room, seq.cast_signed(), text])?;
         }
@@ -42,23 +44,19 @@ impl Database {
         Ok(transaction.commit()?)
     }
 
-    /// Reads the events of a room, so many at once. Returns how many there are, and how long their texts are.
-    pub(crate) fn replay(&self, room: u32, at_once: u64) -> Result<(u64, u64), Failure> {
+    fn read(&self, room: u32) -> Result<ReadLog, Failure> {
         let sql = "SELECT seq, at, text FROM events WHERE room = ?1 AND seq > ?2 ORDER BY seq LIMIT ?3";
         let mut statement = self.0.prepare_cached(sql)?;
-        let (mut count, mut bytes, mut after) = (0, 0, 0_i64);
+        let (mut log, mut after) = (ReadLog::new(), 0_i64);
         loop {
-            let mut rows = statement.query(params![room, after, at_once.cast_signed()])?;
-            let mut read = 0;
+            let before = log.events;
+            let mut rows = statement.query(params![room, after, PAGE])?;
             while let Some(row) = rows.next()? {
                 after = row.get(0)?;
-                let text: String = row.get(2)?;
-                bytes += text.len() as u64;
-                read += 1;
+                log.add(after.cast_unsigned(), row.get_ref(2)?.as_str()?);
             }
-            count += read;
-            if read < at_once {
-                return Ok((count, bytes));
+            if log.events < before + PAGE.cast_unsigned() {
+                return Ok(log);
             }
         }
     }
