@@ -1,5 +1,6 @@
 //! The scripted agents: each does one thing that a test can observe.
 
+use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
@@ -8,6 +9,8 @@ use grove_engine::{ActionError, Agent, Engine, RunContext, RunError, RunResult, 
 use parking_lot::Mutex;
 use serde_json::{Value, json};
 use tokio::time::sleep;
+
+use crate::noted::Noted;
 
 /// The contract of all of them.
 const CONTRACT: &str = "base_node_contract_v1";
@@ -20,13 +23,14 @@ const SECRET: &str = "secret-panic-text";
 struct Shared {
     /// What `serial` counts.
     counter: AtomicU64,
-    /// What `once` has noted: a key, and for whom.
-    once: Mutex<Vec<(String, String)>>,
+    /// What `once` has noted.
+    once: Mutex<Noted>,
 }
 
-/// Registers all of them, for every project.
-pub(crate) fn register(engine: &Engine) {
-    let shared = Arc::new(Shared::default());
+/// Registers all of them, for every project. What is noted in a directory is there again after a restart.
+pub(crate) fn register(engine: &Engine, directory: Option<&Path>) {
+    let noted = Mutex::new(Noted::open(directory));
+    let shared = Arc::new(Shared { once: noted, ..Shared::default() });
     let all = [
         Agent::new("echo", echo),
         Agent::new("count", count),
@@ -199,16 +203,10 @@ fn once(shared: &Arc<Shared>) -> Agent {
         let shared = Arc::clone(&shared);
         async move {
             let key = input["key"].as_str().unwrap_or_default().to_owned();
-            let pair = (key.clone(), run.call_id().unwrap_or(run.id()).to_string());
-            {
-                let mut noted = shared.once.lock();
-                if !noted.contains(&pair) {
-                    noted.push(pair);
-                }
-            }
+            let call = run.call_id().unwrap_or(run.id()).to_string();
+            shared.once.lock().note(&key, &call);
             wait(&run, 300).await;
-            let count = shared.once.lock().iter().filter(|(noted, _)| *noted == key).count();
-            Ok(json!({ "count": count }))
+            Ok(json!({ "count": shared.once.lock().count(&key) }))
         }
     })
 }

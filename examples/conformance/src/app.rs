@@ -46,7 +46,7 @@ impl App {
             let (engine, providers) = engine(builder, options.per_session, &tree);
             if options.has_rooms() {
                 rooms::register(&engine, &state, app);
-                agents::register(&engine);
+                agents::register(&engine, options.storage.as_deref());
             }
             Self { engine, providers, state, tree, audit, debounce_ms: options.debounce_ms }
         })

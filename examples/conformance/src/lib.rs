@@ -36,6 +36,7 @@ mod content;
 mod control;
 mod driver;
 mod node;
+mod noted;
 mod notes;
 mod options;
 mod own;
