@@ -105,11 +105,11 @@ impl RoomService {
         let limits = config.rooms.clone();
         let RoomParts { table, refresher, sources, timers, observers, runtime, agents, tasks, background } = parts;
         options.access.iter().for_each(|access| access.belongs_to(&observers.owner()));
-        let max_bytes = limits.stored_bytes;
         let repairs = std::mem::take(&mut options.storage.repairs);
         let premises = Arc::new_cyclic(|premises| Premises {
-            journal: options.storage.into_journal(max_bytes, durability::observer(premises.clone()), runtime),
+            journal: options.storage.into_journal(limits.stored_bytes, durability::observer(premises.clone()), runtime),
             degraded_since_ms: AtomicU64::new(0),
+            unreadable: Mutex::default(),
             directory: Directory::new(limits.clone()),
             table,
             refresher,

@@ -1,6 +1,6 @@
 //! Clients that do something again and again until the process is dead.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::net::SocketAddr;
 
 use serde_json::{Value, json};
@@ -19,6 +19,8 @@ pub(crate) struct Acknowledged {
     pub(crate) runs: BTreeMap<String, bool>,
     /// Those of them that were cancelled.
     pub(crate) cancelled: Vec<String>,
+    /// Those that were to be cancelled, whether that was acknowledged or not.
+    pub(crate) perhaps_cancelled: BTreeSet<String>,
 }
 
 /// Works in a room until the process is dead.
@@ -90,6 +92,7 @@ async fn run(
 /// Cancels the run that was started last.
 async fn cancel(address: SocketAddr, path: &str, acknowledged: &mut Acknowledged) -> Option<()> {
     let Some(run) = acknowledged.runs.keys().next_back().cloned() else { return Some(()) };
+    acknowledged.perhaps_cancelled.insert(run.clone());
     let (status, _) = ask(address, "DELETE", &format!("{path}/runs/{run}"), &Value::Null).await?;
     if status == 202 {
         acknowledged.cancelled.push(run);
