@@ -307,7 +307,7 @@ pub enum Event {
     },
     /// What was kept of a room cannot be read. Other rooms are not affected.
     RoomUnreadable {
-        /// The room's id.
+        /// The room's id, or that of its archive.
         room: Text,
         /// Why, for the log.
         why: String,

@@ -4,7 +4,6 @@ use super::kept::Age;
 use crate::model::Text;
 use crate::model::room::about::About;
 use crate::model::room::record::Record;
-use crate::sync::AtomicBool;
 
 /// What stays in memory of a room that nobody uses: what finds it, and what happens to it without being asked. When it ends
 /// is known elsewhere.
@@ -21,8 +20,6 @@ pub(crate) struct AwayRoom {
     pub(crate) admitted: Box<[Text]>,
     /// How old its oldest event is.
     pub(super) age: Age,
-    /// It is known that it cannot be read.
-    pub(super) is_reported: AtomicBool,
 }
 
 impl AwayRoom {
@@ -35,7 +32,6 @@ impl AwayRoom {
             is_open,
             admitted: admitted.cloned().collect(),
             age,
-            is_reported: AtomicBool::new(false),
         }
     }
 

@@ -8,11 +8,10 @@ use super::directory::Known;
 use super::kept::Kept;
 use super::living::LivingRoom;
 use super::premises::Premises;
-use super::refusal::{busy, no_room};
+use super::refusal::no_room;
 use super::step::{Draft, Step};
 use super::stored_room::{StoredRecord, StoredRoom};
 use crate::error::ActionError;
-use crate::event::Event;
 use crate::model::room::event::{self, EventKind};
 use crate::model::room::handle::Room;
 use crate::model::room::leave_reason::LeaveReason;
@@ -23,7 +22,6 @@ use crate::model::room::runs::Runs;
 use crate::panics;
 use crate::storage::error::StorageError;
 use crate::storage::room_store::PartKind;
-use crate::sync::Ordering;
 
 /// The living room with this id. One that is put away is read, which may block for as long as the disk takes.
 ///
@@ -61,7 +59,7 @@ pub(super) fn living(premises: &Premises, known: Known) -> Result<Arc<LivingRoom
 /// `None` if somebody else has brought it back meanwhile, or it is gone.
 fn bring_back(premises: &Premises, away: &Arc<AwayRoom>) -> Result<Option<Arc<LivingRoom>>, ActionError> {
     let read = panics::catch(|| read(premises, away)).unwrap_or_else(|why| Err(StorageError::Unavailable(why)));
-    let stored = read.map_err(|why| unreadable(premises, away, &why))?;
+    let stored = read.map_err(|why| premises.unreadable(&away.id, &why))?;
     Ok(open(premises, away, stored))
 }
 
@@ -70,19 +68,7 @@ fn read(premises: &Premises, away: &AwayRoom) -> Result<StoredRoom, StorageError
     let parts = store.parts(&away.id)?;
     let seq = store.bounds(&away.id)?.map_or(0, |bounds| bounds.last_seq);
     let stored = StoredRoom::from_parts(&parts, seq, premises.now().unix_ms, premises.run_bounds);
-    stored.ok_or_else(|| StorageError::Corrupt("its record is missing or is of another version".to_owned()))
-}
-
-/// It is reported once that a room cannot be read.
-fn unreadable(premises: &Premises, away: &AwayRoom, why: &StorageError) -> ActionError {
-    if !away.is_reported.swap(true, Ordering::Relaxed) {
-        let (room, why) = (away.id.clone(), why.to_string());
-        premises.observers.warn(&Event::RoomUnreadable { room, why });
-    }
-    match why {
-        StorageError::Unavailable(_) => busy("the room cannot be read now"),
-        StorageError::Corrupt(_) => ActionError::internal("what was kept of the room is damaged"),
-    }
+    stored.ok_or_else(|| StorageError::Corrupt("a part of it is missing, damaged or of another version".to_owned()))
 }
 
 fn open(premises: &Premises, away: &Arc<AwayRoom>, stored: StoredRoom) -> Option<Arc<LivingRoom>> {

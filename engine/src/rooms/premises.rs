@@ -1,5 +1,6 @@
 //! What everything in rooms works with.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use super::attendance::Attendance;
@@ -8,10 +9,12 @@ use super::deadlines::Deadlines;
 use super::directory::Directory;
 use super::ids::Ids;
 use super::options::AccessFunction;
+use super::refusal::busy;
 use super::said::Said;
 use crate::clock::timer_queue::TimerQueue;
 use crate::config::{Limit, RoomLimits};
 use crate::count::Count;
+use crate::error::ActionError;
 use crate::event::{Event, Observers};
 use crate::model::Text;
 use crate::model::room::runs::RunBounds;
@@ -20,6 +23,7 @@ use crate::refresh::refresher::Refresher;
 use crate::refresh::sources::Sources;
 use crate::sessions::table::Table;
 use crate::sessions::timer::Timer;
+use crate::storage::error::StorageError;
 use crate::storage::journal::Journal;
 use crate::sync::{AtomicU64, Mutex, Ordering};
 
@@ -52,9 +56,14 @@ pub(crate) struct Premises {
     pub(crate) ended: Count,
     pub(crate) attendance: Attendance,
     pub(crate) journal: Journal,
+    /// The rooms and archives of which it was reported that they cannot be read.
+    pub(crate) unreadable: Mutex<BTreeSet<Text>>,
     /// Since when what happens cannot be written, in ms since 1970; 0 if it can.
     pub(crate) degraded_since_ms: AtomicU64,
 }
+
+/// Of how many rooms it is known that they were reported. Beyond that, they are reported again.
+const MOST_UNREADABLE: usize = 1_024;
 
 /// One moment: by the engine's clock and by the time of day, both in ms. Taken before a room is locked, since the clock may
 /// be the application's.
@@ -72,6 +81,23 @@ impl Premises {
     /// Since when what happens cannot be written, in ms since 1970.
     pub(crate) fn degraded_since_ms(&self) -> Option<u64> {
         Some(self.degraded_since_ms.load(Ordering::Relaxed)).filter(|since_ms| *since_ms > 0)
+    }
+
+    /// What is kept of a room, or an archive, cannot be read: that is reported once. Returns what those get who ask for it.
+    pub(crate) fn unreadable(&self, id: &Text, why: &StorageError) -> ActionError {
+        let mut unreadable = self.unreadable.lock();
+        if unreadable.len() >= MOST_UNREADABLE {
+            unreadable.clear();
+        }
+        let is_news = unreadable.insert(id.clone());
+        drop(unreadable);
+        if is_news {
+            self.observers.warn(&Event::RoomUnreadable { room: id.clone(), why: why.to_string() });
+        }
+        match why {
+            StorageError::Unavailable(_) => busy("what was kept of the room cannot be read now"),
+            StorageError::Corrupt(_) => ActionError::internal("what was kept of the room is damaged"),
+        }
     }
 
     pub(crate) fn limit_reached(&self, limit: Limit, session: &Text) {

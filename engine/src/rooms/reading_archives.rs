@@ -11,7 +11,6 @@ use super::roles::project_of;
 use crate::error::ActionError;
 use crate::model::Text;
 use crate::model::session::Session;
-use crate::storage::error::StorageError;
 use crate::storage::event_log::{LoggedEvent, PageSize};
 
 /// Lets those read archives who may.
@@ -38,10 +37,6 @@ fn no_archive() -> ActionError {
     ActionError::not_found("there is no such archive")
 }
 
-fn unreadable(_: StorageError) -> ActionError {
-    ActionError::internal("the archive cannot be read")
-}
-
 impl Archives {
     pub(crate) const fn new(premises: Arc<Premises>) -> Self {
         Self { premises }
@@ -64,8 +59,9 @@ impl Archives {
     }
 
     async fn about(&self, id: &Text) -> Result<Option<Arc<str>>, ActionError> {
-        let id = id.clone();
-        self.premises.journal.read(move |store| store.about_archive(&id)).await.map_err(unreadable)
+        let archive = id.clone();
+        let about = self.premises.journal.read(move |store| store.about_archive(&archive));
+        about.await.map_err(|why| self.premises.unreadable(id, &why))
     }
 }
 
@@ -73,7 +69,7 @@ impl ArchivedEvents {
     /// The next event, as JSON on one line; `None` behind the last one.
     ///
     /// # Errors
-    /// `internal` if it cannot be read.
+    /// `internal` if it is damaged, `busy` if it cannot be read now.
     pub async fn next(&mut self) -> Result<Option<Arc<str>>, ActionError> {
         if self.read.is_empty() && !self.is_over {
             let page = self.page().await?;
@@ -88,7 +84,7 @@ impl ArchivedEvents {
         let (id, reached) = (self.id.clone(), self.reached);
         let size = PageSize { events: PAGE, bytes: self.premises.max_event_bytes };
         let read = self.premises.journal.read(move |store| store.read_archive(&id, reached, size));
-        read.await.map_err(unreadable)
+        read.await.map_err(|why| self.premises.unreadable(&self.id, &why))
     }
 }
 

@@ -65,10 +65,13 @@ impl Replaying {
         // The result has to fit a frame.
         let bytes = self.premises.max_frame_bytes / 2;
         let page = self.page(room, since, latest, PageSize { events, bytes });
+        let (premises, id) = (Arc::clone(&self.premises), room.id().clone());
         let read = async move {
-            let page = page.await.map_err(|_| ActionError::internal("the past of the room cannot be read"))?;
+            let page = page.await.map_err(|why| premises.unreadable(&id, &why))?;
             let reached = page.last().map_or(latest, |event| event.seq);
-            let events = page.iter().filter_map(|event| serde_json::from_str(&event.text).ok()).collect();
+            let events: Result<_, _> = page.iter().map(|event| serde_json::from_str(&event.text)).collect();
+            let damaged = |why: serde_json::Error| StorageError::Corrupt(why.to_string());
+            let events = events.map_err(|why| premises.unreadable(&id, &damaged(why)))?;
             Ok(Replay { events, next: (reached < latest).then_some(reached) })
         };
         Ok(read.boxed())
@@ -83,7 +86,9 @@ impl Replaying {
             events.retain(|event| event.seq <= to_seq);
             events
         };
-        read.map(move |read| read.map(up_to_here).unwrap_or_default()).boxed()
+        let (premises, id) = (Arc::clone(&self.premises), room.id().clone());
+        let report = move |why: StorageError| drop(premises.unreadable(&id, &why));
+        read.map(move |read| read.map(up_to_here).map_err(report).unwrap_or_default()).boxed()
     }
 
     /// Reads what is there, and once more when everything is durable if there should be more.

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use serde::de::IgnoredAny;
 use serde::{Deserialize, Serialize};
 
 use crate::model::Text;
@@ -95,13 +96,14 @@ impl StoredRoom {
         let StoredRecord { about, ttl, users } = read(of(PartKind::Record).next()?)?;
         let active_ms: u64 = of(PartKind::Activity).next().and_then(read).unwrap_or(about.created_ms);
         let (age_ms, idle_ms) = (unix_ms.saturating_sub(about.created_ms), unix_ms.saturating_sub(active_ms));
-        let participants = of(PartKind::Participant).filter_map(read).collect();
+        let participants = of(PartKind::Participant).map(read).collect::<Option<_>>()?;
         let readers = of(PartKind::Reader).map(|part| part.key.clone()).collect();
-        let memory = memory(of(PartKind::Memory));
-        let mut runs: Vec<StoredRun<'_>> = of(PartKind::Run).chain(of(PartKind::EndedRun)).filter_map(read).collect();
+        let memory = memory(of(PartKind::Memory))?;
+        let runs = of(PartKind::Run).chain(of(PartKind::EndedRun)).map(read);
+        let mut runs = runs.collect::<Option<Vec<StoredRun<'_>>>>()?;
         StoredRun::sort(&mut runs);
-        let history = of(PartKind::History).filter_map(|part| Some((part.key.parse().ok()?, read(part)?)));
-        let runs = Runs::recovered(about.queue, bounds, runs, history.collect());
+        let history = of(PartKind::History).map(|part| Some((part.key.parse().ok()?, read(part)?)));
+        let runs = Runs::recovered(about.queue, bounds, runs, history.collect::<Option<_>>()?);
         let runs = Some(runs).filter(|runs| !runs.are_nothing());
         Some(Self { about, ttl, past: Past { age_ms, idle_ms, seq, users }, participants, readers, memory, runs })
     }
@@ -138,15 +140,17 @@ pub(super) fn latest_version(memory: &Memory) -> Part {
     Part { kind: PartKind::Memory, key: Text::default(), value: memory.version().to_string().into() }
 }
 
-fn memory<'p>(parts: impl Iterator<Item = &'p Part>) -> Memory {
+/// `None` if it is not what was written.
+fn memory<'p>(parts: impl Iterator<Item = &'p Part>) -> Option<Memory> {
     let (mut entries, mut latest) = (BTreeMap::new(), 0);
     for part in parts {
         let (version, value) = part.value.split_once(' ').unwrap_or((&part.value, ""));
-        let Ok(version) = version.parse() else { continue };
+        let version = version.parse().ok()?;
         latest = latest.max(version);
         if !part.key.is_empty() {
+            serde_json::from_str::<IgnoredAny>(value).ok()?;
             entries.insert(part.key.clone(), Entry { value: value.into(), version });
         }
     }
-    Memory::recovered(entries, latest)
+    Some(Memory::recovered(entries, latest))
 }

@@ -47,6 +47,8 @@ mod resuming;
 mod revoking;
 mod rooms;
 mod rooms_archive;
+#[cfg(feature = "storage")]
+mod rooms_damaged;
 mod rooms_ending;
 mod rooms_events;
 mod rooms_memory;

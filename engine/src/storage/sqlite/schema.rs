@@ -54,7 +54,15 @@ pub(super) fn is_damage(error: &rusqlite::Error) -> bool {
 
 #[expect(clippy::needless_pass_by_value, reason = "used where errors are mapped")]
 pub(super) fn storage_error(error: rusqlite::Error) -> StorageError {
-    if is_damage(&error) {
+    // What was written is text, and in the columns that it is read from.
+    let is_foreign = matches!(
+        error,
+        rusqlite::Error::Utf8Error(..)
+            | rusqlite::Error::FromSqlConversionFailure(..)
+            | rusqlite::Error::IntegralValueOutOfRange(..)
+            | rusqlite::Error::InvalidColumnType(..)
+    );
+    if is_foreign || is_damage(&error) {
         StorageError::Corrupt(error.to_string())
     } else {
         StorageError::Unavailable(error.to_string())

@@ -1,122 +1,106 @@
-//! What was acknowledged survives the death of the process (rooms 8).
+//! What was acknowledged survives the death of the process, and every run has one end (rooms 8).
 
-use std::collections::{BTreeMap, BTreeSet};
-use std::net::SocketAddr;
-use std::path::{Path, PathBuf};
-use std::process::Stdio;
+mod ledger;
+mod server;
+mod workers;
+
 use std::time::Duration;
 
 use serde_json::{Value, json};
-use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader};
-use tokio::net::TcpStream;
-use tokio::process::{Child, Command};
 
 use crate::running::soon;
+use ledger::Ledger;
+use server::{Server, ask};
+use workers::{Acknowledged, work};
 
 /// How often the process is killed; `GROVE_CRASH_ROUNDS=200` for the long run.
 fn rounds() -> u64 {
-    std::env::var("GROVE_CRASH_ROUNDS").ok().and_then(|rounds| rounds.parse().ok()).unwrap_or(6)
+    std::env::var("GROVE_CRASH_ROUNDS").ok().and_then(|rounds| rounds.parse().ok()).unwrap_or(12)
 }
 
-/// A directory that is removed in the end.
-struct Directory(PathBuf);
+/// Which moments are chosen: another number gives others.
+fn seed() -> u64 {
+    std::env::var("GROVE_CRASH_SEED").ok().and_then(|seed| seed.parse().ok()).unwrap_or(1)
+}
 
-impl Drop for Directory {
-    fn drop(&mut self) {
-        let _ = std::fs::remove_dir_all(&self.0);
+/// Numbers that look like chance and are the same for the same seed.
+#[derive(Debug, Clone)]
+pub(crate) struct Chance(u64);
+
+impl Chance {
+    pub(crate) fn of(seed: u64, stream: u64) -> Self {
+        let mut chance =
+            Self(seed.wrapping_mul(0x9e37_79b9_7f4a_7c15) ^ (stream + 1).wrapping_mul(0xbf58_476d_1ce4_e5b9));
+        chance.below(2);
+        chance
+    }
+
+    pub(crate) fn below(&mut self, bound: u64) -> u64 {
+        self.0 ^= self.0 << 13;
+        self.0 ^= self.0 >> 7;
+        self.0 ^= self.0 << 17;
+        (self.0 >> 11) % bound
     }
 }
 
-async fn start(directory: &Path) -> (Child, SocketAddr) {
-    let mut command = Command::new(env!("CARGO_BIN_EXE_conformance"));
-    command.stdout(Stdio::piped()).stderr(Stdio::null()).kill_on_drop(true);
-    let mut process = command.arg("--storage").arg(directory).spawn().unwrap();
-    let mut lines = BufReader::new(process.stdout.take().unwrap()).lines();
-    let line = soon("the start line", lines.next_line()).await.unwrap().unwrap();
-    (process, line.strip_prefix("listening on http://").unwrap().parse().unwrap())
-}
-
-/// The status and the body of a response; `None` if the process died meanwhile.
-async fn ask(address: SocketAddr, method: &str, path: &str, body: &Value) -> Option<(u16, Value)> {
-    let mut stream = TcpStream::connect(address).await.ok()?;
-    let body = body.to_string();
-    let head = format!("{method} {path} HTTP/1.0\r\nhost: localhost\r\nauthorization: Bearer alice-a-1\r\n");
-    let request = format!("{head}content-length: {}\r\n\r\n{body}", body.len());
-    stream.write_all(request.as_bytes()).await.ok()?;
-    let mut response = String::new();
-    stream.read_to_string(&mut response).await.ok()?;
-    let (head, body) = response.split_once("\r\n\r\n")?;
-    Some((head.split(' ').nth(1)?.parse().ok()?, serde_json::from_str(body).ok()?))
-}
-
-/// The events of a room from the first to the one with this number.
-async fn read_log(address: SocketAddr, room: &str, last: u64) -> Vec<Value> {
-    let mut stream = TcpStream::connect(address).await.unwrap();
-    let head = "host: localhost\r\nauthorization: Bearer alice-a-1";
-    let request = format!("GET /v1/rooms/{room}/events?since=0 HTTP/1.1\r\n{head}\r\n\r\n");
-    stream.write_all(request.as_bytes()).await.unwrap();
-    let mut lines = BufReader::new(stream).lines();
-    let mut events: Vec<Value> = Vec::new();
-    while events.last().is_none_or(|event| event["seq"] != last) {
-        let line = soon("an event", lines.next_line()).await.unwrap().expect("the stream goes on");
-        events.extend(line.strip_prefix("data: ").map(|data| serde_json::from_str(data).unwrap()));
+/// A room in which runs follow each other, and one in which they run beside each other and must not act twice.
+async fn create(server: &Server) -> Vec<Ledger> {
+    let mut ledgers = Vec::new();
+    for (agent, queue) in [("count", "serial"), ("once", "parallel")] {
+        let new = json!({"access": "project", "replayable": true, "agent": agent, "queue": queue});
+        let (status, created) = ask(server.address, "POST", "/v1/rooms", &new).await.unwrap();
+        assert_eq!(status, 201, "{created}");
+        ledgers.push(Ledger::new(created["room"]["id"].as_str().unwrap(), agent));
     }
-    events
+    ledgers
 }
 
-/// Says something again and again until the process is dead. Returns the numbers of what was acknowledged, by text.
-async fn talk(address: SocketAddr, room: String, round: u64, speaker: u64) -> BTreeMap<String, u64> {
-    let mut acknowledged = BTreeMap::new();
-    for number in 0.. {
-        let text = format!("{round}-{speaker}-{number}");
-        let path = format!("/v1/rooms/{room}/messages");
-        match ask(address, "POST", &path, &json!({"text": text})).await {
-            Some((201, said)) => drop(acknowledged.insert(text, said["seq"].as_u64().unwrap())),
-            _ => break,
-        }
+/// Works until the process is dead, which is killed at some moment. Returns what was acknowledged in each room.
+async fn round(server: &mut Server, ledgers: &[Ledger], number: u64, chance: &mut Chance) -> Vec<Acknowledged> {
+    let workers: Vec<_> = ledgers
+        .iter()
+        .flat_map(|ledger| (0..3).map(move |worker| (ledger, worker)))
+        .map(|(ledger, worker)| {
+            let chance = Chance::of(seed(), number * 64 + worker);
+            let room = (ledger.room.clone(), ledger.agent);
+            tokio::spawn(work(server.address, room, format!("{}-{number}-{worker}", ledger.agent), chance))
+        })
+        .collect();
+    tokio::time::sleep(Duration::from_millis(5 + chance.below(250))).await;
+    server.kill(chance.below(2) == 0).await;
+    let mut acknowledged = Vec::new();
+    for worker in workers {
+        acknowledged.push(worker.await.unwrap());
     }
     acknowledged
 }
 
-fn check(events: &[Value], acknowledged: &BTreeMap<String, u64>) {
-    let seqs: Vec<u64> = events.iter().map(|event| event["seq"].as_u64().unwrap()).collect();
-    assert!(seqs.iter().copied().eq(1..=seqs.len() as u64), "the numbers follow each other");
-    let ids: BTreeSet<_> = events.iter().map(|event| event["id"].to_string()).collect();
-    assert_eq!(ids.len(), events.len(), "nothing is there twice");
-    assert!(events.iter().all(|event| event["epoch"] == events[0]["epoch"]), "no history was lost");
-    for (text, seq) in acknowledged {
-        let event = &events[usize::try_from(seq - 1).unwrap()];
-        assert_eq!(&event["body"]["text"], text, "number {seq} was acknowledged");
-    }
-}
-
 #[tokio::test(flavor = "multi_thread")]
-async fn nothing_that_was_acknowledged_is_missing_however_often_the_process_is_killed() {
-    let directory = Directory(std::env::temp_dir().join(format!("grove-crash-{}", std::process::id())));
-    let (mut process, mut address) = start(&directory.0).await;
-    let new = json!({"access": "project", "replayable": true});
-    let (status, created) = ask(address, "POST", "/v1/rooms", &new).await.unwrap();
-    assert_eq!(status, 201, "{created}");
-    let room = created["room"]["id"].as_str().unwrap().to_owned();
-    let mut acknowledged = BTreeMap::new();
-    for round in 0..rounds() {
-        let speakers: Vec<_> =
-            (0..4).map(|speaker| tokio::spawn(talk(address, room.clone(), round, speaker))).collect();
-        tokio::time::sleep(Duration::from_millis(20 + round * 37 % 150)).await;
-        if round % 2 == 0 {
-            process.kill().await.unwrap();
-        } else {
-            ask(address, "POST", "/control/crash", &Value::Null).await;
-            soon("the end of the process", process.wait()).await.unwrap();
+async fn nothing_that_was_acknowledged_is_missing_and_every_run_has_one_end_however_often_the_process_is_killed() {
+    let mut chance = Chance::of(seed(), 1 << 32);
+    let mut server = Server::start().await;
+    let mut ledgers = create(&server).await;
+    for number in 0..rounds() {
+        let acknowledged = round(&mut server, &ledgers, number, &mut chance).await;
+        for (at, of_worker) in acknowledged.into_iter().enumerate() {
+            ledgers[at / 3].acknowledged(of_worker);
         }
-        for speaker in speakers {
-            acknowledged.extend(speaker.await.unwrap());
+        server.start_again().await;
+        // Also while it goes on with what it had.
+        while chance.below(4) == 0 {
+            tokio::time::sleep(Duration::from_millis(chance.below(30))).await;
+            server.kill(true).await;
+            server.start_again().await;
         }
-        (process, address) = start(&directory.0).await;
-        let path = format!("/v1/rooms/{room}/messages");
-        let (_, said) = ask(address, "POST", &path, &json!({"text": format!("after {round}")})).await.unwrap();
-        let events = read_log(address, &room, said["seq"].as_u64().unwrap()).await;
-        check(&events, &acknowledged);
+        for ledger in &mut ledgers {
+            ledger.check(server.address).await;
+        }
     }
-    assert!(acknowledged.len() > usize::try_from(rounds()).unwrap(), "{} were acknowledged", acknowledged.len());
+    for ledger in &mut ledgers {
+        soon("the end of all runs", ledger.finish(server.address)).await;
+    }
+    let done: usize = ledgers.iter().map(Ledger::acknowledgements).sum();
+    assert!(done > usize::try_from(rounds()).unwrap(), "{done} were acknowledged");
+    let stopped = ask(server.address, "POST", "/control/crash", &Value::Null).await;
+    assert!(stopped.is_none());
 }

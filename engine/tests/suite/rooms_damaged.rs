@@ -1,0 +1,89 @@
+//! Damage in what is kept of one room, which is found only when it is read (rooms 8).
+
+use std::path::{Path, PathBuf};
+
+use grove_engine::testing::ManualClock;
+use grove_engine::{Config, Engine, Event, Message, NewRoom, RoomOptions, Session, Storage};
+
+use crate::fixtures::{EventLog, user_session};
+use crate::storage_fixtures::code;
+
+/// A directory that is removed in the end.
+struct Directory(PathBuf);
+
+impl Drop for Directory {
+    fn drop(&mut self) {
+        let _ = std::fs::remove_dir_all(&self.0);
+    }
+}
+
+const PAGE: usize = 4_096;
+
+/// Where a long text goes on over the page on which it begins: each page of it says which is the next.
+fn damage(directory: &Path, letter: u8) -> usize {
+    let path = directory.join("rooms.db");
+    let mut file = std::fs::read(&path).unwrap();
+    let mut damaged = 0;
+    for page in file.chunks_exact_mut(PAGE).skip(1) {
+        if page[4..].iter().filter(|byte| **byte == letter).count() > PAGE - 5 {
+            page[..4].fill(0xff);
+            damaged += 1;
+        }
+    }
+    std::fs::write(&path, file).unwrap();
+    damaged
+}
+
+fn start(directory: &Path, keep_events: usize) -> (Engine, EventLog, bool) {
+    let mut config = Config::immediate();
+    config.rooms.keep_events = keep_events;
+    let storage = Storage::open(directory).unwrap();
+    let is_whole = !format!("{storage:?}").contains("is_history_lost: true");
+    let builder = Engine::builder("app", "App").config(config).clock(ManualClock::new());
+    let engine = builder.rooms(RoomOptions::new().storage(storage)).build();
+    let observed = EventLog::of(&engine);
+    (engine, observed, is_whole)
+}
+
+/// A room with a long message among many short ones, and another room.
+async fn fill(engine: &Engine, ann: &Session) {
+    for (id, count) in [("fine", 50), ("log", 400)] {
+        engine.rooms().create(ann, &NewRoom::new("t").id(id).replayable(true)).unwrap();
+        (0..count).for_each(|number| say(engine, ann, id, &number.to_string()));
+    }
+    say(engine, ann, "log", &"x".repeat(15_000));
+    (0..400).for_each(|number| say(engine, ann, "log", &number.to_string()));
+    engine.rooms().durable("log").await.unwrap();
+}
+
+fn say(engine: &Engine, ann: &Session, id: &str, text: &str) {
+    engine.rooms().say(ann, id, &Message::text(text)).unwrap();
+}
+
+/// What `fill` has written, with a damaged page.
+async fn damaged(name: &str) -> Directory {
+    let directory = Directory(std::env::temp_dir().join(format!("grove-{name}-{}", std::process::id())));
+    let (engine, _, _) = start(&directory.0, 10_000);
+    fill(&engine, &user_session("ann", "ann")).await;
+    drop(engine);
+    assert!(damage(&directory.0, b'x') > 1);
+    directory
+}
+
+#[tokio::test]
+async fn damage_in_one_log_is_an_error_for_its_readers_and_nothing_for_other_rooms() {
+    let (directory, ann) = (damaged("damaged-read").await, user_session("ann", "ann"));
+    let (engine, observed, is_whole) = start(&directory.0, 10_000);
+    assert!(is_whole, "that is found only when it is read");
+    let rooms = engine.rooms();
+    for _ in 0..2 {
+        assert_eq!(code(rooms.replay(&ann, "log", 300, Some(1_000)).await), "internal");
+    }
+    assert_eq!(rooms.replay(&ann, "log", 600, Some(1_000)).await.unwrap().events.len(), 202);
+    assert_eq!(observed.count(|event| matches!(event, Event::RoomUnreadable { room, .. } if room == "log")), 1);
+    say(&engine, &ann, "log", "more");
+    say(&engine, &ann, "fine", "more");
+    rooms.durable("log").await.unwrap();
+    assert_eq!(rooms.replay(&ann, "log", 802, None).await.unwrap().events.len(), 1);
+    assert_eq!(rooms.replay(&ann, "fine", 0, None).await.unwrap().events.len(), 52);
+}
