@@ -1,6 +1,5 @@
 //! The scripted agents: each does one thing that a test can observe.
 
-use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
