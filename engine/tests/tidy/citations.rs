@@ -32,7 +32,7 @@ fn pages(folder: &str) -> Vec<(PathBuf, String)> {
     files(&root().join("docs").join(folder), &["md"])
 }
 
-/// The tests that a line names between backticks: `file::test`, or `axum/file::test`.
+/// The tests that a line names between backticks: `file::test`, or `axum/file::test` and the like.
 fn named_tests(line: &str) -> Vec<(String, String)> {
     let quoted = line.split('`').skip(1).step_by(2);
     quoted.filter_map(|text| text.split_once("::")).map(|(file, test)| (file.to_owned(), test.to_owned())).collect()
@@ -42,6 +42,8 @@ fn named_tests(line: &str) -> Vec<(String, String)> {
 fn file_of_tests(cited: &str) -> PathBuf {
     match cited.split_once('/') {
         Some(("axum", file)) => root().join(format!("adapters/axum/tests/suite/{file}.rs")),
+        Some(("attest", file)) => root().join(format!("adapters/attest/tests/{file}.rs")),
+        Some(("conformance", file)) => root().join(format!("examples/conformance/tests/suite/{file}.rs")),
         Some(("concurrency", file)) => root().join(format!("engine/src/concurrency/{file}.rs")),
         Some(("isolation", file)) => root().join(format!("engine/tests/isolation/{file}.rs")),
         _ => root().join(format!("engine/tests/suite/{cited}.rs")),

@@ -23,6 +23,7 @@ pub(super) struct RoomCounters {
     run_seconds: Histogram,
     run_tools: CounterBy<&'static str>,
     storage_failures: Counter,
+    rooms_unreadable: Counter,
     storage_recoveries: Counter,
 }
 
@@ -40,6 +41,7 @@ impl RoomCounters {
             runs_ended: new.counter_by("runs_ended", "Runs that ended"),
             run_seconds: new.histogram("run_seconds", "Duration of a run", &RUN_SECONDS),
             run_tools: new.counter_by("run_tools", "Tool calls of runs that returned"),
+            rooms_unreadable: new.counter("rooms_unreadable", "Rooms of which something kept could not be read"),
             storage_failures: new.counter("storage_failures", "How often what happens in rooms could not be kept"),
             storage_recoveries: new.counter("storage_recoveries", "How often everything is kept again"),
         }
@@ -60,6 +62,7 @@ impl RoomCounters {
             }
             Event::RunToolReturned { ok, .. } => one_by(&self.run_tools, "status", if *ok { "ok" } else { "failed" }),
             Event::StorageFailed { .. } => one(&self.storage_failures),
+            Event::RoomUnreadable { .. } => one(&self.rooms_unreadable),
             Event::StorageRecovered { .. } => one(&self.storage_recoveries),
             // `docs/metrics.md` says of each of the others why it is not counted.
             _ => {}
