@@ -67,6 +67,24 @@ impl<'m> Checking<'m> {
         Ok(proven(hello, member))
     }
 
+    /// Whether a peer that has proven who it is may act still: its member has the key and the rights, and the session key is
+    /// not revoked.
+    ///
+    /// # Errors
+    /// `revoked` if not.
+    #[cfg_attr(not(feature = "axum"), expect(dead_code, reason = "only a link lasts"))]
+    pub(crate) fn still(&self, peer: &ProvenPeer, now_ms: u64) -> Result<(), Refused> {
+        let is_member = match self.members.find(&peer.project, &peer.member_key) {
+            Ok(Standing::Member(member)) => {
+                let has = |right: &String| member.rights.binary_search(right).is_ok();
+                member.id == peer.member && peer.rights.iter().all(has)
+            }
+            _ => false,
+        };
+        let is_revoked = |key: &PublicKey| self.members.is_session_revoked(&peer.project, key, now_ms).unwrap_or(true);
+        if is_member && !peer.session_key.as_ref().is_some_and(is_revoked) { Ok(()) } else { Err(Refused::Revoked) }
+    }
+
     /// The member on whose behalf the peer acts. That a key was revoked learns only who proves to hold it.
     fn member(&self, hello: &PeerHello, proofs: Proofs, now_ms: u64) -> Result<Member, Refused> {
         let (project, key) = match hello {

@@ -53,8 +53,8 @@ impl Request {
             Some(card) if kind == "card" && card.is_object() => with_type(card.clone()),
             _ => frame,
         };
-        let request: Self =
-            serde_json::from_value(frame).map_err(|why| (id.clone(), Refused::Malformed(why.to_string())))?;
+        let request: Self = serde_json::from_value(frame)
+            .map_err(|_| (id.clone(), malformed("a field is missing or has another form")))?;
         match &request {
             Self::List { id: given } | Self::Send { id: given, .. } if !is_id(given) => {
                 Err((None, malformed("`id` must be a string or a number")))

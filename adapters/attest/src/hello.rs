@@ -134,7 +134,8 @@ impl PeerHello {
         if !matches!(kind, "session_hello" | "hello") {
             return Err(Refused::UnknownMessageType);
         }
-        let hello: Self = serde_json::from_value(frame).map_err(|why| Refused::Malformed(why.to_string()))?;
+        let hello: Self =
+            serde_json::from_value(frame).map_err(|_| malformed("a field is missing or has another form"))?;
         hello.check()?;
         Ok(hello)
     }

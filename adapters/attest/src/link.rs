@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use axum::extract::ws::{CloseFrame, Message, WebSocket};
 use grove_engine::{Connection, Frame};
+use tokio::sync::OwnedSemaphorePermit;
 use tokio::time::timeout;
 
 use crate::challenge::Challenge;
@@ -37,8 +38,9 @@ enum End {
 }
 
 /// Serves a link until it ends.
-pub(crate) async fn serve(inner: Arc<Inner>, mut socket: WebSocket) {
+pub(crate) async fn serve(inner: Arc<Inner>, mut socket: WebSocket, greeted: OwnedSemaphorePermit) {
     let Some(hello) = challenge(&inner, &mut socket).await else { return };
+    drop(greeted);
     let (handle, waiting) = LinkHandle::new();
     let arrived = match hello.and_then(|peer| inner.arrive(&peer, &handle)) {
         Ok(arrived) => arrived,

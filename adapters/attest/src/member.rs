@@ -76,12 +76,13 @@ pub trait Members: fmt::Debug + Send + Sync {
     /// If they cannot be reached.
     fn find(&self, project: &str, key: &PublicKey) -> Result<Standing, MembersError>;
 
-    /// A session key is refused as `revoked` from now until this time, in ms since 1970, when every attestation of it has
-    /// expired.
+    /// A session key is refused as `revoked` from now on until a time, both in ms since 1970: by then, every attestation of
+    /// it has expired.
     ///
     /// # Errors
     /// If they cannot be reached.
-    fn revoke_session(&self, project: &str, key: &PublicKey, until_ms: u64) -> Result<(), MembersError>;
+    fn revoke_session(&self, project: &str, key: &PublicKey, from_and_until_ms: (u64, u64))
+    -> Result<(), MembersError>;
 
     /// Whether a session key was revoked.
     ///

@@ -100,8 +100,16 @@ impl Members for MemoryMembers {
         })
     }
 
-    fn revoke_session(&self, project: &str, key: &PublicKey, until_ms: u64) -> Result<(), MembersError> {
+    fn revoke_session(
+        &self,
+        project: &str,
+        key: &PublicKey,
+        (now_ms, until_ms): (u64, u64),
+    ) -> Result<(), MembersError> {
         let mut known = self.known.lock();
+        if known.revoked.len() >= MOST {
+            known.revoked.retain(|_, until_ms| *until_ms > now_ms);
+        }
         if known.revoked.len() >= MOST {
             return Err(MembersError::Full);
         }

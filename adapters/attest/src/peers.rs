@@ -13,6 +13,8 @@ use futures_util::FutureExt;
 use grove_axum::{Authenticating, Authenticator, Refusal, UpgradeRequest};
 use grove_engine::{Clock, Engine, Rooms, Session};
 use parking_lot::Mutex;
+use tokio::runtime::Handle;
+use tokio::sync::Semaphore;
 
 use crate::access_token::{PREFIX, digest};
 use crate::attestation::{CLOCK_SKEW_MS, MAX_TTL_MS};
@@ -44,7 +46,13 @@ pub(crate) struct Inner {
     showing: Mutex<()>,
     changes: Arc<Changes>,
     left_ms: u64,
+    runtime: Handle,
+    /// Who has not said yet who it is.
+    pub(crate) greeted: Arc<Semaphore>,
 }
+
+/// How long an upgrade may take from its credential to its connection, in ms; what was opened with a token ends within 5 s.
+const LATE_MS: u64 = 4_000;
 
 impl Peers {
     /// So many at most (U35). Default 10,000; one more is refused with `capacity`.
@@ -73,7 +81,7 @@ impl Peers {
     pub fn add_member(&self, project: &str, member: Member) -> Result<(), MembersError> {
         let (id, key, rights) = (member.id.clone(), member.public_key, member.rights.clone());
         self.inner.members.add(project, member)?;
-        self.inner.remove_if(project, |entry| {
+        self.inner.revoke_all(project, |entry| {
             let peer = &entry.peer;
             let has_more = peer.rights.iter().any(|right| rights.binary_search(right).is_err());
             peer.member == id && (peer.member_key != key || has_more)
@@ -87,9 +95,10 @@ impl Peers {
     /// # Errors
     /// If the members cannot be reached.
     pub fn remove_member(&self, project: &str, id: &str) -> Result<bool, MembersError> {
-        let was_there = self.inner.members.remove(project, id)?.is_some();
-        self.inner.remove_if(project, |entry| entry.peer.member == id);
-        Ok(was_there)
+        let removed = self.inner.members.remove(project, id);
+        // Also if that is not kept: nobody shall act for the member now.
+        self.inner.revoke_all(project, |entry| entry.peer.member == id);
+        Ok(removed?.is_some())
     }
 
     /// Revokes a session key: its link is closed at once, and the key is refused from now on.
@@ -98,10 +107,11 @@ impl Peers {
     /// If the members cannot be reached.
     pub fn revoke_session_key(&self, project: &str, key: &PublicKey) -> Result<(), MembersError> {
         // No attestation that exists by now is valid for longer, and a new one is for a new key.
-        let until_ms = self.inner.now_ms().saturating_add(MAX_TTL_MS + 2 * CLOCK_SKEW_MS);
-        self.inner.members.revoke_session(project, key, until_ms)?;
-        self.inner.remove_if(project, |entry| entry.peer.session_key.as_ref() == Some(key));
-        Ok(())
+        let now_ms = self.inner.now_ms();
+        let until_ms = now_ms.saturating_add(MAX_TTL_MS + 2 * CLOCK_SKEW_MS);
+        let revoked = self.inner.members.revoke_session(project, key, (now_ms, until_ms));
+        self.inner.revoke_all(project, |entry| entry.peer.session_key.as_ref() == Some(key));
+        revoked
     }
 
     /// Revokes the peer with this participant id, on behalf of a session of the same member. The key of a session is refused
@@ -151,7 +161,7 @@ impl Inner {
     }
 
     /// Removes the peers of a project of which this is true, as revoked.
-    fn remove_if(&self, project: &str, is_meant: impl Fn(&Entry<LinkHandle>) -> bool) {
+    fn revoke_all(&self, project: &str, is_meant: impl Fn(&Entry<LinkHandle>) -> bool) {
         let meant: Vec<_> = {
             let registry = self.registry.lock();
             registry.of_project(project).filter(|(_, entry)| is_meant(entry)).map(|(number, _)| number).collect()
@@ -162,14 +172,41 @@ impl Inner {
     /// A peer is gone: its link is closed, its token is not valid any more, and neither are the connections that were opened
     /// with it.
     pub(crate) fn remove(&self, number: u64, closing: Option<Closing>) {
-        let Some(entry) = self.registry.lock().remove(number) else { return };
+        self.remove_if(number, closing, |_| true);
+    }
+
+    /// The same, if this is true of it at that moment.
+    pub(crate) fn remove_if(
+        &self,
+        number: u64,
+        closing: Option<Closing>,
+        is_meant: impl FnOnce(&Entry<LinkHandle>) -> bool,
+    ) {
+        let showing = self.showing.lock();
+        let removed = {
+            let mut registry = self.registry.lock();
+            registry.get(number).is_some_and(is_meant).then(|| registry.remove(number)).flatten()
+        };
+        let Some(entry) = removed else { return };
         if let Some((link, closing)) = entry.link.as_ref().zip(closing) {
             link.close(closing);
         }
         if let Some(row) = &entry.row {
             self.tell_others("left", number, &entry.peer, row);
         }
-        self.engine.close_session(entry.session.id());
+        drop(showing);
+        self.close_session(entry.session.id().to_owned());
+    }
+
+    /// Closes what was opened as this session, now and once more: a connection may be about to be opened with its token.
+    fn close_session(&self, id: String) {
+        self.engine.close_session(&id);
+        let late = self.clock.sleep_until(self.clock.now_ms().saturating_add(LATE_MS));
+        let engine = self.engine.clone();
+        self.runtime.spawn(async move {
+            late.await;
+            engine.close_session(&id);
+        });
     }
 }
 

@@ -48,8 +48,11 @@ async fn open(State(routes): State<Arc<Routes>>, upgrade: WebSocketUpgrade) -> R
     if inner.engine.is_closing() {
         return Refusal::unavailable().into_response();
     }
+    let Ok(permit) = Arc::clone(&inner.greeted).try_acquire_owned() else {
+        return Refusal::unavailable().because("too many links have not been answered yet").into_response();
+    };
     let upgrade = upgrade.max_message_size(FRAME_BYTES).max_frame_size(FRAME_BYTES);
-    upgrade.on_upgrade(move |socket| link::serve(inner, socket))
+    upgrade.on_upgrade(move |socket| link::serve(inner, socket, permit))
 }
 
 /// The session that asks.

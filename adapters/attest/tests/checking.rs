@@ -303,7 +303,7 @@ fn that_a_key_was_revoked_learns_only_who_holds_it() {
     let house = House::new();
     let mut of_member = challenge();
     let as_member = PeerHello::member(&house.member, &of_member.frame(), "acme").unwrap();
-    house.members.revoke_session("acme", &house.session.public_key(), NOW_MS + HOUR_MS).unwrap();
+    house.members.revoke_session("acme", &house.session.public_key(), (NOW_MS, NOW_MS + HOUR_MS)).unwrap();
     assert_eq!(house.code(house.attestation()), "revoked");
     let spoil = |hello: &mut Value| hello["signature"] = tampered(hello["signature"].as_str().unwrap(), 0).into();
     assert_eq!(house.code_of_changed(spoil), "bad_proof");

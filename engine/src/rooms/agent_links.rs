@@ -94,6 +94,11 @@ impl AgentLinks {
         let (assignments, begun) = registered.ok_or_else(taken)?;
         linked.carry_out(assignments);
         begun.into_iter().for_each(|begun| self.running.begin_at(begun));
+        if !may_be(&socket.slot.context(), linked.name()) {
+            // The session has lost the permission meanwhile, when this was not one of its agents yet.
+            self.leave(socket, std::slice::from_ref(&linked));
+            return Err(ActionError::unauthorized("the session may not be this agent"));
+        }
         Ok(linked)
     }
 

@@ -20,6 +20,8 @@ pub(crate) struct AwayRoom {
     pub(crate) admitted: Box<[Text]>,
     /// How old its oldest event is.
     pub(super) age: Age,
+    /// Another epoch than the one that is stored, since what was stored was damaged.
+    pub(super) epoch: Option<Text>,
 }
 
 impl AwayRoom {
@@ -32,6 +34,7 @@ impl AwayRoom {
             is_open,
             admitted: admitted.cloned().collect(),
             age,
+            epoch: None,
         }
     }
 

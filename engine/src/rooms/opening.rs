@@ -78,6 +78,9 @@ fn open(premises: &Premises, away: &Arc<AwayRoom>, stored: StoredRoom) -> Option
     let is_lost = past.seq == 0;
     if is_lost {
         about.epoch = premises.ids.make("");
+    } else if let Some(epoch) = &away.epoch {
+        // It may not be written yet.
+        about.epoch = epoch.clone();
     }
     about.rank = away.rank;
     let now_ms = premises.timers.now_ms();
@@ -99,12 +102,12 @@ fn open(premises: &Premises, away: &Arc<AwayRoom>, stored: StoredRoom) -> Option
                 step.put(StoredRecord::new(living.room.about(), record).into_part());
             }
             participants.into_iter().for_each(|participant| leave(step, record, participant));
+            remember_calls(premises, record);
         }
         is_back
     });
     is_back.then(|| {
         premises.memory_bytes.add(kept_bytes);
-        remember_calls(premises, &living);
         living
     })
 }
@@ -121,14 +124,11 @@ fn leave(step: &mut Step<'_>, record: &mut Record, participant: Participant) {
 }
 
 /// A call that is repeated starts no run again, as if the engine had gone on.
-fn remember_calls(premises: &Premises, living: &LivingRoom) {
+fn remember_calls(premises: &Premises, record: &Record) {
     let now = premises.now();
-    let asked: Vec<_> = living.room.with(|record| {
-        let runs = record.runs().into_iter().flat_map(Runs::all);
-        runs.filter(|run| run.asked.call().is_some()).map(|run| Arc::clone(&run.asked)).collect()
-    });
+    let asked = record.runs().into_iter().flat_map(Runs::all).map(|run| &run.asked);
     let mut calls = premises.run_calls.lock();
-    for asked in asked.iter().filter(|asked| asked.created_ms.saturating_add(REMEMBERED_MS) > now.unix_ms) {
+    for asked in asked.filter(|asked| asked.created_ms.saturating_add(REMEMBERED_MS) > now.unix_ms) {
         let call = asked.call().filter(|(caller, call)| calls.get(caller, call, now.now_ms).is_none());
         if let Some((caller, call)) = call {
             calls.add(caller, call.clone(), asked.id.clone(), now.now_ms);

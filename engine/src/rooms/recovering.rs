@@ -82,7 +82,8 @@ impl<'a> Recovering<'a> {
         let about = record.about.clone();
         let is_open = about.access != Access::Invited || self.roles.are_the_applications();
         let age = Age::new(&self.premises.limits, &about, about.created_ms);
-        let away = AwayRoom::new(&about, is_open, record.admitted_users(), age);
+        let epoch = self.is_history_lost.then(|| about.epoch.clone());
+        let away = AwayRoom { epoch, ..AwayRoom::new(&about, is_open, record.admitted_users(), age) };
         let Ok(away) = self.premises.directory.add_away(&about, away) else {
             self.unreadable(id, "there are as many rooms as there may be");
             return None;

@@ -391,18 +391,16 @@ impl Running {
 
     /// The engine shuts down, and runs took too long: they fail, but for those that go on after a restart.
     pub(crate) fn stop_all(&self) {
-        for run in self.live.ids() {
-            if let Some(living) = self.live.living(&run) {
-                let error = RunError::new("interrupted", "the provider is shutting down");
-                let left = self.take(&living, |work| {
-                    let left = work.leave(&run);
-                    if left.is_none() {
-                        work.stop(&run, error);
-                    }
-                    left
-                });
-                drop(left);
-            }
+        // First all that go on: none of them begins in the place of one that fails.
+        let leave = |run: &Text| {
+            let living = self.live.living(run)?;
+            let left = self.take(&living, |work| work.leave(run));
+            left.is_none().then_some(living)
+        };
+        let failing: Vec<_> = self.live.ids().into_iter().filter_map(|run| Some((leave(&run)?, run))).collect();
+        for (living, run) in failing {
+            let error = RunError::new("interrupted", "the provider is shutting down");
+            self.take(&living, |work| work.stop(&run, error));
         }
     }
 

@@ -3,8 +3,8 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use serde::de::IgnoredAny;
 use serde::{Deserialize, Serialize};
+use serde_json::Value;
 
 use crate::model::Text;
 use crate::model::room::about::About;
@@ -148,7 +148,8 @@ fn memory<'p>(parts: impl Iterator<Item = &'p Part>) -> Option<Memory> {
         let version = version.parse().ok()?;
         latest = latest.max(version);
         if !part.key.is_empty() {
-            serde_json::from_str::<IgnoredAny>(value).ok()?;
+            // As whoever reads it does: a number may be one that no value can hold.
+            serde_json::from_str::<Value>(value).ok()?;
             entries.insert(part.key.clone(), Entry { value: value.into(), version });
         }
     }

@@ -90,6 +90,8 @@ pub(crate) struct Assignments {
 #[derive(Debug, Default)]
 pub(crate) struct Lost {
     attempts: Vec<Arc<RemoteAttempt>>,
+    /// Those that wait for a link, if there is none any more.
+    waiting: Vec<Arc<RemoteAttempt>>,
     is_alone: bool,
 }
 
@@ -153,7 +155,9 @@ impl LinkedAgent {
         }
         let attempts: Vec<_> = lost.iter().filter_map(|about| state.attempts.get(about).cloned()).collect();
         attempts.iter().for_each(|attempt| attempt.lost.set());
-        Lost { attempts, is_alone }
+        let waits = |about| state.attempts.get(about).cloned();
+        let waiting = state.links.waiting().filter(|_| is_alone).filter_map(waits).collect();
+        Lost { attempts, waiting, is_alone }
     }
 
     /// The links of one session.
@@ -164,6 +168,13 @@ impl LinkedAgent {
 
     /// What becomes of runs whose link is gone. Nothing is locked.
     pub(crate) fn give_up(lost: Lost) {
+        for attempt in lost.waiting {
+            attempt.run.remote().left_alone();
+            if attempt.sent.is_set() {
+                // A link came meanwhile.
+                attempt.run.working();
+            }
+        }
         for attempt in lost.attempts.into_iter().filter(|attempt| !attempt.is_answered()) {
             if lost.is_alone && !attempt.run.is_cancelled() {
                 attempt.run.remote().left_alone();

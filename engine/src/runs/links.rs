@@ -105,6 +105,11 @@ impl Links {
         link.attempts.into_iter().collect()
     }
 
+    /// The attempts that wait for a link.
+    pub(crate) fn waiting(&self) -> impl Iterator<Item = &About> {
+        self.waiting.iter()
+    }
+
     fn assign_waiting(&mut self) -> Vec<Assigned> {
         let mut assigned = Vec::new();
         while let Some(link) = self.least_busy()

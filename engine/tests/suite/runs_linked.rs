@@ -221,6 +221,27 @@ async fn a_run_for_which_no_link_comes_is_handled_like_one_whose_window_expired(
 }
 
 #[tokio::test]
+async fn a_run_that_waits_for_a_busy_link_does_not_wait_for_ever_when_that_dies_as_well() {
+    let (mut place, mut one) = linked_place(|room| room.queue(Queue::Parallel), |_| {}).await;
+    let mut two = Linked::far(&place.engine, "far-2").await;
+    for link in [&mut one, &mut two] {
+        link.say(&json!({"type": "ready", "agent": "far", "concurrency": 1}));
+        link.expect("welcome").await;
+    }
+    let runs = [1, 2].map(|n| place.run(json!(n)));
+    let _ = (one.expect("dispatch").await, two.expect("dispatch").await);
+    drop(one);
+    place.engine.settle().await;
+    drop(two);
+    for _ in 0..4 {
+        place.pass(30_000).await;
+    }
+    let rest = place.rest().await;
+    assert_eq!(kinds(&rest).iter().filter(|kind| **kind == "run.timed_out").count(), 2, "{:?}", kinds(&rest));
+    assert!(runs.iter().all(|run| place.status(run) == "timed_out"));
+}
+
+#[tokio::test]
 async fn a_run_that_is_started_shortly_after_the_last_link_died_waits_as_well() {
     let (mut place, far) = place().await;
     drop(far);

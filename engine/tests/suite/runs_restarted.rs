@@ -146,6 +146,7 @@ async fn a_run_without_a_delivery_has_failed_once_and_one_that_waited_begins() {
     assert_eq!((process.status(&run), process.status(&waits)), (RunStatus::Failed, RunStatus::Queued));
     let process = process.killed().await;
     process.engine.register_agent(echo("a"));
+    process.reaches(&waits, RunStatus::Done).await;
     let log = process.log().await;
     assert_eq!(kinds(&log), ["run.started", "run.queued", "run.failed", "run.started", "run.done"]);
     assert_eq!(
@@ -263,6 +264,19 @@ async fn an_engine_that_shuts_down_leaves_the_runs_that_go_on_later() {
     process.engine.register_agent(answers_later("a"));
     process.reaches(&lasting, RunStatus::Done).await;
     assert_eq!(process.log().await.iter().filter(|event| is_terminal(event)).count(), 2);
+}
+
+#[tokio::test]
+async fn a_run_that_waits_does_not_begin_in_the_place_of_one_that_fails_at_a_shutdown() {
+    for _ in 0..8 {
+        let process = Process::new();
+        process.engine.register_agent(answers_later("a"));
+        process.room(|new| new);
+        let [failing, waits] = [1, 2].map(|n| process.start(&NewRun::new(json!(n))));
+        process.engine.shutdown(Duration::ZERO).await;
+        let process = process.killed().await;
+        assert_eq!((process.status(&failing), process.status(&waits)), (RunStatus::Failed, RunStatus::Queued));
+    }
 }
 
 #[tokio::test]

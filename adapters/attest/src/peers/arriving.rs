@@ -33,28 +33,41 @@ impl Inner {
     pub(crate) fn arrive(self: &Arc<Self>, peer: &ProvenPeer, link: &LinkHandle) -> Result<Arrived, Refused> {
         loop {
             let (number, session) = self.find_or_add(peer)?;
+            // Whoever takes access back looks for the peers that there are afterwards, and this is one of them by now.
+            if let Err(refused) = Checking::new(&*self.members).still(peer, self.now_ms()) {
+                self.remove(number, Some(Closing::REVOKED));
+                return Err(refused);
+            }
             let Ok(connection) = self.rooms.attend(&session) else {
                 // The engine is shutting down, or full.
-                self.remove_unlinked(number);
+                self.remove_if(number, None, |entry| entry.link.is_none());
                 return Err(Refused::Capacity);
             };
-            let Some((which, before)) = self.registry.lock().link(number, link.clone()) else {
+            let Some((which, waiting)) = self.link(number, link) else {
                 // It was removed meanwhile.
+                connection.closed();
                 continue;
             };
-            if let Some(before) = before {
-                before.close(Closing::REPLACED);
-            }
             self.refresh_row(number);
-            let frames = self.first_frames(number);
-            // Revoked while it came: whoever removes a member looks for its peers afterwards.
-            if let Some(frames) = frames {
-                return Ok(Arrived { number, which, connection, frames });
-            }
+            let welcome = self.welcome(number).ok_or(Refused::Revoked)?;
+            let frames = std::iter::once(welcome).chain(waiting).collect();
+            return Ok(Arrived { number, which, connection, frames });
         }
     }
 
+    /// Returns which link it is, and what the peer has not acknowledged. What is sent to it from now on follows on this link.
+    fn link(&self, number: u64, link: &LinkHandle) -> Option<(u64, Vec<String>)> {
+        let mut registry = self.registry.lock();
+        let (which, before) = registry.link(number, link.clone())?;
+        if let Some(before) = before {
+            before.close(Closing::REPLACED);
+        }
+        let waiting = registry.get(number)?.mailbox.waiting().map(frames::message).collect();
+        Some((which, waiting))
+    }
+
     fn find_or_add(&self, peer: &ProvenPeer) -> Result<(u64, Session), Refused> {
+        self.remove_foreign(peer);
         let mut registry = self.registry.lock();
         let known = peer.session_key.and_then(|key| registry.of_key(&peer.project, &key));
         if let Some((number, entry)) = known.and_then(|number| Some((number, registry.get_mut(number)?))) {
@@ -72,42 +85,39 @@ impl Inner {
         Ok((number, session))
     }
 
-    fn remove_unlinked(&self, number: u64) {
-        let is_linked = self.registry.lock().get(number).is_none_or(|entry| entry.link.is_some());
-        if !is_linked {
-            self.remove(number, None);
+    /// A session key for which another member vouches now is another peer: it gets nothing that was the first one's.
+    fn remove_foreign(&self, peer: &ProvenPeer) {
+        let known = peer.session_key.and_then(|key| self.registry.lock().of_key(&peer.project, &key));
+        if let Some(number) = known {
+            self.remove_if(number, Some(Closing::REPLACED), |entry| entry.peer.member != peer.member);
         }
     }
 
-    /// The welcome, and what it has not acknowledged.
-    fn first_frames(&self, number: u64) -> Option<Vec<String>> {
+    fn welcome(&self, number: u64) -> Option<String> {
         let registry = self.registry.lock();
         let entry = registry.get(number)?;
         let participant = entry.row.as_ref().map(|row| row.participant.as_str());
-        let welcome = frames::welcome(participant, &entry.peer.member, entry.token.as_str(), self.left_ms);
-        Some(std::iter::once(welcome).chain(entry.mailbox.waiting().map(frames::message)).collect())
+        Some(frames::welcome(participant, &entry.peer.member, entry.token.as_str(), self.left_ms))
     }
 
     /// A peer may be shown otherwise than before: the others of its project are told.
     pub(crate) fn refresh_row(&self, number: u64) {
         let session = self.registry.lock().get(number).map(|entry| entry.session.clone());
         let Some(session) = session else { return };
-        let _showing = self.showing.lock();
+        let showing = self.showing.lock();
         let row = self.rooms.own_presence(&session);
         let mut registry = self.registry.lock();
         let before = registry.show(number, row.clone());
         let Some(peer) = registry.get(number).map(|entry| entry.peer.clone()) else { return };
-        let has_link = registry.get(number).is_some_and(|entry| entry.link.is_some());
         drop(registry);
         match (before, row) {
             (None, Some(row)) => self.tell_others("joined", number, &peer, &row),
             (Some(before), Some(row)) if before != row => self.tell_others("changed", number, &peer, &row),
             (Some(before), None) => {
                 self.tell_others("left", number, &peer, &before);
-                if !has_link {
-                    // Its lease is over.
-                    self.remove(number, None);
-                }
+                drop(showing);
+                // Without a link, its lease is over.
+                self.remove_if(number, None, |entry| entry.link.is_none());
             }
             _ => {}
         }
@@ -131,7 +141,7 @@ impl Inner {
         if has_left && was_current {
             connection.closed();
             drop(connection);
-            return self.remove(number, None);
+            return self.remove_if(number, None, |entry| entry.links == which);
         }
         drop(connection);
         if was_current {
@@ -143,15 +153,10 @@ impl Inner {
     fn remove_later(self: &Arc<Self>, number: u64, which: u64) {
         let lease = self.clock.sleep_until(self.clock.now_ms().saturating_add(self.left_ms));
         let inner = Arc::downgrade(self);
-        tokio::spawn(async move {
+        self.runtime.spawn(async move {
             lease.await;
-            let Some(inner) = inner.upgrade() else { return };
-            let is_lost = |inner: &Self| {
-                let registry = inner.registry.lock();
-                registry.get(number).is_some_and(|entry| entry.links == which && entry.link.is_none())
-            };
-            if is_lost(&inner) {
-                inner.remove(number, None);
+            if let Some(inner) = inner.upgrade() {
+                inner.remove_if(number, None, |entry| entry.links == which && entry.link.is_none());
             }
         });
     }

@@ -5,6 +5,8 @@ use std::sync::{Arc, Weak};
 
 use grove_engine::{ActionError, Engine, Event, Provider};
 use parking_lot::Mutex;
+use tokio::runtime::Handle;
+use tokio::sync::Semaphore;
 
 use super::{Inner, Peers};
 use crate::changes::Changes;
@@ -13,6 +15,9 @@ use crate::registry::Registry;
 
 /// How many peers there may be, if nothing else is said.
 const MAX_PEERS: usize = 10_000;
+
+/// How many links there may be on which nobody has said yet who it is.
+const MAX_GREETED: usize = 1_024;
 
 impl Peers {
     /// The peers of the server with this name, which is what members sign: no attestation for another server counts here. To
@@ -38,6 +43,8 @@ impl Peers {
             showing: Mutex::new(()),
             changes: Arc::clone(&changes),
             left_ms,
+            runtime: Handle::current(),
+            greeted: Arc::new(Semaphore::new(MAX_GREETED)),
         });
         watch(engine, &inner, &changes);
         Ok(Self { inner })

@@ -125,11 +125,12 @@ impl Ledger {
         }
     }
 
-    /// A run without an end has one yet to come.
+    /// A run without an end has one yet to come. It may have ended since the log was read, and so many others with it that it
+    /// is shown no more; then [`Ledger::finish`] finds its end.
     async fn check_goes_on(&self, address: SocketAddr, run: &str) {
         let path = format!("/v1/rooms/{}/runs/{run}", self.room);
         let (status, view) = ask(address, "GET", &path, &Value::Null).await.unwrap();
-        assert_eq!(status, 200, "{run}: {view}");
+        assert!(matches!(status, 200 | 404), "{run}: {view}");
     }
 
     /// Waits until all runs have ended, and checks how.
