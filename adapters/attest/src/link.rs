@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use axum::extract::ws::{CloseFrame, Message, WebSocket};
-use grove_engine::{Connection, Frame};
+use grove_engine::{Connection, Event, Frame, Provider};
 use tokio::sync::OwnedSemaphorePermit;
 use tokio::time::timeout;
 
@@ -44,7 +44,10 @@ pub(crate) async fn serve(inner: Arc<Inner>, mut socket: WebSocket, greeted: Own
     let (handle, waiting) = LinkHandle::new();
     let arrived = match hello.and_then(|peer| inner.arrive(&peer, &handle)) {
         Ok(arrived) => arrived,
-        Err(refused) => return refuse(socket, &refused).await,
+        Err(refused) => {
+            inner.engine.note(Event::Refused { status: 401, reason: refused.code() });
+            return refuse(socket, &refused).await;
+        }
     };
     let Arrived { number, which, connection, frames } = arrived;
     let end = match send_all(&mut socket, frames).await {

@@ -17,6 +17,7 @@ pub(crate) struct Closing {
 impl Closing {
     pub(crate) const REVOKED: Self = Self { code: 4403, reason: "revoked" };
     pub(crate) const REPLACED: Self = Self { code: 4409, reason: "replaced" };
+    pub(crate) const LOST: Self = Self { code: 4408, reason: "silent for too long" };
     const SLOW: Self = Self { code: 1013, reason: "the peer reads too slowly" };
     pub(crate) const BYE: Self = Self { code: 1000, reason: "bye" };
 }

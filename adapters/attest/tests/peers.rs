@@ -11,7 +11,7 @@ use grove_attest::{
 };
 use grove_axum::{Slop, opaque, serve};
 use grove_engine::testing::ManualClock;
-use grove_engine::{Clock, Engine, RoomOptions, Session};
+use grove_engine::{Clock, Config, Engine, RoomOptions, Session};
 use serde_json::{Value, json};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
@@ -38,8 +38,12 @@ fn session_key(number: u8) -> SecretKey {
 
 impl Server {
     async fn start() -> Self {
+        Self::with(Config::default()).await
+    }
+
+    async fn with(config: Config) -> Self {
         let clock = ManualClock::new();
-        let builder = Engine::builder("app", "App").clock(clock.clone());
+        let builder = Engine::builder("app", "App").config(config).clock(clock.clone());
         let engine = builder.rooms(RoomOptions::new().presence()).build();
         let members = MemoryMembers::new();
         let peers = Peers::new(&engine, members, "desk").unwrap().max_peers(5);
@@ -303,6 +307,30 @@ async fn a_lost_link_is_offline_and_then_gone_and_one_that_returns_in_time_is_th
     assert_eq!(watcher.rows().await.len(), 1);
     let again = server.session("ann", 2).await;
     assert_ne!((again.participant, again.token), (participant, token));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_link_that_is_silent_for_too_long_is_closed_with_its_row_and_token() {
+    let mut config = Config::default();
+    (config.rooms.offline_after, config.rooms.left_after) = (Duration::from_secs(5), Duration::from_secs(15));
+    let server = Server::with(config).await;
+    let mut watcher = server.session("bob", 1).await;
+    // Nobody reads this one, so no ping is answered.
+    let mut silent = server.session("ann", 2).await;
+    for _ in 0..20 {
+        server.pass(1_000).await;
+        watcher.send(json!({"type": "ping"})).await;
+        watcher.next_of("pong").await;
+        if server.http("GET", "/v1/peers", &silent.token).await.0 == 401 {
+            break;
+        }
+    }
+    assert_eq!(silent.code().await, 4408);
+    assert_eq!(server.http("GET", "/v1/peers", &silent.token).await.0, 401);
+    assert_eq!(watcher.rows().await.len(), 1);
+    let back = server.session("ann", 2).await;
+    assert_ne!(back.participant, silent.participant);
+    assert_eq!(watcher.rows().await.len(), 2);
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -23,10 +23,12 @@ mod document;
 use std::sync::Arc;
 
 use axum::Router;
+use axum::http::StatusCode;
 use grove_engine::Rooms;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
+use self::failure::Failure;
 use self::rooms_endpoint::RoomsEndpoint;
 use crate::endpoint::Endpoint;
 
@@ -51,5 +53,10 @@ where
         .routes(routes!(document::show))
         .split_for_parts();
     let document = document::with_engine_types(&described);
-    router.with_state(Arc::new(RoomsEndpoint { endpoint, rooms, document }))
+    let state = Arc::new(RoomsEndpoint { endpoint, rooms, document });
+    router.method_not_allowed_fallback(wrong_method).with_state(state)
+}
+
+async fn wrong_method() -> Failure {
+    Failure::new(StatusCode::METHOD_NOT_ALLOWED, "method_not_allowed", "this route has other methods: see `Allow`")
 }

@@ -206,8 +206,20 @@ async fn whoami(run: RunContext, _: Value) -> RunResult {
     }))
 }
 
+/// Twice an integer, which may be written as `3.0`; `None` if that needs more than 64 bits.
+fn doubled(x: &Value) -> Option<Value> {
+    let whole = |number: f64| (number.fract() == 0.0 && number.abs() < 9e15).then_some(number as i128);
+    let x = x.as_i64().map(i128::from).or_else(|| x.as_u64().map(i128::from)).or_else(|| x.as_f64().and_then(whole))?;
+    let doubled = x * 2;
+    i64::try_from(doubled).map(Value::from).or_else(|_| u64::try_from(doubled).map(Value::from)).ok()
+}
+
 fn strict() -> Agent {
-    let double = |_: RunContext, input: Value| async move { Ok(json!({"x2": input["x"].as_i64().unwrap_or(0) * 2})) };
+    let double = |_: RunContext, input: Value| async move {
+        let doubled =
+            doubled(&input["x"]).ok_or_else(|| RunError::new("too_large", "twice `x` is no integer of JSON"))?;
+        Ok(json!({ "x2": doubled }))
+    };
     Agent::new("strict", double).input_schema(json!({
         "type": "object",
         "required": ["x"],
@@ -231,4 +243,26 @@ fn once(shared: &Arc<Shared>) -> Agent {
             Ok(json!({"count": shared.once.count(&key)}))
         }
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_integer_is_doubled_exactly_or_not_at_all() {
+        let big = i64::MAX;
+        for (x, expected) in [
+            (json!(21), Some(json!(42))),
+            (json!(3.0), Some(json!(6))),
+            (json!(-4), Some(json!(-8))),
+            (json!(1_u64 << 62), Some(json!(1_u64 << 63))),
+            (json!(big), Some(json!(u64::MAX - 1))),
+            (json!(u64::MAX), None),
+            (json!(i64::MIN), None),
+            (json!(1e30), None),
+        ] {
+            assert_eq!(doubled(&x), expected, "{x}");
+        }
+    }
 }

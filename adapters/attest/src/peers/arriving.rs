@@ -116,8 +116,8 @@ impl Inner {
             (Some(before), None) => {
                 self.tell_others("left", number, &peer, &before);
                 drop(showing);
-                // Without a link, its lease is over.
-                self.remove_if(number, None, |entry| entry.link.is_none());
+                // Its lease is over, even if it still has a link on which it was silent: it comes back by a new one.
+                self.remove(number, Some(Closing::LOST));
             }
             _ => {}
         }

@@ -257,6 +257,15 @@ async fn a_message_has_the_trace_of_the_header_and_acts_once_per_call_id() {
 }
 
 #[tokio::test]
+async fn a_route_with_other_methods_says_so() {
+    let (server, _) = serving().await;
+    for (method, target) in [("PUT", "/v1/rooms"), ("POST", "/v1/presence"), ("PATCH", "/v1/rooms/m_0/memory/k")] {
+        let (status, refused) = server.json(method, target, "authorization: Bearer ann\r\n", "").await;
+        assert_eq!((status, &refused["error"]["code"]), (405, &json!("method_not_allowed")), "{method} {target}");
+    }
+}
+
+#[tokio::test]
 async fn what_a_request_causes_in_a_room_has_the_trace_of_the_header() {
     let (server, _) = serving().await;
     let trace = |number: u32| format!("tx-123e4567-e89b-12d3-a456-{number:012}");
