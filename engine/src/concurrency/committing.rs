@@ -7,6 +7,8 @@ use shuttle::future::block_on;
 use super::{App, alice, check, join};
 use crate::model::session::Session;
 use crate::refresh::scope::Scope;
+use crate::render::descriptor::Descriptor;
+use crate::render::source::Source;
 
 #[test]
 fn a_subscription_started_during_commits_ends_with_the_latest_tree() {
@@ -125,6 +127,21 @@ fn an_overtaken_pass_never_restores_older_content() {
         join([all, own]);
         consumer.check_copy();
         assert_eq!(consumer.number(), Some(2));
+    });
+}
+
+#[test]
+fn a_pass_that_begins_while_async_functions_start_loses_no_job_of_another() {
+    check(|| {
+        let app = App::new();
+        let (mut consumer, _other) = (app.subscribed(&alice()), app.subscribed(&Session::new("t")));
+        // Each pass has one session that can be rendered at once, and one whose async function has to run before.
+        let source = Source::new_async(|_| async { Descriptor::status() });
+        app.engine.register_for("t", "own", source).unwrap_or_else(|error| panic!("{error}"));
+        let threads = [(); 3].map(|()| app.spawn(App::increment_soon));
+        consumer.receive_until(|consumer| consumer.number() == Some(3));
+        join(threads);
+        consumer.check_copy();
     });
 }
 

@@ -91,9 +91,12 @@ impl Lanes {
         !self.closed
     }
 
-    /// Hands out the jobs of a pass. Returns the one before, to be dropped without a lock.
+    /// Hands out the jobs of a pass, before it has begun: another one could begin as soon as it has, and of two that hand
+    /// out jobs one would take the other's place. Returns the one before, to be dropped without a lock.
     pub(super) fn hand_out(&mut self, pass: &Arc<Pass>) -> Option<Arc<Pass>> {
-        self.line(pass.lane).current.replace(Arc::clone(pass))
+        let line = self.line(pass.lane);
+        debug_assert!(line.beginning && !line.has_current(), "jobs that another pass has left would be lost");
+        line.current.replace(Arc::clone(pass))
     }
 
     /// All jobs of a pass are handed out. Returns it, to be dropped without a lock.

@@ -247,12 +247,13 @@ impl Passes {
         let parts =
             PassParts { ticket, lane, registry, started_ms, span, jobs, waiters, threads, later: later_jobs, work };
         let pass = Pass::new(parts);
+        // First: when async functions have started, the lane's next pass may begin.
+        let _before = self
+            .change_on_thread(lane.staff(), |lanes| if pass.jobs.left() > 0 { lanes.hand_out(&pass) } else { None });
         let waits = !later.is_empty();
         if waits {
             self.await_sources(&pass, later);
         }
-        let _before = self
-            .change_on_thread(lane.staff(), |lanes| if pass.jobs.left() > 0 { lanes.hand_out(&pass) } else { None });
         waits
     }
 
