@@ -3,7 +3,9 @@
 use std::path::Path;
 use std::time::Duration;
 
-use grove_engine::{Access, Agent, Engine, NewRoom, RoomOptions, RunContext, RunError, RunResult, Session, Storage};
+use grove_engine::{
+    Access, Agent, Engine, NewRoom, NewRun, RoomOptions, RunContext, RunError, RunResult, Session, Storage,
+};
 use serde_json::{Value, json};
 
 use crate::failure::Failure;
@@ -28,7 +30,8 @@ fn owner() -> Session {
     Session::new("owner").with_user("owner")
 }
 
-/// Registers the agent, and creates the rooms that are not there yet. Every second one is replayable.
+/// Registers the agent, and creates the rooms that are not there yet. Every second one is replayable. A run in each begins,
+/// so that every log has one, however short the server's life is.
 pub(super) fn furnish(engine: &Engine) -> Result<(), Failure> {
     engine.register_agent(Agent::new(WORKER, work));
     for number in 0..ROOMS {
@@ -38,6 +41,8 @@ pub(super) fn furnish(engine: &Engine) -> Result<(), Failure> {
             let created = engine.rooms().create(&owner(), &new.replayable(number.is_multiple_of(2)));
             created.map_err(|error| error.to_string())?;
         }
+        let run = NewRun::new(json!({"chunks": 1}));
+        engine.rooms().run(&owner(), &room(number), &run).map_err(|error| error.to_string())?;
     }
     Ok(())
 }
