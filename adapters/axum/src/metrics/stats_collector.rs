@@ -33,7 +33,6 @@ impl Collector for StatsCollector {
     fn encode(&self, mut encoder: DescriptorEncoder<'_>) -> fmt::Result {
         let stats = self.engine.stats();
         encode_gauges(&mut encoder, &stats)?;
-        encode_links(&mut encoder, self.engine.rooms().stats().agent_links)?;
         encode_counters(&mut encoder, &stats)?;
         encode_rooms(&mut encoder, &self.engine.rooms().stats())?;
         let mut evaluations = self.labels.sum_by_label(stats.evaluations);
@@ -63,11 +62,6 @@ fn encode_gauges(encoder: &mut DescriptorEncoder<'_>, stats: &Stats) -> fmt::Res
     gauge("waiting_sessions", "Sessions that wait to be rendered.", stats.waiting_sessions)
 }
 
-fn encode_links(encoder: &mut DescriptorEncoder<'_>, links: usize) -> fmt::Result {
-    let help = "Links of remote agents, each counted for each agent that it is.";
-    ConstGauge::new(links as u64).encode(encoder.encode_descriptor("agent_links", help, None, MetricType::Gauge)?)
-}
-
 fn encode_counters(encoder: &mut DescriptorEncoder<'_>, stats: &Stats) -> fmt::Result {
     let mut counter = |name: &str, help: &str, value: u64| {
         ConstCounter::new(value).encode(encoder.encode_descriptor(name, help, None, MetricType::Counter)?)
@@ -91,6 +85,8 @@ fn encode_rooms(encoder: &mut DescriptorEncoder<'_>, stats: &RoomStats) -> fmt::
     gauge("room_memory_bytes", "Bytes that are kept in the memory of all rooms.", stats.memory_bytes)?;
     gauge("runs", "Runs that have not ended, those included that wait.", stats.runs)?;
     gauge("runs_waiting", "Runs that wait for others.", stats.queued)?;
+    let links = "Links of remote agents, each counted for each agent that it is.";
+    gauge("agent_links", links, stats.agent_links)?;
     gauge("storage_unwritten_bytes", "Bytes of changes that wait to be written.", storage.unwritten_bytes)?;
     gauge("storage_failing", "Whether the last commit has failed.", usize::from(storage.is_failing))?;
     gauge("storage_repairs", "What was repaired when the engine was built.", storage.repairs)?;
