@@ -6,6 +6,8 @@ use data_encoding::HEXLOWER;
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
 use thiserror::Error;
 
+use crate::hex;
+
 /// For how long a challenge can be answered, in ms (SEC18).
 const VALID_MS: u64 = 60_000;
 
@@ -96,8 +98,7 @@ impl Serialize for Nonce {
 impl<'de> Deserialize<'de> for Nonce {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         let text = String::deserialize(deserializer)?;
-        let mut bytes = [0; 32];
-        let fits = text.len() == 64 && HEXLOWER.decode_mut(text.as_bytes(), &mut bytes).is_ok();
-        if fits { Ok(Self(bytes)) } else { Err(de::Error::custom("a nonce is 64 lower-case hex digits")) }
+        let bytes = hex::decode(text.as_bytes());
+        bytes.map(Self).ok_or_else(|| de::Error::custom("a nonce is 64 lower-case hex digits"))
     }
 }

@@ -42,6 +42,7 @@ mod changes;
 #[cfg(feature = "axum")]
 mod frames;
 mod hello;
+mod hex;
 #[cfg(feature = "axum")]
 mod link;
 #[cfg(feature = "axum")]

@@ -8,6 +8,7 @@ use ed25519_dalek::VerifyingKey;
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
 use thiserror::Error;
 
+use crate::hex;
 use crate::signature::Signature;
 
 /// An Ed25519 public key; in text form, 64 lower-case hex digits (peers 1). Any 32 bytes are one: those that are no point of
@@ -64,12 +65,7 @@ impl FromStr for PublicKey {
     type Err = KeyError;
 
     fn from_str(text: &str) -> Result<Self, KeyError> {
-        let mut bytes = [0; 32];
-        if text.len() != 64 {
-            return Err(KeyError);
-        }
-        HEXLOWER.decode_mut(text.as_bytes(), &mut bytes).map_err(|_| KeyError)?;
-        Ok(Self(bytes))
+        hex::decode(text.as_bytes()).map(Self).ok_or(KeyError)
     }
 }
 

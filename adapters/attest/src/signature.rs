@@ -5,6 +5,8 @@ use std::fmt;
 use data_encoding::HEXLOWER;
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
 
+use crate::hex;
+
 /// An Ed25519 signature; in text form, 128 lower-case hex digits (peers 7).
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub struct Signature([u8; 64]);
@@ -42,8 +44,7 @@ impl Serialize for Signature {
 impl<'de> Deserialize<'de> for Signature {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         let text = String::deserialize(deserializer)?;
-        let mut bytes = [0; 64];
-        let fits = text.len() == 128 && HEXLOWER.decode_mut(text.as_bytes(), &mut bytes).is_ok();
-        if fits { Ok(Self(bytes)) } else { Err(de::Error::custom("a signature is 128 lower-case hex digits")) }
+        let bytes = hex::decode(text.as_bytes());
+        bytes.map(Self).ok_or_else(|| de::Error::custom("a signature is 128 lower-case hex digits"))
     }
 }
