@@ -9,6 +9,7 @@ use super::grove::{DEBOUNCE_MS, generous_config};
 use super::manual_clock::ManualClock;
 use crate::consumer::{Consumer, take_all};
 use crate::failure::Failure;
+use crate::measure::memory_usage::MemoryUsage;
 use crate::workload::population::user;
 
 /// Seconds without activity before bytes are counted.
@@ -122,5 +123,16 @@ impl House {
             self.engine.settle().await;
             tokio::time::sleep(Duration::from_millis(20)).await;
         }
+    }
+
+    /// The live heap when all is done and every outbox is empty.
+    pub(crate) async fn settled_heap(&self, consumers: &mut [Consumer]) -> Result<f64, Failure> {
+        for _ in 0..2 {
+            self.refresh().await;
+            take_all(consumers);
+        }
+        self.rest().await;
+        take_all(consumers);
+        Ok(MemoryUsage::settled().await?.heap)
     }
 }

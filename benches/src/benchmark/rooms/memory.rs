@@ -3,9 +3,8 @@
 use grove_engine::{NewRoom, RoomRole};
 use serde_json::json;
 
-use crate::consumer::{Consumer, SUBSCRIBE, check_all, take_all};
+use crate::consumer::{SUBSCRIBE, check_all};
 use crate::failure::Failure;
-use crate::measure::memory_usage::MemoryUsage;
 use crate::plan::cell::Cell;
 use crate::plan::room_case::RoomCase;
 use crate::result::row::Row;
@@ -46,25 +45,14 @@ async fn per_session(sessions: u32, entries: u32, row: &mut Row) -> Result<f64, 
         }
         house.join_each((owner..sessions.min(owner + per_room)).map(|u| (u, &room)), &mut consumers)?;
     }
-    let before = settle(&house, &mut consumers).await?;
+    let before = house.settled_heap(&mut consumers).await?;
     consumers.iter().for_each(|consumer| consumer.say(SUBSCRIBE));
-    let after = settle(&house, &mut consumers).await?;
+    let after = house.settled_heap(&mut consumers).await?;
     for consumer in consumers.iter_mut().step_by(sessions.div_ceil(RECORDED) as usize) {
         consumer.record_from_now();
         consumer.say(SUBSCRIBE);
     }
-    settle(&house, &mut consumers).await?;
+    house.settled_heap(&mut consumers).await?;
     row.add_verdict(check_all(&mut consumers).await?);
     Ok((after - before) / f64::from(sessions))
-}
-
-/// The live heap when all is done and every outbox is empty.
-async fn settle(house: &House, consumers: &mut [Consumer]) -> Result<f64, Failure> {
-    for _ in 0..2 {
-        house.refresh().await;
-        take_all(consumers);
-    }
-    house.rest().await;
-    take_all(consumers);
-    Ok(MemoryUsage::settled().await?.heap)
 }

@@ -4,7 +4,6 @@ use grove_engine::{NewRoom, Room, RoomRole};
 
 use crate::consumer::{Consumer, SUBSCRIBE, check_all, take_all};
 use crate::failure::Failure;
-use crate::measure::memory_usage::MemoryUsage;
 use crate::plan::cell::Cell;
 use crate::plan::room_case::RoomCase;
 use crate::result::row::Row;
@@ -18,14 +17,14 @@ pub(super) async fn measure(cell: &Cell, case: RoomCase, row: &mut Row) -> Resul
     let house = House::with_manual_clock(cell.sessions);
     let mut consumers = house.connect(0, count, 0)?;
     let rooms = furnish(&house, count, per_room)?;
-    let before = settle(&house, &mut consumers).await?;
+    let before = house.settled_heap(&mut consumers).await?;
     let others = (0..count).filter(|u| u % per_room > 0);
     house.join_each(others.map(|u| (u, &rooms[(u / per_room) as usize])), &mut consumers)?;
-    let joined = settle(&house, &mut consumers).await?;
+    let joined = house.settled_heap(&mut consumers).await?;
     row.heap_bytes_per_participant = Some((joined - before) / joining);
     check(&house, &rooms, count, per_room, row);
     consumers.iter().step_by(per_room as usize).for_each(|owner| owner.say(SUBSCRIBE));
-    let shown = settle(&house, &mut consumers).await?;
+    let shown = house.settled_heap(&mut consumers).await?;
     // In small rooms, most of it is what the owner needs for its subscription.
     row.heap_bytes_per_shown = Some((shown - joined) / joining).filter(|_| case == RoomCase::Crowd);
     check_mirrors(&house, &rooms, consumers, per_room, row).await
@@ -43,7 +42,7 @@ async fn check_mirrors(
         owner.record_from_now();
         owner.say(SUBSCRIBE);
     }
-    settle(house, &mut consumers).await?;
+    house.settled_heap(&mut consumers).await?;
     for (at, room) in (0..).zip(rooms).take(RECORDED) {
         let guest = at * per_room + 1;
         house.leave(guest, room)?;
@@ -51,7 +50,7 @@ async fn check_mirrors(
         take_all(&mut consumers);
         house.join(guest, room)?;
     }
-    settle(house, &mut consumers).await?;
+    house.settled_heap(&mut consumers).await?;
     row.add_verdict(check_all(&mut consumers).await?);
     Ok(())
 }
@@ -81,14 +80,3 @@ fn furnish(house: &House, count: u32, per_room: u32) -> Result<Vec<Room>, Failur
 
 /// How many owners record their frames at the end.
 const RECORDED: usize = 32;
-
-/// The live heap when all is done and every outbox is empty.
-async fn settle(house: &House, consumers: &mut [Consumer]) -> Result<f64, Failure> {
-    for _ in 0..2 {
-        house.refresh().await;
-        take_all(consumers);
-    }
-    house.rest().await;
-    take_all(consumers);
-    Ok(MemoryUsage::settled().await?.heap)
-}
