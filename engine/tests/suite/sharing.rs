@@ -117,6 +117,48 @@ async fn cached_texts_are_evicted_when_they_take_more_than_the_cache_may() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn cached_texts_are_evicted_when_nobody_has_used_them_for_two_seconds() {
+    let (engine, clock) = engine_with_clock(|_| {});
+    engine.register("news", |_: &Session| Descriptor::collection().item(Item::new("n1").prop("text", "hello")));
+    let mut consumers = members(&engine, 2).await;
+    let (consumer, _) = &mut consumers[0];
+    consumer.query("/news").await;
+    let before = engine.stats().encodes;
+    for _ in 0..5 {
+        clock.advance(1_000);
+        engine.settle().await;
+        consumer.query("/news").await;
+    }
+    assert_eq!(engine.stats().encodes, before, "it was used in every second");
+    for _ in 0..2 {
+        clock.advance(1_000);
+        engine.settle().await;
+    }
+    consumer.query("/news").await;
+    assert_eq!(engine.stats().encodes - before, 1, "nobody has used it for two seconds");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn cached_texts_are_evicted_when_the_last_consumer_is_gone() {
+    let engine = engine();
+    engine.register("news", |_: &Session| Descriptor::collection().item(Item::new("n1").prop("text", "hello")));
+    let mut others = members(&engine, 2).await;
+    for (other, _) in &mut others {
+        other.query("/news").await;
+    }
+    let (mut latest, _) = others.remove(0);
+    drop(others);
+    let before = engine.stats().encodes;
+    latest.query("/news").await;
+    assert_eq!(engine.stats().encodes, before, "somebody is left");
+    drop(latest);
+    engine.settle().await;
+    let mut again = TestConsumer::connect(&engine, member(0)).await;
+    again.query("/news").await;
+    assert_eq!(engine.stats().encodes - before, 1, "nobody was left");
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_source_that_reads_the_organisation_runs_once_per_organisation() {
     let engine = engine();
     engine.register("board", |session: &Session| Descriptor::group().prop("org", session.attribute("org")));
