@@ -64,6 +64,24 @@ fn check_order(messages: &[Value], emitted: u64) -> usize {
 }
 
 #[tokio::test]
+async fn the_statistic_says_how_many_bytes_of_events_wait() {
+    let engine = engine();
+    let (consumer, _) = connect_and_subscribe(&engine, Session::new("s")).await;
+    let (other, _) = connect_and_subscribe(&engine, Session::new("other")).await;
+    assert_eq!(engine.stats().event_bytes, 0);
+    emit(&engine, 0..1);
+    let one = engine.stats().event_bytes / 2;
+    assert!((40..1_000).contains(&one), "{one} bytes for each of both");
+    emit(&engine, 1..5);
+    assert_eq!(engine.stats().event_bytes, 2 * 5 * one);
+    assert_eq!(engine.stats().outbox_bytes, engine.stats().event_bytes, "nothing else waits");
+    assert_eq!(rest(consumer.connection()).len(), 5);
+    assert_eq!(engine.stats().event_bytes, 5 * one, "what was taken does not wait");
+    drop(other);
+    assert_eq!(engine.stats().event_bytes, 0);
+}
+
+#[tokio::test]
 async fn a_reader_that_takes_nothing_is_not_closed_and_is_told_once_how_many_events_it_missed() {
     let engine = bounded();
     let (consumer, _) = connect_and_subscribe(&engine, Session::new("s")).await;
