@@ -210,6 +210,7 @@ async fn a_peer_above_the_rate_limit_gets_busy_and_is_served_again_later() {
     }
     assert!(consumer.settled().await.iter().all(|reply| reply["type"] == "snapshot"));
     consumer.send(&json!({"type": "query", "id": "q"}));
+    assert_eq!(log.limit_count(Limit::MessagesPerSecond), 1, "reported at once");
     consumer.send(&json!({"type": "invoke", "id": "i", "path": "/", "action": "x"}));
     consumer.connection().receive("nonsense");
     let replies = consumer.settled().await;
