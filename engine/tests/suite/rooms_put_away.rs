@@ -216,6 +216,35 @@ async fn nothing_is_put_away_before_it_is_durable() {
 }
 
 #[tokio::test]
+async fn while_the_storage_fails_one_task_waits_to_put_rooms_away() {
+    let store = Failing::after(i64::MAX);
+    let ann = user_session("ann", "ann");
+    let (engine, clock) = start(&store, |_| {});
+    board(&engine, &ann);
+    engine.rooms().durable("board").await.unwrap();
+    store.allow(0);
+    engine.rooms().say(&ann, "board", &Message::text("two")).unwrap();
+    let tasks = || tokio::runtime::Handle::current().metrics().num_alive_tasks();
+    yield_often().await;
+    let before = tasks();
+    for _ in 0..40 {
+        clock.advance(IDLE.as_millis() as u64 / 4);
+        yield_often().await;
+    }
+    assert!(tasks() <= before + 1, "{} tasks, and {before} before", tasks());
+    assert_eq!(engine.rooms().stats().put_away, 0);
+    store.allow(i64::MAX);
+    for _ in 0..10_000 {
+        clock.advance(IDLE.as_millis() as u64 / 4);
+        yield_often().await;
+        if engine.rooms().stats().put_away > 0 {
+            return;
+        }
+    }
+    panic!("the room is not put away when the storage is well again");
+}
+
+#[tokio::test]
 async fn after_a_restart_only_rooms_in_which_something_goes_on_are_read() {
     let store = Failing::after(i64::MAX);
     let ann = user_session("ann", "ann");
