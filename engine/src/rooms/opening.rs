@@ -77,10 +77,10 @@ fn open(premises: &Premises, away: &Arc<AwayRoom>, stored: StoredRoom) -> Option
     // Without any event, it is not known which numbers were used.
     let is_lost = past.seq == 0;
     if is_lost {
-        about.epoch = premises.ids.make("");
+        about.lose_history(premises.ids.make(""));
     } else if let Some(epoch) = &away.epoch {
         // It may not be written yet.
-        about.epoch = epoch.clone();
+        about.lose_history(epoch.clone());
     }
     about.rank = away.rank;
     let now_ms = premises.timers.now_ms();

@@ -77,7 +77,7 @@ impl<'a> Recovering<'a> {
             return None;
         };
         if self.is_history_lost {
-            record.about.epoch = self.premises.ids.make("");
+            record.about.lose_history(self.premises.ids.make(""));
         }
         let about = record.about.clone();
         let is_open = about.access != Access::Invited || self.roles.are_the_applications();
