@@ -89,6 +89,29 @@ async fn damage_in_one_log_is_an_error_for_its_readers_and_nothing_for_other_roo
     assert_eq!(rooms.replay(&ann, "fine", 0, None).await.unwrap().events.len(), 52);
 }
 
+#[tokio::test]
+async fn damage_in_one_log_is_in_no_rooms_way_also_when_it_is_purged_or_its_room_ends() {
+    let (directory, ann) = (damaged("damaged-purge").await, user_session("ann", "ann"));
+    let (engine, observed, _) = start(&directory.0, 100);
+    let rooms = engine.rooms();
+    for number in 0..500 {
+        say(&engine, &ann, "log", &number.to_string());
+        say(&engine, &ann, "fine", &number.to_string());
+    }
+    rooms.durable("log").await.unwrap();
+    let fine = rooms.replay(&ann, "fine", 0, Some(1_000)).await.unwrap().events;
+    assert_eq!(fine.last().unwrap()["seq"], 551);
+    assert_eq!(rooms.replay(&ann, "log", 1_202, Some(1_000)).await.unwrap().events.len(), 100);
+    rooms.close(&ann, "log", None).await.unwrap();
+    rooms.durable("fine").await.unwrap();
+    let failures = |event: &Event| matches!(event, Event::StorageFailed { .. });
+    assert_eq!(observed.count(failures), 0, "nothing waits for the damaged pages");
+    drop(engine);
+    let (engine, _, is_whole) = start(&directory.0, 100);
+    assert!(is_whole);
+    assert_eq!(engine.rooms().get(&ann, "fine").unwrap().seq(), 551);
+}
+
 /// What a directory has when the process is killed and a byte of a confirmed commit, near the end, is not what it was.
 fn killed_and_damaged(directory: &Path, name: &str) -> Directory {
     let copy = Directory(std::env::temp_dir().join(format!("grove-{name}-{}", std::process::id())));
