@@ -106,7 +106,7 @@ async fn damage_in_one_log_is_in_no_rooms_way_also_when_it_is_purged_or_its_room
     rooms.durable("fine").await.unwrap();
     let failures = |event: &Event| matches!(event, Event::StorageFailed { .. });
     assert_eq!(observed.count(failures), 0, "nothing waits for the damaged pages");
-    drop(engine);
+    drop((rooms, engine));
     let (engine, _, is_whole) = start(&directory.0, 100);
     assert!(is_whole);
     assert_eq!(engine.rooms().get(&ann, "fine").unwrap().seq(), 551);

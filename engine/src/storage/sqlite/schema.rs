@@ -112,7 +112,7 @@ pub(super) fn version(connection: &Connection) -> rusqlite::Result<i64> {
 /// Makes the tables if there are none, or from those of the first version.
 pub(super) fn make(connection: &mut Connection) -> rusqlite::Result<()> {
     match version(connection)? {
-        VERSION => return Ok(()),
+        VERSION => Ok(()),
         version @ 0..VERSION => {
             let transaction = connection.transaction()?;
             if version == 1 {
