@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use super::directory::Known;
 use super::end_step::EndedBy;
 use super::living::LivingRoom;
 use super::opening;
@@ -16,6 +17,7 @@ use crate::model::selector::Selector;
 use crate::refresh::refresher::Urgency;
 use crate::sessions::paths::Paths;
 use crate::sessions::timer::Timer;
+use crate::storage::store::Write;
 
 /// Ends rooms.
 #[derive(Debug)]
@@ -115,23 +117,45 @@ impl Ending {
     /// The timer fired: removes the rooms that ended a while ago.
     pub(crate) fn remove_due(&self) {
         let due = self.premises.removals.lock().take_due(self.premises.timers.now_ms());
-        self.living(due).iter().for_each(|living| self.remove(living));
+        due.iter().for_each(|room| self.remove(room));
         let next = self.premises.removals.lock().next();
         self.schedule(next, Timer::RoomRemovals);
     }
 
-    fn remove(&self, living: &Arc<LivingRoom>) {
-        if !self.premises.directory.remove(living) {
-            return;
+    fn remove(&self, room: &str) {
+        let mut known = self.premises.directory.get(room);
+        while let Some(removed) = known {
+            if self.is_removed(&removed) {
+                return;
+            }
+            // It was put away or came back meanwhile.
+            known = self.premises.directory.get(room);
+        }
+    }
+
+    fn is_removed(&self, known: &Known) -> bool {
+        let is_kept = match known {
+            Known::Living(living) => living.kept.is_some(),
+            Known::Away(_) => true,
+        };
+        if is_kept && self.premises.journal.survives() {
+            // Before somebody creates another room with its id.
+            self.premises.journal.write(Write::Remove { room: known.id().clone() });
+        }
+        if !self.premises.directory.remove(known) {
+            return false;
         }
         self.premises.ended.subtract(1);
-        // Whoever decides about a role meanwhile finds that it has to decide again.
-        living.room.with(Record::roles_changed);
-        let viewers = self.premises.table.select(&Selector::RoomViewers(living.room.id().clone()));
-        for slot in viewers {
-            self.premises.table.edit_memberships(&slot, |held| held.without(&living.room));
-            self.premises.refresher.request_session(&slot, &Paths::All, Urgency::Debounced);
+        if let Known::Living(living) = known {
+            // Whoever decides about a role meanwhile finds that it has to decide again.
+            living.room.with(Record::roles_changed);
+            let viewers = self.premises.table.select(&Selector::RoomViewers(living.room.id().clone()));
+            for slot in viewers {
+                self.premises.table.edit_memberships(&slot, |held| held.without(&living.room));
+                self.premises.refresher.request_session(&slot, &Paths::All, Urgency::Debounced);
+            }
         }
+        true
     }
 
     fn living(&self, ids: Vec<Text>) -> Vec<Arc<LivingRoom>> {

@@ -10,7 +10,7 @@ use super::living::LivingRoom;
 use super::premises::Premises;
 use super::refusal::no_room;
 use super::step::{Draft, Step};
-use super::stored_room::{StoredRecord, StoredRoom};
+use super::stored_room::{StoredEnd, StoredRecord, StoredRoom};
 use crate::error::ActionError;
 use crate::model::room::event::{self, EventKind};
 use crate::model::room::handle::Room;
@@ -59,8 +59,12 @@ pub(super) fn living(premises: &Premises, known: Known) -> Result<Arc<LivingRoom
 /// `None` if somebody else has brought it back meanwhile, or it is gone.
 fn bring_back(premises: &Premises, away: &Arc<AwayRoom>) -> Result<Option<Arc<LivingRoom>>, ActionError> {
     let read = panics::catch(|| read(premises, away)).unwrap_or_else(|why| Err(StorageError::Unavailable(why)));
-    let stored = read.map_err(|why| premises.unreadable(&away.id, &why))?;
-    Ok(open(premises, away, stored))
+    match read {
+        Ok(stored) => Ok(open(premises, away, stored)),
+        Err(why) if premises.directory.knows(away) => Err(premises.unreadable(&away.id, &why)),
+        // It was removed while it was read.
+        Err(_) => Ok(None),
+    }
 }
 
 fn read(premises: &Premises, away: &AwayRoom) -> Result<StoredRoom, StorageError> {
@@ -72,7 +76,7 @@ fn read(premises: &Premises, away: &AwayRoom) -> Result<StoredRoom, StorageError
 }
 
 fn open(premises: &Premises, away: &Arc<AwayRoom>, stored: StoredRoom) -> Option<Arc<LivingRoom>> {
-    let StoredRoom { mut about, ttl, past, participants, readers, memory, runs } = stored;
+    let StoredRoom { mut about, ttl, past, participants, readers, memory, runs, ended } = stored;
     let kept_bytes = memory.bytes();
     // Without any event, it is not known which numbers were used.
     let is_lost = past.seq == 0;
@@ -92,6 +96,10 @@ fn open(premises: &Premises, away: &Arc<AwayRoom>, stored: StoredRoom) -> Option
         readers.iter().for_each(|user| {
             record.lasting_mut().takes_part(user);
         });
+    }
+    if let Some(StoredEnd { end, cold_context_id, .. }) = ended {
+        record = record.with_end(Some(end));
+        cold_context_id.into_iter().for_each(|id| record.lasting_mut().archived(id));
     }
     let living = Arc::new(LivingRoom::new(Room::new(about, record), away.is_open, Some(Box::new(kept))));
     // Whoever finds it waits until those have left who were there when an earlier engine ended.

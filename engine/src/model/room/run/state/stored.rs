@@ -64,6 +64,11 @@ impl Run {
         }
     }
 
+    /// What is kept of it when its room has ended: all but what it has streamed, which may be long.
+    pub(crate) fn stored_without_text(&self) -> StoredRun<'_> {
+        StoredRun { output: Some(Cow::Owned(self.output.without_text())), ..self.stored() }
+    }
+
     /// A run that an earlier engine had. If it was in progress, it is as if its attempt still were: whoever takes it over
     /// interrupts it.
     pub(crate) fn recovered(stored: StoredRun<'_>) -> Self {
