@@ -90,6 +90,7 @@ fn keep_end(step: &mut Step<'_>, record: &Record, living: &LivingRoom, end: End)
 /// A room has ended: it is shown for a while.
 pub(super) fn remove_later(premises: &Premises, living: &LivingRoom) {
     premises.ends.lock().remove(living.room.id());
+    premises.unread.lock().remove(living.room.id());
     let keep_ms = millis(premises.limits.ended_room_retention);
     remove_at(premises, living.room.id(), premises.timers.now_ms().saturating_add(keep_ms));
 }

@@ -13,6 +13,7 @@ use super::premises::Premises;
 use super::roles::Roles;
 use super::running::Running;
 use super::stored_room::{StoredEnd, StoredOverview};
+use super::unread::Wanted;
 use crate::clock::millis;
 use crate::event::Event;
 use crate::model::Text;
@@ -63,7 +64,11 @@ impl<'a> Recovering<'a> {
         if let Err(why) = read {
             self.unreadable("the list of rooms", &why.to_string());
         }
-        let open = |away| opening::living(self.premises, Known::Away(away)).ok();
+        let open = |away: Arc<AwayRoom>| {
+            let id = away.id.clone();
+            let opened = opening::living(self.premises, Known::Away(away));
+            opened.map_err(|_| self.ending.try_later(&id, Wanted { is_revoked: false, has_runs: true })).ok()
+        };
         let opened: Vec<Arc<LivingRoom>> = working.into_iter().filter_map(open).collect();
         self.running.resume(&opened);
     }
