@@ -9,11 +9,14 @@ use super::kept::Kept;
 use super::living::LivingRoom;
 use super::premises::Premises;
 use super::refusal::no_room;
+use super::said::Said;
 use super::step::{Draft, Step};
-use super::stored_room::{StoredEnd, StoredRecord, StoredRoom};
+use super::stored_room::{StoredCall, StoredEnd, StoredRecord, StoredRoom, call_key};
 use crate::error::ActionError;
+use crate::model::Text;
 use crate::model::room::event::{self, EventKind};
 use crate::model::room::handle::Room;
+use crate::model::room::lasting::KeptCalls;
 use crate::model::room::leave_reason::LeaveReason;
 use crate::model::room::participant::Participant;
 use crate::model::room::policy::OnEnd;
@@ -76,7 +79,7 @@ fn read(premises: &Premises, away: &AwayRoom) -> Result<StoredRoom, StorageError
 }
 
 fn open(premises: &Premises, away: &Arc<AwayRoom>, stored: StoredRoom) -> Option<Arc<LivingRoom>> {
-    let StoredRoom { mut about, ttl, past, participants, readers, memory, runs, ended } = stored;
+    let StoredRoom { mut about, ttl, past, participants, readers, memory, runs, ended, calls } = stored;
     let kept_bytes = memory.bytes();
     // Without any event, it is not known which numbers were used.
     let is_lost = past.seq == 0;
@@ -111,6 +114,7 @@ fn open(premises: &Premises, away: &Arc<AwayRoom>, stored: StoredRoom) -> Option
             }
             participants.into_iter().for_each(|participant| leave(step, record, participant));
             remember_calls(premises, record);
+            remember_said(step, record, calls);
         }
         is_back
     });
@@ -140,6 +144,26 @@ fn remember_calls(premises: &Premises, record: &Record) {
         let call = asked.call().filter(|(caller, call)| calls.get(caller, call, now.now_ms).is_none());
         if let Some((caller, call)) = call {
             calls.add(caller, call.clone(), asked.id.clone(), now.now_ms);
+        }
+    }
+}
+
+/// A call that is repeated says nothing again.
+fn remember_said(step: &mut Step<'_>, record: &mut Record, calls: Vec<(u64, StoredCall<'_>)>) {
+    let at = step.at();
+    let counts = |(_, call): &(u64, StoredCall<'_>)| call.at_ms.saturating_add(REMEMBERED_MS) > at.unix_ms;
+    let (counting, over): (Vec<_>, Vec<_>) = calls.into_iter().partition(counts);
+    over.iter().for_each(|(number, _)| step.delete(PartKind::Call, call_key(*number)));
+    if counting.is_empty() {
+        return;
+    }
+    *record.lasting_mut().calls_mut() =
+        KeptCalls::recovered(counting.iter().map(|(number, call)| (*number, call.at_ms)));
+    let mut known = step.premises().calls.lock();
+    for (_, StoredCall { caller, id, event, seq, .. }) in counting {
+        if known.get(&caller, &id, at.now_ms).is_none() {
+            let said = Said { event: Text::from(&*event), seq };
+            known.add(&Text::from(&*caller), Text::from(&*id), said, at.now_ms);
         }
     }
 }

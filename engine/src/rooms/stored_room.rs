@@ -1,5 +1,6 @@
 //! What is kept of a room beside its events, so that it can be opened again.
 
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
@@ -106,6 +107,8 @@ pub(super) struct StoredRoom {
     /// If there is something to remember of them.
     pub(super) runs: Option<Runs>,
     pub(super) ended: Option<StoredEnd>,
+    /// The calls by which something was said, with their numbers.
+    pub(super) calls: Vec<(u64, StoredCall<'static>)>,
 }
 
 fn read<'p, T: Deserialize<'p>>(part: &'p Part) -> Option<T> {
@@ -130,7 +133,8 @@ impl StoredRoom {
         let runs = Runs::recovered(about.queue, bounds, runs, history.collect::<Option<_>>()?);
         let runs = Some(runs).filter(|runs| !runs.are_nothing());
         let past = Past { age_ms, idle_ms, seq, users };
-        Some(Self { about, ttl, past, participants, readers, memory, runs, ended })
+        let calls = calls(of(PartKind::Call))?;
+        Some(Self { about, ttl, past, participants, readers, memory, runs, ended, calls })
     }
 }
 
@@ -153,6 +157,34 @@ pub(super) fn run_of_ended(run: &Run) -> Part {
 /// The key of an entry of the history. The keys are in the order of the numbers.
 pub(super) fn history_key(number: u64) -> Text {
     format!("{number:020}").into()
+}
+
+/// A call by which something was said.
+#[derive(Debug, Serialize, Deserialize)]
+pub(super) struct StoredCall<'c> {
+    /// Whose it was.
+    pub(super) caller: Cow<'c, str>,
+    pub(super) id: Cow<'c, str>,
+    pub(super) event: Cow<'c, str>,
+    pub(super) seq: Option<u64>,
+    /// When, in ms since 1970.
+    pub(super) at_ms: u64,
+}
+
+/// The key of a call. The keys are in the order of the numbers.
+pub(super) fn call_key(number: u64) -> Text {
+    format!("{number:020}").into()
+}
+
+/// The calls among these parts, with their numbers.
+fn calls<'p>(parts: impl Iterator<Item = &'p Part>) -> Option<Vec<(u64, StoredCall<'static>)>> {
+    let owned = |text: Cow<'_, str>| Cow::Owned(text.into_owned());
+    let call = |part: &Part| {
+        let StoredCall { caller, id, event, seq, at_ms } = read(part)?;
+        let call = StoredCall { caller: owned(caller), id: owned(id), event: owned(event), seq, at_ms };
+        Some((part.key.parse().ok()?, call))
+    };
+    parts.map(call).collect()
 }
 
 /// An entry of the history.

@@ -203,6 +203,60 @@ async fn a_room_that_has_ended_is_shown_after_a_restart_until_its_time() {
 }
 
 #[tokio::test]
+async fn a_message_that_is_repeated_after_a_restart_is_said_once() {
+    let store = Failing::after(i64::MAX);
+    let [ann, bob] = ["ann", "bob"].map(|user| user_session(user, user));
+    let (engine, clock) = start(&store, |_| {});
+    replayable(&engine, &ann);
+    let once = |text: &str| Message::text(text).call_id("once");
+    let first = engine.rooms().say(&ann, "board", &once("one")).unwrap();
+    say(&engine, &ann, "two");
+    let of_bob = engine.rooms().say(&bob, "board", &once("three")).unwrap();
+    engine.rooms().durable("board").await.unwrap();
+    clock.advance(300_000);
+    let mut engine = killed(&store, engine, &clock);
+    for _ in 0..2 {
+        assert_eq!(engine.rooms().say(&ann, "board", &once("one")).unwrap(), first);
+        assert_eq!(engine.rooms().say(&bob, "board", &once("three")).unwrap(), of_bob);
+        assert_eq!(seqs(&log(&engine, &ann).await), [1, 2, 3, 4], "nothing was said again");
+        engine.rooms().durable("board").await.unwrap();
+        engine = killed(&store, engine, &clock);
+    }
+    clock.advance(300_000);
+    let engine = killed(&store, engine, &clock);
+    assert_eq!(engine.rooms().say(&ann, "board", &once("five")).unwrap().seq, Some(5), "10 minutes are over");
+    engine.rooms().durable("board").await.unwrap();
+    assert_eq!(store.parts_of("board", PartKind::Call), 1);
+    engine.rooms().close(&ann, "board", None).await.unwrap();
+    engine.rooms().durable("board").await.unwrap();
+    assert_eq!(store.parts_of("board", PartKind::Call), 0);
+}
+
+#[tokio::test]
+async fn as_many_call_ids_are_kept_with_a_room_as_may_be() {
+    let store = Failing::after(i64::MAX);
+    let ann = user_session("ann", "ann");
+    let (engine, clock) = start(&store, |config| config.rooms.kept_call_ids_per_room = 3);
+    replayable(&engine, &ann);
+    let once = |number: u64| Message::text("x").call_id(number.to_string());
+    for number in 0..10 {
+        clock.advance(1_000);
+        assert_eq!(engine.rooms().say(&ann, "board", &once(number)).unwrap().seq, Some(number + 2));
+        engine.rooms().durable("board").await.unwrap();
+        assert!(store.parts_of("board", PartKind::Call) <= 3);
+    }
+    let engine = killed(&store, engine, &clock);
+    for number in 7..10 {
+        assert_eq!(engine.rooms().say(&ann, "board", &once(number)).unwrap().seq, Some(number + 2));
+    }
+    assert_eq!(engine.rooms().say(&ann, "board", &once(6)).unwrap().seq, Some(12), "it was forgotten");
+    clock.advance(700_000);
+    engine.rooms().say(&ann, "board", &once(6)).unwrap();
+    engine.rooms().durable("board").await.unwrap();
+    assert_eq!(store.parts_of("board", PartKind::Call), 1, "what is over is not kept");
+}
+
+#[tokio::test]
 async fn a_room_whose_time_was_over_before_the_restart_is_not_shown_any_more() {
     let store = Failing::after(i64::MAX);
     let ann = user_session("ann", "ann");
