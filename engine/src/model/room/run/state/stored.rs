@@ -5,6 +5,7 @@ use std::collections::VecDeque;
 use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
+use serde_json::Value;
 
 use super::{Asked, Next, Outcome, Output, Reaction, Run, RunError, Running, State, When};
 use crate::model::Text;
@@ -25,6 +26,13 @@ pub(crate) struct StoredRun<'r> {
     output: Option<Cow<'r, Output>>,
     progress: Option<f64>,
     message: Option<Text>,
+    /// Those that no attempt has taken.
+    #[serde(default, skip_serializing_if = "are_none")]
+    inputs: Cow<'r, VecDeque<Value>>,
+}
+
+fn are_none(inputs: &VecDeque<Value>) -> bool {
+    inputs.is_empty()
 }
 
 /// How a run ended, and when.
@@ -61,6 +69,7 @@ impl Run {
             end: end.map(|(outcome, at)| Cow::Owned(StoredEnd { at_ms: at.unix_ms, outcome: outcome.clone() })),
             progress: self.progress,
             message: self.message.clone(),
+            inputs: Cow::Borrowed(&self.inputs),
         }
     }
 
@@ -91,7 +100,7 @@ impl Run {
             progress: stored.progress,
             message: stored.message,
             iterations: 0,
-            inputs: VecDeque::new(),
+            inputs: stored.inputs.into_owned(),
             started,
             ended,
             is_recovered: true,
