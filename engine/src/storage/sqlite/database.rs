@@ -55,6 +55,12 @@ impl Database {
         Ok((Self { writing: Mutex::new(writing), reading: Mutex::new(reading), _lock: lock }, repairs))
     }
 
+    /// How many pages the file may have beyond those that it has.
+    #[cfg(feature = "testing")]
+    pub(crate) fn limit_pages(&self, more: Option<u32>) -> Result<(), StorageError> {
+        self.writing.lock().limit_pages(more).map_err(schema::storage_error)
+    }
+
     fn read<T>(&self, read: impl FnOnce(&Connection) -> rusqlite::Result<T>) -> Result<T, StorageError> {
         read(&self.reading.lock()).map_err(schema::storage_error)
     }

@@ -42,6 +42,14 @@ impl Writing {
         Self { connection, known: HashMap::new(), mark }
     }
 
+    /// How many pages the file may have beyond those that it has. One more is refused like on a disk that is full.
+    #[cfg(feature = "testing")]
+    pub(super) fn limit_pages(&self, more: Option<u32>) -> rusqlite::Result<()> {
+        let pages: u32 = self.connection.pragma_query_value(None, "page_count", |row| row.get(0))?;
+        let most = more.map_or(u32::MAX - 1, |more| pages.saturating_add(more));
+        self.connection.query_row(&format!("PRAGMA max_page_count = {most}"), [], |_| Ok(()))
+    }
+
     /// All of these changes, or none. What should be removed and is damaged stays, where nobody finds it.
     pub(super) fn commit(&mut self, writes: &[Write]) -> rusqlite::Result<()> {
         match self.commit_once(writes, Damage::default()) {
