@@ -257,6 +257,37 @@ async fn as_many_call_ids_are_kept_with_a_room_as_may_be() {
 }
 
 #[tokio::test]
+async fn what_is_kept_while_a_commit_is_made_is_kept_by_the_next_one() {
+    let store = Failing::after(i64::MAX);
+    let ann = user_session("ann", "ann");
+    let (engine, clock) = start(&store, |_| {});
+    replayable(&engine, &ann);
+    engine.rooms().durable("board").await.unwrap();
+    for round in 1..20 {
+        let memory = engine.rooms().memory(&ann, "board").unwrap();
+        let put = |key: &str, value: Value| memory.put(key, &value).unwrap();
+        store.during_a_commit(
+            || {
+                put("early", json!(round));
+                put("gone", json!(round));
+            },
+            || {
+                put("early", json!([round, "late"]));
+                put("late", json!(round));
+                memory.delete("gone").unwrap();
+            },
+        );
+        engine.rooms().durable("board").await.unwrap();
+    }
+    let before = engine.rooms().memory(&ann, "board").unwrap().get("early").unwrap();
+    let engine = killed(&store, engine, &clock);
+    let memory = engine.rooms().memory(&ann, "board").unwrap();
+    assert_eq!(memory.get("early").unwrap().value, json!([19, "late"]));
+    assert_eq!((memory.get("early").unwrap().version, memory.get("late").unwrap().value), (before.version, json!(19)));
+    assert_eq!(code(memory.get("gone")), "not_found");
+}
+
+#[tokio::test]
 async fn a_room_whose_time_was_over_before_the_restart_is_not_shown_any_more() {
     let store = Failing::after(i64::MAX);
     let ann = user_session("ann", "ann");
