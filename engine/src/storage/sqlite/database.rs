@@ -3,7 +3,7 @@
 use std::path::Path;
 use std::sync::Arc;
 
-use rusqlite::{Connection, OpenFlags, OptionalExtension, Row, Statement, params};
+use rusqlite::{Connection, OpenFlags, OptionalExtension, Row, Statement};
 
 use super::lock::DirectoryLock;
 use super::repairing::{self, EachStep};
@@ -127,7 +127,9 @@ impl RoomStore for Database {
         let mut after = 0;
         loop {
             // Nobody is shown anything while others wait for the connection.
-            let rooms = self.read(|connection| some_rooms(connection, after, kinds))?;
+            let rooms = self.read(|connection| {
+                some_rooms(connection, after, kinds).or_else(|_| some_damaged_rooms(connection, after, kinds))
+            })?;
             let Some((last, _, _)) = rooms.last() else { return Ok(()) };
             after = *last;
             rooms.into_iter().for_each(|(_, id, parts)| show(id, parts));
@@ -160,25 +162,45 @@ fn those_that_can_be_read(connection: &Connection, room: i64, kinds: &[PartKind]
 /// How many rooms are read at once.
 const ROOMS: i64 = 1_000;
 
-/// The next rooms after a place, each with its place and its parts of these kinds: none if they cannot be read.
-fn some_rooms(
-    connection: &Connection,
-    after: i64,
-    kinds: &[PartKind],
-) -> rusqlite::Result<Vec<(i64, Text, Vec<Part>)>> {
+/// A room with its place and some of its parts.
+type Found = (i64, Text, Vec<Part>);
+
+/// The next rooms after a place, each with its parts of these kinds. In one query, since there may be very many.
+fn some_rooms(connection: &Connection, after: i64, kinds: &[PartKind]) -> rusqlite::Result<Vec<Found>> {
+    let last = "SELECT max(place) FROM (SELECT place FROM rooms WHERE place > ?1 ORDER BY place LIMIT ?2)";
+    let last: Option<i64> = connection.prepare_cached(last)?.query_row([after, ROOMS], |row| row.get(0))?;
+    let Some(last) = last else { return Ok(Vec::new()) };
+    let numbers: Vec<_> = kinds.iter().map(|kind| kind.number().to_string()).collect();
+    let mut statement = connection.prepare_cached(&format!(
+        "SELECT rooms.place, id, kind, key, value
+         FROM rooms LEFT JOIN parts ON parts.room = rooms.number AND kind IN ({})
+         WHERE rooms.place > ?1 AND rooms.place <= ?2 ORDER BY rooms.place",
+        numbers.join(", ")
+    ))?;
+    let mut rows = statement.query([after, last])?;
+    let mut rooms: Vec<Found> = Vec::new();
+    while let Some(row) = rows.next()? {
+        let place = row.get(0)?;
+        if rooms.last().is_none_or(|(known, _, _)| *known != place) {
+            rooms.push((place, row.get_ref(1)?.as_str()?.into(), Vec::new()));
+        }
+        let kind = row.get::<_, Option<u8>>(2)?.and_then(PartKind::from_number);
+        if let Some((kind, (_, _, parts))) = kind.zip(rooms.last_mut()) {
+            parts.push(Part { kind, key: row.get_ref(3)?.as_str()?.into(), value: row.get_ref(4)?.as_str()?.into() });
+        }
+    }
+    rooms.iter_mut().for_each(|(_, _, parts)| parts.sort_by(|a, b| (a.kind, &a.key).cmp(&(b.kind, &b.key))));
+    Ok(rooms)
+}
+
+/// The same if something of them is damaged: without what cannot be read.
+fn some_damaged_rooms(connection: &Connection, after: i64, kinds: &[PartKind]) -> rusqlite::Result<Vec<Found>> {
     let mut next =
         connection.prepare_cached("SELECT place, number, id FROM rooms WHERE place > ?1 ORDER BY place LIMIT ?2")?;
-    let numbers: Vec<_> = kinds.iter().map(|kind| kind.number().to_string()).collect();
-    let of_kinds = format!(
-        "SELECT kind, key, value FROM parts WHERE room = ?1 AND kind IN ({}) ORDER BY kind, key",
-        numbers.join(", ")
-    );
-    let mut of_kinds = connection.prepare_cached(&of_kinds)?;
-    let mut rows = next.query(params![after, ROOMS])?;
+    let mut rows = next.query([after, ROOMS])?;
     let mut rooms = Vec::new();
     while let Some(row) = rows.next()? {
-        let number: i64 = row.get(1)?;
-        let parts = all_parts(&mut of_kinds, number).or_else(|_| those_that_can_be_read(connection, number, kinds))?;
+        let parts = those_that_can_be_read(connection, row.get(1)?, kinds)?;
         rooms.push((row.get(0)?, row.get_ref(2)?.as_str()?.into(), parts));
     }
     Ok(rooms)

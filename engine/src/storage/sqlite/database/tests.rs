@@ -274,3 +274,43 @@ fn a_newer_version_is_refused_with_what_to_do() {
     let refused = Database::open(&directory.0).map(drop).unwrap_err().to_string();
     assert!(refused.contains("a newer version of Grove has written it: use that one"), "{refused}");
 }
+
+#[test]
+fn a_room_of_which_a_part_is_damaged_is_shown_with_the_others_and_the_rest_of_it() {
+    let directory = Directory::new("damaged-part");
+    let (database, _) = Database::open(&directory.0).unwrap();
+    let put = |room: &str, kind: PartKind, value: &str| {
+        let part = Part { kind, key: Text::default(), value: value.into() };
+        database.commit(&[Write::Put { room: room.into(), part }]).unwrap();
+    };
+    for room in ["a", "b", "c"] {
+        put(room, PartKind::Run, if room == "b" { "x" } else { "1" }.repeat(15_000).as_str());
+        put(room, PartKind::Activity, "2");
+        put(room, PartKind::Record, "3");
+    }
+    let shown = |database: &Database| {
+        let mut shown = Vec::new();
+        let kinds = [PartKind::Record, PartKind::Activity, PartKind::Run];
+        database
+            .each_room(&kinds, &mut |id, parts| {
+                shown.push((id, parts.iter().map(|part| part.kind).collect::<Vec<_>>()))
+            })
+            .unwrap();
+        shown
+    };
+    let whole = shown(&database);
+    let all = vec![PartKind::Record, PartKind::Activity, PartKind::Run];
+    assert_eq!(whole, [("a".into(), all.clone()), ("b".into(), all.clone()), ("c".into(), all)]);
+    drop(database);
+    let path = directory.0.join("rooms.db");
+    let mut file = std::fs::read(&path).unwrap();
+    for page in file.chunks_exact_mut(4_096).filter(|page| page[4..].iter().all(|byte| *byte == b'x')) {
+        page[..4].fill(0xff);
+    }
+    std::fs::write(&path, file).unwrap();
+    let (database, _) = Database::open(&directory.0).unwrap();
+    let mut expected = whole;
+    expected[1].1.pop();
+    assert_eq!(shown(&database), expected);
+    assert!(matches!(database.parts("b"), Err(StorageError::Corrupt(_))) && database.parts("c").is_ok());
+}
