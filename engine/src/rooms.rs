@@ -3,6 +3,7 @@
 pub(crate) mod ids;
 pub(crate) mod call_ids;
 pub(crate) mod deadlines;
+pub(crate) mod unread;
 mod due;
 mod leases;
 mod attendees;

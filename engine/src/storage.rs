@@ -11,5 +11,5 @@ pub(crate) mod memory_store;
 pub(crate) mod writer;
 pub(crate) mod journal;
 #[cfg(feature = "storage")]
-mod sqlite;
+pub(crate) mod sqlite;
 pub(crate) mod choice;

@@ -6,7 +6,11 @@ mod writer;
 mod consumer;
 mod reference_store;
 mod store_check;
+#[cfg(feature = "storage")]
+mod disk_space;
 
 pub use clock::ManualClock;
 pub use consumer::TestConsumer;
+#[cfg(feature = "storage")]
+pub use disk_space::DiskSpace;
 pub use store_check::check_store;

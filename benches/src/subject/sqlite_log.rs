@@ -12,11 +12,11 @@ pub(crate) struct SqliteLog(Connection);
 
 /// As in the engine.
 const TABLE: &str = "
-    CREATE TABLE IF NOT EXISTS events (
-        room INTEGER NOT NULL, seq INTEGER NOT NULL, at INTEGER NOT NULL, text TEXT NOT NULL,
-        PRIMARY KEY (room, seq)
-    ) STRICT, WITHOUT ROWID;
+    CREATE TABLE IF NOT EXISTS events (place INTEGER PRIMARY KEY, at INTEGER NOT NULL, text TEXT NOT NULL) STRICT;
 ";
+
+/// How many places each room has.
+const PLACES: i64 = 1 << 36;
 
 /// How many events are read at once.
 const PAGE: i64 = 1_000;
@@ -35,25 +35,26 @@ impl SqliteLog {
 impl EventLog for SqliteLog {
     fn append(&mut self, batch: &[LogRow<'_>]) -> Result<(), Failure> {
         let transaction = self.0.transaction()?;
-        let sql = "INSERT INTO events (room, seq, at, text) VALUES (?1, ?2, 0, ?3)";
+        let sql = "INSERT INTO events (place, at, text) VALUES (?1, 0, ?2)";
         let mut statement = transaction.prepare_cached(sql)?;
         for (room, seq, text) in batch {
-            statement.execute(params![room, seq.cast_signed(), text])?;
+            statement.execute(params![i64::from(*room) * PLACES + seq.cast_signed(), text])?;
         }
         drop(statement);
         Ok(transaction.commit()?)
     }
 
     fn read(&self, room: u32) -> Result<ReadLog, Failure> {
-        let sql = "SELECT seq, at, text FROM events WHERE room = ?1 AND seq > ?2 ORDER BY seq LIMIT ?3";
+        let sql = "SELECT place, at, text FROM events WHERE place > ?1 AND place < ?2 ORDER BY place LIMIT ?3";
         let mut statement = self.0.prepare_cached(sql)?;
-        let (mut log, mut after) = (ReadLog::new(), 0_i64);
+        let first = i64::from(room) * PLACES;
+        let (mut log, mut after) = (ReadLog::new(), first);
         loop {
             let before = log.events;
-            let mut rows = statement.query(params![room, after, PAGE])?;
+            let mut rows = statement.query(params![after, first + PLACES, PAGE])?;
             while let Some(row) = rows.next()? {
                 after = row.get(0)?;
-                log.add(after.cast_unsigned(), row.get_ref(2)?.as_str()?);
+                log.add((after - first).cast_unsigned(), row.get_ref(2)?.as_str()?);
             }
             if log.events < before + PAGE.cast_unsigned() {
                 return Ok(log);

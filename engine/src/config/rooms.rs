@@ -52,6 +52,9 @@ pub struct RoomLimits {
     pub call_ids: usize,
     /// How many call ids of one session are remembered. Default 1,024. The oldest is forgotten first, and would act again.
     pub call_ids_per_session: usize,
+    /// How many call ids of messages are kept with a room that is there again after a restart. Default 1,024. The oldest is
+    /// forgotten with the next restart, and would act again.
+    pub kept_call_ids_per_room: usize,
     /// How many of its latest events a replayable room keeps. Default 100,000. The oldest go.
     pub keep_events: usize,
     /// How long a replayable room keeps its events. Default 30 days. Older ones go, some time later, but never the latest.
@@ -110,6 +113,7 @@ impl Default for RoomLimits {
             generations: 8,
             call_ids: 100_000,
             call_ids_per_session: 1_024,
+            kept_call_ids_per_room: 1_024,
             keep_events: 100_000,
             keep_for: days(30),
             archived_events: 1_000_000,

@@ -256,8 +256,9 @@ fn grant(held: Trust, parent: Option<&Room>, new: &NewRoom) -> Result<Trust, Act
 fn particulars(new: &NewRoom, parent: Option<&Room>) -> Particulars {
     Particulars {
         agent: None,
+        first_epoch: None,
         parent: parent.map(|parent| parent.id().clone()),
-        parent_epoch: parent.map(|parent| parent.epoch().clone()),
+        parent_epoch: parent.map(|parent| parent.about().first_epoch().clone()),
         generation: parent.map_or(0, |parent| parent.generation() + 1),
         inherit: new.inherit.clone().into(),
         attributes: attributes(new, parent),

@@ -101,6 +101,14 @@ impl Known {
         }
     }
 
+    fn is(&self, other: &Self) -> bool {
+        match (self, other) {
+            (Self::Living(living), Self::Living(other)) => Arc::ptr_eq(living, other),
+            (Self::Away(away), Self::Away(other)) => Arc::ptr_eq(away, other),
+            _ => false,
+        }
+    }
+
     fn living(&self) -> Option<&Arc<LivingRoom>> {
         match self {
             Self::Living(living) => Some(living),
@@ -144,10 +152,15 @@ impl Directory {
         Ok(away)
     }
 
+    /// Whether a room is still put away.
+    pub(crate) fn knows(&self, away: &Arc<AwayRoom>) -> bool {
+        matches!(self.get(&away.id), Some(Known::Away(known)) if Arc::ptr_eq(&known, away))
+    }
+
     /// A room that was put away is a living one again. False if it is gone, or was faster with somebody else.
     pub(crate) fn bring_back(&self, away: &Arc<AwayRoom>, living: &Arc<LivingRoom>) -> bool {
         let mut inner = self.inner.lock();
-        let is_away = matches!(inner.get(&away.id), Some(Known::Away(known)) if Arc::ptr_eq(known, away));
+        let is_away = inner.get(&away.id).is_some_and(|known| known.is(&Known::Away(Arc::clone(away))));
         if is_away {
             inner.replace(&Known::Living(Arc::clone(living)), &away.admitted);
         }
@@ -173,29 +186,13 @@ impl Directory {
         Some(living)
     }
 
-    /// Removes a room. False if it is gone already.
-    pub(crate) fn remove(&self, living: &Arc<LivingRoom>) -> bool {
-        let room = &living.room;
-        let admitted: Vec<_> = room.with(|record| record.admitted_users().cloned().collect());
-        let mut guard = self.inner.lock();
-        let inner = &mut *guard;
-        let hash = inner.hasher.hash_one(room.id().as_str());
-        let is_it = |known: &Known| known.living().is_some_and(|known| Arc::ptr_eq(known, living));
-        let Ok(known) = inner.rooms.find_entry(hash, is_it) else { return false };
-        known.remove();
-        if inner.rooms.len() * 4 < inner.rooms.capacity() {
-            inner.rooms.shrink_to(inner.rooms.len() * 2, |known| inner.hasher.hash_one(known.id().as_str()));
-        }
-        if let Some(project) = inner.projects.get_mut(room.project()) {
-            project.rooms -= 1;
-            project.open.remove(&room.rank());
-            remove_owned(&mut project.owners, (room.owner(), room.rank()), &inner.hasher);
-            admitted.iter().for_each(|user| remove_from(&mut project.admitted, user, room.rank()));
-            if project.rooms == 0 {
-                inner.projects.remove(room.project());
-            }
-        }
-        true
+    /// Removes a room. False if it is gone already, or was put away or came back meanwhile.
+    pub(crate) fn remove(&self, known: &Known) -> bool {
+        let admitted: Vec<_> = match known {
+            Known::Living(living) => living.room.with(|record| record.admitted_users().cloned().collect()),
+            Known::Away(away) => away.admitted.to_vec(),
+        };
+        self.inner.lock().remove(known, &admitted)
     }
 
     /// A user was admitted to a room. False if its owner has admitted the user to as many rooms as may be. What others do does
@@ -322,6 +319,26 @@ impl Inner {
         };
         owned.into_iter().for_each(&mut replace_in);
         admitted.for_each(|user| project.admitted.get_mut(user).into_iter().for_each(&mut replace_in));
+    }
+
+    fn remove(&mut self, room: &Known, admitted: &[Text]) -> bool {
+        let hash = self.hasher.hash_one(room.id().as_str());
+        let Ok(known) = self.rooms.find_entry(hash, |known| known.is(room)) else { return false };
+        known.remove();
+        self.away -= usize::from(room.living().is_none());
+        if self.rooms.len() * 4 < self.rooms.capacity() {
+            self.rooms.shrink_to(self.rooms.len() * 2, |known| self.hasher.hash_one(known.id().as_str()));
+        }
+        if let Some(project) = self.projects.get_mut(room.project()) {
+            project.rooms -= 1;
+            project.open.remove(&room.rank());
+            remove_owned(&mut project.owners, (room.owner(), room.rank()), &self.hasher);
+            admitted.iter().for_each(|user| remove_from(&mut project.admitted, user, room.rank()));
+            if project.rooms == 0 {
+                self.projects.remove(room.project());
+            }
+        }
+        true
     }
 
     fn admit(&mut self, room: &Known, user: &Text, max: usize) -> bool {

@@ -4,6 +4,7 @@ use super::archived_room::ArchivedRoom;
 use super::living::LivingRoom;
 use super::premises::Premises;
 use super::step::{Draft, Step};
+use super::stored_room::{self, StoredRecord};
 use crate::clock::millis;
 use crate::event::Event;
 use crate::model::Text;
@@ -14,6 +15,7 @@ use crate::model::room::memory::Memory;
 use crate::model::room::message;
 use crate::model::room::policy::OnEnd;
 use crate::model::room::record::{End, Record};
+use crate::model::room::runs::Runs;
 use crate::sessions::timer::Timer;
 use crate::storage::store::Write;
 
@@ -55,6 +57,7 @@ pub(super) fn end_in(
     if let Some(id) = archive {
         record.lasting_mut().archived(id);
     }
+    keep_end(step, record, living, end);
     step.clear();
     let (room, project) = (living.room.id().clone(), living.room.project().clone());
     step.report(Event::RoomClosed { room, project, reason, duration_ms: end.duration_ms, user });
@@ -75,13 +78,27 @@ fn what_stays(record: &Record, living: &LivingRoom, archive: Option<&Text>, at_m
     }
 }
 
+/// What is shown of a room that has ended is kept until it is removed.
+fn keep_end(step: &mut Step<'_>, record: &Record, living: &LivingRoom, end: End) {
+    if !step.keeps_parts() {
+        return;
+    }
+    step.put(StoredRecord::of_ended(living.room.about(), record, end, step.at().unix_ms).into_part());
+    record.runs().into_iter().flat_map(Runs::all).for_each(|run| step.put(stored_room::run_of_ended(run)));
+}
+
 /// A room has ended: it is shown for a while.
 pub(super) fn remove_later(premises: &Premises, living: &LivingRoom) {
-    premises.ended.add(1);
     premises.ends.lock().remove(living.room.id());
+    premises.unread.lock().remove(living.room.id());
     let keep_ms = millis(premises.limits.ended_room_retention);
-    let at_ms = premises.timers.now_ms().saturating_add(keep_ms);
-    let timer = premises.removals.lock().add(at_ms, living.room.id().clone());
+    remove_at(premises, living.room.id(), premises.timers.now_ms().saturating_add(keep_ms));
+}
+
+/// A room that has ended is shown until then.
+pub(super) fn remove_at(premises: &Premises, room: &Text, at_ms: u64) {
+    premises.ended.add(1);
+    let timer = premises.removals.lock().add(at_ms, room.clone());
     if let Some(at_ms) = timer {
         premises.timers.at(at_ms, Timer::RoomRemovals);
     }

@@ -2,12 +2,14 @@
 
 use std::sync::Arc;
 
+use super::directory::Known;
 use super::end_step::EndedBy;
 use super::living::LivingRoom;
 use super::opening;
 use super::premises::Premises;
 use super::refusal::has_ended;
 use super::running::Running;
+use super::unread::Wanted;
 use crate::error::ActionError;
 use crate::model::Text;
 use crate::model::room::end_reason::EndReason;
@@ -16,6 +18,7 @@ use crate::model::selector::Selector;
 use crate::refresh::refresher::Urgency;
 use crate::sessions::paths::Paths;
 use crate::sessions::timer::Timer;
+use crate::storage::store::Write;
 
 /// Ends rooms.
 #[derive(Debug)]
@@ -71,10 +74,21 @@ impl Ending {
 
     /// The access of a user was revoked, in one project or in all: the user's rooms end.
     pub(crate) fn owner_revoked(&self, project: Option<&str>, user: &str) {
-        let owned = self.premises.directory.owned_by(project, user).into_iter();
-        for living in owned.filter_map(|known| opening::living(&self.premises, known).ok()) {
-            // Those that have ended already have.
-            let _ = self.begin(&living, EndReason::Revoked, EndedBy::system());
+        for known in self.premises.directory.owned_by(project, user) {
+            let id = known.id().clone();
+            match opening::living(&self.premises, known) {
+                // Those that have ended already have.
+                Ok(living) => drop(self.begin(&living, EndReason::Revoked, EndedBy::system())),
+                Err(_) => self.try_later(&id, Wanted { is_revoked: true, has_runs: false }),
+            }
+        }
+    }
+
+    /// A room cannot be read, and something has to be done in it: that is tried again.
+    pub(super) fn try_later(&self, room: &Text, wanted: Wanted) {
+        if self.premises.directory.get(room).is_some() {
+            let pause_ms = self.premises.unread.lock().add(room, wanted);
+            self.watch_until(room, self.premises.timers.now_ms().saturating_add(pause_ms));
         }
     }
 
@@ -95,47 +109,78 @@ impl Ending {
     pub(crate) fn end_due(&self) {
         let now_ms = self.premises.timers.now_ms();
         let due = self.premises.ends.lock().take_due(now_ms);
-        for living in self.living(due) {
-            let ends = self.running.take(&living, |work| {
-                let is_due = work.record.deadline_ms().is_some_and(|at_ms| at_ms <= now_ms);
-                if !is_due {
-                    // Until now trees could show when it would have ended. A message alone changes none.
-                    work.step.show();
-                }
-                is_due && work.end_room(EndReason::Timeout, EndedBy::system())
-            });
-            if !ends {
-                self.watch(&living);
+        for room in due {
+            match opening::room(&self.premises, &room) {
+                Ok(living) => self.look_at(&living, now_ms),
+                Err(_) => self.try_later(&room, Wanted::default()),
             }
         }
         let next = self.premises.ends.lock().next();
         self.schedule(next, Timer::RoomEnds);
     }
 
+    /// Does what was wanted while the room could not be read, and ends it if it is due.
+    fn look_at(&self, living: &Arc<LivingRoom>, now_ms: u64) {
+        let wanted = self.premises.unread.lock().remove(living.room.id());
+        if wanted.has_runs {
+            self.running.resume(std::slice::from_ref(living));
+        }
+        let ends = self.running.take(living, |work| {
+            let is_due = work.record.deadline_ms().is_some_and(|at_ms| at_ms <= now_ms);
+            if !is_due {
+                // Until now trees could show when it would have ended. A message alone changes none.
+                work.step.show();
+            }
+            let reason = if wanted.is_revoked { EndReason::Revoked } else { EndReason::Timeout };
+            (is_due || wanted.is_revoked) && work.end_room(reason, EndedBy::system())
+        });
+        if !ends {
+            self.watch(living);
+        }
+    }
+
     /// The timer fired: removes the rooms that ended a while ago.
     pub(crate) fn remove_due(&self) {
         let due = self.premises.removals.lock().take_due(self.premises.timers.now_ms());
-        self.living(due).iter().for_each(|living| self.remove(living));
+        due.iter().for_each(|room| self.remove(room));
         let next = self.premises.removals.lock().next();
         self.schedule(next, Timer::RoomRemovals);
     }
 
-    fn remove(&self, living: &Arc<LivingRoom>) {
-        if !self.premises.directory.remove(living) {
-            return;
-        }
-        self.premises.ended.subtract(1);
-        // Whoever decides about a role meanwhile finds that it has to decide again.
-        living.room.with(Record::roles_changed);
-        let viewers = self.premises.table.select(&Selector::RoomViewers(living.room.id().clone()));
-        for slot in viewers {
-            self.premises.table.edit_memberships(&slot, |held| held.without(&living.room));
-            self.premises.refresher.request_session(&slot, &Paths::All, Urgency::Debounced);
+    fn remove(&self, room: &str) {
+        let mut known = self.premises.directory.get(room);
+        while let Some(removed) = known {
+            if self.is_removed(&removed) {
+                return;
+            }
+            // It was put away or came back meanwhile.
+            known = self.premises.directory.get(room);
         }
     }
 
-    fn living(&self, ids: Vec<Text>) -> Vec<Arc<LivingRoom>> {
-        ids.into_iter().filter_map(|id| opening::room(&self.premises, &id).ok()).collect()
+    fn is_removed(&self, known: &Known) -> bool {
+        let is_kept = match known {
+            Known::Living(living) => living.kept.is_some(),
+            Known::Away(_) => true,
+        };
+        if is_kept && self.premises.journal.survives() {
+            // Before somebody creates another room with its id.
+            self.premises.journal.write(Write::Remove { room: known.id().clone() });
+        }
+        if !self.premises.directory.remove(known) {
+            return false;
+        }
+        self.premises.ended.subtract(1);
+        if let Known::Living(living) = known {
+            // Whoever decides about a role meanwhile finds that it has to decide again.
+            living.room.with(Record::roles_changed);
+            let viewers = self.premises.table.select(&Selector::RoomViewers(living.room.id().clone()));
+            for slot in viewers {
+                self.premises.table.edit_memberships(&slot, |held| held.without(&living.room));
+                self.premises.refresher.request_session(&slot, &Paths::All, Urgency::Debounced);
+            }
+        }
+        true
     }
 
     fn schedule(&self, at_ms: Option<u64>, timer: Timer) {

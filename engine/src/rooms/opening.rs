@@ -9,11 +9,14 @@ use super::kept::Kept;
 use super::living::LivingRoom;
 use super::premises::Premises;
 use super::refusal::no_room;
+use super::said::Said;
 use super::step::{Draft, Step};
-use super::stored_room::{StoredRecord, StoredRoom};
+use super::stored_room::{StoredCall, StoredEnd, StoredRecord, StoredRoom, call_key};
 use crate::error::ActionError;
+use crate::model::Text;
 use crate::model::room::event::{self, EventKind};
 use crate::model::room::handle::Room;
+use crate::model::room::lasting::KeptCalls;
 use crate::model::room::leave_reason::LeaveReason;
 use crate::model::room::participant::Participant;
 use crate::model::room::policy::OnEnd;
@@ -59,8 +62,12 @@ pub(super) fn living(premises: &Premises, known: Known) -> Result<Arc<LivingRoom
 /// `None` if somebody else has brought it back meanwhile, or it is gone.
 fn bring_back(premises: &Premises, away: &Arc<AwayRoom>) -> Result<Option<Arc<LivingRoom>>, ActionError> {
     let read = panics::catch(|| read(premises, away)).unwrap_or_else(|why| Err(StorageError::Unavailable(why)));
-    let stored = read.map_err(|why| premises.unreadable(&away.id, &why))?;
-    Ok(open(premises, away, stored))
+    match read {
+        Ok(stored) => Ok(open(premises, away, stored)),
+        Err(why) if premises.directory.knows(away) => Err(premises.unreadable(&away.id, &why)),
+        // It was removed while it was read.
+        Err(_) => Ok(None),
+    }
 }
 
 fn read(premises: &Premises, away: &AwayRoom) -> Result<StoredRoom, StorageError> {
@@ -72,15 +79,15 @@ fn read(premises: &Premises, away: &AwayRoom) -> Result<StoredRoom, StorageError
 }
 
 fn open(premises: &Premises, away: &Arc<AwayRoom>, stored: StoredRoom) -> Option<Arc<LivingRoom>> {
-    let StoredRoom { mut about, ttl, past, participants, readers, memory, runs } = stored;
+    let StoredRoom { mut about, ttl, past, participants, readers, memory, runs, ended, calls } = stored;
     let kept_bytes = memory.bytes();
     // Without any event, it is not known which numbers were used.
     let is_lost = past.seq == 0;
     if is_lost {
-        about.epoch = premises.ids.make("");
+        about.lose_history(premises.ids.make(""));
     } else if let Some(epoch) = &away.epoch {
         // It may not be written yet.
-        about.epoch = epoch.clone();
+        about.lose_history(epoch.clone());
     }
     about.rank = away.rank;
     let now_ms = premises.timers.now_ms();
@@ -93,6 +100,10 @@ fn open(premises: &Premises, away: &Arc<AwayRoom>, stored: StoredRoom) -> Option
             record.lasting_mut().takes_part(user);
         });
     }
+    if let Some(StoredEnd { end, cold_context_id, .. }) = ended {
+        record = record.with_end(Some(end));
+        cold_context_id.into_iter().for_each(|id| record.lasting_mut().archived(id));
+    }
     let living = Arc::new(LivingRoom::new(Room::new(about, record), away.is_open, Some(Box::new(kept))));
     // Whoever finds it waits until those have left who were there when an earlier engine ended.
     let is_back = Step::take(premises, &living, |step, record| {
@@ -103,6 +114,7 @@ fn open(premises: &Premises, away: &Arc<AwayRoom>, stored: StoredRoom) -> Option
             }
             participants.into_iter().for_each(|participant| leave(step, record, participant));
             remember_calls(premises, record);
+            remember_said(step, record, calls);
         }
         is_back
     });
@@ -132,6 +144,26 @@ fn remember_calls(premises: &Premises, record: &Record) {
         let call = asked.call().filter(|(caller, call)| calls.get(caller, call, now.now_ms).is_none());
         if let Some((caller, call)) = call {
             calls.add(caller, call.clone(), asked.id.clone(), now.now_ms);
+        }
+    }
+}
+
+/// A call that is repeated says nothing again.
+fn remember_said(step: &mut Step<'_>, record: &mut Record, calls: Vec<(u64, StoredCall<'_>)>) {
+    let at = step.at();
+    let counts = |(_, call): &(u64, StoredCall<'_>)| call.at_ms.saturating_add(REMEMBERED_MS) > at.unix_ms;
+    let (counting, over): (Vec<_>, Vec<_>) = calls.into_iter().partition(counts);
+    over.iter().for_each(|(number, _)| step.delete(PartKind::Call, call_key(*number)));
+    if counting.is_empty() {
+        return;
+    }
+    *record.lasting_mut().calls_mut() =
+        KeptCalls::recovered(counting.iter().map(|(number, call)| (*number, call.at_ms)));
+    let mut known = step.premises().calls.lock();
+    for (_, StoredCall { caller, id, event, seq, .. }) in counting {
+        if known.get(&caller, &id, at.now_ms).is_none() {
+            let said = Said { event: Text::from(&*event), seq };
+            known.add(&Text::from(&*caller), Text::from(&*id), said, at.now_ms);
         }
     }
 }

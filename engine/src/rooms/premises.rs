@@ -11,6 +11,7 @@ use super::ids::Ids;
 use super::options::AccessFunction;
 use super::refusal::busy;
 use super::said::Said;
+use super::unread::Unread;
 use crate::clock::timer_queue::TimerQueue;
 use crate::config::{Limit, RoomLimits};
 use crate::count::Count;
@@ -58,6 +59,7 @@ pub(crate) struct Premises {
     pub(crate) journal: Journal,
     /// The rooms and archives of which it was reported that they cannot be read.
     pub(crate) unreadable: Mutex<BTreeSet<Text>>,
+    pub(crate) unread: Mutex<Unread>,
     /// Since when what happens cannot be written, in ms since 1970; 0 if it can.
     pub(crate) degraded_since_ms: AtomicU64,
 }

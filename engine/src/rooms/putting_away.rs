@@ -8,11 +8,15 @@ use super::premises::Premises;
 use crate::clock::millis;
 use crate::model::room::memory::Memory;
 use crate::sessions::timer::Timer;
+use crate::sync::{AtomicBool, Ordering};
 
 /// Puts rooms away that nobody uses.
 #[derive(Debug)]
 pub(crate) struct PuttingAway {
     premises: Arc<Premises>,
+    /// Rooms that were found idle wait until everything about them is durable. No others are looked for meanwhile, since
+    /// that may take as long as the storage fails.
+    waits: Arc<AtomicBool>,
 }
 
 /// A room that nobody has used for a while.
@@ -30,7 +34,7 @@ const SHORTEST_MS: u64 = 1_000;
 
 impl PuttingAway {
     pub(crate) fn new(premises: Arc<Premises>) -> Self {
-        let putting_away = Self { premises };
+        let putting_away = Self { premises, waits: Arc::default() };
         if putting_away.premises.journal.survives() {
             putting_away.schedule();
         }
@@ -45,19 +49,28 @@ impl PuttingAway {
 
     /// The timer fired: puts the rooms away that are idle, as soon as everything about them is durable.
     pub(crate) fn look(&self) {
-        let now_ms = self.premises.timers.now_ms();
-        let idle: Vec<_> =
-            self.premises.directory.all().iter().filter_map(|living| self.if_idle(living, now_ms)).collect();
-        if !idle.is_empty() {
-            let (premises, durable) = (Arc::downgrade(&self.premises), self.premises.journal.confirmed());
-            self.premises.journal.spawn(async move {
-                let is_durable = durable.await.is_ok();
-                if let Some(premises) = premises.upgrade().filter(|_| is_durable) {
-                    idle.into_iter().for_each(|idle| put_away(&premises, idle));
-                }
-            });
+        if !self.waits.load(Ordering::Acquire) {
+            let now_ms = self.premises.timers.now_ms();
+            let all = self.premises.directory.all();
+            let idle: Vec<_> = all.iter().filter_map(|living| self.if_idle(living, now_ms)).collect();
+            if !idle.is_empty() {
+                self.put_away_when_durable(idle);
+            }
         }
         self.schedule();
+    }
+
+    fn put_away_when_durable(&self, idle: Vec<Idle>) {
+        self.waits.store(true, Ordering::Release);
+        let (premises, waits) = (Arc::downgrade(&self.premises), Arc::clone(&self.waits));
+        let durable = self.premises.journal.confirmed();
+        self.premises.journal.spawn(async move {
+            let is_durable = durable.await.is_ok();
+            if let Some(premises) = premises.upgrade().filter(|_| is_durable) {
+                idle.into_iter().for_each(|idle| put_away(&premises, idle));
+            }
+            waits.store(false, Ordering::Release);
+        });
     }
 
     fn if_idle(&self, living: &LivingRoom, now_ms: u64) -> Option<Idle> {

@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use super::away::AwayRoom;
 use super::directory::Known;
+use super::end_step::remove_at;
 use super::ending::Ending;
 use super::kept::Age;
 use super::living::LivingRoom;
@@ -11,7 +12,9 @@ use super::opening;
 use super::premises::Premises;
 use super::roles::Roles;
 use super::running::Running;
-use super::stored_room::StoredOverview;
+use super::stored_room::{StoredEnd, StoredOverview};
+use super::unread::Wanted;
+use crate::clock::millis;
 use crate::event::Event;
 use crate::model::Text;
 use crate::model::room::policy::Access;
@@ -61,7 +64,11 @@ impl<'a> Recovering<'a> {
         if let Err(why) = read {
             self.unreadable("the list of rooms", &why.to_string());
         }
-        let open = |away| opening::living(self.premises, Known::Away(away)).ok();
+        let open = |away: Arc<AwayRoom>| {
+            let id = away.id.clone();
+            let opened = opening::living(self.premises, Known::Away(away));
+            opened.map_err(|_| self.ending.try_later(&id, Wanted { is_revoked: false, has_runs: true })).ok()
+        };
         let opened: Vec<Arc<LivingRoom>> = working.into_iter().filter_map(open).collect();
         self.running.resume(&opened);
     }
@@ -76,8 +83,13 @@ impl<'a> Recovering<'a> {
             self.unreadable(id, "its record is missing or is of another version");
             return None;
         };
+        let removed_in_ms = record.ended.as_ref().map(|ended| self.shown_for_ms(ended, now.unix_ms));
+        if removed_in_ms == Some(0) {
+            self.premises.journal.write(Write::Remove { room: id.clone() });
+            return None;
+        }
         if self.is_history_lost {
-            record.about.epoch = self.premises.ids.make("");
+            record.about.lose_history(self.premises.ids.make(""));
         }
         let about = record.about.clone();
         let is_open = about.access != Access::Invited || self.roles.are_the_applications();
@@ -95,6 +107,15 @@ impl<'a> Recovering<'a> {
         if let Some(ends_in_ms) = ends_in_ms {
             self.ending.watch_until(&about.id, now.now_ms.saturating_add(ends_in_ms));
         }
+        if let Some(removed_in_ms) = removed_in_ms {
+            remove_at(self.premises, &about.id, now.now_ms.saturating_add(removed_in_ms));
+        }
         Some(away)
+    }
+
+    /// How much longer a room is shown that has ended, in ms.
+    fn shown_for_ms(&self, ended: &StoredEnd, unix_ms: u64) -> u64 {
+        let shown_ms = unix_ms.saturating_sub(ended.at_ms);
+        millis(self.premises.limits.ended_room_retention).saturating_sub(shown_ms)
     }
 }

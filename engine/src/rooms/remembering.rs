@@ -295,7 +295,7 @@ impl Remembering {
         let inherits = child.room.inherit().contains(&Facet::Memory);
         let living = opening::room(&self.premises, child.room.parent().filter(|_| inherits)?).ok()?;
         // Another room may have got its id since.
-        let is_parent = child.room.parent_epoch() == Some(living.room.epoch());
+        let is_parent = child.room.parent_epoch() == Some(living.room.about().first_epoch());
         let goes_on = is_parent && check_lives(&living).is_ok();
         (goes_on && self.roles.may_inherit(child.room.owner(), &living)).then_some(living)
     }

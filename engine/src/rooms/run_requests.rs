@@ -273,6 +273,7 @@ impl RunRequests {
         let fits = self.running.take(living, |work| {
             let fits = work.record.work().is_some_and(|runs| runs.push_input(run, data));
             if fits {
+                work.keep(run);
                 work.live.attempt(run).iter().for_each(|attempt| attempt.input_came());
             }
             fits

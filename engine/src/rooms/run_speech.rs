@@ -297,7 +297,11 @@ impl RunHost for Speech {
     }
 
     fn take_input(&self, attempt: &Attempt) -> Option<Value> {
-        let take = |work: &mut Work<'_, '_>| work.record.work()?.take_input(&attempt.run, attempt.number);
+        let take = |work: &mut Work<'_, '_>| {
+            let taken = work.record.work()?.take_input(&attempt.run, attempt.number)?;
+            work.keep(&attempt.run);
+            Some(taken)
+        };
         self.step(take).flatten()
     }
 

@@ -158,7 +158,7 @@ impl Work<'_, '_> {
     }
 
     /// A run that has not ended is kept with the room, so that it has an end whatever happens to the process.
-    fn keep(&mut self, run: &str) {
+    pub(super) fn keep(&mut self, run: &str) {
         let part = self.run(run).filter(|_| self.step.keeps_parts()).map(stored_room::run);
         part.into_iter().for_each(|part| self.step.put(part));
     }

@@ -24,7 +24,7 @@ use crate::event::{Event, PanicSite};
 use crate::model::Text;
 use crate::model::room::end_reason::EndReason;
 use crate::model::room::run::failure::RunError;
-use crate::model::room::run::state::{Next, Outcome};
+use crate::model::room::run::state::{Next, Outcome, RunStatus};
 use crate::model::room::run_event;
 use crate::model::room::runs::Runs;
 use crate::panics::caught::Caught;
@@ -169,12 +169,14 @@ impl Running {
     pub(super) fn resume(&self, rooms: &[Arc<LivingRoom>]) {
         let mut unended = Vec::new();
         for living in rooms {
-            let asked = living.room.with(|record| record.runs().map(Runs::unended).unwrap_or_default());
-            unended.extend(asked.into_iter().map(|asked| (living, asked)));
+            let runs = living.room.with(|record| record.runs().map(Runs::unended).unwrap_or_default());
+            // Somebody may have started others by now, if the room could not be read at first.
+            let runs = runs.into_iter().filter(|(asked, _)| self.live.with(&asked.id, |_| ()).is_none());
+            unended.extend(runs.map(|(asked, status)| (living, asked, status)));
         }
-        unended.sort_by_key(|(_, asked)| asked.created_ms);
+        unended.sort_by_key(|(_, asked, _)| asked.created_ms);
         let now_ms = self.premises.timers.now_ms();
-        for (living, asked) in &unended {
+        for (living, asked, _) in &unended {
             let window_ms = asked.delivery.as_ref().and_then(|delivery| delivery.window_ms).unwrap_or(0);
             let patience_ms = window_ms.max(millis(self.limits.absent_agent_timeout));
             self.live.add(self.live.arrive(), living, Arc::clone(asked), None);
@@ -182,7 +184,10 @@ impl Running {
                 (live.is_announced, live.patient_until_ms) = (true, Some(now_ms.saturating_add(patience_ms)));
             });
         }
-        unended.iter().for_each(|(living, asked)| self.take(living, |work| work.interrupted(&asked.id)));
+        // One that waited may begin as soon as another one has ended, if its agent is there.
+        for (living, asked, _) in unended.iter().filter(|(_, _, status)| *status == RunStatus::Running) {
+            self.take(living, |work| work.interrupted(&asked.id));
+        }
         rooms.iter().for_each(|living| self.take(living, |work| work.begin_due()));
     }
 

@@ -1,7 +1,9 @@
 //! How somebody says something in a room.
 
+use std::borrow::Cow;
 use std::sync::Arc;
 
+use super::call_ids::REMEMBERED_MS;
 use super::durability::check_writable;
 use super::joining::{shown_kind, shown_name};
 use super::living::LivingRoom;
@@ -10,6 +12,7 @@ use super::refusal::{has_ended, invalid, refused};
 use super::roles::{check_names, project_of};
 use super::said::Said;
 use super::step::{Draft, Step};
+use super::stored_room::{StoredCall, call_key, part};
 use crate::config::Limit;
 use crate::error::ActionError;
 use crate::model::Text;
@@ -19,6 +22,7 @@ use crate::model::room::participant::Participant;
 use crate::model::room::record::{Record, Refusal, RoomState};
 use crate::model::room::role::Role;
 use crate::model::session::{Context, Session};
+use crate::storage::room_store::PartKind;
 
 /// Lets members say something.
 #[derive(Debug)]
@@ -80,6 +84,7 @@ impl Saying {
                 step.takes_part(record, session.context().user());
                 step.is_active(record);
                 send(step, record, session.context(), message, &said);
+                keep_call(step, record, session.context(), message, &said);
             }
             Ok((said, becomes == Becomes::NewForAnother))
         });
@@ -136,6 +141,22 @@ fn send(step: &mut Step<'_>, record: &Record, context: &Context, message: &Messa
     let Some(to) = to else { return step.send_as(&said.event, draft, |_| true) };
     let places = [Some(to), sender.as_deref()].map(|id| record.place_by_id(id?));
     step.send_as(&said.event, draft, |at| places.contains(&Some(at)));
+}
+
+/// The call is kept with the room, so that it says nothing again after a restart.
+fn keep_call(step: &mut Step<'_>, record: &mut Record, context: &Context, message: &Message, said: &Said) {
+    let Some(id) = message.call_id.as_ref().filter(|_| step.keeps_parts()) else { return };
+    let (max, at_ms) = (step.premises().limits.kept_call_ids_per_room, step.at().unix_ms);
+    if max == 0 {
+        return;
+    }
+    let calls = record.lasting_mut().calls_mut();
+    let (number, forgotten) = calls.add(at_ms, max, at_ms.saturating_sub(REMEMBERED_MS));
+    forgotten.for_each(|number| step.delete(PartKind::Call, call_key(number)));
+    let caller = principal(context);
+    let [caller, id, event] = [&caller, id, &said.event].map(|text| Cow::Borrowed(text.as_str()));
+    let call = StoredCall { caller, id, event, seq: said.seq, at_ms };
+    step.put(part(PartKind::Call, call_key(number), &call));
 }
 
 /// Whose call ids they are: those of a session, as long as it is the same user's in the same project (SEC4, SEC32). With

@@ -369,6 +369,7 @@ fn premises(options: RoomOptions, config: &Config, parts: &RoomParts) -> Arc<Pre
         journal: options.storage.into_journal(limits.stored_bytes, durability::observer(premises.clone()), runtime),
         degraded_since_ms: AtomicU64::new(0),
         unreadable: Mutex::default(),
+        unread: Mutex::default(),
         directory: Directory::new(limits.clone()),
         table: Arc::clone(&parts.table),
         refresher: Arc::clone(&parts.refresher),

@@ -120,6 +120,10 @@ impl<'a> Step<'a> {
         self.premises.ids.make(prefix)
     }
 
+    pub(super) const fn premises(&self) -> &'a Premises {
+        self.premises
+    }
+
     pub(super) const fn at(&self) -> Moment {
         self.at
     }

@@ -1,5 +1,6 @@
 //! What is kept of a room beside its events, so that it can be opened again.
 
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
@@ -9,10 +10,10 @@ use serde_json::Value;
 use crate::model::Text;
 use crate::model::room::about::About;
 use crate::model::room::history::HistoryEntry;
-use crate::model::room::lasting::Past;
+use crate::model::room::lasting::{Lasting, Past};
 use crate::model::room::memory::{Entry, Memory};
 use crate::model::room::participant::Participant;
-use crate::model::room::record::{Record, TimeToLive};
+use crate::model::room::record::{End, Record, TimeToLive};
 use crate::model::room::role::Role;
 use crate::model::room::run::state::Run;
 use crate::model::room::run::state::stored::StoredRun;
@@ -25,11 +26,32 @@ pub(super) struct StoredRecord {
     pub(super) about: About,
     pub(super) ttl: Option<TimeToLive>,
     users: BTreeMap<Text, Option<Role>>,
+    /// Present if it has ended.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(super) ended: Option<StoredEnd>,
+}
+
+/// How a room has ended that is still shown. Nothing else is kept of it but the runs that it had.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub(super) struct StoredEnd {
+    pub(super) end: End,
+    /// When, in ms since 1970.
+    pub(super) at_ms: u64,
+    /// The number of its last event.
+    pub(super) seq: u64,
+    pub(super) cold_context_id: Option<Text>,
 }
 
 impl StoredRecord {
     pub(super) fn new(about: &About, record: &Record) -> Self {
-        Self { about: about.clone(), ttl: record.ttl(), users: record.users().clone() }
+        Self { about: about.clone(), ttl: record.ttl(), users: record.users().clone(), ended: None }
+    }
+
+    /// Of a room that ends at this time, in ms since 1970.
+    pub(super) fn of_ended(about: &About, record: &Record, end: End, at_ms: u64) -> Self {
+        let cold_context_id = record.lasting().and_then(Lasting::cold_context_id).cloned();
+        let ended = StoredEnd { end, at_ms, seq: record.seq(), cold_context_id };
+        Self { ended: Some(ended), ..Self::new(about, record) }
     }
 
     /// Those whom the owner has admitted.
@@ -61,7 +83,8 @@ impl StoredOverview {
     pub(super) fn from_parts(parts: &[Part], unix_ms: u64) -> Option<Self> {
         let of = |kind: PartKind| parts.iter().find(move |part| part.kind == kind);
         let record: StoredRecord = read(of(PartKind::Record)?)?;
-        let ends_in_ms = record.ttl.map(|ttl| {
+        let ttl = record.ttl.filter(|_| record.ended.is_none());
+        let ends_in_ms = ttl.map(|ttl| {
             let active_ms = of(PartKind::Activity).and_then(read).filter(|_| ttl.sliding);
             let from_ms: u64 = active_ms.unwrap_or(record.about.created_ms);
             ttl.ms.saturating_sub(unix_ms.saturating_sub(from_ms))
@@ -83,6 +106,9 @@ pub(super) struct StoredRoom {
     pub(super) memory: Memory,
     /// If there is something to remember of them.
     pub(super) runs: Option<Runs>,
+    pub(super) ended: Option<StoredEnd>,
+    /// The calls by which something was said, with their numbers.
+    pub(super) calls: Vec<(u64, StoredCall<'static>)>,
 }
 
 fn read<'p, T: Deserialize<'p>>(part: &'p Part) -> Option<T> {
@@ -93,7 +119,8 @@ impl StoredRoom {
     /// The room that has these parts, and whose latest event has this number; `None` if they are not those of a room.
     pub(super) fn from_parts(parts: &[Part], seq: u64, unix_ms: u64, bounds: RunBounds) -> Option<Self> {
         let of = |kind: PartKind| parts.iter().filter(move |part| part.kind == kind);
-        let StoredRecord { about, ttl, users } = read(of(PartKind::Record).next()?)?;
+        let StoredRecord { about, ttl, users, ended } = read(of(PartKind::Record).next()?)?;
+        let seq = ended.as_ref().map_or(seq, |ended| ended.seq);
         let active_ms: u64 = of(PartKind::Activity).next().and_then(read).unwrap_or(about.created_ms);
         let (age_ms, idle_ms) = (unix_ms.saturating_sub(about.created_ms), unix_ms.saturating_sub(active_ms));
         let participants = of(PartKind::Participant).map(read).collect::<Option<_>>()?;
@@ -105,7 +132,9 @@ impl StoredRoom {
         let history = of(PartKind::History).map(|part| Some((part.key.parse().ok()?, read(part)?)));
         let runs = Runs::recovered(about.queue, bounds, runs, history.collect::<Option<_>>()?);
         let runs = Some(runs).filter(|runs| !runs.are_nothing());
-        Some(Self { about, ttl, past: Past { age_ms, idle_ms, seq, users }, participants, readers, memory, runs })
+        let past = Past { age_ms, idle_ms, seq, users };
+        let calls = calls(of(PartKind::Call))?;
+        Some(Self { about, ttl, past, participants, readers, memory, runs, ended, calls })
     }
 }
 
@@ -120,9 +149,42 @@ pub(super) fn run(run: &Run) -> Part {
     part(kind, run.asked.id.clone(), &run.stored())
 }
 
+/// A run of a room that has ended.
+pub(super) fn run_of_ended(run: &Run) -> Part {
+    part(PartKind::EndedRun, run.asked.id.clone(), &run.stored_without_text())
+}
+
 /// The key of an entry of the history. The keys are in the order of the numbers.
 pub(super) fn history_key(number: u64) -> Text {
     format!("{number:020}").into()
+}
+
+/// A call by which something was said.
+#[derive(Debug, Serialize, Deserialize)]
+pub(super) struct StoredCall<'c> {
+    /// Whose it was.
+    pub(super) caller: Cow<'c, str>,
+    pub(super) id: Cow<'c, str>,
+    pub(super) event: Cow<'c, str>,
+    pub(super) seq: Option<u64>,
+    /// When, in ms since 1970.
+    pub(super) at_ms: u64,
+}
+
+/// The key of a call. The keys are in the order of the numbers.
+pub(super) fn call_key(number: u64) -> Text {
+    format!("{number:020}").into()
+}
+
+/// The calls among these parts, with their numbers.
+fn calls<'p>(parts: impl Iterator<Item = &'p Part>) -> Option<Vec<(u64, StoredCall<'static>)>> {
+    let owned = |text: Cow<'_, str>| Cow::Owned(text.into_owned());
+    let call = |part: &Part| {
+        let StoredCall { caller, id, event, seq, at_ms } = read(part)?;
+        let call = StoredCall { caller: owned(caller), id: owned(id), event: owned(event), seq, at_ms };
+        Some((part.key.parse().ok()?, call))
+    };
+    parts.map(call).collect()
 }
 
 /// An entry of the history.

@@ -25,11 +25,13 @@ pub enum PartKind {
     Memory,
     /// A run that has ended, by its id.
     EndedRun,
+    /// A call by which something was said, by its number.
+    Call,
 }
 
 impl PartKind {
     /// All kinds, in their order.
-    pub const ALL: [Self; 8] = [
+    pub const ALL: [Self; 9] = [
         Self::Record,
         Self::Activity,
         Self::Participant,
@@ -38,6 +40,7 @@ impl PartKind {
         Self::History,
         Self::Memory,
         Self::EndedRun,
+        Self::Call,
     ];
 
     /// The number under which an implementation may keep it. It never changes.
@@ -52,6 +55,7 @@ impl PartKind {
             Self::History => 5,
             Self::Memory => 6,
             Self::EndedRun => 7,
+            Self::Call => 8,
         }
     }
 

@@ -3,6 +3,8 @@
 mod lock;
 mod schema;
 mod write_ahead_log;
+mod copying;
 mod repairing;
+mod damage;
 mod writing;
 pub(crate) mod database;

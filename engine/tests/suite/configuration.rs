@@ -34,7 +34,7 @@ const COUNTS: &[Change] = &fields! {
         slow_evaluations, slow_evaluations_per_path, side_turns_per_session;
     rooms: rooms, rooms_per_project, open_rooms_per_project, rooms_per_user, admissions_per_user, participants_per_room,
         users_per_room, message_bytes, memory_bytes, memory_keys, all_memory_bytes, generations, call_ids, call_ids_per_session,
-        keep_events, archived_events, stored_bytes, unwritten_bytes;
+        kept_call_ids_per_room, keep_events, archived_events, stored_bytes, unwritten_bytes;
     runs: waiting_per_room, ended_per_room, value_bytes, output_bytes, ended_output_bytes, chunk_bytes, inputs_per_run,
         history_entries, history_bytes, agents_per_link, runs_per_link, link_message_bytes;
     sizes: nodes, depth, tab_depth;

@@ -51,6 +51,8 @@ mod rooms_archive;
 mod rooms_damaged;
 mod rooms_ending;
 mod rooms_events;
+#[cfg(feature = "storage")]
+mod rooms_full_disk;
 mod rooms_memory;
 mod rooms_participants;
 mod rooms_policy;

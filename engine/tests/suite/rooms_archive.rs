@@ -4,13 +4,14 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use grove_engine::{
-    Access, ActionError, ArchiveFor, EndReason, Engine, Message, NewRoom, NewRun, OnEnd, Room, RoomOptions, RoomRole,
-    Session,
+    Access, ActionError, Agent, ArchiveFor, EndReason, Engine, Message, NewRoom, NewRun, OnEnd, Queue, Room,
+    RoomOptions, RoomRole, RunContext, RunStatus, Session,
 };
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use crate::fixtures::{in_project, room_engine, room_engine_with, user_session};
 use crate::run_fixtures::echo;
+use crate::storage_fixtures::{Failing, start, start_at};
 
 fn code<T>(done: Result<T, ActionError>) -> String {
     done.err().map_or_else(String::new, |error| error.code().to_owned())
@@ -174,4 +175,54 @@ async fn an_archive_outlives_its_room_until_its_time_has_come() {
         engine.settle().await;
     }
     assert_eq!(code(engine.rooms().archive(&ann, &id).await), "not_found");
+}
+
+/// An agent that streams, and then waits until it is cancelled.
+fn streams(name: &'static str) -> Agent {
+    Agent::new(name, |run: RunContext, input: Value| async move {
+        for number in 0..3 {
+            run.chunk(format!("{number} "));
+        }
+        if input == "wait" {
+            run.cancelled().await;
+        }
+        Ok(json!({"answer": input}))
+    })
+}
+
+#[tokio::test]
+async fn an_archive_has_the_outputs_and_results_of_all_runs_also_of_those_that_the_end_cancelled() {
+    let store = Failing::after(i64::MAX);
+    let ann = user_session("ann", "ann");
+    let (engine, clock) = start(&store, |_| {});
+    engine.register_agent(streams("a"));
+    let room = archived(&engine, &ann, |new| new.agent("a").queue(Queue::Parallel));
+    let run = |input: &str| engine.rooms().run(&ann, room.id(), &NewRun::new(json!(input))).unwrap();
+    let (done, waits) = (run("now"), run("wait"));
+    while engine.rooms().run_of(&ann, room.id(), &done).unwrap().status != RunStatus::Done
+        || engine.rooms().output(&ann, room.id(), &waits, 0, 100).unwrap().text != "0 1 2 "
+    {
+        tokio::task::yield_now().await;
+    }
+    engine.rooms().close(&ann, room.id(), None).await.unwrap();
+    let id = room.cold_context_id().unwrap();
+    engine.rooms().durable(room.id()).await.unwrap();
+    let before = lines(&engine, &ann, &id).await;
+    store.allow(0);
+    drop((engine, room));
+    store.allow(i64::MAX);
+    let (engine, _clock) = start_at(&store, clock, |_| {});
+    let events = lines(&engine, &ann, &id).await;
+    assert_eq!(events, before);
+    assert!(events.iter().map(|event| event["seq"].as_u64().unwrap()).eq(1..=events.len() as u64));
+    let of = |run: &str, kind: &str| -> Vec<&Value> {
+        events.iter().filter(|event| event["kind"] == kind && event["body"]["run"] == run).collect()
+    };
+    for run in [&done, &waits] {
+        let text: String = of(run, "run.chunk").iter().filter_map(|event| event["body"]["text"].as_str()).collect();
+        assert_eq!(text, "0 1 2 ");
+    }
+    assert_eq!(of(&done, "run.done")[0]["body"]["result"], json!({"answer": "now"}));
+    assert_eq!((of(&waits, "run.cancelled").len(), of(&waits, "run.done").len()), (1, 0));
+    assert_eq!(events.last().unwrap()["kind"], "room.ended");
 }

@@ -5,7 +5,8 @@ use std::time::Duration;
 
 use grove_engine::testing::{ManualClock, TestConsumer};
 use grove_engine::{
-    Access, Engine, Message, NewRoom, NewRun, OnEnd, Revocation, RoomQuery, RoomRole, RunStatus, Session,
+    Access, EndReason, Engine, Event, Message, NewRoom, NewRun, OnEnd, Revocation, RoomQuery, RoomRole, RunStatus,
+    Session,
 };
 use serde_json::{Value, json};
 
@@ -216,6 +217,35 @@ async fn nothing_is_put_away_before_it_is_durable() {
 }
 
 #[tokio::test]
+async fn while_the_storage_fails_one_task_waits_to_put_rooms_away() {
+    let store = Failing::after(i64::MAX);
+    let ann = user_session("ann", "ann");
+    let (engine, clock) = start(&store, |_| {});
+    board(&engine, &ann);
+    engine.rooms().durable("board").await.unwrap();
+    store.allow(0);
+    engine.rooms().say(&ann, "board", &Message::text("two")).unwrap();
+    let tasks = || tokio::runtime::Handle::current().metrics().num_alive_tasks();
+    yield_often().await;
+    let before = tasks();
+    for _ in 0..40 {
+        clock.advance(IDLE.as_millis() as u64 / 4);
+        yield_often().await;
+    }
+    assert!(tasks() <= before + 1, "{} tasks, and {before} before", tasks());
+    assert_eq!(engine.rooms().stats().put_away, 0);
+    store.allow(i64::MAX);
+    for _ in 0..10_000 {
+        clock.advance(IDLE.as_millis() as u64 / 4);
+        yield_often().await;
+        if engine.rooms().stats().put_away > 0 {
+            return;
+        }
+    }
+    panic!("the room is not put away when the storage is well again");
+}
+
+#[tokio::test]
 async fn after_a_restart_only_rooms_in_which_something_goes_on_are_read() {
     let store = Failing::after(i64::MAX);
     let ann = user_session("ann", "ann");
@@ -261,6 +291,70 @@ async fn a_room_that_cannot_be_read_is_an_error_for_who_asks_for_it_and_for_nobo
     assert_eq!(observed.count(unreadable), 1, "it is told once");
     store.damage("board", false);
     assert_eq!(engine.rooms().get(&ann, "board").unwrap().title(), "Board");
+}
+
+#[tokio::test]
+async fn what_is_due_in_a_room_that_cannot_be_read_is_done_as_soon_as_it_can_be() {
+    for (reason, is_revoked) in [(EndReason::Timeout, false), (EndReason::Revoked, true)] {
+        let store = Failing::after(i64::MAX);
+        let ann = user_session("ann", "ann");
+        let (engine, clock) = start(&store, |_| {});
+        let observed = crate::fixtures::EventLog::of(&engine);
+        board(&engine, &ann);
+        pass(&engine, &clock).await;
+        store.damage("board", true);
+        if is_revoked {
+            engine.revoke(Revocation::user("ann"));
+        }
+        let reads = store.reads();
+        // Its time to live is a day.
+        for _ in 0..24 * 60 {
+            clock.advance(60_000);
+            engine.settle().await;
+        }
+        let tried = store.reads() - reads;
+        assert!(tried > 0 && tried < 24 * 12 + 20, "it is tried again, and less and less often: {tried}");
+        assert_eq!(engine.rooms().stats().put_away, 1);
+        store.damage("board", false);
+        clock.advance(300_000);
+        engine.settle().await;
+        assert_eq!((engine.rooms().stats().put_away, engine.rooms().stats().ended), (0, 1));
+        let closed = |event: &Event| matches!(event, Event::RoomClosed { reason: why, .. } if *why == reason);
+        assert_eq!(observed.count(closed), 1);
+        let reads = store.reads();
+        clock.advance(3_600_000);
+        engine.settle().await;
+        assert_eq!(store.reads(), reads, "nothing is tried any more");
+    }
+}
+
+#[tokio::test]
+async fn runs_in_a_room_that_cannot_be_read_after_a_restart_go_on_as_soon_as_it_can_be() {
+    let store = Failing::after(i64::MAX);
+    let ann = user_session("ann", "ann");
+    let (engine, _clock) = start(&store, |_| {});
+    engine.register_agent(ask("ask"));
+    engine.rooms().create(&ann, &NewRoom::new("t").id("board").replayable(true).agent("ask")).unwrap();
+    let run = engine.rooms().run(&ann, "board", &NewRun::new(json!(1))).unwrap();
+    let waits = engine.rooms().run(&ann, "board", &NewRun::new(json!(2))).unwrap();
+    engine.rooms().durable("board").await.unwrap();
+    store.allow(0);
+    drop(engine);
+    store.allow(i64::MAX);
+    store.damage("board", true);
+    let (engine, clock) = start(&store, |_| {});
+    engine.register_agent(echo("ask"));
+    clock.advance(2_000);
+    engine.settle().await;
+    assert_eq!(code(engine.rooms().run_of(&ann, "board", &run)), "internal");
+    store.damage("board", false);
+    clock.advance(300_000);
+    engine.settle().await;
+    let status = |run: &str| engine.rooms().run_of(&ann, "board", run).unwrap().status;
+    assert_eq!(status(&run), RunStatus::Failed, "it was interrupted");
+    while status(&waits) != RunStatus::Done {
+        tokio::task::yield_now().await;
+    }
 }
 
 #[tokio::test]

@@ -1,13 +1,16 @@
 //! Rooms that outlive the engine, and what happens while they cannot be written (rooms 8, 10).
 
+use std::sync::Arc;
+
 use grove_engine::testing::ManualClock;
 use grove_engine::{
-    Access, Agent, Event, Expected, Limit, Message, NewRoom, NewRun, OnEnd, PartKind, Queue, RoomPosition, RoomRole,
-    RoomStore, RunContext,
+    Access, Agent, EndReason, Engine, Event, Expected, Limit, Message, NewRoom, NewRun, OnEnd, PartKind, Queue,
+    RoomPosition, RoomRole, RoomStore, RunContext,
 };
 use serde_json::{Value, json};
 
 use crate::fixtures::{EventLog, user_session};
+use crate::run_fixtures::echo;
 use crate::storage_fixtures::{Failing, code, log, next_of, replayable, say, seqs, start, start_at};
 
 #[tokio::test]
@@ -134,6 +137,174 @@ async fn what_waits_to_be_written_is_bounded() {
     engine.rooms().say(&ann, "plain", &text).unwrap();
 }
 
+/// The process is killed, and started again at the same time.
+fn killed(store: &Arc<Failing>, engine: Engine, clock: &Arc<ManualClock>) -> Engine {
+    store.allow(0);
+    drop(engine);
+    store.allow(i64::MAX);
+    start_at(store, Arc::clone(clock), |_| {}).0
+}
+
+#[tokio::test]
+async fn a_room_that_has_ended_is_shown_after_a_restart_until_its_time() {
+    for on_end in [OnEnd::Drop, OnEnd::Archive] {
+        let store = Failing::after(i64::MAX);
+        let [ann, bob] = ["ann", "bob"].map(|user| user_session(user, user));
+        let (engine, clock) = start(&store, |_| {});
+        engine.register_agent(echo("echo"));
+        let kept = |id: &str| NewRoom::new("Board").id(id).replayable(true).on_end(on_end).agent("echo");
+        engine.rooms().create(&ann, &kept("board").one_shot(true).ttl_s(3_600)).unwrap();
+        engine.rooms().admit(&ann, "board", "bob", RoomRole::Observer).unwrap();
+        engine.rooms().memory(&ann, "board").unwrap().put("plan", &json!(1)).unwrap();
+        let run = engine.rooms().run(&ann, "board", &NewRun::new(json!("x"))).unwrap();
+        while engine.rooms().get(&ann, "board").unwrap().end_reason().is_none() {
+            tokio::task::yield_now().await;
+        }
+        engine.rooms().durable("board").await.unwrap();
+        let look = |engine: &Engine| {
+            let room = engine.rooms().get(&ann, "board").unwrap();
+            let run = serde_json::to_value(engine.rooms().run_of(&ann, "board", &run).unwrap()).unwrap();
+            (
+                engine.rooms().describe(&ann, "board").unwrap(),
+                room.seq(),
+                room.cold_context_id(),
+                room.end_reason(),
+                run,
+            )
+        };
+        let before = look(&engine);
+        assert_eq!((before.2.is_some(), before.3), (on_end == OnEnd::Archive, Some(EndReason::Completed)));
+        clock.advance(30_000);
+        let engine = killed(&store, engine, &clock);
+        assert_eq!((engine.rooms().stats().ended, engine.rooms().stats().put_away), (1, 1));
+        assert_eq!(look(&engine), before);
+        assert_eq!(engine.rooms().stats().put_away, 0);
+        assert_eq!(engine.rooms().role(&bob, "board"), Ok(RoomRole::Observer));
+        assert_eq!(code(engine.rooms().say(&ann, "board", &Message::text("x"))), "conflict");
+        assert_eq!(code(engine.rooms().events(&ann, "board").map(drop)), "conflict");
+        assert_eq!(code(engine.rooms().close(&ann, "board", None).await), "conflict");
+        let again = NewRoom::new("Another").id("board").replayable(true);
+        assert_eq!(code(engine.rooms().create(&ann, &again)), "conflict");
+        assert_eq!(engine.rooms().get(&ann, "board").unwrap().participants().len(), 0);
+        // Once more, and this time nobody looks.
+        let engine = killed(&store, engine, &clock);
+        clock.advance(29_999);
+        engine.settle().await;
+        assert_eq!(engine.rooms().stats().ended, 1);
+        clock.advance(1);
+        engine.settle().await;
+        assert_eq!((engine.rooms().stats().ended, engine.rooms().stats().rooms), (0, 0));
+        engine.rooms().create(&ann, &again).unwrap();
+        engine.rooms().durable("board").await.unwrap();
+        let engine = killed(&store, engine, &clock);
+        assert_eq!((engine.rooms().get(&ann, "board").unwrap().seq(), engine.rooms().stats().ended), (1, 0));
+        assert_eq!(store.parts_of("board", PartKind::EndedRun), 0, "nothing is left of the one before");
+    }
+}
+
+#[tokio::test]
+async fn a_message_that_is_repeated_after_a_restart_is_said_once() {
+    let store = Failing::after(i64::MAX);
+    let [ann, bob] = ["ann", "bob"].map(|user| user_session(user, user));
+    let (engine, clock) = start(&store, |_| {});
+    replayable(&engine, &ann);
+    let once = |text: &str| Message::text(text).call_id("once");
+    let first = engine.rooms().say(&ann, "board", &once("one")).unwrap();
+    say(&engine, &ann, "two");
+    let of_bob = engine.rooms().say(&bob, "board", &once("three")).unwrap();
+    engine.rooms().durable("board").await.unwrap();
+    clock.advance(300_000);
+    let mut engine = killed(&store, engine, &clock);
+    for _ in 0..2 {
+        assert_eq!(engine.rooms().say(&ann, "board", &once("one")).unwrap(), first);
+        assert_eq!(engine.rooms().say(&bob, "board", &once("three")).unwrap(), of_bob);
+        assert_eq!(seqs(&log(&engine, &ann).await), [1, 2, 3, 4], "nothing was said again");
+        engine.rooms().durable("board").await.unwrap();
+        engine = killed(&store, engine, &clock);
+    }
+    clock.advance(300_000);
+    let engine = killed(&store, engine, &clock);
+    assert_eq!(engine.rooms().say(&ann, "board", &once("five")).unwrap().seq, Some(5), "10 minutes are over");
+    engine.rooms().durable("board").await.unwrap();
+    assert_eq!(store.parts_of("board", PartKind::Call), 1);
+    engine.rooms().close(&ann, "board", None).await.unwrap();
+    engine.rooms().durable("board").await.unwrap();
+    assert_eq!(store.parts_of("board", PartKind::Call), 0);
+}
+
+#[tokio::test]
+async fn as_many_call_ids_are_kept_with_a_room_as_may_be() {
+    let store = Failing::after(i64::MAX);
+    let ann = user_session("ann", "ann");
+    let (engine, clock) = start(&store, |config| config.rooms.kept_call_ids_per_room = 3);
+    replayable(&engine, &ann);
+    let once = |number: u64| Message::text("x").call_id(number.to_string());
+    for number in 0..10 {
+        clock.advance(1_000);
+        assert_eq!(engine.rooms().say(&ann, "board", &once(number)).unwrap().seq, Some(number + 2));
+        engine.rooms().durable("board").await.unwrap();
+        assert!(store.parts_of("board", PartKind::Call) <= 3);
+    }
+    let engine = killed(&store, engine, &clock);
+    for number in 7..10 {
+        assert_eq!(engine.rooms().say(&ann, "board", &once(number)).unwrap().seq, Some(number + 2));
+    }
+    assert_eq!(engine.rooms().say(&ann, "board", &once(6)).unwrap().seq, Some(12), "it was forgotten");
+    clock.advance(700_000);
+    engine.rooms().say(&ann, "board", &once(6)).unwrap();
+    engine.rooms().durable("board").await.unwrap();
+    assert_eq!(store.parts_of("board", PartKind::Call), 1, "what is over is not kept");
+}
+
+#[tokio::test]
+async fn what_is_kept_while_a_commit_is_made_is_kept_by_the_next_one() {
+    let store = Failing::after(i64::MAX);
+    let ann = user_session("ann", "ann");
+    let (engine, clock) = start(&store, |_| {});
+    replayable(&engine, &ann);
+    engine.rooms().durable("board").await.unwrap();
+    for round in 1..20 {
+        let memory = engine.rooms().memory(&ann, "board").unwrap();
+        let put = |key: &str, value: Value| memory.put(key, &value).unwrap();
+        store.during_a_commit(
+            || {
+                put("early", json!(round));
+                put("gone", json!(round));
+            },
+            || {
+                put("early", json!([round, "late"]));
+                put("late", json!(round));
+                memory.delete("gone").unwrap();
+            },
+        );
+        engine.rooms().durable("board").await.unwrap();
+    }
+    let before = engine.rooms().memory(&ann, "board").unwrap().get("early").unwrap();
+    let engine = killed(&store, engine, &clock);
+    let memory = engine.rooms().memory(&ann, "board").unwrap();
+    assert_eq!(memory.get("early").unwrap().value, json!([19, "late"]));
+    assert_eq!((memory.get("early").unwrap().version, memory.get("late").unwrap().value), (before.version, json!(19)));
+    assert_eq!(code(memory.get("gone")), "not_found");
+}
+
+#[tokio::test]
+async fn a_room_whose_time_was_over_before_the_restart_is_not_shown_any_more() {
+    let store = Failing::after(i64::MAX);
+    let ann = user_session("ann", "ann");
+    let (engine, clock) = start(&store, |_| {});
+    replayable(&engine, &ann);
+    engine.rooms().close(&ann, "board", None).await.unwrap();
+    engine.rooms().durable("board").await.unwrap();
+    store.allow(0);
+    drop(engine);
+    store.allow(i64::MAX);
+    clock.advance(60_000);
+    let (engine, _clock) = start_at(&store, clock, |_| {});
+    assert_eq!((code(engine.rooms().get(&ann, "board")).as_str(), engine.rooms().stats().rooms), ("not_found", 0));
+    engine.rooms().durable("board").await.unwrap();
+    assert!(store.rooms().unwrap().is_empty(), "nothing of it is kept");
+}
+
 #[tokio::test]
 async fn an_archive_and_the_time_to_live_survive_a_restart() {
     let store = Failing::after(i64::MAX);
@@ -161,7 +332,9 @@ async fn an_archive_and_the_time_to_live_survive_a_restart() {
     let id = room.cold_context_id().unwrap();
     engine.rooms().durable("board").await.unwrap();
     drop((engine, room));
-    let (engine, _clock) = start(&store, |_| {});
+    let later = ManualClock::new();
+    later.advance(50_000 + 60_000);
+    let (engine, _clock) = start_at(&store, later, |_| {});
     assert_eq!(code(engine.rooms().get(&ann, "board")), "not_found");
     let mut events = engine.rooms().archive(&ann, &id).await.unwrap();
     let mut count = 0;

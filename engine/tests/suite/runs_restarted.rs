@@ -378,3 +378,32 @@ async fn a_run_that_waited_begins_when_it_is_durable_that_it_does() {
         tokio::task::yield_now().await;
     }
 }
+
+/// An agent that takes an input in each attempt, and then waits in the first and returns it in the second.
+fn takes_one(name: &'static str) -> Agent {
+    Agent::new(name, |run: RunContext, _: Value| async move {
+        let input = run.next_input().await;
+        if run.attempt() < 2 { std::future::pending().await } else { Ok(json!({"input": input})) }
+    })
+}
+
+#[tokio::test]
+async fn an_input_that_no_attempt_has_taken_is_there_for_the_next_one() {
+    let process = Process::new();
+    process.engine.register_agent(takes_one("a"));
+    process.room(|new| new);
+    let run = process.start(&delivered(Delivery::within_ms(60_000)));
+    let send = |process: &Process, number: u64| {
+        process.engine.rooms().send_input(&process.ann, "board", run.as_str(), json!(number)).unwrap();
+    };
+    send(&process, 1);
+    process.rest().await;
+    send(&process, 2);
+    send(&process, 3);
+    let process = process.killed().await;
+    send(&process, 4);
+    process.engine.register_agent(takes_one("a"));
+    process.reaches(&run, RunStatus::Done).await;
+    let view = serde_json::to_value(process.view(&run)).unwrap();
+    assert_eq!(view["result"], json!({"input": 2}), "the first was taken: {view}");
+}

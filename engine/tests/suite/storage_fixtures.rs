@@ -21,6 +21,9 @@ pub(crate) struct Failing {
     written: AtomicU64,
     reads: AtomicU64,
     damaged: Mutex<BTreeSet<Text>>,
+    /// How many commits have begun, and what a commit needs to go on.
+    begun: AtomicU64,
+    gate: Mutex<()>,
 }
 
 impl Failing {
@@ -31,6 +34,8 @@ impl Failing {
             written: AtomicU64::new(0),
             reads: AtomicU64::new(0),
             damaged: Mutex::default(),
+            begun: AtomicU64::new(0),
+            gate: Mutex::default(),
         })
     }
 
@@ -41,6 +46,17 @@ impl Failing {
     /// How often all parts of a room were read.
     pub(crate) fn reads(&self) -> u64 {
         self.reads.load(Ordering::SeqCst)
+    }
+
+    /// Does something while a commit is being made.
+    pub(crate) fn during_a_commit(&self, begin: impl FnOnce(), meanwhile: impl FnOnce()) {
+        let _gate = self.gate.lock();
+        let begun = self.begun.load(Ordering::SeqCst);
+        begin();
+        while self.begun.load(Ordering::SeqCst) == begun {
+            std::thread::yield_now();
+        }
+        meanwhile();
     }
 
     /// What is kept of a room cannot be read, or can again.
@@ -108,6 +124,8 @@ impl Archive for Failing {
 
 impl Store for Failing {
     fn commit(&self, writes: &[Write]) -> Result<(), StorageError> {
+        self.begun.fetch_add(1, Ordering::SeqCst);
+        let _gate = self.gate.lock();
         if self.left.fetch_sub(1, Ordering::SeqCst) <= 0 {
             return Err(StorageError::Unavailable("the disk is full".into()));
         }

@@ -39,8 +39,10 @@ pub(crate) struct About {
 #[serde(default)]
 pub(crate) struct Particulars {
     pub(crate) agent: Option<Text>,
+    /// The epoch that it was created with, if history was lost since.
+    pub(crate) first_epoch: Option<Text>,
     pub(crate) parent: Option<Text>,
-    /// Tells that room from a later one with its id.
+    /// That with which its parent was created, which tells that room from a later one with its id.
     pub(crate) parent_epoch: Option<Text>,
     /// How many rooms stand above it, each the parent of the next.
     pub(crate) generation: usize,
@@ -60,5 +62,19 @@ impl About {
     /// Whether its events are kept while it lives, and it is there again after a restart.
     pub(crate) fn is_kept(&self) -> bool {
         self.replayable || self.on_end == OnEnd::Archive
+    }
+
+    /// History was lost: this is the epoch from now on.
+    pub(crate) fn lose_history(&mut self, epoch: Text) {
+        if self.epoch != epoch {
+            let before = std::mem::replace(&mut self.epoch, epoch);
+            self.particulars.get_or_insert_default().first_epoch.get_or_insert(before);
+        }
+    }
+
+    /// The epoch that it was created with, whatever was lost since.
+    pub(crate) fn first_epoch(&self) -> &Text {
+        let first = self.particulars.as_ref().and_then(|particulars| particulars.first_epoch.as_ref());
+        first.unwrap_or(&self.epoch)
     }
 }

@@ -162,7 +162,7 @@ impl Room {
         self.particulars()?.parent.as_ref()
     }
 
-    /// Tells that room from a later one with its id.
+    /// That with which its parent was created, which tells that room from a later one with its id.
     pub(crate) fn parent_epoch(&self) -> Option<&Text> {
         self.particulars()?.parent_epoch.as_ref()
     }

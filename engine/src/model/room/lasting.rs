@@ -1,9 +1,40 @@
 //! What matters of a room that is kept: who took part, and what stays of it.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::ops::Range;
 
 use super::role::Role;
 use crate::model::Text;
+
+/// The calls that are kept with a room, so that none acts again after a restart: a pure type.
+#[derive(Debug, Default, PartialEq, Eq)]
+pub(crate) struct KeptCalls {
+    /// The number of the oldest.
+    first: u64,
+    /// When each was, in ms since 1970: the oldest first.
+    at_ms: VecDeque<u64>,
+}
+
+impl KeptCalls {
+    /// Those that an earlier engine has kept, with their numbers, which follow each other.
+    pub(crate) fn recovered(calls: impl Iterator<Item = (u64, u64)>) -> Self {
+        let (numbers, at_ms): (Vec<_>, _) = calls.unzip();
+        Self { first: numbers.first().copied().unwrap_or(0), at_ms }
+    }
+
+    /// One more, of at most so many. Returns its number, and the numbers of those that need not be kept any more, since there
+    /// are too many or they were before a time.
+    pub(crate) fn add(&mut self, at_ms: u64, max: usize, before_ms: u64) -> (u64, Range<u64>) {
+        self.at_ms.push_back(at_ms);
+        let number = self.first + self.at_ms.len() as u64 - 1;
+        let from = self.first;
+        while self.at_ms.len() > max.max(1) || self.at_ms.front().is_some_and(|at_ms| *at_ms < before_ms) {
+            self.at_ms.pop_front();
+            self.first += 1;
+        }
+        (number, from..self.first)
+    }
+}
 
 /// What is known of a room that an earlier engine had.
 #[derive(Debug)]
@@ -24,6 +55,8 @@ pub(crate) struct Lasting {
     took_part: Option<BTreeSet<Text>>,
     /// Under which id the events stay readable.
     cold_context_id: Option<Text>,
+    /// Present if something was said by a call with an id.
+    calls: Option<Box<KeptCalls>>,
 }
 
 /// How many users may be known to have taken part. Later ones may not read the archive.
@@ -50,6 +83,11 @@ impl Lasting {
         self.took_part.as_mut().is_some_and(|users| users.remove(user))
     }
 
+    /// The calls that are kept.
+    pub(crate) fn calls_mut(&mut self) -> &mut KeptCalls {
+        self.calls.get_or_insert_default()
+    }
+
     /// Under which id the events stay readable, if they do.
     pub(crate) const fn cold_context_id(&self) -> Option<&Text> {
         self.cold_context_id.as_ref()
@@ -58,5 +96,23 @@ impl Lasting {
     /// The events of a room that has ended stay readable under this id.
     pub(crate) fn archived(&mut self, id: Text) {
         (self.cold_context_id, self.took_part) = (Some(id), None);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn as_many_calls_are_kept_as_may_be_and_none_for_longer_than_it_counts() {
+        let mut calls = KeptCalls::default();
+        assert_eq!(calls.add(10, 3, 0), (0, 0..0));
+        assert_eq!(calls.add(20, 3, 0), (1, 0..0));
+        assert_eq!(calls.add(30, 3, 11), (2, 0..1));
+        assert_eq!(calls.add(30, 3, 11), (3, 1..1));
+        assert_eq!(calls.add(40, 3, 11), (4, 1..2));
+        assert_eq!(calls, KeptCalls::recovered([(2, 30), (3, 30), (4, 40)].into_iter()));
+        assert_eq!(calls.add(50, 3, 45), (5, 2..5));
+        assert_eq!(KeptCalls::recovered(std::iter::empty()), KeptCalls::default());
     }
 }

@@ -62,7 +62,7 @@ pub(crate) enum Refusal {
 }
 
 /// How a room ended.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct End {
     pub(crate) reason: EndReason,
     /// How long the room was, in ms.
@@ -432,6 +432,13 @@ impl Record {
     /// The runs that an earlier engine had.
     pub(crate) fn with_runs(mut self, runs: Option<Runs>) -> Self {
         self.runs = runs.map(Box::new);
+        self
+    }
+
+    /// It ended while an earlier engine had it.
+    pub(crate) fn with_end(mut self, end: Option<End>) -> Self {
+        self.end = end;
+        self.validate();
         self
     }
 

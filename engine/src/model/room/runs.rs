@@ -80,10 +80,10 @@ impl Runs {
         self.runs.iter().find(|run| run.asked.id == id)
     }
 
-    /// What was asked of those that have not ended.
-    pub(crate) fn unended(&self) -> Vec<Arc<Asked>> {
+    /// What was asked of those that have not ended, and how far each is.
+    pub(crate) fn unended(&self) -> Vec<(Arc<Asked>, RunStatus)> {
         let unended = self.runs.iter().filter(|run| !run.status().is_ended());
-        unended.map(|run| Arc::clone(&run.asked)).collect()
+        unended.map(|run| (Arc::clone(&run.asked), run.status())).collect()
     }
 
     fn get_mut(&mut self, id: &str) -> Option<&mut Run> {

@@ -1,14 +1,23 @@
 //! What is done about a file that is damaged.
+//!
+//! What can be read of it is copied into a new file, which takes its place when it is whole. The process may be killed at any
+//! moment: whoever opens the directory then finds the damaged file as it was, or goes on where the repair had stopped.
 
-use std::fs::{self, OpenOptions};
+use std::fs::{self, File, OpenOptions};
 use std::path::{Path, PathBuf};
 
-use rusqlite::{Connection, OpenFlags, Row};
+use rusqlite::config::DbConfig;
+use rusqlite::{Connection, OpenFlags};
 
+use super::copying::copy_all;
 use super::schema;
 use super::write_ahead_log::{self, Tail};
 use crate::storage::error::StorageError;
 use crate::storage::repair::Repair;
+
+/// Is called before each step that changes something on the disk. If it fails, the repair stops there, as if the process had
+/// been killed.
+pub(super) type EachStep<'s> = &'s mut dyn FnMut() -> Result<(), StorageError>;
 
 fn unavailable(why: &impl ToString) -> StorageError {
     StorageError::Unavailable(why.to_string())
@@ -20,22 +29,73 @@ fn beside(file: &Path, suffix: &str) -> PathBuf {
     name.into()
 }
 
+/// The file that is there from the moment at which history is about to be lost until all rooms know it.
+pub(super) fn mark_of(file: &Path) -> PathBuf {
+    beside(file, ".repaired")
+}
+
+fn mark(file: &Path) -> Result<(), StorageError> {
+    let marked = File::create(mark_of(file)).and_then(|mark| mark.sync_all());
+    marked.map_err(|why| unavailable(&why))?;
+    sync_directory_of(file);
+    Ok(())
+}
+
+/// What was renamed is so on the disk. Not every system can be asked for that.
+fn sync_directory_of(file: &Path) {
+    let directory = file.parent().map(File::open);
+    let _ = directory.map(|directory| directory.and_then(|directory| directory.sync_all()));
+}
+
+fn rename(from: &Path, to: &Path) -> Result<(), StorageError> {
+    fs::rename(from, to).map_err(|why| unavailable(&why))
+}
+
+/// What the process was about to do when it was killed in the middle of a repair.
+pub(super) fn go_on(file: &Path, step: EachStep<'_>) -> Result<(), StorageError> {
+    let new = beside(file, NEW);
+    if !file.exists() && new.exists() {
+        // It is whole, since the damaged one is out of the way already.
+        return replace(file, &latest_aside(file), step);
+    }
+    for suffix in ["", "-journal", "-wal", "-shm"] {
+        let left = beside(&new, suffix);
+        if left.exists() {
+            fs::remove_file(left).map_err(|why| unavailable(&why))?;
+        }
+    }
+    Ok(())
+}
+
+/// What an earlier process has repaired, and not all rooms may know.
+pub(super) fn untold(file: &Path) -> Option<Repair> {
+    let what = || "a repair was interrupted, or what followed from it".to_owned();
+    mark_of(file).exists().then(|| Repair { what: what(), is_history_lost: true })
+}
+
 /// Cuts off what follows the last whole commit in the write-ahead log.
-pub(super) fn cut_off_tail(file: &Path) -> Result<Option<Repair>, StorageError> {
+pub(super) fn cut_off_tail(file: &Path, step: EachStep<'_>) -> Result<Option<Repair>, StorageError> {
     let path = beside(file, "-wal");
     let Ok(bytes) = fs::read(&path) else { return Ok(None) };
     let (whole, tail) = write_ahead_log::look_at(&bytes);
     if tail == Tail::Nothing {
         return Ok(None);
     }
+    let is_history_lost = tail == Tail::Damaged;
+    step()?;
+    if is_history_lost {
+        mark(file)?;
+    }
+    step()?;
     let log = OpenOptions::new().write(true).open(&path).map_err(|why| unavailable(&why))?;
     log.set_len(whole as u64).and_then(|()| log.sync_all()).map_err(|why| unavailable(&why))?;
+    step()?;
     let what = format!("{} bytes behind the last whole commit were cut off {}", bytes.len() - whole, path.display());
-    Ok(Some(Repair { what, is_history_lost: tail == Tail::Damaged }))
+    Ok(Some(Repair { what, is_history_lost }))
 }
 
 /// Opens the file, or a new one with what can be read of it.
-pub(super) fn open_or_replace(file: &Path) -> Result<(Connection, Option<Repair>), StorageError> {
+pub(super) fn open_or_replace(file: &Path, step: EachStep<'_>) -> Result<(Connection, Option<Repair>), StorageError> {
     let why = match open(file) {
         Ok(connection) => match look_at_all(&connection) {
             Ok(()) => return Ok((connection, None)),
@@ -46,9 +106,15 @@ pub(super) fn open_or_replace(file: &Path) -> Result<(Connection, Option<Repair>
     if !schema::is_damage(&why) {
         return Err(schema::storage_error(why));
     }
-    let aside = put_aside(file)?;
-    let mut connection = open(file).map_err(schema::storage_error)?;
-    let taken_over = take_over(&aside, &mut connection).map_err(schema::storage_error)?;
+    step()?;
+    mark(file)?;
+    step()?;
+    let taken_over = fill_new(file, step)?;
+    let aside = free_aside(file);
+    step()?;
+    rename(file, &aside)?;
+    replace(file, &aside, step)?;
+    let connection = open(file).map_err(schema::storage_error)?;
     let what = format!("{why}; the file is {} now, and {taken_over} rows of it were taken over", aside.display());
     Ok((connection, Some(Repair { what, is_history_lost: true })))
 }
@@ -64,67 +130,67 @@ fn look_at_all(connection: &Connection) -> rusqlite::Result<()> {
     for query in ["SELECT count(*) FROM rooms", "SELECT count(*) FROM parts", "SELECT count(*) FROM archives"] {
         connection.query_row(query, [], |_| Ok(()))?;
     }
-    let last = "SELECT (SELECT max(seq) FROM events WHERE room = number) FROM rooms";
-    let mut statement = connection.prepare(last)?;
+    let mut statement = connection.prepare(
+        "SELECT (SELECT max(place) FROM events WHERE place BETWEEN number << 36 AND (number + 1 << 36) - 1) FROM rooms",
+    )?;
     let mut rows = statement.query([])?;
     while rows.next()?.is_some() {}
     Ok(())
 }
 
-/// The file and what belongs to it get names that no other damaged file has.
-fn put_aside(file: &Path) -> Result<PathBuf, StorageError> {
-    let free = (1_u32..).map(|number| beside(file, &format!(".damaged-{number}"))).find(|path| !path.exists());
-    let aside = free.unwrap_or_else(|| beside(file, ".damaged"));
-    for suffix in ["", "-wal", "-shm"] {
-        let from = beside(file, suffix);
-        if from.exists() {
-            fs::rename(&from, beside(&aside, suffix)).map_err(|why| unavailable(&why))?;
-        }
-    }
-    Ok(aside)
-}
+/// What the new file is called until it takes the place of the damaged one.
+const NEW: &str = ".new";
 
-/// The rows of a table, in an order in which damage is met as late as possible.
-struct Table {
-    select: &'static str,
-    insert: &'static str,
-    columns: usize,
-}
-
-const TABLES: [Table; 4] = [
-    Table { select: "SELECT number, id, place FROM rooms", insert: "rooms (number, id, place)", columns: 3 },
-    Table { select: "SELECT room, kind, key, value FROM parts", insert: "parts", columns: 4 },
-    Table { select: "SELECT id, room, at, about FROM archives", insert: "archives", columns: 4 },
-    Table { select: "SELECT room, seq, at, text FROM events", insert: "events", columns: 4 },
-];
-
-/// Copies what can be read. Returns how many rows that are.
-fn take_over(damaged: &Path, into: &mut Connection) -> rusqlite::Result<usize> {
-    let Ok(from) = Connection::open_with_flags(damaged, OpenFlags::SQLITE_OPEN_READ_WRITE) else { return Ok(0) };
-    let transaction = into.transaction()?;
-    let mut count = 0;
-    for table in TABLES {
-        let Ok(mut statement) = from.prepare(table.select) else { continue };
-        let Ok(mut rows) = statement.query([]) else { continue };
-        let places = ["?1", "?1, ?2", "?1, ?2, ?3", "?1, ?2, ?3, ?4"][table.columns - 1];
-        let insert = format!("INSERT OR IGNORE INTO {} VALUES ({places})", table.insert);
-        let mut insert = transaction.prepare(&insert)?;
-        // At the first page that cannot be read, the rest of the table is given up.
-        while let Ok(Some(row)) = rows.next() {
-            count += copy(row, &mut insert, table.columns)?;
-        }
-    }
-    // A log is a contiguous piece: what stands before a hole goes.
-    transaction.execute(
-        "DELETE FROM events WHERE seq < (SELECT max(later.seq) FROM events AS later WHERE later.room = events.room
-         AND NOT EXISTS (SELECT 1 FROM events AS before WHERE before.room = later.room AND before.seq = later.seq - 1))",
-        [],
-    )?;
-    transaction.commit()?;
+/// Copies what can be read into a new file, which is on the disk then. Returns how many rows that are.
+fn fill_new(file: &Path, step: EachStep<'_>) -> Result<usize, StorageError> {
+    let new = beside(file, NEW);
+    let fill = || -> rusqlite::Result<usize> {
+        let mut into = Connection::open(&new)?;
+        // It counts only when it is whole.
+        into.pragma_update(None, "journal_mode", "OFF")?;
+        into.pragma_update(None, "synchronous", "OFF")?;
+        schema::make(&mut into)?;
+        let flags = OpenFlags::SQLITE_OPEN_READ_WRITE;
+        let Ok(from) = Connection::open_with_flags(file, flags) else { return Ok(0) };
+        // The damaged file stays as it is.
+        from.set_db_config(DbConfig::SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, true)?;
+        copy_all(&from, &mut into)
+    };
+    let count = fill().map_err(schema::storage_error)?;
+    step()?;
+    File::open(&new).and_then(|new| new.sync_all()).map_err(|why| unavailable(&why))?;
+    sync_directory_of(file);
     Ok(count)
 }
 
-fn copy(row: &Row<'_>, insert: &mut rusqlite::Statement<'_>, columns: usize) -> rusqlite::Result<usize> {
-    let values: Vec<rusqlite::types::Value> = (0..columns).filter_map(|at| row.get(at).ok()).collect();
-    if values.len() < columns { Ok(0) } else { insert.execute(rusqlite::params_from_iter(values)) }
+/// The damaged file has another name already; what belongs to it gets that as well, and then the new one takes its place.
+fn replace(file: &Path, aside: &Path, step: EachStep<'_>) -> Result<(), StorageError> {
+    for suffix in ["-wal", "-shm"] {
+        let from = beside(file, suffix);
+        if from.exists() {
+            step()?;
+            rename(&from, &beside(aside, suffix))?;
+        }
+    }
+    step()?;
+    sync_directory_of(file);
+    rename(&beside(file, NEW), file)?;
+    sync_directory_of(file);
+    step()
+}
+
+fn aside(file: &Path, number: u32) -> PathBuf {
+    beside(file, &format!(".damaged-{number}"))
+}
+
+/// A name that no damaged file has.
+fn free_aside(file: &Path) -> PathBuf {
+    let free = (1..u32::MAX).map(|number| aside(file, number)).find(|path| !path.exists());
+    free.unwrap_or_else(|| aside(file, u32::MAX))
+}
+
+/// The name of the file that was put aside last.
+fn latest_aside(file: &Path) -> PathBuf {
+    let taken = (1..u32::MAX).map(|number| aside(file, number)).take_while(|path| path.exists());
+    taken.last().unwrap_or_else(|| aside(file, 1))
 }

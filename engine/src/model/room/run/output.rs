@@ -81,8 +81,12 @@ impl Output {
 
     /// The text is not needed any more. How long it was stays.
     pub(crate) fn evict(&mut self) {
-        self.truncated |= !self.text.is_empty();
-        self.text = String::new();
+        *self = self.without_text();
+    }
+
+    /// The same without the text.
+    pub(crate) fn without_text(&self) -> Self {
+        Self { text: String::new(), chars: self.chars, truncated: self.truncated || !self.text.is_empty() }
     }
 
     /// Gives back what was reserved for more.

@@ -5,6 +5,7 @@ use std::collections::VecDeque;
 use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
+use serde_json::Value;
 
 use super::{Asked, Next, Outcome, Output, Reaction, Run, RunError, Running, State, When};
 use crate::model::Text;
@@ -25,6 +26,13 @@ pub(crate) struct StoredRun<'r> {
     output: Option<Cow<'r, Output>>,
     progress: Option<f64>,
     message: Option<Text>,
+    /// Those that no attempt has taken.
+    #[serde(default, skip_serializing_if = "are_none")]
+    inputs: Cow<'r, VecDeque<Value>>,
+}
+
+fn are_none(inputs: &VecDeque<Value>) -> bool {
+    inputs.is_empty()
 }
 
 /// How a run ended, and when.
@@ -61,7 +69,13 @@ impl Run {
             end: end.map(|(outcome, at)| Cow::Owned(StoredEnd { at_ms: at.unix_ms, outcome: outcome.clone() })),
             progress: self.progress,
             message: self.message.clone(),
+            inputs: Cow::Borrowed(&self.inputs),
         }
+    }
+
+    /// What is kept of it when its room has ended: all but what it has streamed, which may be long.
+    pub(crate) fn stored_without_text(&self) -> StoredRun<'_> {
+        StoredRun { output: Some(Cow::Owned(self.output.without_text())), ..self.stored() }
     }
 
     /// A run that an earlier engine had. If it was in progress, it is as if its attempt still were: whoever takes it over
@@ -86,7 +100,7 @@ impl Run {
             progress: stored.progress,
             message: stored.message,
             iterations: 0,
-            inputs: VecDeque::new(),
+            inputs: stored.inputs.into_owned(),
             started,
             ended,
             is_recovered: true,
