@@ -6,12 +6,11 @@ use super::away::AwayRoom;
 use super::directory::Known;
 use super::ending::Ending;
 use super::kept::Age;
-use super::living::LivingRoom;
 use super::opening;
 use super::premises::Premises;
 use super::roles::Roles;
 use super::running::Running;
-use super::stored_room::StoredOverview;
+use super::stored_room::{StoredEnding, StoredOverview};
 use crate::event::Event;
 use crate::model::Text;
 use crate::model::room::policy::Access;
@@ -48,7 +47,7 @@ impl<'a> Recovering<'a> {
         Self { premises, roles, ending, running, is_history_lost }
     }
 
-    /// All rooms are put away, but for those in which runs have not ended. What cannot be read is reported and left as it is.
+    /// All rooms are put away, but for those in which runs have not ended: of these, those that were about to end do. What cannot be read is reported and left as it is.
     pub(super) fn run(&self) {
         if !self.premises.journal.survives() {
             return;
@@ -56,13 +55,13 @@ impl<'a> Recovering<'a> {
         let mut working = Vec::new();
         let read = self.premises.journal.store().each_room(&KINDS, &mut |id, parts| {
             let has_runs = parts.iter().any(|part| part.kind == PartKind::Run);
-            working.extend(self.add(&id, &parts).filter(|_| has_runs));
+            working.extend(self.add(&id, &parts).filter(|(_, ending)| has_runs || ending.is_some()));
         });
         if let Err(why) = read {
             self.unreadable("the list of rooms", &why.to_string());
         }
-        let open = |away| opening::living(self.premises, Known::Away(away)).ok();
-        let opened: Vec<Arc<LivingRoom>> = working.into_iter().filter_map(open).collect();
+        let open = |(away, ending)| Some((opening::living(self.premises, Known::Away(away)).ok()?, ending));
+        let opened: Vec<_> = working.into_iter().filter_map(open).collect();
         self.running.resume(&opened);
     }
 
@@ -70,7 +69,8 @@ impl<'a> Recovering<'a> {
         self.premises.observers.warn(&Event::StorageFailed { why: format!("{what} cannot be opened: {why}") });
     }
 
-    fn add(&self, id: &Text, parts: &[Part]) -> Option<Arc<AwayRoom>> {
+    /// Returns the room, and how it was about to end if it was.
+    fn add(&self, id: &Text, parts: &[Part]) -> Option<(Arc<AwayRoom>, Option<StoredEnding>)> {
         let now = self.premises.now();
         let Some(StoredOverview { mut record, ends_in_ms }) = StoredOverview::from_parts(parts, now.unix_ms) else {
             self.unreadable(id, "its record is missing or is of another version");
@@ -79,7 +79,7 @@ impl<'a> Recovering<'a> {
         if self.is_history_lost {
             record.about.epoch = self.premises.ids.make("");
         }
-        let about = record.about.clone();
+        let (about, ending) = (record.about.clone(), record.ending.clone());
         let is_open = about.access != Access::Invited || self.roles.are_the_applications();
         let age = Age::new(&self.premises.limits, &about, about.created_ms);
         let epoch = self.is_history_lost.then(|| about.epoch.clone());
@@ -95,6 +95,6 @@ impl<'a> Recovering<'a> {
         if let Some(ends_in_ms) = ends_in_ms {
             self.ending.watch_until(&about.id, now.now_ms.saturating_add(ends_in_ms));
         }
-        Some(away)
+        Some((away, ending))
     }
 }

@@ -13,7 +13,7 @@ use super::call_ids::CallIds;
 use super::creating::{CreatedRoom, Creating};
 use super::directory::Directory;
 use super::durability::{self, Durability};
-use super::end_step::EndedBy;
+use super::ended_by::EndedBy;
 use super::ending::{Ending, RoomEnding};
 use super::ids::Ids;
 use super::joining::Joining;

@@ -6,8 +6,10 @@ use std::sync::Arc;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
+use super::ended_by::EndedBy;
 use crate::model::Text;
 use crate::model::room::about::About;
+use crate::model::room::end_reason::EndReason;
 use crate::model::room::history::HistoryEntry;
 use crate::model::room::lasting::Past;
 use crate::model::room::memory::{Entry, Memory};
@@ -25,11 +27,22 @@ pub(super) struct StoredRecord {
     pub(super) about: About,
     pub(super) ttl: Option<TimeToLive>,
     users: BTreeMap<Text, Option<Role>>,
+    /// Its end has been accepted, and it waits for its runs.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(super) ending: Option<StoredEnding>,
 }
+
+/// Why a room is about to end, and who ends it.
+pub(super) type StoredEnding = (EndReason, EndedBy);
 
 impl StoredRecord {
     pub(super) fn new(about: &About, record: &Record) -> Self {
-        Self { about: about.clone(), ttl: record.ttl(), users: record.users().clone() }
+        Self { about: about.clone(), ttl: record.ttl(), users: record.users().clone(), ending: None }
+    }
+
+    /// The room is about to end.
+    pub(super) fn ending(self, reason: EndReason, by: EndedBy) -> Self {
+        Self { ending: Some((reason, by)), ..self }
     }
 
     /// Those whom the owner has admitted.
@@ -93,7 +106,7 @@ impl StoredRoom {
     /// The room that has these parts, and whose latest event has this number; `None` if they are not those of a room.
     pub(super) fn from_parts(parts: &[Part], seq: u64, unix_ms: u64, bounds: RunBounds) -> Option<Self> {
         let of = |kind: PartKind| parts.iter().filter(move |part| part.kind == kind);
-        let StoredRecord { about, ttl, users } = read(of(PartKind::Record).next()?)?;
+        let StoredRecord { about, ttl, users, .. } = read(of(PartKind::Record).next()?)?;
         let active_ms: u64 = of(PartKind::Activity).next().and_then(read).unwrap_or(about.created_ms);
         let (age_ms, idle_ms) = (unix_ms.saturating_sub(about.created_ms), unix_ms.saturating_sub(active_ms));
         let participants = of(PartKind::Participant).map(read).collect::<Option<_>>()?;

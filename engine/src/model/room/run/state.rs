@@ -142,6 +142,7 @@ struct Running {
 /// | `expire` | nothing | abandoned, dispatched again, or what its delivery says if the window has expired | nothing |
 /// | `stop` | ended | ended | nothing |
 /// | `interrupt` | nothing | queued for the next attempt, or what its delivery says; ended without one | nothing |
+/// | `unattended` | what its delivery says, as if its window had expired; ended without one | nothing | nothing |
 /// | `give_up` | ended, in favour of its fallback if it has one | the same | nothing |
 #[derive(Debug)]
 pub(crate) struct Run {
@@ -161,6 +162,8 @@ pub(crate) struct Run {
     pub(crate) ended: Option<When>,
     /// It was started before the engine was.
     is_recovered: bool,
+    /// An event has said that it waits.
+    is_announced: bool,
 }
 
 impl Run {
@@ -179,7 +182,25 @@ impl Run {
             started: None,
             ended: None,
             is_recovered: false,
+            is_announced: false,
         }
+    }
+
+    /// Whether no event has told of it.
+    pub(crate) const fn is_unknown(&self) -> bool {
+        self.started.is_none() && !self.is_announced
+    }
+
+    /// An event says that it waits. False if it does not, or an event has told of it before.
+    pub(crate) fn announce(&mut self) -> bool {
+        let is_news = self.is_unknown() && self.status() == RunStatus::Queued;
+        self.is_announced |= is_news;
+        is_news
+    }
+
+    /// Whether something of it may have been kept before its attempt.
+    pub(crate) fn was_kept(&self) -> bool {
+        self.is_announced || self.is_recovered || self.asked.is_successor()
     }
 
     pub(crate) const fn status(&self) -> RunStatus {
