@@ -53,9 +53,8 @@ impl Host {
 
     fn run(&self, call: Invocation<NewRun>) -> Result<HandlerFuture, ActionError> {
         let room: Text = call.node_id().into();
-        let new = NewRun { trace_id: call.trace_id, ..call.params };
         let service = self.service()?;
-        let run = service.run(&call.session, &room, &new)?;
+        let run = service.run(&call.session, &room, (&call.params, call.trace_id.as_deref()))?;
         Ok(service.acknowledged(&room, Outcome::accepted(run)))
     }
 
