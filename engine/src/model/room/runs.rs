@@ -290,6 +290,11 @@ impl Runs {
         self.get_mut(id)?.take_input(attempt)
     }
 
+    /// An attempt waits for a place: its window begins when it has one.
+    pub(crate) fn wait_for_place(&mut self, id: &str, attempt: u32) {
+        self.get_mut(id).into_iter().for_each(|run| run.wait_for_place(attempt));
+    }
+
     /// Nobody works on an attempt for now. False if it is stale.
     pub(crate) fn leave_alone(&mut self, id: &str, attempt: u32, window_ms: u64, now: When) -> bool {
         self.get_mut(id).is_some_and(|run| run.leave_alone(attempt, window_ms, now.now_ms))

@@ -1,5 +1,6 @@
 //! How far a run is, and its legal steps.
 
+pub(crate) mod elsewhere;
 pub(crate) mod stored;
 
 use std::collections::VecDeque;
@@ -135,6 +136,7 @@ struct Running {
 /// | `dispatch` | running, if its time has come | nothing | nothing |
 /// | `sign`, `write`, `report`, `iterate` of the current attempt | nothing | the window begins anew | nothing |
 /// | `finish` of the current attempt | nothing | ended, or what its delivery says if the error is retryable | nothing |
+/// | `wait_for_place` of the current attempt | nothing | it has no window until the next sign of life | nothing |
 /// | `leave_alone` of the current attempt | nothing | without a window, it has one until the next sign of life | nothing |
 /// | `lose` of the current attempt | nothing | what its delivery says, as if the window had expired | nothing |
 /// | `redeliver` of the current attempt | nothing | dispatched again if an attempt is left; otherwise as `lose` | nothing |
@@ -346,32 +348,6 @@ impl Run {
             Ok(result) => self.end(Outcome::Done(result), now),
             Err(error) if error.is_retryable() => self.react(Outcome::Failed(error), now, Some(random)),
             Err(error) => self.end(Outcome::Failed(error), now),
-        }
-    }
-
-    /// Nobody works on an attempt for now: without a window it has one of this length, until its next sign of life.
-    pub(crate) fn leave_alone(&mut self, attempt: u32, window_ms: u64, now_ms: u64) -> bool {
-        let Some(running) = self.current(attempt).filter(|running| running.abandon_ms.is_none()) else { return false };
-        running.window_ends_ms.get_or_insert(now_ms.saturating_add(window_ms));
-        self.validate();
-        true
-    }
-
-    /// Whoever worked on an attempt is gone: as if its window had expired at this moment.
-    pub(crate) fn lose(&mut self, attempt: u32, now: When) -> Next {
-        match self.current(attempt) {
-            None => Next::Nothing,
-            Some(running) if running.abandon_ms.is_some() => self.end(Outcome::Cancelled, now),
-            Some(_) => self.react(Outcome::TimedOut, now, None),
-        }
-    }
-
-    /// Whoever worked on an attempt is gone, and there is somebody again who can.
-    pub(crate) fn redeliver(&mut self, attempt: u32, now: When) -> Next {
-        let is_left = attempt < self.max_attempts();
-        match self.current(attempt) {
-            Some(running) if running.abandon_ms.is_none() && is_left => self.replay(None, now.now_ms),
-            _ => self.lose(attempt, now),
         }
     }
 
