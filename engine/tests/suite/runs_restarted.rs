@@ -481,3 +481,26 @@ async fn a_run_that_waited_begins_when_it_is_durable_that_it_does() {
         tokio::task::yield_now().await;
     }
 }
+
+#[tokio::test]
+async fn what_was_put_into_a_room_reaches_its_next_run_also_after_a_restart() {
+    let reads = || {
+        Agent::new("a", |run: RunContext, key: Value| async move {
+            Ok(run.memory().get(key.as_str().unwrap_or_default()).map_or(Value::Null, |entry| entry.value))
+        })
+    };
+    let mut process = Process::new();
+    process.engine.register_agent(reads());
+    process.room(|new| new.memory("goal", json!("launch")));
+    let memory = process.engine.rooms().memory(&process.ann, "board").unwrap();
+    memory.put("team", &json!(["ann", "bob"])).unwrap();
+    for _ in 0..2 {
+        for (key, value) in [("goal", json!("launch")), ("team", json!(["ann", "bob"])), ("none", json!(null))] {
+            let run = process.start(&NewRun::new(json!(key)));
+            process.reaches(&run, RunStatus::Done).await;
+            assert_eq!(process.view(&run).result, Some(value));
+        }
+        process = process.killed().await;
+        process.engine.register_agent(reads());
+    }
+}
