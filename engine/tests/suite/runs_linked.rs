@@ -765,10 +765,10 @@ async fn a_run_that_is_between_its_turn_and_its_dispatch_keeps_its_agent() {
     let [_, waits] = [1, 2].map(|n| engine.rooms().run(&ann, "board", &NewRun::new(json!(n))).unwrap());
     let first = far.expect("dispatch").await;
     engine.rooms().durable("board").await.unwrap();
-    let (told, mut storage) = tokio::sync::mpsc::unbounded_channel();
+    let (told, mut storage) = tokio::sync::mpsc::channel(16);
     engine.observe(move |event| match event {
-        Event::StorageFailed { .. } => drop(told.send("failed")),
-        Event::StorageRecovered { .. } => drop(told.send("recovered")),
+        Event::StorageFailed { .. } => drop(told.try_send("failed")),
+        Event::StorageRecovered { .. } => drop(told.try_send("recovered")),
         _ => {}
     });
     // It is this one's turn, and it is not dispatched before that is durable.
