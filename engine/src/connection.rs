@@ -80,6 +80,17 @@ impl Connection {
         }
     }
 
+    /// Whether the next message may be read and handed to [`Connection::receive`]; if not, the task is woken when that may have
+    /// changed. A transport that asks slows an agent elsewhere down to what can be written of what it streams into a room that
+    /// is kept, instead of having its run fail with `busy`; others are always ready. It takes no longer than
+    /// `rooms.durable_timeout`. What is sent to the peer does not wait for it.
+    pub fn poll_ready(&self, context: &mut Context<'_>) -> Poll<()> {
+        match self.provides.as_deref() {
+            Some(ProvidingPeer::Agent(agent)) => agent.poll_ready(context),
+            _ => Poll::Ready(()),
+        }
+    }
+
     /// Takes one text frame. Never blocks and never fails: what is wrong with it is answered (contract 1.9).
     pub fn receive(&self, text: &str) {
         self.heard();

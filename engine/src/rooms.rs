@@ -10,6 +10,7 @@ mod attendees;
 pub(crate) mod options;
 pub(crate) mod said;
 mod archived_room;
+mod ended_by;
 mod stored_room;
 mod kept;
 mod away;

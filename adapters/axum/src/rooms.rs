@@ -24,6 +24,7 @@ use std::sync::Arc;
 
 use axum::Router;
 use axum::http::StatusCode;
+use axum::routing::any;
 use grove_engine::Rooms;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
@@ -54,9 +55,15 @@ where
         .split_for_parts();
     let document = document::with_engine_types(&described);
     let state = Arc::new(RoomsEndpoint { endpoint, rooms, document });
+    let all = ["/v1", "/v1/", "/v1/{*path}"];
+    let router = all.into_iter().fold(router, |router, path| router.route(path, any(unknown_route)));
     router.method_not_allowed_fallback(wrong_method).with_state(state)
 }
 
 async fn wrong_method() -> Failure {
     Failure::new(StatusCode::METHOD_NOT_ALLOWED, "method_not_allowed", "this route has other methods: see `Allow`")
+}
+
+async fn unknown_route() -> Failure {
+    Failure::new(StatusCode::NOT_FOUND, "not_found", "there is no such route: see `/v1/openapi.json`")
 }

@@ -163,6 +163,9 @@ impl Slop {
     /// `/v1/openapi.json`, which describes it all. Like the discovery document they are beside the endpoint: for
     /// `/mail/slop`, at `/mail/v1`.
     ///
+    /// Whatever else is asked for below `/v1` is refused with 404 and a body; routes of the application may stand there if
+    /// they begin with a literal segment of their own.
+    ///
     /// Agents that run elsewhere connect to `/agents`, beside it as well: a session that may be the agent NAME has the
     /// permission `agent:NAME`, or `agent:*`.
     ///

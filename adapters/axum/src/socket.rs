@@ -142,6 +142,8 @@ impl Duplex {
 
     /// Reads one message from the peer. Returns how the connection ends, if it does.
     fn poll_read(&mut self, context: &mut Context<'_>, connection: &Connection) -> Poll<Option<End>> {
+        // What is not read fills the peer's socket: so it is slowed down.
+        ready!(connection.poll_ready(context));
         let Some(message) = ready!(self.socket.poll_next_unpin(context)) else {
             return Poll::Ready(Some(End::Dropped));
         };

@@ -2,17 +2,16 @@
 
 use std::future::IntoFuture;
 use std::net::SocketAddr;
-use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use grove_axum::{Refusal, Slop, UpgradeRequest, authenticate_with};
 use grove_client::agent::{RemoteAgent, Run, RunError, Worker, WorkerError};
 use grove_engine::{
-    Access, Delivery, Engine, NewRoom, NewRun, Queue, Revocation, Room, RoomEvents, RoomOptions, Session,
+    Access, Delivery, Engine, Event, NewRoom, NewRun, Queue, Revocation, Room, RoomEvents, RoomOptions, Session,
 };
 use serde_json::{Value, json};
 use tokio::net::TcpListener;
+use tokio::sync::{mpsc, watch};
 use tokio::task::JoinHandle;
 use tokio::time::timeout;
 
@@ -27,6 +26,8 @@ async fn soon<T>(what: impl Future<Output = T>) -> T {
 struct Server {
     engine: Engine,
     address: SocketAddr,
+    /// Changes whenever a link comes or goes.
+    links: watch::Receiver<()>,
     task: JoinHandle<std::io::Result<()>>,
 }
 
@@ -47,7 +48,13 @@ impl Server {
         let app: axum::Router = Slop::new(engine.clone(), authenticator).rooms(engine.rooms()).router();
         let listener = TcpListener::bind(address).await.unwrap();
         let address = listener.local_addr().unwrap();
-        Self { engine, address, task: tokio::spawn(axum::serve(listener, app).into_future()) }
+        let (told, links) = watch::channel(());
+        engine.observe(move |event| {
+            if matches!(event, Event::AgentLinked { .. } | Event::AgentUnlinked { .. }) {
+                told.send_replace(());
+            }
+        });
+        Self { engine, address, links, task: tokio::spawn(axum::serve(listener, app).into_future()) }
     }
 
     fn worker(&self, token: &str) -> Worker {
@@ -55,9 +62,14 @@ impl Server {
     }
 
     async fn until_links_are(&self, links: usize) {
+        let mut changes = self.links.clone();
         soon(async {
-            while self.engine.rooms().stats().agent_links != links {
-                tokio::time::sleep(Duration::from_millis(2)).await;
+            loop {
+                changes.borrow_and_update();
+                if self.engine.rooms().stats().agent_links == links {
+                    return;
+                }
+                changes.changed().await.expect("the server goes on");
             }
         })
         .await;
@@ -124,7 +136,10 @@ fn versatile() -> RemoteAgent {
                 Ok(json!({"sum": sum.result, "broken": !broken.ok, "by": run.actor().user, "memory": run.memory(),
                     "said": run.history().len(), "attempt": run.attempt(), "agent": run.agent()}))
             }
-            "ask" => Ok(json!({"got": [run.next_input().await, run.next_input().await]})),
+            "ask" => {
+                run.chunk("asking").await;
+                Ok(json!({"got": [run.next_input().await, run.next_input().await]}))
+            }
             "wait" => {
                 run.chunk("waiting").await;
                 run.cancelled().await;
@@ -204,18 +219,17 @@ async fn inputs_and_cancellations_reach_the_run() {
 #[tokio::test]
 async fn a_worker_whose_connection_ends_connects_again_and_gets_its_run_again() {
     let server = Server::start().await;
-    let dropped = Arc::new(AtomicUsize::new(0));
-    struct Counts(Arc<AtomicUsize>);
-    impl Drop for Counts {
+    struct Tells(mpsc::Sender<()>);
+    impl Drop for Tells {
         fn drop(&mut self) {
-            self.0.fetch_add(1, Ordering::SeqCst);
+            let _gone = self.0.try_send(());
         }
     }
-    let counter = Arc::clone(&dropped);
+    let (drops, mut dropped) = mpsc::channel(8);
     let agent = RemoteAgent::new("far", move |run: Run, _: Value| {
-        let counts = Counts(Arc::clone(&counter));
+        let tells = Tells(drops.clone());
         async move {
-            let _counts = counts;
+            let _tells = tells;
             run.chunk(format!("attempt {}", run.attempt())).await;
             if run.attempt() == 1 {
                 std::future::pending::<()>().await;
@@ -232,12 +246,9 @@ async fn a_worker_whose_connection_ends_connects_again_and_gets_its_run_again() 
     let events = place.until_end_of(&run).await;
     assert_eq!(kinds(&events), ["run.redelivered", "run.chunk", "run.done"]);
     assert_eq!(events[2].1["result"], 2);
-    soon(async {
-        while dropped.load(Ordering::SeqCst) < 2 {
-            tokio::time::sleep(Duration::from_millis(2)).await;
-        }
-    })
-    .await;
+    for _ in 0..2 {
+        soon(dropped.recv()).await.expect("both attempts are dropped");
+    }
     worker.abort();
 }
 
@@ -250,7 +261,10 @@ async fn a_worker_waits_for_a_server_that_is_not_there_yet() {
     first.engine.shutdown(Duration::ZERO).await;
     first.task.abort();
     assert!(first.task.await.is_err_and(|error| error.is_cancelled()));
-    tokio::time::sleep(Duration::from_millis(150)).await;
+    // It tries, and nobody answers.
+    let silent = TcpListener::bind(address).await.unwrap();
+    drop(soon(silent.accept()).await.unwrap());
+    drop(silent);
     let again = Server::start_at(address).await;
     again.until_links_are(1).await;
     worker.abort();
@@ -283,20 +297,18 @@ async fn what_trying_again_does_not_change_ends_the_worker() {
 async fn a_worker_that_stops_completes_its_runs_and_leaves_the_others() {
     let server = Server::start().await;
     let (stop, stopped) = tokio::sync::oneshot::channel::<()>();
-    let worker = server.worker("bot").agent(versatile()).run_until(async { drop(stopped.await) });
-    let worker = tokio::spawn(worker);
+    let (knows, known) = tokio::sync::oneshot::channel::<()>();
+    let stopping = async move {
+        stopped.await.unwrap();
+        knows.send(()).unwrap();
+    };
+    let worker = tokio::spawn(server.worker("bot").agent(versatile()).run_until(stopping));
     server.until_links_are(1).await;
     let mut place = server.room("far");
     let begun = place.run(json!({"do": "ask"}));
-    soon(async {
-        while server.engine.rooms().run_of(&place.ann, place.room.id(), &begun).unwrap().status.as_str() != "running" {
-            tokio::time::sleep(Duration::from_millis(2)).await;
-        }
-    })
-    .await;
-    tokio::time::sleep(Duration::from_millis(50)).await;
+    while soon(place.events.next()).await.unwrap().kind != "run.chunk" {}
     stop.send(()).unwrap();
-    tokio::time::sleep(Duration::from_millis(50)).await;
+    soon(known).await.unwrap();
     let late = place.run(json!({"x": 1}));
     for n in [1, 2] {
         server.engine.rooms().send_input(&place.ann, place.room.id(), begun.as_str(), json!(n)).unwrap();

@@ -42,8 +42,8 @@ pub struct RunLimits {
     pub runs_per_link: usize,
     /// The largest message that a link may send, in bytes. Default 1 MiB. A larger one closes the connection (1009).
     pub link_message_bytes: usize,
-    /// How long a run that was started before the engine was waits for its agent to be registered; longer if its delivery has
-    /// a longer window. Default 30 s. Then its fallback gets the work, or it fails with `unknown_agent`.
+    /// How long a run that was started before the engine was waits for its agent to be registered, if its delivery has no
+    /// window. Default 30 s. Then it is as if its window had expired; without a delivery it fails with `unknown_agent`.
     pub absent_agent_timeout: Duration,
 }
 

@@ -32,10 +32,12 @@ pub(super) fn rooms(
     sources.register_room(&Text::default(), shown::room(actions.clone()));
     sources.register_room(&shown::PARTICIPANTS.into(), shown::participants());
     sources.register_room(&run_sources::RUNS.into(), run_sources::runs(&actions));
-    sources.register_room(&MEMORY.into(), memory_source::memory(MemoryActions::new(&service)));
+    let memory = MemoryActions::new(&service);
+    sources.register_room(&MEMORY.into(), memory_source::memory(memory.clone()));
     if service.shows_presence() {
         sources.register(&PRESENCE.into(), shown::presence(&service));
     }
-    let paths = RoomPaths::new(Arc::clone(&service), actions, Arc::clone(&base.observers), options.id.clone());
+    let paths =
+        RoomPaths::new(Arc::clone(&service), (actions, memory), Arc::clone(&base.observers), options.id.clone());
     (Some(service), Some(Arc::new(paths)))
 }

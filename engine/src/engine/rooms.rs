@@ -197,13 +197,7 @@ impl Rooms {
     /// `not_found`, `unauthorized` for an observer, `conflict` if the room has ended, `invalid_params` if the message is
     /// empty or too long (`rooms.message_bytes`).
     pub fn say(&self, session: &Session, id: &str, message: &Message) -> Result<Said, ActionError> {
-        let service = self.service_for(session)?;
-        match &self.trace_id {
-            Some(trace_id) if message.trace_id.is_none() => {
-                service.say(session, id, &message.clone().trace_id(trace_id.clone()))
-            }
-            _ => service.say(session, id, message),
-        }
+        self.service_for(session)?.say(session, id, (message, self.trace_id.as_deref()))
     }
 
     /// Ends when everything that has happened in a room up to now is durable, so that it survives what ends the process. To

@@ -12,6 +12,9 @@ use crate::sessions::timer::Timer;
 /// dead.
 const CLOSE_GRACE_MS: u64 = 5_000;
 
+/// Which part of the interval is soon.
+const SOON: u64 = 16;
+
 /// Pings silent peers, and gives up dead ones.
 #[derive(Debug)]
 pub(crate) struct Liveness {
@@ -27,7 +30,10 @@ impl Liveness {
 
     /// Watches a new connection.
     pub(crate) fn watch(&self, link: &Arc<Link>) {
-        let at_ms = self.timers.now_ms().saturating_add(self.ping_ms);
+        self.watch_at(link, self.timers.now_ms().saturating_add(self.ping_ms));
+    }
+
+    fn watch_at(&self, link: &Arc<Link>, at_ms: u64) {
         self.timers.at(at_ms, Timer::CheckLiveness(Arc::downgrade(link)));
     }
 
@@ -41,10 +47,15 @@ impl Liveness {
         } else if stalled >= self.silence_ms {
             link.abort(AbortReason::Slow);
         } else {
-            if silent >= self.ping_ms {
+            // Soon counts as now, so that a peer that answers pings is looked at once for each.
+            let is_due = silent.saturating_add(self.ping_ms / SOON) >= self.ping_ms;
+            if is_due {
                 link.ping();
             }
-            self.watch(link);
+            // From its last sign of life on: a look that comes a little early is not made up for by one that comes much too late.
+            let limit_ms = if is_due { self.silence_ms } else { self.ping_ms };
+            let due_ms = link.heard_ms().saturating_add(limit_ms).max(now_ms + 1);
+            self.watch_at(link, due_ms.min(now_ms.saturating_add(self.ping_ms)));
         }
     }
 

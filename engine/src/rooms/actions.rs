@@ -135,8 +135,8 @@ impl Host {
         let room: Text = call.node_id().into();
         let SayParams { text, data, to, call_id } = call.params;
         let (to, call_id) = (to.map(Text::from), call_id.map(Text::from));
-        let message = Message { text, data, to, call_id, trace_id: call.trace_id };
-        let said = self.service()?.say(&call.session, &room, &message)?;
+        let message = Message { text, data, to, call_id, trace_id: None };
+        let said = self.service()?.say(&call.session, &room, (&message, call.trace_id.as_deref()))?;
         let mut data = json!({ "event": said.event });
         if let Some(seq) = said.seq {
             data["seq"] = seq.into();

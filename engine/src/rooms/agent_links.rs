@@ -1,8 +1,13 @@
 //! Agents at the other ends of links (rooms 6): which there are, and what comes from them.
 
 use std::collections::BTreeMap;
+use std::fmt;
 use std::num::NonZeroUsize;
-use std::sync::Arc;
+use std::sync::{Arc, Weak};
+use std::task::{Context, Poll};
+
+use futures_util::FutureExt;
+use futures_util::future::{BoxFuture, select};
 
 use super::premises::Premises;
 use super::refusal::busy;
@@ -19,7 +24,7 @@ use crate::protocol::to_agent::ToAgent;
 use crate::render::params::Params;
 use crate::runs::agent::{Agent, CONCURRENCY};
 use crate::runs::gate::{Gate, Ticket};
-use crate::runs::linked_agent::{AgentSocket, Assignments, ByLink, LinkedAgent, may_be};
+use crate::runs::linked_agent::{AgentSocket, Assignments, ByLink, Heard, LinkedAgent, may_be};
 use crate::sessions::slot::Slot;
 use crate::sessions::timer::Timer;
 use crate::sync::{AtomicU32, Mutex, Ordering};
@@ -39,7 +44,39 @@ pub(crate) struct AgentLinks {
     premises: Arc<Premises>,
     running: Arc<Running>,
     max_frame_bytes: usize,
-    agents: Mutex<BTreeMap<Key, Arc<LinkedAgent>>>,
+    agents: Mutex<Known>,
+}
+
+/// The agents that are elsewhere.
+#[derive(Debug, Default)]
+struct Known {
+    registered: BTreeMap<Key, Arc<LinkedAgent>>,
+    /// Those that are not any more. A run may have found its agent just before: then a link that comes back finds it as well.
+    gone: BTreeMap<Key, Weak<LinkedAgent>>,
+}
+
+impl Known {
+    /// The agent of a name, if a link has been it and something of that is left.
+    fn get(&self, key: &Key) -> Option<Arc<LinkedAgent>> {
+        self.registered.get(key).cloned().or_else(|| self.gone.get(key)?.upgrade())
+    }
+
+    fn add(&mut self, key: Key, linked: &Arc<LinkedAgent>) {
+        self.gone.remove(&key);
+        self.registered.insert(key, Arc::clone(linked));
+    }
+
+    fn all(&self) -> impl Iterator<Item = &Arc<LinkedAgent>> {
+        self.registered.values()
+    }
+
+    /// Those for which this holds are gone.
+    fn forget(&mut self, mut is_unused: impl FnMut(&LinkedAgent) -> bool) {
+        self.gone.retain(|_, linked| linked.strong_count() > 0);
+        for (key, linked) in self.registered.extract_if(.., |_, linked| is_unused(linked)) {
+            self.gone.insert(key, Arc::downgrade(&linked));
+        }
+    }
 }
 
 /// What a link has to be for one of its agents.
@@ -57,14 +94,14 @@ impl AgentLinks {
 
     /// How many links there are, each once for each agent that it is.
     pub(crate) fn len(&self) -> usize {
-        self.agents.lock().values().map(|linked| linked.links()).sum()
+        self.agents.lock().all().map(|linked| linked.links()).sum()
     }
 
     /// A link that has just connected. It is no agent yet.
     pub(crate) fn open(self: &Arc<Self>, slot: &Arc<Slot>, link: &Arc<Link>) -> AgentPeer {
         let socket = AgentSocket { slot: Arc::clone(slot), link: Arc::clone(link) };
         let (agents, told, strikes) = (Mutex::default(), Mutex::default(), AtomicU32::new(0));
-        AgentPeer { links: Arc::clone(self), socket, agents, told, strikes }
+        AgentPeer { links: Arc::clone(self), socket, agents, told, strikes, pause: Mutex::default() }
     }
 
     /// A link is an agent from now on, or says again what it is.
@@ -79,7 +116,7 @@ impl AgentLinks {
         let runs = self.runs(ready.concurrency, socket);
         let mut agents = self.agents.lock();
         let key = (project.clone(), ready.agent.clone());
-        let known = agents.get(&key).cloned();
+        let known = agents.get(&key);
         let linked =
             known.unwrap_or_else(|| LinkedAgent::new((project.clone(), ready.agent.clone()), self.max_frame_bytes));
         let agent =
@@ -87,11 +124,14 @@ impl AgentLinks {
         let wanted = Wanted { agent, linked: Arc::clone(&linked), runs };
         let registered = self.register(socket, wanted);
         if registered.is_some() {
-            agents.insert(key, Arc::clone(&linked));
+            agents.add(key, &linked);
         }
         drop(agents);
         let taken = || ActionError::conflict("the application has an agent of this name in the project");
         let (assignments, begun) = registered.ok_or_else(taken)?;
+        if assignments.is_new {
+            self.note(socket, &linked, true);
+        }
         linked.carry_out(assignments);
         begun.into_iter().for_each(|begun| self.running.begin_at(begun));
         if !may_be(&socket.slot.context(), linked.name()) {
@@ -107,13 +147,14 @@ impl AgentLinks {
         &self,
         socket: &AgentSocket,
         Wanted { agent, linked, runs }: Wanted,
-    ) -> Option<(Assignments, [Begun; 2])> {
+    ) -> Option<(Assignments, Vec<Begun>)> {
         let (registry, project) = (&self.running.agents, linked.project());
         let first = registry.register_linked(project, agent)?;
         socket.send(&ToAgent::Welcome { agent: linked.name() });
         let assignments = linked.connect(socket, runs);
-        let then = registry.resize_linked(project, linked.name(), linked.capacity())?;
-        Some((assignments, [first, then]))
+        // The application may have registered an agent of the name meanwhile: then the link has what was begun before.
+        let then = registry.resize_linked(project, linked.name(), linked.capacity());
+        Some((assignments, [first].into_iter().chain(then).collect()))
     }
 
     /// How many runs a link gets at once.
@@ -133,9 +174,12 @@ impl AgentLinks {
             let lost = linked.disconnect(socket.id(), Some(now_ms));
             let begun = self.running.agents.resize_linked(linked.project(), linked.name(), linked.capacity());
             drop(agents);
+            let was_told = lost.was_told;
             LinkedAgent::give_up(lost);
             begun.into_iter().for_each(|begun| self.running.begin_at(begun));
-            self.note(socket, linked, false);
+            if was_told {
+                self.note(socket, linked, false);
+            }
             if linked.links() == 0 {
                 self.premises.timers.at(now_ms.saturating_add(self.wait_ms()), Timer::AgentLinks);
             }
@@ -149,7 +193,7 @@ impl AgentLinks {
     /// A session has other claims: it may not be some of its agents any more.
     pub(super) fn claims_changed(&self, slot: &Arc<Slot>) {
         let context = slot.context();
-        let agents: Vec<_> = self.agents.lock().values().map(Arc::clone).collect();
+        let agents: Vec<_> = self.agents.lock().all().map(Arc::clone).collect();
         for linked in agents.into_iter().filter(|linked| !may_be(&context, linked.name())) {
             for socket in linked.sockets_of(slot) {
                 let error = ActionError::unauthorized("the session may not be this agent any more");
@@ -162,18 +206,13 @@ impl AgentLinks {
     /// The timer fired: agents that had no link for a while, and have no runs, are not there any more.
     pub(crate) fn forget_unused(&self) {
         let (now_ms, wait_ms) = (self.premises.timers.now_ms(), self.wait_ms());
-        let mut waiting = Vec::new();
         let mut agents = self.agents.lock();
-        let unused = |linked: &LinkedAgent| {
-            linked.unused_since_ms().is_some_and(|since_ms| since_ms.saturating_add(wait_ms) <= now_ms)
-        };
-        let gone: Vec<_> = agents.extract_if(.., |_, linked| unused(linked)).collect();
-        for (_, linked) in &gone {
-            waiting.extend(self.running.agents.unregister_linked(linked.project(), linked.name()));
-        }
-        let is_one_alone = agents.values().any(|linked| linked.links() == 0);
+        agents.forget(|linked| {
+            let is_unused = linked.unused_since_ms().is_some_and(|since_ms| since_ms.saturating_add(wait_ms) <= now_ms);
+            is_unused && self.running.agents.unregister_linked(linked.project(), linked.name())
+        });
+        let is_one_alone = agents.all().any(|linked| linked.links() == 0);
         drop(agents);
-        waiting.into_iter().for_each(|tickets| self.running.look_elsewhere(tickets));
         if is_one_alone {
             self.premises.timers.at(now_ms.saturating_add(wait_ms), Timer::AgentLinks);
         }
@@ -199,6 +238,16 @@ pub(crate) struct AgentPeer {
     told: Mutex<Option<About>>,
     /// How many messages could not be read, less those that could.
     strikes: AtomicU32,
+    /// Its next message should not be read before this ends.
+    pause: Mutex<Option<Pause>>,
+}
+
+struct Pause(BoxFuture<'static, ()>);
+
+impl fmt::Debug for Pause {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Pause")
+    }
 }
 
 impl AgentPeer {
@@ -241,9 +290,7 @@ impl AgentPeer {
             Ok(linked) => {
                 let mut agents = self.agents.lock();
                 agents.retain(|known| *known.name() != name);
-                agents.push(Arc::clone(&linked));
-                drop(agents);
-                self.links.note(&self.socket, &linked, true);
+                agents.push(linked);
             }
             Err(error) => self.refuse(&error, None),
         }
@@ -260,12 +307,34 @@ impl AgentPeer {
         for linked in agents {
             let Some(one) = message.take() else { return };
             match linked.hear(self.socket.id(), one) {
-                Ok(Ok(())) => return,
-                Ok(Err(error)) => return self.refuse(&error, Some(&about)),
+                Ok(Heard { taken, pause }) => {
+                    pause.into_iter().for_each(|pause| self.pause(pause));
+                    return taken.err().iter().for_each(|error| self.refuse(error, Some(&about)));
+                }
                 Err(unheard) => message = Some(*unheard),
             }
         }
         self.stale(&about);
+    }
+
+    /// Nothing more is read until this ends, but for no longer than what is acknowledged may take: a link whose frames are not
+    /// read shows no sign of life.
+    fn pause(&self, pause: BoxFuture<'static, ()>) {
+        let (timers, limits) = (&self.links.premises.timers, &self.links.premises.limits);
+        let until_ms = timers.now_ms().saturating_add(millis(limits.durable_timeout));
+        let timeout = timers.clock().sleep_until(until_ms);
+        *self.pause.lock() = Some(Pause(select(pause, timeout).map(drop).boxed()));
+    }
+
+    /// Whether its next message may be read; otherwise the task is woken when that may have changed.
+    pub(crate) fn poll_ready(&self, context: &mut Context<'_>) -> Poll<()> {
+        // Polled without a lock.
+        let Some(mut pause) = self.pause.lock().take() else { return Poll::Ready(()) };
+        let polled = pause.0.poll_unpin(context);
+        if polled.is_pending() {
+            *self.pause.lock() = Some(pause);
+        }
+        polled
     }
 
     /// What a link says about an attempt that it does not have is dropped. It is told once.

@@ -3,8 +3,12 @@
 use std::sync::Arc;
 
 use super::actions::RoomActions;
+use super::memory_actions::MemoryActions;
+use super::memory_source::{self, MEMORY};
 use super::refusal;
+use super::run_sources::{self, RUNS};
 use super::service::RoomService;
+use super::sources;
 use crate::deliver::link::Link;
 use crate::error::ActionError;
 use crate::event::Observers;
@@ -14,6 +18,7 @@ use crate::model::room::handle::Room;
 use crate::model::room::memberships::Membership;
 use crate::model::room::policy::Mode;
 use crate::model::room::record::RoomState;
+use crate::model::room::run_view::RunView;
 use crate::model::session::Session;
 use crate::render::action::Action;
 use crate::render::room_layouts::ROOMS;
@@ -24,6 +29,7 @@ use crate::sessions::slot::Slot;
 pub(crate) struct RoomPaths {
     service: Arc<RoomService>,
     actions: RoomActions,
+    memory: MemoryActions,
     observers: Arc<Observers>,
     /// A path may begin with it (contract 1.3).
     root_id: Text,
@@ -63,13 +69,13 @@ impl<'p> Place<'p> {
 pub(crate) type Known = (Action, Text);
 
 impl RoomPaths {
-    pub(crate) const fn new(
+    pub(crate) fn new(
         service: Arc<RoomService>,
-        actions: RoomActions,
+        (actions, memory): (RoomActions, MemoryActions),
         observers: Arc<Observers>,
         root_id: Text,
     ) -> Self {
-        Self { service, actions, observers, root_id }
+        Self { service, actions, memory, observers, root_id }
     }
 
     /// The path from the root, without the root's own id in front.
@@ -106,14 +112,32 @@ impl RoomPaths {
                 Some(membership) => self.check_built_in(&session, &membership, action),
                 None => Ok((action == "close" && is_admin(&session)).then_some(&self.actions.close)),
             },
-            Place::BelowRoom(id) => Self::membership(slot, id).map_or(Ok(()), |at| check_below(&at)).map(|()| None),
+            Place::BelowRoom(id) => match Self::membership(slot, id) {
+                Some(at) => check_below(&at).map(|()| self.below(&session, &at, self.below_root(path), action)),
+                None => Ok(None),
+            },
         };
         let room = place.room().unwrap_or_default();
         let found = refusal::report(&self.observers, asked_for(action), &session, room, checked)?;
-        Ok(found.map(|found| (found.clone(), path::normal(&format!("{ROOMS}/{room}")))))
+        Ok(found.map(|found| (found.clone(), path::normal(self.below_root(path)))))
     }
 
-    /// What is not about the room itself is looked up.
+    /// What is built in below a room is found by what the room is now: whoever has just received an event about it need not
+    /// wait until the tree shows it.
+    fn below(&self, session: &Session, at: &Membership, path: &str, action: &str) -> Option<&Action> {
+        let mut below = path::segments(path).skip(2);
+        let offered = match (below.next()?, below.next(), below.next()) {
+            (RUNS, Some(run), None) => {
+                let view = at.room.with(|record| Some(RunView::from(record.runs()?.get(run)?)))?;
+                run_sources::offered(&self.actions.runs, &view, Some(at.role), session)
+            }
+            (MEMORY, None, _) => memory_source::offered(&self.memory, Some(at.role), session).iter().collect(),
+            _ => return None,
+        };
+        offered.into_iter().find(|offered| offered.name() == action)
+    }
+
+    /// What the application shows there is looked up.
     fn check_built_in(&self, session: &Session, at: &Membership, action: &str) -> Result<Option<&Action>, ActionError> {
         if action == "replay" {
             return self.check_replay(at).map(Some);
@@ -124,7 +148,7 @@ impl RoomPaths {
             "admit" => (at.role.may_manage(), false, Some(&self.actions.admit)),
             "dismiss" => (at.role.may_manage(), false, Some(&self.actions.dismiss)),
             "close" => (at.role.may_manage() || is_admin(session), false, Some(&self.actions.close)),
-            _ => return Ok(None),
+            _ => return Ok(self.offered(session, at, action)),
         };
         if session.context().user().is_none() {
             return Err(ActionError::unauthorized("only users may do this"));
@@ -134,6 +158,14 @@ impl RoomPaths {
         }
         check_state(at)?;
         if needs_joining { check_joined(at).map(|()| found) } else { Ok(found) }
+    }
+
+    /// What the room offers the session now, whether its tree shows it yet or not.
+    fn offered(&self, session: &Session, at: &Membership, action: &str) -> Option<&Action> {
+        let has_ended = at.room.with(|record| record.end_of().is_some());
+        let role = at.is_joined().then_some(at.role);
+        let offered = sources::offered(&self.actions, (&at.room, role), session, has_ended);
+        offered.into_iter().find(|offered| offered.name() == action)
     }
 
     /// Whoever is in a replayable room may read its past.

@@ -46,9 +46,10 @@ fn health_changed(premises: &Arc<Premises>, health: Health) {
     match health {
         Health::Failing(why) => {
             premises.degraded_since_ms.store(now_ms, Ordering::Relaxed);
+            // Before anybody is told: whoever is may let time pass.
+            premises.timers.at(premises.timers.now_ms().saturating_add(RETRY_MS), Timer::StorageRetry);
             premises.observers.warn(&Event::StorageFailed { why: why.to_string() });
             tell_all(premises, EventKind::RoomDegraded, now_ms);
-            premises.timers.at(premises.timers.now_ms().saturating_add(RETRY_MS), Timer::StorageRetry);
         }
         Health::Fine => {
             let since_ms = premises.degraded_since_ms.swap(0, Ordering::Relaxed);

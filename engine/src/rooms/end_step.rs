@@ -1,6 +1,7 @@
 //! The last step of a room.
 
 use super::archived_room::ArchivedRoom;
+use super::ended_by::EndedBy;
 use super::living::LivingRoom;
 use super::premises::Premises;
 use super::step::{Draft, Step};
@@ -9,7 +10,7 @@ use crate::clock::millis;
 use crate::event::Event;
 use crate::model::Text;
 use crate::model::room::end_reason::EndReason;
-use crate::model::room::event::{self, Actor, EventKind};
+use crate::model::room::event::{self, EventKind};
 use crate::model::room::lasting::Lasting;
 use crate::model::room::memory::Memory;
 use crate::model::room::message;
@@ -18,22 +19,6 @@ use crate::model::room::record::{End, Record};
 use crate::model::room::runs::Runs;
 use crate::sessions::timer::Timer;
 use crate::storage::store::Write;
-
-/// Who ends a room, and with which words.
-#[derive(Debug, Clone)]
-pub(crate) struct EndedBy {
-    pub(crate) actor: Actor,
-    pub(crate) note: Option<String>,
-    /// That of the call.
-    pub(crate) trace_id: Option<Text>,
-}
-
-impl EndedBy {
-    /// Nobody but the engine, or the application.
-    pub(crate) fn system() -> Self {
-        Self { actor: Actor::system(), note: None, trace_id: None }
-    }
-}
 
 /// Ends a room that is locked and whose runs have ended: its last event goes to all who are there, and then nobody is.
 pub(super) fn end_in(

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use super::directory::Known;
-use super::end_step::EndedBy;
+use super::ended_by::EndedBy;
 use super::living::LivingRoom;
 use super::opening;
 use super::premises::Premises;
@@ -79,7 +79,7 @@ impl Ending {
             match opening::living(&self.premises, known) {
                 // Those that have ended already have.
                 Ok(living) => drop(self.begin(&living, EndReason::Revoked, EndedBy::system())),
-                Err(_) => self.try_later(&id, Wanted { is_revoked: true, has_runs: false }),
+                Err(_) => self.try_later(&id, Wanted { is_revoked: true, ..Wanted::default() }),
             }
         }
     }
@@ -123,7 +123,7 @@ impl Ending {
     fn look_at(&self, living: &Arc<LivingRoom>, now_ms: u64) {
         let wanted = self.premises.unread.lock().remove(living.room.id());
         if wanted.has_runs {
-            self.running.resume(std::slice::from_ref(living));
+            self.running.resume(&[(Arc::clone(living), wanted.ending)]);
         }
         let ends = self.running.take(living, |work| {
             let is_due = work.record.deadline_ms().is_some_and(|at_ms| at_ms <= now_ms);

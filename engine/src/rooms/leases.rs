@@ -71,9 +71,17 @@ impl LeaseTimes {
         let looked = match (lease, now) {
             (Lease::Online, Lease::Offline) => Looked::Offline,
             (Lease::Offline, Lease::Online) => Looked::Online,
-            _ => Looked::Ping(self.ping_ms),
+            _ => Looked::Ping(self.ping_ms.saturating_sub(self.tick_ms)),
         };
-        (looked, Some((now, self.round(ends_ms.min(now_ms.saturating_add(self.ping_ms))))))
+        (looked, Some((now, self.round(ends_ms.min(self.next_ping(silent_ms, now_ms))))))
+    }
+
+    /// When a session that has been silent for so long is to be pinged next, if nothing is heard before. One that was pinged
+    /// just now has half of its lease for the answer; within a tick is now, so that it is looked at once for each ping.
+    const fn next_ping(&self, silent_ms: u64, now_ms: u64) -> u64 {
+        let is_pinged = silent_ms.saturating_add(self.tick_ms) >= self.ping_ms;
+        let wait_ms = if is_pinged { self.ping_ms } else { self.ping_ms - silent_ms };
+        now_ms.saturating_add(wait_ms)
     }
 
     /// Later by less than a tick, so that many are looked at together.

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use hashbrown::HashMap;
 
 use super::deadlines::Deadlines;
-use super::end_step::EndedBy;
+use super::ended_by::EndedBy;
 use super::living::LivingRoom;
 use crate::model::Text;
 use crate::model::room::run::asked::Asked;
@@ -27,13 +27,25 @@ pub(crate) struct LiveRun {
     pub(crate) registered: Option<Registered>,
     /// Whether it is behind the gate.
     pub(crate) has_place: bool,
-    /// Everybody knows that it waits.
-    pub(crate) is_announced: bool,
-    /// Until when it waits for an agent of its name: it was started before the engine was.
+    /// Until when it waits for an agent of its name if it has no window: it, or one in whose place it is, was started before
+    /// the engine was.
     pub(crate) patient_until_ms: Option<u64>,
+    /// Until when it waits for that agent now.
+    pub(crate) absent_until_ms: Option<u64>,
     pub(crate) attempt: Option<Arc<Attempt>>,
     /// Its node in the tree of the session that started it.
     pub(crate) task: Option<Arc<ShownTask>>,
+}
+
+/// What a run does whose turn it is, and whose agent is not registered.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Absence {
+    /// It waits until then.
+    Until(u64),
+    /// It has waited.
+    Over,
+    /// It does not wait.
+    Unexpected,
 }
 
 /// The runs of all rooms that have not ended, by id.
@@ -46,14 +58,18 @@ pub(crate) struct LiveRuns {
     ends: Mutex<HashMap<Text, EndedBy>>,
     /// Those that wait until an agent of their name is registered, by arrival.
     awaiting: Mutex<BTreeMap<u64, Text>>,
+    /// How long they do without a window.
+    patience_ms: u64,
     next_arrival: AtomicU64,
     /// A room has ended.
     pub(crate) room_ended: Signal,
 }
 
 impl LiveRuns {
-    pub(crate) fn new() -> Self {
+    /// `patience_ms` says how long runs without a window wait for their agent.
+    pub(crate) fn new(patience_ms: u64) -> Self {
         Self {
+            patience_ms,
             runs: Mutex::default(),
             due: Mutex::default(),
             ends: Mutex::default(),
@@ -84,8 +100,8 @@ impl LiveRuns {
             arrival,
             registered: None,
             has_place: false,
-            is_announced: false,
             patient_until_ms: None,
+            absent_until_ms: None,
             attempt: None,
             task,
             asked,
@@ -120,12 +136,38 @@ impl LiveRuns {
         removed
     }
 
-    /// A run waits until an agent of its name is registered. Returns until when; `None` if it does not wait (any more).
-    pub(crate) fn await_agent(&self, run: &Text, now_ms: u64) -> Option<u64> {
-        let (arrival, until_ms) = self.with(run, |live| (live.arrival, live.patient_until_ms))?;
-        let until_ms = until_ms.filter(|until_ms| *until_ms > now_ms)?;
-        self.awaiting.lock().insert(arrival, run.clone());
-        Some(until_ms)
+    /// A run waits for its agent, if that is not there when it is its turn.
+    pub(crate) fn be_patient(&self, run: &str, now_ms: u64) {
+        self.with(run, |live| live.patient_until_ms = Some(now_ms.saturating_add(self.patience_ms)));
+    }
+
+    /// It is a run's turn, and its agent is not registered: it waits for that, for as long as its window is.
+    pub(crate) fn await_agent(&self, run: &Text, now_ms: u64) -> Absence {
+        let of = |live: &mut LiveRun| {
+            let patient_until_ms = live.patient_until_ms?;
+            if live.absent_until_ms.take_if(|until_ms| *until_ms <= now_ms).is_some() {
+                return Some((live.arrival, None));
+            }
+            let window_ms = live.asked.delivery.as_ref().and_then(|delivery| delivery.window_ms);
+            let until_ms = window_ms.map_or(patient_until_ms, |window_ms| now_ms.saturating_add(window_ms));
+            if live.absent_until_ms.is_none() && until_ms <= now_ms {
+                return None;
+            }
+            Some((live.arrival, Some(*live.absent_until_ms.get_or_insert(until_ms))))
+        };
+        match self.with(run, of).flatten() {
+            None => Absence::Unexpected,
+            Some((_, None)) => Absence::Over,
+            Some((arrival, Some(until_ms))) => {
+                self.awaiting.lock().insert(arrival, run.clone());
+                Absence::Until(until_ms)
+            }
+        }
+    }
+
+    /// A run has an agent: it waits at its gate, or goes through.
+    pub(crate) fn found(&self, run: &str, registered: Registered) {
+        self.with(run, |live| (live.registered, live.absent_until_ms) = (Some(registered), None));
     }
 
     /// An agent is registered: those that waited for one look whether it is theirs, in order of arrival.

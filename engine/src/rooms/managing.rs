@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use super::end_step::EndedBy;
+use super::ended_by::EndedBy;
 use super::ending::Ending;
 use super::living::LivingRoom;
 use super::premises::Premises;

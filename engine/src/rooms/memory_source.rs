@@ -11,6 +11,7 @@ use crate::model::room::handle::Room;
 use crate::model::room::memory::Memory;
 use crate::model::room::role::Role;
 use crate::model::session::Session;
+use crate::render::action::Action;
 use crate::render::descriptor::{Descriptor, Item};
 use crate::render::room_source::RoomSource;
 use crate::render::source::WindowRequest;
@@ -29,10 +30,15 @@ pub(crate) fn memory(actions: MemoryActions) -> RoomSource {
     let source = RoomSource::new(move |room: &Room, session: &Session| {
         let (total, items) = window(room, 0, INLINE);
         let node = Descriptor::collection().window(0, total as u64, items);
-        let may_write = session.role_in(room).is_some_and(Role::may_say) && session.has_user();
-        if may_write { node.actions(actions.all()) } else { node }
+        node.actions(offered(&actions, session.role_in(room), session))
     });
     source.on_window(load_window).on_item(load_item).in_order(2)
+}
+
+/// What a session is offered that has joined a room.
+pub(super) fn offered<'a>(actions: &'a MemoryActions, role: Option<Role>, session: &Session) -> &'a [Action] {
+    let may_write = role.is_some_and(Role::may_say) && session.has_user();
+    if may_write { actions.all() } else { &[] }
 }
 
 fn load_window(room: &Room, _: &Session, request: &WindowRequest) -> Vec<Item> {

@@ -7,12 +7,11 @@ use super::directory::Known;
 use super::end_step::remove_at;
 use super::ending::Ending;
 use super::kept::Age;
-use super::living::LivingRoom;
 use super::opening;
 use super::premises::Premises;
 use super::roles::Roles;
 use super::running::Running;
-use super::stored_room::{StoredEnd, StoredOverview};
+use super::stored_room::{StoredEnd, StoredEnding, StoredOverview};
 use super::unread::Wanted;
 use crate::clock::millis;
 use crate::event::Event;
@@ -51,7 +50,8 @@ impl<'a> Recovering<'a> {
         Self { premises, roles, ending, running, is_history_lost }
     }
 
-    /// All rooms are put away, but for those in which runs have not ended. What cannot be read is reported and left as it is.
+    /// All rooms are put away, but for those in which runs have not ended: of these, those that were about to end do. What
+    /// cannot be read is reported and left as it is.
     pub(super) fn run(&self) {
         if !self.premises.journal.survives() {
             return;
@@ -59,17 +59,22 @@ impl<'a> Recovering<'a> {
         let mut working = Vec::new();
         let read = self.premises.journal.store().each_room(&KINDS, &mut |id, parts| {
             let has_runs = parts.iter().any(|part| part.kind == PartKind::Run);
-            working.extend(self.add(&id, &parts).filter(|_| has_runs));
+            working.extend(self.add(&id, &parts).filter(|(_, ending)| has_runs || ending.is_some()));
         });
         if let Err(why) = read {
             self.unreadable("the list of rooms", &why.to_string());
         }
-        let open = |away: Arc<AwayRoom>| {
+        let open = |(away, ending): (Arc<AwayRoom>, Option<StoredEnding>)| {
             let id = away.id.clone();
-            let opened = opening::living(self.premises, Known::Away(away));
-            opened.map_err(|_| self.ending.try_later(&id, Wanted { is_revoked: false, has_runs: true })).ok()
+            match opening::living(self.premises, Known::Away(away)) {
+                Ok(living) => Some((living, ending)),
+                Err(_) => {
+                    self.ending.try_later(&id, Wanted { has_runs: true, ending, ..Wanted::default() });
+                    None
+                }
+            }
         };
-        let opened: Vec<Arc<LivingRoom>> = working.into_iter().filter_map(open).collect();
+        let opened: Vec<_> = working.into_iter().filter_map(open).collect();
         self.running.resume(&opened);
     }
 
@@ -77,7 +82,8 @@ impl<'a> Recovering<'a> {
         self.premises.observers.warn(&Event::StorageFailed { why: format!("{what} cannot be opened: {why}") });
     }
 
-    fn add(&self, id: &Text, parts: &[Part]) -> Option<Arc<AwayRoom>> {
+    /// Returns the room, and how it was about to end if it was.
+    fn add(&self, id: &Text, parts: &[Part]) -> Option<(Arc<AwayRoom>, Option<StoredEnding>)> {
         let now = self.premises.now();
         let Some(StoredOverview { mut record, ends_in_ms }) = StoredOverview::from_parts(parts, now.unix_ms) else {
             self.unreadable(id, "its record is missing or is of another version");
@@ -91,7 +97,7 @@ impl<'a> Recovering<'a> {
         if self.is_history_lost {
             record.about.lose_history(self.premises.ids.make(""));
         }
-        let about = record.about.clone();
+        let (about, ending) = (record.about.clone(), record.ending.clone());
         let is_open = about.access != Access::Invited || self.roles.are_the_applications();
         let age = Age::new(&self.premises.limits, &about, about.created_ms);
         let epoch = self.is_history_lost.then(|| about.epoch.clone());
@@ -110,7 +116,7 @@ impl<'a> Recovering<'a> {
         if let Some(removed_in_ms) = removed_in_ms {
             remove_at(self.premises, &about.id, now.now_ms.saturating_add(removed_in_ms));
         }
-        Some(away)
+        Some((away, ending))
     }
 
     /// How much longer a room is shown that has ended, in ms.

@@ -51,11 +51,10 @@ impl Host {
         self.0.upgrade().ok_or_else(|| ActionError::internal("the provider is shutting down"))
     }
 
-    fn run(&self, call: Invocation<NewRun>) -> Result<HandlerFuture, ActionError> {
+    fn run(&self, call: &Invocation<NewRun>) -> Result<HandlerFuture, ActionError> {
         let room: Text = call.node_id().into();
-        let new = NewRun { trace_id: call.trace_id, ..call.params };
         let service = self.service()?;
-        let run = service.run(&call.session, &room, &new)?;
+        let run = service.run(&call.session, &room, (&call.params, call.trace_id.as_deref()))?;
         Ok(service.acknowledged(&room, Outcome::accepted(run)))
     }
 
@@ -97,7 +96,7 @@ impl RunActions {
         let [run, clear, cancel, send, output] = std::array::from_fn(|_| with());
         // What a run does is told by its events, and shown when it does it.
         Self {
-            run: Action::new_in_two_steps("run", move |call: Invocation<NewRun>| run.run(call))
+            run: Action::new_in_two_steps("run", move |call: Invocation<NewRun>| run.run(&call))
                 .label("Run")
                 .changes([ROOMS, "tasks"]),
             clear_history: Action::new_in_two_steps("clear_history", move |call: Invocation<()>| {

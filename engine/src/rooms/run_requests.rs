@@ -83,12 +83,12 @@ impl RunRequests {
         Self { running }
     }
 
-    /// A member starts a run. Under a call id that was used within 10 minutes nothing is started again (SEC32).
+    /// A member starts a run, which belongs to a trace, unless it names its own. Under a call id that was used within 10 minutes nothing is started again (SEC32).
     pub(crate) fn start(
         &self,
         session: &Session,
         (living, role): (&Arc<LivingRoom>, Role),
-        new: &NewRun,
+        (new, trace): (&NewRun, Option<&str>),
     ) -> Result<Text, ActionError> {
         check_member(session, role)?;
         is_open(living)?;
@@ -97,7 +97,7 @@ impl RunRequests {
         if let Some(known) = self.known(session, new.call_id.as_deref()) {
             return Ok(known);
         }
-        let asked = self.asked(session, (living, role), &registered, new);
+        let asked = self.asked(session, (living, role), &registered, (new, trace));
         let id = asked.id.clone();
         let task = self.follow(session, living, &asked)?;
         let arrival = self.running.live.arrive();
@@ -142,10 +142,10 @@ impl RunRequests {
         session: &Session,
         (living, role): (&LivingRoom, Role),
         registered: &Registered,
-        new: &NewRun,
+        (new, trace): (&NewRun, Option<&str>),
     ) -> Asked {
         let premises = &self.running.premises;
-        let trace = trace_id(new.trace_id.as_deref()).map(Text::from);
+        let trace = trace_id(new.trace_id.as_deref().or(trace)).map(Text::from);
         Asked {
             id: premises.ids.make("r_"),
             agent: registered.agent.name().clone(),

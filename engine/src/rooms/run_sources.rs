@@ -31,7 +31,13 @@ pub(crate) fn runs(actions: &RoomActions) -> RoomSource {
     source.in_order(1)
 }
 
-fn offered<'a>(actions: &'a RunActions, run: &RunView, role: Option<Role>, session: &Session) -> Vec<&'a Action> {
+/// What a session is offered at a run.
+pub(super) fn offered<'a>(
+    actions: &'a RunActions,
+    run: &RunView,
+    role: Option<Role>,
+    session: &Session,
+) -> Vec<&'a Action> {
     let Some(role) = role.filter(|role| role.may_say()) else { return Vec::new() };
     let mut offered = Vec::new();
     if !run.status.is_ended() {

@@ -27,6 +27,7 @@ use crate::model::room::memory_query::{MemoryPage, MemoryQuery};
 use crate::model::room::run::asked::Asked;
 use crate::model::room::run::failure::RunError;
 use crate::model::room::run_event;
+use crate::model::room::runs::Runs;
 use crate::protocol::room_part::Merge;
 use crate::render::task::TaskControl;
 use crate::runs::attempt::Attempt;
@@ -316,6 +317,20 @@ impl RunHost for Speech {
         let entries =
             living.map(|living| living.room.with(|record| record.runs().map(|runs| runs.history().entries())));
         entries.flatten().unwrap_or_default()
+    }
+
+    fn waits_for_place(&self, attempt: &Attempt) {
+        let wait = |runs: &mut Runs| runs.wait_for_place(&attempt.run, attempt.number);
+        self.step(|work| work.record.work().into_iter().for_each(wait));
+    }
+
+    fn dispatched(&self, attempt: &Attempt) {
+        self.step(|work| {
+            if Self::sign(work, attempt) {
+                // While it waited, nothing was due.
+                work.watch(&attempt.run);
+            }
+        });
     }
 
     fn left_alone(&self, attempt: &Attempt) {

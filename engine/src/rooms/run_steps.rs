@@ -5,13 +5,14 @@ use std::sync::Arc;
 use futures_util::future::BoxFuture;
 use serde_json::Value;
 
-use super::end_step::{EndedBy, end_in};
+use super::end_step::end_in;
+use super::ended_by::EndedBy;
 use super::ids::Ids;
 use super::live_runs::{LiveRun, LiveRuns};
 use super::living::LivingRoom;
 use super::remembering::Remembering;
 use super::step::{Draft, Step};
-use super::stored_room;
+use super::stored_room::{self, StoredRecord};
 use crate::config::{Limit, RunLimits};
 use crate::event::Event;
 use crate::model::Text;
@@ -123,10 +124,7 @@ impl Work<'_, '_> {
 
     /// Everybody learns that a run waits, if it does and they do not know.
     pub(super) fn announce(&mut self, run: &str) {
-        let waits = self.run(run).is_some_and(|run| run.status() == RunStatus::Queued);
-        let is_news =
-            waits && self.live.with(run, |live| !std::mem::replace(&mut live.is_announced, true)) == Some(true);
-        if is_news {
+        if self.record.work().is_some_and(|runs| runs.announce(run)) {
             self.keep(run);
             self.tell_of(run, EventKind::RunQueued, run_event::begun);
             self.step.show_runs();
@@ -211,28 +209,39 @@ impl Work<'_, '_> {
         self.after(run, next);
     }
 
+    /// Nobody came who could work on a run, for as long as it waits for that.
+    pub(super) fn unattended(&mut self, run: &Text, error: RunError) {
+        let now = self.now();
+        let next = self.record.work().map_or(Next::Nothing, |runs| runs.unattended(run, error, now));
+        if next == Next::Nothing {
+            self.follow.push(FollowUp::Begin(run.clone()));
+            self.step.show_runs();
+        }
+        self.after(run, next);
+    }
+
     /// Goes through the gate, or waits there.
     fn pass(&self, run: &Text, registered: &Registered) -> bool {
         let waits = self.live.with(run, |live| live.registered.is_some()).unwrap_or(true);
         let Some(ticket) = self.live.ticket(run).filter(|_| !waits) else { return false };
-        self.live.with(run, |live| live.registered = Some(registered.clone()));
+        self.live.found(run, registered.clone());
         registered.gate.enter(ticket)
     }
 
     /// A new attempt at a run.
     fn attempt(&mut self, run: &Text, registered: Registered) {
-        let Some((asked, number)) = self.run(run).map(|run| (Arc::clone(&run.asked), run.attempt())) else { return };
+        let of = |run: &Run| (Arc::clone(&run.asked), run.attempt(), run.was_kept());
+        let Some((asked, number, was_kept)) = self.run(run).map(of) else { return };
         let attempt = Arc::new(Attempt::new(run.clone(), number));
         let agent = Arc::clone(&registered.agent);
         let before = self.live.with(run, |live| {
             live.has_place = true;
             live.attempt = Some(Arc::clone(&attempt));
-            (live.registered.replace(registered), live.is_announced)
+            live.registered.replace(registered)
         });
-        let (before, has_waited) = before.unwrap_or_default();
-        self.follow.extend(before.map(FollowUp::Release));
+        self.follow.extend(before.flatten().map(FollowUp::Release));
         // After a crash, a run that waits begins. One that begins at once is not acknowledged before that is durable.
-        let is_once = has_waited && asked.delivery.is_none() && self.step.keeps_parts();
+        let is_once = was_kept && asked.delivery.is_none() && self.step.keeps_parts();
         self.keep(run);
         let room = self.living.room.id().clone();
         self.step.report(Event::RunStarted { room, run: run.clone(), agent: asked.agent.clone(), attempt: number });
@@ -295,6 +304,10 @@ impl Work<'_, '_> {
     fn ended(&mut self, run: &Text, successor: Option<(Option<Text>, Option<u64>)>) {
         let Some(asked) = self.run(run).map(|run| Arc::clone(&run.asked)) else { return };
         let successor = successor.filter(|_| !self.record.takes_no_more());
+        if let Some(body) = self.run(run).filter(|run| run.is_unknown()).map(run_event::begun) {
+            // Nobody has heard of it, nor in whose place it was.
+            self.tell(&asked, EventKind::RunQueued, body, Merge::Never);
+        }
         if let Some((Some(to), _)) = &successor {
             self.tell(&asked, EventKind::RunEscalated, run_event::escalated(&asked, to), Merge::Never);
         }
@@ -349,9 +362,14 @@ impl Work<'_, '_> {
         let Some(asked) = self.run(&id).map(|run| Arc::clone(&run.asked)) else { return };
         let arrival = live.map_or_else(|| self.live.arrive(), |live| live.arrival);
         self.live.add(arrival, self.living, asked, None);
-        self.live.with(&id, |successor| successor.patient_until_ms = live.and_then(|live| live.patient_until_ms));
+        if live.is_some_and(|live| live.patient_until_ms.is_some()) {
+            self.live.be_patient(&id, self.now().now_ms);
+        }
         if not_before_ms.is_some() {
             self.announce(&id);
+        } else {
+            // With the end of the one before, so that a crash between that and its beginning does not lose it.
+            self.keep(&id);
         }
         self.watch(&id);
     }
@@ -380,11 +398,16 @@ impl Work<'_, '_> {
         if !self.record.begin_end(reason) {
             return false;
         }
-        self.live.ends_later(self.living.room.id(), by);
+        self.live.ends_later(self.living.room.id(), by.clone());
         let unended = self.record.runs().into_iter().flat_map(|runs| runs.all());
         let unended: Vec<_> = unended.filter(|run| !run.status().is_ended()).map(|run| run.asked.id.clone()).collect();
         unended.iter().for_each(|run| self.cancel(run));
         self.end_if_over();
+        if self.record.ending().is_some() && self.step.keeps_parts() {
+            // Nothing is dispatched any more, also if the process ends before the runs do.
+            let record = StoredRecord::new(self.living.room.about(), self.record);
+            self.step.put(record.ending(reason, by).into_part());
+        }
         true
     }
 

@@ -7,8 +7,9 @@ use futures_util::future::BoxFuture;
 use serde_json::Value;
 
 use super::durability::{all_durable, is_full};
-use super::end_step::{EndedBy, remove_later};
-use super::live_runs::{LiveRun, LiveRuns};
+use super::end_step::remove_later;
+use super::ended_by::EndedBy;
+use super::live_runs::{Absence, LiveRun, LiveRuns};
 use super::living::LivingRoom;
 use super::pacing::{Paced, ready_for_more};
 use super::premises::Premises;
@@ -16,6 +17,7 @@ use super::remembering::Remembering;
 use super::run_speech::Speech;
 use super::run_steps::{Execution, FollowUp, Turn, Work, Worker};
 use super::step::Step;
+use super::stored_room::StoredEnding;
 use crate::background::Background;
 use crate::clock::millis;
 use crate::config::{Limit, RunLimits};
@@ -73,7 +75,7 @@ impl Running {
         background: Arc<Background>,
         limits: RunLimits,
     ) -> Arc<Self> {
-        let live = LiveRuns::new();
+        let live = LiveRuns::new(millis(limits.absent_agent_timeout));
         Arc::new_cyclic(|me| Self {
             premises,
             remembering,
@@ -152,10 +154,17 @@ impl Running {
     }
 
     fn without_agent(&self, living: &Arc<LivingRoom>, run: &Text, jobs: &mut Jobs) {
-        let Some(until_ms) = self.live.await_agent(run, self.premises.timers.now_ms()) else {
-            let error = RunError::new("unknown_agent", "there is no agent of this name any more");
-            return self.step(living, jobs, |work| work.give_up(run, error));
+        let now_ms = self.premises.timers.now_ms();
+        let error = || RunError::new("unknown_agent", "there is no agent of this name any more");
+        let until_ms = match self.live.await_agent(run, now_ms) {
+            Absence::Until(until_ms) => until_ms,
+            Absence::Over => {
+                self.live.be_patient(run, now_ms);
+                return self.step(living, jobs, |work| work.unattended(run, error()));
+            }
+            Absence::Unexpected => return self.step(living, jobs, |work| work.give_up(run, error())),
         };
+        self.step(living, jobs, |work| work.announce(run));
         let timer = self.live.due.lock().add(until_ms, run.clone());
         timer.into_iter().for_each(|at_ms| self.premises.timers.at(at_ms, Timer::Runs));
         let name = self.live.with(run, |live| live.asked.agent.clone());
@@ -165,10 +174,10 @@ impl Running {
         }
     }
 
-    /// Goes on with the runs that an earlier engine had not ended in these rooms.
-    pub(super) fn resume(&self, rooms: &[Arc<LivingRoom>]) {
+    /// Goes on with the runs that an earlier engine had not ended in these rooms, of which some were about to end.
+    pub(super) fn resume(&self, rooms: &[(Arc<LivingRoom>, Option<StoredEnding>)]) {
         let mut unended = Vec::new();
-        for living in rooms {
+        for (living, _) in rooms {
             let runs = living.room.with(|record| record.runs().map(Runs::unended).unwrap_or_default());
             // Somebody may have started others by now, if the room could not be read at first.
             let runs = runs.into_iter().filter(|(asked, _)| self.live.with(&asked.id, |_| ()).is_none());
@@ -177,18 +186,19 @@ impl Running {
         unended.sort_by_key(|(_, asked, _)| asked.created_ms);
         let now_ms = self.premises.timers.now_ms();
         for (living, asked, _) in &unended {
-            let window_ms = asked.delivery.as_ref().and_then(|delivery| delivery.window_ms).unwrap_or(0);
-            let patience_ms = window_ms.max(millis(self.limits.absent_agent_timeout));
             self.live.add(self.live.arrive(), living, Arc::clone(asked), None);
-            self.live.with(&asked.id, |live| {
-                (live.is_announced, live.patient_until_ms) = (true, Some(now_ms.saturating_add(patience_ms)));
-            });
+            self.live.be_patient(&asked.id, now_ms);
+        }
+        for (living, ending) in rooms {
+            if let Some((reason, by)) = ending.clone() {
+                self.end_room(living, reason, by);
+            }
         }
         // One that waited may begin as soon as another one has ended, if its agent is there.
         for (living, asked, _) in unended.iter().filter(|(_, _, status)| *status == RunStatus::Running) {
             self.take(living, |work| work.interrupted(&asked.id));
         }
-        rooms.iter().for_each(|living| self.take(living, |work| work.begin_due()));
+        rooms.iter().for_each(|(living, _)| self.take(living, |work| work.begin_due()));
     }
 
     /// A run that waited at a gate has a place behind it.
@@ -243,7 +253,7 @@ impl Running {
         let is_new = self.live.with(run, |live| {
             let is_new = live.registered.is_none();
             if is_new {
-                live.registered = registered.take();
+                (live.registered, live.absent_until_ms) = (registered.take(), None);
             }
             is_new
         });

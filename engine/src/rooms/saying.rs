@@ -59,13 +59,13 @@ impl Saying {
         Self { premises }
     }
 
-    /// A member says something, to everybody or to one participant. Under a call id that was used within 10 minutes nothing
-    /// is said again.
+    /// A member says something, to everybody or to one participant; it belongs to a trace, unless it names its own. Under a
+    /// call id that was used within 10 minutes nothing is said again.
     pub(crate) fn say(
         &self,
         session: &Session,
         (living, role): (&Arc<LivingRoom>, Role),
-        message: &Message,
+        (message, trace): (&Message, Option<&str>),
     ) -> Result<Said, ActionError> {
         check_speaker(session, role)?;
         if living.room.state() == RoomState::Ended {
@@ -83,7 +83,7 @@ impl Saying {
             if becomes != Becomes::Known {
                 step.takes_part(record, session.context().user());
                 step.is_active(record);
-                send(step, record, session.context(), message, &said);
+                send(step, record, session.context(), (message, trace), &said);
                 keep_call(step, record, session.context(), message, &said);
             }
             Ok((said, becomes == Becomes::NewForAnother))
@@ -126,7 +126,13 @@ impl Saying {
     }
 }
 
-fn send(step: &mut Step<'_>, record: &Record, context: &Context, message: &Message, said: &Said) {
+fn send(
+    step: &mut Step<'_>,
+    record: &Record,
+    context: &Context,
+    (message, trace): (&Message, Option<&str>),
+    said: &Said,
+) {
     let actor = actor(context, record);
     let body = event::message(message.text.as_deref(), message.data.as_ref(), message.to.as_deref());
     let (to, sender) = (message.to.as_deref(), actor.participant.clone());
@@ -134,7 +140,7 @@ fn send(step: &mut Step<'_>, record: &Record, context: &Context, message: &Messa
         kind: EventKind::Message,
         seq: said.seq,
         actor,
-        trace_id: trace_id(message.trace_id.as_deref()),
+        trace_id: trace_id(message.trace_id.as_deref().or(trace)),
         call_id: message.call_id.as_deref(),
         body,
     };

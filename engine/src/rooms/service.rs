@@ -13,7 +13,7 @@ use super::call_ids::CallIds;
 use super::creating::{CreatedRoom, Creating};
 use super::directory::Directory;
 use super::durability::{self, Durability};
-use super::end_step::EndedBy;
+use super::ended_by::EndedBy;
 use super::ending::{Ending, RoomEnding};
 use super::ids::Ids;
 use super::joining::Joining;
@@ -203,7 +203,12 @@ impl RoomService {
         self.report("leave", &session, id, left)
     }
 
-    pub(crate) fn say(&self, session: &Session, id: &str, message: &Message) -> Result<Said, ActionError> {
+    pub(crate) fn say(
+        &self,
+        session: &Session,
+        id: &str,
+        message: (&Message, Option<&str>),
+    ) -> Result<Said, ActionError> {
         let said = self.find(session, id).and_then(|(living, role)| self.saying.say(session, (&living, role), message));
         self.report("say", session, id, said)
     }
@@ -277,7 +282,7 @@ impl RoomService {
     }
 
     /// A member starts a run.
-    pub(crate) fn run(&self, session: &Session, id: &str, new: &NewRun) -> Result<Text, ActionError> {
+    pub(crate) fn run(&self, session: &Session, id: &str, new: (&NewRun, Option<&str>)) -> Result<Text, ActionError> {
         let started = self.find(session, id).and_then(|(living, role)| self.runs.start(session, (&living, role), new));
         self.report("run", session, id, started)
     }

@@ -34,12 +34,22 @@ pub(crate) fn room(actions: RoomActions) -> RoomSource {
         let has_ended = room.state() == RoomState::Ended;
         let node = described(room).prop("role", role.map(Role::as_str)).prop("joined", joined);
         let node = if joined { node } else { node.summary(summary(room, has_ended)) };
-        match role {
-            _ if has_ended => node,
-            Some(role) if joined => node.actions(of_a_participant(&actions, (room, role), session)),
-            _ => node.action(&actions.join),
-        }
+        node.actions(offered(&actions, (room, role.filter(|_| joined)), session, has_ended))
     })
+}
+
+/// What a session is offered at a room: one that has joined it, by its role.
+pub(super) fn offered<'a>(
+    actions: &'a RoomActions,
+    (room, role): (&Room, Option<Role>),
+    session: &Session,
+    has_ended: bool,
+) -> Vec<&'a Action> {
+    match role {
+        _ if has_ended => Vec::new(),
+        Some(role) => of_a_participant(actions, (room, role), session),
+        None => vec![&actions.join],
+    }
 }
 
 fn of_a_participant<'a>(actions: &'a RoomActions, (room, role): (&Room, Role), session: &Session) -> Vec<&'a Action> {

@@ -7,8 +7,10 @@ use std::sync::Arc;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
+use super::ended_by::EndedBy;
 use crate::model::Text;
 use crate::model::room::about::About;
+use crate::model::room::end_reason::EndReason;
 use crate::model::room::history::HistoryEntry;
 use crate::model::room::lasting::{Lasting, Past};
 use crate::model::room::memory::{Entry, Memory};
@@ -26,6 +28,9 @@ pub(super) struct StoredRecord {
     pub(super) about: About,
     pub(super) ttl: Option<TimeToLive>,
     users: BTreeMap<Text, Option<Role>>,
+    /// Its end has been accepted, and it waits for its runs.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(super) ending: Option<StoredEnding>,
     /// Present if it has ended.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(super) ended: Option<StoredEnd>,
@@ -42,9 +47,17 @@ pub(super) struct StoredEnd {
     pub(super) cold_context_id: Option<Text>,
 }
 
+/// Why a room is about to end, and who ends it.
+pub(super) type StoredEnding = (EndReason, EndedBy);
+
 impl StoredRecord {
     pub(super) fn new(about: &About, record: &Record) -> Self {
-        Self { about: about.clone(), ttl: record.ttl(), users: record.users().clone(), ended: None }
+        Self { about: about.clone(), ttl: record.ttl(), users: record.users().clone(), ending: None, ended: None }
+    }
+
+    /// The room is about to end.
+    pub(super) fn ending(self, reason: EndReason, by: EndedBy) -> Self {
+        Self { ending: Some((reason, by)), ..self }
     }
 
     /// Of a room that ends at this time, in ms since 1970.
@@ -119,7 +132,7 @@ impl StoredRoom {
     /// The room that has these parts, and whose latest event has this number; `None` if they are not those of a room.
     pub(super) fn from_parts(parts: &[Part], seq: u64, unix_ms: u64, bounds: RunBounds) -> Option<Self> {
         let of = |kind: PartKind| parts.iter().filter(move |part| part.kind == kind);
-        let StoredRecord { about, ttl, users, ended } = read(of(PartKind::Record).next()?)?;
+        let StoredRecord { about, ttl, users, ended, .. } = read(of(PartKind::Record).next()?)?;
         let seq = ended.as_ref().map_or(seq, |ended| ended.seq);
         let active_ms: u64 = of(PartKind::Activity).next().and_then(read).unwrap_or(about.created_ms);
         let (age_ms, idle_ms) = (unix_ms.saturating_sub(about.created_ms), unix_ms.saturating_sub(active_ms));

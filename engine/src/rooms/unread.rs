@@ -2,15 +2,18 @@
 
 use hashbrown::HashMap;
 
+use super::stored_room::StoredEnding;
 use crate::model::Text;
 
 /// What has to be done in a room that could not be read, as soon as it can be.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq)]
 pub(crate) struct Wanted {
     /// Its owner was revoked: it ends.
     pub(crate) is_revoked: bool,
     /// An earlier engine had not ended its runs: they go on.
     pub(crate) has_runs: bool,
+    /// An earlier engine had begun to end it: it ends.
+    pub(crate) ending: Option<StoredEnding>,
 }
 
 /// The rooms that could not be read when something was due in them, and how often: a pure type. Each is tried again after a
@@ -33,6 +36,7 @@ impl Unread {
         let (times, known) = self.rooms.entry(room.clone()).or_default();
         known.is_revoked |= wanted.is_revoked;
         known.has_runs |= wanted.has_runs;
+        known.ending = known.ending.take().or(wanted.ending);
         let pause_ms = (FIRST_MS << *times).min(LONGEST_MS);
         *times = (*times + 1).min(MOST_DOUBLINGS);
         pause_ms
@@ -50,18 +54,22 @@ impl Unread {
 
 #[cfg(test)]
 mod tests {
+    use super::super::ended_by::EndedBy;
     use super::*;
+    use crate::model::room::end_reason::EndReason;
 
     #[test]
     fn the_pause_doubles_until_the_room_was_read_and_nothing_that_is_wanted_is_forgotten() {
         let (mut unread, room) = (Unread::default(), Text::from("a"));
-        let revoked = Wanted { is_revoked: true, has_runs: false };
+        let revoked = || Wanted { is_revoked: true, ..Wanted::default() };
+        let ending = || Wanted { ending: Some((EndReason::Closed, EndedBy::system())), ..Wanted::default() };
         let pauses: Vec<_> = (0..100).map(|_| unread.add(&room, Wanted::default())).collect();
         assert_eq!(pauses[..4], [1_000, 2_000, 4_000, 8_000]);
         assert!(pauses[10..].iter().all(|pause| *pause == 300_000));
-        unread.add(&room, revoked);
-        unread.add(&room, Wanted { is_revoked: false, has_runs: true });
-        assert_eq!(unread.remove("a"), Wanted { is_revoked: true, has_runs: true });
-        assert_eq!((unread.remove("a"), unread.add(&room, revoked)), (Wanted::default(), 1_000));
+        unread.add(&room, revoked());
+        unread.add(&room, ending());
+        unread.add(&room, Wanted { has_runs: true, ..Wanted::default() });
+        assert_eq!(unread.remove("a"), Wanted { is_revoked: true, has_runs: true, ..ending() });
+        assert_eq!((unread.remove("a"), unread.add(&room, revoked())), (Wanted::default(), 1_000));
     }
 }

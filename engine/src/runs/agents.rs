@@ -42,45 +42,60 @@ impl Agents {
     /// Registers an agent, in place of the one before: its runs in progress finish on the old one. Returns the gate, and
     /// those that begin now, since more may.
     pub(crate) fn register(&self, project: Option<Text>, agent: Agent) -> (Arc<Gate>, Vec<Ticket>) {
+        let (gate, begin) = self.replace(project, agent, |_| true).expect("whatever there was before is replaced");
+        (gate, begin)
+    }
+
+    /// Registers an agent in place of the one before, if that may be replaced. The gate gets its new size before anybody else
+    /// can register an agent of the name: the latest one says how many runs there may be.
+    fn replace(
+        &self,
+        project: Option<Text>,
+        agent: Agent,
+        may: impl FnOnce(&Registered) -> bool,
+    ) -> Option<(Arc<Gate>, Vec<Ticket>)> {
         agent.belongs_to(&self.owner);
         let (key, max) = ((project, agent.name().clone()), agent.limit());
         let mut registered = self.registered.write();
-        let known = registered.get(&key).map(|before| Arc::clone(&before.gate));
-        let gate = known.unwrap_or_else(|| Arc::new(Gate::new(max)));
+        let known = registered.get(&key);
+        if known.is_some_and(|known| !may(known)) {
+            return None;
+        }
+        let gate = known.map_or_else(|| Arc::new(Gate::new(max)), |before| Arc::clone(&before.gate));
         let before = registered.insert(key, Registered { agent: Arc::new(agent), gate: Arc::clone(&gate) });
+        let begin = gate.resize(max);
         drop(registered);
         // It is the application's.
         drop(before);
-        let begin = gate.resize(max);
-        (gate, begin)
+        Some((gate, begin))
     }
 
     /// Registers an agent that is elsewhere, for one project. `None` if the application has one of its own there, which
     /// stays.
     pub(crate) fn register_linked(&self, project: &Text, agent: Agent) -> Option<(Arc<Gate>, Vec<Ticket>)> {
-        let known = self.of_project(project, agent.name());
-        if known.is_some_and(|known| !known.agent.is_linked()) {
-            return None;
-        }
-        Some(self.register(Some(project.clone()), agent))
-    }
-
-    /// What exactly this project has under a name.
-    fn of_project(&self, project: &Text, name: &Text) -> Option<Registered> {
-        self.registered.read().get(&(Some(project.clone()), name.clone())).cloned()
+        self.replace(Some(project.clone()), agent, |known| known.agent.is_linked())
     }
 
     /// As many runs of an agent that is elsewhere may be in progress. Returns those that begin now.
     pub(crate) fn resize_linked(&self, project: &Text, name: &Text, max: usize) -> Option<(Arc<Gate>, Vec<Ticket>)> {
-        let linked = self.of_project(project, name).filter(|known| known.agent.is_linked())?;
-        let begin = linked.gate.resize(max);
-        Some((linked.gate, begin))
+        let registered = self.registered.read();
+        let known = registered.get(&(Some(project.clone()), name.clone()));
+        let gate = Arc::clone(&known.filter(|known| known.agent.is_linked())?.gate);
+        let begin = gate.resize(max);
+        Some((gate, begin))
     }
 
-    /// Removes an agent that was elsewhere. Returns the runs that waited for it.
-    pub(crate) fn unregister_linked(&self, project: &Text, name: &Text) -> Option<Vec<Ticket>> {
-        self.of_project(project, name).filter(|known| known.agent.is_linked())?;
-        self.unregister(Some(project.clone()), name)
+    /// Removes an agent that was elsewhere, if no run is in progress or waits for it; one that the application has registered
+    /// under the name stays. False if there are such runs.
+    pub(crate) fn unregister_linked(&self, project: &Text, name: &Text) -> bool {
+        let key = (Some(project.clone()), name.clone());
+        let mut registered = self.registered.write();
+        let known = registered.get(&key).filter(|known| known.agent.is_linked());
+        let Some(is_idle) = known.map(|known| known.gate.is_idle()) else { return true };
+        let removed = if is_idle { registered.remove(&key) } else { None };
+        drop(registered);
+        drop(removed);
+        is_idle
     }
 
     /// Removes an agent. Returns the runs that waited for it, if there was one.

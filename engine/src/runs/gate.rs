@@ -70,6 +70,12 @@ impl Gate {
         passage.next()
     }
 
+    /// Whether no run is in progress, and none waits.
+    pub(crate) fn is_idle(&self) -> bool {
+        let passage = self.0.lock();
+        passage.inside == 0 && passage.waiting.is_empty()
+    }
+
     /// A run does not wait any more.
     pub(crate) fn withdraw(&self, arrival: u64) {
         self.0.lock().waiting.remove(&arrival);

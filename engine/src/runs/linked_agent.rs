@@ -1,9 +1,9 @@
 //! An agent whose executors are at the other ends of links.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use futures_util::future::{Either, select};
+use futures_util::future::{BoxFuture, Either, select};
 use serde_json::Value;
 
 use super::agent::{RunAgent, RunFuture, RunResult};
@@ -67,11 +67,18 @@ struct State {
     links: Links,
     sockets: BTreeMap<LinkId, AgentSocket>,
     attempts: BTreeMap<About, Arc<RemoteAttempt>>,
+    /// The links of which observers know.
+    told: BTreeSet<LinkId>,
     /// Since when there is no link, in ms.
     alone_since_ms: Option<u64>,
 }
 
 impl State {
+    /// Those that wait for a link.
+    fn waiting(&self) -> Vec<Arc<RemoteAttempt>> {
+        self.links.waiting().filter_map(|about| self.attempts.get(about).cloned()).collect()
+    }
+
     /// What was assigned, with where it goes.
     fn found(&self, assigned: Vec<Assigned>) -> Vec<(LinkId, Arc<RemoteAttempt>)> {
         let found = |(link, about)| Some((link, Arc::clone(self.attempts.get(&about)?)));
@@ -84,6 +91,10 @@ impl State {
 pub(crate) struct Assignments {
     sent: Vec<(LinkId, Arc<RemoteAttempt>)>,
     found_again: Vec<Arc<RemoteAttempt>>,
+    /// Those that go on waiting, now for a place, if there was no link before.
+    waiting: Vec<Arc<RemoteAttempt>>,
+    /// The link is one that was not there before.
+    pub(crate) is_new: bool,
 }
 
 /// What a link left.
@@ -93,6 +104,15 @@ pub(crate) struct Lost {
     /// Those that wait for a link, if there is none any more.
     waiting: Vec<Arc<RemoteAttempt>>,
     is_alone: bool,
+    /// Observers knew of the link.
+    pub(crate) was_told: bool,
+}
+
+/// What became of a message of an agent.
+pub(crate) struct Heard {
+    pub(crate) taken: Result<(), ActionError>,
+    /// Present if it should say nothing more before this ends.
+    pub(crate) pause: Option<BoxFuture<'static, ()>>,
 }
 
 impl LinkedAgent {
@@ -128,10 +148,13 @@ impl LinkedAgent {
     pub(crate) fn connect(&self, socket: &AgentSocket, concurrency: usize) -> Assignments {
         let mut state = self.state.lock();
         state.alone_since_ms = None;
+        let was_alone = state.links.is_empty();
         let (assigned, stranded) = state.links.connect(socket.id(), concurrency);
         state.sockets.insert(socket.id(), socket.clone());
         let found_again = stranded.iter().filter_map(|about| state.attempts.get(about).cloned()).collect();
-        Assignments { sent: state.found(assigned), found_again }
+        let waiting = if was_alone { state.waiting() } else { Vec::new() };
+        let is_new = state.told.insert(socket.id());
+        Assignments { sent: state.found(assigned), found_again, waiting, is_new }
     }
 
     /// Does what follows from a step. Nothing is locked.
@@ -139,8 +162,27 @@ impl LinkedAgent {
         for attempt in assignments.found_again {
             attempt.run.remote().found_again();
         }
+        assignments.waiting.iter().for_each(|attempt| Self::wait_for_place(attempt));
         for (link, attempt) in assignments.sent {
             self.send(link, &attempt);
+        }
+    }
+
+    /// It waits as if its turn had not come.
+    fn wait_for_place(attempt: &RemoteAttempt) {
+        attempt.run.remote().waits_for_place();
+        if attempt.sent.is_set() {
+            // There was one meanwhile.
+            attempt.run.remote().dispatched();
+        }
+    }
+
+    /// It waits for whoever comes.
+    fn leave_alone(attempt: &RemoteAttempt) {
+        attempt.run.remote().left_alone();
+        if attempt.sent.is_set() {
+            // A link came meanwhile.
+            attempt.run.remote().dispatched();
         }
     }
 
@@ -155,9 +197,9 @@ impl LinkedAgent {
         }
         let attempts: Vec<_> = lost.iter().filter_map(|about| state.attempts.get(about).cloned()).collect();
         attempts.iter().for_each(|attempt| attempt.lost.set());
-        let waits = |about| state.attempts.get(about).cloned();
-        let waiting = state.links.waiting().filter(|_| is_alone).filter_map(waits).collect();
-        Lost { attempts, waiting, is_alone }
+        let waiting = if is_alone { state.waiting() } else { Vec::new() };
+        let was_told = now_ms.is_some() && state.told.remove(&link);
+        Lost { attempts, waiting, is_alone, was_told }
     }
 
     /// The links of one session.
@@ -168,13 +210,7 @@ impl LinkedAgent {
 
     /// What becomes of runs whose link is gone. Nothing is locked.
     pub(crate) fn give_up(lost: Lost) {
-        for attempt in lost.waiting {
-            attempt.run.remote().left_alone();
-            if attempt.sent.is_set() {
-                // A link came meanwhile.
-                attempt.run.working();
-            }
-        }
+        lost.waiting.iter().for_each(|attempt| Self::leave_alone(attempt));
         for attempt in lost.attempts.into_iter().filter(|attempt| !attempt.is_answered()) {
             if lost.is_alone && !attempt.run.is_cancelled() {
                 attempt.run.remote().left_alone();
@@ -198,8 +234,7 @@ impl LinkedAgent {
         attempt.sent.set();
         drop(state);
         if goes_on {
-            // Its window begins.
-            attempt.run.working();
+            attempt.run.remote().dispatched();
         } else {
             // It gets no more, however long its end takes.
             Self::give_up(self.disconnect(to, None));
@@ -214,14 +249,8 @@ impl LinkedAgent {
         drop(state);
         match link {
             Some(link) => self.send(link, attempt),
-            None if is_alone => {
-                attempt.run.remote().left_alone();
-                if attempt.sent.is_set() {
-                    // A link came meanwhile.
-                    attempt.run.working();
-                }
-            }
-            None => {}
+            None if is_alone => Self::leave_alone(attempt),
+            None => Self::wait_for_place(attempt),
         }
     }
 
@@ -233,7 +262,7 @@ impl LinkedAgent {
         if let Some(socket) = link.and_then(|link| state.sockets.get(&link)) {
             Self::tell_to_stop(socket, attempt);
         }
-        let assignments = Assignments { sent: state.found(assigned), found_again: Vec::new() };
+        let assignments = Assignments { sent: state.found(assigned), ..Assignments::default() };
         drop(state);
         drop(ended);
         self.carry_out(assignments);
@@ -291,11 +320,13 @@ impl LinkedAgent {
     }
 
     /// Takes what an agent says about an attempt. A message about one that is not at its link is given back.
-    pub(crate) fn hear(&self, link: LinkId, message: FromAgent) -> Result<Result<(), ActionError>, Box<FromAgent>> {
-        match message.about().and_then(|about| self.find(link, about)) {
-            Some(attempt) => Ok(Self::take(&attempt, message)),
-            None => Err(Box::new(message)),
-        }
+    pub(crate) fn hear(&self, link: LinkId, message: FromAgent) -> Result<Heard, Box<FromAgent>> {
+        let Some(attempt) = message.about().and_then(|about| self.find(link, about)) else {
+            return Err(Box::new(message));
+        };
+        let taken = Self::take(&attempt, message);
+        let pause = if attempt.is_answered() { None } else { attempt.run.remote().pause() };
+        Ok(Heard { taken, pause })
     }
 
     fn take(attempt: &RemoteAttempt, message: FromAgent) -> Result<(), ActionError> {

@@ -4,7 +4,8 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
-use futures_util::future::BoxFuture;
+use futures_util::FutureExt;
+use futures_util::future::{BoxFuture, select};
 use serde_json::Value;
 
 use super::attempt::Attempt;
@@ -52,6 +53,12 @@ pub(crate) trait RunHost: MemoryHost {
     fn ready_for_more(&self, attempt: &Arc<Attempt>) -> BoxFuture<'static, ()>;
 
     fn history(&self) -> Vec<HistoryEntry>;
+
+    /// The attempt waits for a place: its window begins when it is dispatched.
+    fn waits_for_place(&self, attempt: &Attempt);
+
+    /// It has one: it was dispatched.
+    fn dispatched(&self, attempt: &Attempt);
 
     /// Nobody works on the attempt for now.
     fn left_alone(&self, attempt: &Attempt);
@@ -256,6 +263,27 @@ impl Remote<'_> {
     /// What that returned.
     pub(crate) fn tool_returned(&self, id: &Text, result: ToolResult) {
         self.0.host.tool_returned(&self.0.attempt, id, result);
+    }
+
+    /// Ends when it may say more, or has ended; `None` if it may already.
+    pub(crate) fn pause(&self) -> Option<BoxFuture<'static, ()>> {
+        let attempt = Arc::clone(&self.0.attempt);
+        let mut ready = self.0.host.ready_for_more(&attempt);
+        if (&mut ready).now_or_never().is_some() {
+            return None;
+        }
+        let ended = async move { attempt.ended.wait().await };
+        Some(select(ready, ended.boxed()).map(drop).boxed())
+    }
+
+    /// The attempt waits until one of those who could work on it has a place for it.
+    pub(crate) fn waits_for_place(&self) {
+        self.0.host.waits_for_place(&self.0.attempt);
+    }
+
+    /// It was sent to whoever works on it: its window begins.
+    pub(crate) fn dispatched(&self) {
+        self.0.host.dispatched(&self.0.attempt);
     }
 
     /// Nobody works on the attempt for now: it waits for its window, or for a while if it has none.

@@ -88,6 +88,29 @@ async fn a_silent_peer_is_pinged_and_dropped_if_it_stays_silent() {
     assert_eq!(log.count(|event| matches!(event, Event::Disconnected { reason: CloseReason::Silent, .. })), 1);
 }
 
+/// Its last sign of life was just after the look before.
+#[tokio::test]
+async fn a_silent_peer_is_pinged_before_it_is_dropped_whenever_it_fell_silent() {
+    let (engine, clock) = engine_with_clock(|config| {
+        config.times.ping_interval = std::time::Duration::from_secs(20);
+        config.times.silence_timeout = std::time::Duration::from_secs(30);
+    });
+    let connection = engine.connect(&Session::new("s")).unwrap();
+    assert_eq!(text(connection.next_frame().await)["type"], "hello");
+    for silent_at in [1, 7_000, 19_999, 12_345] {
+        clock.advance(silent_at);
+        engine.settle().await;
+        let _ping = connection.try_next_frame();
+        connection.heard();
+        clock.advance(19_999);
+        engine.settle().await;
+        clock.advance(1);
+        assert_eq!(connection.next_frame().await, Frame::Ping);
+        assert!(!connection.is_aborted());
+        connection.heard();
+    }
+}
+
 #[tokio::test]
 async fn a_peer_that_sends_messages_is_not_pinged() {
     let (engine, clock) = engine_with_clock(|_| {});

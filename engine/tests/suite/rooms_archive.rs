@@ -22,7 +22,7 @@ fn archived(engine: &Engine, owner: &Session, change: impl FnOnce(NewRoom) -> Ne
     engine.rooms().create(owner, &new).unwrap().room
 }
 
-async fn lines(engine: &Engine, session: &Session, id: &str) -> Vec<Value> {
+pub(crate) async fn lines(engine: &Engine, session: &Session, id: &str) -> Vec<Value> {
     let mut events = engine.rooms().archive(session, id).await.unwrap();
     let mut lines = Vec::new();
     while let Some(event) = events.next().await.unwrap() {

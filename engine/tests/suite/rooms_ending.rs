@@ -122,6 +122,25 @@ async fn a_sliding_time_to_live_begins_anew_with_every_message_and_an_absolute_o
 }
 
 #[tokio::test]
+async fn a_room_whose_time_has_come_says_so_and_how_long_it_was() {
+    let (engine, clock) = room_engine();
+    let ann = user_session("a", "ann");
+    let room = create(&engine, &ann, &NewRoom::new("t").ttl_s(3_600).sliding(false));
+    let mut events = engine.rooms().events(&ann, room.id()).unwrap();
+    for _ in 0..36 {
+        pass(&engine, &clock, 100_000).await;
+    }
+    let mut last = Value::Null;
+    while let Some(event) = events.next().await {
+        last = event.data;
+    }
+    assert_eq!((&last["kind"], &last["body"]["reason"]), (&json!("room.ended"), &json!("timeout")));
+    let duration_ms = last["body"]["duration_ms"].as_u64().unwrap();
+    assert!((3_600_000..=3_636_000).contains(&duration_ms), "{duration_ms}");
+    assert_eq!(last["actor"]["kind"], "system");
+}
+
+#[tokio::test]
 async fn a_room_that_ended_stays_for_a_while_and_is_gone_then() {
     let (engine, clock) = room_engine_with(RoomOptions::new(), |config| {
         config.rooms.ended_room_retention = Duration::from_secs(5);

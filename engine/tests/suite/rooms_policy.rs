@@ -134,3 +134,26 @@ async fn a_child_without_an_agent_of_its_own_takes_that_of_its_parent_if_it_inhe
     let run = place.run(json!(2));
     place.until_end_of(&run).await;
 }
+
+#[tokio::test]
+async fn who_creates_a_room_is_told_which_trust_and_which_contract_it_has() {
+    let engine = engine();
+    engine.register_agent(echo("a").contract("v1"));
+    for (has, asks, granted) in [
+        (Trust::Verified, "provisional", "provisional"),
+        (Trust::Provisional, "verified", "provisional"),
+        (Trust::Verified, "verified", "verified"),
+    ] {
+        let ann = trusted("ann", has);
+        let mut consumer = TestConsumer::connect(&engine, ann.clone()).await;
+        let new = json!({"title": "t", "agent": "a", "contract": "v1", "trust": asks});
+        let data = consumer.invoke("/rooms", "create", new).await["data"].take();
+        assert_eq!((&data["trust"], &data["contract"]), (&json!(granted), &json!("v1")), "{has} {asks}");
+        let room = engine.rooms().get(&ann, data["room"].as_str().unwrap()).unwrap();
+        assert_eq!((room.trust().as_str(), room.origin().as_str()), (granted, "slop"));
+        let strict = json!({"title": "t", "trust": asks, "strict": true});
+        let result = consumer.invoke("/rooms", "create", strict).await;
+        let refused = error_code(&result);
+        assert_eq!(refused == "caps_refused", granted != asks, "{refused}");
+    }
+}

@@ -1,12 +1,13 @@
 //! Who is in a room, as far as signs of life say (rooms 5).
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use grove_engine::testing::{ManualClock, TestConsumer};
-use grove_engine::{Access, Engine, Frame, NewRoom, Presence, Room, Session};
+use grove_engine::{Access, Config, Engine, Frame, NewRoom, Presence, Room, RoomOptions, Session};
 use serde_json::{Value, json};
 
-use crate::fixtures::{in_project, room_engine};
+use crate::fixtures::{in_project, room_engine_with};
 
 const SECOND: u64 = 1_000;
 
@@ -20,7 +21,11 @@ struct Watched {
 
 impl Watched {
     fn new() -> Self {
-        let (engine, clock) = room_engine();
+        Self::with(|_| {})
+    }
+
+    fn with(change: impl FnOnce(&mut Config)) -> Self {
+        let (engine, clock) = room_engine_with(RoomOptions::new(), change);
         let ann = in_project("ann", "ann", "acme");
         let room = engine.rooms().create(&ann, &NewRoom::new("t").access(Access::Project)).unwrap().room;
         let watcher = engine.rooms().events(&ann, room.id()).unwrap();
@@ -133,6 +138,33 @@ async fn who_answers_pings_never_toggles_and_is_pinged_every_fifteen_seconds() {
         .await;
     assert_eq!(watched.received(), [JOINED]);
     assert!((17..=21).contains(&pings), "{pings}");
+}
+
+/// A ping, and a little time for the answer, fit into every lease, whenever the connection was last heard.
+#[tokio::test]
+async fn who_only_answers_pings_never_toggles_with_a_short_lease_either() {
+    for offline_ms in [100, 1_000, 1_733] {
+        let mut watched = Watched::with(|config| {
+            config.rooms.offline_after = Duration::from_millis(offline_ms);
+            config.rooms.left_after = Duration::from_millis(3 * offline_ms);
+        });
+        let bob = watched.bob().await;
+        watched.clock.advance(offline_ms / 7);
+        bob.connection().heard();
+        let mut asked = false;
+        for _ in 0..400 {
+            watched.clock.advance(offline_ms / 20);
+            watched.engine.settle().await;
+            // It answers what it received a twentieth of the lease ago.
+            if std::mem::take(&mut asked) {
+                bob.connection().heard();
+            }
+            while let Some(frame) = bob.connection().try_next_frame() {
+                asked |= frame == Frame::Ping;
+            }
+        }
+        assert_eq!(watched.received(), [JOINED], "{offline_ms}");
+    }
 }
 
 #[tokio::test]

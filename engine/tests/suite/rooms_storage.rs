@@ -417,3 +417,26 @@ async fn what_an_agent_keeps_is_durable_before_it_is_told_so() {
     let keys: Vec<_> = kept.iter().filter(|part| part.kind == PartKind::Memory).map(|part| part.key.as_str()).collect();
     assert_eq!(keys, ["in time", "late"], "what was not confirmed in time was done all the same");
 }
+
+#[tokio::test]
+async fn nothing_of_a_room_that_is_not_replayable_is_written_or_can_be_read_afterwards() {
+    let (store, ann) = (Failing::after(i64::MAX), user_session("ann", "ann"));
+    let (engine, _) = start(&store, |_| {});
+    let room = engine.rooms().create(&ann, &NewRoom::new("t").id("m").access(Access::Project)).unwrap().room;
+    let mut there = engine.rooms().events(&ann, "m").unwrap();
+    for number in 0..10 {
+        engine.rooms().say(&ann, "m", &Message::text(format!("{number}"))).unwrap();
+    }
+    assert_eq!(next_of(&mut there, "message").await["body"]["text"], "0");
+    engine.rooms().durable("m").await.unwrap();
+    assert_eq!((store.written(), engine.rooms().stats().storage.changes), (0, 0));
+    assert_eq!(code(engine.rooms().replay(&ann, "m", 0, None).await), "conflict");
+    // Whoever comes later, and asks for what was, is told that it is missing.
+    let bob = user_session("bob", "bob");
+    let mut late = engine.rooms().events(&bob, "m").unwrap();
+    assert_eq!(late.next().await.unwrap().data["actor"]["user"], "bob");
+    assert!(futures_util::FutureExt::now_or_never(late.next()).is_none());
+    engine.rooms().close(&ann, "m", None).await.unwrap();
+    assert_eq!(room.cold_context_id(), None);
+    assert_eq!(code(engine.rooms().replay(&ann, "m", 0, None).await), "conflict");
+}

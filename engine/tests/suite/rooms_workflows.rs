@@ -5,8 +5,8 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use grove_engine::testing::TestConsumer;
 use grove_engine::{
-    Access, Action, ActionError, Config, Descriptor, Engine, Invocation, Message, NewRoom, Room, RoomOptions, Scope,
-    Session,
+    Access, Action, ActionError, Agent, Config, Descriptor, Engine, Invocation, Message, NewRoom, NewRun, Room,
+    RoomOptions, RunContext, Scope, Session,
 };
 use schemars::JsonSchema;
 use serde::Deserialize;
@@ -113,6 +113,15 @@ impl Person {
         if message["type"] == "event" {
             self.events.push(message["data"].take());
         }
+    }
+
+    /// The events up to one of this kind.
+    async fn until(&mut self, kind: &str) -> Vec<Value> {
+        while !kinds(&self.events).contains(&kind) {
+            let message = self.consumer.next().await;
+            self.note(message);
+        }
+        self.events().await
     }
 
     /// All events since this was last asked.
@@ -312,4 +321,66 @@ async fn the_actor_of_an_event_is_the_session_whatever_its_client_says() {
     let seen = ann.events().await.pop().unwrap();
     assert_eq!((&seen["id"], &seen["actor"]["user"]), (&result["data"]["event"], &json!("bob")));
     assert_eq!(seen["body"], json!({"text": "x"}));
+}
+
+/// A deployment that takes as long as it is told to, watched by somebody who may do nothing.
+#[tokio::test]
+async fn an_observer_follows_a_long_run_step_by_step_until_it_is_done() {
+    let engine = engine(&Arc::default());
+    engine.register_agent(Agent::new("deploy", |run: RunContext, steps: Value| async move {
+        for step in 1..=steps.as_u64().unwrap_or_default() {
+            run.progress(step as f64 / 4.0, format!("step {step}"));
+            run.chunk(format!("{step};"));
+            run.next_input().await;
+        }
+        Ok(json!("deployed"))
+    }));
+    let ann = user_session("ann", "ann");
+    let new = NewRoom::new("Release").id("m").access(Access::Observe).agent("deploy");
+    engine.rooms().create(&ann, &new).unwrap();
+    let mut watcher = Person::join(&engine, "olga", "/rooms/m").await;
+    watcher.events().await;
+    let run = engine.rooms().run(&ann, "m", &NewRun::new(json!(4))).unwrap();
+    for step in 1..=4 {
+        let mut events = watcher.until("run.chunk").await;
+        events.retain(|event| event["kind"] != "run.started");
+        assert_eq!(kinds(&events), ["run.progress", "run.chunk"], "{step}");
+        let (body, message) = (&events[0]["body"], format!("step {step}"));
+        assert_eq!((&body["progress"], &body["message"]), (&json!(f64::from(step) / 4.0), &json!(message)));
+        let shown = node_at(watcher.shown(), &format!("runs/{run}"));
+        assert_eq!(
+            (&shown["properties"]["message"], &shown["properties"]["status"]),
+            (&json!(message), &json!("running"))
+        );
+        assert_eq!(action_names(shown), [""; 0]);
+        let refused = watcher.act(&format!("/rooms/m/runs/{run}"), "send", json!({"data": 1})).await;
+        assert_eq!(error_code(&refused), "unauthorized");
+        engine.rooms().send_input(&ann, "m", &*run, json!(step)).unwrap();
+    }
+    let events = watcher.until("run.done").await;
+    assert_eq!((kinds(&events), &events[0]["body"]["result"]), (vec!["run.done"], &json!("deployed")));
+    let shown = node_at(watcher.shown(), &format!("runs/{run}"));
+    assert_eq!((&shown["properties"]["status"], &shown["properties"]["output_chars"]), (&json!("done"), &json!(8)));
+}
+
+/// An agent is told who asked and where, whatever way the run came; everything else is the same.
+#[tokio::test]
+async fn one_agent_serves_runs_of_the_tree_and_of_the_application_and_is_told_whose_they_are() {
+    let engine = engine(&Arc::default());
+    engine.register_agent(Agent::new("a", |run: RunContext, input: Value| async move {
+        let by = run.actor();
+        let from = (by.user.as_str(), by.participant.is_some(), by.role.as_str(), run.room().id().as_str());
+        Ok(json!({"of": input, "from": from}))
+    }));
+    let ann = user_session("ann", "ann");
+    engine.rooms().create(&ann, &NewRoom::new("t").id("m").access(Access::Project).agent("a")).unwrap();
+    let mut bob = Person::join(&engine, "bob", "/rooms/m").await;
+    for expected in [json!(["bob", true, "member", "m"]), json!(["ann", false, "owner", "m"])] {
+        match expected[0].as_str() {
+            Some("bob") => drop(bob.act("/rooms/m", "run", json!({"input": 1})).await),
+            _ => drop(engine.rooms().run(&ann, "m", &NewRun::new(json!(1))).unwrap()),
+        }
+        let events = bob.until("run.done").await;
+        assert_eq!(events.last().unwrap()["body"]["result"], json!({"of": 1, "from": expected}));
+    }
 }

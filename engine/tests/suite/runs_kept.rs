@@ -4,10 +4,11 @@ use std::sync::Arc;
 
 use futures_util::FutureExt;
 use grove_engine::testing::{ManualClock, TestConsumer};
-use grove_engine::{Agent, Engine, Limit, NewRoom, NewRun, RunContext, RunView, Session, Tool};
+use grove_engine::{Agent, Engine, Event, Limit, NewRoom, NewRun, RunContext, RunView, Session, Tool};
 use serde_json::{Value, json};
 
 use crate::fixtures::{EventLog, user_session};
+use crate::linked_fixtures::Linked;
 use crate::storage_fixtures::{Failing, log, next_of, start};
 
 /// How many chunks the agents stream, of how many characters.
@@ -173,4 +174,83 @@ async fn clearing_the_history_is_acknowledged_when_what_was_before_is_durable() 
     let call = consumer.start_invoke("/rooms/board", "clear_history", json!({}));
     pass(&clock, 9_500).await;
     assert_eq!(consumer.answer(&call).await["status"], "ok");
+}
+
+/// Whether the transport of a link reads on.
+fn is_ready(linked: &Linked) -> bool {
+    std::future::poll_fn(|context| linked.connection.poll_ready(context)).now_or_never().is_some()
+}
+
+#[tokio::test]
+async fn a_link_that_streams_faster_than_can_be_written_is_not_read_on_and_others_are() {
+    let (store, ann) = (Failing::after(i64::MAX), user_session("ann", "ann"));
+    let (engine, clock) = start(&store, |config| config.rooms.unwritten_bytes = 40_000);
+    let (mut far, mut other) = (Linked::far(&engine, "far-1").await, Linked::far(&engine, "far-2").await);
+    for (id, kept) in [("board", true), ("hall", false)] {
+        let new = NewRoom::new("t").id(id).replayable(kept).agent("far");
+        engine.rooms().create(&ann, &new).unwrap();
+    }
+    let run = engine.rooms().run(&ann, "board", &NewRun::new(json!(1))).unwrap();
+    let dispatch = far.expect("dispatch").await;
+    engine.rooms().run(&ann, "hall", &NewRun::new(json!(2))).unwrap();
+    let elsewhere = other.expect("dispatch").await;
+    engine.rooms().durable("board").await.unwrap();
+    let (told, mut storage) = tokio::sync::mpsc::channel(16);
+    engine.observe(move |event| match event {
+        Event::StorageFailed { .. } => drop(told.try_send("failed")),
+        Event::StorageRecovered { .. } => drop(told.try_send("recovered")),
+        _ => {}
+    });
+    store.allow(0);
+    let chunk = || json!({"text": "x".repeat(CHARS as usize)});
+    let mut sent = 0;
+    while is_ready(&far) && sent < CHUNKS {
+        far.about(&dispatch, "chunk", chunk());
+        other.about(&elsewhere, "chunk", chunk());
+        sent += 1;
+        assert!(is_ready(&other), "its room is not kept");
+    }
+    assert!((10..CHUNKS).contains(&sent), "{sent}");
+    assert!(engine.rooms().stats().storage.unwritten_bytes < 40_000);
+    assert_eq!(view(&engine, &ann, &run).status.as_str(), "running");
+    assert_eq!(storage.recv().await, Some("failed"));
+    // A link whose frames are not read shows no sign of life.
+    clock.advance(9_999);
+    assert!(!is_ready(&far));
+    clock.advance(1);
+    assert!(is_ready(&far), "it is not read for as long as an acknowledgement may take");
+    far.about(&dispatch, "chunk", chunk());
+    assert!(!is_ready(&far));
+    store.allow(i64::MAX);
+    clock.advance(500);
+    while storage.recv().await != Some("recovered") {}
+    engine.rooms().durable("board").await.unwrap();
+    for _ in sent + 1..CHUNKS {
+        std::future::poll_fn(|context| far.connection.poll_ready(context)).await;
+        far.about(&dispatch, "chunk", chunk());
+    }
+    far.result(&dispatch, &json!("all"));
+    far.takes_effect().await;
+    let ended = view(&engine, &ann, &run);
+    assert_eq!((ended.status.as_str(), ended.output_chars), ("done", CHUNKS * CHARS));
+}
+
+#[tokio::test]
+async fn a_link_that_is_not_read_on_is_again_when_its_run_ends() {
+    let (store, ann) = (Failing::after(i64::MAX), user_session("ann", "ann"));
+    let (engine, clock) = start(&store, |config| config.rooms.unwritten_bytes = 4_000);
+    let mut far = Linked::far(&engine, "far-1").await;
+    engine.rooms().create(&ann, &NewRoom::new("t").id("board").replayable(true).agent("far")).unwrap();
+    let delivery = grove_engine::Delivery::within_ms(1_000).max_attempts(1);
+    let run = engine.rooms().run(&ann, "board", &NewRun::new(json!(1)).delivery(delivery)).unwrap();
+    let dispatch = far.expect("dispatch").await;
+    engine.rooms().durable("board").await.unwrap();
+    store.allow(0);
+    while is_ready(&far) {
+        far.about(&dispatch, "chunk", json!({"text": "x"}));
+    }
+    clock.advance(1_000);
+    engine.settle().await;
+    assert_eq!(view(&engine, &ann, &run).status.as_str(), "timed_out");
+    assert!(is_ready(&far));
 }

@@ -9,6 +9,7 @@ use serde_json::{Value, json};
 use crate::fixtures::{in_project, user_session};
 use crate::linked_fixtures::{Linked, bot, linked_place, place};
 use crate::run_fixtures::{code, echo, kinds};
+use crate::storage_fixtures::{Failing, start};
 
 #[tokio::test]
 async fn a_run_is_dispatched_to_a_link_and_what_that_says_is_the_run() {
@@ -683,9 +684,109 @@ async fn observers_learn_of_links() {
         Event::AgentUnlinked { session, agent, links } => noted.lock().push(format!("-{session} {agent} {links}")),
         _ => {}
     });
-    let other = Linked::far(&place.engine, "far-2").await;
+    let mut other = Linked::far(&place.engine, "far-2").await;
+    other.say(&json!({"type": "ready", "agent": "far", "concurrency": 2}));
+    other.expect("welcome").await;
+    // It may not be the agent any more, and goes later.
+    assert!(place.engine.update_session(&user_session("far-1", "bot")));
     drop((far, other));
-    assert_eq!(*seen.lock(), ["+far-2 far 2", "-far-1 far 1", "-far-2 far 0"]);
+    assert_eq!(*seen.lock(), ["+far-2 far 2", "-far-1 far 1", "-far-2 far 0"], "each is told once");
+}
+
+#[tokio::test]
+async fn the_window_of_a_run_that_waits_for_a_busy_link_begins_when_it_is_dispatched() {
+    let (mut place, mut one) = linked_place(|room| room.queue(Queue::Parallel), |_| {}).await;
+    let mut two = Linked::far(&place.engine, "far-2").await;
+    for link in [&mut one, &mut two] {
+        link.say(&json!({"type": "ready", "agent": "far", "concurrency": 1}));
+        link.expect("welcome").await;
+    }
+    let delivery = Delivery::within_ms(700).max_attempts(2);
+    let waits = place.start(&NewRun::new(json!(1)).delivery(delivery));
+    let busy = place.run(json!(2));
+    one.expect("dispatch").await;
+    let second = two.expect("dispatch").await;
+    // Its link is lost, and the other one works on something without a window.
+    drop(one);
+    place.pass(3_600_000).await;
+    assert_eq!((place.status(&waits), place.status(&busy)), ("running", "running"));
+    two.result(&second, &json!(1));
+    let dispatch = two.expect("dispatch").await;
+    assert_eq!((&dispatch["run"], &dispatch["attempt"]), (&json!(waits), &json!(2)));
+    place.pass(699).await;
+    assert_eq!(place.status(&waits), "running");
+    place.pass(1).await;
+    assert_eq!(place.status(&waits), "timed_out");
+    let ended = kinds(&place.until_end_of(&waits).await).into_iter().filter(|kind| *kind == "run.redelivered").count();
+    assert_eq!(ended, 1);
+}
+
+#[tokio::test]
+async fn runs_that_have_waited_for_any_link_wait_for_a_place_when_there_is_one() {
+    let (mut place, far) = linked_place(|room| room.queue(Queue::Parallel), |_| {}).await;
+    let delivery = || Delivery::within_ms(700).max_attempts(1);
+    let runs = [1, 2].map(|n| place.start(&NewRun::new(json!(n)).delivery(delivery())));
+    far.takes_effect().await;
+    drop(far);
+    let mut two = Linked::connect(&place.engine, &bot("far-2", "far"));
+    two.say(&json!({"type": "ready", "agent": "far", "concurrency": 1}));
+    two.expect("welcome").await;
+    assert!(two.is_quiet(&place.engine).await, "they had one attempt");
+    assert_eq!(runs.each_ref().map(|run| place.status(run)), ["timed_out"; 2]);
+    place.rest().await;
+    drop(two);
+    place.engine.settle().await;
+    // Now nobody is there when they are dispatched.
+    let runs = [1, 2].map(|n| place.start(&NewRun::new(json!(n)).delivery(delivery())));
+    place.pass(600).await;
+    let mut three = Linked::connect(&place.engine, &bot("far-3", "far"));
+    three.say(&json!({"type": "ready", "agent": "far", "concurrency": 1}));
+    three.expect("welcome").await;
+    let first = three.expect("dispatch").await;
+    for _ in 0..5 {
+        place.pass(600).await;
+        three.about(&first, "working", json!({}));
+    }
+    assert!(runs.iter().all(|run| !["timed_out", "failed"].contains(&place.status(run))));
+    three.result(&first, &json!(1));
+    let second = three.expect("dispatch").await;
+    place.pass(700).await;
+    assert_eq!(place.status(second["run"].as_str().unwrap()), "timed_out");
+}
+
+#[tokio::test]
+async fn a_run_that_is_between_its_turn_and_its_dispatch_keeps_its_agent() {
+    let store = Failing::after(i64::MAX);
+    let (engine, clock) = start(&store, |config| config.rooms.durable_timeout = std::time::Duration::from_secs(600));
+    let ann = user_session("ann", "ann");
+    let mut far = Linked::far(&engine, "far-1").await;
+    let new = NewRoom::new("t").id("board").replayable(true).agent("far");
+    engine.rooms().create(&ann, &new).unwrap();
+    let [_, waits] = [1, 2].map(|n| engine.rooms().run(&ann, "board", &NewRun::new(json!(n))).unwrap());
+    let first = far.expect("dispatch").await;
+    engine.rooms().durable("board").await.unwrap();
+    let (told, mut storage) = tokio::sync::mpsc::channel(16);
+    engine.observe(move |event| match event {
+        Event::StorageFailed { .. } => drop(told.try_send("failed")),
+        Event::StorageRecovered { .. } => drop(told.try_send("recovered")),
+        _ => {}
+    });
+    // It is this one's turn, and it is not dispatched before that is durable.
+    store.allow(0);
+    far.result(&first, &json!(1));
+    far.takes_effect().await;
+    drop(far);
+    assert_eq!(storage.recv().await, Some("failed"));
+    for _ in 0..4 {
+        clock.advance(30_000);
+        engine.settle().await;
+    }
+    store.allow(i64::MAX);
+    clock.advance(500);
+    while storage.recv().await != Some("recovered") {}
+    let mut other = Linked::far(&engine, "far-2").await;
+    let dispatch = other.expect("dispatch").await;
+    assert_eq!(dispatch["run"], json!(waits.as_str()));
 }
 
 #[tokio::test]

@@ -5,14 +5,14 @@ use std::time::Duration;
 
 use grove_engine::testing::ManualClock;
 use grove_engine::{
-    Agent, Config, Delivery, EndReason, Engine, NewRoom, NewRun, OnTimeout, RunContext, RunStatus, RunView, Session,
-    Text,
+    Agent, Config, Delivery, EndReason, Engine, NewRoom, NewRun, OnEnd, OnTimeout, RunContext, RunStatus, RunView,
+    Session, Text,
 };
 use parking_lot::Mutex;
 use serde_json::{Value, json};
 
 use crate::fixtures::user_session;
-use crate::run_fixtures::{ask, echo, is_terminal, kinds, silent};
+use crate::run_fixtures::{ask, code, echo, is_terminal, kinds, silent};
 use crate::storage_fixtures::{Failing, start};
 
 /// A process that can be killed, and started again with what it has kept.
@@ -159,12 +159,14 @@ async fn a_run_without_a_delivery_has_failed_once_and_one_that_waited_begins() {
 #[tokio::test]
 async fn what_follows_for_an_interrupted_run_is_what_its_delivery_says() {
     let to_b = |on_timeout| Delivery::default().on_timeout(on_timeout).fallback("b");
+    // It waits until its agent is registered.
+    let waited = ["run.queued", "run.started", "run.done"];
     for (delivery, expected) in [
         (Delivery::default().max_attempts(1), vec!["run.failed"]),
         (to_b(OnTimeout::Fail), vec!["run.failed"]),
-        (to_b(OnTimeout::Rerun), vec!["run.failed", "run.started", "run.done"]),
-        (to_b(OnTimeout::Escalate), vec!["run.escalated", "run.timed_out", "run.started", "run.done"]),
-        (to_b(OnTimeout::Replay).max_attempts(1), vec!["run.escalated", "run.timed_out", "run.started", "run.done"]),
+        (to_b(OnTimeout::Rerun), [&["run.failed"], &waited[..]].concat()),
+        (to_b(OnTimeout::Escalate), [&["run.escalated", "run.timed_out"], &waited[..]].concat()),
+        (to_b(OnTimeout::Replay).max_attempts(1), [&["run.escalated", "run.timed_out"], &waited[..]].concat()),
     ] {
         let process = Process::new();
         [silent("a"), echo("b")].into_iter().for_each(|agent| process.engine.register_agent(agent));
@@ -200,25 +202,99 @@ async fn a_process_that_is_killed_again_and_again_uses_up_the_attempts() {
 
 #[tokio::test]
 async fn an_agent_that_does_not_come_back_is_waited_for_only_for_a_while() {
-    for (fallback, expected) in
-        [(None, vec!["run.failed"]), (Some("b"), vec!["run.escalated", "run.timed_out", "run.started"])]
-    {
+    let escalated = ["run.escalated", "run.timed_out", "run.started"];
+    let window = |ms| Delivery::within_ms(ms);
+    // Attempts are those after the first, which was in progress: each is a window.
+    for (delivery, attempts, expected) in [
+        (window(40_000), 2, &["run.timed_out"][..]),
+        (window(700), 2, &["run.timed_out"]),
+        (window(700).fallback("b"), 2, &escalated),
+        (window(700).max_attempts(2), 1, &["run.timed_out"]),
+        (Delivery { window_ms: None, ..window(700) }.fallback("b"), 2, &escalated),
+    ] {
         let process = Process::new();
         [silent("a"), silent("b")].into_iter().for_each(|agent| process.engine.register_agent(agent));
         process.room(|new| new);
-        let delivery = Delivery { fallback: fallback.map(str::to_owned), ..Delivery::within_ms(40_000) };
-        let run = process.start(&delivered(delivery));
+        let run = process.start(&delivered(delivery.clone()));
         let process = process.killed_and(|config| config.runs.absent_agent_timeout = Duration::from_secs(20)).await;
         process.engine.register_agent(silent("b"));
-        process.pass(39_999).await;
-        assert_eq!(process.status(&run), RunStatus::Queued, "the window is longer");
+        for _ in 0..attempts {
+            assert_eq!(process.status(&run), RunStatus::Queued, "{delivery:?}");
+            process.pass(delivery.window_ms.unwrap_or(20_000) - 1).await;
+            // That another agent is registered meanwhile changes nothing.
+            process.engine.register_agent(silent("c"));
+            assert_eq!(process.status(&run), RunStatus::Queued, "{delivery:?}");
+            process.pass(1).await;
+        }
+        let log = process.log().await;
+        assert_eq!(kinds(&log)[1..], *expected, "{delivery:?}");
+        let end = log.iter().find(|event| is_terminal(event)).unwrap();
+        assert_eq!(end["body"]["attempts"], attempts + 1, "{delivery:?}");
+    }
+}
+
+#[tokio::test]
+async fn a_run_whose_agent_comes_back_within_its_window_goes_on_from_there() {
+    let process = Process::new();
+    process.engine.register_agent(silent("a"));
+    process.room(|new| new);
+    let run = process.start(&delivered(Delivery::within_ms(700)));
+    let process = process.killed().await;
+    process.pass(1_300).await;
+    process.engine.register_agent(silent("a"));
+    assert_eq!((process.status(&run), process.view(&run).attempt), (RunStatus::Running, 3));
+    process.pass(699).await;
+    assert_eq!(process.status(&run), RunStatus::Running, "its window began when it was dispatched");
+    process.pass(1).await;
+    let log = process.log().await;
+    assert_eq!(kinds(&log), ["run.started", "run.redelivered", "run.timed_out"]);
+    assert_eq!(log[1]["body"]["attempt"], 3);
+}
+
+#[tokio::test]
+async fn a_run_that_waited_and_whose_agent_does_not_come_back_is_handled_as_its_delivery_says() {
+    for (second, passes, expected) in [
+        (NewRun::new(json!(2)), 30_000, ("run.failed", json!("unknown_agent"))),
+        (delivered(Delivery::within_ms(700).on_timeout(OnTimeout::Fail)), 700, ("run.timed_out", json!("timed_out"))),
+    ] {
+        let process = Process::new();
+        process.engine.register_agent(silent("a"));
+        process.room(|new| new);
+        process.start(&NewRun::new(json!(1)));
+        process.start(&second);
+        let process = process.killed().await;
+        process.pass(passes - 1).await;
+        assert_eq!(kinds(&process.log().await), ["run.started", "run.queued", "run.failed"]);
         process.pass(1).await;
         let log = process.log().await;
-        assert_eq!(kinds(&log)[1..], expected);
-        if fallback.is_none() {
-            assert_eq!(log[1]["body"]["error"]["code"], "unknown_agent");
-        }
+        assert_eq!((log[3]["kind"].as_str().unwrap(), log[3]["body"]["error"]["code"].clone()), expected);
     }
+}
+
+#[tokio::test]
+async fn a_rerun_that_waits_for_its_agent_or_cannot_begin_is_known_before_its_end() {
+    let process = Process::new();
+    process.engine.register_agent(silent("a"));
+    process.room(|new| new);
+    let run = process.start(&delivered(Delivery::within_ms(700).on_timeout(OnTimeout::Rerun)));
+    let process = process.killed().await;
+    let log = process.log().await;
+    assert_eq!(kinds(&log), ["run.started", "run.failed", "run.queued"]);
+    assert_eq!(log[2]["body"]["rerun_of"], run.as_str());
+    // It is as durable as the end of the one before, and nobody is told again.
+    let process = process.killed().await;
+    process.pass(700).await;
+    let log = process.log().await;
+    let rest = ["run.timed_out", "run.queued"];
+    assert_eq!(kinds(&log), [&["run.started", "run.failed", "run.queued"][..], &rest].concat());
+    process.pass(700).await;
+    let log = process.log().await;
+    assert_eq!(kinds(&log).last(), Some(&"run.timed_out"), "it was the last attempt");
+    let known = |run: &Value| {
+        let mut of = log.iter().filter(|event| event["body"]["run"] == *run);
+        of.next().is_some_and(|first| ["run.queued", "run.started"].contains(&first["kind"].as_str().unwrap()))
+    };
+    assert!(log.iter().filter(|event| is_terminal(event)).all(|end| known(&end["body"]["run"])));
 }
 
 #[tokio::test]
@@ -235,6 +311,33 @@ async fn a_run_that_was_about_to_be_cancelled_is_and_a_room_for_one_run_ends() {
     assert_eq!(process.status(&run), RunStatus::Cancelled);
     let room = process.engine.rooms().get(&process.ann, "once").unwrap();
     assert_eq!(room.end_reason(), Some(EndReason::Failed));
+}
+
+#[tokio::test]
+async fn a_room_whose_end_was_accepted_ends_with_its_runs_when_the_process_starts_again() {
+    for archives in [false, true] {
+        let process = Process::new();
+        process.engine.register_agent(silent("a"));
+        let on_end = if archives { OnEnd::Archive } else { OnEnd::Drop };
+        process.room(|new| new.on_end(on_end));
+        let [run, waits] = [1, 2].map(|n| process.start(&delivered(Delivery::default()).call_id(n.to_string())));
+        drop(process.engine.rooms().close(&process.ann, "board", Some("enough")));
+        let refused = process.engine.rooms().run(&process.ann, "board", &NewRun::new(json!(1)));
+        assert_eq!(code(refused), "conflict");
+        let mut process = process.killed().await;
+        let room = process.engine.rooms().get(&process.ann, "board").unwrap();
+        assert_eq!(room.end_reason(), Some(EndReason::Close));
+        assert_eq!([&run, &waits].map(|run| process.status(run)), [RunStatus::Cancelled; 2]);
+        if let Some(id) = room.cold_context_id() {
+            let archived = crate::rooms_archive::lines(&process.engine, &process.ann, &id).await;
+            let [.., before, last] = archived.as_slice() else { panic!("{archived:?}") };
+            assert_eq!((&before["kind"], &last["kind"]), (&json!("run.cancelled"), &json!("room.ended")));
+            assert_eq!((&last["body"]["note"], &last["actor"]["user"]), (&json!("enough"), &json!("ann")));
+        }
+        assert_eq!(room.cold_context_id().is_some(), archives);
+        process = process.killed().await;
+        assert!(process.engine.rooms().get(&process.ann, "board").is_err(), "it has ended once");
+    }
 }
 
 #[tokio::test]
@@ -406,4 +509,27 @@ async fn an_input_that_no_attempt_has_taken_is_there_for_the_next_one() {
     process.reaches(&run, RunStatus::Done).await;
     let view = serde_json::to_value(process.view(&run)).unwrap();
     assert_eq!(view["result"], json!({"input": 2}), "the first was taken: {view}");
+}
+
+#[tokio::test]
+async fn what_was_put_into_a_room_reaches_its_next_run_also_after_a_restart() {
+    let reads = || {
+        Agent::new("a", |run: RunContext, key: Value| async move {
+            Ok(run.memory().get(key.as_str().unwrap_or_default()).map_or(Value::Null, |entry| entry.value))
+        })
+    };
+    let mut process = Process::new();
+    process.engine.register_agent(reads());
+    process.room(|new| new.memory("goal", json!("launch")));
+    let memory = process.engine.rooms().memory(&process.ann, "board").unwrap();
+    memory.put("team", &json!(["ann", "bob"])).unwrap();
+    for _ in 0..2 {
+        for (key, value) in [("goal", json!("launch")), ("team", json!(["ann", "bob"])), ("none", json!(null))] {
+            let run = process.start(&NewRun::new(json!(key)));
+            process.reaches(&run, RunStatus::Done).await;
+            assert_eq!(process.view(&run).result, Some(value));
+        }
+        process = process.killed().await;
+        process.engine.register_agent(reads());
+    }
 }

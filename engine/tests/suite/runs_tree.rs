@@ -71,6 +71,36 @@ async fn the_cancel_of_a_task_cancels_its_run() {
     assert_eq!(place.expect("run.cancelled").await["run"], run);
 }
 
+/// The clock stands still, and with it what a tree waits for before it shows something new.
+#[tokio::test]
+async fn what_an_event_is_about_can_be_acted_on_at_once() {
+    let slow = |config: &mut grove_engine::Config| config.times.debounce = std::time::Duration::from_secs(5);
+    let mut place = Workplace::with([ask("ask")], |room| room.access(grove_engine::Access::Invited), slow);
+    place.engine.rooms().admit(&place.ann, place.room.id(), "bob", grove_engine::RoomRole::Member).unwrap();
+    let mut bob = TestConsumer::connect(&place.engine, user_session("bob", "bob")).await;
+    let mut cid = TestConsumer::connect(&place.engine, user_session("cid", "cid")).await;
+    place.engine.rooms().admit(&place.ann, place.room.id(), "cid", grove_engine::RoomRole::Member).unwrap();
+    let path = format!("/rooms/{}", place.room.id());
+    for consumer in [&mut bob, &mut cid] {
+        consumer.start_invoke(&path, "join", json!({}));
+        // Before the result, which waits until the tree shows it.
+        while consumer.next().await["name"] != "participant.joined" {}
+        let memory = format!("{path}/memory");
+        assert_eq!(consumer.invoke(&memory, "put", json!({"key": "k", "value": 1})).await["status"], "ok");
+    }
+    let run = place.run(json!(1));
+    place.expect("run.started").await;
+    let at = format!("{path}/runs/{run}");
+    assert_eq!(error_code(&bob.invoke(&at, "cancel", json!({})).await), "not_found", "it is ann's");
+    assert_eq!(error_code(&bob.invoke(&at, "restart", json!({})).await), "not_found");
+    assert_eq!(error_code(&bob.invoke(&format!("{path}/runs/r_unknown"), "output", json!({})).await), "not_found");
+    assert_eq!(bob.invoke(&at, "output", json!({})).await["data"]["result"], json!(null));
+    assert_eq!(bob.invoke(&at, "send", json!({"data": "go"})).await["status"], "ok");
+    assert_eq!(place.expect("run.done").await["result"], json!({"got": "go"}));
+    assert_eq!(bob.invoke(&at, "output", json!({})).await["data"]["result"], json!({"got": "go"}));
+    assert_eq!(bob.invoke(&path, "leave", json!({})).await["status"], "ok");
+}
+
 #[tokio::test]
 async fn the_event_of_a_call_precedes_its_result() {
     let mut place = Workplace::of([ask("ask")]);

@@ -1,11 +1,16 @@
 //! Agents elsewhere over `/agents` (rooms 6): what the socket adds. The rules of runs are tested in the engine.
 
+use std::sync::Arc;
+
 use axum::Router;
 use grove_axum::Slop;
+use grove_engine::testing::ManualClock;
+use grove_engine::{Config, Engine, Event, RoomOptions, Storage, Store};
 use serde_json::{Value, json};
 use tokio_tungstenite::MaybeTlsStream;
 use tokio_tungstenite::tungstenite::Message;
 
+use crate::refusing_store::RefusingStore;
 use crate::rooms_server::{EventStream, engine, people, serving, slop};
 use crate::server::{Peer, Server};
 
@@ -196,4 +201,54 @@ async fn the_route_is_beside_the_endpoint() {
     let mut peer = server.dial("/mail/agents?token=bot", &[]).await.unwrap();
     peer.send(json!({"type": "ready", "agent": "far"}).to_string()).await;
     assert_eq!(peer.receive().await["type"], "welcome");
+}
+
+/// Its storage takes nothing, and the link streams four times as much as may wait for that.
+#[tokio::test]
+async fn a_link_that_streams_faster_than_can_be_written_is_slowed_down_by_its_socket() {
+    let (store, clock) = (RefusingStore::new(), ManualClock::new());
+    let mut config = Config::immediate();
+    config.rooms.unwritten_bytes = 256 << 10;
+    let storage = Storage::new(Arc::clone(&store) as Arc<dyn Store>);
+    let builder = Engine::builder("desk", "Desk").config(config).clock(clock.clone());
+    let engine = builder.rooms(RoomOptions::new().storage(storage)).build();
+    let server = Server::of(engine.clone(), slop(&engine, &clock).router()).await;
+    let mut peer = linked(&server, "far").await;
+    let new = json!({"agent": "far", "replayable": true});
+    let (_, created) = server.asks("ann", "POST", "/v1/rooms", &new).await;
+    let room = format!("/v1/rooms/{}", created["room"]["id"].as_str().unwrap());
+    let path = run(&server, &room, &json!(1)).await;
+    let dispatch = peer.receive().await;
+    let (told, mut storage) = tokio::sync::mpsc::channel(16);
+    engine.observe(move |event| match event {
+        Event::StorageFailed { .. } => drop(told.try_send("failed")),
+        Event::StorageRecovered { .. } => drop(told.try_send("recovered")),
+        _ => {}
+    });
+    store.refuse();
+    let streaming = tokio::spawn(async move {
+        for _ in 0..128 {
+            about(&mut peer, &dispatch, "chunk", &json!({"text": "x".repeat(8 << 10)})).await;
+        }
+        about(&mut peer, &dispatch, "result", &json!({"output": "all"})).await;
+        peer
+    });
+    assert_eq!(storage.recv().await, Some("failed"));
+    // Others of the server are served meanwhile.
+    let mut other = linked(&server, "near").await;
+    other.send(json!({"type": "nonsense"}).to_string()).await;
+    assert_eq!(other.receive().await["code"], "bad_request");
+    let (_, shown) = server.gets("ann", &path).await;
+    assert_eq!(shown["run"]["status"], "running", "{shown}");
+    store.accept();
+    clock.advance(500);
+    while storage.recv().await != Some("recovered") {}
+    let _peer = streaming.await.unwrap();
+    let shown = loop {
+        let (_, shown) = server.gets("ann", &path).await;
+        if shown["run"]["status"] != "running" {
+            break shown;
+        }
+    };
+    assert_eq!((&shown["run"]["status"], &shown["run"]["output_chars"]), (&json!("done"), &json!(1 << 20)), "{shown}");
 }

@@ -21,6 +21,11 @@ impl RefusingStore {
     pub(crate) fn refuse(&self) {
         self.refuses.store(true, Ordering::SeqCst);
     }
+
+    /// It commits again.
+    pub(crate) fn accept(&self) {
+        self.refuses.store(false, Ordering::SeqCst);
+    }
 }
 
 impl RoomStore for RefusingStore {

@@ -89,3 +89,20 @@ async fn a_socket_that_is_aborted_or_reports_a_fault_keeps_the_place_for_the_lea
     clock.advance(60_000);
     assert_eq!(told(&mut ann).await, "participant.left lost");
 }
+
+/// As a process that is stopped: its socket is open, and nobody answers.
+#[tokio::test]
+async fn a_client_that_is_stopped_is_offline_and_then_gone_although_its_socket_is_open() {
+    let (server, clock) = serving().await;
+    let room = server.open_room().await;
+    let mut ann = server.events("ann", &room, "", "").await;
+    assert_eq!(told(&mut ann).await, "participant.joined");
+    let stopped = joined(&server, "bob", &room).await;
+    assert_eq!(told(&mut ann).await, "participant.joined");
+    for (ms, expected) in [(33_000, "participant.offline"), (60_000, "participant.left lost")] {
+        clock.advance(ms);
+        assert_eq!(told(&mut ann).await, expected);
+    }
+    server.until_connections_are(1).await;
+    drop(stopped);
+}

@@ -266,6 +266,18 @@ async fn a_route_with_other_methods_says_so() {
 }
 
 #[tokio::test]
+async fn what_is_no_route_says_so_as_every_other_failure_does() {
+    let (server, _) = serving().await;
+    for target in ["/v1", "/v1/", "/v1/nothing", "/v1/rooms/", "/v1/rooms/m_0/nothing", "/v1/archive", "/v1/a/b/c/d"] {
+        for method in ["GET", "POST", "DELETE"] {
+            let (status, refused) = server.json(method, target, "authorization: Bearer ann\r\n", "").await;
+            assert_eq!((status, &refused["error"]["code"]), (404, &json!("not_found")), "{method} {target}");
+            assert!(refused["error"]["message"].is_string(), "{refused}");
+        }
+    }
+}
+
+#[tokio::test]
 async fn what_a_request_causes_in_a_room_has_the_trace_of_the_header() {
     let (server, _) = serving().await;
     let trace = |number: u32| format!("tx-123e4567-e89b-12d3-a456-{number:012}");

@@ -20,13 +20,7 @@ impl Rooms {
     /// rejects others, `unknown_agent` if the room has none, or it or the fallback is not registered, `invalid_params`,
     /// `busy` if as many runs wait as may, or the session has too many tasks.
     pub fn run(&self, session: &Session, room: &str, new: &NewRun) -> Result<Text, ActionError> {
-        let service = self.service_for(session)?;
-        match &self.trace_id {
-            Some(trace_id) if new.trace_id.is_none() => {
-                service.run(session, room, &new.clone().trace_id(trace_id.clone()))
-            }
-            _ => service.run(session, room, new),
-        }
+        self.service_for(session)?.run(session, room, (new, self.trace_id.as_deref()))
     }
 
     /// One run, with its result.

@@ -2,13 +2,13 @@
 
 use std::fmt;
 
-use serde::Serialize;
+use serde::{Deserialize, Deserializer, Serialize};
 use serde_json::{Map, Value, json};
 
 use super::about::About;
 use super::end_reason::EndReason;
 use super::leave_reason::LeaveReason;
-use super::participant::Participant;
+use super::participant::{Participant, ParticipantKind};
 use super::timestamp::rfc3339;
 use crate::model::Text;
 
@@ -126,6 +126,26 @@ pub(crate) struct Actor {
     pub(crate) kind: &'static str,
 }
 
+/// The kind of the engine, which is no participant.
+const SYSTEM: &str = "system";
+
+/// Who acted, as it was written.
+#[derive(Debug, Deserialize)]
+struct StoredActor {
+    user: Option<Text>,
+    name: Text,
+    participant: Option<Text>,
+    kind: Value,
+}
+
+impl<'de> Deserialize<'de> for Actor {
+    fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
+        let StoredActor { user, name, participant, kind } = StoredActor::deserialize(from)?;
+        let kind = ParticipantKind::deserialize(kind).map_or(SYSTEM, ParticipantKind::as_str);
+        Ok(Self { user, name, participant, kind })
+    }
+}
+
 impl Actor {
     pub(crate) fn of(participant: &Participant) -> Self {
         Self {
@@ -143,7 +163,7 @@ impl Actor {
 
     /// The engine itself, where no session has acted.
     pub(crate) fn system() -> Self {
-        Self { user: None, name: "system".into(), participant: None, kind: "system" }
+        Self { user: None, name: "system".into(), participant: None, kind: SYSTEM }
     }
 }
 

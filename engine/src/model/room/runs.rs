@@ -52,7 +52,7 @@ pub(crate) enum NotStarted {
 /// |---|---|
 /// | `start` | the run waits at the end of the queue, or is refused |
 /// | `begin` | the run is in progress, if it is its turn |
-/// | `finish`, `lose`, `redeliver`, `expire`, `cancel`, `stop`, `interrupt`, `give_up` | as of the run; what has ended long ago is forgotten |
+/// | `finish`, `lose`, `redeliver`, `expire`, `cancel`, `stop`, `interrupt`, `unattended`, `give_up` | as of the run; what has ended long ago is forgotten |
 /// | `succeed` | a new run waits at the place of one that ended |
 #[derive(Debug)]
 pub(crate) struct Runs {
@@ -145,6 +145,16 @@ impl Runs {
     /// The process ended while a run was in progress.
     pub(crate) fn interrupt(&mut self, id: &str, now: When) -> Next {
         self.step(id, now, |run| run.interrupt(now))
+    }
+
+    /// Nobody came who could work on a run, for as long as it waits for that.
+    pub(crate) fn unattended(&mut self, id: &str, error: RunError, now: When) -> Next {
+        self.step(id, now, |run| run.unattended(error, now))
+    }
+
+    /// An event says that a run waits. False if it does not, or an event has told of it before.
+    pub(crate) fn announce(&mut self, id: &str) -> bool {
+        self.get_mut(id).is_some_and(Run::announce)
     }
 
     /// Nobody is there who could work on a run.
@@ -278,6 +288,11 @@ impl Runs {
     /// An attempt takes the next input.
     pub(crate) fn take_input(&mut self, id: &str, attempt: u32) -> Option<Value> {
         self.get_mut(id)?.take_input(attempt)
+    }
+
+    /// An attempt waits for a place: its window begins when it has one.
+    pub(crate) fn wait_for_place(&mut self, id: &str, attempt: u32) {
+        self.get_mut(id).into_iter().for_each(|run| run.wait_for_place(attempt));
     }
 
     /// Nobody works on an attempt for now. False if it is stale.

@@ -53,6 +53,38 @@ fn signs_exactly_every_thirty_seconds_with_a_second_of_jitter_never_toggle() {
     assert_eq!(pass(&mut leases, 100 * OFFLINE_MS, heard), []);
 }
 
+/// It does nothing but answer pings, a little later, and begins at any time between two ticks.
+#[test]
+fn a_session_that_answers_pings_is_pinged_in_time_and_once_for_each_look() {
+    for offline_ms in [50, 1_000, 1_337, 30_000] {
+        for (begins_ms, answers_ms) in [(0, 0), (1, offline_ms / 100), (offline_ms / 3, offline_ms / 4)] {
+            let mut leases = Attendees::new(LeaseTimes::new(offline_ms, 3 * offline_ms), 1_000_000_000);
+            let (ping_ms, tick_ms) = (15_000.min(offline_ms / 2), (offline_ms / 50).max(1));
+            let (mut heard_ms, mut answer_ms, mut looks, mut pings) = (begins_ms, None, 0, 0);
+            leases.hold(1, begins_ms);
+            let end_ms = begins_ms + 20 * offline_ms;
+            for now_ms in begins_ms..end_ms {
+                if answer_ms == Some(now_ms) {
+                    (heard_ms, answer_ms) = (now_ms, None);
+                }
+                for id in leases.take_due(now_ms) {
+                    looks += 1;
+                    let looked = leases.look(id, (Some(heard_ms), None), now_ms).lease;
+                    let Looked::Ping(silent_ms) = looked else { panic!("{looked:?} after {}", now_ms - heard_ms) };
+                    if now_ms - heard_ms >= silent_ms {
+                        pings += 1;
+                        answer_ms.get_or_insert(now_ms + answers_ms + 1);
+                    }
+                }
+                let silent_ms = now_ms - heard_ms;
+                assert!(silent_ms <= ping_ms + 2 * tick_ms + answers_ms + 1, "{offline_ms}: {silent_ms}");
+            }
+            let most = (end_ms - begins_ms) / (ping_ms - tick_ms) + 1;
+            assert!(pings <= most && looks <= 2 * pings, "{offline_ms}: {looks} looks, {pings} pings of {most}");
+        }
+    }
+}
+
 #[test]
 fn nothing_is_looked_at_before_it_is_due_and_one_timer_is_set_for_all() {
     let mut leases = attendees();

@@ -1,5 +1,6 @@
 //! How far a run is, and its legal steps.
 
+pub(crate) mod elsewhere;
 pub(crate) mod stored;
 
 use std::collections::VecDeque;
@@ -135,6 +136,7 @@ struct Running {
 /// | `dispatch` | running, if its time has come | nothing | nothing |
 /// | `sign`, `write`, `report`, `iterate` of the current attempt | nothing | the window begins anew | nothing |
 /// | `finish` of the current attempt | nothing | ended, or what its delivery says if the error is retryable | nothing |
+/// | `wait_for_place` of the current attempt | nothing | it has no window until the next sign of life | nothing |
 /// | `leave_alone` of the current attempt | nothing | without a window, it has one until the next sign of life | nothing |
 /// | `lose` of the current attempt | nothing | what its delivery says, as if the window had expired | nothing |
 /// | `redeliver` of the current attempt | nothing | dispatched again if an attempt is left; otherwise as `lose` | nothing |
@@ -142,6 +144,7 @@ struct Running {
 /// | `expire` | nothing | abandoned, dispatched again, or what its delivery says if the window has expired | nothing |
 /// | `stop` | ended | ended | nothing |
 /// | `interrupt` | nothing | queued for the next attempt, or what its delivery says; ended without one | nothing |
+/// | `unattended` | what its delivery says, as if its window had expired; ended without one | nothing | nothing |
 /// | `give_up` | ended, in favour of its fallback if it has one | the same | nothing |
 #[derive(Debug)]
 pub(crate) struct Run {
@@ -161,6 +164,8 @@ pub(crate) struct Run {
     pub(crate) ended: Option<When>,
     /// It was started before the engine was.
     is_recovered: bool,
+    /// An event has said that it waits.
+    is_announced: bool,
 }
 
 impl Run {
@@ -179,7 +184,25 @@ impl Run {
             started: None,
             ended: None,
             is_recovered: false,
+            is_announced: false,
         }
+    }
+
+    /// Whether no event has told of it.
+    pub(crate) const fn is_unknown(&self) -> bool {
+        self.started.is_none() && !self.is_announced
+    }
+
+    /// An event says that it waits. False if it does not, or an event has told of it before.
+    pub(crate) fn announce(&mut self) -> bool {
+        let is_news = self.is_unknown() && self.status() == RunStatus::Queued;
+        self.is_announced |= is_news;
+        is_news
+    }
+
+    /// Whether something of it may have been kept before its attempt.
+    pub(crate) fn was_kept(&self) -> bool {
+        self.is_announced || self.is_recovered || self.asked.is_successor()
     }
 
     pub(crate) const fn status(&self) -> RunStatus {
@@ -325,32 +348,6 @@ impl Run {
             Ok(result) => self.end(Outcome::Done(result), now),
             Err(error) if error.is_retryable() => self.react(Outcome::Failed(error), now, Some(random)),
             Err(error) => self.end(Outcome::Failed(error), now),
-        }
-    }
-
-    /// Nobody works on an attempt for now: without a window it has one of this length, until its next sign of life.
-    pub(crate) fn leave_alone(&mut self, attempt: u32, window_ms: u64, now_ms: u64) -> bool {
-        let Some(running) = self.current(attempt).filter(|running| running.abandon_ms.is_none()) else { return false };
-        running.window_ends_ms.get_or_insert(now_ms.saturating_add(window_ms));
-        self.validate();
-        true
-    }
-
-    /// Whoever worked on an attempt is gone: as if its window had expired at this moment.
-    pub(crate) fn lose(&mut self, attempt: u32, now: When) -> Next {
-        match self.current(attempt) {
-            None => Next::Nothing,
-            Some(running) if running.abandon_ms.is_some() => self.end(Outcome::Cancelled, now),
-            Some(_) => self.react(Outcome::TimedOut, now, None),
-        }
-    }
-
-    /// Whoever worked on an attempt is gone, and there is somebody again who can.
-    pub(crate) fn redeliver(&mut self, attempt: u32, now: When) -> Next {
-        let is_left = attempt < self.max_attempts();
-        match self.current(attempt) {
-            Some(running) if running.abandon_ms.is_none() && is_left => self.replay(None, now.now_ms),
-            _ => self.lose(attempt, now),
         }
     }
 

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use super::{Asked, Next, Outcome, Output, Reaction, Run, RunError, Running, State, When};
+use super::{Asked, Next, Outcome, Output, Reaction, Run, RunError, RunStatus, Running, State, When};
 use crate::model::Text;
 
 /// A run as it is kept with its room. Times are in ms since 1970.
@@ -21,6 +21,8 @@ pub(crate) struct StoredRun<'r> {
     /// Somebody has cancelled it.
     #[serde(default)]
     is_cancelled: bool,
+    #[serde(default = "yes")]
+    is_announced: bool,
     end: Option<Cow<'r, StoredEnd>>,
     /// Of a run that has ended. What one that has not had streamed is in the log.
     output: Option<Cow<'r, Output>>,
@@ -33,6 +35,11 @@ pub(crate) struct StoredRun<'r> {
 
 fn are_none(inputs: &VecDeque<Value>) -> bool {
     inputs.is_empty()
+}
+
+/// What was kept before this was said had been announced.
+const fn yes() -> bool {
+    true
 }
 
 /// How a run ended, and when.
@@ -65,6 +72,7 @@ impl Run {
             attempt: self.attempt,
             started_ms: self.started.map(|at| at.unix_ms),
             is_cancelled,
+            is_announced: self.is_announced,
             output: end.is_some().then_some(Cow::Borrowed(&self.output)),
             end: end.map(|(outcome, at)| Cow::Owned(StoredEnd { at_ms: at.unix_ms, outcome: outcome.clone() })),
             progress: self.progress,
@@ -104,6 +112,7 @@ impl Run {
             started,
             ended,
             is_recovered: true,
+            is_announced: stored.is_announced,
         };
         run.validate();
         run
@@ -131,6 +140,22 @@ impl Run {
         }
         let error = RunError::new("interrupted", "the provider was restarted");
         self.follow(reaction, Outcome::Failed(error), now, None)
+    }
+
+    /// It has waited for its agent for as long as its window is, and nobody came: what its delivery says happens. If that is
+    /// another attempt, it goes on waiting. Without a delivery it has failed.
+    pub(crate) fn unattended(&mut self, error: RunError, now: When) -> Next {
+        if self.status() != RunStatus::Queued {
+            return Next::Nothing;
+        }
+        match self.asked.delivery.as_ref().map(|delivery| delivery.react(self.attempt)) {
+            None => self.end(Outcome::Failed(error), now),
+            Some(Reaction::Replay) => {
+                self.attempt += 1;
+                Next::Nothing
+            }
+            Some(reaction) => self.follow(reaction, Outcome::TimedOut, now, None),
+        }
     }
 
     /// Whether it goes on if the process ends now and starts again.

@@ -1,0 +1,22 @@
+//! Who ended a room.
+
+use serde::{Deserialize, Serialize};
+
+use crate::model::Text;
+use crate::model::room::event::Actor;
+
+/// Who ends a room, and with which words.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub(crate) struct EndedBy {
+    pub(crate) actor: Actor,
+    pub(crate) note: Option<String>,
+    /// That of the call.
+    pub(crate) trace_id: Option<Text>,
+}
+
+impl EndedBy {
+    /// Nobody but the engine, or the application.
+    pub(crate) fn system() -> Self {
+        Self { actor: Actor::system(), note: None, trace_id: None }
+    }
+}
