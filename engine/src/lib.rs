@@ -78,6 +78,8 @@ mod background;
 
 mod count;
 
+mod cluster;
+
 mod storage;
 
 mod deliver;
@@ -120,6 +122,12 @@ mod concurrency;
 
 pub use clock::system::SystemClock;
 pub use clock::{Clock, Sleep};
+pub use cluster::Cluster;
+pub use cluster::inbox::Inbox;
+pub use cluster::instance::Instance;
+pub use cluster::local::Local;
+pub use cluster::request_error::RequestError;
+pub use cluster::topic::Topic;
 pub use config::{Config, ConfigError, Execution, Limit, Limits, Memory, RoomLimits, RunLimits, Sizes, Times};
 pub use connection::Connection;
 pub use deliver::frame::Frame;
