@@ -1,10 +1,26 @@
 //! What crosses between the instances of one application: hints, calls and who is there, never trees.
 
-pub(crate) mod inbox;
 pub(crate) mod instance;
-pub(crate) mod local;
-pub(crate) mod request_error;
 pub(crate) mod topic;
+pub(crate) mod inbox;
+pub(crate) mod request_error;
+pub(crate) mod local;
+pub(crate) mod membership;
+pub(crate) mod follower;
+pub(crate) mod numbers;
+pub(crate) mod gaps;
+pub(crate) mod repairs;
+pub(crate) mod notice;
+pub(crate) mod wire;
+pub(crate) mod gathering;
+mod interest;
+mod outgoing;
+pub(crate) mod alarm;
+pub(crate) mod bus;
+pub(crate) mod envelope;
+pub(crate) mod handlers;
+#[expect(dead_code, reason = "the first kind of request follows")]
+pub(crate) mod requests;
 
 use std::fmt;
 use std::sync::Arc;

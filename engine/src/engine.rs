@@ -7,10 +7,12 @@ pub(crate) mod builder;
 mod foundation;
 mod lifecycle_parts;
 mod room_parts;
+mod cluster_parts;
 mod connection_parts;
 pub(crate) mod parts;
 pub(crate) mod rooms;
 mod agents;
+mod across;
 #[cfg(feature = "testing")]
 mod settle;
 
@@ -115,7 +117,7 @@ impl Engine {
     pub fn try_register(&self, path: &str, source: Source) -> Result<(), RegisterError> {
         let path = self.check_path(path)?;
         self.parts.sources.register(&path, source);
-        self.refresh(Scope::all().paths([path]));
+        self.refresh_here(Scope::all().paths([path]));
         Ok(())
     }
 
@@ -124,7 +126,7 @@ impl Engine {
         let Ok(path) = self.check_path(path) else { return false };
         let removed = self.parts.sources.unregister(&path);
         if removed {
-            self.refresh(Scope::all().paths([path]));
+            self.refresh_here(Scope::all().paths([path]));
         }
         removed
     }
@@ -183,7 +185,7 @@ impl Engine {
     pub fn try_register_room(&self, path: &str, source: RoomSource) -> Result<(), RegisterError> {
         let path = RegisterError::check_in_room(path)?;
         self.parts.sources.register_room(&path, source);
-        self.refresh(Scope::all().paths([ROOMS]));
+        self.refresh_here(Scope::all().paths([ROOMS]));
         Ok(())
     }
 
@@ -192,7 +194,7 @@ impl Engine {
         let path = RegisterError::check_in_room(path);
         let removed = path.is_ok_and(|path| self.parts.sources.unregister_room(&path));
         if removed {
-            self.refresh(Scope::all().paths([ROOMS]));
+            self.refresh_here(Scope::all().paths([ROOMS]));
         }
         removed
     }
@@ -255,9 +257,12 @@ impl Engine {
     ///
     /// A descriptor function must not refresh, since it would be evaluated again for it, for ever. It is refused
     /// ([`Event::RefreshRefused`]) and answered with 0. Handlers, tasks, windows and items may.
+    ///
+    /// The other instances render the same, unless the scope is a closure ([`Scope::matching`]); see
+    /// [`Engine::refresh_here`].
     #[expect(clippy::needless_pass_by_value, reason = "written as `refresh(Scope::all())`")]
     pub fn refresh(&self, scope: Scope) -> usize {
-        self.parts.refresher.request(scope.target(), scope.wanted(), Urgency::Debounced)
+        self.parts.refresher.request_everywhere(&scope)
     }
 
     /// Renders the sessions of a scope at once. When it returns, their trees are committed. Answers how many sessions the
@@ -268,7 +273,7 @@ impl Engine {
     /// thread and in its own future, and not in threads and tasks which it starts and waits for.
     pub async fn refresh_now(&self, scope: Scope) -> usize {
         let _work = self.parts.background.in_flight.begin();
-        self.parts.refresher.request_now(scope.target(), scope.wanted()).await
+        self.parts.refresher.request_everywhere_now(&scope).await
     }
 
     /// Sends an event, which changes no state, to every connection of the sessions of a scope. Answers how many there
@@ -376,6 +381,11 @@ impl Engine {
             diffs: parts.delivery.memo.diffs(),
             encodes: parts.delivery.memo.encodes(),
             collapse_orders: parts.delivery.orders.found(),
+            instances: parts.station.instances().len(),
+            bus_connected: parts.station.bus.is_connected(),
+            notices_in: parts.station.bus.counts.notices_in.get(),
+            notices_out: parts.station.bus.counts.notices_out.get(),
+            resyncs: parts.station.bus.counts.resyncs.get(),
         }
     }
 

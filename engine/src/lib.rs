@@ -98,6 +98,8 @@ mod rooms;
 
 mod lifecycle;
 
+mod instances;
+
 mod receive;
 
 mod connection;
@@ -128,7 +130,9 @@ pub use cluster::instance::Instance;
 pub use cluster::local::Local;
 pub use cluster::request_error::RequestError;
 pub use cluster::topic::Topic;
-pub use config::{Config, ConfigError, Execution, Limit, Limits, Memory, RoomLimits, RunLimits, Sizes, Times};
+pub use config::{
+    ClusterLimits, Config, ConfigError, Execution, Limit, Limits, Memory, RoomLimits, RunLimits, Sizes, Times,
+};
 pub use connection::Connection;
 pub use deliver::frame::Frame;
 pub use engine::Engine;
@@ -140,7 +144,7 @@ pub use engine::rooms::received_event::ReceivedEvent;
 pub use engine::rooms::room_events::{RoomEvents, RoomPosition};
 pub use engine::rooms::room_memory::RoomMemory;
 pub use error::{ActionError, ConnectError, FrameError, RegisterError};
-pub use event::{CallStatus, Event, EvictionReason, PanicSite};
+pub use event::{CallStatus, ClusterEvent, Event, EvictionReason, PanicSite, RepairCause};
 pub use model::Text;
 pub use model::affordance::Estimate;
 pub use model::content_ref::{ContentKind, ContentRef};

@@ -6,7 +6,9 @@ mod writer;
 mod consumer;
 mod reference_store;
 mod store_check;
+mod simulated_bus;
 
 pub use clock::ManualClock;
 pub use consumer::TestConsumer;
+pub use simulated_bus::{SimulatedBus, Weather};
 pub use store_check::check_store;

@@ -81,6 +81,9 @@ limits! {
     AgentsPerLink: "runs.agents_per_link",
     RunsPerLink: "runs.runs_per_link",
     LinkMessageBytes: "runs.link_message_bytes",
+    Instances: "cluster.instances",
+    ClusterRequests: "cluster.requests",
+    CommitWaits: "cluster.commit_waits",
 }
 
 impl fmt::Display for Limit {

@@ -121,7 +121,11 @@ impl Revocations {
             Selector::Attribute { name, value } => self.hash_of_attribute(name, value),
             Selector::Session(id) => self.hash_of_session(id),
             // Nobody makes a revocation of these.
-            Selector::All | Selector::Project(_) | Selector::Room(_) | Selector::RoomViewers(_) => (0, 0),
+            Selector::All
+            | Selector::Project(_)
+            | Selector::Room(_)
+            | Selector::RoomViewers(_)
+            | Selector::Named(_) => (0, 0),
         }
     }
 

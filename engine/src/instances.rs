@@ -1,0 +1,6 @@
+//! What other instances say, and what follows from it here.
+
+pub(crate) mod commits;
+pub(crate) mod hearing;
+pub(crate) mod station;
+pub(crate) mod arrivals;
