@@ -11,6 +11,8 @@ pub(crate) mod numbers;
 pub(crate) mod gaps;
 pub(crate) mod repairs;
 pub(crate) mod notice;
+pub(crate) mod decision;
+pub(crate) mod decisions;
 pub(crate) mod wire;
 pub(crate) mod gathering;
 mod interest;
@@ -19,7 +21,6 @@ pub(crate) mod alarm;
 pub(crate) mod bus;
 pub(crate) mod envelope;
 pub(crate) mod handlers;
-#[expect(dead_code, reason = "the first kind of request follows")]
 pub(crate) mod requests;
 
 use std::fmt;

@@ -35,7 +35,6 @@ use crate::model::path;
 use crate::model::room::handle::Room;
 use crate::model::session::Session;
 use crate::protocol::CAPABILITIES;
-use crate::protocol::close_reason::CloseReason;
 use crate::provider::{Discovery, Provider, Renewed, Role};
 use crate::receive::greeter::Greeter;
 use crate::refresh::refresher::Urgency;
@@ -310,24 +309,24 @@ impl Engine {
         self.parts.opener.update(session)
     }
 
-    /// Forgets a session and closes its connections (1000). It may come back. False if no session has that id.
+    /// Forgets a session on all instances and closes its connections (1000). It may come back. False if none is open here.
     pub fn close_session(&self, id: &str) -> bool {
-        self.parts.closer.close_session(id, CloseReason::Closed)
+        self.parts.station.decider.close_session(id)
     }
 
-    /// Ends sessions at once (1008), and keeps them out from now on. Answers how many were open.
+    /// Ends sessions at once (1008) on all instances, and keeps them out from now on. Answers how many were open here.
     ///
     /// No revocation is forgotten as long as the engine lives, unless it has an end ([`Revocation::until`],
     /// `times.credential_lifetime`). If there are more than `limits.revocations`, so that one cannot be kept, sessions that
     /// are not open are refused from then on ([`ConnectError::LimitReached`]); [`Event::LimitReached`] says so.
     #[expect(clippy::needless_pass_by_value, reason = "written as `revoke(Revocation::user(..))`")]
     pub fn revoke(&self, revocation: Revocation) -> usize {
-        self.parts.revoker.revoke(&revocation)
+        self.parts.station.decider.revoke(&revocation)
     }
 
     /// Lets whom a revocation barred come back. False if it barred nobody.
     pub fn unrevoke(&self, revocation: &Revocation) -> bool {
-        self.parts.revoker.unrevoke(revocation)
+        self.parts.station.decider.unrevoke(revocation)
     }
 
     /// Binds a consumer to a session, opening the session if need be.

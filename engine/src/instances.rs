@@ -2,5 +2,7 @@
 
 pub(crate) mod commits;
 pub(crate) mod hearing;
+pub(crate) mod decider;
+pub(crate) mod decision_requests;
 pub(crate) mod station;
 pub(crate) mod arrivals;

@@ -8,6 +8,7 @@ use futures_util::future::{BoxFuture, ready};
 
 use super::Cluster;
 use super::alarm::Alarm;
+use super::decision::Decision;
 use super::inbox::Inbox;
 use super::instance::Instance;
 use super::notice::Notice;
@@ -102,6 +103,17 @@ impl Bus {
         // Whatever was lost is noticed by the marks that follow soon.
         drop(outgoing);
         self.alarm.set(at_ms.unwrap_or(u64::MAX).min(now_ms.saturating_add(self.repeat_ms)));
+        self.send();
+    }
+
+    /// Tells all other instances what was decided. Nothing is, if nobody hears it.
+    pub(crate) fn decide(&self, what: impl FnOnce() -> Decision) {
+        if self.is_alone {
+            return;
+        }
+        let (decision, now_ms) = (what(), self.clock.now_ms());
+        self.outgoing.lock().decide(decision, now_ms);
+        self.alarm.set(now_ms.saturating_add(self.repeat_ms));
         self.send();
     }
 

@@ -2,6 +2,7 @@
 
 use std::collections::VecDeque;
 
+use super::decision::Decision;
 use super::gathering::Gathering;
 use super::instance::Instance;
 use super::interest::{Interest, Step};
@@ -84,10 +85,20 @@ impl Outgoing {
 
     fn encode(&mut self, now_ms: u64) {
         for (topic, notices) in self.gathering.take(self.limits.message_bytes / ESCAPED) {
-            let message = Notices { from: self.this.clone(), at: self.numbers.next(&topic, now_ms), notices };
-            self.encoded.push_back((topic, message.encode()));
+            self.push(topic, notices, Vec::new(), now_ms);
         }
         self.gathers_until_ms = now_ms.saturating_add(self.limits.gather_ms);
+    }
+
+    /// A decision does not wait for others.
+    pub(crate) fn decide(&mut self, decision: Decision, now_ms: u64) {
+        self.push(Topic::Notices, Vec::new(), vec![decision], now_ms);
+    }
+
+    fn push(&mut self, topic: Topic, notices: Vec<Notice>, decisions: Vec<Decision>, now_ms: u64) {
+        let at = self.numbers.next(&topic, now_ms);
+        let message = Notices { from: self.this.clone(), at, notices, decisions };
+        self.encoded.push_back((topic, message.encode()));
     }
 
     /// Heartbeats with the marks of what was published since then; more than one if there are many.

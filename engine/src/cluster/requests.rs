@@ -57,24 +57,11 @@ impl Requests {
         Self { bus, clock, observers, in_flight: AtomicUsize::new(0), max, max_bytes, at_most }
     }
 
-    /// Asks this life of an instance, and waits for its reply, at most for `cluster.request_timeout`.
+    /// Asks this life of an instance, and waits for its reply: at most so long, and no longer than `cluster.request_timeout`.
     ///
     /// # Errors
     /// See [`AskError`].
     pub(crate) async fn ask<R: DeserializeOwned>(
-        &self,
-        to: &Instance,
-        kind: &str,
-        body: &(impl Serialize + Sync),
-    ) -> Result<R, AskError> {
-        self.ask_within(to, kind, body, self.at_most).await
-    }
-
-    /// The same, and waits for so long.
-    ///
-    /// # Errors
-    /// See [`AskError`].
-    pub(crate) async fn ask_within<R: DeserializeOwned>(
         &self,
         to: &Instance,
         kind: &str,
@@ -86,7 +73,7 @@ impl Requests {
         if message.len() > self.max_bytes {
             return Err(AskError::Request(RequestError::TooLarge));
         }
-        let reply = self.send(&to.name, message, at_most).await.map_err(AskError::Request)?;
+        let reply = self.send(&to.name, message, at_most.min(self.at_most)).await.map_err(AskError::Request)?;
         drop(asking);
         let result =
             decode_reply(&reply, self.max_bytes).map_err(|_| AskError::Malformed)?.map_err(AskError::Refused)?;

@@ -6,6 +6,7 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 
+use super::decision::{Decision, Known};
 use super::instance::Instance;
 use super::notice::{Notice, Reason};
 use super::numbers::Number;
@@ -40,6 +41,7 @@ pub(crate) struct Notices {
     pub(crate) from: Instance,
     pub(crate) at: Number,
     pub(crate) notices: Vec<Notice>,
+    pub(crate) decisions: Vec<Decision>,
 }
 
 /// That an instance lives, and how far it has counted.
@@ -54,6 +56,9 @@ pub(crate) struct Heartbeat {
     /// The last number of each project in which something was published lately.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub(crate) projects: BTreeMap<Text, u64>,
+    /// How far it has counted the decisions that it knows.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) decisions: Option<Known>,
     /// It ends, and nothing follows.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub(crate) leaves: bool,
@@ -66,6 +71,8 @@ struct NoticesOut<'a> {
     number: u64,
     after: u64,
     notices: Vec<NoticeOut<'a>>,
+    #[serde(skip_serializing_if = "<[Decision]>::is_empty")]
+    decisions: &'a [Decision],
 }
 
 #[derive(Serialize)]
@@ -92,6 +99,8 @@ struct NoticesIn<'a> {
     after: u64,
     #[serde(borrow)]
     notices: Vec<NoticeIn<'a>>,
+    #[serde(borrow, default)]
+    decisions: Vec<&'a RawValue>,
 }
 
 #[derive(Deserialize)]
@@ -112,7 +121,7 @@ const fn other() -> Reason {
 
 impl Heartbeat {
     pub(crate) const fn new(from: Instance) -> Self {
-        Self { version: VERSION, from, any: None, projects: BTreeMap::new(), leaves: false }
+        Self { version: VERSION, from, any: None, projects: BTreeMap::new(), decisions: None, leaves: false }
     }
 
     pub(crate) fn mark(&mut self, topic: &Topic, number: u64) {
@@ -145,7 +154,8 @@ impl Notices {
     pub(crate) fn encode(&self) -> Text {
         let notices = self.notices.iter().map(NoticeOut::from).collect();
         let Number { number, after } = self.at;
-        to_text(&NoticesOut { v: VERSION, from: &self.from, number, after, notices })
+        let decisions = &self.decisions;
+        to_text(&NoticesOut { v: VERSION, from: &self.from, number, after, notices, decisions })
     }
 
     /// `topic` is where it was published.
@@ -153,12 +163,16 @@ impl Notices {
         check_length(message, max_bytes)?;
         let read: NoticesIn<'_> =
             serde_json::from_str(message).map_err(|_| Malformed::Json("is no list of notices"))?;
-        let NoticesIn { from, number, after, notices } = read;
+        let NoticesIn { from, number, after, notices, decisions } = read;
         let notice = |NoticeIn { whom, paths, reason, after }: NoticeIn<'_>| {
             let whom = serde_json::from_str(whom.get()).unwrap_or_else(|_| Notice::everybody(topic));
             Notice { whom, paths, reason, after }
         };
-        Ok(Self { from, at: Number { number, after }, notices: notices.into_iter().map(notice).collect() })
+        let notices = notices.into_iter().map(notice).collect();
+        // What a newer version decides that is not known here is left alone: it is told again to a newer version of this one.
+        let decisions =
+            decisions.into_iter().filter_map(|decision| serde_json::from_str(decision.get()).ok()).collect();
+        Ok(Self { from, at: Number { number, after }, notices, decisions })
     }
 }
 
@@ -175,6 +189,7 @@ pub(super) fn to_text(value: &impl Serialize) -> Text {
 mod tests {
     use proptest::prelude::*;
 
+    use super::super::decision::{Stamp, Subject, Verdict};
     use super::*;
 
     fn from() -> Instance {
@@ -197,6 +212,11 @@ mod tests {
 
     fn notice(whom: Selector) -> Notice {
         Notice { whom, paths: None, reason: Reason::Refresh, after: None }
+    }
+
+    fn decision(whom: Selector) -> Decision {
+        let stamp = Stamp { at: 5, by: "a".into() };
+        Decision { about: Subject::Access(whom), verdict: Verdict::Revoked(Some(9)), stamp }
     }
 
     #[test]
@@ -231,16 +251,18 @@ mod tests {
             paths in prop::option::of(prop::collection::vec("[a-z/]{0,8}".prop_map(Text::from), 0..3)),
             after in prop::option::of(".{0,9}".prop_map(Text::from)),
             number in any::<u64>(),
+            decided in prop::collection::vec(selectors(), 0..3),
         ) {
             let notice = |whom| Notice { whom, paths: paths.clone(), reason: Reason::Call, after: after.clone() };
             let notices = whom.into_iter().map(notice).collect();
-            let sent = Notices { from: from(), at: Number { number, after: number / 2 }, notices };
+            let decisions = decided.into_iter().map(decision).collect();
+            let sent = Notices { from: from(), at: Number { number, after: number / 2 }, notices, decisions };
             prop_assert_eq!(Notices::decode(&topic(), &sent.encode(), 100_000), Ok(sent));
         }
 
         #[test]
         fn nothing_that_is_sent_makes_the_reader_panic(message in ".{0,80}", cut in 0_usize..200) {
-            let sent = Notices { from: from(), at: Number { number: 1, after: 0 }, notices: vec![notice(Selector::All)] };
+            let sent = Notices { from: from(), at: Number { number: 1, after: 0 }, notices: vec![notice(Selector::All)], decisions: vec![decision(Selector::All)] };
             let encoded = sent.encode();
             let _ = Notices::decode(&topic(), &message, 100);
             let _ = Notices::decode(&topic(), &encoded[..cut.min(encoded.len())], 1_000);

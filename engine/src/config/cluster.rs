@@ -41,6 +41,9 @@ pub struct ClusterLimits {
     pub instances: usize,
     /// How many requests to other instances may be in flight, and as many of others. Default 256. One more is refused.
     pub requests: usize,
+    /// How many revocations, withdrawals of them, and ends of sessions are kept for other instances. Default 1,000,000, at
+    /// about 200 bytes. One more holds here and where it is heard at once, and can be asked for by nobody.
+    pub decisions: usize,
     /// How long another instance may take to reply. Default 2 s.
     pub request_timeout: Duration,
 }
@@ -61,6 +64,7 @@ impl Default for ClusterLimits {
             message_bytes: 256 << 10,
             instances: 256,
             requests: 256,
+            decisions: 1_000_000,
             request_timeout: Duration::from_secs(2),
         }
     }
@@ -89,6 +93,7 @@ impl ClusterLimits {
         at_least("cluster.message_bytes", self.message_bytes, 4 << 10, "must be at least 4 KiB")?;
         positive("cluster.instances", self.instances)?;
         permits("cluster.requests", self.requests)?;
+        positive("cluster.decisions", self.decisions)?;
         interval("cluster.request_timeout", self.request_timeout)
     }
 }

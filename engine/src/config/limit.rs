@@ -84,6 +84,7 @@ limits! {
     Instances: "cluster.instances",
     ClusterRequests: "cluster.requests",
     CommitWaits: "cluster.commit_waits",
+    Decisions: "cluster.decisions",
 }
 
 impl fmt::Display for Limit {

@@ -3,28 +3,53 @@
 use std::sync::Arc;
 
 use super::foundation::Foundation;
+use super::lifecycle_parts::LifecycleParts;
 use crate::cluster::follower::Follower;
 use crate::cluster::handlers::{Handlers, RequestHandler};
+use crate::cluster::requests::Requests;
 use crate::instances::commits::{Commits, WaitFor};
+use crate::instances::decider::{Decider, DeciderParts};
+use crate::instances::decision_requests::DecisionRequests;
 use crate::instances::station::{Station, StationParts};
 use crate::refresh::refresher::Refresher;
 
 /// This instance among the others. Whatever else replies to requests, or follows who is there, is listed here.
-pub(super) fn station(base: &Foundation, refresher: &Arc<Refresher>, wait_for: Option<WaitFor>) -> Arc<Station> {
+pub(super) fn station(
+    base: &Foundation,
+    lifecycle: &LifecycleParts,
+    refresher: &Arc<Refresher>,
+    wait_for: Option<WaitFor>,
+) -> Arc<Station> {
     let limits = &base.config.cluster;
-    let observers = || Arc::clone(&base.observers);
-    let (requests, this) = ((limits.requests, limits.message_bytes), base.bus.this.clone());
-    let handlers: [Arc<dyn RequestHandler>; 0] = [];
-    let followers: Vec<Arc<dyn Follower>> = Vec::new();
-    let background = Arc::clone(&base.background);
+    let (observers, background) = (|| Arc::clone(&base.observers), || Arc::clone(&base.background));
+    let requests = Arc::new(Requests::new(Arc::clone(&base.bus), base.clock(), observers(), limits));
+    let decider = decider(base, lifecycle, requests);
+    let of_decisions = Arc::new(DecisionRequests(Arc::clone(&decider)));
+    let handlers: [Arc<dyn RequestHandler>; 1] = [Arc::clone(&of_decisions) as _];
+    let followers: Vec<Arc<dyn Follower>> = vec![of_decisions];
+    let (bounds, this) = ((limits.requests, limits.message_bytes), base.bus.this.clone());
     let parts = StationParts {
         bus: Arc::clone(&base.bus),
-        commits: Commits::new(wait_for, Arc::clone(refresher), background, base.clock(), observers(), limits),
-        handlers: Handlers::new(this, handlers, requests, base.clock(), observers()),
+        commits: Commits::new(wait_for, Arc::clone(refresher), background(), base.clock(), observers(), limits),
+        decider,
+        handlers: Handlers::new(this, handlers, bounds, base.clock(), observers()),
         followers,
         refresher: Arc::clone(refresher),
         clock: base.clock(),
         observers: observers(),
     };
     Station::new(parts, limits)
+}
+
+fn decider(base: &Foundation, lifecycle: &LifecycleParts, requests: Arc<Requests>) -> Arc<Decider> {
+    let parts = DeciderParts {
+        bus: Arc::clone(&base.bus),
+        requests,
+        revoker: Arc::new(lifecycle.revoker(base)),
+        closer: Arc::clone(&lifecycle.closer),
+        background: Arc::clone(&base.background),
+        clock: base.clock(),
+        observers: Arc::clone(&base.observers),
+    };
+    Decider::new(parts, &base.config.cluster)
 }

@@ -23,7 +23,6 @@ use crate::lifecycle::cache::CacheSweeper;
 use crate::lifecycle::closer::Closer;
 use crate::lifecycle::expiry::Expiry;
 use crate::lifecycle::opener::Opener;
-use crate::lifecycle::revoker::Revoker;
 use crate::receive::greeter::Greeter;
 use crate::refresh::passes::Passes;
 use crate::refresh::refresher::Refresher;
@@ -50,7 +49,6 @@ pub(crate) struct Parts {
     pub(crate) quota: Arc<Quota>,
     pub(crate) opener: Arc<Opener>,
     pub(crate) closer: Arc<Closer>,
-    pub(crate) revoker: Revoker,
     pub(crate) expiry: Arc<Expiry>,
     pub(crate) greeter: Arc<Greeter>,
     pub(crate) connector: Arc<Connector>,
@@ -79,7 +77,7 @@ impl Parts {
         let connections = ConnectionParts::new((&base, &lifecycle), (&refresher, &quota, &greeter), by_path);
         let inbound = connections.inbound(options.authorize, &tasks);
         let outbound = connections.outbound(&delivery, &cache);
-        let station = cluster_parts::station(&base, &refresher, options.wait_for);
+        let station = cluster_parts::station(&base, &lifecycle, &refresher, options.wait_for);
         let driver = lifecycle.driver(&base, &refresher, cache, Arc::clone(&tasks), Arc::clone(&station));
         let driver = RunningDriver::start(driver, &base.timers, &base.background, &base.table);
         let connector = connections.connector(&opener, inbound, outbound, driver);
@@ -88,7 +86,6 @@ impl Parts {
         Arc::new(Self {
             station,
             emitter: base.emitter(),
-            revoker: lifecycle.revoker(&base),
             expiry: lifecycle.expiry,
             closer: lifecycle.closer,
             config: base.config,

@@ -36,6 +36,8 @@ pub(crate) struct Hearing {
     /// When the last heartbeat went, and the last one with all marks.
     beat_ms: Option<u64>,
     full_ms: Option<u64>,
+    /// When it began to speak to somebody new.
+    eager_ms: u64,
 }
 
 impl Hearing {
@@ -53,6 +55,7 @@ impl Hearing {
             },
             beat_ms: None,
             full_ms: None,
+            eager_ms: 0,
         }
     }
 
@@ -130,7 +133,7 @@ impl Hearing {
     /// When a heartbeat is due, if something was published last at `latest_ms`.
     pub(crate) fn beat_due_ms(&self, latest_ms: Option<u64>, now_ms: u64) -> u64 {
         let (Some(beat_ms), Some(full_ms)) = (self.beat_ms, self.full_ms) else { return now_ms };
-        let is_recent = latest_ms.is_some_and(|at_ms| now_ms < at_ms.saturating_add(REPEATED_MS));
+        let is_recent = now_ms < latest_ms.unwrap_or_default().max(self.eager_ms).saturating_add(REPEATED_MS);
         let missed_ms = self.pace.heartbeat_ms.saturating_add(self.pace.repeat_ms);
         let repeats = is_recent || self.membership.misses_anybody(missed_ms, now_ms);
         let full_ms = full_ms.saturating_add(self.pace.heartbeat_ms);
@@ -143,6 +146,9 @@ impl Hearing {
             return None;
         }
         let is_full = self.full_ms.is_none_or(|full_ms| now_ms >= full_ms.saturating_add(self.pace.heartbeat_ms));
+        if self.beat_ms.is_none() {
+            self.eager_ms = now_ms;
+        }
         self.beat_ms = Some(now_ms);
         if is_full {
             self.full_ms = Some(now_ms);
@@ -167,17 +173,18 @@ mod tests {
     #[test]
     fn it_speaks_more_often_while_somebody_may_have_missed_something() {
         let mut hearing = Hearing::new(instance("this"), &ClusterLimits::default());
-        let beats = |hearing: &mut Hearing, latest_ms, until_ms: u64| {
+        let beats = |hearing: &mut Hearing, latest_ms, times: std::ops::Range<u64>| {
             let due = |now_ms: &u64| hearing.beat(latest_ms, *now_ms).is_some();
-            (0..until_ms).step_by(100).filter(due).count()
+            times.step_by(100).filter(due).count()
         };
-        assert_eq!(beats(&mut hearing, None, 20_000), 4, "every 5 s");
-        hearing.speak_soon();
-        let published = beats(&mut hearing, Some(0), 10_000);
+        assert_eq!(beats(&mut hearing, None, 0..10_000), 20, "as long as it is new");
+        assert_eq!(beats(&mut hearing, None, 10_000..30_000), 4, "every 5 s");
+        let published = beats(&mut hearing, Some(30_000), 30_000..40_000);
         assert!((19..=21).contains(&published), "{published}");
-        hearing.heartbeat(&Heartbeat::new(instance("a")), 0, |_| true);
-        hearing.look(20_000);
-        assert_eq!(hearing.beat_due_ms(None, 20_000), 20_000, "somebody who was there is silent");
+        hearing.heartbeat(&Heartbeat::new(instance("a")), 40_000, |_| true);
+        beats(&mut hearing, None, 40_000..60_000);
+        hearing.look(60_000);
+        assert!(hearing.beat_due_ms(None, 60_000) <= 60_400, "somebody who was there is silent");
     }
 
     #[test]

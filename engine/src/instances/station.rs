@@ -6,6 +6,7 @@ use std::sync::Arc;
 use futures_util::future::BoxFuture;
 
 use super::commits::Commits;
+use super::decider::Decider;
 use super::hearing::Hearing;
 use crate::clock::Clock;
 use crate::cluster::bus::Bus;
@@ -31,6 +32,7 @@ pub(crate) struct Station {
     pub(crate) bus: Arc<Bus>,
     hearing: Mutex<Hearing>,
     commits: Arc<Commits>,
+    pub(crate) decider: Arc<Decider>,
     handlers: Handlers,
     followers: Vec<Arc<dyn Follower>>,
     refresher: Arc<Refresher>,
@@ -43,6 +45,7 @@ pub(crate) struct Station {
 pub(crate) struct StationParts {
     pub(crate) bus: Arc<Bus>,
     pub(crate) commits: Commits,
+    pub(crate) decider: Arc<Decider>,
     pub(crate) handlers: Handlers,
     pub(crate) followers: Vec<Arc<dyn Follower>>,
     pub(crate) refresher: Arc<Refresher>,
@@ -56,6 +59,7 @@ impl Station {
             hearing: Mutex::new(Hearing::new(parts.bus.this.clone(), limits)),
             bus: parts.bus,
             commits: Arc::new(parts.commits),
+            decider: parts.decider,
             handlers: parts.handlers,
             followers: parts.followers,
             refresher: parts.refresher,
@@ -94,7 +98,8 @@ impl Station {
         drop(hearing);
         if let Some(since_ms) = beat_since_ms {
             self.bus.forget_before(marked_since_ms);
-            self.bus.beat(since_ms, |_| {});
+            let known = self.decider.known();
+            self.bus.beat(since_ms, |beat| beat.decisions = Some(known));
         }
         changes.iter().for_each(|change| self.follow(change));
         repairs.into_iter().for_each(|(what, cause)| self.repair(what, cause));
@@ -149,6 +154,11 @@ impl Station {
     fn heartbeat(&self, beat: &Heartbeat) {
         let now_ms = self.clock.now_ms();
         let heard = self.hearing.lock().heartbeat(beat, now_ms, |topic| self.bus.receives(topic));
+        if let (Heard::Known | Heard::Changed(_), false, Some(known)) = (&heard, beat.leaves, beat.decisions)
+            && beat.from != self.bus.this
+        {
+            self.decider.heard(&beat.from, known);
+        }
         match heard {
             Heard::Changed(change) => {
                 self.follow(&change);
@@ -168,13 +178,14 @@ impl Station {
     }
 
     fn notices(&self, topic: &Topic, message: Notices) {
-        let Notices { from, at, notices } = message;
+        let Notices { from, at, notices, decisions } = message;
         if from.name == self.bus.this.name {
             return;
         }
         self.bus.counts.notices_in.add(notices.len());
         let now_ms = self.clock.now_ms();
         self.hearing.lock().message(&from, topic, at, now_ms);
+        decisions.iter().for_each(|decision| self.decider.learn(decision));
         let again_ms = notices.into_iter().filter_map(|notice| self.commits.follow(topic, notice, now_ms)).min();
         again_ms.into_iter().for_each(|at_ms| self.bus.alarm.set(at_ms));
         self.remind();

@@ -21,6 +21,11 @@ impl Revocation {
         Self { selector, until: None }
     }
 
+    /// One that was decided elsewhere.
+    pub(crate) const fn kept(selector: Selector, until: Option<SystemTime>) -> Self {
+        Self { selector, until }
+    }
+
     /// One session, by its id.
     pub fn session(id: impl Into<Text>) -> Self {
         Self::of(Selector::Session(id.into()))

@@ -80,7 +80,13 @@ impl Instances {
             for (engine, _) in self.engines.values() {
                 engine.settle().await;
             }
-            if self.bus.deliver() == 0 {
+            let mut delivered = self.bus.deliver();
+            for _ in 0..4 {
+                // Replies to requests wake tasks that nobody counts.
+                tokio::task::yield_now().await;
+                delivered += self.bus.deliver();
+            }
+            if delivered == 0 {
                 return;
             }
         }
@@ -88,8 +94,13 @@ impl Instances {
 
     /// Time passes, in steps of at most 50 ms.
     pub(crate) async fn pass(&self, ms: u64) {
-        for _ in 0..ms.div_ceil(50) {
-            self.clock.advance(50.min(ms));
+        self.pass_in_steps(ms, 50).await;
+    }
+
+    /// Time passes, in steps of so many ms.
+    pub(crate) async fn pass_in_steps(&self, ms: u64, step_ms: u64) {
+        for _ in 0..ms.div_ceil(step_ms) {
+            self.clock.advance(step_ms.min(ms));
             self.settle().await;
         }
     }
@@ -119,6 +130,11 @@ impl Watching {
         let todos = node_at(self.consumer.tree(&self.subscription), "todos");
         let title = |id: &str| node_at(todos, id)["properties"]["title"].as_str().unwrap_or_default().to_owned();
         child_ids(todos).into_iter().map(title).collect()
+    }
+
+    /// Whether its connection was closed since it was asked last.
+    pub(crate) async fn is_closed(&mut self) -> bool {
+        self.consumer.settled().await.iter().any(|message| message["type"] == "closed")
     }
 
     pub(crate) async fn invoke(&mut self, path: &str, action: &str, params: Value) -> Value {
