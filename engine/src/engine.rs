@@ -300,13 +300,13 @@ impl Engine {
         self.parts.opener.open(session).map(drop)
     }
 
-    /// Gives an open session new claims; its tree is rendered with them, and its connections stay. False if no session has
-    /// that id, or if it is refused: expired, revoked, or over a limit.
+    /// Gives an open session new claims on all instances; its tree is rendered with them, and its connections stay. False if
+    /// no session with that id is open here, or if it is refused: expired, revoked, or over a limit.
     ///
     /// This is the application's own decision, so nothing is compared: also another user is taken over, with all
     /// connections. If it is another person, end the session first, by [`Engine::close_session`].
     pub fn update_session(&self, session: &Session) -> bool {
-        self.parts.opener.update(session)
+        self.parts.station.decider.update_session(session)
     }
 
     /// Forgets a session on all instances and closes its connections (1000). It may come back. False if none is open here.

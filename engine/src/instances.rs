@@ -2,6 +2,7 @@
 
 pub(crate) mod commits;
 pub(crate) mod hearing;
+pub(crate) mod renewals;
 pub(crate) mod decider;
 pub(crate) mod decision_requests;
 pub(crate) mod station;

@@ -13,6 +13,8 @@ pub(crate) enum Subject {
     Access(Selector),
     /// The session with this id, as long as it is open.
     Session(Text),
+    /// The claims of the session with this id.
+    Claims(Text),
 }
 
 /// What was decided.
@@ -25,6 +27,8 @@ pub(crate) enum Verdict {
     Allowed,
     /// It ends, and may come back.
     Closed,
+    /// There are new ones, which those who need them ask for.
+    Renewed,
 }
 
 /// When something was decided, and where: of two at the same time the one of the later name holds.
@@ -52,7 +56,7 @@ pub(crate) struct Known {
     pub(crate) digest: u64,
 }
 
-/// How long it matters that a session was closed, in ms: until everybody has heard of it.
+/// How long it matters that a session was closed or got new claims, in ms: until everybody has heard of it.
 const CLOSED_MS: u64 = 60_000;
 
 /// How long it matters that access may be had again, in ms: an instance that was cut off for longer starts anew.
@@ -64,7 +68,7 @@ impl Decision {
         match self.verdict {
             Verdict::Revoked(until) => until,
             Verdict::Allowed => Some(self.stamp.at.saturating_add(ALLOWED_MS)),
-            Verdict::Closed => Some(self.stamp.at.saturating_add(CLOSED_MS)),
+            Verdict::Closed | Verdict::Renewed => Some(self.stamp.at.saturating_add(CLOSED_MS)),
         }
     }
 

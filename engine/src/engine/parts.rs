@@ -77,7 +77,7 @@ impl Parts {
         let connections = ConnectionParts::new((&base, &lifecycle), (&refresher, &quota, &greeter), by_path);
         let inbound = connections.inbound(options.authorize, &tasks);
         let outbound = connections.outbound(&delivery, &cache);
-        let station = cluster_parts::station(&base, &lifecycle, &refresher, options.wait_for);
+        let station = cluster_parts::station(&base, (&lifecycle, &opener), &refresher, options.wait_for);
         let driver = lifecycle.driver(&base, &refresher, cache, Arc::clone(&tasks), Arc::clone(&station));
         let driver = RunningDriver::start(driver, &base.timers, &base.background, &base.table);
         let connector = connections.connector(&opener, inbound, outbound, driver);

@@ -6,7 +6,9 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use hashbrown::HashMap;
 use serde::{Deserialize, Serialize};
+use serde_json::value::RawValue;
 
+use super::renewals::Renewals;
 use crate::background::Background;
 use crate::clock::{Clock, millis};
 use crate::cluster::bus::Bus;
@@ -20,6 +22,7 @@ use crate::event::{Event, Observers};
 use crate::lifecycle::closer::Closer;
 use crate::lifecycle::revoker::Revoker;
 use crate::model::Text;
+use crate::model::session::Session;
 use crate::protocol::close_reason::CloseReason;
 use crate::sessions::revocations::Revocation;
 use crate::sync::Mutex;
@@ -46,7 +49,8 @@ pub(super) struct Wanted {
 /// What the other one replies.
 #[derive(Debug, Serialize, Deserialize)]
 pub(super) struct Page {
-    pub(super) decisions: Vec<Decision>,
+    /// Those of a newer version may not be understood; they are left alone.
+    pub(super) decisions: Vec<Box<RawValue>>,
     /// Up to which change that is all.
     pub(super) upto: u64,
 }
@@ -58,6 +62,7 @@ pub(crate) struct Decider {
     requests: Arc<Requests>,
     revoker: Arc<Revoker>,
     closer: Arc<Closer>,
+    renewals: Arc<Renewals>,
     background: Arc<Background>,
     clock: Arc<dyn Clock>,
     observers: Arc<Observers>,
@@ -83,6 +88,7 @@ pub(crate) struct DeciderParts {
     pub(crate) requests: Arc<Requests>,
     pub(crate) revoker: Arc<Revoker>,
     pub(crate) closer: Arc<Closer>,
+    pub(crate) renewals: Arc<Renewals>,
     pub(crate) background: Arc<Background>,
     pub(crate) clock: Arc<dyn Clock>,
     pub(crate) observers: Arc<Observers>,
@@ -92,12 +98,13 @@ impl Decider {
     pub(crate) fn new(parts: DeciderParts, limits: &ClusterLimits) -> Arc<Self> {
         let state = State { decisions: Decisions::new(limits.decisions), heard: HashMap::new() };
         let max_bytes = limits.message_bytes;
-        let DeciderParts { bus, requests, revoker, closer, background, clock, observers } = parts;
+        let DeciderParts { bus, requests, revoker, closer, renewals, background, clock, observers } = parts;
         Arc::new(Self {
             bus,
             requests,
             revoker,
             closer,
+            renewals,
             background,
             clock,
             observers,
@@ -123,6 +130,16 @@ impl Decider {
     pub(crate) fn close_session(&self, id: &str) -> bool {
         self.decide(|| (Subject::Session(id.into()), Verdict::Closed));
         self.closer.close_session(id, CloseReason::Closed)
+    }
+
+    /// Gives a session new claims everywhere. False if it is not open here, or must not have them.
+    pub(crate) fn update_session(&self, session: &Session) -> bool {
+        let Some(is_updated) = self.renewals.update(session) else { return false };
+        self.decide(|| {
+            self.renewals.keep(session);
+            (Subject::Claims(session.context().id().clone()), Verdict::Renewed)
+        });
+        is_updated
     }
 
     fn decide(&self, what: impl FnOnce() -> (Subject, Verdict)) {
@@ -169,8 +186,12 @@ impl Decider {
             (Subject::Session(id), Verdict::Closed) => {
                 self.closer.close_session(id, CloseReason::Closed);
             }
+            (Subject::Claims(id), Verdict::Renewed) => {
+                let from = self.state.lock().heard.keys().find(|known| known.name == decision.stamp.by).cloned();
+                self.renewals.follow(id, from);
+            }
             // Nobody decides this.
-            (Subject::Access(_), Verdict::Closed) | (Subject::Session(_), _) => {}
+            _ => {}
         }
     }
 
@@ -184,7 +205,7 @@ impl Decider {
         let mut most = PAGE;
         loop {
             let (decisions, upto) = self.state.lock().decisions.after(after, most);
-            let page = Page { decisions, upto };
+            let page = Page { decisions: decisions.iter().map(raw).collect(), upto };
             // Names may be long; a reply that is too long would be dropped.
             if most == 1 || raw(&page).get().len() <= self.max_bytes / 2 {
                 return page;
@@ -220,7 +241,9 @@ impl Decider {
             let at_most = Duration::from_millis(TRY_MS);
             match self.requests.ask::<Page>(from, KIND, &wanted, at_most).await {
                 Ok(page) if page.upto > after => {
-                    page.decisions.iter().for_each(|decision| self.learn(decision));
+                    let decisions =
+                        page.decisions.iter().filter_map(|decision| serde_json::from_str(decision.get()).ok());
+                    decisions.for_each(|decision| self.learn(&decision));
                     if let Some(heard) = self.state.lock().heard.get_mut(from) {
                         heard.change = heard.change.max(page.upto);
                     }

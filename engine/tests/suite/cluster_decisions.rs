@@ -2,9 +2,10 @@
 
 use grove_engine::testing::Weather;
 use grove_engine::{ConnectError, Revocation, Session};
+use serde_json::json;
 
 use crate::cluster_fixtures::Instances;
-use crate::fixtures::user_session;
+use crate::fixtures::{error_code, in_project, user_session};
 
 fn refuses(all: &Instances, name: &str, session: &Session) -> bool {
     matches!(all.engine(name).connect(session), Err(ConnectError::Revoked))
@@ -90,4 +91,31 @@ async fn what_everybody_knows_is_asked_for_by_nobody() {
     all.pass(10_000).await;
     let asked = all.bus.said().iter().filter(|said| said.contains("\"kind\":\"decisions\"")).count();
     assert_eq!(asked, 0);
+}
+
+#[tokio::test]
+async fn new_claims_reach_the_session_on_every_instance_and_are_told_only_to_whom_it_is_open() {
+    let all = Instances::started(&["a", "b", "c"]).await;
+    let mut there = all.connect("b", "s1", "alice").await;
+    let refused = there.invoke("/todos", "add", json!({"title": "before"})).await;
+    assert_eq!(refused["status"], "ok");
+    let read_only = in_project("s1", "alice", "p").with_attribute("token", "t0p-secret");
+    assert!(!all.engine("a").update_session(&read_only), "it is not open here");
+    all.settle().await;
+    assert!(!there.is_closed().await, "its connection stays");
+    assert_eq!(error_code(&there.invoke("/todos", "add", json!({"title": "after"})).await), "not_found");
+    let said = all.bus.said();
+    assert_eq!(said.iter().filter(|said| said.contains("\"kind\":\"claims\"")).count(), 1, "the others need not ask");
+    assert_eq!(said.iter().filter(|said| said.contains("t0p-secret")).count(), 1, "in the one reply");
+}
+
+#[tokio::test]
+async fn a_session_whose_new_claims_cannot_be_had_ends() {
+    let mut all = Instances::started(&["a", "b"]).await;
+    let mut there = all.connect("b", "s1", "alice").await;
+    all.engine("a").update_session(&in_project("s1", "alice", "p"));
+    all.bus.deliver();
+    all.kill("a");
+    all.pass(5_000).await;
+    assert!(there.is_closed().await);
 }
