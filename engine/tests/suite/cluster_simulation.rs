@@ -253,6 +253,7 @@ fn variable(name: &str, otherwise: u64) -> u64 {
 }
 
 /// Runs every so many seeds.
+#[expect(clippy::print_stderr, reason = "whoever reads the failure needs the seed")]
 fn run(first: u64, seeds: u64, every: u64) {
     for seed in (first..first.saturating_add(seeds)).step_by(usize::try_from(every).unwrap()) {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
