@@ -9,10 +9,12 @@ pub(crate) mod sizes;
 pub(crate) mod times;
 pub(crate) mod rooms;
 pub(crate) mod runs;
+pub(crate) mod cluster;
 
 #[cfg(feature = "testing")]
 use std::time::Duration;
 
+pub use cluster::ClusterLimits;
 pub use error::ConfigError;
 pub use execution::Execution;
 pub use limit::Limit;
@@ -54,6 +56,8 @@ pub struct Config {
     pub rooms: RoomLimits,
     /// How many runs a room may have, and how large what they take and give may be.
     pub runs: RunLimits,
+    /// How instances keep each other up to date.
+    pub cluster: ClusterLimits,
 }
 
 impl Config {
@@ -68,7 +72,8 @@ impl Config {
         self.memory.validate()?;
         self.execution.validate()?;
         self.rooms.validate()?;
-        self.runs.validate()
+        self.runs.validate()?;
+        self.cluster.validate()
     }
 
     /// Limits for tests: nothing is delayed, gathered or limited in rate.

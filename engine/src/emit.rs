@@ -7,7 +7,10 @@ use serde_json::Value;
 use crate::config::{Limit, Sizes};
 use crate::error::FrameError;
 use crate::event::{Event, Observers};
+use crate::model::selector::Selector;
 use crate::protocol::encoded_event::EncodedEvent;
+
+use crate::refresh::predicates::Predicates;
 use crate::refresh::scope::Target;
 use crate::sessions::table::Table;
 
@@ -16,14 +19,20 @@ use crate::sessions::table::Table;
 pub(crate) struct Emitter {
     table: Arc<Table>,
     observers: Arc<Observers>,
+    predicates: Arc<Predicates>,
     /// How many bytes of events may wait for one connection.
     max_waiting_bytes: usize,
     max_frame_bytes: usize,
 }
 
 impl Emitter {
-    pub(crate) const fn new(table: Arc<Table>, observers: Arc<Observers>, sizes: &Sizes) -> Self {
-        Self { table, observers, max_waiting_bytes: sizes.event_bytes, max_frame_bytes: sizes.frame_bytes }
+    pub(crate) const fn new(
+        table: Arc<Table>,
+        observers: Arc<Observers>,
+        predicates: Arc<Predicates>,
+        sizes: &Sizes,
+    ) -> Self {
+        Self { table, observers, predicates, max_waiting_bytes: sizes.event_bytes, max_frame_bytes: sizes.frame_bytes }
     }
 
     /// Returns how many connections there are to which it goes.
@@ -33,6 +42,12 @@ impl Emitter {
 
     /// All receivers share the encoded event.
     pub(crate) fn send(&self, target: &Target, event: &Arc<EncodedEvent>) -> usize {
+        let named = self.predicates.find(target);
+        let target = match (named.as_ref(), target) {
+            // Nobody can tell whom it means.
+            (None, Target::Selected(Selector::Named(_))) => return 0,
+            (named, target) => named.unwrap_or(target),
+        };
         let mut receivers = 0;
         for slot in target.resolve(&self.table, &self.observers) {
             for link in slot.links().iter().filter(|link| link.takes_emitted()) {

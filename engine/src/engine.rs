@@ -7,10 +7,12 @@ pub(crate) mod builder;
 mod foundation;
 mod lifecycle_parts;
 mod room_parts;
+mod cluster_parts;
 mod connection_parts;
 pub(crate) mod parts;
 pub(crate) mod rooms;
 mod agents;
+mod across;
 #[cfg(feature = "testing")]
 mod settle;
 
@@ -33,7 +35,6 @@ use crate::model::path;
 use crate::model::room::handle::Room;
 use crate::model::session::Session;
 use crate::protocol::CAPABILITIES;
-use crate::protocol::close_reason::CloseReason;
 use crate::provider::{Discovery, Provider, Renewed, Role};
 use crate::receive::greeter::Greeter;
 use crate::refresh::refresher::Urgency;
@@ -115,7 +116,7 @@ impl Engine {
     pub fn try_register(&self, path: &str, source: Source) -> Result<(), RegisterError> {
         let path = self.check_path(path)?;
         self.parts.sources.register(&path, source);
-        self.refresh(Scope::all().paths([path]));
+        self.refresh_here(Scope::all().paths([path]));
         Ok(())
     }
 
@@ -124,7 +125,7 @@ impl Engine {
         let Ok(path) = self.check_path(path) else { return false };
         let removed = self.parts.sources.unregister(&path);
         if removed {
-            self.refresh(Scope::all().paths([path]));
+            self.refresh_here(Scope::all().paths([path]));
         }
         removed
     }
@@ -183,7 +184,7 @@ impl Engine {
     pub fn try_register_room(&self, path: &str, source: RoomSource) -> Result<(), RegisterError> {
         let path = RegisterError::check_in_room(path)?;
         self.parts.sources.register_room(&path, source);
-        self.refresh(Scope::all().paths([ROOMS]));
+        self.refresh_here(Scope::all().paths([ROOMS]));
         Ok(())
     }
 
@@ -192,7 +193,7 @@ impl Engine {
         let path = RegisterError::check_in_room(path);
         let removed = path.is_ok_and(|path| self.parts.sources.unregister_room(&path));
         if removed {
-            self.refresh(Scope::all().paths([ROOMS]));
+            self.refresh_here(Scope::all().paths([ROOMS]));
         }
         removed
     }
@@ -255,9 +256,12 @@ impl Engine {
     ///
     /// A descriptor function must not refresh, since it would be evaluated again for it, for ever. It is refused
     /// ([`Event::RefreshRefused`]) and answered with 0. Handlers, tasks, windows and items may.
+    ///
+    /// The other instances render the same, unless the scope is a closure ([`Scope::matching`]); see
+    /// [`Engine::refresh_here`].
     #[expect(clippy::needless_pass_by_value, reason = "written as `refresh(Scope::all())`")]
     pub fn refresh(&self, scope: Scope) -> usize {
-        self.parts.refresher.request(scope.target(), scope.wanted(), Urgency::Debounced)
+        self.parts.refresher.request_everywhere(&scope)
     }
 
     /// Renders the sessions of a scope at once. When it returns, their trees are committed. Answers how many sessions the
@@ -268,7 +272,7 @@ impl Engine {
     /// thread and in its own future, and not in threads and tasks which it starts and waits for.
     pub async fn refresh_now(&self, scope: Scope) -> usize {
         let _work = self.parts.background.in_flight.begin();
-        self.parts.refresher.request_now(scope.target(), scope.wanted()).await
+        self.parts.refresher.request_everywhere_now(&scope).await
     }
 
     /// Sends an event, which changes no state, to every connection of the sessions of a scope. Answers how many there
@@ -296,33 +300,33 @@ impl Engine {
         self.parts.opener.open(session).map(drop)
     }
 
-    /// Gives an open session new claims; its tree is rendered with them, and its connections stay. False if no session has
-    /// that id, or if it is refused: expired, revoked, or over a limit.
+    /// Gives an open session new claims on all instances; its tree is rendered with them, and its connections stay. False if
+    /// no session with that id is open here, or if it is refused: expired, revoked, or over a limit.
     ///
     /// This is the application's own decision, so nothing is compared: also another user is taken over, with all
     /// connections. If it is another person, end the session first, by [`Engine::close_session`].
     pub fn update_session(&self, session: &Session) -> bool {
-        self.parts.opener.update(session)
+        self.parts.station.decider.update_session(session)
     }
 
-    /// Forgets a session and closes its connections (1000). It may come back. False if no session has that id.
+    /// Forgets a session on all instances and closes its connections (1000). It may come back. False if none is open here.
     pub fn close_session(&self, id: &str) -> bool {
-        self.parts.closer.close_session(id, CloseReason::Closed)
+        self.parts.station.decider.close_session(id)
     }
 
-    /// Ends sessions at once (1008), and keeps them out from now on. Answers how many were open.
+    /// Ends sessions at once (1008) on all instances, and keeps them out from now on. Answers how many were open here.
     ///
     /// No revocation is forgotten as long as the engine lives, unless it has an end ([`Revocation::until`],
     /// `times.credential_lifetime`). If there are more than `limits.revocations`, so that one cannot be kept, sessions that
     /// are not open are refused from then on ([`ConnectError::LimitReached`]); [`Event::LimitReached`] says so.
     #[expect(clippy::needless_pass_by_value, reason = "written as `revoke(Revocation::user(..))`")]
     pub fn revoke(&self, revocation: Revocation) -> usize {
-        self.parts.revoker.revoke(&revocation)
+        self.parts.station.decider.revoke(&revocation)
     }
 
     /// Lets whom a revocation barred come back. False if it barred nobody.
     pub fn unrevoke(&self, revocation: &Revocation) -> bool {
-        self.parts.revoker.unrevoke(revocation)
+        self.parts.station.decider.unrevoke(revocation)
     }
 
     /// Binds a consumer to a session, opening the session if need be.
@@ -376,6 +380,11 @@ impl Engine {
             diffs: parts.delivery.memo.diffs(),
             encodes: parts.delivery.memo.encodes(),
             collapse_orders: parts.delivery.orders.found(),
+            instances: parts.station.instances().len(),
+            bus_connected: parts.station.bus.is_connected(),
+            notices_in: parts.station.bus.counts.notices_in.get(),
+            notices_out: parts.station.bus.counts.notices_out.get(),
+            resyncs: parts.station.bus.counts.resyncs.get(),
         }
     }
 

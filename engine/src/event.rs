@@ -1,10 +1,12 @@
 //! What happens inside, as one enum that feeds observers, `tracing` and tests.
 
 pub(crate) mod reason;
+pub(crate) mod between;
 mod problems;
 mod logged;
 mod reporting;
 
+pub use between::{ClusterEvent, RepairCause};
 pub use reason::{CallStatus, EvictionReason, PanicSite};
 
 use std::sync::{Arc, Weak};
@@ -393,6 +395,8 @@ pub enum Event {
         /// How many links that agent has now in the project.
         links: usize,
     },
+    /// Something happened between this instance and the others.
+    Cluster(ClusterEvent),
     /// A bound of the configuration was reached.
     LimitReached {
         /// Which one.
@@ -411,6 +415,7 @@ pub(crate) struct Observers {
     problems: Mutex<Problems>,
     failures: Mutex<Problems>,
     refused: Mutex<Problems>,
+    dropped: Mutex<Problems>,
 }
 
 impl Observers {

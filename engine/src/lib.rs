@@ -78,6 +78,8 @@ mod background;
 
 mod count;
 
+mod cluster;
+
 mod storage;
 
 mod deliver;
@@ -95,6 +97,8 @@ mod runs;
 mod rooms;
 
 mod lifecycle;
+
+mod instances;
 
 mod receive;
 
@@ -120,7 +124,15 @@ mod concurrency;
 
 pub use clock::system::SystemClock;
 pub use clock::{Clock, Sleep};
-pub use config::{Config, ConfigError, Execution, Limit, Limits, Memory, RoomLimits, RunLimits, Sizes, Times};
+pub use cluster::Cluster;
+pub use cluster::inbox::Inbox;
+pub use cluster::instance::Instance;
+pub use cluster::local::Local;
+pub use cluster::request_error::RequestError;
+pub use cluster::topic::Topic;
+pub use config::{
+    ClusterLimits, Config, ConfigError, Execution, Limit, Limits, Memory, RoomLimits, RunLimits, Sizes, Times,
+};
 pub use connection::Connection;
 pub use deliver::frame::Frame;
 pub use engine::Engine;
@@ -132,7 +144,7 @@ pub use engine::rooms::received_event::ReceivedEvent;
 pub use engine::rooms::room_events::{RoomEvents, RoomPosition};
 pub use engine::rooms::room_memory::RoomMemory;
 pub use error::{ActionError, ConnectError, FrameError, RegisterError};
-pub use event::{CallStatus, Event, EvictionReason, PanicSite};
+pub use event::{CallStatus, ClusterEvent, Event, EvictionReason, PanicSite, RepairCause};
 pub use model::Text;
 pub use model::affordance::Estimate;
 pub use model::content_ref::{ContentKind, ContentRef};

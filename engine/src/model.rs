@@ -14,6 +14,7 @@ pub(crate) mod room;
 pub(crate) mod selector;
 pub(crate) mod context;
 pub(crate) mod session;
+pub(crate) mod claims;
 pub(crate) mod value;
 
 /// Short owned text: up to 24 bytes live inside the value itself.

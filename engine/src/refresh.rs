@@ -2,6 +2,10 @@
 
 pub(crate) mod scope;
 
+pub(crate) mod predicates;
+
+pub(crate) mod notifier;
+
 pub(crate) mod sources;
 
 pub(crate) mod gathered;

@@ -48,4 +48,14 @@ pub struct Stats {
     pub encodes: u64,
     /// How often the nodes of a view were put into the order in which budgets collapse them, since the start.
     pub collapse_orders: u64,
+    /// Instances that are there, this one included.
+    pub instances: usize,
+    /// Whether there is a connection to the other instances; always without others.
+    pub bus_connected: bool,
+    /// Notices of other instances that were received since the start.
+    pub notices_in: usize,
+    /// Notices that were given to other instances since the start, before some of them became one.
+    pub notices_out: usize,
+    /// How often what other instances may have changed was looked at again, since something was or may have been missed.
+    pub resyncs: usize,
 }

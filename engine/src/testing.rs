@@ -6,6 +6,7 @@ mod writer;
 mod consumer;
 mod reference_store;
 mod store_check;
+mod simulated_bus;
 #[cfg(feature = "storage")]
 mod disk_space;
 
@@ -13,4 +14,5 @@ pub use clock::ManualClock;
 pub use consumer::TestConsumer;
 #[cfg(feature = "storage")]
 pub use disk_space::DiskSpace;
+pub use simulated_bus::{SimulatedBus, Weather};
 pub use store_check::check_store;

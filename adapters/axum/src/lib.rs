@@ -178,6 +178,9 @@ mod guide {
     #[doc = include_str!("../../../docs/guide/rooms-over-http.md")]
     mod rooms_over_http {}
 
+    #[doc = include_str!("../../../docs/guide/clusters.md")]
+    mod clusters {}
+
     #[doc = include_str!("../../../docs/testing.md")]
     mod testing {}
 }

@@ -1,5 +1,6 @@
 //! Metrics for Prometheus: gauges from the engine's statistics, and counters of its events.
 
+mod cluster_counters;
 mod event_counters;
 mod path_labels;
 mod registration;

@@ -81,6 +81,10 @@ limits! {
     AgentsPerLink: "runs.agents_per_link",
     RunsPerLink: "runs.runs_per_link",
     LinkMessageBytes: "runs.link_message_bytes",
+    Instances: "cluster.instances",
+    ClusterRequests: "cluster.requests",
+    CommitWaits: "cluster.commit_waits",
+    Decisions: "cluster.decisions",
 }
 
 impl fmt::Display for Limit {

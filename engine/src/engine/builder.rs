@@ -3,9 +3,12 @@
 use std::fmt;
 use std::sync::Arc;
 
+use futures_util::FutureExt;
+
 use super::options::EngineOptions;
 use crate::clock::Clock;
 use crate::clock::system::SystemClock;
+use crate::cluster::Cluster;
 use crate::config::Config;
 use crate::error::ActionError;
 use crate::event::{Event, Observers};
@@ -31,6 +34,8 @@ impl EngineBuilder {
             hello_fields: Vec::new(),
             factory: None,
             rooms: None,
+            cluster: None,
+            wait_for: None,
         })
     }
 
@@ -78,6 +83,39 @@ impl EngineBuilder {
     #[must_use]
     pub fn rooms(mut self, options: RoomOptions) -> Self {
         self.0.rooms = Some(options);
+        self
+    }
+
+    /// Makes this process an instance of an application that has several, under a name that none of the others has at the
+    /// same time. Sessions may then be served by any of them: what is refreshed, revoked or closed on one is so on all. See
+    /// [`Cluster`]. Without it there is no other instance, and nothing is encoded.
+    ///
+    /// # Panics
+    /// If the name is empty, longer than 64 bytes, or holds a control character.
+    #[must_use]
+    #[track_caller]
+    pub fn cluster(mut self, name: impl Into<Text>, cluster: Arc<dyn Cluster>) -> Self {
+        let name = name.into();
+        let is_valid = (1..=64).contains(&name.len()) && !name.chars().any(char::is_control);
+        assert!(
+            is_valid,
+            "{name:?} cannot be the name of an instance: it needs 1 to 64 bytes without control characters"
+        );
+        self.0.cluster = Some((name, cluster));
+        self
+    }
+
+    /// How this instance waits until a commit can be seen here that another one has named ([`Scope::after`]), if it reads
+    /// from a replica. It is given at most `cluster.commit_wait`, and what it was waited for is rendered then in any case.
+    /// Without it, what the commit has changed is rendered at once and again after that time.
+    ///
+    /// [`Scope::after`]: crate::Scope::after
+    #[must_use]
+    pub fn wait_for<F>(mut self, wait: impl Fn(Text) -> F + Send + Sync + 'static) -> Self
+    where
+        F: Future<Output = ()> + Send + 'static,
+    {
+        self.0.wait_for = Some(Guarded::new(Box::new(move |commit| wait(commit).boxed())));
         self
     }
 

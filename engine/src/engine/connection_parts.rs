@@ -10,6 +10,7 @@ use crate::connection::connector::Connector;
 use crate::connection::outbound::Outbound;
 use crate::connection::services::ConnectionServices;
 use crate::deliver::delivery::Delivery;
+use crate::instances::station::Station;
 use crate::lifecycle::cache::CacheSweeper;
 use crate::lifecycle::opener::Opener;
 use crate::receive::admission::Admission;
@@ -31,16 +32,24 @@ use crate::sync::{AtomicBool, AtomicU64};
 
 /// What connections are served by.
 pub(super) struct ConnectionParts<'a> {
-    pub(super) base: &'a Foundation,
-    pub(super) lifecycle: &'a LifecycleParts,
-    pub(super) refresher: &'a Arc<Refresher>,
-    pub(super) quota: &'a Arc<Quota>,
-    pub(super) greeter: &'a Arc<Greeter>,
+    base: &'a Foundation,
+    lifecycle: &'a LifecycleParts,
+    refresher: &'a Arc<Refresher>,
+    quota: &'a Arc<Quota>,
+    greeter: &'a Arc<Greeter>,
     /// Present if there are rooms.
-    pub(super) rooms: Option<Arc<RoomPaths>>,
+    rooms: Option<Arc<RoomPaths>>,
 }
 
-impl ConnectionParts<'_> {
+impl<'a> ConnectionParts<'a> {
+    pub(super) const fn new(
+        (base, lifecycle): (&'a Foundation, &'a LifecycleParts),
+        (refresher, quota, greeter): (&'a Arc<Refresher>, &'a Arc<Quota>, &'a Arc<Greeter>),
+        rooms: Option<Arc<RoomPaths>>,
+    ) -> Self {
+        Self { base, lifecycle, refresher, quota, greeter, rooms }
+    }
+
     pub(super) fn inbound(&self, authorize: Option<Authorize>, tasks: &Arc<TaskRunner>) -> Inbound {
         let base = self.base;
         let observers = || Arc::clone(&base.observers);
@@ -163,8 +172,9 @@ impl ConnectionParts<'_> {
         })
     }
 
-    pub(super) fn drain(&self, connector: &Arc<Connector>, tasks: Arc<TaskRunner>) -> Drain {
+    pub(super) fn drain(&self, connector: &Arc<Connector>, tasks: Arc<TaskRunner>, station: &Arc<Station>) -> Drain {
         Drain {
+            station: Arc::clone(station),
             tasks,
             rooms: self.lifecycle.rooms.clone(),
             table: Arc::clone(&self.base.table),

@@ -15,6 +15,7 @@ use crate::deliver::link::Link;
 use crate::deliver::peer_kind::PeerKind;
 use crate::event::{Event, Observers};
 use crate::in_flight::InFlight;
+use crate::instances::station::Station;
 use crate::protocol::close_reason::CloseReason;
 use crate::protocol::encoded_event::EncodedEvent;
 use crate::refresh::refresher::Refresher;
@@ -80,6 +81,7 @@ pub(crate) struct Drain {
     pub(crate) connector: Arc<Connector>,
     pub(crate) tasks: Arc<TaskRunner>,
     pub(crate) rooms: Option<Arc<RoomService>>,
+    pub(crate) station: Arc<Station>,
     pub(crate) in_flight: Arc<InFlight>,
     pub(crate) clock: Arc<dyn Clock>,
     pub(crate) refresher: Arc<Refresher>,
@@ -109,6 +111,13 @@ impl Drain {
         self.await_disconnects(until_ms.saturating_add(CLOSE_GRACE_MS)).await;
         self.flush_rooms(until_ms.saturating_add(CLOSE_GRACE_MS)).await;
         self.refresher.close();
+        self.leave_cluster().await;
+    }
+
+    /// Tells the other instances, for as long as peers get to take their closes.
+    async fn leave_cluster(&self) {
+        let until_ms = self.clock.now_ms().saturating_add(CLOSE_GRACE_MS);
+        let _ = select(self.station.leave(), self.clock.sleep_until(until_ms)).await;
     }
 
     /// Whether tasks or runs are in progress.

@@ -7,6 +7,7 @@ use crate::clock::timer_queue::TimerQueue;
 use crate::deliver::link::AbortReason;
 use crate::event::{Event, Observers, PanicSite};
 use crate::in_flight::InFlight;
+use crate::instances::station::Station;
 use crate::lifecycle::cache::CacheSweeper;
 use crate::lifecycle::evictor::Evictor;
 use crate::lifecycle::expiry::Expiry;
@@ -35,6 +36,7 @@ pub(super) struct Driver {
     pub(super) cache: Arc<CacheSweeper>,
     pub(super) tasks: Arc<TaskRunner>,
     pub(super) rooms: Option<Arc<RoomService>>,
+    pub(super) station: Arc<Station>,
     pub(super) in_flight: Arc<InFlight>,
     pub(super) observers: Arc<Observers>,
 }
@@ -133,6 +135,7 @@ impl Driver {
             Timer::Attendance => self.rooms.iter().for_each(|rooms| rooms.look_at_attendance()),
             Timer::Runs => self.rooms.iter().for_each(|rooms| rooms.running.run_due()),
             Timer::AgentLinks => self.rooms.iter().for_each(|rooms| rooms.agent_links.forget_unused()),
+            Timer::Cluster => self.station.look(),
             Timer::RoomRemovals => self.rooms.iter().for_each(|rooms| rooms.remove_due()),
         }
     }

@@ -6,13 +6,18 @@ use super::options::EngineOptions;
 use crate::background::Background;
 use crate::clock::timer_queue::TimerQueue;
 use crate::clock::{Clock, millis};
+use crate::cluster::alarm::Alarm;
+use crate::cluster::bus::Bus;
+use crate::cluster::local::Local;
 use crate::config::Config;
 use crate::deliver::outbox_counts::OutboxCounts;
 use crate::emit::Emitter;
 use crate::event::Observers;
 use crate::model::Text;
 use crate::receive::greeter::Greeter;
+use crate::refresh::notifier::Notifier;
 use crate::refresh::passes::{PassServices, Passes};
+use crate::refresh::predicates::Predicates;
 use crate::refresh::refresher::Refresher;
 use crate::refresh::schedule::Schedule;
 use crate::refresh::sources::Sources;
@@ -41,6 +46,8 @@ pub(super) struct Foundation {
     pub(super) renderer: Arc<Renderer>,
     pub(super) idle: Arc<IdleTracker>,
     pub(super) outbox_counts: Arc<OutboxCounts>,
+    pub(super) bus: Arc<Bus>,
+    pub(super) predicates: Arc<Predicates>,
     schedule: Arc<Schedule>,
     tabs: Arc<TabNotifier>,
 }
@@ -61,7 +68,14 @@ impl Foundation {
         let table = Arc::new(Table::new(config.limits.sessions, config.limits.sessions_per_user));
         let idle = IdleTracker::new(Arc::clone(&table), renderer.store.clone(), Arc::clone(&timers), &config);
         let tab_call_ms = millis(config.times.tab_call_timeout);
+        let cluster = options.cluster.take().unwrap_or_else(|| (Text::default(), Arc::new(Local)));
+        let ring = Arc::clone(&timers);
+        let alarm = Alarm::new(move |at_ms| ring.at(at_ms, Timer::Cluster));
+        let clock = Arc::clone(timers.clock());
+        let bus = Bus::new(cluster, &config.cluster, clock, Arc::clone(&observers), alarm);
         Self {
+            bus: Arc::new(bus),
+            predicates: Arc::default(),
             schedule: Arc::new(Schedule::new(millis(config.times.debounce))),
             tabs: Arc::new(TabNotifier { timers: Arc::clone(&timers), tab_call_ms }),
             observers,
@@ -103,8 +117,8 @@ impl Foundation {
             Arc::clone(passes),
             Arc::clone(&self.timers),
             Arc::clone(&self.tabs),
-            Arc::clone(&self.background),
-            Arc::clone(&self.observers),
+            (Arc::clone(&self.background), Arc::clone(&self.observers)),
+            (Arc::clone(&self.predicates), Notifier::new(Arc::clone(&self.bus), Arc::clone(&self.table))),
         )
     }
 
@@ -147,6 +161,7 @@ impl Foundation {
     }
 
     pub(super) fn emitter(&self) -> Emitter {
-        Emitter::new(Arc::clone(&self.table), Arc::clone(&self.observers), &self.config.sizes)
+        let (table, observers) = (Arc::clone(&self.table), Arc::clone(&self.observers));
+        Emitter::new(table, observers, Arc::clone(&self.predicates), &self.config.sizes)
     }
 }

@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use super::driver::Driver;
 use super::foundation::Foundation;
+use crate::instances::station::Station;
 use crate::lifecycle::cache::CacheSweeper;
 use crate::lifecycle::closer::Closer;
 use crate::lifecycle::evictor::Evictor;
@@ -38,6 +39,7 @@ impl LifecycleParts {
             Arc::clone(&base.trees),
             Arc::clone(&base.timers),
             rooms.clone(),
+            Arc::clone(&base.bus),
             Arc::clone(&base.observers),
         );
         let evictor = Evictor::new(
@@ -80,6 +82,7 @@ impl LifecycleParts {
             idle: Arc::clone(&base.idle),
             refresher: Arc::clone(refresher),
             rooms: self.rooms.clone(),
+            bus: Arc::clone(&base.bus),
             background: Arc::clone(&base.background),
             observers: Arc::clone(&base.observers),
         })
@@ -118,6 +121,7 @@ impl LifecycleParts {
         refresher: &Arc<Refresher>,
         cache: Arc<CacheSweeper>,
         tasks: Arc<TaskRunner>,
+        station: Arc<Station>,
     ) -> Arc<Driver> {
         Arc::new(Driver {
             refresher: Arc::clone(refresher),
@@ -129,6 +133,7 @@ impl LifecycleParts {
             cache,
             tasks,
             rooms: self.rooms.clone(),
+            station,
             in_flight: Arc::clone(&base.background.in_flight),
             observers: Arc::clone(&base.observers),
         })

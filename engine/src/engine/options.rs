@@ -3,8 +3,10 @@
 use std::sync::Arc;
 
 use crate::clock::Clock;
+use crate::cluster::Cluster;
 use crate::config::Config;
 use crate::event::Observers;
+use crate::instances::commits::WaitFor;
 use crate::model::Text;
 use crate::receive::calls::Authorize;
 use crate::rooms::options::RoomOptions;
@@ -23,4 +25,7 @@ pub(super) struct EngineOptions {
     pub(super) factory: Option<Factory>,
     /// Set if there are rooms.
     pub(super) rooms: Option<RoomOptions>,
+    /// Set if there may be other instances: the name of this one, and what carries messages.
+    pub(super) cluster: Option<(Text, Arc<dyn Cluster>)>,
+    pub(super) wait_for: Option<WaitFor>,
 }

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use super::cluster_parts;
 use super::connection_parts::ConnectionParts;
 use super::drain::Drain;
 use super::driver::RunningDriver;
@@ -16,11 +17,12 @@ use crate::deliver::delivery::Delivery;
 use crate::deliver::outbox_counts::OutboxCounts;
 use crate::emit::Emitter;
 use crate::event::Observers;
+use crate::instances::arrivals::Arrivals;
+use crate::instances::station::Station;
 use crate::lifecycle::cache::CacheSweeper;
 use crate::lifecycle::closer::Closer;
 use crate::lifecycle::expiry::Expiry;
 use crate::lifecycle::opener::Opener;
-use crate::lifecycle::revoker::Revoker;
 use crate::receive::greeter::Greeter;
 use crate::refresh::passes::Passes;
 use crate::refresh::refresher::Refresher;
@@ -47,12 +49,12 @@ pub(crate) struct Parts {
     pub(crate) quota: Arc<Quota>,
     pub(crate) opener: Arc<Opener>,
     pub(crate) closer: Arc<Closer>,
-    pub(crate) revoker: Revoker,
     pub(crate) expiry: Arc<Expiry>,
     pub(crate) greeter: Arc<Greeter>,
     pub(crate) connector: Arc<Connector>,
     pub(crate) emitter: Emitter,
     pub(crate) drain: Drain,
+    pub(crate) station: Arc<Station>,
     /// Present if there are rooms.
     pub(crate) rooms: Option<Arc<RoomService>>,
 }
@@ -72,23 +74,18 @@ impl Parts {
         let greeter = base.greeter(options.id, options.name, options.hello_fields);
         let providers = lifecycle.providers(&base, options.factory, &sources, &refresher);
         let opener = lifecycle.opener(&base, providers, &refresher);
-        let connections = ConnectionParts {
-            base: &base,
-            lifecycle: &lifecycle,
-            refresher: &refresher,
-            quota: &quota,
-            greeter: &greeter,
-            rooms: by_path,
-        };
+        let connections = ConnectionParts::new((&base, &lifecycle), (&refresher, &quota, &greeter), by_path);
         let inbound = connections.inbound(options.authorize, &tasks);
         let outbound = connections.outbound(&delivery, &cache);
-        let driver = lifecycle.driver(&base, &refresher, cache, Arc::clone(&tasks));
+        let station = cluster_parts::station(&base, (&lifecycle, &opener), &refresher, options.wait_for);
+        let driver = lifecycle.driver(&base, &refresher, cache, Arc::clone(&tasks), Arc::clone(&station));
         let driver = RunningDriver::start(driver, &base.timers, &base.background, &base.table);
         let connector = connections.connector(&opener, inbound, outbound, driver);
-        let drain = connections.drain(&connector, tasks);
+        let drain = connections.drain(&connector, tasks, &station);
+        station.start(Arc::new(Arrivals::new(&station)));
         Arc::new(Self {
+            station,
             emitter: base.emitter(),
-            revoker: lifecycle.revoker(&base),
             expiry: lifecycle.expiry,
             closer: lifecycle.closer,
             config: base.config,

@@ -2,6 +2,7 @@
 
 use std::fmt;
 
+use super::between::ClusterEvent;
 use super::{Event, Observers};
 
 impl Event {
@@ -33,6 +34,10 @@ impl Event {
             | Self::AgentUnlinked { .. } => {
                 tracing::info!(target: "grove", event = ?self)
             }
+            Self::Cluster(
+                ClusterEvent::InstanceSeen { .. } | ClusterEvent::Connected | ClusterEvent::Resynced { .. },
+            ) => tracing::info!(target: "grove", event = ?self),
+            Self::Cluster(_) => tracing::warn!(target: "grove", event = ?self),
             _ => tracing::debug!(target: "grove", event = ?self),
         }
     }

@@ -58,6 +58,10 @@ pub enum PanicSite {
     Tool,
     /// The factory of a session's provider.
     Factory,
+    /// What carries messages between instances.
+    Cluster,
+    /// The function that waits for a commit.
+    Commit,
     /// A pass of the engine.
     Pass,
     /// The timer queue of the engine.
@@ -81,6 +85,8 @@ impl PanicSite {
             Self::Agent => "agent",
             Self::Tool => "tool",
             Self::Factory => "factory",
+            Self::Cluster => "cluster",
+            Self::Commit => "commit",
             Self::Pass => "pass",
             Self::Timer => "timer",
             Self::Drop => "drop",

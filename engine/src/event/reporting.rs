@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use super::between::ClusterEvent;
 use super::problems::Admitted;
 use super::{Event, Observers};
 use crate::model::Text;
@@ -47,6 +48,15 @@ impl Observers {
         self.report(admitted, "requests", |in_all| {
             let (requests, why) = in_all.unwrap_or_else(|| (1, why.to_owned()));
             Event::RefreshRefused { path: path.clone(), why, requests }
+        });
+    }
+
+    /// Reports that a message of another instance was dropped, unless too many of its topic were lately.
+    pub(crate) fn bus_message_dropped(&self, topic: &'static str, why: &str, now_ms: u64) {
+        let admitted = self.dropped.lock().admit(&Text::const_new(topic), 1, now_ms);
+        self.report(admitted, "messages", |in_all| {
+            let (messages, why) = in_all.unwrap_or_else(|| (1, why.to_owned()));
+            Event::Cluster(ClusterEvent::MessageDropped { topic, why, messages })
         });
     }
 

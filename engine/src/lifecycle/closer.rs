@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use crate::clock::timer_queue::TimerQueue;
+use crate::cluster::bus::Bus;
 use crate::event::{Event, Observers};
 use crate::protocol::close_reason::CloseReason;
 use crate::rooms::service::RoomService;
@@ -19,6 +20,7 @@ pub(crate) struct Closer {
     trees: Arc<CommittedTrees>,
     timers: Arc<TimerQueue<Timer>>,
     rooms: Option<Arc<RoomService>>,
+    bus: Arc<Bus>,
     observers: Arc<Observers>,
 }
 
@@ -28,9 +30,10 @@ impl Closer {
         trees: Arc<CommittedTrees>,
         timers: Arc<TimerQueue<Timer>>,
         rooms: Option<Arc<RoomService>>,
+        bus: Arc<Bus>,
         observers: Arc<Observers>,
     ) -> Arc<Self> {
-        Arc::new(Self { table, trees, timers, rooms, observers })
+        Arc::new(Self { table, trees, timers, rooms, bus, observers })
     }
 
     /// Ends the session with this id. False if none is open.
@@ -69,6 +72,7 @@ impl Closer {
         if let Some(rooms) = &self.rooms {
             rooms.closed(slot, reason);
         }
+        self.bus.closed(slot.context().project());
         self.observers.emit(|| Event::SessionClosed { session: slot.id(), reason });
     }
 }

@@ -6,6 +6,7 @@ use super::evictor::Evictor;
 use super::expiry::Expiry;
 use super::providers::Providers;
 use crate::background::Background;
+use crate::cluster::bus::Bus;
 use crate::config::Limit;
 use crate::error::ConnectError;
 use crate::event::{Event, Observers};
@@ -34,6 +35,7 @@ pub(crate) struct Opener {
     pub(crate) idle: Arc<IdleTracker>,
     pub(crate) refresher: Arc<Refresher>,
     pub(crate) rooms: Option<Arc<RoomService>>,
+    pub(crate) bus: Arc<Bus>,
     pub(crate) background: Arc<Background>,
     pub(crate) observers: Arc<Observers>,
 }
@@ -51,6 +53,7 @@ impl Opener {
     /// Makes a session show the claims that it was just given.
     fn admit(&self, session: &Session, opened: Opened) -> Result<Arc<Slot>, ConnectError> {
         let (slot, context) = (opened.slot, session.context());
+        self.ask_for_notices(context, &opened.step);
         if let OpenStep::Changed(before) = &opened.step {
             // Whatever fails from here on closes the session, whose claims do not name the rooms of another viewer any more.
             self.update_rooms(&slot, context, before);
@@ -73,6 +76,18 @@ impl Opener {
             OpenStep::Kept | OpenStep::Foreign => {}
         }
         Ok(slot)
+    }
+
+    /// What other instances say of the session's project concerns it.
+    fn ask_for_notices(&self, context: &Context, step: &OpenStep) {
+        match step {
+            OpenStep::New => self.bus.opened(context.project()),
+            OpenStep::Changed(before) if before.project() != context.project() => {
+                self.bus.opened(context.project());
+                self.bus.closed(before.project());
+            }
+            _ => {}
+        }
     }
 
     fn update_rooms(&self, slot: &Arc<Slot>, context: &Context, before: &Context) {

@@ -31,11 +31,13 @@ pub enum Selector {
     Room(Text),
     /// The sessions that have a role in a room, joined or not.
     RoomViewers(Text),
+    /// The sessions for which a predicate of this name holds; everybody, where there is none of this name.
+    Named(Text),
 }
 
 impl Selector {
-    /// Which kind it is, for events and logs: `all`, `session`, `user`, `attribute`, `project`, `room` or
-    /// `room_viewers`.
+    /// Which kind it is, for events and logs: `all`, `session`, `user`, `attribute`, `project`, `room`,
+    /// `room_viewers` or `named`.
     #[must_use]
     pub const fn kind(&self) -> &'static str {
         match self {
@@ -46,6 +48,7 @@ impl Selector {
             Self::Project(_) => "project",
             Self::Room(_) => "room",
             Self::RoomViewers(_) => "room_viewers",
+            Self::Named(_) => "named",
         }
     }
 }
@@ -58,7 +61,13 @@ mod tests {
     fn a_selector_survives_encoding() {
         let attribute = Selector::Attribute { name: "org".into(), value: "acme".into() };
         let rooms = [Selector::Project("p".into()), Selector::Room("m".into()), Selector::RoomViewers("m".into())];
-        let others = [Selector::All, Selector::Session("s".into()), Selector::User("alice".into()), attribute];
+        let others = [
+            Selector::All,
+            Selector::Named("n".into()),
+            Selector::Session("s".into()),
+            Selector::User("alice".into()),
+            attribute,
+        ];
         for selector in others.into_iter().chain(rooms) {
             let text = serde_json::to_string(&selector).unwrap();
             assert_eq!(serde_json::from_str::<Selector>(&text).unwrap(), selector, "{text}");

@@ -64,6 +64,8 @@ impl AfterCall {
         if self.refresher.must_not_wait() {
             return Rendered::InTime;
         }
+        let changed = if let MayChange::Declared(paths) = &may_change { paths } else { &Paths::All };
+        self.refresher.called(slot, changed);
         let now_ms = self.clock.now_ms();
         let until_ms = now_ms.saturating_add(self.before_result_ms);
         match may_change {

@@ -3,9 +3,11 @@
 use std::sync::Arc;
 
 use super::gathered::Job;
+use super::notifier::Notifier;
 use super::passes::Passes;
+use super::predicates::Predicates;
 use super::schedule::{Lane, Schedule, When};
-use super::scope::Target;
+use super::scope::{Scope, Target};
 use super::tab_notifier::TabNotifier;
 use crate::background::Background;
 use crate::clock::timer_queue::TimerQueue;
@@ -24,7 +26,8 @@ const A_FEW: usize = 16;
 
 /// Resolves requests to sessions, gathers them, and has passes render them.
 ///
-/// The causes are: the application's `refresh`, a call, a registration, new claims, a tab, a task.
+/// The causes are: the application's `refresh`, a call, a registration, new claims, a tab, a task, a
+/// notice of another instance.
 #[derive(Debug)]
 pub(crate) struct Refresher {
     table: Arc<Table>,
@@ -34,6 +37,8 @@ pub(crate) struct Refresher {
     tabs: Arc<TabNotifier>,
     background: Arc<Background>,
     observers: Arc<Observers>,
+    pub(crate) predicates: Arc<Predicates>,
+    notifier: Notifier,
 }
 
 /// How soon a request is rendered.
@@ -52,10 +57,33 @@ impl Refresher {
         passes: Arc<Passes>,
         timers: Arc<TimerQueue<Timer>>,
         tabs: Arc<TabNotifier>,
-        background: Arc<Background>,
-        observers: Arc<Observers>,
+        (background, observers): (Arc<Background>, Arc<Observers>),
+        (predicates, notifier): (Arc<Predicates>, Notifier),
     ) -> Arc<Self> {
-        Arc::new(Self { table, schedule, passes, timers, tabs, background, observers })
+        Arc::new(Self { table, schedule, passes, timers, tabs, background, observers, predicates, notifier })
+    }
+
+    /// Schedules what the application refreshes, here and on the other instances. Returns how many sessions it means here.
+    pub(crate) fn request_everywhere(&self, scope: &Scope) -> usize {
+        if self.is_refused() {
+            return 0;
+        }
+        self.notifier.refreshed(scope);
+        self.request(scope.target(), scope.wanted(), Urgency::Debounced)
+    }
+
+    /// Refreshes at once here, and schedules it on the other instances. Returns as [`Refresher::request_now`].
+    pub(crate) async fn request_everywhere_now(&self, scope: &Scope) -> usize {
+        if self.must_not_wait() {
+            return 0;
+        }
+        self.notifier.refreshed(scope);
+        self.request_now(scope.target(), scope.wanted()).await
+    }
+
+    /// A call may have changed what its session sees on other instances as well.
+    pub(super) fn called(&self, slot: &Slot, paths: &Paths) {
+        self.notifier.called(slot, paths);
     }
 
     /// Schedules a refresh. Returns how many sessions it means; those that nobody looks at have no tree and cost nothing.
@@ -63,6 +91,8 @@ impl Refresher {
         if self.is_refused() {
             return 0;
         }
+        let named = self.predicates.find(target);
+        let target = named.as_ref().unwrap_or(target);
         match target {
             Target::Selected(Selector::Session(_)) | Target::Matching(_) => self.request_each(target, paths, urgency),
             Target::Selected(selector) => {
@@ -125,6 +155,8 @@ impl Refresher {
             tracing::error!(target: "grove", "nothing is refreshed: the runtime of the engine has ended");
             return 0;
         }
+        let named = self.predicates.find(target);
+        let target = named.as_ref().unwrap_or(target);
         let slots = target.resolve(&self.table, &self.observers);
         let matched = slots.len();
         if *paths == Paths::All {

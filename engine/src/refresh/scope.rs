@@ -10,6 +10,7 @@ use crate::model::path;
 use crate::model::selector::Selector;
 use crate::model::session::Session;
 use crate::panics;
+use crate::panics::guarded::Guarded;
 use crate::sessions::paths::Paths;
 use crate::sessions::slot::Slot;
 use crate::sessions::table::Table;
@@ -19,6 +20,8 @@ use crate::sessions::table::Table;
 pub struct Scope {
     target: Target,
     paths: Paths,
+    /// What other instances wait for before they look.
+    commit: Option<Text>,
 }
 
 /// Whose sessions a refresh means.
@@ -31,7 +34,9 @@ pub(crate) enum Target {
 
 /// A closure over the session.
 #[derive(Clone)]
-pub(crate) struct Predicate(Arc<dyn Fn(&Session) -> bool + Send + Sync>);
+pub(crate) struct Predicate(Arc<Guarded<Decide>>);
+
+type Decide = Box<dyn Fn(&Session) -> bool + Send + Sync>;
 
 impl fmt::Debug for Predicate {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -41,7 +46,7 @@ impl fmt::Debug for Predicate {
 
 impl From<Selector> for Scope {
     fn from(selector: Selector) -> Self {
-        Self { target: Target::Selected(selector), paths: Paths::All }
+        Self { target: Target::Selected(selector), paths: Paths::All, commit: None }
     }
 }
 
@@ -49,7 +54,7 @@ impl Scope {
     /// Every session.
     #[must_use]
     pub const fn all() -> Self {
-        Self { target: Target::Selected(Selector::All), paths: Paths::All }
+        Self { target: Target::Selected(Selector::All), paths: Paths::All, commit: None }
     }
 
     /// One session.
@@ -80,8 +85,25 @@ impl Scope {
     /// The sessions for which a closure returns true. It is called for every session, and may panic for one without harm
     /// to the others (that one is left out). It may refresh and register like any other code, except by a predicate: such a
     /// scope means nobody there, since the predicate would be asked for ever.
+    ///
+    /// A closure means sessions of this instance alone. [`Scope::named`] means those of every instance.
     pub fn matching(predicate: impl Fn(&Session) -> bool + Send + Sync + 'static) -> Self {
-        Self { target: Target::Matching(Predicate(Arc::new(predicate))), paths: Paths::All }
+        Self { target: Target::Matching(Predicate::new(predicate)), paths: Paths::All, commit: None }
+    }
+
+    /// The sessions for which the predicate holds that is registered under this name
+    /// ([`Engine::register_predicate`](crate::Engine::register_predicate)), on every instance by its own predicate of that
+    /// name. A refresh means all sessions where there is none; an event means nobody there.
+    pub fn named(predicate: impl Into<Text>) -> Self {
+        Selector::Named(predicate.into()).into()
+    }
+
+    /// The change is in the commit that the application calls so. Other instances, which may read a replica, wait for it
+    /// before they look ([`EngineBuilder::wait_for`](crate::EngineBuilder::wait_for)).
+    #[must_use]
+    pub fn after(mut self, commit: impl Into<Text>) -> Self {
+        self.commit = Some(commit.into());
+        self
     }
 
     /// Only sources at, above or below these paths.
@@ -97,6 +119,10 @@ impl Scope {
 
     pub(crate) const fn wanted(&self) -> &Paths {
         &self.paths
+    }
+
+    pub(crate) const fn commit(&self) -> Option<&Text> {
+        self.commit.as_ref()
     }
 }
 
@@ -119,6 +145,10 @@ impl Target {
 }
 
 impl Predicate {
+    pub(crate) fn new(predicate: impl Fn(&Session) -> bool + Send + Sync + 'static) -> Self {
+        Self(Arc::new(Guarded::new(Box::new(predicate))))
+    }
+
     fn holds(&self, session: &Session, observers: &Observers) -> bool {
         panics::catch(|| entered::within(observers.number(), Function::Predicate, || (self.0)(session))).unwrap_or_else(
             |why| {

@@ -50,6 +50,20 @@ impl Paths {
         Self::Each(Arc::new(PathSet(paths)))
     }
 
+    /// Their names, for somebody to whom they are paths with what is above and below them; `None` means all.
+    pub(crate) fn names(&self) -> Option<Vec<Text>> {
+        match self {
+            Self::All => None,
+            Self::Only(paths) | Self::Each(paths) => Some(paths.0.to_vec()),
+            Self::Exactly(path) => Some(vec![path.clone()]),
+        }
+    }
+
+    /// Whether there is none.
+    pub(crate) fn are_none(&self) -> bool {
+        matches!(self, Self::Only(paths) | Self::Each(paths) if paths.0.is_empty())
+    }
+
     pub(crate) fn touches(&self, registered: &str) -> bool {
         match self {
             Self::All => true,

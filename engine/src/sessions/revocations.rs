@@ -21,6 +21,11 @@ impl Revocation {
         Self { selector, until: None }
     }
 
+    /// One that was decided elsewhere.
+    pub(crate) const fn kept(selector: Selector, until: Option<SystemTime>) -> Self {
+        Self { selector, until }
+    }
+
     /// One session, by its id.
     pub fn session(id: impl Into<Text>) -> Self {
         Self::of(Selector::Session(id.into()))
@@ -121,7 +126,11 @@ impl Revocations {
             Selector::Attribute { name, value } => self.hash_of_attribute(name, value),
             Selector::Session(id) => self.hash_of_session(id),
             // Nobody makes a revocation of these.
-            Selector::All | Selector::Project(_) | Selector::Room(_) | Selector::RoomViewers(_) => (0, 0),
+            Selector::All
+            | Selector::Project(_)
+            | Selector::Room(_)
+            | Selector::RoomViewers(_)
+            | Selector::Named(_) => (0, 0),
         }
     }
 

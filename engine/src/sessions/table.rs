@@ -263,7 +263,8 @@ impl Table {
     pub(crate) fn count(&self, selector: &Selector) -> usize {
         let inner = self.inner.read();
         match selector {
-            Selector::All => inner.slots.len(),
+            // Whoever knows the predicate has asked it instead.
+            Selector::All | Selector::Named(_) => inner.slots.len(),
             Selector::Session(id) => usize::from(inner.find(id).is_some()),
             Selector::User(user) => inner.of_user(user).map_or(0, SlotSet::len),
             Selector::Attribute { name, value } => inner.with_attribute(name, value).map_or(0, SlotSet::len),
@@ -277,7 +278,7 @@ impl Table {
     /// The sessions that a selector means now.
     pub(crate) fn select(&self, selector: &Selector) -> Vec<Arc<Slot>> {
         match selector {
-            Selector::All => self.all(),
+            Selector::All | Selector::Named(_) => self.all(),
             Selector::Session(id) => self.get(id).into_iter().collect(),
             Selector::User(user) => self.of_user(user),
             Selector::Attribute { name, value } => self.picked(|inner| inner.with_attribute(name, value)),

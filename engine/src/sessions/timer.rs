@@ -50,4 +50,6 @@ pub(crate) enum Timer {
     AgentLinks,
     /// Sessions in rooms may have been silent for too long, or may have received nothing for a while.
     Attendance,
+    /// There may be something to say to other instances, or somebody may have been silent for too long.
+    Cluster,
 }

@@ -37,6 +37,7 @@ const COUNTS: &[Change] = &fields! {
         kept_call_ids_per_room, keep_events, archived_events, stored_bytes, unwritten_bytes;
     runs: waiting_per_room, ended_per_room, value_bytes, output_bytes, ended_output_bytes, chunk_bytes, inputs_per_run,
         history_entries, history_bytes, agents_per_link, runs_per_link, link_message_bytes;
+    cluster: waiting_notices, commit_waits, message_bytes, instances, requests, decisions;
     sizes: nodes, depth, tab_depth;
 };
 
@@ -71,6 +72,15 @@ const TIMES: &[TimeChange] = &[
     ("runs.absent_agent_timeout", |config, value| config.runs.absent_agent_timeout = value),
     ("rooms.put_away_after", |config, value| config.rooms.put_away_after = value),
     ("rooms.durable_timeout", |config, value| config.rooms.durable_timeout = value),
+    ("cluster.heartbeat_interval", |config, value| config.cluster.heartbeat_interval = value),
+    ("cluster.repeat_interval", |config, value| config.cluster.repeat_interval = value),
+    ("cluster.suspect_after", |config, value| config.cluster.suspect_after = value),
+    ("cluster.gone_after", |config, value| config.cluster.gone_after = value),
+    ("cluster.gather", |config, value| config.cluster.gather = value),
+    ("cluster.repair_delay", |config, value| config.cluster.repair_delay = value),
+    ("cluster.repair_interval", |config, value| config.cluster.repair_interval = value),
+    ("cluster.commit_wait", |config, value| config.cluster.commit_wait = value),
+    ("cluster.request_timeout", |config, value| config.cluster.request_timeout = value),
 ];
 
 const RATE: &str = "limits.messages_per_second";
@@ -113,6 +123,8 @@ fn configuration() -> impl Strategy<Value = (Config, Vec<&'static str>)> {
             match TIMES[at].0 {
                 "times.ping_interval" => names.push("times.silence_timeout"),
                 "rooms.offline_after" => names.push("rooms.left_after"),
+                "cluster.heartbeat_interval" => names.extend(["cluster.repeat_interval", "cluster.suspect_after"]),
+                "cluster.suspect_after" => names.push("cluster.gone_after"),
                 _ => {}
             }
         }

@@ -5,6 +5,7 @@ use prometheus_client::metrics::counter::Counter;
 use prometheus_client::metrics::histogram::Histogram;
 use prometheus_client::registry::Registry;
 
+use super::cluster_counters::ClusterCounters;
 use super::registration::{CounterBy, Registration, one, one_by};
 use super::room_counters::RoomCounters;
 
@@ -44,6 +45,7 @@ pub(super) struct EventCounters {
     resume_points_evicted: Counter,
     refreshes_refused: Counter,
     rooms: RoomCounters,
+    cluster: ClusterCounters,
 }
 
 /// Number and bytes of frames of one kind.
@@ -87,6 +89,7 @@ impl EventCounters {
                 .counter("resume_points_evicted", "Subscriptions that cannot resume since a session had too many"),
             refreshes_refused: new.counter("refreshes_refused", "Refreshes that descriptor functions asked for"),
             rooms: RoomCounters::register(&mut new),
+            cluster: ClusterCounters::register(&mut new),
         }
     }
 
@@ -127,6 +130,7 @@ impl EventCounters {
             Event::RefreshRefused { requests, .. } => {
                 self.refreshes_refused.inc_by(*requests);
             }
+            Event::Cluster(what) => self.cluster.count(what),
             of_rooms => self.rooms.count(of_rooms),
         }
     }

@@ -59,7 +59,9 @@ fn encode_gauges(encoder: &mut DescriptorEncoder<'_>, stats: &Stats) -> fmt::Res
     gauge("outbox_bytes", outbox, stats.outbox_bytes)?;
     gauge("event_bytes", "Bytes of events that wait for their sockets.", stats.event_bytes)?;
     gauge("running_evaluations", "Descriptor functions that occupy a thread.", stats.running_evaluations)?;
-    gauge("waiting_sessions", "Sessions that wait to be rendered.", stats.waiting_sessions)
+    gauge("waiting_sessions", "Sessions that wait to be rendered.", stats.waiting_sessions)?;
+    gauge("instances", "Instances that are there, this one included.", stats.instances)?;
+    gauge("bus_connected", "Whether there is a connection to the others.", usize::from(stats.bus_connected))
 }
 
 fn encode_counters(encoder: &mut DescriptorEncoder<'_>, stats: &Stats) -> fmt::Result {
@@ -72,7 +74,9 @@ fn encode_counters(encoder: &mut DescriptorEncoder<'_>, stats: &Stats) -> fmt::R
     counter("diffs", "Comparisons of two fragments.", stats.diffs)?;
     counter("encodes", "Fragments encoded as JSON.", stats.encodes)?;
     let orders = "Views of which the nodes were put into the order in which budgets collapse them.";
-    counter("collapse_orders", orders, stats.collapse_orders)
+    counter("collapse_orders", orders, stats.collapse_orders)?;
+    counter("notices_received", "Notices of other instances.", stats.notices_in as u64)?;
+    counter("notices_sent", "Notices that were given to other instances.", stats.notices_out as u64)
 }
 
 fn encode_rooms(encoder: &mut DescriptorEncoder<'_>, stats: &RoomStats) -> fmt::Result {

@@ -4,8 +4,8 @@ use std::collections::BTreeMap;
 
 use grove_axum::{Slop, metrics};
 use grove_engine::{
-    CallStatus, CloseReason, EndReason, Event, EvictionReason, LeaveReason, Limit, PanicSite, Provider, RunStatus,
-    Selector,
+    CallStatus, CloseReason, ClusterEvent, EndReason, Event, EvictionReason, LeaveReason, Limit, PanicSite, Provider,
+    RepairCause, RunStatus, Selector,
 };
 
 use crate::server::{PeerAddresses, Server, known_users, within_deadline};
@@ -15,6 +15,7 @@ const DOCS: &str = include_str!("../../../../docs/metrics.md");
 const COUNTERS: &str = include_str!("../../src/metrics/event_counters.rs");
 
 const ROOM_COUNTERS: &str = include_str!("../../src/metrics/room_counters.rs");
+const CLUSTER_COUNTERS: &str = include_str!("../../src/metrics/cluster_counters.rs");
 
 /// Words of a session that must not be in a scrape.
 const SECRET: &str = "alice";
@@ -96,7 +97,24 @@ fn one_of_each() -> Vec<Event> {
     ]
     .into_iter()
     .chain(run_events())
+    .chain(cluster_events())
     .collect()
+}
+
+/// What happens between instances.
+fn cluster_events() -> Vec<Event> {
+    let (instance, why) = (|| SECRET.into(), || SECRET.to_owned());
+    let all = [
+        ClusterEvent::InstanceSeen { instance: instance(), incarnation: 1 },
+        ClusterEvent::InstanceSuspect { instance: instance() },
+        ClusterEvent::InstanceGone { instance: instance() },
+        ClusterEvent::Connected,
+        ClusterEvent::Disconnected { why: why() },
+        ClusterEvent::Refused { topic: "notices", why: why() },
+        ClusterEvent::MessageDropped { topic: "notices", why: why(), messages: 4 },
+        ClusterEvent::Resynced { project: Some(SECRET.into()), cause: RepairCause::Gap },
+    ];
+    all.into_iter().map(Event::Cluster).collect()
 }
 
 /// A run that was dispatched three times, and called two tools.
@@ -186,6 +204,11 @@ async fn every_event_is_counted_once() {
         (r#"grove_run_seconds_bucket{le="5.0"}"#, 1.0),
         (r#"grove_run_tools_total{status="ok"}"#, 1.0),
         (r#"grove_run_tools_total{status="failed"}"#, 1.0),
+        (r#"grove_instance_changes_total{to="suspect"}"#, 1.0),
+        ("grove_bus_disconnections_total", 1.0),
+        (r#"grove_bus_refusals_total{topic="notices"}"#, 1.0),
+        (r#"grove_bus_messages_dropped_total{topic="notices"}"#, 4.0),
+        (r#"grove_resyncs_total{cause="gap"}"#, 1.0),
     ] {
         assert_eq!(value(&scrape, sample), Some(wanted), "{sample} in\n{scrape}");
     }
@@ -252,7 +275,8 @@ async fn the_documentation_lists_exactly_the_served_metrics() {
 /// Families without a sample are not in a scrape, so the code is looked at as well.
 #[test]
 fn the_documentation_lists_every_name_in_the_code() {
-    let code = [COUNTERS, ROOM_COUNTERS, include_str!("../../src/metrics/stats_collector.rs")].concat();
+    let code =
+        [COUNTERS, ROOM_COUNTERS, CLUSTER_COUNTERS, include_str!("../../src/metrics/stats_collector.rs")].concat();
     let code = code.split_whitespace().collect::<String>();
     let registered = ["gauge(\"", "counter(\"", "counter_by(\"", "histogram(\"", "encode_descriptor(\""];
     let rests = registered.iter().flat_map(|call| code.split(call).skip(1));

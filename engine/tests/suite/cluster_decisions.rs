@@ -1,0 +1,121 @@
+//! What is decided on one instance about sessions holds on all (SEC15).
+
+use grove_engine::testing::Weather;
+use grove_engine::{ConnectError, Revocation, Session};
+use serde_json::json;
+
+use crate::cluster_fixtures::Instances;
+use crate::fixtures::{error_code, in_project, user_session};
+
+fn refuses(all: &Instances, name: &str, session: &Session) -> bool {
+    matches!(all.engine(name).connect(session), Err(ConnectError::Revoked))
+}
+
+#[tokio::test]
+async fn a_revocation_closes_the_connections_on_every_instance_and_lets_nobody_back_in() {
+    let all = Instances::started(&["a", "b"]).await;
+    let (mut alice, mut bob) = (all.connect("b", "s1", "alice").await, all.connect("b", "s2", "bob").await);
+    assert_eq!(all.engine("a").revoke(Revocation::user("alice")), 0, "none of her sessions is open here");
+    all.settle().await;
+    assert!(alice.is_closed().await && !bob.is_closed().await);
+    for name in ["a", "b"] {
+        assert!(refuses(&all, name, &user_session("s9", "alice")), "{name}");
+    }
+    all.engine("b").unrevoke(&Revocation::user("alice"));
+    all.settle().await;
+    assert!(!refuses(&all, "a", &user_session("s9", "alice")));
+}
+
+#[tokio::test]
+async fn a_session_that_is_closed_on_one_instance_ends_on_every_one_and_may_come_back() {
+    let all = Instances::started(&["a", "b"]).await;
+    let (mut here, mut there) = (all.connect("a", "s1", "alice").await, all.connect("b", "s1", "alice").await);
+    assert!(all.engine("a").close_session("s1"));
+    all.settle().await;
+    assert!(here.is_closed().await && there.is_closed().await);
+    drop(all.connect("b", "s1", "alice").await);
+}
+
+#[tokio::test]
+async fn a_revocation_that_was_lost_holds_within_five_seconds() {
+    let all = Instances::started(&["a", "b"]).await;
+    let mut alice = all.connect("b", "s1", "alice").await;
+    all.pass(20_000).await;
+    all.bus.set_weather(Weather { lost: 1_000, ..Weather::default() });
+    all.engine("a").revoke(Revocation::session("s1"));
+    all.pass(100).await;
+    assert!(!alice.is_closed().await);
+    all.bus.set_weather(Weather::default());
+    all.pass(1_000).await;
+    assert!(alice.is_closed().await);
+}
+
+#[tokio::test]
+async fn whoever_was_cut_off_learns_what_was_decided_from_whom_it_hears_also_if_the_one_who_decided_is_dead() {
+    let mut all = Instances::started(&["a", "b", "c"]).await;
+    let mut alice = all.connect("c", "s1", "alice").await;
+    all.bus.cut("a", "c");
+    all.bus.cut("b", "c");
+    all.engine("a").revoke(Revocation::user("alice"));
+    all.pass(20_000).await;
+    assert!(!alice.is_closed().await);
+    all.kill("a");
+    all.bus.heal();
+    all.pass(5_000).await;
+    assert!(alice.is_closed().await && refuses(&all, "c", &user_session("s1", "alice")));
+}
+
+#[tokio::test]
+async fn an_instance_that_starts_asks_for_the_revocations_that_hold() {
+    let mut all = Instances::started(&["a"]).await;
+    for at in 0..1_000 {
+        all.engine("a").revoke(Revocation::user(format!("user {at}")));
+    }
+    all.engine("a").unrevoke(&Revocation::user("user 7"));
+    all.pass(60_000).await;
+    all.start("b", |builder| builder);
+    all.settle().await;
+    let refused = (0..1_000).filter(|at| refuses(&all, "b", &user_session("s1", &format!("user {at}"))));
+    assert_eq!(refused.count(), 999);
+    let asked = all.bus.said().iter().filter(|said| said.contains("\"kind\":\"decisions\"")).count();
+    assert!((5..=7).contains(&asked), "{asked} requests for 1,000 decisions");
+}
+
+#[tokio::test]
+async fn what_everybody_knows_is_asked_for_by_nobody() {
+    let all = Instances::started(&["a", "b", "c"]).await;
+    for at in 0..20 {
+        all.engine("a").revoke(Revocation::user(format!("user {at}")));
+        all.pass(100).await;
+    }
+    all.pass(10_000).await;
+    let asked = all.bus.said().iter().filter(|said| said.contains("\"kind\":\"decisions\"")).count();
+    assert_eq!(asked, 0);
+}
+
+#[tokio::test]
+async fn new_claims_reach_the_session_on_every_instance_and_are_told_only_to_whom_it_is_open() {
+    let all = Instances::started(&["a", "b", "c"]).await;
+    let mut there = all.connect("b", "s1", "alice").await;
+    let refused = there.invoke("/todos", "add", json!({"title": "before"})).await;
+    assert_eq!(refused["status"], "ok");
+    let read_only = in_project("s1", "alice", "p").with_attribute("token", "t0p-secret");
+    assert!(!all.engine("a").update_session(&read_only), "it is not open here");
+    all.settle().await;
+    assert!(!there.is_closed().await, "its connection stays");
+    assert_eq!(error_code(&there.invoke("/todos", "add", json!({"title": "after"})).await), "not_found");
+    let said = all.bus.said();
+    assert_eq!(said.iter().filter(|said| said.contains("\"kind\":\"claims\"")).count(), 1, "the others need not ask");
+    assert_eq!(said.iter().filter(|said| said.contains("t0p-secret")).count(), 1, "in the one reply");
+}
+
+#[tokio::test]
+async fn a_session_whose_new_claims_cannot_be_had_ends() {
+    let mut all = Instances::started(&["a", "b"]).await;
+    let mut there = all.connect("b", "s1", "alice").await;
+    all.engine("a").update_session(&in_project("s1", "alice", "p"));
+    all.bus.deliver();
+    all.kill("a");
+    all.pass(5_000).await;
+    assert!(there.is_closed().await);
+}
