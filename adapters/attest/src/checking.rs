@@ -44,6 +44,13 @@ struct Proofs {
     holds_key: bool,
 }
 
+/// What the members say about the keys of a peer.
+#[derive(Debug)]
+struct Known {
+    standing: Standing,
+    is_session_revoked: bool,
+}
+
 impl<'m> Checking<'m> {
     /// With those members.
     #[must_use]
@@ -71,42 +78,51 @@ impl<'m> Checking<'m> {
     /// not revoked.
     ///
     /// # Errors
-    /// `revoked` if not.
+    /// `revoked` if not, `capacity` if that cannot be told.
     #[cfg_attr(not(feature = "axum"), expect(dead_code, reason = "only a link lasts"))]
     pub(crate) fn still(&self, peer: &ProvenPeer, now_ms: u64) -> Result<(), Refused> {
-        let is_member = match self.members.find(&peer.project, &peer.member_key) {
-            Ok(Standing::Member(member)) => {
-                let has = |right: &String| member.rights.binary_search(right).is_ok();
-                member.id == peer.member && peer.rights.iter().all(has)
+        let known = self.look_up(&peer.project, (&peer.member_key, peer.session_key.as_ref()), now_ms)?;
+        match known {
+            Known { standing: Standing::Member(member), is_session_revoked: false }
+                if member.id == peer.member && peer.rights.iter().all(|right| member.has(right)) =>
+            {
+                Ok(())
             }
-            _ => false,
-        };
-        let is_revoked = |key: &PublicKey| self.members.is_session_revoked(&peer.project, key, now_ms).unwrap_or(true);
-        if is_member && !peer.session_key.as_ref().is_some_and(is_revoked) { Ok(()) } else { Err(Refused::Revoked) }
+            _ => Err(Refused::Revoked),
+        }
     }
 
     /// The member on whose behalf the peer acts. That a key was revoked learns only who proves to hold it.
     fn member(&self, hello: &PeerHello, proofs: Proofs, now_ms: u64) -> Result<Member, Refused> {
-        let (project, key) = match hello {
-            PeerHello::Session { project, member_public_key, .. }
-            | PeerHello::Member { project, member_public_key, .. } => (project, member_public_key),
-        };
-        // What cannot be looked up is nobody's.
-        let unreachable = |_: MembersError| Refused::Unauthorized;
-        let standing = self.members.find(project, key).map_err(unreachable)?;
-        let is_revoked = match hello {
-            PeerHello::Session { session_public_key, .. } => {
-                self.members.is_session_revoked(project, session_public_key, now_ms).map_err(unreachable)?
+        let (project, keys) = match hello {
+            PeerHello::Session { project, member_public_key, session_public_key, .. } => {
+                (project, (member_public_key, Some(session_public_key)))
             }
-            PeerHello::Member { .. } => false,
+            PeerHello::Member { project, member_public_key, .. } => (project, (member_public_key, None)),
         };
+        let Known { standing, is_session_revoked } = self.look_up(project, keys, now_ms)?;
         match standing {
             Standing::Unknown => Err(Refused::Unauthorized),
             Standing::Removed if proofs.are_good() => Err(Refused::Revoked),
             Standing::Removed => Err(Refused::Unauthorized),
-            Standing::Member(_) if is_revoked && proofs.are_good() => Err(Refused::Revoked),
+            Standing::Member(_) if is_session_revoked && proofs.are_good() => Err(Refused::Revoked),
             Standing::Member(member) => Ok(member),
         }
+    }
+
+    /// What is known of a member's key and a session key. Both are looked up, whatever the first says.
+    fn look_up(
+        &self,
+        project: &str,
+        (member, session): (&PublicKey, Option<&PublicKey>),
+        now_ms: u64,
+    ) -> Result<Known, Refused> {
+        // Of a project that exists or not: whoever comes back later may find the members.
+        let unreachable = |_: MembersError| Refused::Capacity;
+        let standing = self.members.find(project, member);
+        let is_revoked = |key: &PublicKey| self.members.is_session_revoked(project, key, now_ms);
+        let is_session_revoked = session.map_or(Ok(false), is_revoked).map_err(unreachable)?;
+        Ok(Known { standing: standing.map_err(unreachable)?, is_session_revoked })
     }
 }
 

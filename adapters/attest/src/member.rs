@@ -116,6 +116,12 @@ impl Member {
         names.into_iter().fold(self, Self::right)
     }
 
+    /// Whether the member has a right.
+    #[must_use]
+    pub fn has(&self, right: &str) -> bool {
+        self.rights.binary_search_by(|held| held.as_str().cmp(right)).is_ok()
+    }
+
     /// Whether it can be a member at all.
     ///
     /// # Errors
