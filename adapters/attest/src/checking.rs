@@ -201,3 +201,44 @@ fn proven(hello: PeerHello, member: Member) -> ProvenPeer {
         },
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::attestation::{Attestation, NewAttestation};
+    use crate::memory_members::MemoryMembers;
+    use crate::public_key::VERIFIED;
+    use crate::secret_key::SecretKey;
+
+    const NOW_MS: u64 = 1_775_484_010_123;
+
+    /// How long a refusal takes tells nothing: what takes long is done in any case.
+    #[test]
+    fn both_signatures_are_verified_whoever_asks_for_whatever_project_and_whatever_else_is_wrong() {
+        let [member, session] = [[1; 32], [2; 32]].map(|seed| SecretKey::from_seed(&seed));
+        let members = MemoryMembers::new();
+        members.add("acme", Member::new("ann", member.public_key())).unwrap();
+        members.add("left", Member::new("ann", member.public_key())).unwrap();
+        members.remove("left", "ann").unwrap();
+        let faults: [(&str, u64, bool, &str); 6] = [
+            ("acme", 0, false, "ok"),
+            ("nowhere", 0, false, "unauthorized"),
+            ("left", 0, false, "revoked"),
+            ("left", 0, true, "unauthorized"),
+            ("acme", 3 * MAX_TTL_MS, false, "expired"),
+            ("acme", 0, true, "bad_signature"),
+        ];
+        for (project, age_ms, is_tampered, expected) in faults {
+            let mut challenge = Challenge::new("desk", NOW_MS).unwrap();
+            let signed_for = if is_tampered { "other" } else { project };
+            let new = NewAttestation::new("desk", signed_for, session.public_key(), NOW_MS - age_ms);
+            let attestation = Attestation::sign(&member, &new);
+            let hello = PeerHello::session(&session, &challenge.frame(), project, attestation).unwrap();
+            let text = hello.card(Card::new("worker")).to_json();
+            VERIFIED.set(0);
+            let checked = Checking::new(&members).check(&mut challenge, &text, NOW_MS);
+            assert_eq!(checked.as_ref().map_or_else(Refused::code, |_| "ok"), expected);
+            assert_eq!(VERIFIED.get(), 2, "{expected}");
+        }
+    }
+}

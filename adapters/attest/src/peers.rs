@@ -2,23 +2,26 @@
 
 pub(crate) mod arriving;
 mod authenticating;
+pub(crate) mod keeping;
 mod revoking;
 mod serving;
 mod starting;
 pub(crate) mod talking;
 
 use std::fmt;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 use std::time::{Duration, UNIX_EPOCH};
 
-use grove_engine::{Clock, Engine, Rooms};
+use grove_engine::{Clock, Engine, Event, PresenceRow, Provider, Rooms, Text};
 use parking_lot::Mutex;
 use tokio::runtime::Handle;
 use tokio::sync::Semaphore;
 
 use crate::changes::Changes;
+use crate::checking::ProvenPeer;
 use crate::link_handle::{Closing, LinkHandle};
 use crate::member::Members;
+use crate::project_feed::ProjectFeed;
 use crate::registry::{Entry, Registry};
 
 /// The peers of one server: processes that are present, each with its own key (peers 3). A cheap handle; all clones are the
@@ -38,15 +41,22 @@ pub(crate) struct Inner {
     pub(crate) clock: Arc<dyn Clock>,
     pub(crate) members: Arc<dyn Members>,
     pub(crate) audience: String,
-    pub(crate) registry: Mutex<Registry<LinkHandle>>,
+    pub(crate) registry: Mutex<Registry<LinkHandle, ProjectFeed>>,
     /// Locked while others are told what a row is by now, so that the last they are told is true.
     showing: Mutex<()>,
     changes: Arc<Changes>,
+    attributes: OnceLock<Box<AttributesOf>>,
     left_ms: u64,
     runtime: Handle,
     /// Who has not said yet who it is.
     pub(crate) greeted: Arc<Semaphore>,
 }
+
+/// What sessions of peers say besides who they are.
+type AttributesOf = dyn Fn(&ProvenPeer) -> Attributes + Send + Sync;
+
+/// Names and values.
+type Attributes = Vec<(String, String)>;
 
 /// How long an upgrade may take from its credential to its connection, in ms; what was opened with a token ends within 5 s.
 const LATE_MS: u64 = 4_000;
@@ -56,6 +66,15 @@ impl Peers {
     #[must_use]
     pub fn max_peers(self, max: usize) -> Self {
         self.inner.registry.lock().set_max(max);
+        self
+    }
+
+    /// What the sessions of peers have as attributes, as your own authenticator would give them to the member's other
+    /// sessions. To be set before the first peer comes; what is set first counts.
+    #[must_use]
+    pub fn attributes(self, of: impl Fn(&ProvenPeer) -> Vec<(String, String)> + Send + Sync + 'static) -> Self {
+        // A second one would be for some of the peers only.
+        let _ = self.inner.attributes.set(Box::new(of));
         self
     }
 
@@ -100,17 +119,28 @@ impl Inner {
         let showing = self.showing.lock();
         let removed = {
             let mut registry = self.registry.lock();
-            registry.get(number).is_some_and(is_meant).then(|| registry.remove(number)).flatten()
+            let feed =
+                registry.get(number).filter(|entry| is_meant(entry)).map(|entry| registry.feed_of(&entry.peer.project));
+            feed.and_then(|feed| registry.remove(number).zip(feed))
         };
-        let Some(entry) = removed else { return };
+        let Some((entry, feed)) = removed else { return };
         if let Some((link, closing)) = entry.link.as_ref().zip(closing) {
             link.close(closing);
         }
-        if let Some(row) = &entry.row {
-            self.tell_others("left", number, &entry.peer, row);
-        }
+        feed.leave(number);
         drop(showing);
+        if closing == Some(Closing::REVOKED) {
+            let whose = (&entry.peer, entry.row.as_ref());
+            self.note(whose, |project, user, participant| Event::PeerRevoked { project, user, participant });
+        }
+        self.keep_left(&entry);
         self.close_session(entry.session.id().to_owned());
+    }
+
+    /// Reports what happened to a peer, outside of all locks: its project, its member, and its row.
+    pub(crate) fn note(&self, (peer, row): (&ProvenPeer, Option<&PresenceRow>), event: fn(Text, Text, Text) -> Event) {
+        let participant = row.map(|row| row.participant.clone()).unwrap_or_default();
+        self.engine.note(event(peer.project.as_str().into(), peer.member.as_str().into(), participant));
     }
 
     /// Closes what was opened as this session, now and once more: a connection may be about to be opened with its token.

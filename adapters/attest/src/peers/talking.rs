@@ -10,6 +10,7 @@ use crate::card::Card;
 use crate::frames::{self, Request};
 use crate::link_handle::LinkHandle;
 use crate::mailbox::Mail;
+use crate::project_feed::ProjectFeed;
 use crate::public_key::PublicKey;
 use crate::registry::{Entry, Registry};
 
@@ -59,7 +60,7 @@ impl Inner {
         self.rows(&self.registry.lock(), session.project().unwrap_or_default(), user)
     }
 
-    fn rows(&self, registry: &Registry<LinkHandle>, project: &str, member: &str) -> Vec<Value> {
+    fn rows(&self, registry: &Registry<LinkHandle, ProjectFeed>, project: &str, member: &str) -> Vec<Value> {
         let entries = registry.of_project(project);
         let row = |entry: &Entry<LinkHandle>| {
             let is_own = entry.peer.member == member;
@@ -112,10 +113,14 @@ impl Inner {
 
     /// A peer is shown otherwise from now on; one without a row gets one.
     fn set_card(&self, number: u64, card: Card) -> Answer {
+        let Some(peer) = self.registry.lock().get(number).map(|entry| entry.peer.clone()) else {
+            return Answer::Nothing;
+        };
+        let attributes = self.attributes_of(&peer);
         let mut registry = self.registry.lock();
         let Some(entry) = registry.get_mut(number) else { return Answer::Nothing };
         entry.peer.card = Some(card);
-        entry.session = session(entry.session.id(), &entry.peer);
+        entry.session = session(entry.session.id(), &entry.peer, attributes);
         let session = entry.session.clone();
         drop(registry);
         self.engine.update_session(&session);
@@ -125,7 +130,7 @@ impl Inner {
 }
 
 /// The sender's row as the receiver sees it. A sender that is not shown is named by its member alone.
-fn from(registry: &Registry<LinkHandle>, sender: u64, receiver: u64) -> Option<Value> {
+fn from(registry: &Registry<LinkHandle, ProjectFeed>, sender: u64, receiver: u64) -> Option<Value> {
     let (sender, receiver) = (registry.get(sender)?, registry.get(receiver)?);
     let is_own = sender.peer.member == receiver.peer.member;
     Some(match &sender.row {
