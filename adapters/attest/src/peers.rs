@@ -130,7 +130,7 @@ impl Inner {
         feed.leave(number);
         drop(showing);
         if closing == Some(Closing::REVOKED) {
-            let whose = (&entry.peer, entry.row.as_ref());
+            let whose = (&entry.peer, entry.row.as_deref());
             self.note(whose, |project, user, participant| Event::PeerRevoked { project, user, participant });
         }
         self.keep_left(&entry);

@@ -17,7 +17,7 @@ const AT_ONCE: usize = 64;
 /// A peer as it is shown.
 #[derive(Debug)]
 pub(crate) struct PeerRow {
-    pub(crate) row: PresenceRow,
+    pub(crate) row: Arc<PresenceRow>,
     pub(crate) session_key: Option<PublicKey>,
 }
 

@@ -1,6 +1,7 @@
 //! Which peers there are: a pure type.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::sync::Arc;
 
 use grove_engine::{PresenceRow, Session};
 
@@ -16,7 +17,7 @@ pub(crate) struct Entry<L> {
     pub(crate) session: Session,
     pub(crate) token: AccessToken,
     /// What the others were told of it last.
-    pub(crate) row: Option<PresenceRow>,
+    pub(crate) row: Option<Arc<PresenceRow>>,
     pub(crate) link: Option<L>,
     /// How many links it has had; tells a link whether it is still the peer's.
     pub(crate) links: u64,
@@ -135,7 +136,7 @@ impl<L, F: Clone + Default> Registry<L, F> {
     }
 
     /// Others see it as this from now on. Returns what they saw before.
-    pub(crate) fn show(&mut self, number: u64, row: PresenceRow) -> Option<PresenceRow> {
+    pub(crate) fn show(&mut self, number: u64, row: Arc<PresenceRow>) -> Option<Arc<PresenceRow>> {
         let entry = self.entries.get_mut(&number)?;
         let participant = row.participant.to_string();
         let before = entry.row.replace(row);

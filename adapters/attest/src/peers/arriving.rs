@@ -87,7 +87,7 @@ impl Inner {
         let whose = registry.get(number).map(|entry| (entry.peer.clone(), entry.row.clone()));
         drop(registry);
         if let Some((peer, row)) = whose {
-            self.note((&peer, row.as_ref()), event);
+            self.note((&peer, row.as_deref()), event);
         }
     }
 
@@ -149,7 +149,8 @@ impl Inner {
             return self.remove_if(number, Some(Closing::LOST), |entry| entry.row.is_some());
         };
         let mut registry = self.registry.lock();
-        let before = registry.show(number, row.clone());
+        let row = Arc::new(row);
+        let before = registry.show(number, Arc::clone(&row));
         let Some(peer) = registry.get(number).map(|entry| &entry.peer) else { return };
         let Some(feed) = registry.feed_of(&peer.project) else { return };
         let (member, session_key) = (peer.member.clone(), peer.session_key);

@@ -49,24 +49,25 @@ impl Inner {
 
     /// The rows of a peer's project, as it sees them. To ask makes none (S4.3).
     fn rows_for(&self, number: u64) -> Vec<Value> {
-        let registry = self.registry.lock();
-        let Some(peer) = registry.get(number).map(|entry| &entry.peer) else { return Vec::new() };
-        self.rows(&registry, &peer.project, &peer.member)
+        let peer =
+            self.registry.lock().get(number).map(|entry| (entry.peer.project.clone(), entry.peer.member.clone()));
+        peer.map(|(project, member)| self.rows(&project, &member)).unwrap_or_default()
     }
 
     /// The rows of a session's project, as it sees them. Without a user there are none (U32).
     pub(crate) fn rows_of(&self, session: &Session) -> Vec<Value> {
-        let Some(user) = session.user() else { return Vec::new() };
-        self.rows(&self.registry.lock(), session.project().unwrap_or_default(), user)
+        let project = session.project().unwrap_or_default();
+        session.user().map(|user| self.rows(project, user)).unwrap_or_default()
     }
 
-    fn rows(&self, registry: &Registry<LinkHandle, ProjectFeed>, project: &str, member: &str) -> Vec<Value> {
-        let entries = registry.of_project(project);
-        let row = |entry: &Entry<LinkHandle>| {
-            let is_own = entry.peer.member == member;
-            entry.row.as_ref().map(|row| frames::row(row, entry.peer.session_key.as_ref(), is_own))
+    fn rows(&self, project: &str, member: &str) -> Vec<Value> {
+        let shown = |(_, entry): (u64, &Entry<LinkHandle>)| {
+            let row = entry.row.clone()?;
+            Some((row, entry.peer.session_key, entry.peer.member == member))
         };
-        entries.filter_map(|(_, entry)| row(entry)).collect()
+        let shown: Vec<_> = self.registry.lock().of_project(project).filter_map(shown).collect();
+        // Without the lock: there may be thousands.
+        shown.iter().map(|(row, key, is_own)| frames::row(row, key.as_ref(), *is_own)).collect()
     }
 
     /// A message waits for its receiver until that has acknowledged it. Returns its id.
