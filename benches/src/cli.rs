@@ -7,6 +7,7 @@ pub(crate) mod disturb_options;
 pub(crate) mod internal_command;
 pub(crate) mod output_options;
 pub(crate) mod peer_options;
+pub(crate) mod peers_options;
 pub(crate) mod restart_options;
 pub(crate) mod rooms_options;
 pub(crate) mod runs_options;
@@ -78,7 +79,8 @@ mod tests {
         for name in Options::command().get_subcommands().map(clap::Command::get_name) {
             assert_eq!(refusal(&format!("grove-bench {name} --unknown")), Some(ErrorKind::UnknownArgument), "{name}");
         }
-        for name in ["connect", "resume", "live", "slow", "churn", "rooms", "runs", "storage", "smoke", "all"] {
+        for name in ["connect", "resume", "live", "slow", "churn", "rooms", "runs", "storage", "peers", "smoke", "all"]
+        {
             assert_eq!(refusal(&format!("grove-bench {name} --peer")), Some(ErrorKind::UnknownArgument), "{name}");
         }
     }

@@ -62,7 +62,7 @@ use crate::cli::{Command, Options};
 use crate::failure::Failure;
 use crate::output::console;
 use crate::scenario::{cliffs, disturb, restart, soak};
-use crate::sockets::{room_server, server};
+use crate::sockets::{peer_server, room_server, server};
 use crate::suite::Suite;
 
 /// Its statistics give the bytes of live heap.
@@ -92,6 +92,9 @@ async fn execute(command: Command) -> Result<bool, Failure> {
         Command::Internal(InternalCommand::Cell { cell }) => run::cell(&cell).await.map(|()| true),
         Command::Internal(InternalCommand::Serve(options)) => server::run(options).await.map(|()| true),
         Command::Internal(InternalCommand::ServeRoom { sessions }) => room_server::run(sessions).await.map(|()| true),
+        Command::Internal(InternalCommand::ServePeers { sessions, per_project }) => {
+            peer_server::run(sessions, per_project).await.map(|()| true)
+        }
         Command::Internal(InternalCommand::WriteRooms { directory, rooms }) => {
             storage_writer::run(&directory, rooms).await.map(|()| true)
         }

@@ -5,6 +5,7 @@ pub(crate) mod cell;
 pub(crate) mod change;
 pub(crate) mod database_kind;
 pub(crate) mod defaults;
+pub(crate) mod peer_case;
 pub(crate) mod planned_cell;
 pub(crate) mod room_case;
 pub(crate) mod run_case;

@@ -3,6 +3,8 @@
 pub(crate) mod server;
 pub(crate) mod server_handle;
 pub(crate) mod listeners;
+pub(crate) mod peer_server;
+pub(crate) mod peer_links;
 pub(crate) mod room_server;
 mod server_usage;
 mod socket_consumer;

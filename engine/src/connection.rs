@@ -156,6 +156,15 @@ impl Connection {
         self.peer.link.leave_cleanly();
     }
 
+    /// Counts one message of a peer with which an adapter speaks in its own way; false if it is over
+    /// `limits.messages_per_second`, which the adapter answers with `busy`. A peer that continues is closed.
+    #[must_use]
+    pub fn admits_message(&self) -> bool {
+        let is_admitted = self.admit();
+        self.end_abuse();
+        is_admitted
+    }
+
     fn within_rate(&self, text: &str) -> bool {
         self.admit() || {
             self.peer.link.reply(over_rate(text));

@@ -397,6 +397,33 @@ pub enum Event {
     },
     /// Something happened between this instance and the others.
     Cluster(ClusterEvent),
+    /// A process with a key of its own is present from now on, as its adapter reports it (peers 3).
+    PeerJoined {
+        /// Its project.
+        project: Text,
+        /// On whose behalf it acts.
+        user: Text,
+        /// The id of its row; empty if it is not shown.
+        participant: Text,
+    },
+    /// Such a process came by a new link, with a full proof of its key; the link before was closed (SEC19).
+    PeerReplaced {
+        /// Its project.
+        project: Text,
+        /// On whose behalf it acts.
+        user: Text,
+        /// The id of its row; empty if it is not shown.
+        participant: Text,
+    },
+    /// The access of such a process was taken back; its link is closed.
+    PeerRevoked {
+        /// Its project.
+        project: Text,
+        /// On whose behalf it acted.
+        user: Text,
+        /// The id of its row; empty if it was not shown.
+        participant: Text,
+    },
     /// A bound of the configuration was reached.
     LimitReached {
         /// Which one.

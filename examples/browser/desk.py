@@ -203,6 +203,19 @@ def run(set_up: Stage) -> None:
     until("the other tab shows it", lambda: filled in alice.shown())
     until("the field is empty again", lambda: agent.draft("/ui/tab-2", "new-task") == "")
 
+    say("a key for launched sessions is set on the settings page, kept over the page, and removed")
+    key = "3d4017c3e843895a92b70aa74d1b7ebc9c982ccf2ec4968cc0cd55f12af4660c"
+    alice.find("#key", two).send_keys("not a key")
+    alice.find("form[action='/settings/key'] button", two).click()
+    check(not alice.browser.to(two).find_elements(By.ID, "current-key"), "the field must say what is wrong")
+    alice.find("#key", two).clear()
+    alice.find("#key", two).send_keys(key)
+    alice.find("form[action='/settings/key'] button", two).click()
+    until("the page shows the key", lambda: key in alice.shown(two))
+    until("the other tab shows it as well", lambda: key in alice.shown())
+    alice.find("form[action='/settings/key/remove'] button", two).click()
+    until("it is gone", lambda: key not in alice.shown(two))
+
     say("health checks and metrics respond")
     check(get(server, "/healthz") == "ok\n" and get(server, "/readyz") == "ready\n", "it must be healthy and ready")
     metrics = get(server, "/metrics")

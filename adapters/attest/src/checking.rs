@@ -44,6 +44,13 @@ struct Proofs {
     holds_key: bool,
 }
 
+/// What the members say about the keys of a peer.
+#[derive(Debug)]
+struct Known {
+    standing: Standing,
+    is_session_revoked: bool,
+}
+
 impl<'m> Checking<'m> {
     /// With those members.
     #[must_use]
@@ -71,42 +78,51 @@ impl<'m> Checking<'m> {
     /// not revoked.
     ///
     /// # Errors
-    /// `revoked` if not.
+    /// `revoked` if not, `capacity` if that cannot be told.
     #[cfg_attr(not(feature = "axum"), expect(dead_code, reason = "only a link lasts"))]
     pub(crate) fn still(&self, peer: &ProvenPeer, now_ms: u64) -> Result<(), Refused> {
-        let is_member = match self.members.find(&peer.project, &peer.member_key) {
-            Ok(Standing::Member(member)) => {
-                let has = |right: &String| member.rights.binary_search(right).is_ok();
-                member.id == peer.member && peer.rights.iter().all(has)
+        let known = self.look_up(&peer.project, (&peer.member_key, peer.session_key.as_ref()), now_ms)?;
+        match known {
+            Known { standing: Standing::Member(member), is_session_revoked: false }
+                if member.id == peer.member && peer.rights.iter().all(|right| member.has(right)) =>
+            {
+                Ok(())
             }
-            _ => false,
-        };
-        let is_revoked = |key: &PublicKey| self.members.is_session_revoked(&peer.project, key, now_ms).unwrap_or(true);
-        if is_member && !peer.session_key.as_ref().is_some_and(is_revoked) { Ok(()) } else { Err(Refused::Revoked) }
+            _ => Err(Refused::Revoked),
+        }
     }
 
     /// The member on whose behalf the peer acts. That a key was revoked learns only who proves to hold it.
     fn member(&self, hello: &PeerHello, proofs: Proofs, now_ms: u64) -> Result<Member, Refused> {
-        let (project, key) = match hello {
-            PeerHello::Session { project, member_public_key, .. }
-            | PeerHello::Member { project, member_public_key, .. } => (project, member_public_key),
-        };
-        // What cannot be looked up is nobody's.
-        let unreachable = |_: MembersError| Refused::Unauthorized;
-        let standing = self.members.find(project, key).map_err(unreachable)?;
-        let is_revoked = match hello {
-            PeerHello::Session { session_public_key, .. } => {
-                self.members.is_session_revoked(project, session_public_key, now_ms).map_err(unreachable)?
+        let (project, keys) = match hello {
+            PeerHello::Session { project, member_public_key, session_public_key, .. } => {
+                (project, (member_public_key, Some(session_public_key)))
             }
-            PeerHello::Member { .. } => false,
+            PeerHello::Member { project, member_public_key, .. } => (project, (member_public_key, None)),
         };
+        let Known { standing, is_session_revoked } = self.look_up(project, keys, now_ms)?;
         match standing {
             Standing::Unknown => Err(Refused::Unauthorized),
             Standing::Removed if proofs.are_good() => Err(Refused::Revoked),
             Standing::Removed => Err(Refused::Unauthorized),
-            Standing::Member(_) if is_revoked && proofs.are_good() => Err(Refused::Revoked),
+            Standing::Member(_) if is_session_revoked && proofs.are_good() => Err(Refused::Revoked),
             Standing::Member(member) => Ok(member),
         }
+    }
+
+    /// What is known of a member's key and a session key. Both are looked up, whatever the first says.
+    fn look_up(
+        &self,
+        project: &str,
+        (member, session): (&PublicKey, Option<&PublicKey>),
+        now_ms: u64,
+    ) -> Result<Known, Refused> {
+        // Of a project that exists or not: whoever comes back later may find the members.
+        let unreachable = |_: MembersError| Refused::Capacity;
+        let standing = self.members.find(project, member);
+        let is_revoked = |key: &PublicKey| self.members.is_session_revoked(project, key, now_ms);
+        let is_session_revoked = session.map_or(Ok(false), is_revoked).map_err(unreachable)?;
+        Ok(Known { standing: standing.map_err(unreachable)?, is_session_revoked })
     }
 }
 
@@ -183,5 +199,46 @@ fn proven(hello: PeerHello, member: Member) -> ProvenPeer {
             expires_at_ms: None,
             card,
         },
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::attestation::{Attestation, NewAttestation};
+    use crate::memory_members::MemoryMembers;
+    use crate::public_key::VERIFIED;
+    use crate::secret_key::SecretKey;
+
+    const NOW_MS: u64 = 1_775_484_010_123;
+
+    /// How long a refusal takes tells nothing: what takes long is done in any case.
+    #[test]
+    fn both_signatures_are_verified_whoever_asks_for_whatever_project_and_whatever_else_is_wrong() {
+        let [member, session] = [[1; 32], [2; 32]].map(|seed| SecretKey::from_seed(&seed));
+        let members = MemoryMembers::new();
+        members.add("acme", Member::new("ann", member.public_key())).unwrap();
+        members.add("left", Member::new("ann", member.public_key())).unwrap();
+        members.remove("left", "ann").unwrap();
+        let faults: [(&str, u64, bool, &str); 6] = [
+            ("acme", 0, false, "ok"),
+            ("nowhere", 0, false, "unauthorized"),
+            ("left", 0, false, "revoked"),
+            ("left", 0, true, "unauthorized"),
+            ("acme", 3 * MAX_TTL_MS, false, "expired"),
+            ("acme", 0, true, "bad_signature"),
+        ];
+        for (project, age_ms, is_tampered, expected) in faults {
+            let mut challenge = Challenge::new("desk", NOW_MS).unwrap();
+            let signed_for = if is_tampered { "other" } else { project };
+            let new = NewAttestation::new("desk", signed_for, session.public_key(), NOW_MS - age_ms);
+            let attestation = Attestation::sign(&member, &new);
+            let hello = PeerHello::session(&session, &challenge.frame(), project, attestation).unwrap();
+            let text = hello.card(Card::new("worker")).to_json();
+            VERIFIED.set(0);
+            let checked = Checking::new(&members).check(&mut challenge, &text, NOW_MS);
+            assert_eq!(checked.as_ref().map_or_else(Refused::code, |_| "ok"), expected);
+            assert_eq!(VERIFIED.get(), 2, "{expected}");
+        }
     }
 }

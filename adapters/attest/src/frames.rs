@@ -33,13 +33,15 @@ pub(crate) enum Request {
     Bye,
 }
 
+/// A frame that is refused as it is looked at for its id only if it is not longer.
+const PEEK_BYTES: usize = 4 << 10;
+
 const KNOWN: [&str; 6] = ["ping", "list", "send", "ack", "card", "bye"];
 
 impl Request {
     /// # Errors
     /// `malformed` or `unknown_message_type`, with the id of the request if it has one.
     pub(crate) fn parse(text: &str) -> Result<Self, (Option<Value>, Refused)> {
-        let malformed = |why: &str| Refused::Malformed(why.to_owned());
         let frame: Value = serde_json::from_str(text).map_err(|_| (None, malformed("it is not JSON")))?;
         let id = frame.get("id").filter(|id| is_id(id)).cloned();
         let Some(kind) = frame.get("type").and_then(Value::as_str) else {
@@ -63,6 +65,20 @@ impl Request {
             _ => Ok(request),
         }
     }
+}
+
+fn malformed(why: &str) -> Refused {
+    Refused::Malformed(why.to_owned())
+}
+
+/// The id of a request that is not looked at otherwise, if it is short.
+pub(crate) fn id_of(text: &str) -> Option<Value> {
+    #[derive(Deserialize)]
+    struct WithId {
+        id: Option<Value>,
+    }
+    let is_short = text.len() <= PEEK_BYTES;
+    is_short.then(|| serde_json::from_str::<WithId>(text).ok()?.id.filter(is_id)).flatten()
 }
 
 fn with_type(mut card: Value) -> Value {

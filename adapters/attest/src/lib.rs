@@ -40,9 +40,12 @@ mod checking;
 #[cfg(feature = "axum")]
 mod changes;
 #[cfg(feature = "axum")]
+mod feed;
+#[cfg(feature = "axum")]
 mod frames;
 mod hello;
 mod hex;
+mod left_peer;
 #[cfg(feature = "axum")]
 mod link;
 #[cfg(feature = "axum")]
@@ -52,6 +55,8 @@ mod member;
 mod memory_members;
 #[cfg(feature = "axum")]
 mod peers;
+#[cfg(feature = "axum")]
+mod project_feed;
 mod public_key;
 mod refused;
 #[cfg(feature = "axum")]
@@ -62,6 +67,8 @@ mod routes;
 mod secret_key;
 mod signature;
 mod signed;
+#[cfg(feature = "storage")]
+mod stored_members;
 
 /// The code in the guide, compiled and run.
 #[cfg(all(doctest, feature = "axum"))]
@@ -73,6 +80,7 @@ pub use card::Card;
 pub use challenge::{Challenge, ChallengeFrame, NotRandom};
 pub use checking::{Checking, ProvenPeer};
 pub use hello::{PeerHello, WrongChallenge};
+pub use left_peer::LeftPeer;
 pub use member::{Member, Members, MembersError, Standing};
 pub use memory_members::MemoryMembers;
 #[cfg(feature = "axum")]
@@ -81,3 +89,5 @@ pub use public_key::{KeyError, PublicKey};
 pub use refused::Refused;
 pub use secret_key::{SecretKey, SecretKeyError};
 pub use signature::Signature;
+#[cfg(feature = "storage")]
+pub use stored_members::StoredMembers;

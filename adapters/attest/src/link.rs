@@ -3,17 +3,20 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use axum::extract::ws::{CloseFrame, Message, WebSocket};
+use axum::extract::ws::{CloseFrame, Message, Utf8Bytes, WebSocket};
+use futures_util::SinkExt;
 use grove_engine::{Connection, Event, Frame, Provider};
 use tokio::sync::OwnedSemaphorePermit;
 use tokio::time::timeout;
 
 use crate::challenge::Challenge;
+use crate::feed::Behind;
 use crate::frames;
 use crate::link_handle::{Closing, LinkHandle, Waiting};
 use crate::peers::Inner;
 use crate::peers::arriving::Arrived;
 use crate::peers::talking::Answer;
+use crate::project_feed::FeedReader;
 use crate::refused::Refused;
 
 /// The code with which a peer is closed that is refused.
@@ -49,9 +52,9 @@ pub(crate) async fn serve(inner: Arc<Inner>, mut socket: WebSocket, greeted: Own
             return refuse(socket, &refused).await;
         }
     };
-    let Arrived { number, which, connection, frames } = arrived;
-    let end = match send_all(&mut socket, frames).await {
-        true => speak(&inner, number, &mut socket, (&connection, waiting)).await,
+    let Arrived { number, which, connection, frames, reader } = arrived;
+    let end = match send_all(&mut socket, frames.into_iter().map(Utf8Bytes::from).collect()).await {
+        true => speak(&inner, number, &mut socket, (&connection, waiting, reader)).await,
         false => End::Lost,
     };
     inner.depart((number, which), connection, matches!(end, End::Left | End::Ended(..)));
@@ -86,35 +89,41 @@ async fn challenge(inner: &Inner, socket: &mut WebSocket) -> Option<Result<crate
     }
 }
 
-/// Both directions of a link, until it ends.
+/// Both directions of a link, until it ends. They take turns, so that a peer to which much happens is heard as well.
 async fn speak(
     inner: &Arc<Inner>,
     number: u64,
     socket: &mut WebSocket,
-    (connection, mut waiting): (&Connection, Waiting),
+    (connection, mut waiting, mut reader): (&Connection, Waiting, FeedReader),
 ) -> End {
     loop {
-        let next = tokio::select! {
-            biased;
+        let is_sent = tokio::select! {
             () = connection.aborted() => return End::Lost,
             closing = waiting.end.wait() => return closed(socket, closing).await,
             frame = connection.next_frame() => match frame {
-                Frame::Ping => Some(Message::Ping(Default::default())),
-                Frame::Close { code, reason } => return End::Ended(code.as_u16(), reason.to_owned()),
-                Frame::Text(_) => None,
+                Frame::Ping => send(socket, Message::Ping(Default::default())).await,
+                // What the peers do to a session that they end says more than how its connections end.
+                Frame::Close { code, reason } => return match waiting.end.now() {
+                    Some(closing) => closed(socket, closing).await,
+                    None => End::Ended(code.as_u16(), reason.to_owned()),
+                },
+                Frame::Text(_) => true,
             },
-            Some(frame) = waiting.frames.recv() => Some(Message::text(frame)),
+            Some(frame) = waiting.frames.recv() => send(socket, Message::text(frame)).await,
+            () = reader.wait() => match reader.take() {
+                Ok(frames) => send_all(socket, frames).await,
+                Err(Behind) => return closed(socket, Closing::SLOW).await,
+            },
             message = socket.recv() => match message {
                 Some(Ok(message)) => match heard(inner, number, connection, message) {
-                    Heard::Answer(answer) => answer.map(Message::text),
+                    Heard::Answer(Some(answer)) => send(socket, Message::text(answer)).await,
+                    Heard::Answer(None) => true,
                     Heard::End(end) => return end,
                 },
                 Some(Err(_)) | None => return End::Lost,
             },
         };
-        if let Some(message) = next
-            && !send(socket, message).await
-        {
+        if !is_sent {
             return End::Lost;
         }
     }
@@ -135,6 +144,12 @@ enum Heard {
 
 fn heard(inner: &Inner, number: u64, connection: &Connection, message: Message) -> Heard {
     connection.heard();
+    if let Some(text) = said(&message)
+        && !connection.admits_message()
+    {
+        let id = frames::id_of(text);
+        return Heard::Answer(Some(frames::error(id.as_ref(), "busy", "too many messages: wait a moment")));
+    }
     match message {
         Message::Text(text) => match inner.answer(number, &text) {
             Answer::Nothing => Heard::Answer(None),
@@ -154,6 +169,15 @@ fn heard(inner: &Inner, number: u64, connection: &Connection, message: Message) 
     }
 }
 
+/// What counts as a message of a peer, and its text.
+fn said(message: &Message) -> Option<&str> {
+    match message {
+        Message::Text(text) => Some(text),
+        Message::Binary(_) => Some(""),
+        _ => None,
+    }
+}
+
 /// Says why a peer is refused, and closes.
 async fn refuse(mut socket: WebSocket, refused: &Refused) {
     tracing::debug!(target: "grove", code = refused.code(), "a peer was refused");
@@ -166,13 +190,15 @@ async fn send(socket: &mut WebSocket, message: Message) -> bool {
     timeout(WRITE_TIMEOUT, socket.send(message)).await.is_ok_and(|sent| sent.is_ok())
 }
 
-async fn send_all(socket: &mut WebSocket, frames: Vec<String>) -> bool {
-    for frame in frames {
-        if !send(socket, Message::text(frame)).await {
-            return false;
+/// Sends frames together, in as few writes as they need.
+async fn send_all(socket: &mut WebSocket, frames: Vec<Utf8Bytes>) -> bool {
+    let all = async {
+        for frame in frames {
+            socket.feed(Message::Text(frame)).await?;
         }
-    }
-    true
+        socket.flush().await
+    };
+    timeout(WRITE_TIMEOUT, all).await.is_ok_and(|sent| sent.is_ok())
 }
 
 /// Sends a close frame, and waits for the peer's half of the close: otherwise the peer might be reset before it has read ours.

@@ -4,7 +4,8 @@ use std::fmt;
 
 use tokio::sync::{mpsc, watch};
 
-/// How many frames may wait for one link. One that takes none is closed: what waits for its peer is kept.
+/// How many messages and acknowledgements may wait for one link. One that takes none is closed: what waits for its peer is
+/// kept. How others come and go does not wait here.
 const FRAMES: usize = 1_024;
 
 /// Why a link is closed.
@@ -18,7 +19,7 @@ impl Closing {
     pub(crate) const REVOKED: Self = Self { code: 4403, reason: "revoked" };
     pub(crate) const REPLACED: Self = Self { code: 4409, reason: "replaced" };
     pub(crate) const LOST: Self = Self { code: 4408, reason: "silent for too long" };
-    const SLOW: Self = Self { code: 1013, reason: "the peer reads too slowly" };
+    pub(crate) const SLOW: Self = Self { code: 1013, reason: "the peer reads too slowly" };
     pub(crate) const BYE: Self = Self { code: 1000, reason: "bye" };
 }
 
@@ -64,6 +65,11 @@ pub(crate) struct Waiting {
 pub(crate) struct Ending(watch::Receiver<Option<Closing>>);
 
 impl Ending {
+    /// Whether it is by now.
+    pub(crate) fn now(&self) -> Option<Closing> {
+        *self.0.borrow()
+    }
+
     /// Ends when it is.
     pub(crate) async fn wait(&mut self) -> Closing {
         let closing = self.0.wait_for(Option::is_some).await.map(|closing| *closing);

@@ -4,6 +4,7 @@ use std::fmt;
 
 use thiserror::Error;
 
+use crate::left_peer::LeftPeer;
 use crate::public_key::PublicKey;
 
 /// A user's stable key in a project.
@@ -48,6 +49,10 @@ pub enum MembersError {
     /// They cannot be read or written now.
     #[error("the members cannot be reached: {0}")]
     Unavailable(String),
+    /// What was kept of them is damaged. Nobody is welcomed on the strength of it: restore a copy, or remove the file, with
+    /// which all revocations go.
+    #[error("the members are damaged: {0}")]
+    Damaged(String),
 }
 
 /// Who the members of projects are. Its methods may be called from any thread, and must not block for long: a peer waits.
@@ -89,6 +94,62 @@ pub trait Members: fmt::Debug + Send + Sync {
     /// # Errors
     /// If they cannot be reached.
     fn is_session_revoked(&self, project: &str, key: &PublicKey, now_ms: u64) -> Result<bool, MembersError>;
+
+    /// Keeps a row that has left, for 30 days, and at most 10,000 of a project (S4.31). Unless this is implemented, none is
+    /// kept.
+    ///
+    /// # Errors
+    /// If they cannot be reached.
+    fn keep_left(&self, _project: &str, _peer: &LeftPeer) -> Result<(), MembersError> {
+        Ok(())
+    }
+
+    /// The rows of a project that have left and are kept at this time in ms since 1970, the latest first; at most so many.
+    ///
+    /// # Errors
+    /// If they cannot be reached.
+    fn left(&self, _project: &str, _now_ms: u64, _most: usize) -> Result<Vec<LeftPeer>, MembersError> {
+        Ok(Vec::new())
+    }
+}
+
+impl<M: Members + ?Sized> Members for Box<M> {
+    fn add(&self, project: &str, member: Member) -> Result<(), MembersError> {
+        (**self).add(project, member)
+    }
+
+    fn remove(&self, project: &str, id: &str) -> Result<Option<PublicKey>, MembersError> {
+        (**self).remove(project, id)
+    }
+
+    fn list(&self, project: &str) -> Result<Vec<Member>, MembersError> {
+        (**self).list(project)
+    }
+
+    fn find(&self, project: &str, key: &PublicKey) -> Result<Standing, MembersError> {
+        (**self).find(project, key)
+    }
+
+    fn revoke_session(
+        &self,
+        project: &str,
+        key: &PublicKey,
+        from_and_until_ms: (u64, u64),
+    ) -> Result<(), MembersError> {
+        (**self).revoke_session(project, key, from_and_until_ms)
+    }
+
+    fn is_session_revoked(&self, project: &str, key: &PublicKey, now_ms: u64) -> Result<bool, MembersError> {
+        (**self).is_session_revoked(project, key, now_ms)
+    }
+
+    fn keep_left(&self, project: &str, peer: &LeftPeer) -> Result<(), MembersError> {
+        (**self).keep_left(project, peer)
+    }
+
+    fn left(&self, project: &str, now_ms: u64, most: usize) -> Result<Vec<LeftPeer>, MembersError> {
+        (**self).left(project, now_ms, most)
+    }
 }
 
 /// How long the id of a member may be, in bytes.
@@ -114,6 +175,12 @@ impl Member {
     #[must_use]
     pub fn rights<R: Into<String>>(self, names: impl IntoIterator<Item = R>) -> Self {
         names.into_iter().fold(self, Self::right)
+    }
+
+    /// Whether the member has a right.
+    #[must_use]
+    pub fn has(&self, right: &str) -> bool {
+        self.rights.binary_search_by(|held| held.as_str().cmp(right)).is_ok()
     }
 
     /// Whether it can be a member at all.

@@ -36,8 +36,9 @@ pub enum Refused {
     /// The peer does not hold the key, or the challenge was another one, or was used already, or is older than 60 s.
     #[error("the signature of the challenge is wrong")]
     BadProof,
-    /// There are as many peers as there may be.
-    #[error("there are as many peers as there may be")]
+    /// There are as many peers as there may be, of this member or in all, or the server cannot take one now for another
+    /// reason. Later it may.
+    #[error("the server takes no more peers now")]
     Capacity,
 }
 

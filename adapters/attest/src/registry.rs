@@ -1,6 +1,7 @@
 //! Which peers there are: a pure type.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::sync::Arc;
 
 use grove_engine::{PresenceRow, Session};
 
@@ -16,7 +17,7 @@ pub(crate) struct Entry<L> {
     pub(crate) session: Session,
     pub(crate) token: AccessToken,
     /// What the others were told of it last.
-    pub(crate) row: Option<PresenceRow>,
+    pub(crate) row: Option<Arc<PresenceRow>>,
     pub(crate) link: Option<L>,
     /// How many links it has had; tells a link whether it is still the peer's.
     pub(crate) links: u64,
@@ -34,21 +35,29 @@ pub(crate) struct Entry<L> {
 /// | `show` | others see it as this; its participant id is known |
 /// | `remove` | it is gone, with its token and what waits for it |
 #[derive(Debug)]
-pub(crate) struct Registry<L> {
+pub(crate) struct Registry<L, F> {
     entries: BTreeMap<u64, Entry<L>>,
     by_key: HashMap<(String, PublicKey), u64>,
     by_participant: HashMap<String, u64>,
     by_token: HashMap<TokenDigest, u64>,
-    by_project: HashMap<String, BTreeSet<u64>>,
+    by_project: HashMap<String, Project<F>>,
     next: u64,
     max: usize,
+}
+
+/// The peers of one project.
+#[derive(Debug, Default)]
+struct Project<F> {
+    numbers: BTreeSet<u64>,
+    /// What they share, as long as there is one of them.
+    feed: F,
 }
 
 /// There are as many as there may be.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Full;
 
-impl<L> Registry<L> {
+impl<L, F: Clone + Default> Registry<L, F> {
     pub(crate) fn new(max: usize) -> Self {
         Self {
             entries: BTreeMap::new(),
@@ -88,8 +97,13 @@ impl<L> Registry<L> {
 
     /// The peers of a project, in order of arrival.
     pub(crate) fn of_project(&self, project: &str) -> impl Iterator<Item = (u64, &Entry<L>)> {
-        let numbers = self.by_project.get(project).into_iter().flatten();
+        let numbers = self.by_project.get(project).into_iter().flat_map(|of| &of.numbers);
         numbers.filter_map(|number| Some((*number, self.entries.get(number)?)))
+    }
+
+    /// What the peers of a project share, if there is one.
+    pub(crate) fn feed_of(&self, project: &str) -> Option<F> {
+        self.by_project.get(project).map(|of| of.feed.clone())
     }
 
     pub(crate) fn add(&mut self, peer: ProvenPeer, session: Session, token: AccessToken) -> Result<u64, Full> {
@@ -102,7 +116,7 @@ impl<L> Registry<L> {
             self.by_key.insert((peer.project.clone(), key), number);
         }
         self.by_token.insert(token.digest(), number);
-        self.by_project.entry(peer.project.clone()).or_default().insert(number);
+        self.by_project.entry(peer.project.clone()).or_default().numbers.insert(number);
         let entry = Entry { peer, session, token, row: None, link: None, links: 0, mailbox: Mailbox::default() };
         self.entries.insert(number, entry);
         Ok(number)
@@ -121,16 +135,15 @@ impl<L> Registry<L> {
         entry.is_some_and(|entry| entry.link.take().is_some())
     }
 
-    /// Others see it as this from now on, or not at all. Returns what they saw before.
-    pub(crate) fn show(&mut self, number: u64, row: Option<PresenceRow>) -> Option<PresenceRow> {
+    /// Others see it as this from now on. Returns what they saw before.
+    pub(crate) fn show(&mut self, number: u64, row: Arc<PresenceRow>) -> Option<Arc<PresenceRow>> {
         let entry = self.entries.get_mut(&number)?;
-        let before = std::mem::replace(&mut entry.row, row.clone());
+        let participant = row.participant.to_string();
+        let before = entry.row.replace(row);
         if let Some(before) = &before {
             self.by_participant.remove(before.participant.as_str());
         }
-        if let Some(row) = row {
-            self.by_participant.insert(row.participant.to_string(), number);
-        }
+        self.by_participant.insert(participant, number);
         before
     }
 
@@ -143,9 +156,9 @@ impl<L> Registry<L> {
             self.by_participant.remove(row.participant.as_str());
         }
         self.by_token.remove(&entry.token.digest());
-        if let Some(numbers) = self.by_project.get_mut(&entry.peer.project) {
-            numbers.remove(&number);
-            if numbers.is_empty() {
+        if let Some(of) = self.by_project.get_mut(&entry.peer.project) {
+            of.numbers.remove(&number);
+            if of.numbers.is_empty() {
                 self.by_project.remove(&entry.peer.project);
             }
         }
@@ -156,12 +169,12 @@ impl<L> Registry<L> {
     #[cfg(test)]
     pub(crate) fn validate(&self) {
         assert_eq!(self.by_token.len(), self.entries.len());
-        assert_eq!(self.by_project.values().map(BTreeSet::len).sum::<usize>(), self.entries.len());
+        assert_eq!(self.by_project.values().map(|of| of.numbers.len()).sum::<usize>(), self.entries.len());
         assert_eq!(self.by_key.len(), self.entries.values().filter(|entry| entry.peer.session_key.is_some()).count());
         assert_eq!(self.by_participant.len(), self.entries.values().filter(|entry| entry.row.is_some()).count());
         for (number, entry) in &self.entries {
             assert_eq!(self.by_token.get(&entry.token.digest()), Some(number));
-            assert!(self.by_project[&entry.peer.project].contains(number));
+            assert!(self.by_project[&entry.peer.project].numbers.contains(number));
             assert!(entry.link.is_none() || entry.links > 0);
             if let Some(row) = &entry.row {
                 assert_eq!(self.by_participant.get(row.participant.as_str()), Some(number));
@@ -197,7 +210,7 @@ mod tests {
     proptest! {
         #[test]
         fn every_index_leads_to_what_is_there(steps in proptest::collection::vec((0_u8..4, 0_u8..8), 0..60)) {
-            let mut registry = Registry::<u64>::new(5);
+            let mut registry = Registry::<u64, ()>::new(5);
             let mut there: Vec<(u64, u8)> = Vec::new();
             for (step, which) in steps {
                 let known = there.iter().find(|(_, of)| *of == which).map(|(number, _)| *number);

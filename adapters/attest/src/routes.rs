@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use axum::extract::ws::WebSocketUpgrade;
-use axum::extract::{ConnectInfo, FromRequestParts, Path, Request, State};
+use axum::extract::{ConnectInfo, FromRequestParts, Path, Query, Request, State};
 use axum::http::header::{CACHE_CONTROL, CONTENT_TYPE};
 use axum::http::request::Parts;
 use axum::http::{StatusCode, header};
@@ -13,13 +13,17 @@ use axum::routing::{delete, get};
 use axum::{RequestExt, Router};
 use grove_axum::{Authenticator, Refusal, UpgradeRequest};
 use grove_engine::{Provider, Session};
+use serde::Deserialize;
 use serde_json::{Value, json};
 
 use crate::link;
-use crate::peers::{Inner, Peers};
+use crate::peers::{Inner, Peers, keeping};
 
 /// The longest frame of a peer, in bytes: a message with a body of 16 KiB fits, however it is escaped.
 const FRAME_BYTES: usize = 128 << 10;
+
+/// What is read and written at once, in bytes: every link holds both, and the library's default is 32 times as much.
+const BUFFER_BYTES: usize = 4 << 10;
 
 /// How long the authenticator may take.
 const AUTHENTICATE_TIMEOUT: Duration = Duration::from_secs(10);
@@ -38,6 +42,7 @@ where
     Router::new()
         .route("/peers", get(open))
         .route("/v1/peers", get(list))
+        .route("/v1/peers/left", get(left))
         .route("/v1/peers/{participant}", delete(revoke))
         .with_state(Arc::new(routes))
 }
@@ -52,6 +57,7 @@ async fn open(State(routes): State<Arc<Routes>>, upgrade: WebSocketUpgrade) -> R
         return Refusal::unavailable().because("too many links have not been answered yet").into_response();
     };
     let upgrade = upgrade.max_message_size(FRAME_BYTES).max_frame_size(FRAME_BYTES);
+    let upgrade = upgrade.read_buffer_size(BUFFER_BYTES).write_buffer_size(BUFFER_BYTES);
     upgrade.on_upgrade(move |socket| link::serve(inner, socket, permit))
 }
 
@@ -83,13 +89,36 @@ async fn list(State(routes): State<Arc<Routes>>, Caller(session): Caller) -> Res
     answer(StatusCode::OK, &json!({"peers": routes.inner.rows_of(&session)}))
 }
 
+/// How many of those who have left are shown if the request does not say, and at most.
+const LEFT: (usize, usize) = (100, 1_000);
+
+#[derive(Deserialize)]
+struct LeftQuery {
+    limit: Option<usize>,
+}
+
+async fn left(
+    State(routes): State<Arc<Routes>>,
+    Caller(session): Caller,
+    Query(LeftQuery { limit }): Query<LeftQuery>,
+) -> Response {
+    let peers = Peers { inner: Arc::clone(&routes.inner) };
+    match peers.left(&session, limit.unwrap_or(LEFT.0).min(LEFT.1)) {
+        Ok(left) => answer(StatusCode::OK, &json!({"left": left.iter().map(keeping::row).collect::<Vec<_>>()})),
+        Err(_) => answer(StatusCode::SERVICE_UNAVAILABLE, &error("unavailable", "the members cannot be reached")),
+    }
+}
+
+fn error(code: &str, message: &str) -> Value {
+    json!({"error": {"code": code, "message": message}})
+}
+
 async fn revoke(
     State(routes): State<Arc<Routes>>,
     Caller(session): Caller,
     Path(participant): Path<String>,
 ) -> Response {
     let peers = Peers { inner: Arc::clone(&routes.inner) };
-    let error = |code: &str, message: &str| json!({"error": {"code": code, "message": message}});
     match peers.revoke(&session, &participant) {
         Ok(true) => (StatusCode::NO_CONTENT, [(CACHE_CONTROL, "no-store")]).into_response(),
         Ok(false) => answer(StatusCode::NOT_FOUND, &error("not_found", "there is no such peer of yours")),

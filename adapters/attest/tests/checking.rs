@@ -1,10 +1,11 @@
 //! Who a peer is: what is refused, and with which code (peers 2, 3, 7).
 
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use grove_attest::{
     Attestation, Card, Challenge, Checking, Member, Members, MembersError, MemoryMembers, NewAttestation, PeerHello,
-    ProvenPeer, PublicKey, Refused, SecretKey, WrongChallenge,
+    ProvenPeer, PublicKey, Refused, SecretKey, Standing, WrongChallenge,
 };
 use serde_json::{Value, json};
 
@@ -377,4 +378,99 @@ fn keys_and_signatures_that_verify_too_much_verify_nothing() {
     let mut frame = serde_json::to_value(&hello).unwrap();
     frame["signature"] = malleable.into();
     assert_eq!(code(house.check(&mut challenge, &frame.to_string())), "bad_proof");
+}
+
+#[test]
+fn of_several_faults_the_first_in_the_order_of_the_contract_is_told() {
+    let house = House::new();
+    let order = ["unauthorized", "ttl_too_long", "expired", "bad_signature", "attestation_mismatch", "bad_proof"];
+    for faults in 0..1_u8 << order.len() {
+        let has = |code: &str| order.iter().position(|other| *other == code).is_some_and(|at| faults & (1 << at) != 0);
+        let project = if has("unauthorized") { "nowhere" } else { "acme" };
+        let ttl_ms = if has("ttl_too_long") { 25 * HOUR_MS } else { HOUR_MS };
+        let from_ms = if has("expired") { NOW_MS - ttl_ms - HOUR_MS } else { NOW_MS };
+        let of = if has("attestation_mismatch") { &house.member } else { &house.session };
+        let new = NewAttestation::new("desk", project, of.public_key(), from_ms).ttl(Duration::from_millis(ttl_ms));
+        let mut challenge = challenge();
+        let own = NewAttestation::new("desk", project, house.session.public_key(), NOW_MS);
+        let own = Attestation::sign(&house.member, &own);
+        let hello = PeerHello::session(&house.session, &challenge.frame(), project, own).unwrap().card(Card::new("w"));
+        let mut frame = serde_json::to_value(hello).unwrap();
+        frame["attestation"] = serde_json::to_value(Attestation::sign(&house.member, &new)).unwrap();
+        for (fault, pointer) in [("bad_signature", "/attestation/signature"), ("bad_proof", "/signature")] {
+            let field = frame.pointer_mut(pointer).unwrap();
+            *field = if has(fault) { tampered(field.as_str().unwrap(), 0).into() } else { field.clone() };
+        }
+        let expected = order.into_iter().find(|code| has(code)).unwrap_or("ok");
+        assert_eq!(code(house.check(&mut challenge, &frame.to_string())), expected, "{faults:b}");
+    }
+}
+
+/// Members that count what they are asked, or cannot be reached.
+#[derive(Debug, Default)]
+struct Asked {
+    members: MemoryMembers,
+    finds: AtomicUsize,
+    revocations: AtomicUsize,
+    is_unreachable: bool,
+}
+
+impl Asked {
+    fn reach(&self) -> Result<(), MembersError> {
+        if self.is_unreachable { Err(MembersError::Unavailable("no disk".to_owned())) } else { Ok(()) }
+    }
+}
+
+impl Members for Asked {
+    fn add(&self, project: &str, member: Member) -> Result<(), MembersError> {
+        self.members.add(project, member)
+    }
+
+    fn remove(&self, project: &str, id: &str) -> Result<Option<PublicKey>, MembersError> {
+        self.members.remove(project, id)
+    }
+
+    fn list(&self, project: &str) -> Result<Vec<Member>, MembersError> {
+        self.members.list(project)
+    }
+
+    fn find(&self, project: &str, key: &PublicKey) -> Result<Standing, MembersError> {
+        self.finds.fetch_add(1, Ordering::Relaxed);
+        self.reach()?;
+        self.members.find(project, key)
+    }
+
+    fn revoke_session(&self, project: &str, key: &PublicKey, times: (u64, u64)) -> Result<(), MembersError> {
+        self.members.revoke_session(project, key, times)
+    }
+
+    fn is_session_revoked(&self, project: &str, key: &PublicKey, now_ms: u64) -> Result<bool, MembersError> {
+        self.revocations.fetch_add(1, Ordering::Relaxed);
+        self.reach()?;
+        self.members.is_session_revoked(project, key, now_ms)
+    }
+}
+
+#[test]
+fn the_members_are_asked_the_same_whatever_there_is() {
+    let house = House::new();
+    let asked = Asked::default();
+    asked.add("acme", Member::new("ann", house.member.public_key())).unwrap();
+    asked.add("left", Member::new("ann", house.member.public_key())).unwrap();
+    asked.remove("left", "ann").unwrap();
+    for (project, expected) in [("acme", "ok"), ("left", "revoked"), ("nowhere", "unauthorized")] {
+        let mut challenge = challenge();
+        let own = NewAttestation::new("desk", project, house.session.public_key(), NOW_MS);
+        let own = Attestation::sign(&house.member, &own);
+        let hello = PeerHello::session(&house.session, &challenge.frame(), project, own).unwrap().card(Card::new("w"));
+        let checked = Checking::new(&asked).check(&mut challenge, &hello.to_json(), NOW_MS);
+        assert_eq!(code(checked), expected);
+        let counts = [&asked.finds, &asked.revocations].map(|count| count.swap(0, Ordering::Relaxed));
+        assert_eq!(counts, [1, 1], "{project}");
+    }
+    let unreachable = Asked { is_unreachable: true, ..asked };
+    let mut challenge = challenge();
+    let hello = house.hello(&challenge, house.attestation());
+    let checked = Checking::new(&unreachable).check(&mut challenge, &hello.to_json(), NOW_MS);
+    assert_eq!(code(checked), "capacity", "it may come back");
 }

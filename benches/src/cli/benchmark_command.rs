@@ -5,6 +5,7 @@ use clap::Subcommand;
 use super::conditions::Conditions;
 use super::output_options::OutputOptions;
 use super::peer_options::PeerOptions;
+use super::peers_options::PeersOptions;
 use super::rooms_options::RoomsOptions;
 use super::runs_options::RunsOptions;
 use super::storage_options::StorageOptions;
@@ -108,6 +109,14 @@ pub(crate) enum BenchmarkCommand {
     Storage {
         #[command(flatten)]
         options: StorageOptions,
+        #[command(flatten)]
+        output: OutputOptions,
+    },
+    /// What processes with keys of their own cost: their hello, their links, and telling them of each other
+    #[command(long_about = Benchmark::Peers.description())]
+    Peers {
+        #[command(flatten)]
+        options: PeersOptions,
         #[command(flatten)]
         output: OutputOptions,
     },

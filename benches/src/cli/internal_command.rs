@@ -26,6 +26,16 @@ pub(crate) enum InternalCommand {
         #[arg(long)]
         sessions: u32,
     },
+    /// Run the server of `peers`
+    #[command(hide = true)]
+    ServePeers {
+        /// How many peers there will be
+        #[arg(long)]
+        sessions: u32,
+        /// How many of them are in each project
+        #[arg(long)]
+        per_project: u32,
+    },
     /// Write in the rooms of `storage --case kill` until the process is killed
     #[command(hide = true)]
     WriteRooms {

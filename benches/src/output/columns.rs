@@ -21,6 +21,7 @@ pub(super) fn of(benchmark: Benchmark) -> impl Iterator<Item = &'static Column> 
         Benchmark::Rooms => ROOMS,
         Benchmark::Runs => RUNS,
         Benchmark::Storage => STORAGE,
+        Benchmark::Peers => PEERS,
     };
     CONDITIONS.iter().chain(own).chain(CHECKS)
 }
@@ -183,6 +184,17 @@ const RUNS: &[Column] = &[
     ("streamed", |row| count(row.streamed_bytes)),
     ("heap/run", |row| bytes(row.heap_bytes_per_run)),
     ("heap/ended run", |row| bytes(row.heap_bytes_per_ended_run)),
+];
+
+const PEERS: &[Column] = &[
+    ("links", |row| count(row.connections.map(u64::from))),
+    ("CPU us/hello", |row| decimal(row.hello_us)),
+    ("hellos/CPU s", |row| decimal(row.hellos_per_cpu_second)),
+    ("p50 ms", |row| decimal(row.p50_ms)),
+    ("p99 ms", |row| decimal(row.p99_ms)),
+    ("rss/link", |row| bytes(row.rss_bytes_per_connection)),
+    ("told", |row| count(row.told_frames)),
+    ("told ms", |row| decimal(row.told_ms)),
 ];
 
 const STORAGE: &[Column] = &[

@@ -16,11 +16,12 @@ pub(crate) enum Benchmark {
     Rooms,
     Runs,
     Storage,
+    Peers,
 }
 
 impl Benchmark {
     /// In the order in which results are shown.
-    pub(crate) const ALL: [Self; 10] = [
+    pub(crate) const ALL: [Self; 11] = [
         Self::Memory,
         Self::Refresh,
         Self::Connect,
@@ -31,6 +32,7 @@ impl Benchmark {
         Self::Rooms,
         Self::Runs,
         Self::Storage,
+        Self::Peers,
     ];
 
     pub(crate) const fn name(self) -> &'static str {
@@ -45,6 +47,7 @@ impl Benchmark {
             Self::Rooms => "rooms",
             Self::Runs => "runs",
             Self::Storage => "storage",
+            Self::Peers => "peers",
         }
     }
 
@@ -66,6 +69,7 @@ impl Benchmark {
             Self::Rooms => ROOMS,
             Self::Runs => RUNS,
             Self::Storage => STORAGE,
+            Self::Peers => PEERS,
         }
     }
 }
@@ -167,3 +171,14 @@ process in which members say something is killed ten times at a random moment; h
 then, and how many messages that it had acknowledged are missing, which may be none. `databases`, with
 the feature `databases`: the same questions to other embedded databases, each alone.
 Baseline: the database alone. Every log must be contiguous and hold everything that was acknowledged.";
+
+const PEERS: &str = "\
+What processes with keys of their own cost. `hello`: a challenge, and the check of the hello that
+answers it, with two signatures and the look-up of the member, in this process and on one thread;
+the time in which the peer signs does not count. `sockets`: peers connect to a server in another
+process, in projects of 10, 64 handshakes at a time; CPU time of the server from the first connection
+until all are welcomed, which includes the upgrade to a WebSocket and telling the nine others, and
+what the server gained in resident memory. `crowd`: the same in one project, until every peer has
+been told of everyone who came after it.
+The lease of a peer is that of a session with a presence card: `rooms --case leases`.
+Baseline: the goals. Everyone must be welcomed, and told of all others once.";

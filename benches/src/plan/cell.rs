@@ -5,6 +5,7 @@ use serde::{Deserialize, Serialize};
 use super::benchmark::Benchmark;
 use super::change::Change;
 use super::database_kind::DatabaseKind;
+use super::peer_case::PeerCase;
 use super::room_case::RoomCase;
 use super::run_case::RunCase;
 use super::storage_case::StorageCase;
@@ -37,6 +38,8 @@ pub(crate) struct Cell {
     pub(crate) runs: Option<RunCase>,
     /// What `storage` measures.
     pub(crate) storage: Option<StorageCase>,
+    /// What `peers` measures.
+    pub(crate) peers: Option<PeerCase>,
     /// Which database `storage --case databases` measures.
     pub(crate) database: Option<DatabaseKind>,
 }
@@ -58,6 +61,7 @@ impl Cell {
             rooms: None,
             runs: None,
             storage: None,
+            peers: None,
             database: None,
         }
     }
@@ -65,7 +69,7 @@ impl Cell {
     /// The question that it answers, if its benchmark has several.
     pub(crate) fn case(&self) -> Option<&'static str> {
         let runs = self.rooms.map(RoomCase::name).or(self.runs.map(RunCase::name));
-        runs.or(self.storage.map(StorageCase::name))
+        runs.or(self.storage.map(StorageCase::name)).or(self.peers.map(PeerCase::name))
     }
 
     /// Whether it has so few sessions that only its checks matter, and not its figures.

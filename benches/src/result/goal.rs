@@ -2,6 +2,7 @@
 
 use crate::plan::benchmark::Benchmark;
 use crate::plan::change::Change;
+use crate::plan::peer_case::PeerCase;
 use crate::plan::room_case::RoomCase;
 use crate::plan::run_case::RunCase;
 use crate::plan::storage_case::StorageCase;
@@ -58,6 +59,7 @@ impl Goal {
             Some(Benchmark::Rooms) => rooms(row),
             Some(Benchmark::Runs) => runs(row),
             Some(Benchmark::Storage) => storage(row),
+            Some(Benchmark::Peers) => peers(row),
             Some(Benchmark::Connect) | None => Vec::new(),
         };
         goals.into_iter().flatten().collect()
@@ -192,6 +194,16 @@ fn storage(row: &Row) -> Vec<Option<Goal>> {
             vec![Goal::new("messages lost that were acknowledged", 0.0, row.lost.map(|n| n as f64))]
         }
         Some(StorageCase::Replay | StorageCase::Restart | StorageCase::Databases) | None => Vec::new(),
+    }
+}
+
+fn peers(row: &Row) -> Vec<Option<Goal>> {
+    match row.peers {
+        Some(PeerCase::Hello) => vec![
+            Goal::new("us for an attested hello", 150.0, row.hello_us),
+            Goal::at_least("attested hellos per second on one core", 5_000.0, row.hellos_per_cpu_second),
+        ],
+        Some(PeerCase::Sockets | PeerCase::Crowd) | None => Vec::new(),
     }
 }
 

@@ -9,6 +9,7 @@ use crate::plan::benchmark::Benchmark;
 use crate::plan::cell::Cell;
 use crate::plan::change::Change;
 use crate::plan::database_kind::DatabaseKind;
+use crate::plan::peer_case::PeerCase;
 use crate::plan::room_case::RoomCase;
 use crate::plan::run_case::RunCase;
 use crate::plan::storage_case::StorageCase;
@@ -46,6 +47,8 @@ row! {
     runs: RunCase,
     /// What `storage` measured.
     storage: StorageCase,
+    /// What `peers` measured.
+    peers: PeerCase,
     /// Which database.
     database: DatabaseKind,
     /// How many sessions are in each room.
@@ -191,6 +194,12 @@ row! {
     /// Until what was kept is open, the longest time of all, and until a connection has its first frame.
     open_ms: f64,
     first_frame_ms: f64,
+    /// What the server needs for each peer that arrives, and how many arrive per second of its CPU time on one core.
+    hello_us: f64,
+    hellos_per_cpu_second: f64,
+    /// How many frames told peers of others, and until the last one of them was there.
+    told_frames: u64,
+    told_ms: f64,
     /// Messages that were acknowledged before a process was killed, and those of them that were missing then.
     acknowledged: u64,
     lost: u64,
@@ -221,6 +230,7 @@ impl Row {
             rooms: cell.rooms,
             runs: cell.runs,
             storage: cell.storage,
+            peers: cell.peers,
             database: cell.database,
             gap: cell.gap,
             sessions: Some(cell.sessions),
@@ -232,7 +242,7 @@ impl Row {
     /// The question that it answers, if its benchmark has several.
     pub(crate) fn case(&self) -> Option<&'static str> {
         let runs = self.rooms.map(RoomCase::name).or(self.runs.map(RunCase::name));
-        runs.or(self.storage.map(StorageCase::name))
+        runs.or(self.storage.map(StorageCase::name)).or(self.peers.map(PeerCase::name))
     }
 
     pub(crate) fn set_size(&mut self, size: Size) {

@@ -30,6 +30,8 @@ impl Event {
             | Self::Revoked { .. }
             | Self::RoomCreated { .. }
             | Self::RoomClosed { .. }
+            | Self::PeerReplaced { .. }
+            | Self::PeerRevoked { .. }
             | Self::AgentLinked { .. }
             | Self::AgentUnlinked { .. } => {
                 tracing::info!(target: "grove", event = ?self)

@@ -42,7 +42,11 @@ fn named_tests(line: &str) -> Vec<(String, String)> {
 fn file_of_tests(cited: &str) -> PathBuf {
     match cited.split_once('/') {
         Some(("axum", file)) => root().join(format!("adapters/axum/tests/suite/{file}.rs")),
-        Some(("attest", file)) => root().join(format!("adapters/attest/tests/{file}.rs")),
+        Some(("attest", file)) => {
+            let tests = root().join("adapters/attest/tests");
+            let of_suite = tests.join(format!("suite/{file}.rs"));
+            if of_suite.exists() { of_suite } else { tests.join(format!("{file}.rs")) }
+        }
         Some(("conformance", file)) => root().join(format!("examples/conformance/tests/suite/{file}.rs")),
         Some(("concurrency", file)) => root().join(format!("engine/src/concurrency/{file}.rs")),
         Some(("isolation", file)) => root().join(format!("engine/tests/isolation/{file}.rs")),

@@ -136,6 +136,22 @@ fn every_lock_and_signal_is_named_through_sync() {
     }
 }
 
+/// Which lock is taken before which is a matter of the whole process.
+#[test]
+fn every_lock_of_an_adapter_is_named_in_the_architecture() {
+    let page = fs::read_to_string(root().join("../docs/architecture.md")).unwrap();
+    let mut locks = 0;
+    for (path, text) in sources(&root().join("../adapters")) {
+        let inside = path.strip_prefix(root().join("..")).unwrap().to_str().unwrap().to_owned();
+        let has_lock = code(&text).any(|(_, line)| line.contains("Mutex<") || line.contains("RwLock<"));
+        if has_lock && inside.contains("/src/") {
+            locks += 1;
+            assert!(page.contains(&format!("`{inside}`")), "{inside}: its lock is not named in docs/architecture.md");
+        }
+    }
+    assert!(locks > 5, "{locks} files with locks");
+}
+
 #[test]
 fn tests_do_not_sleep() {
     // Put together, so that this file does not find itself.

@@ -86,7 +86,9 @@ impl Entry {
                 Some(Self::new(what).code(code).user(user.as_ref()).room(room))
             }
             Event::RoomClosed { room, user, .. } => Some(Self::new("close").user(user.as_ref()).room(room)),
-            Event::Refused { status: 401 | 403, .. } => Some(Self::new("connect").code("unauthorized")),
+            Event::Refused { status: 401 | 403, reason } => Some(Self::new("connect").code(code_of(reason))),
+            Event::PeerReplaced { user, .. } => Some(Self::new("takeover").user(Some(user))),
+            Event::PeerRevoked { user, .. } => Some(Self::new("revoke").user(Some(user))),
             Event::Revoked { whom, .. } => Some(Self::new("revoke").user(user_of(whom))),
             Event::SessionConflict { session }
             | Event::Disconnected { session, reason: CloseReason::Superseded, .. } => {
@@ -95,6 +97,12 @@ impl Entry {
             _ => None,
         }
     }
+}
+
+/// Peers are refused with codes; of others, sentences say why.
+fn code_of(reason: &'static str) -> &'static str {
+    let is_code = reason.bytes().all(|byte| byte.is_ascii_lowercase() || byte == b'_');
+    if is_code { reason } else { "unauthorized" }
 }
 
 fn user_of(whom: &Selector) -> Option<&str> {

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use axum::Router;
-use grove_attest::{MemoryMembers, Peers};
+use grove_attest::{Members, MemoryMembers, Peers, StoredMembers};
 use grove_axum::{Authenticator, Slop, serve};
 use grove_engine::{Engine, Provider, Storage};
 use tokio::net::TcpListener;
@@ -76,9 +76,13 @@ fn slop(options: &Options, (app, peers): (&App, Option<&Peers>), provider: impl 
     peers.into_iter().fold(slop.router(), Router::merge)
 }
 
-/// Peers of members that tests add.
+/// Peers of members that tests add; they are kept where rooms are.
 fn peers(options: &Options, app: &App) -> io::Result<Peers> {
-    let peers = Peers::new(&app.engine, MemoryMembers::new(), options.audience.as_str());
+    let members: Box<dyn Members> = match &options.storage {
+        Some(directory) => Box::new(StoredMembers::open(directory).map_err(io::Error::other)?),
+        None => Box::new(MemoryMembers::new()),
+    };
+    let peers = Peers::new(&app.engine, members, options.audience.as_str());
     Ok(peers.map_err(io::Error::other)?.max_peers(options.max_peers))
 }
 

@@ -7,6 +7,7 @@
 mod board;
 mod delivery;
 mod inbox;
+mod keys;
 mod room;
 mod settings;
 mod tasks;
@@ -15,6 +16,7 @@ mod text;
 use std::fmt;
 use std::sync::Arc;
 
+use grove_attest::{Members, Peers};
 use grove_engine::{Engine, Revocation};
 use tokio::sync::broadcast;
 
@@ -24,7 +26,7 @@ use crate::error::{DeskError, Result};
 use crate::people::Person;
 use crate::session::{person_session_id, person_session_of, session_of};
 use crate::store::{Login, Store};
-use crate::{board_room, secret, seed};
+use crate::{board_room, launched, secret, seed};
 
 pub(crate) use delivery::Delivery;
 
@@ -46,24 +48,33 @@ pub struct Desk {
 }
 
 struct Inner {
-    store: Store,
+    store: Arc<Store>,
     engine: Engine,
+    peers: Peers,
     changes: broadcast::Sender<Change>,
 }
 
 impl Desk {
-    /// A desk on a store, which is filled when it is new, with an engine that has no tree yet.
-    pub(crate) fn new(store: Store) -> Result<Self> {
+    /// A desk on a store, which is filled when it is new, with an engine that has no tree yet; and with the keys by which
+    /// people launch sessions.
+    pub(crate) fn new(store: Store, members: impl Members + 'static) -> Result<Self> {
         seed::fill(&store)?;
         let engine = Engine::builder("desk", "Desk").rooms(board_room::options()).build();
         let (changes, _) = broadcast::channel(CHANGE_BACKLOG);
-        Ok(Self { inner: Arc::new(Inner { store, engine, changes }) })
+        let store = Arc::new(store);
+        let peers = launched::peers(&engine, members, &store)?;
+        Ok(Self { inner: Arc::new(Inner { store, engine, peers, changes }) })
     }
 
     /// The engine that serves the trees.
     #[must_use]
     pub fn engine(&self) -> &Engine {
         &self.inner.engine
+    }
+
+    /// The sessions that people launch.
+    pub(crate) fn peers(&self) -> &Peers {
+        &self.inner.peers
     }
 
     /// Everyone who has a desk here.
@@ -185,6 +196,7 @@ fn may_write(person: &Person) -> Result<()> {
 
 #[cfg(test)]
 mod tests {
+    use grove_attest::MemoryMembers;
     use grove_engine::testing::TestConsumer;
     use grove_engine::{Descriptor, Session, Source};
 
@@ -192,7 +204,7 @@ mod tests {
 
     #[tokio::test(flavor = "multi_thread")]
     async fn using_a_login_extends_it_also_for_its_open_connections() {
-        let desk = Desk::new(Store::in_memory().expect("a store")).expect("a desk");
+        let desk = Desk::new(Store::in_memory().expect("a store"), MemoryMembers::new()).expect("a desk");
         let soon = Moment::now().plus(3600);
         desk.store().add_login("token", "login", "alice", soon).expect("a login");
         let login = desk.store().login("token").expect("no error").expect("the login");
@@ -217,7 +229,7 @@ mod tests {
 
     #[tokio::test]
     async fn a_login_that_has_ended_is_not_extended() {
-        let desk = Desk::new(Store::in_memory().expect("a store")).expect("a desk");
+        let desk = Desk::new(Store::in_memory().expect("a store"), MemoryMembers::new()).expect("a desk");
         desk.store().add_login("token", "login", "alice", Moment::now().plus(3600)).expect("a login");
         let login = desk.store().login("token").expect("no error").expect("the login");
         desk.log_out(&login).expect("a logout");

@@ -4,6 +4,7 @@ use std::fmt;
 
 use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
+use grove_attest::MembersError;
 use grove_engine::ActionError;
 
 /// Why a request failed. Its text is a sentence for the client; [`Self::Store`] does not include its cause.
@@ -18,6 +19,8 @@ pub enum DeskError {
     ViewOnly,
     /// The room of the board refused it.
     Room(ActionError),
+    /// A key was not taken, or the keys cannot be reached.
+    Keys(MembersError),
     /// Another desk has the database file open.
     InUse,
     /// The lock file beside the database cannot be opened or locked.
@@ -42,6 +45,8 @@ impl fmt::Display for DeskError {
             Self::NotFound(sentence) | Self::Invalid(sentence) => f.write_str(sentence),
             Self::ViewOnly => f.write_str("A viewer cannot change anything here."),
             Self::Room(refusal) => f.write_str(refusal.message()),
+            Self::Keys(why @ (MembersError::KeyTaken | MembersError::UnusableKey)) => write!(f, "Not set: {why}."),
+            Self::Keys(_) => f.write_str("The desk could not reach the keys."),
             Self::InUse => f.write_str("Another desk has it open; stop that one, or give another file with --db."),
             Self::Lock(_) => f.write_str("Its lock file cannot be used."),
             Self::Store(_) => f.write_str("The desk could not reach its data."),
@@ -55,6 +60,7 @@ impl std::error::Error for DeskError {
             Self::Store(cause) => Some(cause),
             Self::Lock(cause) => Some(cause),
             Self::Room(refusal) => Some(refusal),
+            Self::Keys(cause) => Some(cause),
             Self::NotFound(_) | Self::Invalid(_) | Self::ViewOnly | Self::InUse => None,
         }
     }
@@ -64,6 +70,13 @@ impl From<rusqlite::Error> for DeskError {
     fn from(cause: rusqlite::Error) -> Self {
         tracing::error!(%cause, "the store failed");
         Self::Store(cause)
+    }
+}
+
+impl From<MembersError> for DeskError {
+    fn from(cause: MembersError) -> Self {
+        tracing::warn!(%cause, "a key");
+        Self::Keys(cause)
     }
 }
 
@@ -81,7 +94,9 @@ impl From<DeskError> for ActionError {
             DeskError::Invalid(_) => Self::invalid_params(sentence),
             DeskError::ViewOnly => Self::unauthorized(sentence),
             DeskError::Room(refusal) => refusal,
-            DeskError::InUse | DeskError::Lock(_) | DeskError::Store(_) => Self::internal(sentence),
+            DeskError::Keys(_) | DeskError::InUse | DeskError::Lock(_) | DeskError::Store(_) => {
+                Self::internal(sentence)
+            }
         }
     }
 }
@@ -92,7 +107,9 @@ impl IntoResponse for DeskError {
             Self::NotFound(_) => StatusCode::NOT_FOUND,
             Self::Invalid(_) => StatusCode::UNPROCESSABLE_ENTITY,
             Self::ViewOnly => StatusCode::FORBIDDEN,
-            Self::Room(_) => StatusCode::CONFLICT,
+            Self::Keys(MembersError::UnusableKey) => StatusCode::UNPROCESSABLE_ENTITY,
+            Self::Room(_) | Self::Keys(MembersError::KeyTaken) => StatusCode::CONFLICT,
+            Self::Keys(_) => StatusCode::INTERNAL_SERVER_ERROR,
             Self::InUse | Self::Lock(_) | Self::Store(_) => StatusCode::INTERNAL_SERVER_ERROR,
         };
         (status, self.to_string()).into_response()

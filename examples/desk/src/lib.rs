@@ -24,6 +24,7 @@
 //! | `store`, `seed` | the SQLite file |
 //! | `change`, `desk` | the single entry point, and who is notified of a change |
 //! | `session`, `tree` | sessions, descriptors and actions for the engine |
+//! | `launched` | the processes that people launch as sessions of theirs |
 //! | `board_room` | the room in which the people of an org and their AIs are at its board together |
 //! | `login`, `page`, `guard` | the web side |
 
@@ -37,6 +38,7 @@ mod error;
 mod guard;
 mod html;
 mod id;
+mod launched;
 mod login;
 mod page;
 mod people;
@@ -50,9 +52,11 @@ mod theme;
 mod tree;
 
 use std::path::Path;
+use std::sync::Arc;
 
 use axum::Router;
 use axum::middleware::from_fn;
+use grove_attest::{Members, MemoryMembers, StoredMembers};
 use grove_axum::Slop;
 
 use crate::site::Site;
@@ -68,9 +72,11 @@ pub use sign_in::SignIn;
 ///
 /// # Errors
 ///
-/// When SQLite cannot open, create or migrate the file, or another desk has it open.
+/// When SQLite cannot open, create or migrate the file, or another desk has it open; or the keys of its people, which stand
+/// in a directory beside it.
 pub fn open(path: &Path) -> Result<Desk, DeskError> {
-    with_tree(Store::open(path)?)
+    let store = Store::open(path)?;
+    with_tree(store, StoredMembers::open(path.with_extension("keys"))?)
 }
 
 /// A desk on a fresh store that is gone when the process ends; for tests and demonstrations.
@@ -79,24 +85,26 @@ pub fn open(path: &Path) -> Result<Desk, DeskError> {
 ///
 /// When SQLite fails.
 pub fn open_in_memory() -> Result<Desk, DeskError> {
-    with_tree(Store::in_memory()?)
+    with_tree(Store::in_memory()?, MemoryMembers::new())
 }
 
-fn with_tree(store: Store) -> Result<Desk, DeskError> {
-    let desk = Desk::new(store)?;
+fn with_tree(store: Store, members: impl Members + 'static) -> Result<Desk, DeskError> {
+    let desk = Desk::new(store, members)?;
     tree::register(&desk);
     desk.open_rooms()?;
     Ok(desk)
 }
 
 /// The whole application: the pages, the login, `/slop` for AIs and tabs, `/slop/renew` for AIs whose login was extended,
-/// `/board/slop` for the people at the page of the board, `/healthz` and `/readyz`. `trust_forwarded` is for a desk behind
+/// `/board/slop` for the people at the page of the board, `/peers` for sessions that people launch, `/healthz` and `/readyz`. `trust_forwarded` is for a desk behind
 /// a proxy, see [`Slop::trust_forwarded`].
 pub fn app(desk: Desk, sign_in: SignIn, trust_forwarded: bool) -> Router {
-    let slop = Slop::new(desk.engine().clone(), login::authenticator(&desk)).trust_forwarded(trust_forwarded);
+    let authenticator = Arc::new(desk.peers().authenticator(login::authenticator(&desk)));
+    let peers: Router = desk.peers().routes(Arc::clone(&authenticator));
+    let slop = Slop::new(desk.engine().clone(), authenticator).trust_forwarded(trust_forwarded);
     let people = Slop::new(desk.engine().clone(), login::person_authenticator(&desk)).path("/board/slop");
     let endpoint: Router = slop.clone().router().merge(people.trust_forwarded(trust_forwarded).router());
     let health: Router = grove_axum::health(desk.engine().clone());
     let pages = Router::new().merge(page::routes()).merge(login::routes()).layer(from_fn(guard::guard));
-    pages.with_state(Site { desk, sign_in, slop }).merge(endpoint).merge(health)
+    pages.with_state(Site { desk, sign_in, slop }).merge(endpoint).merge(peers).merge(health)
 }

@@ -5,6 +5,7 @@
 
 use grove_engine::{ParticipantKind, Presence, Session};
 
+use crate::people::Person;
 use crate::store::Login;
 
 /// The permission that a session has unless its person is a viewer.
@@ -26,14 +27,16 @@ pub(crate) fn person_session_id(login: &str) -> String {
     format!("{login}-person")
 }
 
+/// What every session of a person says about the person.
+pub(crate) fn attributes_of(person: &Person) -> [(&'static str, &str); 3] {
+    [("org", person.org.as_str()), ("role", person.role.as_str()), ("display", person.display.as_str())]
+}
+
 fn claims(id: String, login: &Login) -> Session {
     let Login { person, expires, .. } = login;
-    let session = Session::new(id)
-        .with_user(person.name.as_str())
-        .with_project(person.org.as_str())
-        .with_attribute("org", person.org.as_str())
-        .with_attribute("role", person.role.as_str())
-        .with_attribute("display", person.display.as_str());
+    let session = Session::new(id).with_user(person.name.as_str()).with_project(person.org.as_str());
+    let session =
+        attributes_of(person).into_iter().fold(session, |session, (name, value)| session.with_attribute(name, value));
     let session = if person.role.may_write() { session.with_permission(WRITE) } else { session };
     match expires {
         Some(moment) => session.with_expiry(moment.to_system_time()),

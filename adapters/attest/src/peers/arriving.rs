@@ -2,15 +2,16 @@
 
 use std::sync::Arc;
 
-use grove_engine::{Connection, ParticipantKind, Presence, PresenceRow, Session, Trust};
+use grove_engine::{Connection, Event, ParticipantKind, Presence, Session, Text, Trust};
 
-use super::Inner;
+use super::{Attributes, Inner};
 use crate::access_token::{AccessToken, random_id};
 use crate::card::Card;
 use crate::challenge::Challenge;
 use crate::checking::{Checking, ProvenPeer};
 use crate::frames;
 use crate::link_handle::{Closing, LinkHandle};
+use crate::project_feed::{FeedReader, PeerRow};
 use crate::refused::Refused;
 
 /// A peer that was welcomed on a link.
@@ -21,6 +22,19 @@ pub(crate) struct Arrived {
     pub(crate) connection: Connection,
     /// What it is sent first.
     pub(crate) frames: Vec<String>,
+    /// What it is told of the others from then on.
+    pub(crate) reader: FeedReader,
+}
+
+/// A link that is the peer's from now on.
+struct Linked {
+    which: u64,
+    /// Whether the peer had another one.
+    has_replaced: bool,
+    /// What the peer has not acknowledged.
+    waiting: Vec<String>,
+    /// What tells it of the others.
+    reader: FeedReader,
 }
 
 impl Inner {
@@ -43,43 +57,67 @@ impl Inner {
                 self.remove_if(number, None, |entry| entry.link.is_none());
                 return Err(Refused::Capacity);
             };
-            let Some((which, waiting)) = self.link(number, link) else {
+            let Some(Linked { which, has_replaced, waiting, reader }) = self.link(number, link) else {
                 // It was removed meanwhile.
                 connection.closed();
                 continue;
             };
             self.refresh_row(number);
             let welcome = self.welcome(number).ok_or(Refused::Revoked)?;
+            match (which, has_replaced) {
+                (1, _) => self.note_arrival(number, |project, user, participant| Event::PeerJoined {
+                    project,
+                    user,
+                    participant,
+                }),
+                (_, true) => self.note_arrival(number, |project, user, participant| Event::PeerReplaced {
+                    project,
+                    user,
+                    participant,
+                }),
+                _ => {}
+            }
             let frames = std::iter::once(welcome).chain(waiting).collect();
-            return Ok(Arrived { number, which, connection, frames });
+            return Ok(Arrived { number, which, connection, frames, reader });
         }
     }
 
-    /// Returns which link it is, and what the peer has not acknowledged. What is sent to it from now on follows on this link.
-    fn link(&self, number: u64, link: &LinkHandle) -> Option<(u64, Vec<String>)> {
+    fn note_arrival(&self, number: u64, event: fn(Text, Text, Text) -> Event) {
+        let registry = self.registry.lock();
+        let whose = registry.get(number).map(|entry| (entry.peer.clone(), entry.row.clone()));
+        drop(registry);
+        if let Some((peer, row)) = whose {
+            self.note((&peer, row.as_deref()), event);
+        }
+    }
+
+    /// What is sent to the peer from now on follows on this link.
+    fn link(&self, number: u64, link: &LinkHandle) -> Option<Linked> {
         let mut registry = self.registry.lock();
         let (which, before) = registry.link(number, link.clone())?;
-        if let Some(before) = before {
-            before.close(Closing::REPLACED);
-        }
-        let waiting = registry.get(number)?.mailbox.waiting().map(frames::message).collect();
-        Some((which, waiting))
+        let has_replaced = before.is_some();
+        before.into_iter().for_each(|before| before.close(Closing::REPLACED));
+        let entry = registry.get(number)?;
+        let waiting = entry.mailbox.waiting().map(frames::message).collect();
+        let reader = registry.feed_of(&entry.peer.project)?.reader(number, &entry.peer.member);
+        Some(Linked { which, has_replaced, waiting, reader })
     }
 
     fn find_or_add(&self, peer: &ProvenPeer) -> Result<(u64, Session), Refused> {
         self.remove_foreign(peer);
+        let attributes = self.attributes_of(peer);
+        let unavailable = |_| Refused::Capacity;
         let mut registry = self.registry.lock();
         let known = peer.session_key.and_then(|key| registry.of_key(&peer.project, &key));
         if let Some((number, entry)) = known.and_then(|number| Some((number, registry.get_mut(number)?))) {
-            let session = session(entry.session.id(), peer);
+            let session = session(entry.session.id(), peer, attributes);
             entry.peer = peer.clone();
             entry.session = session.clone();
             drop(registry);
             self.engine.update_session(&session);
             return Ok((number, session));
         }
-        let unavailable = |_| Refused::Capacity;
-        let session = session(&random_id("peer-").map_err(unavailable)?, peer);
+        let session = session(&random_id("peer-").map_err(unavailable)?, peer, attributes);
         let token = AccessToken::generate().map_err(unavailable)?;
         let number = registry.add(peer.clone(), session.clone(), token).map_err(|_| Refused::Capacity)?;
         Ok((number, session))
@@ -105,34 +143,26 @@ impl Inner {
         let session = self.registry.lock().get(number).map(|entry| entry.session.clone());
         let Some(session) = session else { return };
         let showing = self.showing.lock();
-        let row = self.rooms.own_presence(&session);
+        let Some(row) = self.rooms.own_presence(&session) else {
+            drop(showing);
+            // Its lease is over, even if it still has a link on which it was silent: it comes back by a new one.
+            return self.remove_if(number, Some(Closing::LOST), |entry| entry.row.is_some());
+        };
         let mut registry = self.registry.lock();
-        let before = registry.show(number, row.clone());
-        let Some(peer) = registry.get(number).map(|entry| entry.peer.clone()) else { return };
+        let row = Arc::new(row);
+        let before = registry.show(number, Arc::clone(&row));
+        let Some(peer) = registry.get(number).map(|entry| &entry.peer) else { return };
+        let Some(feed) = registry.feed_of(&peer.project) else { return };
+        let (member, session_key) = (peer.member.clone(), peer.session_key);
         drop(registry);
-        match (before, row) {
-            (None, Some(row)) => self.tell_others("joined", number, &peer, &row),
-            (Some(before), Some(row)) if before != row => self.tell_others("changed", number, &peer, &row),
-            (Some(before), None) => {
-                self.tell_others("left", number, &peer, &before);
-                drop(showing);
-                // Its lease is over, even if it still has a link on which it was silent: it comes back by a new one.
-                self.remove(number, Some(Closing::LOST));
-            }
-            _ => {}
+        if before.as_ref() != Some(&row) {
+            feed.show(number, &member, PeerRow { row, session_key });
         }
     }
 
-    /// The others of a project are told of a row.
-    pub(crate) fn tell_others(&self, kind: &str, number: u64, peer: &ProvenPeer, row: &PresenceRow) {
-        let [own, foreign] =
-            [true, false].map(|is_own| frames::changed(kind, &frames::row(row, peer.session_key.as_ref(), is_own)));
-        let registry = self.registry.lock();
-        for (_, entry) in registry.of_project(&peer.project).filter(|(other, _)| *other != number) {
-            if let Some(link) = &entry.link {
-                link.send(if entry.peer.member == peer.member { own.clone() } else { foreign.clone() });
-            }
-        }
+    /// What the application says of a peer; its function runs without a lock.
+    pub(super) fn attributes_of(&self, peer: &ProvenPeer) -> Attributes {
+        self.attributes.get().map(|of| of(peer)).unwrap_or_default()
     }
 
     /// A link ended. If its peer did not say that it leaves, it may come back for a while.
@@ -163,12 +193,13 @@ impl Inner {
 }
 
 /// The session of a peer.
-pub(super) fn session(id: &str, peer: &ProvenPeer) -> Session {
+pub(super) fn session(id: &str, peer: &ProvenPeer, attributes: Attributes) -> Session {
     let session = Session::new(id)
         .with_user(peer.member.as_str())
         .with_project(peer.project.as_str())
         .with_trust(Trust::Verified)
         .with_permissions(peer.rights.iter().map(String::as_str));
+    let session = attributes.into_iter().fold(session, |session, (name, value)| session.with_attribute(name, value));
     let kind = if peer.session_key.is_some() { ParticipantKind::Session } else { ParticipantKind::Daemon };
     match &peer.card {
         Some(card) => session.with_presence(presence(card, kind)),

@@ -1,7 +1,7 @@
 //! How the peers of a server begin, and how the others learn that one is offline, is back, or is gone: from the presence of
 //! rooms.
 
-use std::sync::{Arc, Weak};
+use std::sync::{Arc, OnceLock, Weak};
 
 use grove_engine::{ActionError, Engine, Event, Provider};
 use parking_lot::Mutex;
@@ -42,6 +42,7 @@ impl Peers {
             registry: Mutex::new(Registry::new(MAX_PEERS)),
             showing: Mutex::new(()),
             changes: Arc::clone(&changes),
+            attributes: OnceLock::new(),
             left_ms,
             runtime: Handle::current(),
             greeted: Arc::new(Semaphore::new(MAX_GREETED)),

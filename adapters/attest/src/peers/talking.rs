@@ -10,6 +10,7 @@ use crate::card::Card;
 use crate::frames::{self, Request};
 use crate::link_handle::LinkHandle;
 use crate::mailbox::Mail;
+use crate::project_feed::ProjectFeed;
 use crate::public_key::PublicKey;
 use crate::registry::{Entry, Registry};
 
@@ -48,24 +49,25 @@ impl Inner {
 
     /// The rows of a peer's project, as it sees them. To ask makes none (S4.3).
     fn rows_for(&self, number: u64) -> Vec<Value> {
-        let registry = self.registry.lock();
-        let Some(peer) = registry.get(number).map(|entry| &entry.peer) else { return Vec::new() };
-        self.rows(&registry, &peer.project, &peer.member)
+        let peer =
+            self.registry.lock().get(number).map(|entry| (entry.peer.project.clone(), entry.peer.member.clone()));
+        peer.map(|(project, member)| self.rows(&project, &member)).unwrap_or_default()
     }
 
     /// The rows of a session's project, as it sees them. Without a user there are none (U32).
     pub(crate) fn rows_of(&self, session: &Session) -> Vec<Value> {
-        let Some(user) = session.user() else { return Vec::new() };
-        self.rows(&self.registry.lock(), session.project().unwrap_or_default(), user)
+        let project = session.project().unwrap_or_default();
+        session.user().map(|user| self.rows(project, user)).unwrap_or_default()
     }
 
-    fn rows(&self, registry: &Registry<LinkHandle>, project: &str, member: &str) -> Vec<Value> {
-        let entries = registry.of_project(project);
-        let row = |entry: &Entry<LinkHandle>| {
-            let is_own = entry.peer.member == member;
-            entry.row.as_ref().map(|row| frames::row(row, entry.peer.session_key.as_ref(), is_own))
+    fn rows(&self, project: &str, member: &str) -> Vec<Value> {
+        let shown = |(_, entry): (u64, &Entry<LinkHandle>)| {
+            let row = entry.row.clone()?;
+            Some((row, entry.peer.session_key, entry.peer.member == member))
         };
-        entries.filter_map(|(_, entry)| row(entry)).collect()
+        let shown: Vec<_> = self.registry.lock().of_project(project).filter_map(shown).collect();
+        // Without the lock: there may be thousands.
+        shown.iter().map(|(row, key, is_own)| frames::row(row, key.as_ref(), *is_own)).collect()
     }
 
     /// A message waits for its receiver until that has acknowledged it. Returns its id.
@@ -112,10 +114,14 @@ impl Inner {
 
     /// A peer is shown otherwise from now on; one without a row gets one.
     fn set_card(&self, number: u64, card: Card) -> Answer {
+        let Some(peer) = self.registry.lock().get(number).map(|entry| entry.peer.clone()) else {
+            return Answer::Nothing;
+        };
+        let attributes = self.attributes_of(&peer);
         let mut registry = self.registry.lock();
         let Some(entry) = registry.get_mut(number) else { return Answer::Nothing };
         entry.peer.card = Some(card);
-        entry.session = session(entry.session.id(), &entry.peer);
+        entry.session = session(entry.session.id(), &entry.peer, attributes);
         let session = entry.session.clone();
         drop(registry);
         self.engine.update_session(&session);
@@ -125,7 +131,7 @@ impl Inner {
 }
 
 /// The sender's row as the receiver sees it. A sender that is not shown is named by its member alone.
-fn from(registry: &Registry<LinkHandle>, sender: u64, receiver: u64) -> Option<Value> {
+fn from(registry: &Registry<LinkHandle, ProjectFeed>, sender: u64, receiver: u64) -> Option<Value> {
     let (sender, receiver) = (registry.get(sender)?, registry.get(receiver)?);
     let is_own = sender.peer.member == receiver.peer.member;
     Some(match &sender.row {

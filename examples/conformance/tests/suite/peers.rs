@@ -1,5 +1,6 @@
 //! Processes with keys of their own (peers 3).
 
+use std::path::Path;
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use futures_util::{SinkExt, StreamExt};
@@ -154,4 +155,53 @@ async fn only_members_of_this_server_are_welcomed_and_no_more_than_there_may_be(
     assert_eq!(running.post("/control/member", &weak).await.status, 400);
     let other = Running::with(&["--rooms"]).await;
     assert_eq!(other.get("/peers").await.status, 404, "without the flag there is none");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn refusals_takeovers_and_revocations_of_peers_are_in_the_audit() {
+    let running = Running::with(&TIMES).await;
+    assert_eq!(Peer::arrive(&running, 2, "conformance").await.welcome["code"], "unauthorized");
+    add_member(&running, &["read"]).await;
+    assert_eq!(Peer::arrive(&running, 2, "elsewhere").await.welcome["code"], "bad_signature");
+    let mut first = Peer::arrive(&running, 2, "conformance").await;
+    let second = Peer::arrive(&running, 2, "conformance").await;
+    first.next_of("replaced").await;
+    let path = format!("/v1/peers/{}", second.welcome["participant"].as_str().unwrap());
+    let revoked = http::request(running.address, "DELETE", &format!("{path}?token={}", second.token()), "").await;
+    assert_eq!(revoked.status, 204);
+    assert_eq!(Peer::arrive(&running, 2, "conformance").await.welcome["code"], "revoked");
+    let refused = |code: &str| json!({"what": "connect", "code": code});
+    let expected = [
+        refused("unauthorized"),
+        refused("bad_signature"),
+        json!({"what": "takeover", "user": "alice"}),
+        json!({"what": "revoke", "user": "alice"}),
+        refused("revoked"),
+    ];
+    assert_eq!(running.get("/control/audit?since=0").await.json["events"], json!(expected));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn with_a_storage_directory_members_and_what_was_revoked_are_there_again_after_a_restart() {
+    let [first, second] = ["first", "second"]
+        .map(|name| std::env::temp_dir().join(format!("grove-conformance-peers-{name}-{}", std::process::id())));
+    let options = |directory: &Path| ["--peers", "--storage", directory.to_str().unwrap()].map(str::to_owned);
+    let start = async |directory: &Path| Running::with(&options(directory).each_ref().map(String::as_str)).await;
+    let running = start(&first).await;
+    add_member(&running, &["read"]).await;
+    let peer = Peer::arrive(&running, 2, "conformance").await;
+    let path = format!("/v1/peers/{}?token={}", peer.welcome["participant"].as_str().unwrap(), peer.token());
+    assert_eq!(http::request(running.address, "DELETE", &path, "").await.status, 204);
+    // What is there when the process is killed.
+    std::fs::create_dir_all(&second).unwrap();
+    for file in ["members.db", "members.db-wal"] {
+        std::fs::copy(first.join(file), second.join(file)).unwrap();
+    }
+    let again = start(&second).await;
+    assert_eq!(Peer::arrive(&again, 2, "conformance").await.welcome["code"], "revoked");
+    assert_eq!(Peer::arrive(&again, 3, "conformance").await.welcome["type"], "welcome");
+    for (running, directory) in [(running, first), (again, second)] {
+        running.app.stop().await.unwrap();
+        let _ = std::fs::remove_dir_all(&directory);
+    }
 }

@@ -6,7 +6,8 @@ use grove_engine::{ParticipantKind, ParticipantView, Status};
 
 use crate::html::Escaped;
 
-/// A person, or the AIs of one: however many browsers or connections they have, they are one.
+/// A person, the AIs of one, or a session that one has launched under a name: however many browsers or connections they
+/// have, they are one.
 #[derive(Debug, PartialEq, Eq)]
 struct Face {
     user: String,
@@ -29,10 +30,10 @@ fn face(participant: &ParticipantView) -> Face {
     }
 }
 
-/// One face for each user and kind, which is online if any of its participants is.
+/// One face for each user, kind and name, which is online if any of its participants is.
 fn merged(participants: impl Iterator<Item = Face>) -> Vec<Face> {
     participants.fold(Vec::new(), |mut faces: Vec<Face>, next| {
-        let same = |face: &&mut Face| face.user == next.user && face.is_ai == next.is_ai;
+        let same = |face: &&mut Face| face.user == next.user && face.is_ai == next.is_ai && face.name == next.name;
         match faces.iter_mut().find(same) {
             Some(face) => face.is_online |= next.is_online,
             None => faces.push(next),

@@ -6,6 +6,7 @@ mod browser;
 mod export;
 mod guest;
 mod inbox;
+mod launched;
 mod login;
 mod metrics;
 mod page;

@@ -71,6 +71,11 @@ impl Running {
         format!("ws://{}/slop?token={token}", self.address)
     }
 
+    /// Where sessions that people launch connect.
+    pub(crate) fn peers_url(&self) -> String {
+        format!("ws://{}/peers", self.address)
+    }
+
     /// Where the page of the board connects.
     pub(crate) fn board_url(&self) -> String {
         format!("ws://{}/board/slop", self.address)

@@ -1,201 +1,17 @@
 //! The link of peers, over real sockets (peers 3).
-#![cfg(feature = "axum")]
 
-use std::net::SocketAddr;
-use std::sync::Arc;
 use std::time::Duration;
 
-use futures_util::{SinkExt, StreamExt};
-use grove_attest::{
-    Attestation, Card, ChallengeFrame, Member, MemoryMembers, NewAttestation, PeerHello, Peers, SecretKey,
-};
-use grove_axum::{Slop, opaque, serve};
-use grove_engine::testing::ManualClock;
-use grove_engine::{Clock, Config, Engine, RoomOptions, Session};
-use serde_json::{Value, json};
+use futures_util::SinkExt;
+use grove_attest::{Attestation, Card, Member, NewAttestation, PeerHello};
+use grove_engine::{Config, Session};
+use serde_json::json;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use tokio::net::{TcpListener, TcpStream};
-use tokio_tungstenite::tungstenite::{Error, Message};
-use tokio_tungstenite::{MaybeTlsStream, WebSocketStream, connect_async};
+use tokio::net::TcpStream;
+use tokio_tungstenite::connect_async;
+use tokio_tungstenite::tungstenite::Message;
 
-/// A server with two members of one project.
-struct Server {
-    engine: Engine,
-    peers: Peers,
-    clock: Arc<ManualClock>,
-    address: SocketAddr,
-}
-
-fn member_key(name: &str) -> SecretKey {
-    let mut seed = [0; 32];
-    seed[..name.len()].copy_from_slice(name.as_bytes());
-    SecretKey::from_seed(&seed)
-}
-
-fn session_key(number: u8) -> SecretKey {
-    SecretKey::from_seed(&[100 + number; 32])
-}
-
-impl Server {
-    async fn start() -> Self {
-        Self::with(Config::default()).await
-    }
-
-    async fn with(config: Config) -> Self {
-        let clock = ManualClock::new();
-        let builder = Engine::builder("app", "App").config(config).clock(clock.clone());
-        let engine = builder.rooms(RoomOptions::new().presence()).build();
-        let members = MemoryMembers::new();
-        let peers = Peers::new(&engine, members, "desk").unwrap().max_peers(5);
-        for name in ["ann", "bob"] {
-            let member = Member::new(name, member_key(name).public_key()).rights(["read", "write"]);
-            peers.add_member("acme", member).unwrap();
-        }
-        let person =
-            |user: String| async move { Some(Session::new(format!("s-{user}")).with_user(user).with_project("acme")) };
-        let authenticator = Arc::new(peers.authenticator(opaque("session", person)));
-        let slop = Slop::new(engine.clone(), Arc::clone(&authenticator)).rooms(engine.rooms());
-        let app = slop.router().merge(peers.routes(authenticator));
-        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-        let address = listener.local_addr().unwrap();
-        tokio::spawn(serve(listener, app, std::future::pending()));
-        Self { engine, peers, clock, address }
-    }
-
-    fn now_ms(&self) -> u64 {
-        let since = self.clock.wall().duration_since(std::time::UNIX_EPOCH).unwrap();
-        u64::try_from(since.as_millis()).unwrap()
-    }
-
-    async fn open(&self) -> (Link, ChallengeFrame) {
-        let (socket, _) = connect_async(format!("ws://{}/peers", self.address)).await.unwrap();
-        let mut link = Link { socket, participant: String::new(), token: String::new() };
-        let challenge = serde_json::from_value(link.next().await).unwrap();
-        (link, challenge)
-    }
-
-    fn session_hello(&self, member: &str, number: u8, challenge: &ChallengeFrame) -> PeerHello {
-        let key = session_key(number);
-        let new = NewAttestation::new("desk", "acme", key.public_key(), self.now_ms()).rights(["write"]);
-        let attestation = Attestation::sign(&member_key(member), &new);
-        let card = Card { cwd: Some("/work".into()), pid: Some(7), ..Card::new(format!("{member}-{number}")) };
-        PeerHello::session(&key, challenge, "acme", attestation).unwrap().card(card)
-    }
-
-    /// A session of a member, welcomed.
-    async fn session(&self, member: &str, number: u8) -> Link {
-        let (mut link, challenge) = self.open().await;
-        link.send_text(self.session_hello(member, number, &challenge).to_json()).await;
-        link.welcome().await;
-        link
-    }
-
-    /// A program of a member's own, welcomed.
-    async fn member(&self, member: &str, card: Option<Card>) -> Link {
-        let (mut link, challenge) = self.open().await;
-        let hello = PeerHello::member(&member_key(member), &challenge, "acme").unwrap();
-        link.send_text(card.into_iter().fold(hello, PeerHello::card).to_json()).await;
-        link.welcome().await;
-        link
-    }
-
-    async fn http(&self, method: &str, path: &str, token: &str) -> (u16, Value) {
-        let mut stream = TcpStream::connect(self.address).await.unwrap();
-        let head = format!(
-            "{method} {path} HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\nauthorization: Bearer {token}\r\n\r\n"
-        );
-        stream.write_all(head.as_bytes()).await.unwrap();
-        let mut response = String::new();
-        stream.read_to_string(&mut response).await.unwrap();
-        let (head, body) = response.split_once("\r\n\r\n").unwrap();
-        (head[9..12].parse().unwrap(), serde_json::from_str(body).unwrap_or_default())
-    }
-
-    /// The names of those whom a session sees.
-    async fn names(&self, token: &str) -> Vec<String> {
-        let (status, list) = self.http("GET", "/v1/peers", token).await;
-        assert_eq!(status, 200, "{list}");
-        list["peers"].as_array().unwrap().iter().map(|row| row["name"].as_str().unwrap().to_owned()).collect()
-    }
-
-    /// Time passes, and whatever is due is done.
-    async fn pass(&self, ms: u64) {
-        for _ in 0..ms / 1_000 {
-            self.clock.advance(1_000);
-            self.engine.settle().await;
-        }
-        tokio::time::sleep(Duration::from_millis(20)).await;
-    }
-}
-
-struct Link {
-    socket: WebSocketStream<MaybeTlsStream<TcpStream>>,
-    participant: String,
-    token: String,
-}
-
-impl Link {
-    async fn send_text(&mut self, text: String) {
-        self.socket.send(Message::text(text)).await.unwrap();
-    }
-
-    async fn send(&mut self, frame: Value) {
-        self.send_text(frame.to_string()).await;
-    }
-
-    async fn message(&mut self) -> Option<Result<Message, Error>> {
-        tokio::time::timeout(Duration::from_secs(10), self.socket.next()).await.expect("something comes")
-    }
-
-    async fn next(&mut self) -> Value {
-        loop {
-            match self.message().await.unwrap().unwrap() {
-                Message::Text(text) => return serde_json::from_str(&text).unwrap(),
-                Message::Ping(_) | Message::Pong(_) => {}
-                other => panic!("{other:?} instead of a frame"),
-            }
-        }
-    }
-
-    async fn welcome(&mut self) -> Value {
-        let welcome = self.next().await;
-        assert_eq!(welcome["type"], "welcome", "{welcome}");
-        self.participant = welcome["participant"].as_str().unwrap_or_default().to_owned();
-        self.token = welcome["access_token"].as_str().unwrap().to_owned();
-        welcome
-    }
-
-    /// The next frame of a type, whatever comes before it.
-    async fn next_of(&mut self, kind: &str) -> Value {
-        loop {
-            let frame = self.next().await;
-            if frame["type"] == kind {
-                return frame;
-            }
-        }
-    }
-
-    /// How the link is closed.
-    async fn code(&mut self) -> u16 {
-        loop {
-            match self.message().await {
-                Some(Ok(Message::Close(frame))) => return frame.map_or(1005, |frame| frame.code.into()),
-                Some(Ok(_)) => {}
-                other => panic!("{other:?} instead of a close"),
-            }
-        }
-    }
-
-    async fn rows(&mut self) -> Vec<Value> {
-        self.send(json!({"type": "list", "id": 1})).await;
-        self.next_of("peers").await["peers"].as_array().unwrap().clone()
-    }
-
-    /// The socket is gone, without a word.
-    fn lose(self) {
-        drop(self.socket);
-    }
-}
+use crate::server::{Link, Server, member_key, session_key};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn peers_see_each_other_from_the_moment_of_their_welcome_and_no_query_makes_a_row() {
@@ -494,23 +310,21 @@ async fn what_is_wrong_after_the_welcome_is_answered_and_the_link_stays() {
     }
     ann.socket.send(Message::binary(vec![1, 2, 3])).await.unwrap();
     assert_eq!(ann.next().await["code"], "malformed");
-    let mut state = 7_u64;
-    for _ in 0..3_000 {
-        state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
-        let template = [
-            r#"{"type":"send","id":1,"to":"p_1","body":{"a":[1,2]}}"#,
-            r#"{"type":"list","id":"abc"}"#,
-            r#"{"type":"card","card":{"name":"ann-1","groups":["a"]}}"#,
-            r#"{"type":"ack","message":"msg_1"}"#,
-        ][(state >> 33) as usize % 4];
-        let mut bytes = template.as_bytes().to_vec();
-        let at = (state >> 40) as usize % bytes.len();
-        bytes[at] = b" \"{}[]:,0a\\"[(state >> 50) as usize % 11];
-        if state >> 61 == 0 {
-            bytes.truncate(at);
-        }
-        ann.send_text(String::from_utf8(bytes).unwrap()).await;
-    }
-    ann.send(json!({"type": "list", "id": "end"})).await;
-    while ann.next().await["id"] != "end" {}
+    assert_eq!(ann.rows().await.len(), 1);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_session_whose_attestation_has_expired_comes_back_with_a_fresh_one() {
+    let server = Server::start().await;
+    let key = session_key(1);
+    let new = NewAttestation::new("desk", "acme", key.public_key(), server.now_ms()).rights(["write"]);
+    let first = Attestation::sign(&member_key("ann"), &new);
+    server.session("ann", 1).await.lose();
+    server.clock.advance(12 * 3_600_000 + 30_001);
+    let (mut link, challenge) = server.open().await;
+    let hello = PeerHello::session(&key, &challenge, "acme", first).unwrap().card(Card::new("ann-1"));
+    link.send_text(hello.to_json()).await;
+    assert_eq!((link.next().await["code"].clone(), link.code().await), (json!("expired"), 4401));
+    let mut back = server.session("ann", 1).await;
+    assert_eq!(back.rows().await.len(), 1);
 }
