@@ -62,7 +62,7 @@ mod tests {
     fn the_pause_doubles_until_the_room_was_read_and_nothing_that_is_wanted_is_forgotten() {
         let (mut unread, room) = (Unread::default(), Text::from("a"));
         let revoked = || Wanted { is_revoked: true, ..Wanted::default() };
-        let ending = || Wanted { ending: Some((EndReason::Closed, EndedBy::system())), ..Wanted::default() };
+        let ending = || Wanted { ending: Some((EndReason::Close, EndedBy::system())), ..Wanted::default() };
         let pauses: Vec<_> = (0..100).map(|_| unread.add(&room, Wanted::default())).collect();
         assert_eq!(pauses[..4], [1_000, 2_000, 4_000, 8_000]);
         assert!(pauses[10..].iter().all(|pause| *pause == 300_000));
