@@ -111,7 +111,12 @@ async fn speak(
             },
             Some(frame) = waiting.frames.recv() => send(socket, Message::text(frame)).await,
             () = reader.wait() => match reader.take() {
-                Ok(frames) => send_all(socket, frames).await,
+                // A peer that reads slowly has as long as its lease, whatever the others do.
+                Ok(frames) => tokio::select! {
+                    sent = feed(socket, frames) => sent,
+                    () = connection.aborted() => return End::Lost,
+                    closing = waiting.end.wait() => return closed(socket, closing).await,
+                },
                 Err(Behind) => return closed(socket, Closing::SLOW).await,
             },
             message = socket.recv() => match message {
@@ -190,15 +195,18 @@ async fn send(socket: &mut WebSocket, message: Message) -> bool {
     timeout(WRITE_TIMEOUT, socket.send(message)).await.is_ok_and(|sent| sent.is_ok())
 }
 
-/// Sends frames together, in as few writes as they need.
 async fn send_all(socket: &mut WebSocket, frames: Vec<Utf8Bytes>) -> bool {
-    let all = async {
-        for frame in frames {
-            socket.feed(Message::Text(frame)).await?;
+    timeout(WRITE_TIMEOUT, feed(socket, frames)).await.unwrap_or(false)
+}
+
+/// Sends frames together, in as few writes as they need.
+async fn feed(socket: &mut WebSocket, frames: Vec<Utf8Bytes>) -> bool {
+    for frame in frames {
+        if socket.feed(Message::Text(frame)).await.is_err() {
+            return false;
         }
-        socket.flush().await
-    };
-    timeout(WRITE_TIMEOUT, all).await.is_ok_and(|sent| sent.is_ok())
+    }
+    socket.flush().await.is_ok()
 }
 
 /// Sends a close frame, and waits for the peer's half of the close: otherwise the peer might be reset before it has read ours.
