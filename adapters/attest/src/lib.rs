@@ -47,6 +47,7 @@ mod hex;
 mod link;
 #[cfg(feature = "axum")]
 mod link_handle;
+#[cfg(feature = "axum")]
 mod mailbox;
 mod member;
 mod memory_members;
