@@ -73,8 +73,8 @@ impl MemberSettings {
     /// If a setting is missing, or the key cannot be read.
     pub(crate) fn membership(&self) -> Result<Membership, Failure> {
         let missing = |what: &str, how: &str| {
-            Failure::failed(format!("{what} is not known, and this is no launched session"))
-                .advice(format!("give {how}, or run the command by `grove launch`"))
+            Failure::failed(format!("{what} is not known"))
+                .advice(format!("give {how}; what runs inside of a launched session needs neither"))
         };
         let server = self.server.as_ref().ok_or_else(|| missing("the server", "--server URL or GROVE_SERVER"))?;
         let project = self.project.as_ref().ok_or_else(|| missing("the project", "--project NAME or GROVE_PROJECT"))?;

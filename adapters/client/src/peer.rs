@@ -1,11 +1,11 @@
 //! A process that is present in a server under a key of its own: the other end of `/peers` (peers 3).
 //!
 //! ```no_run
-//! use grove_attest::{Card, PeerHello, SecretKey};
+//! use grove_attest::{Card, ChallengeFrame, PeerHello, SecretKey};
 //! use grove_client::peer::{FromServer, PeerLink, ToServer};
 //!
 //! # async fn present(member: &SecretKey) -> Result<(), Box<dyn std::error::Error>> {
-//! let hello = |challenge: &_| Ok(PeerHello::member(member, challenge, "acme")?.card(Card::new("ann's tool")));
+//! let hello = |challenge: &ChallengeFrame| Ok(PeerHello::member(member, challenge, "acme")?.card(Card::new("ann's tool")));
 //! let (mut link, welcome) = PeerLink::connect("wss://app.example/peers", hello).await?;
 //! println!("others see it as {:?}", welcome.participant);
 //! while let FromServer::Message(mail) = link.next().await? {

@@ -9,7 +9,7 @@ pub(crate) enum LinkState {
     Connecting(Option<(String, String)>),
     /// The peer is present.
     Up(Present),
-    /// The key of the session was revoked: it is not tried again.
+    /// The key of the session, or of its member, was revoked: it is not tried again before the member's link is.
     Revoked,
     /// Another link of the session's key has taken over: it is not tried again.
     Replaced,
@@ -64,9 +64,11 @@ impl LinkState {
     /// As it is shown; no credentials.
     pub(crate) fn to_json(&self) -> Value {
         let mut shown = json!({ "state": self.name() });
-        if let Self::Connecting(Some((code, message))) = self {
+        if let Self::Connecting(Some((code, _))) = self {
             shown["code"] = code.as_str().into();
-            shown["message"] = message.as_str().into();
+        }
+        if !matches!(self, Self::Up(_)) {
+            shown["message"] = self.reason().into();
         }
         shown
     }

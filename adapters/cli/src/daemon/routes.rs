@@ -73,8 +73,10 @@ impl FromRequestParts<Arc<Sessions>> for Acting {
 
     async fn from_request_parts(parts: &mut Parts, sessions: &Arc<Sessions>) -> Result<Self, Refusal> {
         let header = parts.headers.get(AUTHORIZATION).and_then(|value| value.to_str().ok());
-        let text = header.and_then(|value| value.strip_prefix("Bearer "));
-        let text = text.ok_or_else(|| Refusal::unauthorized("the token of a session is required (GROVE_TOKEN)"))?;
+        let bearer =
+            header.and_then(|value| value.split_once(' ')).filter(|(scheme, _)| scheme.eq_ignore_ascii_case("bearer"));
+        let (_, text) =
+            bearer.ok_or_else(|| Refusal::unauthorized("the token of a session is required (GROVE_TOKEN)"))?;
         let found = Token::parse(text).and_then(|token| sessions.of_token(&token));
         let (session_id, link) = found.ok_or_else(|| Refusal::unauthorized("no session has this token"))?;
         Ok(Self { session_id, link })

@@ -18,8 +18,8 @@ use super::link_state::{LinkState, Present};
 use super::upstream::Upstream;
 use crate::settings::now_ms;
 
-/// The longest first pause before a link is opened again (peers 4).
-const FIRST_PAUSE: Duration = Duration::from_millis(250);
+/// The longest first pause before a link is opened again; the shortest is half of it (peers 4).
+const FIRST_PAUSE: Duration = Duration::from_millis(500);
 
 /// A link that was up for so long was no failure: the pauses begin anew.
 const STEADY: Duration = Duration::from_secs(5);
@@ -130,7 +130,8 @@ impl RunningLink {
         }
         if code == "revoked" && is_session {
             self.state.send_replace(LinkState::Revoked);
-            return Next::Never;
+            // If it was the member's access, it may be given back.
+            return Next::WhenMemberReturns;
         }
         // A server that is there and does not want this peer is not asked often.
         if !matches!(error, PeerError::Unreachable(_)) {

@@ -78,6 +78,10 @@ impl Sessions {
         let what = (new.session_id.as_str(), &token.digest(), &new.key.public_key());
         let how = (new.card.clone(), new.process, new.owner.clone(), self.started.elapsed());
         let link = self.registry.lock().renew(what, how).map(|entry| Arc::clone(&entry.link))?;
+        if matches!(link.state(), LinkState::Replaced | LinkState::Closed) {
+            // It does not come back by itself, so the session is registered anew.
+            return None;
+        }
         link.renew(new.attestation.clone(), new.card.clone());
         Some((token, link))
     }
@@ -191,6 +195,7 @@ mod tests {
     use std::sync::Weak;
     use std::time::Duration;
 
+    use futures_util::FutureExt;
     use grove_attest::{Attestation, Card, NewAttestation, SecretKey};
 
     use super::*;
@@ -259,6 +264,19 @@ mod tests {
         assert!(sessions.deregister(&token).await && !sessions.deregister(&token).await);
         assert_eq!(told.lock().last(), Some(&("a".to_owned(), Change::Removed(Why::Deregistered))));
         sessions.register(registration("c", 3, None)).unwrap();
+    }
+
+    #[tokio::test]
+    async fn a_session_is_known_until_its_link_has_ended() {
+        let (sessions, told) = sessions(1);
+        let (token, link) = sessions.register(registration("a", 1, None)).unwrap();
+        let mut removing = std::pin::pin!(sessions.deregister(&token));
+        // The link's own task has not run yet, so the farewell is not over.
+        assert!(removing.as_mut().now_or_never().is_none());
+        assert!(sessions.of_token(&token).is_some() && told.lock().len() == 1);
+        assert!(removing.await);
+        assert_eq!((link.state(), sessions.of_token(&token).is_none()), (LinkState::Closed, true));
+        assert_eq!(told.lock().last(), Some(&("a".to_owned(), Change::Removed(Why::Deregistered))));
     }
 
     #[tokio::test]

@@ -90,8 +90,8 @@ async fn register(session: &LaunchedSession, socket: &Path) -> Result<(Local, St
 fn registered(answer: &Value) -> Status {
     let text = |value: &Value| value.as_str().map(str::to_owned);
     let participant = text(&answer["participant"]);
-    let reason = text(&answer["link"]["message"]).or_else(|| text(&answer["link"]["state"]));
-    Status::Registered { reason: reason.filter(|_| participant.is_none()), participant }
+    let reason = text(&answer["link"]["message"]).filter(|_| participant.is_none());
+    Status::Registered { participant, reason }
 }
 
 /// What was said here and what the daemon says must be the same: nothing is signed for another server or project.

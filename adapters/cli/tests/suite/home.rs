@@ -18,7 +18,7 @@ use tokio::process::{Child, Command};
 use crate::http::{Response, request};
 
 /// Longer than any step takes; only a failing test waits this long.
-const DEADLINE: Duration = Duration::from_secs(30);
+const DEADLINE: Duration = Duration::from_secs(60);
 
 /// Waits for something that must happen soon.
 pub(crate) async fn soon<T>(what: &str, future: impl Future<Output = T>) -> T {

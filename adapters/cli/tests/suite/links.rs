@@ -89,7 +89,7 @@ async fn what_a_signer_says_about_another_key_is_not_used() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_revoked_session_stays_away_and_a_member_that_is_added_again_comes_back() {
+async fn a_revoked_session_stays_away() {
     let home = Home::new(&[]).await;
     let _daemon = home.daemon(&[]).await;
     let token = Session::new(&home, "one").register(&home).await;
@@ -118,6 +118,24 @@ async fn a_session_whose_key_another_link_uses_does_not_fight_for_it() {
     })
     .await;
     assert_eq!(links_up(&home).await, 2);
+    session.register(&home).await;
+    until("the second link to be replaced", || async {
+        let sessions = home.sessions().await;
+        sessions.iter().any(|session| session["session_id"] == "two" && session["link"]["state"] == "replaced")
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+#[ignore = "waits for the longest pause between two attempts"]
+async fn a_member_whose_access_is_given_back_returns_with_its_sessions() {
+    let home = Home::new(&[]).await;
+    let _daemon = home.daemon(&["--name", "alice"]).await;
+    Session::new(&home, "one").register(&home).await;
+    home.remove_member().await;
+    until("the revocation", || async { home.sessions().await[0]["link"]["state"] == "revoked" }).await;
+    home.add_member().await;
+    until("the links", || async { links_up(&home).await == 2 }).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]

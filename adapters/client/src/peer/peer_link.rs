@@ -76,6 +76,8 @@ impl PeerLink {
     pub async fn next(&mut self) -> Result<FromServer, PeerLinkEnded> {
         loop {
             tokio::select! {
+                // What has arrived counts before how long nothing did: this process may have been stopped meanwhile.
+                biased;
                 frame = self.socket.next() => {
                     self.heard = Instant::now();
                     match frame {
