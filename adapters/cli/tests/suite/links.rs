@@ -127,7 +127,6 @@ async fn a_session_whose_key_another_link_uses_does_not_fight_for_it() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-#[ignore = "waits for the longest pause between two attempts"]
 async fn a_member_whose_access_is_given_back_returns_with_its_sessions() {
     let home = Home::new(&[]).await;
     let _daemon = home.daemon(&["--name", "alice"]).await;
