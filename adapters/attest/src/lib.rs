@@ -50,6 +50,7 @@ mod left_peer;
 mod link;
 #[cfg(feature = "axum")]
 mod link_handle;
+#[cfg(feature = "axum")]
 mod mailbox;
 mod member;
 mod memory_members;

@@ -34,7 +34,6 @@
 //! waits for the socket in a queue of 256 messages for each connection, and then the run waits. 256 inputs may wait for a
 //! run; with one more, it has failed.
 
-mod back_off;
 mod message;
 mod run_error;
 mod run;

@@ -47,6 +47,8 @@ fn file_of_tests(cited: &str) -> PathBuf {
             let of_suite = tests.join(format!("suite/{file}.rs"));
             if of_suite.exists() { of_suite } else { tests.join(format!("{file}.rs")) }
         }
+        Some(("cli", file)) => root().join(format!("adapters/cli/tests/suite/{file}.rs")),
+        Some(("cli-units", file)) => root().join(format!("adapters/cli/src/{file}.rs")),
         Some(("conformance", file)) => root().join(format!("examples/conformance/tests/suite/{file}.rs")),
         Some(("concurrency", file)) => root().join(format!("engine/src/concurrency/{file}.rs")),
         Some(("isolation", file)) => root().join(format!("engine/tests/isolation/{file}.rs")),

@@ -14,13 +14,16 @@ use tokio_tungstenite::tungstenite::http::header::AUTHORIZATION;
 use tokio_tungstenite::tungstenite::protocol::WebSocketConfig;
 use tokio_tungstenite::{MaybeTlsStream, WebSocketStream, connect_async_with_config};
 
-use super::back_off::BackOff;
 use super::link::{self, End};
 use super::remote_agent::RemoteAgent;
 use super::worker_error::WorkerError;
+use crate::back_off::BackOff;
 
 /// How long connecting may take.
 const CONNECT: Duration = Duration::from_secs(10);
+
+/// The longest first pause before connecting again.
+const FIRST_PAUSE: Duration = Duration::from_millis(100);
 
 /// The largest message that is taken: servers send less than 1 MiB unless they were told otherwise.
 const MESSAGE_BYTES: usize = 16 << 20;
@@ -78,7 +81,7 @@ impl Worker {
     /// See [`WorkerError`].
     pub async fn run_until(self, stop: impl Future<Output = ()>) -> Result<(), WorkerError> {
         let agents: Arc<[RemoteAgent]> = self.agents.clone().into();
-        let (stop, mut back_off) = (stop.shared(), BackOff::default());
+        let (stop, mut back_off) = (stop.shared(), BackOff::starting_at(FIRST_PAUSE));
         loop {
             let connected = tokio::select! {
                 connected = self.connect() => connected?,
@@ -97,7 +100,7 @@ impl Worker {
                     End::Lost => tracing::info!(target: "grove_client", "the connection is lost"),
                 }
             }
-            if pause(back_off.next(), stop.clone()).await {
+            if pause(back_off.next_pause(), stop.clone()).await {
                 return Ok(());
             }
         }
