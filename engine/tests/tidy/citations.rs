@@ -43,6 +43,7 @@ fn file_of_tests(cited: &str) -> PathBuf {
     match cited.split_once('/') {
         Some(("axum", file)) => root().join(format!("adapters/axum/tests/suite/{file}.rs")),
         Some(("attest", file)) => root().join(format!("adapters/attest/tests/{file}.rs")),
+        Some(("nats", file)) => root().join(format!("adapters/nats/tests/suite/{file}.rs")),
         Some(("conformance", file)) => root().join(format!("examples/conformance/tests/suite/{file}.rs")),
         Some(("concurrency", file)) => root().join(format!("engine/src/concurrency/{file}.rs")),
         Some(("isolation", file)) => root().join(format!("engine/tests/isolation/{file}.rs")),
