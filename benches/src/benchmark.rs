@@ -1,6 +1,7 @@
 //! How each benchmark measures: its cells, one measurement, and its plot.
 
 pub(crate) mod churn;
+pub(crate) mod cluster;
 pub(crate) mod connect;
 pub(crate) mod live;
 pub(crate) mod memory;
@@ -31,6 +32,7 @@ pub(crate) async fn measure(cell: &Cell) -> Result<Row, Failure> {
         (Benchmark::Rooms, _) => rooms::measure(cell).await,
         (Benchmark::Runs, _) => runs::measure(cell).await,
         (Benchmark::Storage, _) => storage::measure(cell).await,
+        (Benchmark::Cluster, _) => cluster::measure(cell).await,
     }
 }
 
@@ -47,5 +49,6 @@ pub(crate) fn plot(benchmark: Benchmark, rows: &[Row]) -> Result<String, Failure
         Benchmark::Rooms => rooms::plot(rows),
         Benchmark::Runs => runs::plot(rows),
         Benchmark::Storage => storage::plot(rows),
+        Benchmark::Cluster => cluster::plot(rows),
     }
 }

@@ -2,6 +2,7 @@
 
 use clap::Subcommand;
 
+use super::cluster_options::ClusterOptions;
 use super::conditions::Conditions;
 use super::output_options::OutputOptions;
 use super::peer_options::PeerOptions;
@@ -108,6 +109,14 @@ pub(crate) enum BenchmarkCommand {
     Storage {
         #[command(flatten)]
         options: StorageOptions,
+        #[command(flatten)]
+        output: OutputOptions,
+    },
+    /// What several instances cost each other
+    #[command(long_about = Benchmark::Cluster.description())]
+    Cluster {
+        #[command(flatten)]
+        options: ClusterOptions,
         #[command(flatten)]
         output: OutputOptions,
     },

@@ -21,6 +21,7 @@ pub(super) fn of(benchmark: Benchmark) -> impl Iterator<Item = &'static Column> 
         Benchmark::Rooms => ROOMS,
         Benchmark::Runs => RUNS,
         Benchmark::Storage => STORAGE,
+        Benchmark::Cluster => CLUSTER,
     };
     CONDITIONS.iter().chain(own).chain(CHECKS)
 }
@@ -183,6 +184,14 @@ const RUNS: &[Column] = &[
     ("streamed", |row| count(row.streamed_bytes)),
     ("heap/run", |row| bytes(row.heap_bytes_per_run)),
     ("heap/ended run", |row| bytes(row.heap_bytes_per_ended_run)),
+];
+
+const CLUSTER: &[Column] = &[
+    ("p50 ms", |row| decimal(row.p50_ms)),
+    ("p99 ms", |row| decimal(row.p99_ms)),
+    ("beyond debounce", |row| decimal(row.p99_ms_beyond_debounce)),
+    ("notices/s", |row| decimal(row.notices_per_second)),
+    ("% of a core", |row| decimal(row.percent_of_a_core)),
 ];
 
 const STORAGE: &[Column] = &[

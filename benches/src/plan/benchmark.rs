@@ -16,11 +16,12 @@ pub(crate) enum Benchmark {
     Rooms,
     Runs,
     Storage,
+    Cluster,
 }
 
 impl Benchmark {
     /// In the order in which results are shown.
-    pub(crate) const ALL: [Self; 10] = [
+    pub(crate) const ALL: [Self; 11] = [
         Self::Memory,
         Self::Refresh,
         Self::Connect,
@@ -31,6 +32,7 @@ impl Benchmark {
         Self::Rooms,
         Self::Runs,
         Self::Storage,
+        Self::Cluster,
     ];
 
     pub(crate) const fn name(self) -> &'static str {
@@ -45,6 +47,7 @@ impl Benchmark {
             Self::Rooms => "rooms",
             Self::Runs => "runs",
             Self::Storage => "storage",
+            Self::Cluster => "cluster",
         }
     }
 
@@ -66,6 +69,7 @@ impl Benchmark {
             Self::Rooms => ROOMS,
             Self::Runs => RUNS,
             Self::Storage => STORAGE,
+            Self::Cluster => CLUSTER,
         }
     }
 }
@@ -167,3 +171,11 @@ process in which members say something is killed ten times at a random moment; h
 then, and how many messages that it had acknowledged are missing, which may be none. `databases`, with
 the feature `databases`: the same questions to other embedded databases, each alone.
 Baseline: the database alone. Every log must be contiguous and hold everything that was acknowledged.";
+
+const CLUSTER: &str = "\
+Several instances on a real `nats-server`, in real time and without sockets of consumers. `notice`: a
+shared number changes on both of two instances and is refreshed on one of them; from that call until
+each consumer on the other has its patch, the debounce included. `foreign`: another process publishes
+100,000 notices per second that concern no session; the CPU time that the instance which receives
+them takes, as a share of one core.
+Baseline: the goals. Every mirror must be exact, and every notice must arrive.";

@@ -4,6 +4,7 @@ use serde::{Deserialize, Serialize};
 
 use super::benchmark::Benchmark;
 use super::change::Change;
+use super::cluster_case::ClusterCase;
 use super::database_kind::DatabaseKind;
 use super::room_case::RoomCase;
 use super::run_case::RunCase;
@@ -39,6 +40,8 @@ pub(crate) struct Cell {
     pub(crate) storage: Option<StorageCase>,
     /// Which database `storage --case databases` measures.
     pub(crate) database: Option<DatabaseKind>,
+    /// What `cluster` measures.
+    pub(crate) cluster: Option<ClusterCase>,
 }
 
 impl Cell {
@@ -59,13 +62,14 @@ impl Cell {
             runs: None,
             storage: None,
             database: None,
+            cluster: None,
         }
     }
 
     /// The question that it answers, if its benchmark has several.
     pub(crate) fn case(&self) -> Option<&'static str> {
         let runs = self.rooms.map(RoomCase::name).or(self.runs.map(RunCase::name));
-        runs.or(self.storage.map(StorageCase::name))
+        runs.or(self.storage.map(StorageCase::name)).or(self.cluster.map(ClusterCase::name))
     }
 
     /// Whether it has so few sessions that only its checks matter, and not its figures.
