@@ -7,7 +7,7 @@ use futures_util::StreamExt;
 use parking_lot::Mutex;
 use tokio::task::JoinHandle;
 
-use super::NatsServer;
+use super::server::NatsServer;
 
 /// Somebody who reads everything on a server without accounts, for tests of what must not be there; and who can say
 /// anything. It keeps all that it reads.

@@ -49,6 +49,7 @@ async fn a_change_on_one_instance_patches_those_whom_it_concerns_on_the_other_an
     let [a, b] = &instances.all[..] else { unreachable!() };
     let mut alice = b.consumer("alice-1").await;
     let mut bobs = [a.consumer("bob-1").await, b.consumer("bob-2").await];
+    instances.rest().await;
     let mut fastest = Duration::MAX;
     for (n, whom) in (1_u64..).zip([
         json!({"session": "alice-1"}),
@@ -201,18 +202,14 @@ async fn a_shared_change_is_evaluated_once_on_each_instance_however_many_consume
         }
         all
     };
-    // Whatever those who came have caused is over.
-    let mut before = evaluations().await;
-    loop {
-        sleep(Duration::from_secs(2)).await;
-        let later = evaluations().await;
-        if std::mem::replace(&mut before, later.clone()) == later {
-            break;
-        }
-    }
+    instances.rest().await;
+    let before = evaluations().await;
     instances.stamp(1).await;
     instances.all[0].refresh(json!({"all": true})).await;
-    all_see(&mut consumers, 1, Duration::from_secs(10)).await;
+    // Without a query, which may evaluate something itself.
+    for consumer in &mut consumers {
+        consumer.until(|tree| stamp_of(tree) == 1).await;
+    }
     let after = evaluations().await;
     let each: Vec<u64> = after.iter().zip(before).map(|(after, before)| after - before).collect();
     assert_eq!(each, [1, 1, 1]);

@@ -106,6 +106,22 @@ impl Instances {
         }
     }
 
+    /// Waits until what those who came have caused is over: for two seconds nothing was missed, and no tree has changed.
+    pub(crate) async fn rest(&self) {
+        let mut before = Vec::new();
+        loop {
+            let mut now = Vec::new();
+            for instance in &self.all {
+                let (bus, stats) = (instance.get("/control/bus").await, instance.get("/control/stats").await);
+                now.push((bus["resyncs"].clone(), stats["commits"].clone(), stats["evaluations"].clone()));
+            }
+            if std::mem::replace(&mut before, now.clone()) == now {
+                return;
+            }
+            sleep(Duration::from_secs(2)).await;
+        }
+    }
+
     pub(crate) async fn lose(&self, share: f64) {
         for instance in &self.all {
             instance.post("/control/bus", json!({ "drop": share })).await;
