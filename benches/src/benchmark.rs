@@ -1,6 +1,7 @@
 //! How each benchmark measures: its cells, one measurement, and its plot.
 
 pub(crate) mod churn;
+pub(crate) mod cluster;
 pub(crate) mod connect;
 pub(crate) mod live;
 pub(crate) mod memory;
@@ -33,6 +34,7 @@ pub(crate) async fn measure(cell: &Cell) -> Result<Row, Failure> {
         (Benchmark::Runs, _) => runs::measure(cell).await,
         (Benchmark::Storage, _) => storage::measure(cell).await,
         (Benchmark::Peers, _) => peers::measure(cell).await,
+        (Benchmark::Cluster, _) => cluster::measure(cell).await,
     }
 }
 
@@ -50,5 +52,6 @@ pub(crate) fn plot(benchmark: Benchmark, rows: &[Row]) -> Result<String, Failure
         Benchmark::Runs => runs::plot(rows),
         Benchmark::Storage => storage::plot(rows),
         Benchmark::Peers => peers::plot(rows),
+        Benchmark::Cluster => cluster::plot(rows),
     }
 }

@@ -2,6 +2,7 @@
 
 pub(crate) mod benchmark_command;
 pub(crate) mod cliffs_options;
+pub(crate) mod cluster_options;
 pub(crate) mod conditions;
 pub(crate) mod disturb_options;
 pub(crate) mod internal_command;
@@ -79,8 +80,10 @@ mod tests {
         for name in Options::command().get_subcommands().map(clap::Command::get_name) {
             assert_eq!(refusal(&format!("grove-bench {name} --unknown")), Some(ErrorKind::UnknownArgument), "{name}");
         }
-        for name in ["connect", "resume", "live", "slow", "churn", "rooms", "runs", "storage", "peers", "smoke", "all"]
-        {
+        for name in [
+            "connect", "resume", "live", "slow", "churn", "rooms", "runs", "storage", "peers", "cluster", "smoke",
+            "all",
+        ] {
             assert_eq!(refusal(&format!("grove-bench {name} --peer")), Some(ErrorKind::UnknownArgument), "{name}");
         }
     }

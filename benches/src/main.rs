@@ -13,6 +13,7 @@
 //! rooms     what rooms cost: memory, messages, joining and leaving, leases
 //! runs      what runs cost: chunks on their way to watchers, watchers that read nothing, memory
 //! storage   what it costs to keep what happens in rooms: appending, reading again, starting again, recovery
+//! cluster   what several instances cost each other: from a change to a frame elsewhere, notices that concern nobody
 //! restart   does a rolling restart of the real `desk` lose anything that was acknowledged?
 //! soak      is every copy exact after minutes of connects, stalls, kills, expiries and restarts?
 //! disturb   how much later is a victim served beside each attacker?
@@ -56,6 +57,7 @@ use std::process::ExitCode;
 
 use clap::Parser;
 
+use crate::benchmark::cluster::foreign;
 use crate::benchmark::storage::{log_writer, storage_writer};
 use crate::cli::internal_command::InternalCommand;
 use crate::cli::{Command, Options};
@@ -101,6 +103,7 @@ async fn execute(command: Command) -> Result<bool, Failure> {
         Command::Internal(InternalCommand::AppendEvents { database, directory, rooms }) => {
             log_writer::run(database, &directory, rooms).map(|()| true)
         }
+        Command::Internal(InternalCommand::PublishNotices { url }) => foreign::publish(&url).await.map(|()| true),
         Command::Internal(InternalCommand::SoakServer { listen, storage }) => {
             soak::server::run(&listen, storage.as_deref()).await.map(|()| true)
         }

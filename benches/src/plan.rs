@@ -3,6 +3,7 @@
 pub(crate) mod benchmark;
 pub(crate) mod cell;
 pub(crate) mod change;
+pub(crate) mod cluster_case;
 pub(crate) mod database_kind;
 pub(crate) mod defaults;
 pub(crate) mod peer_case;

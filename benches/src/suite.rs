@@ -3,7 +3,7 @@
 mod all;
 mod smoke;
 
-use crate::benchmark::{churn, connect, live, memory, peers, refresh, resume, rooms, runs, slow, storage};
+use crate::benchmark::{churn, cluster, connect, live, memory, peers, refresh, resume, rooms, runs, slow, storage};
 use crate::cli::benchmark_command::BenchmarkCommand;
 use crate::cli::output_options::OutputOptions;
 use crate::plan::cell::Cell;
@@ -45,6 +45,9 @@ impl Suite {
                 Self::new("storage", output, storage::cells(&options), None)
             }
             BenchmarkCommand::Peers { options, output } => Self::new("peers", output, peers::cells(&options), None),
+            BenchmarkCommand::Cluster { options, output } => {
+                Self::new("cluster", output, cluster::cells(&options), None)
+            }
             BenchmarkCommand::Smoke(output) => Self { name: "smoke", output, cells: smoke::cells() },
             BenchmarkCommand::All(output) => Self { name: "all", output, cells: all::cells() },
         }

@@ -2,6 +2,7 @@
 
 use clap::Subcommand;
 
+use super::cluster_options::ClusterOptions;
 use super::conditions::Conditions;
 use super::output_options::OutputOptions;
 use super::peer_options::PeerOptions;
@@ -117,6 +118,14 @@ pub(crate) enum BenchmarkCommand {
     Peers {
         #[command(flatten)]
         options: PeersOptions,
+        #[command(flatten)]
+        output: OutputOptions,
+    },
+    /// What several instances cost each other
+    #[command(long_about = Benchmark::Cluster.description())]
+    Cluster {
+        #[command(flatten)]
+        options: ClusterOptions,
         #[command(flatten)]
         output: OutputOptions,
     },

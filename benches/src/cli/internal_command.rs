@@ -59,6 +59,13 @@ pub(crate) enum InternalCommand {
         #[arg(long)]
         rooms: u32,
     },
+    /// Publish the notices of `cluster --case foreign` until the process is killed
+    #[command(hide = true)]
+    PublishNotices {
+        /// The server of NATS
+        #[arg(long)]
+        url: String,
+    },
     /// Run the server of `soak`
     #[command(hide = true)]
     SoakServer {

@@ -22,6 +22,7 @@ pub(super) fn of(benchmark: Benchmark) -> impl Iterator<Item = &'static Column> 
         Benchmark::Runs => RUNS,
         Benchmark::Storage => STORAGE,
         Benchmark::Peers => PEERS,
+        Benchmark::Cluster => CLUSTER,
     };
     CONDITIONS.iter().chain(own).chain(CHECKS)
 }
@@ -195,6 +196,14 @@ const PEERS: &[Column] = &[
     ("rss/link", |row| bytes(row.rss_bytes_per_connection)),
     ("told", |row| count(row.told_frames)),
     ("told ms", |row| decimal(row.told_ms)),
+];
+
+const CLUSTER: &[Column] = &[
+    ("p50 ms", |row| decimal(row.p50_ms)),
+    ("p99 ms", |row| decimal(row.p99_ms)),
+    ("beyond debounce", |row| decimal(row.p99_ms_beyond_debounce)),
+    ("notices/s", |row| decimal(row.notices_per_second)),
+    ("% of a core", |row| decimal(row.percent_of_a_core)),
 ];
 
 const STORAGE: &[Column] = &[

@@ -17,6 +17,7 @@ pub(crate) enum Benchmark {
     Runs,
     Storage,
     Peers,
+    Cluster,
 }
 
 impl Benchmark {
@@ -33,6 +34,7 @@ impl Benchmark {
         Self::Runs,
         Self::Storage,
         Self::Peers,
+        Self::Cluster,
     ];
 
     pub(crate) const fn name(self) -> &'static str {
@@ -48,6 +50,7 @@ impl Benchmark {
             Self::Runs => "runs",
             Self::Storage => "storage",
             Self::Peers => "peers",
+            Self::Cluster => "cluster",
         }
     }
 
@@ -70,6 +73,7 @@ impl Benchmark {
             Self::Runs => RUNS,
             Self::Storage => STORAGE,
             Self::Peers => PEERS,
+            Self::Cluster => CLUSTER,
         }
     }
 }
@@ -182,3 +186,11 @@ what the server gained in resident memory. `crowd`: the same in one project, unt
 been told of everyone who came after it.
 The lease of a peer is that of a session with a presence card: `rooms --case leases`.
 Baseline: the goals. Everyone must be welcomed, and told of all others once.";
+
+const CLUSTER: &str = "\
+Several instances on a real `nats-server`, in real time and without sockets of consumers. `notice`: a
+shared number changes on both of two instances and is refreshed on one of them; from that call until
+each consumer on the other has its patch, the debounce included. `foreign`: another process publishes
+100,000 notices per second that concern no session; the CPU time that the instance which receives
+them takes, as a share of one core.
+Baseline: the goals. Every mirror must be exact, and every notice must arrive.";

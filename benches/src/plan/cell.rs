@@ -4,6 +4,7 @@ use serde::{Deserialize, Serialize};
 
 use super::benchmark::Benchmark;
 use super::change::Change;
+use super::cluster_case::ClusterCase;
 use super::database_kind::DatabaseKind;
 use super::peer_case::PeerCase;
 use super::room_case::RoomCase;
@@ -42,6 +43,8 @@ pub(crate) struct Cell {
     pub(crate) peers: Option<PeerCase>,
     /// Which database `storage --case databases` measures.
     pub(crate) database: Option<DatabaseKind>,
+    /// What `cluster` measures.
+    pub(crate) cluster: Option<ClusterCase>,
 }
 
 impl Cell {
@@ -63,13 +66,15 @@ impl Cell {
             storage: None,
             peers: None,
             database: None,
+            cluster: None,
         }
     }
 
     /// The question that it answers, if its benchmark has several.
     pub(crate) fn case(&self) -> Option<&'static str> {
         let runs = self.rooms.map(RoomCase::name).or(self.runs.map(RunCase::name));
-        runs.or(self.storage.map(StorageCase::name)).or(self.peers.map(PeerCase::name))
+        let runs = runs.or(self.storage.map(StorageCase::name));
+        runs.or(self.peers.map(PeerCase::name)).or(self.cluster.map(ClusterCase::name))
     }
 
     /// Whether it has so few sessions that only its checks matter, and not its figures.

@@ -60,6 +60,7 @@ impl Goal {
             Some(Benchmark::Runs) => runs(row),
             Some(Benchmark::Storage) => storage(row),
             Some(Benchmark::Peers) => peers(row),
+            Some(Benchmark::Cluster) => cluster(row),
             Some(Benchmark::Connect) | None => Vec::new(),
         };
         goals.into_iter().flatten().collect()
@@ -177,6 +178,13 @@ fn runs(row: &Row) -> Vec<Option<Goal>> {
         }
         Some(RunCase::Stream | RunCase::Idle) | None => Vec::new(),
     }
+}
+
+fn cluster(row: &Row) -> Vec<Option<Goal>> {
+    vec![
+        Goal::new("ms beyond the debounce, p99 of a frame on another instance", 5.0, row.p99_ms_beyond_debounce),
+        Goal::new("% of a core for 100,000 notices per second that concern nobody", 30.0, row.percent_of_a_core),
+    ]
 }
 
 fn storage(row: &Row) -> Vec<Option<Goal>> {

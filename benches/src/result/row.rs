@@ -8,6 +8,7 @@ use crate::consumer::{Size, Verdict};
 use crate::plan::benchmark::Benchmark;
 use crate::plan::cell::Cell;
 use crate::plan::change::Change;
+use crate::plan::cluster_case::ClusterCase;
 use crate::plan::database_kind::DatabaseKind;
 use crate::plan::peer_case::PeerCase;
 use crate::plan::room_case::RoomCase;
@@ -51,6 +52,8 @@ row! {
     peers: PeerCase,
     /// Which database.
     database: DatabaseKind,
+    /// What `cluster` measured.
+    cluster: ClusterCase,
     /// How many sessions are in each room.
     per_room: u32,
     /// Number of open sessions.
@@ -203,6 +206,10 @@ row! {
     /// Messages that were acknowledged before a process was killed, and those of them that were missing then.
     acknowledged: u64,
     lost: u64,
+    /// What a frame on another instance took beyond the debounce, and what notices that concern nobody cost.
+    p99_ms_beyond_debounce: f64,
+    notices_per_second: f64,
+    percent_of_a_core: f64,
     /// Number of stalled readers, and the latencies of the other consumers beside them.
     stalled: u32,
     stalled_p50_ms: f64,
@@ -232,6 +239,7 @@ impl Row {
             storage: cell.storage,
             peers: cell.peers,
             database: cell.database,
+            cluster: cell.cluster,
             gap: cell.gap,
             sessions: Some(cell.sessions),
             active: Some(cell.active),
@@ -242,7 +250,8 @@ impl Row {
     /// The question that it answers, if its benchmark has several.
     pub(crate) fn case(&self) -> Option<&'static str> {
         let runs = self.rooms.map(RoomCase::name).or(self.runs.map(RunCase::name));
-        runs.or(self.storage.map(StorageCase::name)).or(self.peers.map(PeerCase::name))
+        let runs = runs.or(self.storage.map(StorageCase::name));
+        runs.or(self.peers.map(PeerCase::name)).or(self.cluster.map(ClusterCase::name))
     }
 
     pub(crate) fn set_size(&mut self, size: Size) {

@@ -1,6 +1,7 @@
 //! Every benchmark with its defaults, for both workloads, and the peer once for each of them.
 
-use crate::benchmark::{churn, connect, live, memory, peers, refresh, resume, rooms, runs, slow, storage};
+use crate::benchmark::{churn, cluster, connect, live, memory, peers, refresh, resume, rooms, runs, slow, storage};
+use crate::cli::cluster_options::ClusterOptions;
 use crate::cli::conditions::Conditions;
 use crate::cli::peers_options::PeersOptions;
 use crate::cli::rooms_options::RoomsOptions;
@@ -30,6 +31,7 @@ pub(super) fn cells() -> Vec<PlannedCell> {
     cells.extend(runs::cells(&RunsOptions::default()));
     cells.extend(storage::cells(&StorageOptions::default()));
     cells.extend(peers::cells(&PeersOptions::default()));
+    cells.extend(cluster::cells(&ClusterOptions { sessions: 1_000, case: None }));
     cells.into_iter().map(|cell| PlannedCell::new(cell.clone(), peer_sessions(&cell))).collect()
 }
 

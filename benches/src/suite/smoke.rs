@@ -1,6 +1,7 @@
 //! Every benchmark at small sizes, for continuous integration.
 
-use crate::benchmark::{churn, connect, live, memory, peers, refresh, resume, rooms, runs, slow, storage};
+use crate::benchmark::{churn, cluster, connect, live, memory, peers, refresh, resume, rooms, runs, slow, storage};
+use crate::cli::cluster_options::ClusterOptions;
 use crate::cli::conditions::Conditions;
 use crate::cli::peers_options::PeersOptions;
 use crate::cli::rooms_options::RoomsOptions;
@@ -36,6 +37,7 @@ pub(super) fn cells() -> Vec<PlannedCell> {
     cells.extend(runs::cells(&RunsOptions { sessions: Some(20), ..RunsOptions::default() }));
     cells.extend(storage::cells(&StorageOptions { sessions: Some(20), ..StorageOptions::default() }));
     cells.extend(peers::cells(&PeersOptions { sessions: Some(100), ..PeersOptions::default() }));
+    cells.extend(cluster::cells(&ClusterOptions { sessions: 20, case: None }));
     let has_peer = |cell: &Cell| cell.likeness == Likeness::Distinct && !cell.per_session && cell.case().is_none();
     let peer_sessions = |cell: &Cell| has_peer(cell).then_some(PEER_SESSIONS);
     cells.into_iter().map(|cell| PlannedCell::new(cell.clone(), peer_sessions(&cell))).collect()

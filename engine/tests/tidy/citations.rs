@@ -49,6 +49,7 @@ fn file_of_tests(cited: &str) -> PathBuf {
         }
         Some(("cli", file)) => root().join(format!("adapters/cli/tests/suite/{file}.rs")),
         Some(("cli-units", file)) => root().join(format!("adapters/cli/src/{file}.rs")),
+        Some(("nats", file)) => root().join(format!("adapters/nats/tests/suite/{file}.rs")),
         Some(("conformance", file)) => root().join(format!("examples/conformance/tests/suite/{file}.rs")),
         Some(("concurrency", file)) => root().join(format!("engine/src/concurrency/{file}.rs")),
         Some(("isolation", file)) => root().join(format!("engine/tests/isolation/{file}.rs")),

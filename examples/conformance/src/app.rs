@@ -7,6 +7,7 @@ use serde_json::Value;
 
 use crate::agents;
 use crate::audit::Audit;
+use crate::bus::Bus;
 use crate::catalog::Catalog;
 use crate::noted::Noted;
 use crate::options::Options;
@@ -24,6 +25,8 @@ pub(crate) struct App {
     pub(crate) tree: Arc<Tree>,
     /// What was refused, created, closed, revoked and taken over, if there are rooms.
     pub(crate) audit: Option<Arc<Audit>>,
+    /// What connects it with other instances, if there may be any.
+    pub(crate) bus: Option<Bus>,
     /// How long a change may take to be shown, in ms.
     pub(crate) debounce_ms: u64,
 }
@@ -33,7 +36,7 @@ impl App {
     ///
     /// # Panics
     /// Outside a tokio runtime.
-    pub(crate) fn new(options: &Options, (storage, noted): (Storage, Noted)) -> Arc<Self> {
+    pub(crate) fn new(options: &Options, (storage, noted): (Storage, Noted), bus: Option<Bus>) -> Arc<Self> {
         Arc::new_cyclic(|app| {
             let state = Arc::new(State::new());
             let catalog = Catalog::new(&state, app);
@@ -44,12 +47,13 @@ impl App {
                 Some(audit) => with_rooms(builder, audit, (&state, storage)),
                 None => builder,
             };
+            let builder = bus.iter().fold(builder, |builder, bus| bus.join(builder));
             let (engine, providers) = engine(builder, options.per_session, &tree);
             if options.has_rooms() {
                 rooms::register(&engine, &state, app);
                 agents::register(&engine, noted);
             }
-            Self { engine, providers, state, tree, audit, debounce_ms: options.debounce_ms }
+            Self { engine, providers, state, tree, audit, bus, debounce_ms: options.debounce_ms }
         })
     }
 }

@@ -18,6 +18,7 @@ use serde_json::{Map, Number, Value, json};
 use crate::agents;
 use crate::app::App;
 use crate::audit::Audit;
+use crate::bus::Bus;
 use crate::tokens::ORG;
 
 /// The routes.
@@ -27,6 +28,7 @@ pub(crate) fn routes(app: Arc<App>) -> Router {
         None => Router::new(),
     };
     Router::new()
+        .merge(app.bus.clone().map_or_else(Router::new, bus_routes))
         .route("/control/stats", get(stats))
         .route("/control/refresh", post(refresh))
         .route("/control/stamp", post(stamp))
@@ -44,6 +46,19 @@ fn room_routes(audit: Arc<Audit>) -> Router<Arc<App>> {
         .route("/control/audit", get(since))
         .route("/control/crash", post(crash))
         .route("/control/agent", post(agent))
+}
+
+/// What there is only with other instances.
+fn bus_routes(of: Bus) -> Router<Arc<App>> {
+    let lose = move |body: Body| std::future::ready(lose(&of, body));
+    Router::new().route("/control/bus", get(bus).post(lose))
+}
+
+/// Which share of messages is lost.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Lost {
+    drop: f64,
 }
 
 /// The sessions whose trees are refreshed.
@@ -133,6 +148,19 @@ async fn rooms(State(app): State<Arc<App>>) -> Response {
         "leases": rooms.leases,
         "presence": rooms.presence,
     }))
+}
+
+async fn bus(State(app): State<Arc<App>>) -> Response {
+    json_response(&Bus::report(&app.engine))
+}
+
+fn lose(bus: &Bus, body: Body) -> Result<Response, BadRequest> {
+    let Lost { drop } = read(body)?;
+    if !(0.0..=1.0).contains(&drop) {
+        return Err(BadRequest("`drop` must be a number from 0 to 1".to_owned()));
+    }
+    bus.lose(drop);
+    Ok(json_response(&json!({ "drop": drop })))
 }
 
 /// Ends the process as `kill -9` would: nobody is told, and nothing is written any more.

@@ -25,12 +25,14 @@
 //! | `notes`, `rooms` | with `--rooms`: what the app shows in rooms, and who may do what in them |
 //! | `noted`, `agents` | with `--rooms`: the scripted agents, and what one of them notes for good |
 //! | `audit` | with `--rooms`: what was refused, created, closed, revoked and taken over |
+//! | `bus` | with `--nats`: what connects this instance with the others |
 //! | `control` | what can be done over HTTP |
 //! | `app`, `server` | all of it together, and how it is served |
 
 mod agents;
 mod app;
 mod audit;
+mod bus;
 mod catalog;
 mod content;
 mod control;

@@ -26,9 +26,7 @@ async fn main() -> ExitCode {
 async fn run(options: &Options) -> Result<(), Box<dyn Error>> {
     // Before the start line: whoever has read it may stop the app.
     let stop = shutdown_signal();
-    let running = start(options)
-        .await
-        .map_err(|error| format!("cannot listen on {}: {error}; give another address with --listen", options.listen))?;
+    let running = start(options).await.map_err(|error| format!("cannot start on {}: {error}", options.listen))?;
     writeln!(io::stdout(), "listening on http://{}", running.address())?;
     io::stdout().flush()?;
     stop.await;

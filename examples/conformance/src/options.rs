@@ -47,6 +47,12 @@ pub struct Options {
     /// `/peers`, for processes with keys of their own. Implies `--rooms`.
     #[arg(long)]
     pub peers: bool,
+    /// The servers of NATS, separated by commas, over which the instances of a cluster speak. Implies `--rooms`.
+    #[arg(long, value_name = "URL")]
+    pub nats: Option<String>,
+    /// The name of this instance, which no other has at the same time.
+    #[arg(long, value_name = "NAME", requires = "nats", default_value_t = format!("instance-{}", std::process::id()))]
+    pub instance: String,
     /// The name of this server in what peers sign.
     #[arg(long, value_name = "NAME", default_value = "conformance")]
     pub audience: String,
@@ -76,7 +82,7 @@ const ROOMS_PER_PROJECT: usize = 10_000;
 impl Options {
     /// Whether there are rooms.
     pub(crate) const fn has_rooms(&self) -> bool {
-        self.rooms || self.peers || self.storage.is_some()
+        self.rooms || self.peers || self.storage.is_some() || self.nats.is_some()
     }
 
     /// The engine's configuration.

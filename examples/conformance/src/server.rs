@@ -15,6 +15,7 @@ use tokio::task::JoinHandle;
 use tokio::time::timeout;
 
 use crate::app::App;
+use crate::bus::Bus;
 use crate::control;
 use crate::members;
 use crate::noted::Noted;
@@ -39,7 +40,7 @@ pub struct Running {
 /// Starts the app in this process.
 ///
 /// # Errors
-/// When the address cannot be listened on, or the storage cannot be opened.
+/// When the address cannot be listened on, the storage cannot be opened, or the servers of NATS are named wrongly.
 ///
 /// # Panics
 /// If an allowed origin is not one.
@@ -48,7 +49,7 @@ pub async fn start(options: &Options) -> io::Result<Running> {
     let address = listener.local_addr()?;
     let storage = options.storage.as_ref().map_or(Ok(Storage::memory()), Storage::open).map_err(io::Error::other)?;
     let noted = options.storage.as_deref().map_or(Ok(Noted::default()), Noted::open)?;
-    let app = App::new(options, (storage, noted));
+    let app = App::new(options, (storage, noted), Bus::connect(options).await?);
     let peers = options.peers.then(|| peers(options, &app)).transpose()?;
     let endpoint = match app.providers.clone() {
         Some(providers) => slop(options, (&app, peers.as_ref()), providers),

@@ -1,6 +1,7 @@
 //! The app over real sockets, as a hand-written consumer sees it.
 
 mod board;
+mod cluster;
 mod consumer;
 mod control;
 mod crash;
