@@ -22,7 +22,7 @@ pub(crate) enum Benchmark {
 
 impl Benchmark {
     /// In the order in which results are shown.
-    pub(crate) const ALL: [Self; 11] = [
+    pub(crate) const ALL: [Self; 12] = [
         Self::Memory,
         Self::Refresh,
         Self::Connect,
