@@ -177,6 +177,16 @@ impl Home {
 
 impl Drop for Home {
     fn drop(&mut self) {
+        // A launcher that is killed leaves its command behind.
+        let left = fs::read_dir("/proc").into_iter().flatten().filter_map(|entry| {
+            let process = entry.ok()?.path();
+            let works_here = fs::read_link(process.join("cwd")).ok()?.starts_with(&self.directory);
+            works_here.then(|| process.file_name().map(ToOwned::to_owned))?
+        });
+        let left: Vec<_> = left.collect();
+        if !left.is_empty() {
+            let _ = std::process::Command::new("kill").arg("-KILL").args(left).stderr(Stdio::null()).status();
+        }
         let _ = fs::remove_dir_all(&self.directory);
     }
 }
