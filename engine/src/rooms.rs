@@ -3,6 +3,7 @@
 pub(crate) mod ids;
 pub(crate) mod call_ids;
 pub(crate) mod deadlines;
+mod ended_by;
 pub(crate) mod unread;
 mod due;
 mod leases;
@@ -10,7 +11,6 @@ mod attendees;
 pub(crate) mod options;
 pub(crate) mod said;
 mod archived_room;
-mod ended_by;
 mod stored_room;
 mod kept;
 mod away;

@@ -1,9 +1,13 @@
-//! Who ended a room.
+//! Who ends a room, and why.
 
 use serde::{Deserialize, Serialize};
 
 use crate::model::Text;
+use crate::model::room::end_reason::EndReason;
 use crate::model::room::event::Actor;
+
+/// Why a room is about to end, and who ends it.
+pub(crate) type StoredEnding = (EndReason, EndedBy);
 
 /// Who ends a room, and with which words.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]

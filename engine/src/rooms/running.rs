@@ -8,7 +8,7 @@ use serde_json::Value;
 
 use super::durability::{all_durable, is_full};
 use super::end_step::remove_later;
-use super::ended_by::EndedBy;
+use super::ended_by::{EndedBy, StoredEnding};
 use super::live_runs::{Absence, LiveRun, LiveRuns};
 use super::living::LivingRoom;
 use super::pacing::{Paced, ready_for_more};
@@ -17,7 +17,6 @@ use super::remembering::Remembering;
 use super::run_speech::Speech;
 use super::run_steps::{Execution, FollowUp, Turn, Work, Worker};
 use super::step::Step;
-use super::stored_room::StoredEnding;
 use crate::background::Background;
 use crate::clock::millis;
 use crate::config::{Limit, RunLimits};

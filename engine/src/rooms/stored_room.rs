@@ -7,7 +7,7 @@ use std::sync::Arc;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use super::ended_by::EndedBy;
+use super::ended_by::{EndedBy, StoredEnding};
 use crate::model::Text;
 use crate::model::room::about::About;
 use crate::model::room::end_reason::EndReason;
@@ -46,9 +46,6 @@ pub(super) struct StoredEnd {
     pub(super) seq: u64,
     pub(super) cold_context_id: Option<Text>,
 }
-
-/// Why a room is about to end, and who ends it.
-pub(super) type StoredEnding = (EndReason, EndedBy);
 
 impl StoredRecord {
     pub(super) fn new(about: &About, record: &Record) -> Self {

@@ -2,7 +2,7 @@
 
 use hashbrown::HashMap;
 
-use super::stored_room::StoredEnding;
+use super::ended_by::StoredEnding;
 use crate::model::Text;
 
 /// What has to be done in a room that could not be read, as soon as it can be.

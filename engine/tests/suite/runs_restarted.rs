@@ -336,7 +336,13 @@ async fn a_room_whose_end_was_accepted_ends_with_its_runs_when_the_process_start
         }
         assert_eq!(room.cold_context_id().is_some(), archives);
         process = process.killed().await;
-        assert!(process.engine.rooms().get(&process.ann, "board").is_err(), "it has ended once");
+        let room = process.engine.rooms().get(&process.ann, "board").unwrap();
+        assert_eq!(room.end_reason(), Some(EndReason::Close), "it is shown for a while");
+        if let Some(id) = room.cold_context_id() {
+            let archived = crate::rooms_archive::lines(&process.engine, &process.ann, &id).await;
+            let ends = archived.iter().filter(|line| line["kind"] == "room.ended").count();
+            assert_eq!(ends, 1, "it has ended once");
+        }
     }
 }
 

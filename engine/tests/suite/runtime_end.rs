@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use grove_engine::client::Query;
 use grove_engine::{
@@ -166,5 +166,10 @@ fn a_task_that_runs_when_the_runtime_ends_is_dropped_with_what_it_holds() {
     // Nobody can see its node any more; but nothing hangs, and what it held is gone.
     task.progress(0.5, "late");
     drop((task, engine));
-    assert_eq!(Arc::strong_count(&dropped), 1);
+    // A thread of the engine may still be at the end of its last pass.
+    let patience = Instant::now() + Duration::from_secs(20);
+    while Arc::strong_count(&dropped) > 1 {
+        assert!(Instant::now() < patience, "something still holds it");
+        std::thread::yield_now();
+    }
 }

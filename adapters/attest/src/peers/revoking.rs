@@ -14,7 +14,7 @@ impl Peers {
     /// more rights are closed.
     ///
     /// # Errors
-    /// Those of [`Members::add`].
+    /// Those of [`Members::add`](crate::Members::add).
     pub fn add_member(&self, project: &str, member: Member) -> Result<(), MembersError> {
         let (id, key, rights) = (member.id.clone(), member.public_key, member.rights.clone());
         self.inner.members.add(project, member)?;
