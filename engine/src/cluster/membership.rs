@@ -73,6 +73,11 @@ pub(crate) struct Membership {
     known: HashMap<Text, Known>,
 }
 
+/// Whether this life of an instance has said that it leaves.
+const fn is_end(known: Known, of: &Instance) -> bool {
+    known.has_left && known.incarnation == of.incarnation
+}
+
 impl Membership {
     pub(crate) fn new(this: Instance, patience: Patience) -> Self {
         Self { this, patience, known: HashMap::new() }
@@ -90,7 +95,9 @@ impl Membership {
         let heard =
             Known { incarnation: from.incarnation, heard_ms: now_ms, standing: Standing::Alive, has_left: false };
         let before = self.known.get(&from.name).copied();
-        if before.is_some_and(|before| before.incarnation > from.incarnation) {
+        // A life that has left has ended, whatever is late of what it said before.
+        let is_over = |before: Known| before.incarnation > from.incarnation || is_end(before, from);
+        if before.is_some_and(is_over) {
             return Heard::Outlived;
         }
         self.known.insert(from.name.clone(), heard);
@@ -220,6 +227,9 @@ mod tests {
         assert_eq!(all.heard(&a, 30), Heard::Changed(Change::Returned(a.clone())));
         assert_eq!(all.left(&a), Some(Change::Gone(a.clone())));
         assert_eq!(all.left(&a), None);
+        assert_eq!((all.heard(&a, 31), all.get("a")), (Heard::Outlived, None), "what is late does not bring it back");
+        let next = instance("a", 2);
+        assert_eq!(all.heard(&next, 32), Heard::Changed(Change::Restarted(next)));
     }
 
     #[test]

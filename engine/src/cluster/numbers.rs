@@ -17,6 +17,8 @@ pub(crate) struct Number {
 #[derive(Debug, Default)]
 pub(crate) struct Numbers {
     last: u64,
+    /// When something was published last.
+    latest_ms: Option<u64>,
     topics: HashMap<Topic, Last>,
 }
 
@@ -30,6 +32,7 @@ impl Numbers {
     /// Numbers the next message on a topic.
     pub(crate) fn next(&mut self, topic: &Topic, now_ms: u64) -> Number {
         self.last += 1;
+        self.latest_ms = self.latest_ms.max(Some(now_ms));
         let last = Last { number: self.last, at_ms: now_ms };
         let before = self.topics.insert(topic.clone(), last);
         Number { number: self.last, after: before.map_or(0, |before| before.number) }
@@ -48,8 +51,8 @@ impl Numbers {
     }
 
     /// When something was published last.
-    pub(crate) fn latest_ms(&self) -> Option<u64> {
-        self.topics.values().map(|last| last.at_ms).max()
+    pub(crate) const fn latest_ms(&self) -> Option<u64> {
+        self.latest_ms
     }
 }
 

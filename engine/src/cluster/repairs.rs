@@ -34,16 +34,19 @@ pub(crate) struct Repairs {
     lately: BTreeMap<Repair, u64>,
     delay_ms: u64,
     interval_ms: u64,
+    /// The latest time that it was told.
+    now_ms: u64,
 }
 
 impl Repairs {
     pub(crate) const fn new(delay_ms: u64, interval_ms: u64) -> Self {
-        Self { due: BTreeMap::new(), lately: BTreeMap::new(), delay_ms, interval_ms }
+        Self { due: BTreeMap::new(), lately: BTreeMap::new(), delay_ms, interval_ms, now_ms: 0 }
     }
 
     /// Something may have been missed. It is looked at a moment later, together with what else is missed until then, and
     /// not again before some time has passed.
     pub(crate) fn request(&mut self, what: Repair, cause: RepairCause, now_ms: u64) {
+        let now_ms = self.passed(now_ms);
         let again_ms = self.lately.get(&what).map_or(0, |at_ms| at_ms.saturating_add(self.interval_ms));
         self.due.entry(what).or_insert((again_ms.max(now_ms.saturating_add(self.delay_ms)), cause));
         self.validate(now_ms);
@@ -51,6 +54,7 @@ impl Repairs {
 
     /// Takes what is due by now.
     pub(crate) fn take_due(&mut self, now_ms: u64) -> Vec<(Repair, RepairCause)> {
+        let now_ms = self.passed(now_ms);
         self.lately.retain(|_, at_ms| now_ms < at_ms.saturating_add(self.interval_ms));
         let is_due = |(at_ms, _): &(u64, RepairCause)| *at_ms <= now_ms;
         if let Some((_, cause)) = self.due.get(&Repair::All).copied().filter(is_due) {
@@ -66,6 +70,12 @@ impl Repairs {
             Some((what, cause))
         };
         due.into_iter().filter_map(take).collect()
+    }
+
+    /// Two threads may come in another order than that in which they have read the clock.
+    fn passed(&mut self, now_ms: u64) -> u64 {
+        self.now_ms = self.now_ms.max(now_ms);
+        self.now_ms
     }
 
     pub(crate) fn due_ms(&self) -> Option<u64> {
@@ -101,8 +111,18 @@ mod tests {
     fn a_repair_of_all_covers_those_of_projects() {
         let mut repairs = Repairs::new(100, 1_000);
         repairs.request(Repair::Project("p".into()), GAP, 50);
-        repairs.request(Repair::All, RepairCause::Reconnected, 0);
-        assert_eq!(repairs.take_due(100), [(Repair::All, RepairCause::Reconnected)]);
+        repairs.request(Repair::All, RepairCause::Reconnected, 50);
+        assert_eq!(repairs.take_due(150), [(Repair::All, RepairCause::Reconnected)]);
         assert_eq!(repairs.due_ms(), None);
+    }
+
+    #[test]
+    fn whoever_has_read_the_clock_before_another_may_come_after_it() {
+        let (mut repairs, p) = (Repairs::new(100, 1_000), Repair::Project("p".into()));
+        repairs.request(p.clone(), GAP, 0);
+        assert_eq!(repairs.take_due(1_001), [(p.clone(), GAP)]);
+        repairs.request(p, GAP, 1_000);
+        assert_eq!(repairs.due_ms(), Some(2_001));
+        repairs.request(Repair::All, GAP, 999);
     }
 }

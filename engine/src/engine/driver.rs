@@ -135,7 +135,7 @@ impl Driver {
             Timer::Attendance => self.rooms.iter().for_each(|rooms| rooms.look_at_attendance()),
             Timer::Runs => self.rooms.iter().for_each(|rooms| rooms.running.run_due()),
             Timer::AgentLinks => self.rooms.iter().for_each(|rooms| rooms.agent_links.forget_unused()),
-            Timer::Cluster => self.station.look(),
+            Timer::Cluster => self.station.look_if_due(),
             Timer::RoomRemovals => self.rooms.iter().for_each(|rooms| rooms.remove_due()),
         }
     }

@@ -25,7 +25,7 @@ use crate::model::selector::Selector;
 use crate::refresh::refresher::{Refresher, Urgency};
 use crate::refresh::scope::Target;
 use crate::sessions::paths::Paths;
-use crate::sync::Mutex;
+use crate::sync::{AtomicBool, Mutex, Ordering};
 
 /// This instance among the others. Alone, it does nothing.
 pub(crate) struct Station {
@@ -39,6 +39,8 @@ pub(crate) struct Station {
     clock: Arc<dyn Clock>,
     observers: Arc<Observers>,
     max_bytes: usize,
+    /// It has said that it leaves.
+    has_left: AtomicBool,
 }
 
 /// What a station works with.
@@ -66,6 +68,7 @@ impl Station {
             clock: parts.clock,
             observers: parts.observers,
             max_bytes: limits.message_bytes,
+            has_left: AtomicBool::new(false),
         })
     }
 
@@ -75,12 +78,18 @@ impl Station {
         self.look();
     }
 
+    /// A timer fired.
+    pub(crate) fn look_if_due(&self) {
+        if self.bus.alarm.rings(self.clock.now_ms()) {
+            self.look();
+        }
+    }
+
     /// Time has passed, or something has come that makes something due.
-    pub(crate) fn look(&self) {
-        if self.bus.is_alone() {
+    fn look(&self) {
+        if self.bus.is_alone() || self.has_left.load(Ordering::SeqCst) {
             return;
         }
-        self.bus.alarm.rang();
         let now_ms = self.clock.now_ms();
         let gathered_ms = self.bus.look(now_ms);
         let again_ms = self.commits.look(now_ms);
@@ -245,6 +254,8 @@ impl Station {
     /// Says that this instance leaves, and ends.
     pub(crate) fn leave(&self) -> BoxFuture<'static, ()> {
         if !self.bus.is_alone() {
+            // A heartbeat after that would say that it is there.
+            self.has_left.store(true, Ordering::SeqCst);
             self.bus.look(u64::MAX);
             self.bus.beat(0, |beat| beat.leaves = true);
         }
