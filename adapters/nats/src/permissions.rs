@@ -5,7 +5,6 @@ use std::fmt::Write;
 use serde::{Deserialize, Serialize};
 
 use crate::subjects::Subjects;
-use crate::token::encode;
 
 /// The subjects that one user of the servers may publish on and subscribe to, and no others.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -69,7 +68,7 @@ pub fn server_configuration(subjects: &Subjects, participants: &[ParticipantUser
     let (events, input) = (format!("{}.*.room.*.ev", subjects.prefix()), format!("{}.*.room.*.in", subjects.prefix()));
     let mut users = String::new();
     for user in participants {
-        let permissions = Permissions::of_participant(subjects, &user.project, &user.room, &encode(&user.user));
+        let permissions = Permissions::of_participant(subjects, &user.project, &user.room, &user.user);
         let _ = write!(
             users,
             "\n      {{ user: {}, password: {}, permissions: {{ publish: {}, subscribe: {} }} }}",
@@ -140,6 +139,14 @@ mod tests {
         let permissions = Permissions::of_participant(&subjects(), "a.b", ">", "*");
         assert_eq!(permissions.publish, ["grove.v1.=YS5i.room.=Pg.in"]);
         assert_eq!(permissions.subscribe, ["grove.v1.=YS5i.room.=Pg.ev", "grove.v1.=YS5i.room.=Pg.reply.=Kg"]);
+    }
+
+    #[test]
+    fn a_user_with_an_unusual_name_may_hear_the_replies_that_are_sent_to_that_name() {
+        let (user, password) = ("bob@x".to_owned(), "$BOB".to_owned());
+        let user = ParticipantUser { user, password, project: "p".into(), room: "r".into() };
+        let text = server_configuration(&subjects(), &[user]);
+        assert!(text.contains(&subjects().room_replies("p", "r", "bob@x")), "{text}");
     }
 
     #[test]
