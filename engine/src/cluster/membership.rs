@@ -83,6 +83,11 @@ impl Membership {
         Self { this, patience, known: HashMap::new() }
     }
 
+    /// Whether that is this life of this instance.
+    pub(crate) fn is_this(&self, of: &Instance) -> bool {
+        *of == self.this
+    }
+
     /// Somebody is heard.
     pub(crate) fn heard(&mut self, from: &Instance, now_ms: u64) -> Heard {
         if from.name == self.this.name {

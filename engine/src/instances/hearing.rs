@@ -62,6 +62,10 @@ impl Hearing {
     /// A heartbeat came. `receives` says whether what is published on a topic is received here.
     pub(crate) fn heartbeat(&mut self, beat: &Heartbeat, now_ms: u64, receives: impl Fn(&Topic) -> bool) -> Heard {
         let mut heard = self.membership.heard(&beat.from, now_ms);
+        if self.membership.is_this(&beat.from) {
+            // What it has published itself it has not missed.
+            return heard;
+        }
         if let Heard::Changed(change) = &heard {
             self.follow(change, now_ms);
         }
@@ -185,6 +189,19 @@ mod tests {
         beats(&mut hearing, None, 40_000..60_000);
         hearing.look(60_000);
         assert!(hearing.beat_due_ms(None, 60_000) <= 60_400, "somebody who was there is silent");
+    }
+
+    #[test]
+    fn an_instance_misses_nothing_of_its_own() {
+        let mut hearing = Hearing::new(instance("this"), &ClusterLimits::default());
+        let mut beat = Heartbeat::new(instance("this"));
+        beat.mark(&Topic::Notices, 7);
+        assert_eq!((hearing.heartbeat(&beat, 0, |_| true), hearing.repairs.due_ms()), (Heard::Known, None));
+        beat.from.name = "other".into();
+        hearing.heartbeat(&beat, 0, |_| true);
+        beat.mark(&Topic::Notices, 8);
+        hearing.heartbeat(&beat, 1, |_| true);
+        assert!(hearing.repairs.due_ms().is_some(), "what another one has published it may have missed");
     }
 
     #[test]

@@ -51,7 +51,7 @@ pub struct Options {
     #[arg(long, value_name = "URL")]
     pub nats: Option<String>,
     /// The name of this instance, which no other has at the same time.
-    #[arg(long, value_name = "NAME", requires = "nats", default_value_t = format!("instance-{}", std::process::id()))]
+    #[arg(long, value_name = "NAME", requires = "nats", value_parser = instance, default_value_t = format!("instance-{}", std::process::id()))]
     pub instance: String,
     /// The name of this server in what peers sign.
     #[arg(long, value_name = "NAME", default_value = "conformance")]
@@ -107,6 +107,12 @@ impl Options {
         rooms.rooms_per_project = ROOMS_PER_PROJECT;
         rooms.open_rooms_per_project = ROOMS_PER_PROJECT;
     }
+}
+
+/// What `EngineBuilder::cluster` takes.
+fn instance(text: &str) -> Result<String, String> {
+    let is_name = (1..=64).contains(&text.len()) && !text.chars().any(char::is_control);
+    if is_name { Ok(text.to_owned()) } else { Err("a name has 1 to 64 bytes without control characters".to_owned()) }
 }
 
 /// Checks what the adapter would panic about.
