@@ -141,27 +141,20 @@ impl Members for StoredMembers {
         })
     }
 
-    fn revoke_session(
-        &self,
-        project: &str,
-        key: &PublicKey,
-        (now_ms, until_ms): (u64, u64),
-    ) -> Result<(), MembersError> {
+    fn revoke_session(&self, project: &str, key: &PublicKey) -> Result<(), MembersError> {
         self.write(|transaction| {
-            transaction.execute("DELETE FROM revoked WHERE until <= ?1", [schema::number(now_ms)])?;
-            if count(transaction, "revoked")? >= MOST {
-                return Ok(Err(MembersError::Full));
-            }
-            let values = params![project, key.as_bytes(), schema::number(until_ms)];
-            transaction.execute("INSERT OR REPLACE INTO revoked VALUES (?1, ?2, ?3)", values)?;
+            let values = params![project, key.as_bytes()];
+            transaction.execute("INSERT OR IGNORE INTO revoked (project, key) VALUES (?1, ?2)", values)?;
+            let surplus = "DELETE FROM revoked WHERE number <= (SELECT max(number) FROM revoked) - ?1";
+            transaction.execute(surplus, [MOST])?;
             Ok(Ok(()))
         })
     }
 
-    fn is_session_revoked(&self, project: &str, key: &PublicKey, now_ms: u64) -> Result<bool, MembersError> {
+    fn is_session_revoked(&self, project: &str, key: &PublicKey) -> Result<bool, MembersError> {
         self.read(|connection| {
-            let revoked = "SELECT 1 FROM revoked WHERE project = ?1 AND key = ?2 AND until > ?3";
-            connection.prepare_cached(revoked)?.exists(params![project, key.as_bytes(), schema::number(now_ms)])
+            let revoked = "SELECT 1 FROM revoked WHERE project = ?1 AND key = ?2";
+            connection.prepare_cached(revoked)?.exists(params![project, key.as_bytes()])
         })
     }
 

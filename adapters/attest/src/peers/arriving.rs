@@ -48,7 +48,7 @@ impl Inner {
         loop {
             let (number, session) = self.find_or_add(peer)?;
             // Whoever takes access back looks for the peers that there are afterwards, and this is one of them by now.
-            if let Err(refused) = Checking::new(&*self.members).still(peer, self.now_ms()) {
+            if let Err(refused) = Checking::new(&*self.members).still(peer) {
                 self.remove(number, Some(Closing::REVOKED));
                 return Err(refused);
             }
