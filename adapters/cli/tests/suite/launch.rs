@@ -1,10 +1,12 @@
 //! What stays beside a launched command.
 
 use std::fs;
+use std::process::Stdio;
 use std::time::Duration;
 
 use serde_json::Value;
 use tokio::io::{AsyncBufReadExt, BufReader};
+use tokio::process::Command;
 
 use crate::home::{Ended, Home, first_line, kill, mode, signal, soon, until};
 
@@ -42,6 +44,23 @@ async fn signals_reach_the_command() {
     signal("-TERM", launched.id().unwrap()).await;
     assert_eq!(soon("the end", launched.wait()).await.unwrap().code(), Some(128 + 15));
     assert_eq!(home.status("B").await, "gone");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_signal_that_is_ignored_at_the_start_stays_ignored_as_with_nohup() {
+    let home = Home::new(&[]).await;
+    let _daemon = home.daemon(&[]).await;
+    let launch = home.command(&["launch", "--name", "A", "--", "sh", "-c", "echo ready; exec sleep 600"]);
+    let launch = launch.as_std();
+    let mut ignoring = Command::new("sh");
+    ignoring.args(["-c", "trap '' HUP; exec \"$0\" \"$@\""]).arg(launch.get_program()).args(launch.get_args());
+    ignoring.current_dir(&home.directory).env_clear();
+    ignoring.envs(launch.get_envs().filter_map(|(name, value)| Some((name, value?))));
+    let mut launched = ignoring.stdout(Stdio::piped()).kill_on_drop(true).spawn().unwrap();
+    assert_eq!(first_line(&mut launched).await, "ready");
+    signal("-HUP", launched.id().unwrap()).await;
+    signal("-TERM", launched.id().unwrap()).await;
+    assert_eq!(soon("the end", launched.wait()).await.unwrap().code(), Some(128 + 15));
 }
 
 #[tokio::test(flavor = "multi_thread")]
