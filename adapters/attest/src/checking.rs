@@ -186,7 +186,7 @@ fn proven(hello: PeerHello, member: Member) -> ProvenPeer {
                 session_key: Some(session_public_key),
                 rights: rights.into_iter().filter(is_asked).collect(),
                 expires_at_ms: Some(attestation.expires_at_ms),
-                card: Some(card),
+                card: Some(card.cut()),
             }
         }
         PeerHello::Member { project, card, .. } => ProvenPeer {
@@ -196,7 +196,7 @@ fn proven(hello: PeerHello, member: Member) -> ProvenPeer {
             session_key: None,
             rights,
             expires_at_ms: None,
-            card,
+            card: card.map(Card::cut),
         },
     }
 }

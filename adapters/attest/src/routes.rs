@@ -103,9 +103,11 @@ async fn left(
     Query(LeftQuery { limit }): Query<LeftQuery>,
 ) -> Response {
     let peers = Peers { inner: Arc::clone(&routes.inner) };
-    match peers.left(&session, limit.unwrap_or(LEFT.0).min(LEFT.1)) {
-        Ok(left) => answer(StatusCode::OK, &json!({"left": left.iter().map(keeping::row).collect::<Vec<_>>()})),
-        Err(_) => answer(StatusCode::SERVICE_UNAVAILABLE, &error("unavailable", "the members cannot be reached")),
+    let most = limit.unwrap_or(LEFT.0).min(LEFT.1);
+    // Up to a thousand rows from the disk.
+    match tokio::task::spawn_blocking(move || peers.left(&session, most)).await {
+        Ok(Ok(left)) => answer(StatusCode::OK, &json!({"left": left.iter().map(keeping::row).collect::<Vec<_>>()})),
+        _ => answer(StatusCode::SERVICE_UNAVAILABLE, &error("unavailable", "the members cannot be reached")),
     }
 }
 
