@@ -3,6 +3,8 @@
 mod schema;
 
 use std::fmt;
+use std::fs::{DirBuilder, OpenOptions};
+use std::io::{self, ErrorKind};
 use std::path::{Path, PathBuf};
 
 use parking_lot::Mutex;
@@ -30,7 +32,7 @@ pub struct StoredMembers {
 }
 
 impl StoredMembers {
-    /// Opens what is kept in a directory, which is made if there is none.
+    /// Opens what is kept in a directory, which is made if there is none. What is made is for its owner alone.
     ///
     /// # Errors
     /// If the directory or the file cannot be used, or the file is damaged: it is left as it is, since revocations may stand
@@ -38,8 +40,8 @@ impl StoredMembers {
     pub fn open(directory: impl AsRef<Path>) -> Result<Self, MembersError> {
         let directory = directory.as_ref();
         let unusable = |why: std::io::Error| MembersError::Unavailable(format!("{}: {why}", directory.display()));
-        std::fs::create_dir_all(directory).map_err(unusable)?;
         let file = directory.join("members.db");
+        make_private(directory, &file).map_err(unusable)?;
         let open = |purpose| schema::open(&file, purpose).map_err(|why| schema::error(&file, &why));
         // The one that makes the tables is the first.
         let writing = open(Purpose::Durable)?;
@@ -62,6 +64,24 @@ impl StoredMembers {
         schema::empty_log(&writing);
         drop(writing);
         written.map_err(|why| schema::error(&self.file, &why))?
+    }
+}
+
+/// Makes the directory and the file, if there is none, for their owner alone: who has left where, and on whose behalf, is
+/// nobody else's business. The database gives its log the mode of its file.
+fn make_private(directory: &Path, file: &Path) -> io::Result<()> {
+    let (mut making, mut opening) = (DirBuilder::new(), OpenOptions::new());
+    // A file that is there is not opened: closing it would end the locks of others in this process.
+    (making.recursive(true), opening.write(true).create_new(true));
+    #[cfg(unix)]
+    {
+        use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
+        (making.mode(0o700), opening.mode(0o600));
+    }
+    making.create(directory)?;
+    match opening.open(file) {
+        Err(error) if error.kind() != ErrorKind::AlreadyExists => Err(error),
+        _ => Ok(()),
     }
 }
 

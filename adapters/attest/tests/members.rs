@@ -113,6 +113,17 @@ fn what_was_removed_or_revoked_stays_so_when_the_process_is_killed() {
     assert_eq!(again.left("acme", 1, 9).unwrap().len(), 1);
 }
 
+#[cfg(unix)]
+#[test]
+fn what_is_kept_is_for_its_owner_alone() {
+    use std::os::unix::fs::PermissionsExt;
+    let directory = Directory::new("mode");
+    let members = directory.open();
+    members.add("acme", Member::new("ann", key(1))).unwrap();
+    let mode = |name: &str| fs::metadata(directory.0.join(name)).unwrap().permissions().mode() & 0o777;
+    assert_eq!(["", "members.db", "members.db-wal", "members.db-shm"].map(mode), [0o700, 0o600, 0o600, 0o600]);
+}
+
 #[test]
 fn whatever_is_missing_at_the_end_of_the_log_there_is_no_half_change() {
     let directory = Directory::new("torn");
