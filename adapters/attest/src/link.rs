@@ -6,7 +6,6 @@ use std::time::Duration;
 use axum::extract::ws::{CloseFrame, Message, Utf8Bytes, WebSocket};
 use futures_util::SinkExt;
 use grove_engine::{Connection, Event, Frame, Provider};
-use tokio::sync::OwnedSemaphorePermit;
 use tokio::time::timeout;
 
 use crate::challenge::Challenge;
@@ -18,6 +17,7 @@ use crate::peers::arriving::Arrived;
 use crate::peers::talking::Answer;
 use crate::project_feed::FeedReader;
 use crate::refused::Refused;
+use crate::unanswered::Place;
 
 /// The code with which a peer is closed that is refused.
 const REFUSED: u16 = 4401;
@@ -41,9 +41,13 @@ enum End {
 }
 
 /// Serves a link until it ends.
-pub(crate) async fn serve(inner: Arc<Inner>, mut socket: WebSocket, greeted: OwnedSemaphorePermit) {
-    let Some(hello) = challenge(&inner, &mut socket).await else { return };
-    drop(greeted);
+pub(crate) async fn serve(inner: Arc<Inner>, mut socket: WebSocket, mut place: Place) {
+    let hello = tokio::select! {
+        hello = challenge(&inner, &mut socket) => hello,
+        () = place.lost() => None,
+    };
+    drop(place);
+    let Some(hello) = hello else { return };
     let (handle, waiting) = LinkHandle::new();
     let arrived = match hello.and_then(|peer| inner.arrive(&peer, &handle)) {
         Ok(arrived) => arrived,
