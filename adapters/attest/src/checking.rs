@@ -111,11 +111,7 @@ impl<'m> Checking<'m> {
     }
 
     /// What is known of a member's key and a session key. Both are looked up, whatever the first says.
-    fn look_up(
-        &self,
-        project: &str,
-        (member, session): (&PublicKey, Option<&PublicKey>),
-    ) -> Result<Known, Refused> {
+    fn look_up(&self, project: &str, (member, session): (&PublicKey, Option<&PublicKey>)) -> Result<Known, Refused> {
         // Of a project that exists or not: whoever comes back later may find the members.
         let unreachable = |_: MembersError| Refused::Capacity;
         let standing = self.members.find(project, member);

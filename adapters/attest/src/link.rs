@@ -222,3 +222,40 @@ async fn close(mut socket: WebSocket, code: u16, reason: &str) {
         let _ = timeout(Duration::from_secs(2), rest).await;
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::future::pending;
+
+    use futures_util::{SinkExt, StreamExt};
+    use grove_axum::opaque;
+    use grove_engine::{Engine, RoomOptions, Session};
+    use tokio::net::TcpListener;
+    use tokio_tungstenite::connect_async;
+
+    use crate::memory_members::MemoryMembers;
+    use crate::peers::Peers;
+
+    #[tokio::test]
+    async fn of_the_links_that_say_nothing_the_oldest_makes_space_for_a_new_one() {
+        let engine = Engine::builder("app", "App").rooms(RoomOptions::new().presence()).build();
+        let peers = Peers::new(&engine, MemoryMembers::new(), "desk").unwrap();
+        peers.inner.unanswered.set_max(2);
+        let nobody = opaque("session", |_: String| async { None::<Session> });
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let url = format!("ws://{}/peers", listener.local_addr().unwrap());
+        tokio::spawn(grove_axum::serve(listener, peers.routes(nobody), pending()));
+        let mut links = Vec::new();
+        for _ in 0..3 {
+            let mut link = connect_async(&url).await.unwrap().0;
+            assert!(link.next().await.unwrap().unwrap().is_text(), "it is asked who it is");
+            links.push(link);
+        }
+        let closed = links[0].next().await;
+        assert!(!matches!(closed, Some(Ok(_))), "{closed:?}");
+        for link in &mut links[1..] {
+            link.send("no JSON".into()).await.unwrap();
+            assert!(link.next().await.unwrap().unwrap().to_text().unwrap().contains("malformed"));
+        }
+    }
+}

@@ -72,11 +72,13 @@ impl StoredMembers {
 fn make_private(directory: &Path, file: &Path) -> io::Result<()> {
     let (mut making, mut opening) = (DirBuilder::new(), OpenOptions::new());
     // A file that is there is not opened: closing it would end the locks of others in this process.
-    (making.recursive(true), opening.write(true).create_new(true));
+    making.recursive(true);
+    opening.write(true).create_new(true);
     #[cfg(unix)]
     {
         use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
-        (making.mode(0o700), opening.mode(0o600));
+        making.mode(0o700);
+        opening.mode(0o600);
     }
     making.create(directory)?;
     match opening.open(file) {

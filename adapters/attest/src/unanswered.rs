@@ -11,11 +11,11 @@ use tokio::sync::oneshot;
 #[derive(Debug)]
 pub(crate) struct Unanswered {
     places: Mutex<Places>,
-    max: usize,
 }
 
-#[derive(Debug, Default)]
+#[derive(Debug)]
 struct Places {
+    max: usize,
     /// By number in order of arrival. What is dropped tells its link.
     taken: BTreeMap<u64, oneshot::Sender<()>>,
     next: u64,
@@ -31,14 +31,19 @@ pub(crate) struct Place {
 
 impl Unanswered {
     pub(crate) fn new(max: usize) -> Self {
-        Self { places: Mutex::default(), max }
+        Self { places: Mutex::new(Places { max, taken: BTreeMap::new(), next: 0 }) }
+    }
+
+    #[cfg(test)]
+    pub(crate) fn set_max(&self, max: usize) {
+        self.places.lock().max = max;
     }
 
     /// Takes a place. Returns it, and whether another link has lost its own.
     pub(crate) fn enter(self: &Arc<Self>) -> (Place, bool) {
         let (keeps, lost) = oneshot::channel();
         let mut places = self.places.lock();
-        let is_full = places.taken.len() >= self.max;
+        let is_full = places.taken.len() >= places.max;
         let oldest = if is_full { places.taken.pop_first() } else { None };
         let number = places.next;
         places.next += 1;

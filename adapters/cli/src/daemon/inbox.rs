@@ -74,8 +74,8 @@ impl Inbox {
             inner.readers.push(sender);
         }
         drop(inner);
-        let left = limit.map(NonZeroU64::get);
-        Ok(unfold((Arc::clone(self), receiver, None::<String>, left), |(inbox, mut receiver, before, left)| async move {
+        let first = (Arc::clone(self), receiver, None::<String>, limit.map(NonZeroU64::get));
+        Ok(unfold(first, |(inbox, mut receiver, before, left)| async move {
             if let Some(id) = before {
                 // Whoever polls writes what it has when it is told to wait, so that comes first; if the reader is gone, this
                 // future is dropped.
