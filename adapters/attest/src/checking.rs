@@ -66,7 +66,7 @@ impl<'m> Checking<'m> {
         let is_in_time = challenge.answer(now_ms);
         let hello = PeerHello::parse(frame)?;
         let proofs = Proofs::of(&hello, challenge, is_in_time);
-        let member = self.member(&hello, proofs, now_ms)?;
+        let member = self.member(&hello, proofs)?;
         if let PeerHello::Session { attestation, .. } = &hello {
             check_times(attestation.not_before_ms, attestation.expires_at_ms, now_ms)?;
         }
@@ -80,8 +80,8 @@ impl<'m> Checking<'m> {
     /// # Errors
     /// `revoked` if not, `capacity` if that cannot be told.
     #[cfg_attr(not(feature = "axum"), expect(dead_code, reason = "only a link lasts"))]
-    pub(crate) fn still(&self, peer: &ProvenPeer, now_ms: u64) -> Result<(), Refused> {
-        let known = self.look_up(&peer.project, (&peer.member_key, peer.session_key.as_ref()), now_ms)?;
+    pub(crate) fn still(&self, peer: &ProvenPeer) -> Result<(), Refused> {
+        let known = self.look_up(&peer.project, (&peer.member_key, peer.session_key.as_ref()))?;
         match known {
             Known { standing: Standing::Member(member), is_session_revoked: false }
                 if member.id == peer.member && peer.rights.iter().all(|right| member.has(right)) =>
@@ -93,14 +93,14 @@ impl<'m> Checking<'m> {
     }
 
     /// The member on whose behalf the peer acts. That a key was revoked learns only who proves to hold it.
-    fn member(&self, hello: &PeerHello, proofs: Proofs, now_ms: u64) -> Result<Member, Refused> {
+    fn member(&self, hello: &PeerHello, proofs: Proofs) -> Result<Member, Refused> {
         let (project, keys) = match hello {
             PeerHello::Session { project, member_public_key, session_public_key, .. } => {
                 (project, (member_public_key, Some(session_public_key)))
             }
             PeerHello::Member { project, member_public_key, .. } => (project, (member_public_key, None)),
         };
-        let Known { standing, is_session_revoked } = self.look_up(project, keys, now_ms)?;
+        let Known { standing, is_session_revoked } = self.look_up(project, keys)?;
         match standing {
             Standing::Unknown => Err(Refused::Unauthorized),
             Standing::Removed if proofs.are_good() => Err(Refused::Revoked),
@@ -111,16 +111,11 @@ impl<'m> Checking<'m> {
     }
 
     /// What is known of a member's key and a session key. Both are looked up, whatever the first says.
-    fn look_up(
-        &self,
-        project: &str,
-        (member, session): (&PublicKey, Option<&PublicKey>),
-        now_ms: u64,
-    ) -> Result<Known, Refused> {
+    fn look_up(&self, project: &str, (member, session): (&PublicKey, Option<&PublicKey>)) -> Result<Known, Refused> {
         // Of a project that exists or not: whoever comes back later may find the members.
         let unreachable = |_: MembersError| Refused::Capacity;
         let standing = self.members.find(project, member);
-        let is_revoked = |key: &PublicKey| self.members.is_session_revoked(project, key, now_ms);
+        let is_revoked = |key: &PublicKey| self.members.is_session_revoked(project, key);
         let is_session_revoked = session.map_or(Ok(false), is_revoked).map_err(unreachable)?;
         Ok(Known { standing: standing.map_err(unreachable)?, is_session_revoked })
     }
@@ -187,7 +182,7 @@ fn proven(hello: PeerHello, member: Member) -> ProvenPeer {
                 session_key: Some(session_public_key),
                 rights: rights.into_iter().filter(is_asked).collect(),
                 expires_at_ms: Some(attestation.expires_at_ms),
-                card: Some(card),
+                card: Some(card.cut()),
             }
         }
         PeerHello::Member { project, card, .. } => ProvenPeer {
@@ -197,7 +192,7 @@ fn proven(hello: PeerHello, member: Member) -> ProvenPeer {
             session_key: None,
             rights,
             expires_at_ms: None,
-            card,
+            card: card.map(Card::cut),
         },
     }
 }

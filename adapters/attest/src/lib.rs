@@ -70,6 +70,8 @@ mod signature;
 mod signed;
 #[cfg(feature = "storage")]
 mod stored_members;
+#[cfg(feature = "axum")]
+mod unanswered;
 
 /// The code in the guide, compiled and run.
 #[cfg(all(doctest, feature = "axum"))]

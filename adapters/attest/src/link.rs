@@ -6,7 +6,6 @@ use std::time::Duration;
 use axum::extract::ws::{CloseFrame, Message, Utf8Bytes, WebSocket};
 use futures_util::SinkExt;
 use grove_engine::{Connection, Event, Frame, Provider};
-use tokio::sync::OwnedSemaphorePermit;
 use tokio::time::timeout;
 
 use crate::challenge::Challenge;
@@ -18,6 +17,7 @@ use crate::peers::arriving::Arrived;
 use crate::peers::talking::Answer;
 use crate::project_feed::FeedReader;
 use crate::refused::Refused;
+use crate::unanswered::Place;
 
 /// The code with which a peer is closed that is refused.
 const REFUSED: u16 = 4401;
@@ -41,9 +41,13 @@ enum End {
 }
 
 /// Serves a link until it ends.
-pub(crate) async fn serve(inner: Arc<Inner>, mut socket: WebSocket, greeted: OwnedSemaphorePermit) {
-    let Some(hello) = challenge(&inner, &mut socket).await else { return };
-    drop(greeted);
+pub(crate) async fn serve(inner: Arc<Inner>, mut socket: WebSocket, mut place: Place) {
+    let hello = tokio::select! {
+        hello = challenge(&inner, &mut socket) => hello,
+        () = place.lost() => None,
+    };
+    drop(place);
+    let Some(hello) = hello else { return };
     let (handle, waiting) = LinkHandle::new();
     let arrived = match hello.and_then(|peer| inner.arrive(&peer, &handle)) {
         Ok(arrived) => arrived,
@@ -216,5 +220,42 @@ async fn close(mut socket: WebSocket, code: u16, reason: &str) {
         let rest = async { while let Some(Ok(_)) = socket.recv().await {} };
         // A timeout is an end as well.
         let _ = timeout(Duration::from_secs(2), rest).await;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::future::pending;
+
+    use futures_util::{SinkExt, StreamExt};
+    use grove_axum::opaque;
+    use grove_engine::{Engine, RoomOptions, Session};
+    use tokio::net::TcpListener;
+    use tokio_tungstenite::connect_async;
+
+    use crate::memory_members::MemoryMembers;
+    use crate::peers::Peers;
+
+    #[tokio::test]
+    async fn of_the_links_that_say_nothing_the_oldest_makes_space_for_a_new_one() {
+        let engine = Engine::builder("app", "App").rooms(RoomOptions::new().presence()).build();
+        let peers = Peers::new(&engine, MemoryMembers::new(), "desk").unwrap();
+        peers.inner.unanswered.set_max(2);
+        let nobody = opaque("session", |_: String| async { None::<Session> });
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let url = format!("ws://{}/peers", listener.local_addr().unwrap());
+        tokio::spawn(grove_axum::serve(listener, peers.routes(nobody), pending()));
+        let mut links = Vec::new();
+        for _ in 0..3 {
+            let mut link = connect_async(&url).await.unwrap().0;
+            assert!(link.next().await.unwrap().unwrap().is_text(), "it is asked who it is");
+            links.push(link);
+        }
+        let closed = links[0].next().await;
+        assert!(!matches!(closed, Some(Ok(_))), "{closed:?}");
+        for link in &mut links[1..] {
+            link.send("no JSON".into()).await.unwrap();
+            assert!(link.next().await.unwrap().unwrap().to_text().unwrap().contains("malformed"));
+        }
     }
 }

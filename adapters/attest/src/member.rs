@@ -81,19 +81,18 @@ pub trait Members: fmt::Debug + Send + Sync {
     /// If they cannot be reached.
     fn find(&self, project: &str, key: &PublicKey) -> Result<Standing, MembersError>;
 
-    /// A session key is refused as `revoked` from now on until a time, both in ms since 1970: by then, every attestation of
-    /// it has expired.
+    /// A session key is refused as `revoked` from now on, whatever is signed for it later (S4.28). If there are too many, the
+    /// oldest are forgotten.
     ///
     /// # Errors
     /// If they cannot be reached.
-    fn revoke_session(&self, project: &str, key: &PublicKey, from_and_until_ms: (u64, u64))
-    -> Result<(), MembersError>;
+    fn revoke_session(&self, project: &str, key: &PublicKey) -> Result<(), MembersError>;
 
     /// Whether a session key was revoked.
     ///
     /// # Errors
     /// If they cannot be reached.
-    fn is_session_revoked(&self, project: &str, key: &PublicKey, now_ms: u64) -> Result<bool, MembersError>;
+    fn is_session_revoked(&self, project: &str, key: &PublicKey) -> Result<bool, MembersError>;
 
     /// Keeps a row that has left, for 30 days, and at most 10,000 of a project (S4.31). Unless this is implemented, none is
     /// kept.
@@ -130,17 +129,12 @@ impl<M: Members + ?Sized> Members for Box<M> {
         (**self).find(project, key)
     }
 
-    fn revoke_session(
-        &self,
-        project: &str,
-        key: &PublicKey,
-        from_and_until_ms: (u64, u64),
-    ) -> Result<(), MembersError> {
-        (**self).revoke_session(project, key, from_and_until_ms)
+    fn revoke_session(&self, project: &str, key: &PublicKey) -> Result<(), MembersError> {
+        (**self).revoke_session(project, key)
     }
 
-    fn is_session_revoked(&self, project: &str, key: &PublicKey, now_ms: u64) -> Result<bool, MembersError> {
-        (**self).is_session_revoked(project, key, now_ms)
+    fn is_session_revoked(&self, project: &str, key: &PublicKey) -> Result<bool, MembersError> {
+        (**self).is_session_revoked(project, key)
     }
 
     fn keep_left(&self, project: &str, peer: &LeftPeer) -> Result<(), MembersError> {

@@ -1,6 +1,6 @@
 //! Members that are kept in memory.
 
-use std::collections::{BTreeMap, HashMap, VecDeque};
+use std::collections::{BTreeMap, HashMap, HashSet, VecDeque};
 
 use parking_lot::Mutex;
 
@@ -21,7 +21,15 @@ struct Known {
     projects: HashMap<String, Project>,
     members: usize,
     removed: VecDeque<(String, PublicKey)>,
-    revoked: HashMap<(String, PublicKey), u64>,
+    revoked: Revoked,
+}
+
+/// Session keys that are refused, each in its project.
+#[derive(Debug, Default)]
+struct Revoked {
+    keys: HashSet<(String, PublicKey)>,
+    /// The oldest first.
+    order: VecDeque<(String, PublicKey)>,
 }
 
 #[derive(Debug, Default)]
@@ -35,6 +43,20 @@ impl MemoryMembers {
     #[must_use]
     pub fn new() -> Self {
         Self::default()
+    }
+}
+
+impl Revoked {
+    /// One more; the oldest is forgotten if there are more than so many.
+    fn add(&mut self, key: (String, PublicKey), most: usize) {
+        if self.keys.insert(key.clone()) {
+            self.order.push_back(key);
+        }
+        if self.order.len() > most
+            && let Some(oldest) = self.order.pop_front()
+        {
+            self.keys.remove(&oldest);
+        }
     }
 }
 
@@ -100,30 +122,27 @@ impl Members for MemoryMembers {
         })
     }
 
-    fn revoke_session(
-        &self,
-        project: &str,
-        key: &PublicKey,
-        (now_ms, until_ms): (u64, u64),
-    ) -> Result<(), MembersError> {
-        let mut known = self.known.lock();
-        if known.revoked.len() >= MOST {
-            known.revoked.retain(|_, until_ms| *until_ms > now_ms);
-        }
-        if known.revoked.len() >= MOST {
-            return Err(MembersError::Full);
-        }
-        known.revoked.insert((project.to_owned(), *key), until_ms);
+    fn revoke_session(&self, project: &str, key: &PublicKey) -> Result<(), MembersError> {
+        self.known.lock().revoked.add((project.to_owned(), *key), MOST);
         Ok(())
     }
 
-    fn is_session_revoked(&self, project: &str, key: &PublicKey, now_ms: u64) -> Result<bool, MembersError> {
-        let mut known = self.known.lock();
-        let of = (project.to_owned(), *key);
-        let until_ms = known.revoked.get(&of).copied();
-        if until_ms.is_some_and(|until_ms| until_ms <= now_ms) {
-            known.revoked.remove(&of);
-        }
-        Ok(until_ms.is_some_and(|until_ms| until_ms > now_ms))
+    fn is_session_revoked(&self, project: &str, key: &PublicKey) -> Result<bool, MembersError> {
+        Ok(self.known.lock().revoked.keys.contains(&(project.to_owned(), *key)))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::secret_key::SecretKey;
+
+    #[test]
+    fn of_too_many_revoked_keys_the_oldest_are_forgotten() {
+        let key = |number| ("acme".to_owned(), SecretKey::from_seed(&[number; 32]).public_key());
+        let mut revoked = Revoked::default();
+        [1, 2, 1, 3].into_iter().for_each(|number| revoked.add(key(number), 2));
+        assert_eq!([1, 2, 3].map(|number| revoked.keys.contains(&key(number))), [false, true, true]);
+        assert_eq!(revoked.order.len(), 2);
     }
 }

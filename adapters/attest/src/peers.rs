@@ -15,7 +15,6 @@ use std::time::{Duration, UNIX_EPOCH};
 use grove_engine::{Clock, Engine, Event, PresenceRow, Provider, Rooms, Text};
 use parking_lot::Mutex;
 use tokio::runtime::Handle;
-use tokio::sync::Semaphore;
 
 use crate::changes::Changes;
 use crate::checking::ProvenPeer;
@@ -23,6 +22,7 @@ use crate::link_handle::{Closing, LinkHandle};
 use crate::member::Members;
 use crate::project_feed::ProjectFeed;
 use crate::registry::{Entry, Registry};
+use crate::unanswered::Unanswered;
 
 /// The peers of one server: processes that are present, each with its own key (peers 3). A cheap handle; all clones are the
 /// same peers.
@@ -49,7 +49,7 @@ pub(crate) struct Inner {
     left_ms: u64,
     runtime: Handle,
     /// Who has not said yet who it is.
-    pub(crate) greeted: Arc<Semaphore>,
+    pub(crate) unanswered: Arc<Unanswered>,
 }
 
 /// What sessions of peers say besides who they are.

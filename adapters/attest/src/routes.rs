@@ -12,7 +12,7 @@ use axum::response::{IntoResponse, Response};
 use axum::routing::{delete, get};
 use axum::{RequestExt, Router};
 use grove_axum::{Authenticator, Refusal, UpgradeRequest};
-use grove_engine::{Provider, Session};
+use grove_engine::{Event, Provider, Session};
 use serde::Deserialize;
 use serde_json::{Value, json};
 
@@ -53,12 +53,13 @@ async fn open(State(routes): State<Arc<Routes>>, upgrade: WebSocketUpgrade) -> R
     if inner.engine.is_closing() {
         return Refusal::unavailable().into_response();
     }
-    let Ok(permit) = Arc::clone(&inner.greeted).try_acquire_owned() else {
-        return Refusal::unavailable().because("too many links have not been answered yet").into_response();
-    };
+    let (place, has_displaced) = inner.unanswered.enter();
+    if has_displaced {
+        inner.engine.note(Event::Refused { status: 503, reason: "too many links on which nobody has answered" });
+    }
     let upgrade = upgrade.max_message_size(FRAME_BYTES).max_frame_size(FRAME_BYTES);
     let upgrade = upgrade.read_buffer_size(BUFFER_BYTES).write_buffer_size(BUFFER_BYTES);
-    upgrade.on_upgrade(move |socket| link::serve(inner, socket, permit))
+    upgrade.on_upgrade(move |socket| link::serve(inner, socket, place))
 }
 
 /// The session that asks.
@@ -103,9 +104,11 @@ async fn left(
     Query(LeftQuery { limit }): Query<LeftQuery>,
 ) -> Response {
     let peers = Peers { inner: Arc::clone(&routes.inner) };
-    match peers.left(&session, limit.unwrap_or(LEFT.0).min(LEFT.1)) {
-        Ok(left) => answer(StatusCode::OK, &json!({"left": left.iter().map(keeping::row).collect::<Vec<_>>()})),
-        Err(_) => answer(StatusCode::SERVICE_UNAVAILABLE, &error("unavailable", "the members cannot be reached")),
+    let most = limit.unwrap_or(LEFT.0).min(LEFT.1);
+    // Up to a thousand rows from the disk.
+    match tokio::task::spawn_blocking(move || peers.left(&session, most)).await {
+        Ok(Ok(left)) => answer(StatusCode::OK, &json!({"left": left.iter().map(keeping::row).collect::<Vec<_>>()})),
+        _ => answer(StatusCode::SERVICE_UNAVAILABLE, &error("unavailable", "the members cannot be reached")),
     }
 }
 

@@ -3,6 +3,8 @@
 mod schema;
 
 use std::fmt;
+use std::fs::{DirBuilder, OpenOptions};
+use std::io::{self, ErrorKind};
 use std::path::{Path, PathBuf};
 
 use parking_lot::Mutex;
@@ -30,7 +32,7 @@ pub struct StoredMembers {
 }
 
 impl StoredMembers {
-    /// Opens what is kept in a directory, which is made if there is none.
+    /// Opens what is kept in a directory, which is made if there is none. What is made is for its owner alone.
     ///
     /// # Errors
     /// If the directory or the file cannot be used, or the file is damaged: it is left as it is, since revocations may stand
@@ -38,8 +40,8 @@ impl StoredMembers {
     pub fn open(directory: impl AsRef<Path>) -> Result<Self, MembersError> {
         let directory = directory.as_ref();
         let unusable = |why: std::io::Error| MembersError::Unavailable(format!("{}: {why}", directory.display()));
-        std::fs::create_dir_all(directory).map_err(unusable)?;
         let file = directory.join("members.db");
+        make_private(directory, &file).map_err(unusable)?;
         let open = |purpose| schema::open(&file, purpose).map_err(|why| schema::error(&file, &why));
         // The one that makes the tables is the first.
         let writing = open(Purpose::Durable)?;
@@ -62,6 +64,26 @@ impl StoredMembers {
         schema::empty_log(&writing);
         drop(writing);
         written.map_err(|why| schema::error(&self.file, &why))?
+    }
+}
+
+/// Makes the directory and the file, if there is none, for their owner alone: who has left where, and on whose behalf, is
+/// nobody else's business. The database gives its log the mode of its file.
+fn make_private(directory: &Path, file: &Path) -> io::Result<()> {
+    let (mut making, mut opening) = (DirBuilder::new(), OpenOptions::new());
+    // A file that is there is not opened: closing it would end the locks of others in this process.
+    making.recursive(true);
+    opening.write(true).create_new(true);
+    #[cfg(unix)]
+    {
+        use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
+        making.mode(0o700);
+        opening.mode(0o600);
+    }
+    making.create(directory)?;
+    match opening.open(file) {
+        Err(error) if error.kind() != ErrorKind::AlreadyExists => Err(error),
+        _ => Ok(()),
     }
 }
 
@@ -141,27 +163,20 @@ impl Members for StoredMembers {
         })
     }
 
-    fn revoke_session(
-        &self,
-        project: &str,
-        key: &PublicKey,
-        (now_ms, until_ms): (u64, u64),
-    ) -> Result<(), MembersError> {
+    fn revoke_session(&self, project: &str, key: &PublicKey) -> Result<(), MembersError> {
         self.write(|transaction| {
-            transaction.execute("DELETE FROM revoked WHERE until <= ?1", [schema::number(now_ms)])?;
-            if count(transaction, "revoked")? >= MOST {
-                return Ok(Err(MembersError::Full));
-            }
-            let values = params![project, key.as_bytes(), schema::number(until_ms)];
-            transaction.execute("INSERT OR REPLACE INTO revoked VALUES (?1, ?2, ?3)", values)?;
+            let values = params![project, key.as_bytes()];
+            transaction.execute("INSERT OR IGNORE INTO revoked (project, key) VALUES (?1, ?2)", values)?;
+            let surplus = "DELETE FROM revoked WHERE number <= (SELECT max(number) FROM revoked) - ?1";
+            transaction.execute(surplus, [MOST])?;
             Ok(Ok(()))
         })
     }
 
-    fn is_session_revoked(&self, project: &str, key: &PublicKey, now_ms: u64) -> Result<bool, MembersError> {
+    fn is_session_revoked(&self, project: &str, key: &PublicKey) -> Result<bool, MembersError> {
         self.read(|connection| {
-            let revoked = "SELECT 1 FROM revoked WHERE project = ?1 AND key = ?2 AND until > ?3";
-            connection.prepare_cached(revoked)?.exists(params![project, key.as_bytes(), schema::number(now_ms)])
+            let revoked = "SELECT 1 FROM revoked WHERE project = ?1 AND key = ?2";
+            connection.prepare_cached(revoked)?.exists(params![project, key.as_bytes()])
         })
     }
 

@@ -61,10 +61,10 @@ proptest! {
     #![proptest_config(ProptestConfig::with_cases(24))]
     #[test]
     fn members_in_the_database_are_those_in_memory_also_after_every_restart(
-        steps in proptest::collection::vec((0_u8..6, 0_u8..3, 0_u8..5), 1..60)
+        steps in proptest::collection::vec((0_u8..5, 0_u8..3, 0_u8..5), 1..60)
     ) {
         let directory = Directory::new("model");
-        let (memory, mut stored, mut now_ms) = (MemoryMembers::new(), directory.open(), 0);
+        let (memory, mut stored) = (MemoryMembers::new(), directory.open());
         for (step, who, which) in steps {
             let (project, id) = (["acme", "other"][usize::from(which % 2)], format!("m{who}"));
             match step {
@@ -74,11 +74,9 @@ proptest! {
                 }
                 2 => prop_assert_eq!(stored.remove(project, &id), memory.remove(project, &id)),
                 3 => {
-                    let times = (now_ms, now_ms + 5);
-                    stored.revoke_session(project, &key(which), times).unwrap();
-                    memory.revoke_session(project, &key(which), times).unwrap();
+                    stored.revoke_session(project, &key(which)).unwrap();
+                    memory.revoke_session(project, &key(which)).unwrap();
                 }
-                4 => now_ms += u64::from(which),
                 _ => {
                     drop(stored);
                     stored = directory.open();
@@ -88,7 +86,7 @@ proptest! {
                 prop_assert_eq!(stored.list(project), memory.list(project));
                 for which in 0..5 {
                     prop_assert_eq!(stored.find(project, &key(which)), memory.find(project, &key(which)));
-                    let revoked = |members: &dyn Members| members.is_session_revoked(project, &key(which), now_ms);
+                    let revoked = |members: &dyn Members| members.is_session_revoked(project, &key(which));
                     prop_assert_eq!(revoked(&stored), revoked(&memory));
                 }
             }
@@ -104,15 +102,26 @@ fn what_was_removed_or_revoked_stays_so_when_the_process_is_killed() {
         members.add("acme", Member::new(id, key(number)).right("read")).unwrap();
     }
     members.remove("acme", "ann").unwrap();
-    members.revoke_session("acme", &key(7), (0, DAY_MS)).unwrap();
+    members.revoke_session("acme", &key(7)).unwrap();
     members.keep_left("acme", &left(1, 0)).unwrap();
     let copy = directory.copied("killed-copy");
     let again = copy.open();
     assert_eq!(again.find("acme", &key(1)), Ok(Standing::Removed));
     assert_eq!(again.find("acme", &key(2)), Ok(Standing::Member(Member::new("bob", key(2)).right("read"))));
-    assert_eq!(again.is_session_revoked("acme", &key(7), DAY_MS - 1), Ok(true));
-    assert_eq!(again.is_session_revoked("acme", &key(7), DAY_MS), Ok(false), "until then");
+    assert_eq!(again.is_session_revoked("acme", &key(7)), Ok(true));
+    assert_eq!(again.is_session_revoked("other", &key(7)), Ok(false), "it is another one there");
     assert_eq!(again.left("acme", 1, 9).unwrap().len(), 1);
+}
+
+#[cfg(unix)]
+#[test]
+fn what_is_kept_is_for_its_owner_alone() {
+    use std::os::unix::fs::PermissionsExt;
+    let directory = Directory::new("mode");
+    let members = directory.open();
+    members.add("acme", Member::new("ann", key(1))).unwrap();
+    let mode = |name: &str| fs::metadata(directory.0.join(name)).unwrap().permissions().mode() & 0o777;
+    assert_eq!(["", "members.db", "members.db-wal", "members.db-shm"].map(mode), [0o700, 0o600, 0o600, 0o600]);
 }
 
 #[test]

@@ -46,15 +46,19 @@ impl Inner {
     /// A peer that has proven who it is has a link from now on. The one that its session key had before is told.
     pub(crate) fn arrive(self: &Arc<Self>, peer: &ProvenPeer, link: &LinkHandle) -> Result<Arrived, Refused> {
         loop {
-            let (number, session) = self.find_or_add(peer)?;
+            let (number, session, is_new) = self.find_or_add(peer)?;
             // Whoever takes access back looks for the peers that there are afterwards, and this is one of them by now.
-            if let Err(refused) = Checking::new(&*self.members).still(peer, self.now_ms()) {
-                self.remove(number, Some(Closing::REVOKED));
+            if let Err(refused) = Checking::new(&*self.members).still(peer) {
+                match refused {
+                    Refused::Revoked => self.remove(number, Some(Closing::REVOKED)),
+                    // It cannot be told now, so a link that the key has already stays.
+                    _ => self.take_back(number, is_new),
+                }
                 return Err(refused);
             }
             let Ok(connection) = self.rooms.attend(&session) else {
                 // The engine is shutting down, or full.
-                self.remove_if(number, None, |entry| entry.link.is_none());
+                self.take_back(number, is_new);
                 return Err(Refused::Capacity);
             };
             let Some(Linked { which, has_replaced, waiting, reader }) = self.link(number, link) else {
@@ -82,6 +86,11 @@ impl Inner {
         }
     }
 
+    /// Removes what an arrival that failed has made, unless another link of the same key has it by now.
+    fn take_back(&self, number: u64, is_new: bool) {
+        self.remove_if(number, None, |entry| is_new && entry.links == 0);
+    }
+
     fn note_arrival(&self, number: u64, event: fn(Text, Text, Text) -> Event) {
         let registry = self.registry.lock();
         let whose = registry.get(number).map(|entry| (entry.peer.clone(), entry.row.clone()));
@@ -103,7 +112,8 @@ impl Inner {
         Some(Linked { which, has_replaced, waiting, reader })
     }
 
-    fn find_or_add(&self, peer: &ProvenPeer) -> Result<(u64, Session), Refused> {
+    /// The number and the session of a peer, and whether it is new.
+    fn find_or_add(&self, peer: &ProvenPeer) -> Result<(u64, Session, bool), Refused> {
         self.remove_foreign(peer);
         let attributes = self.attributes_of(peer);
         let unavailable = |_| Refused::Capacity;
@@ -115,12 +125,12 @@ impl Inner {
             entry.session = session.clone();
             drop(registry);
             self.engine.update_session(&session);
-            return Ok((number, session));
+            return Ok((number, session, false));
         }
         let session = session(&random_id("peer-").map_err(unavailable)?, peer, attributes);
         let token = AccessToken::generate().map_err(unavailable)?;
         let number = registry.add(peer.clone(), session.clone(), token).map_err(|_| Refused::Capacity)?;
-        Ok((number, session))
+        Ok((number, session, true))
     }
 
     /// A session key for which another member vouches now is another peer: it gets nothing that was the first one's.

@@ -3,7 +3,6 @@
 use grove_engine::Session;
 
 use super::{Inner, Peers};
-use crate::attestation::{CLOCK_SKEW_MS, MAX_TTL_MS};
 use crate::link_handle::{Closing, LinkHandle};
 use crate::member::{Member, MembersError};
 use crate::public_key::PublicKey;
@@ -43,10 +42,7 @@ impl Peers {
     /// # Errors
     /// If the members cannot be reached.
     pub fn revoke_session_key(&self, project: &str, key: &PublicKey) -> Result<(), MembersError> {
-        // No attestation that exists by now is valid for longer, and a new one is for a new key.
-        let now_ms = self.inner.now_ms();
-        let until_ms = now_ms.saturating_add(MAX_TTL_MS + 2 * CLOCK_SKEW_MS);
-        let revoked = self.inner.members.revoke_session(project, key, (now_ms, until_ms));
+        let revoked = self.inner.members.revoke_session(project, key);
         self.inner.revoke_all(project, |entry| entry.peer.session_key.as_ref() == Some(key));
         revoked
     }

@@ -6,18 +6,18 @@ use std::sync::{Arc, OnceLock, Weak};
 use grove_engine::{ActionError, Engine, Event, Provider};
 use parking_lot::Mutex;
 use tokio::runtime::Handle;
-use tokio::sync::Semaphore;
 
 use super::{Inner, Peers};
 use crate::changes::Changes;
 use crate::member::Members;
 use crate::registry::Registry;
+use crate::unanswered::Unanswered;
 
 /// How many peers there may be, if nothing else is said.
 const MAX_PEERS: usize = 10_000;
 
-/// How many links there may be on which nobody has said yet who it is.
-const MAX_GREETED: usize = 1_024;
+/// How many links there may be on which nobody has said yet who it is; one more closes the one that has waited longest.
+const MAX_UNANSWERED: usize = 1_024;
 
 impl Peers {
     /// The peers of the server with this name, which is what members sign: no attestation for another server counts here. To
@@ -45,7 +45,7 @@ impl Peers {
             attributes: OnceLock::new(),
             left_ms,
             runtime: Handle::current(),
-            greeted: Arc::new(Semaphore::new(MAX_GREETED)),
+            unanswered: Arc::new(Unanswered::new(MAX_UNANSWERED)),
         });
         watch(engine, &inner, &changes);
         Ok(Self { inner })

@@ -120,7 +120,7 @@ impl Inner {
         let attributes = self.attributes_of(&peer);
         let mut registry = self.registry.lock();
         let Some(entry) = registry.get_mut(number) else { return Answer::Nothing };
-        entry.peer.card = Some(card);
+        entry.peer.card = Some(card.cut());
         entry.session = session(entry.session.id(), &entry.peer, attributes);
         let session = entry.session.clone();
         drop(registry);

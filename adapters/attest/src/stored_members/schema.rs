@@ -10,7 +10,7 @@ use rusqlite::{Connection, ErrorCode, Transaction, TransactionBehavior};
 use crate::member::MembersError;
 
 /// The version of the tables.
-const VERSION: i64 = 1;
+const VERSION: i64 = 2;
 
 /// The rows of `gone` are numbered in each project, so that how many there are need not be counted.
 const TABLES: &str = "
@@ -22,14 +22,23 @@ const TABLES: &str = "
         number INTEGER PRIMARY KEY AUTOINCREMENT, project TEXT NOT NULL, key BLOB NOT NULL, UNIQUE (project, key)
     ) STRICT;
     CREATE TABLE revoked (
-        project TEXT NOT NULL, key BLOB NOT NULL, until INTEGER NOT NULL, PRIMARY KEY (project, key)
-    ) STRICT, WITHOUT ROWID;
-    CREATE INDEX revoked_by_end ON revoked (until);
+        number INTEGER PRIMARY KEY AUTOINCREMENT, project TEXT NOT NULL, key BLOB NOT NULL, UNIQUE (project, key)
+    ) STRICT;
     CREATE TABLE gone (
         project TEXT NOT NULL, number INTEGER NOT NULL, at INTEGER NOT NULL, row TEXT NOT NULL,
         PRIMARY KEY (project, number)
     ) STRICT, WITHOUT ROWID;
     CREATE INDEX gone_by_time ON gone (at);
+";
+
+/// From version 1, in which a revocation had an end.
+const FROM_1: &str = "
+    ALTER TABLE revoked RENAME TO revoked_until;
+    CREATE TABLE revoked (
+        number INTEGER PRIMARY KEY AUTOINCREMENT, project TEXT NOT NULL, key BLOB NOT NULL, UNIQUE (project, key)
+    ) STRICT;
+    INSERT INTO revoked (project, key) SELECT project, key FROM revoked_until ORDER BY until;
+    DROP TABLE revoked_until;
 ";
 
 /// How long one process waits for another one that writes.
@@ -67,6 +76,7 @@ fn prepare(connection: &mut Connection) -> rusqlite::Result<()> {
         let version: i64 = transaction.pragma_query_value(None, "user_version", |row| row.get(0))?;
         match version {
             0 => transaction.execute_batch(TABLES),
+            1 => transaction.execute_batch(FROM_1),
             VERSION => Ok(()),
             _ => Err(rusqlite::Error::ToSqlConversionFailure("the tables are of another version of Grove".into())),
         }?;
@@ -116,5 +126,29 @@ pub(super) fn error(file: &Path, why: &rusqlite::Error) -> MembersError {
         MembersError::Damaged(text)
     } else {
         MembersError::Unavailable(text)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_version_1_had_revoked_for_a_while_is_revoked_for_good() {
+        let mut connection = Connection::open_in_memory().unwrap();
+        let before = "
+            CREATE TABLE revoked (
+                project TEXT NOT NULL, key BLOB NOT NULL, until INTEGER NOT NULL, PRIMARY KEY (project, key)
+            ) STRICT, WITHOUT ROWID;
+            CREATE INDEX revoked_by_end ON revoked (until);
+            INSERT INTO revoked VALUES ('acme', x'01', 9), ('acme', x'02', 5);
+            PRAGMA user_version = 1;
+        ";
+        connection.execute_batch(before).unwrap();
+        prepare(&mut connection).unwrap();
+        prepare(&mut connection).unwrap();
+        let mut kept = connection.prepare("SELECT key FROM revoked WHERE project = 'acme' ORDER BY number").unwrap();
+        let kept: Vec<Vec<u8>> = kept.query_map([], |row| row.get(0)).unwrap().map(Result::unwrap).collect();
+        assert_eq!(kept, [[2], [1]]);
     }
 }

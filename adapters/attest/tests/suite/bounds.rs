@@ -1,10 +1,12 @@
 //! How much peers may ask for, and what it costs the others.
 
 use std::num::NonZeroU32;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicIsize, Ordering};
 use std::time::Duration;
 
 use futures_util::SinkExt;
-use grove_attest::Card;
+use grove_attest::{Card, Member, Members, MembersError, MemoryMembers, PublicKey, Standing};
 use grove_engine::Config;
 use serde_json::json;
 use tokio_tungstenite::tungstenite::Message;
@@ -100,4 +102,59 @@ async fn a_peer_that_reads_nothing_is_not_closed_by_how_others_come_and_go() {
     }
     assert_eq!(rows, 2);
     tokio::time::timeout(Duration::from_secs(10), slow.rows()).await.unwrap();
+}
+
+/// Members that cannot be reached at one question out of those that follow.
+#[derive(Debug, Clone, Default)]
+struct Busy {
+    members: Arc<MemoryMembers>,
+    /// How many questions are answered before; nothing fails if it is negative.
+    left: Arc<AtomicIsize>,
+}
+
+impl Members for Busy {
+    fn add(&self, project: &str, member: Member) -> Result<(), MembersError> {
+        self.members.add(project, member)
+    }
+
+    fn remove(&self, project: &str, id: &str) -> Result<Option<PublicKey>, MembersError> {
+        self.members.remove(project, id)
+    }
+
+    fn list(&self, project: &str) -> Result<Vec<Member>, MembersError> {
+        self.members.list(project)
+    }
+
+    fn find(&self, project: &str, key: &PublicKey) -> Result<Standing, MembersError> {
+        match self.left.fetch_sub(1, Ordering::SeqCst) {
+            0 => Err(MembersError::Unavailable("busy".to_owned())),
+            _ => self.members.find(project, key),
+        }
+    }
+
+    fn revoke_session(&self, project: &str, key: &PublicKey) -> Result<(), MembersError> {
+        self.members.revoke_session(project, key)
+    }
+
+    fn is_session_revoked(&self, project: &str, key: &PublicKey) -> Result<bool, MembersError> {
+        self.members.is_session_revoked(project, key)
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_link_stays_if_the_members_cannot_be_reached_when_its_key_comes_again() {
+    let members = Busy::default();
+    members.left.store(-1, Ordering::SeqCst);
+    let server = Server::of(Config::default(), members.clone()).await;
+    let mut ann = server.session("ann", 1).await;
+    let mut bob = server.session("bob", 2).await;
+    for (member, number) in [("ann", 1), ("ann", 3)] {
+        let (mut again, challenge) = server.open().await;
+        // The first question is who it is, the second whether that is still so.
+        members.left.store(1, Ordering::SeqCst);
+        again.send_text(server.session_hello(member, number, &challenge).to_json()).await;
+        assert_eq!((again.next().await["code"].clone(), again.code().await), (json!("capacity"), 4401));
+    }
+    assert_eq!((ann.rows().await.len(), bob.rows().await.len()), (2, 2), "nobody has left, and nobody has come");
+    assert_eq!(server.session("ann", 1).await.participant, ann.participant);
 }

@@ -42,6 +42,10 @@ async fn what_was_refused_before_a_restart_is_refused_after_it() {
     assert_eq!(second.http("GET", "/v1/peers", &ann.token).await.0, 401, "its token was the first server's");
     let back = second.session("ann", 1).await;
     assert_ne!(back.participant, ann.participant);
+    second.clock.advance(2 * DAY_MS);
+    let (mut link, challenge) = second.open().await;
+    link.send_text(second.session_hello("ann", 2, &challenge).to_json()).await;
+    assert_eq!(link.next().await["code"], "revoked", "also when the member vouches for the key anew");
     drop((first, second));
     let _ = std::fs::remove_dir_all(&directory);
 }

@@ -10,7 +10,7 @@ use futures_util::StreamExt;
 use grove_client::BackOff;
 use grove_client::peer::{FromServer, ToServer};
 use serde_json::{Value, json};
-use tokio::time::{Instant, sleep};
+use tokio::time::{Instant, sleep, timeout};
 
 use crate::event_stream::EventStream;
 use crate::failure::{Failure, Kind};
@@ -25,6 +25,9 @@ const FIRST_PAUSE: Duration = Duration::from_millis(250);
 
 /// For how long that is tried: a session is registered again within seconds.
 const TRY_FOR: Duration = Duration::from_secs(60);
+
+/// How long the daemon may take to end after the last message that was wanted.
+const LAST: Duration = Duration::from_secs(1);
 
 #[derive(Debug, Args)]
 #[command(after_help = "\
@@ -90,12 +93,16 @@ impl Reading<'_> {
     /// The messages of the launched session, by the daemon, which acknowledges what it could write to us.
     async fn of_session(&mut self, socket: &Path, token: &Token) -> Result<Read, Failure> {
         let mut daemon = Local::connect(socket).await?;
-        let mut bytes = pin!(daemon.events("/v1/inbox", token).await?);
+        // It acknowledges what it writes, so it must not write more than we print.
+        let path = self.left.map_or_else(|| "/v1/inbox".to_owned(), |left| format!("/v1/inbox?limit={left}"));
+        let mut bytes = pin!(daemon.events(&path, token).await?);
         let mut events = EventStream::default();
-        while let Some(bytes) = bytes.next().await {
+        while let Some(some) = bytes.next().await {
             let too_long = |_| Failure::new(Kind::Refused, "the daemon sends an endless message");
-            for event in events.take(&bytes).map_err(too_long)? {
+            for event in events.take(&some).map_err(too_long)? {
                 if self.print(&serde_json::from_str(&event).unwrap_or(Value::Null)) {
+                    // It ends when the daemon has acknowledged the last one. If it does not, that is there again next time.
+                    let _ = timeout(LAST, async { while bytes.next().await.is_some() {} }).await;
                     return Ok(Read::Enough);
                 }
             }

@@ -1,6 +1,7 @@
 //! The messages of one session, and who reads them.
 
 use std::fmt;
+use std::num::NonZeroU64;
 use std::sync::Arc;
 
 use futures_util::Stream;
@@ -53,11 +54,14 @@ impl Inbox {
     }
 
     /// Reads what waits and what arrives. A message counts as taken when the next one is asked for, and everything before it
-    /// was written to the reader.
+    /// was written to the reader. After so many, if that is said, the stream is at its end, and what follows waits for others.
     ///
     /// # Errors
     /// If there are too many readers.
-    pub(crate) fn read(self: &Arc<Self>) -> Result<impl Stream<Item = Mail> + Send + use<>, TooManyReaders> {
+    pub(crate) fn read(
+        self: &Arc<Self>,
+        limit: Option<NonZeroU64>,
+    ) -> Result<impl Stream<Item = Mail> + Send + use<>, TooManyReaders> {
         let (sender, receiver) = mpsc::channel(QUEUE);
         let mut inner = self.inner.lock();
         inner.readers.retain(|reader| !reader.is_closed());
@@ -70,16 +74,20 @@ impl Inbox {
             inner.readers.push(sender);
         }
         drop(inner);
-        Ok(unfold((Arc::clone(self), receiver, None::<String>), |(inbox, mut receiver, before)| async move {
+        let first = (Arc::clone(self), receiver, None::<String>, limit.map(NonZeroU64::get));
+        Ok(unfold(first, |(inbox, mut receiver, before, left)| async move {
             if let Some(id) = before {
                 // Whoever polls writes what it has when it is told to wait, so that comes first; if the reader is gone, this
                 // future is dropped.
                 tokio::task::yield_now().await;
                 inbox.take(&id);
             }
+            if left == Some(0) {
+                return None;
+            }
             let mail = receiver.recv().await?;
             let id = mail.message.clone();
-            Some((mail, (inbox, receiver, Some(id))))
+            Some((mail, (inbox, receiver, Some(id), left.map(|left| left - 1))))
         }))
     }
 
@@ -126,11 +134,11 @@ mod tests {
         let (inbox, mut acknowledged) = Inbox::new();
         inbox.arrive(&mail("a"));
         {
-            let mut reader = pin!(inbox.read().unwrap());
+            let mut reader = pin!(inbox.read(None).unwrap());
             assert_eq!(reader.next().await.unwrap().message, "a");
         }
         assert!(acknowledged.try_recv().is_err(), "the reader went away before it was written");
-        let mut reader = Box::pin(inbox.read().unwrap());
+        let mut reader = Box::pin(inbox.read(None).unwrap());
         assert_eq!(reader.next().await.unwrap().message, "a");
         inbox.arrive(&mail("b"));
         assert_eq!(reader.next().await.unwrap().message, "b");
@@ -143,16 +151,29 @@ mod tests {
     }
 
     #[tokio::test]
+    async fn a_reader_that_wants_so_many_takes_no_more_and_the_rest_waits_for_the_next() {
+        let (inbox, mut acknowledged) = Inbox::new();
+        ["a", "b", "c"].iter().for_each(|id| inbox.arrive(&mail(id)));
+        let reader = inbox.read(NonZeroU64::new(2)).unwrap();
+        let read: Vec<_> = reader.map(|mail| mail.message).collect().await;
+        assert_eq!(read, ["a", "b"]);
+        assert_eq!((acknowledged.try_recv().unwrap(), acknowledged.try_recv().unwrap()), ("a".into(), "b".into()));
+        assert!(acknowledged.try_recv().is_err(), "nobody has taken the third");
+        let mut next = pin!(inbox.read(None).unwrap());
+        assert_eq!(next.next().await.unwrap().message, "c");
+    }
+
+    #[tokio::test]
     async fn all_who_read_at_the_same_time_receive_each_message_and_their_number_is_bounded() {
         let (inbox, mut acknowledged) = Inbox::new();
-        let mut readers: Vec<_> = (0..READERS).map(|_| Box::pin(inbox.read().unwrap())).collect();
-        assert!(inbox.read().is_err());
+        let mut readers: Vec<_> = (0..READERS).map(|_| Box::pin(inbox.read(None).unwrap())).collect();
+        assert!(inbox.read(None).is_err());
         inbox.arrive(&mail("a"));
         for reader in &mut readers {
             assert_eq!(reader.next().await.unwrap().message, "a");
         }
         readers.pop();
-        let _one_more = inbox.read().unwrap();
+        let _one_more = inbox.read(None).unwrap();
         inbox.close();
         for reader in &mut readers {
             assert!(reader.next().await.is_none());

@@ -1,5 +1,7 @@
 //! How the link of a session or of the member is.
 
+use std::fmt;
+
 use serde_json::{Value, json};
 
 /// How a link is.
@@ -22,11 +24,19 @@ pub(crate) enum LinkState {
 }
 
 /// What a peer is while its link is up.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Clone, PartialEq, Eq)]
 pub(crate) struct Present {
     pub(crate) participant: Option<String>,
     pub(crate) member: String,
     pub(crate) access_token: String,
+}
+
+impl fmt::Debug for Present {
+    /// Without the access token (SEC20).
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { participant, member, access_token: _ } = self;
+        f.debug_struct("Present").field("participant", participant).field("member", member).finish_non_exhaustive()
+    }
 }
 
 impl LinkState {
@@ -83,5 +93,18 @@ impl LinkState {
             Self::Off => "off",
             Self::Closed => "closed",
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_printed_of_a_link_has_no_access_token() {
+        let (participant, member) = (Some("p_1".to_owned()), "ann".to_owned());
+        let up = LinkState::Up(Present { participant, member, access_token: "pa_secret".to_owned() });
+        let printed = format!("{up:?}");
+        assert!(printed.contains("p_1") && printed.contains("ann") && !printed.contains("secret"), "{printed}");
     }
 }

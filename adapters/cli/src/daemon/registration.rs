@@ -60,8 +60,9 @@ impl Registration {
                 format!("`{field}` looks like a secret; none belongs here"),
             ));
         }
-        // What it says names fields and forms, and quotes at most the name of a field.
-        let fields: Fields = serde_json::from_value(body).map_err(|error| Refusal::malformed(error.to_string()))?;
+        // The error would quote what was sent, and that may be a secret.
+        let fields: Fields = serde_json::from_value(body)
+            .map_err(|_| Refusal::malformed("a field is missing, is not known, or has another form"))?;
         fields.check()?;
         let key = read_key(&fields.session_secret_file)?;
         if key.public_key() != fields.session_public_key {

@@ -92,11 +92,13 @@ impl<L> Registry<L> {
         Some(entry)
     }
 
-    /// Removes a session, if it has this token by now.
-    pub(crate) fn remove(&mut self, session_id: &str, token: &TokenDigest) -> Option<Entry<L>> {
-        if !self.entries.get(session_id)?.token.is(token) {
-            return None;
-        }
+    /// Removes a session, if it has this token by now, and this is true of its link.
+    pub(crate) fn remove(
+        &mut self,
+        (session_id, token): (&str, &TokenDigest),
+        is_meant: impl FnOnce(&L) -> bool,
+    ) -> Option<Entry<L>> {
+        self.entries.get(session_id).filter(|entry| entry.token.is(token) && is_meant(&entry.link))?;
         self.by_token.remove(token);
         self.entries.remove(session_id)
     }
@@ -155,7 +157,7 @@ mod tests {
                     }
                     1 => {
                         let is_own = model.get(&session).is_some_and(|(held, _)| *held == token);
-                        prop_assert_eq!(registry.remove(&format!("s{session}"), &digest(token)).is_some(), is_own);
+                        prop_assert_eq!(registry.remove((&format!("s{session}"), &digest(token)), |_| true).is_some(), is_own);
                         if is_own {
                             model.remove(&session);
                         }

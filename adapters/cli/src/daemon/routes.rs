@@ -1,6 +1,7 @@
 //! What the daemon answers on its socket (peers 4).
 
 use std::convert::Infallible;
+use std::num::NonZeroU64;
 use std::sync::{Arc, Weak};
 use std::time::Duration;
 
@@ -8,9 +9,9 @@ use axum::Router;
 use axum::body::{Body, Bytes, to_bytes};
 use axum::extract::connect_info::{ConnectInfo, Connected};
 use axum::extract::{FromRequestParts, Path, State};
-use axum::http::StatusCode;
 use axum::http::header::AUTHORIZATION;
 use axum::http::request::Parts;
+use axum::http::{StatusCode, Uri};
 use axum::response::sse::{Event, KeepAlive, Sse};
 use axum::response::{IntoResponse, Response};
 use axum::routing::{delete, get, post};
@@ -176,17 +177,47 @@ async fn send(State(sessions): Shared, acting: Acting, body: Body) -> Result<Res
     Ok(json_answer(StatusCode::ACCEPTED, &sent))
 }
 
-async fn inbox(acting: Acting) -> Result<Response, Refusal> {
+/// How many messages a reader wants; none if there is no end.
+fn limit(query: Option<&str>) -> Result<Option<NonZeroU64>, Refusal> {
+    let mut limits = query.unwrap_or_default().split('&').filter_map(|pair| match pair.split_once('=') {
+        Some(("limit", value)) => Some(value),
+        _ => (pair == "limit").then_some(""),
+    });
+    let malformed = || Refusal::malformed("`limit` must be a positive integer, and be there once");
+    match (limits.next(), limits.next()) {
+        (None, _) => Ok(None),
+        (Some(text), None) => text.parse().map(Some).map_err(|_| malformed()),
+        (Some(_), Some(_)) => Err(malformed()),
+    }
+}
+
+async fn inbox(acting: Acting, uri: Uri) -> Result<Response, Refusal> {
+    let limit = limit(uri.query())?;
     let state = acting.link.state();
     if state.is_by_member() {
         return Err(Refusal::not_connected(state.reason()));
     }
     let too_many =
         |_| Refusal::new(StatusCode::TOO_MANY_REQUESTS, "too_many_readers", "the inbox has as many readers as it may");
-    let messages = acting.link.inbox().read().map_err(too_many)?;
+    let messages = acting.link.inbox().read(limit).map_err(too_many)?;
     let events = messages.map(|mail| {
         let data = serde_json::to_string(&mail).expect("a message serialises");
         Ok::<_, Infallible>(Event::default().event("message").id(mail.message).data(data))
     });
     Ok(Sse::new(events).keep_alive(KeepAlive::default()).into_response())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_limit_is_a_positive_integer_that_is_there_once() {
+        for (query, wanted) in [(None, None), (Some(""), None), (Some("a=1"), None), (Some("a=1&limit=2"), Some(2))] {
+            assert_eq!(limit(query).unwrap().map(NonZeroU64::get), wanted, "{query:?}");
+        }
+        for query in ["limit", "limit=", "limit=0", "limit=-1", "limit=1.5", "limit=x", "limit=1&limit=1"] {
+            assert_eq!(limit(Some(query)).unwrap_err().code, "malformed", "{query}");
+        }
+    }
 }

@@ -108,9 +108,10 @@ impl Sessions {
     }
 
     /// The link first, then the entry (S4.25). False if somebody else was quicker.
-    async fn remove(&self, (session_id, token): (&str, &TokenDigest), link: &Link, why: Why) -> bool {
+    async fn remove(&self, (session_id, token): (&str, &TokenDigest), link: &Arc<Link>, why: Why) -> bool {
         link.close().await;
-        let removed = self.registry.lock().remove(session_id, token);
+        // It may have been registered again with the same token meanwhile, since the closed link is not renewed.
+        let removed = self.registry.lock().remove((session_id, token), |of| Arc::ptr_eq(of, link));
         if removed.is_some() {
             self.hooks.tell(session_id, Change::Removed(why));
         }
@@ -277,6 +278,18 @@ mod tests {
         assert!(removing.await);
         assert_eq!((link.state(), sessions.of_token(&token).is_none()), (LinkState::Closed, true));
         assert_eq!(told.lock().last(), Some(&("a".to_owned(), Change::Removed(Why::Deregistered))));
+    }
+
+    #[tokio::test]
+    async fn a_session_that_is_registered_again_while_it_is_removed_stays() {
+        let (sessions, _) = sessions(1);
+        let token = Token::generate().unwrap();
+        let (_, old) = sessions.register(registration("a", 1, Some(token.clone()))).unwrap();
+        let digest = token.digest();
+        old.close().await;
+        let (_, new) = sessions.register(registration("a", 1, Some(token.clone()))).unwrap();
+        assert!(!sessions.remove(("a", &digest), &old, Why::Deregistered).await);
+        assert!(Arc::ptr_eq(&sessions.of_token(&token).unwrap().1, &new));
     }
 
     #[tokio::test]

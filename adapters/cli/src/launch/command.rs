@@ -1,6 +1,7 @@
 //! The launched command: how it is started, which signals it is sent, and how it ended.
 
 use std::ffi::OsString;
+use std::future::pending;
 use std::io;
 use std::os::unix::process::ExitStatusExt;
 use std::process::ExitStatus;
@@ -11,15 +12,16 @@ use tokio::signal::unix::{self, SignalKind};
 
 use crate::failure::{Failure, Kind};
 
-/// The signals that are forwarded.
+/// The signals that are forwarded. Those that are ignored stay so, for the command as well: `nohup` and a script that runs
+/// something in the background say in this way what is not meant for it.
 #[derive(Debug)]
 pub(crate) struct Signals {
-    interrupt: unix::Signal,
-    quit: unix::Signal,
-    terminate: unix::Signal,
-    hang_up: unix::Signal,
-    user_1: unix::Signal,
-    user_2: unix::Signal,
+    interrupt: Option<unix::Signal>,
+    quit: Option<unix::Signal>,
+    terminate: Option<unix::Signal>,
+    hang_up: Option<unix::Signal>,
+    user_1: Option<unix::Signal>,
+    user_2: Option<unix::Signal>,
 }
 
 impl Signals {
@@ -28,27 +30,48 @@ impl Signals {
     /// # Errors
     /// If the system refuses.
     pub(crate) fn catch() -> io::Result<Self> {
+        // Where the system does not say it, none is ignored.
+        let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
+        let ignored = ignored(&status);
+        let catch = |kind: SignalKind| {
+            let is_ignored = (ignored >> (kind.as_raw_value() - 1)) & 1 == 1;
+            if is_ignored { Ok(None) } else { unix::signal(kind).map(Some) }
+        };
         Ok(Self {
-            interrupt: unix::signal(SignalKind::interrupt())?,
-            quit: unix::signal(SignalKind::quit())?,
-            terminate: unix::signal(SignalKind::terminate())?,
-            hang_up: unix::signal(SignalKind::hangup())?,
-            user_1: unix::signal(SignalKind::user_defined1())?,
-            user_2: unix::signal(SignalKind::user_defined2())?,
+            interrupt: catch(SignalKind::interrupt())?,
+            quit: catch(SignalKind::quit())?,
+            terminate: catch(SignalKind::terminate())?,
+            hang_up: catch(SignalKind::hangup())?,
+            user_1: catch(SignalKind::user_defined1())?,
+            user_2: catch(SignalKind::user_defined2())?,
         })
     }
 
     /// The next signal.
     pub(crate) async fn next(&mut self) -> Signal {
         tokio::select! {
-            _ = self.interrupt.recv() => Signal::INT,
-            _ = self.quit.recv() => Signal::QUIT,
-            _ = self.terminate.recv() => Signal::TERM,
-            _ = self.hang_up.recv() => Signal::HUP,
-            _ = self.user_1.recv() => Signal::USR1,
-            _ = self.user_2.recv() => Signal::USR2,
+            () = received(&mut self.interrupt) => Signal::INT,
+            () = received(&mut self.quit) => Signal::QUIT,
+            () = received(&mut self.terminate) => Signal::TERM,
+            () = received(&mut self.hang_up) => Signal::HUP,
+            () = received(&mut self.user_1) => Signal::USR1,
+            () = received(&mut self.user_2) => Signal::USR2,
         }
     }
+}
+
+/// Ends when the signal comes; never, if it is ignored.
+async fn received(signal: &mut Option<unix::Signal>) {
+    match signal {
+        Some(signal) => drop(signal.recv().await),
+        None => pending().await,
+    }
+}
+
+/// The signals that a process ignores, one bit each, from its status in `/proc`.
+fn ignored(status: &str) -> u64 {
+    let mask = status.lines().find_map(|line| line.strip_prefix("SigIgn:"));
+    mask.and_then(|mask| u64::from_str_radix(mask.trim(), 16).ok()).unwrap_or(0)
 }
 
 /// Starts a command with these variables; those without a value are removed.
@@ -89,7 +112,8 @@ pub(crate) async fn wait(child: &mut Child, signals: &mut Signals) -> io::Result
 }
 
 /// Whether the terminal has sent this signal to the command as well: it sends what keys cause to all processes in the
-/// foreground, and a program that gets it twice may take it for impatience.
+/// foreground, and a program that gets it twice may take it for impatience. Who has sent a signal is not known here, so one
+/// that `kill` sends to a launcher in the foreground is taken for a key as well (peers 8).
 fn is_sent_by_terminal(signal: Signal) -> bool {
     let is_key = signal == Signal::INT || signal == Signal::QUIT;
     let terminal = || std::fs::File::open("/dev/tty").ok();
@@ -106,6 +130,13 @@ pub(crate) fn exit_code(status: ExitStatus) -> u8 {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn the_system_says_which_signals_are_ignored() {
+        // HUP is 1, INT 2, QUIT 3.
+        assert_eq!(ignored("Name:\tgrove\nSigBlk:\t0000000000000007\nSigIgn:\t0000000000000005\nSigCgt:\t2\n"), 0b101);
+        assert_eq!(ignored(""), 0);
+    }
 
     #[test]
     fn the_exit_code_is_the_commands_or_128_and_its_signal() {

@@ -4,6 +4,7 @@ use std::fs;
 use std::io::ErrorKind;
 use std::os::unix::net::UnixStream as BlockingStream;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use grove_attest::SecretKey;
 use tokio::net::UnixListener;
@@ -12,6 +13,12 @@ use crate::daemon::SIGNER;
 use crate::failure::Failure;
 use crate::private_path::{make_private, private_directory, write_private};
 use crate::token::Token;
+
+/// What the signer's socket is called until somebody listens there; not longer than its name.
+const UNREADY: &str = "signer.new";
+
+/// How long a launch takes at most from its directory to its signer's socket.
+const LAUNCH: Duration = Duration::from_secs(60);
 
 /// The files of one session, in a directory with mode 0700 that is removed in the end.
 #[derive(Debug)]
@@ -51,8 +58,13 @@ impl SessionFiles {
     /// # Errors
     /// If that is not possible, such as because the path is too long.
     pub(crate) fn signer(&self) -> Result<UnixListener, Failure> {
-        let path = self.directory.join(SIGNER);
-        let listener = UnixListener::bind(&path).and_then(|listener| make_private(&path).map(|()| listener));
+        let (path, unready) = (self.directory.join(SIGNER), self.directory.join(UNREADY));
+        // It has its name when it answers: other launches remove what does not.
+        let listener = UnixListener::bind(&unready).and_then(|listener| {
+            make_private(&unready)?;
+            fs::rename(&unready, &path)?;
+            Ok(listener)
+        });
         listener.map_err(|error| {
             Failure::failed(format!("cannot listen at {}: {error}", path.display()))
                 .advice("a shorter path for --socket may help: a socket's path has at most 107 bytes")
@@ -68,16 +80,26 @@ impl Drop for SessionFiles {
 }
 
 /// Removes the directories of sessions whose launcher is gone: nobody listens at their signer's socket. One without such a
-/// socket is about to get it.
+/// socket is about to get it, unless it is old.
 fn sweep(all: &Path) {
     let directories = fs::read_dir(all).into_iter().flatten().filter_map(|entry| Some(entry.ok()?.path()));
     for directory in directories {
-        let tried = BlockingStream::connect(directory.join(SIGNER));
-        if tried.is_err_and(|error| error.kind() == ErrorKind::ConnectionRefused) {
+        let is_over = match BlockingStream::connect(directory.join(SIGNER)).map_err(|error| error.kind()) {
+            Err(ErrorKind::ConnectionRefused) => true,
+            Err(ErrorKind::NotFound) => is_old(&directory),
+            _ => false,
+        };
+        if is_over {
             // Another launch may have been quicker.
             let _ = fs::remove_dir_all(directory);
         }
     }
+}
+
+/// Whether nothing was made there for longer than a launch takes.
+fn is_old(directory: &Path) -> bool {
+    let changed = fs::symlink_metadata(directory).and_then(|about| about.modified());
+    changed.is_ok_and(|at| at.elapsed().is_ok_and(|age| age > LAUNCH))
 }
 
 #[cfg(test)]
@@ -111,11 +133,16 @@ mod tests {
         std::mem::forget(files);
         let third = SessionFiles::create(&base, "s_3", &key, &token).unwrap();
         assert!(!directory.exists() && base.join("sessions/s_2").exists());
-        drop((second, third));
+        // One that was killed before it had a socket is recognised by its age.
+        let long_ago = std::time::UNIX_EPOCH;
+        fs::File::open(base.join("sessions/s_2")).unwrap().set_modified(long_ago).unwrap();
+        let fourth = SessionFiles::create(&base, "s_4", &key, &token).unwrap();
+        assert!(!base.join("sessions/s_2").exists() && base.join("sessions/s_3").exists());
+        drop((second, third, fourth));
         assert_eq!(fs::read_dir(base.join("sessions")).unwrap().count(), 0);
 
         fs::set_permissions(&base, fs::Permissions::from_mode(0o750)).unwrap();
-        let refused = SessionFiles::create(&base, "s_4", &key, &token).unwrap_err();
+        let refused = SessionFiles::create(&base, "s_5", &key, &token).unwrap_err();
         assert!(refused.to_string().contains("chmod 700"), "{refused}");
         fs::remove_dir_all(&base).unwrap();
     }

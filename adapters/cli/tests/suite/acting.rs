@@ -38,6 +38,21 @@ async fn a_message_reaches_the_session_that_is_meant_and_waits_for_its_reader() 
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_reader_that_wants_one_message_leaves_the_next_one_for_another() {
+    let home = Home::new(&[]).await;
+    let _daemon = home.daemon(&[]).await;
+    let token = Session::new(&home, "one").register(&home).await;
+    for text in ["first", "second"] {
+        assert_eq!(home.grove(&["send", "one", text]).await.code, 0);
+    }
+    for text in ["first", "second"] {
+        let read = ended(inside(&home, &token, &["inbox", "--count", "1", "--json"])).await;
+        assert_eq!(read.json()["body"], text);
+    }
+    assert_eq!(home.local("GET", "/v1/inbox?limit=0", Some(&token), "").await.code(), "malformed");
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn what_no_reader_has_taken_is_still_there_for_the_next_daemon_and_what_was_taken_is_not() {
     let home = Home::new(&[]).await;
     let mut daemon = home.daemon(&[]).await;

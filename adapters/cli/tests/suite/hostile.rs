@@ -55,6 +55,8 @@ async fn a_registration_that_holds_a_secret_or_is_not_what_it_should_be_is_refus
         (changed(&session, "session_id", json!(7)), 400, "malformed"),
         (changed(&session, "card", json!({"name": ""})), 400, "malformed"),
         (changed(&session, "pid", json!(-1)), 400, "malformed"),
+        (changed(&session, "pid", json!("hidden")), 400, "malformed"),
+        (changed(&session, "hidden", json!(1)), 400, "malformed"),
         (changed(&session, "token", json!("short")), 400, "malformed"),
         (changed(&session, "session_secret_file", json!("relative")), 400, "malformed"),
         (changed(&session, "session_secret_file", json!("/nowhere")), 422, "unusable_secret_file"),
@@ -66,7 +68,8 @@ async fn a_registration_that_holds_a_secret_or_is_not_what_it_should_be_is_refus
     ] {
         let refused = home.local("POST", "/v1/sessions/register", None, &body.to_string()).await;
         assert_eq!((refused.status, refused.code()), (status, code), "{body}: {refused:?}");
-        assert!(!refused.json.to_string().contains(&"0f".repeat(64)), "what was sent is not shown");
+        let shown = refused.json.to_string();
+        assert!(!shown.contains(&"0f".repeat(64)) && !shown.contains("hidden"), "what was sent is not shown: {shown}");
     }
     assert_eq!(home.sessions().await.len(), 0);
     session.register(&home).await;

@@ -1,10 +1,12 @@
 //! What stays beside a launched command.
 
 use std::fs;
+use std::process::Stdio;
 use std::time::Duration;
 
 use serde_json::Value;
 use tokio::io::{AsyncBufReadExt, BufReader};
+use tokio::process::Command;
 
 use crate::home::{Ended, Home, first_line, kill, mode, signal, soon, until};
 
@@ -27,21 +29,50 @@ async fn it_ends_as_its_command_does() {
     assert_eq!(fs::read_dir(home.directory.join("grove/sessions")).unwrap().count(), 0, "with its files");
 }
 
+/// The signals that this process ignores, one bit each.
+fn ignored() -> u64 {
+    let status = fs::read_to_string("/proc/self/status").unwrap_or_default();
+    let mask = status.lines().find_map(|line| line.strip_prefix("SigIgn:"));
+    mask.map_or(0, |mask| u64::from_str_radix(mask.trim(), 16).unwrap())
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn signals_reach_the_command() {
     let home = Home::new(&[]).await;
     let _daemon = home.daemon(&[]).await;
-    for (name, wanted) in [("TERM", 3), ("INT", 3), ("HUP", 3), ("USR1", 3)] {
+    // What the tests themselves are told to ignore, as by `nohup`, no launcher below them forwards.
+    let ignored = ignored();
+    for (name, number) in [("TERM", 15), ("INT", 2), ("HUP", 1), ("USR1", 10)] {
+        if (ignored >> (number - 1)) & 1 == 1 {
+            continue;
+        }
         let script = format!("trap 'exit 3' {name}; echo ready; while :; do sleep 0.02; done");
         let mut launched = home.command(&["launch", "--name", "A", "--", "sh", "-c", &script]).spawn().unwrap();
         assert_eq!(first_line(&mut launched).await, "ready");
         signal(&format!("-{name}"), launched.id().unwrap()).await;
-        assert_eq!(soon("the end", launched.wait()).await.unwrap().code(), Some(wanted), "{name}");
+        assert_eq!(soon("the end", launched.wait()).await.unwrap().code(), Some(3), "{name}");
     }
     let mut launched = home.launch("B", &["sleep", "600"]).await;
     signal("-TERM", launched.id().unwrap()).await;
     assert_eq!(soon("the end", launched.wait()).await.unwrap().code(), Some(128 + 15));
     assert_eq!(home.status("B").await, "gone");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_signal_that_is_ignored_at_the_start_stays_ignored_as_with_nohup() {
+    let home = Home::new(&[]).await;
+    let _daemon = home.daemon(&[]).await;
+    let launch = home.command(&["launch", "--name", "A", "--", "sh", "-c", "echo ready; exec sleep 600"]);
+    let launch = launch.as_std();
+    let mut ignoring = Command::new("sh");
+    ignoring.args(["-c", "trap '' HUP; exec \"$0\" \"$@\""]).arg(launch.get_program()).args(launch.get_args());
+    ignoring.current_dir(&home.directory).env_clear();
+    ignoring.envs(launch.get_envs().filter_map(|(name, value)| Some((name, value?))));
+    let mut launched = ignoring.stdout(Stdio::piped()).kill_on_drop(true).spawn().unwrap();
+    assert_eq!(first_line(&mut launched).await, "ready");
+    signal("-HUP", launched.id().unwrap()).await;
+    signal("-TERM", launched.id().unwrap()).await;
+    assert_eq!(soon("the end", launched.wait()).await.unwrap().code(), Some(128 + 15));
 }
 
 #[tokio::test(flavor = "multi_thread")]
