@@ -206,6 +206,6 @@ pub use storage::choice::Storage;
 pub use storage::error::StorageError;
 pub use storage::event_log::{EventLog, LogBounds, LoggedEvent, PageSize};
 pub use storage::memory_store::MemoryStore;
-pub use storage::room_store::{Part, PartKind, RoomStore};
+pub use storage::room_store::{Part, PartKind, RoomStore, ShowRoom};
 pub use storage::storage_stats::StorageStats;
 pub use storage::store::{Store, Write};

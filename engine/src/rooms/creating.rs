@@ -161,7 +161,8 @@ impl Creating {
             ..RoomEvent::new(about, &id, EventKind::RoomStarted, at.unix_ms, event::started(about))
         };
         let event = LoggedEvent { seq: 1, at_ms: at.unix_ms, text: started.to_json().to_string().into() };
-        let mut first = Vec::new();
+        // A room that could not be recovered is not known, and may have had the same id.
+        let mut first = vec![Write::Remove { room: about.id.clone() }];
         if self.premises.journal.survives() {
             let entries = record.memory().into_iter().flat_map(Memory::all);
             let entries = entries.map(|(key, entry)| stored_room::entry(key, entry));

@@ -89,6 +89,9 @@ impl Ending {
         if self.premises.directory.get(room).is_some() {
             let pause_ms = self.premises.unread.lock().add(room, wanted);
             self.watch_until(room, self.premises.timers.now_ms().saturating_add(pause_ms));
+        } else {
+            // It is gone, and another room may get its id.
+            self.premises.unread.lock().remove(room);
         }
     }
 
@@ -100,8 +103,7 @@ impl Ending {
 
     /// Makes sure that a room is looked at then.
     pub(crate) fn watch_until(&self, room: &Text, at_ms: u64) {
-        let timer = self.premises.ends.lock().add(at_ms, room.clone());
-        self.schedule(timer, Timer::RoomEnds);
+        self.premises.watch_until(room, at_ms);
     }
 
     /// The timer fired: ends the rooms whose time to live has expired. One in which somebody has said something since is
@@ -110,7 +112,7 @@ impl Ending {
         let now_ms = self.premises.timers.now_ms();
         let due = self.premises.ends.lock().take_due(now_ms);
         for room in due {
-            match opening::room(&self.premises, &room) {
+            match opening::room_in_which_something_is_due(&self.premises, &room) {
                 Ok(living) => self.look_at(&living, now_ms),
                 Err(_) => self.try_later(&room, Wanted::default()),
             }
@@ -171,6 +173,8 @@ impl Ending {
             return false;
         }
         self.premises.ended.subtract(1);
+        // Nothing is to be done in another room that gets its id.
+        self.premises.unread.lock().remove(known.id());
         if let Known::Living(living) = known {
             // Whoever decides about a role meanwhile finds that it has to decide again.
             living.room.with(Record::roles_changed);

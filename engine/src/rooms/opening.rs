@@ -8,7 +8,7 @@ use super::directory::Known;
 use super::kept::Kept;
 use super::living::LivingRoom;
 use super::premises::Premises;
-use super::refusal::no_room;
+use super::refusal::{busy, no_room};
 use super::said::Said;
 use super::step::{Draft, Step};
 use super::stored_room::{StoredCall, StoredEnd, StoredRecord, StoredRoom, call_key};
@@ -35,12 +35,32 @@ pub(super) fn room(premises: &Premises, id: &str) -> Result<Arc<LivingRoom>, Act
     living(premises, known)
 }
 
+/// The same for what is due in the room: that comes before anybody else finds it.
+///
+/// # Errors
+/// As those of [`room`].
+pub(super) fn room_in_which_something_is_due(premises: &Premises, id: &str) -> Result<Arc<LivingRoom>, ActionError> {
+    let known = premises.directory.get(id).ok_or_else(no_room)?;
+    living_for(premises, known, Whom::Engine)
+}
+
 /// A room that is known, which comes back if it is put away.
 ///
 /// # Errors
 /// As those of [`room`].
 pub(super) fn living(premises: &Premises, known: Known) -> Result<Arc<LivingRoom>, ActionError> {
-    let mut known = known;
+    living_for(premises, known, Whom::Anybody)
+}
+
+/// For whom a room comes back.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Whom {
+    /// For what is due in it.
+    Engine,
+    Anybody,
+}
+
+fn living_for(premises: &Premises, mut known: Known, whom: Whom) -> Result<Arc<LivingRoom>, ActionError> {
     loop {
         let away = match known {
             Known::Living(living) => {
@@ -51,7 +71,7 @@ pub(super) fn living(premises: &Premises, known: Known) -> Result<Arc<LivingRoom
             }
             Known::Away(away) => away,
         };
-        if let Some(living) = bring_back(premises, &away)? {
+        if let Some(living) = bring_back(premises, &away, whom)? {
             return Ok(living);
         }
         // Somebody else was faster.
@@ -60,9 +80,14 @@ pub(super) fn living(premises: &Premises, known: Known) -> Result<Arc<LivingRoom
 }
 
 /// `None` if somebody else has brought it back meanwhile, or it is gone.
-fn bring_back(premises: &Premises, away: &Arc<AwayRoom>) -> Result<Option<Arc<LivingRoom>>, ActionError> {
+fn bring_back(premises: &Premises, away: &Arc<AwayRoom>, whom: Whom) -> Result<Option<Arc<LivingRoom>>, ActionError> {
     let read = panics::catch(|| read(premises, away)).unwrap_or_else(|why| Err(StorageError::Unavailable(why)));
     match read {
+        Ok(_) if whom == Whom::Anybody && premises.unread.lock().is_wanted(&away.id) => {
+            // It could not be read before, and can be now.
+            premises.watch_until(&away.id, premises.timers.now_ms());
+            Err(busy("what an earlier process has left to be done in the room comes first"))
+        }
         Ok(stored) => Ok(open(premises, away, stored)),
         Err(why) if premises.directory.knows(away) => Err(premises.unreadable(&away.id, &why)),
         // It was removed while it was read.

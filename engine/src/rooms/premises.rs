@@ -80,6 +80,14 @@ impl Premises {
         Moment { now_ms: self.timers.now_ms(), unix_ms: unix_ms(self.timers.clock().wall()) }
     }
 
+    /// Makes sure that a room is looked at then: whether it ends, and what is to be done in it.
+    pub(super) fn watch_until(&self, room: &Text, at_ms: u64) {
+        let timer = self.ends.lock().add(at_ms, room.clone());
+        if let Some(at_ms) = timer {
+            self.timers.at(at_ms, Timer::RoomEnds);
+        }
+    }
+
     /// Since when what happens cannot be written, in ms since 1970.
     pub(crate) fn degraded_since_ms(&self) -> Option<u64> {
         Some(self.degraded_since_ms.load(Ordering::Relaxed)).filter(|since_ms| *since_ms > 0)

@@ -58,12 +58,17 @@ impl<'a> Recovering<'a> {
             return;
         }
         let mut working = Vec::new();
-        let read = self.premises.journal.store().each_room(&KINDS, &mut |id, parts| {
-            let has_runs = parts.iter().any(|part| part.kind == PartKind::Run);
+        let read = self.premises.journal.store().each_room(&KINDS, &mut |id, parts, unread| {
+            // If it cannot be read now whether there are some, it is when the room is.
+            let has_runs = unread.contains(&PartKind::Run) || parts.iter().any(|part| part.kind == PartKind::Run);
             working.extend(self.add(&id, &parts).filter(|(_, ending)| has_runs || ending.is_some()));
         });
-        if let Err(why) = read {
-            self.unreadable("the list of rooms", &why.to_string());
+        match read {
+            Ok(()) if self.is_history_lost => {
+                self.premises.journal.write(Write::LossTold);
+            }
+            Ok(()) => {}
+            Err(why) => self.unreadable("the list of rooms", &why.to_string()),
         }
         let open = |(away, ending): (Arc<AwayRoom>, Option<StoredEnding>)| {
             let id = away.id.clone();
@@ -103,14 +108,14 @@ impl<'a> Recovering<'a> {
         let age = Age::new(&self.premises.limits, &about, about.created_ms);
         let epoch = self.is_history_lost.then(|| about.epoch.clone());
         let away = AwayRoom { epoch, ..AwayRoom::new(&about, is_open, record.admitted_users(), age) };
-        let Ok(away) = self.premises.directory.add_away(&about, away) else {
-            self.unreadable(id, "there are as many rooms as there may be");
-            return None;
-        };
         if self.is_history_lost {
             let (room, part) = (about.id.clone(), record.into_part());
             self.premises.journal.write(Write::Put { room, part });
         }
+        let Ok(away) = self.premises.directory.add_away(&about, away) else {
+            self.unreadable(id, "there are as many rooms as there may be");
+            return None;
+        };
         if let Some(ends_in_ms) = ends_in_ms {
             self.ending.watch_until(&about.id, now.now_ms.saturating_add(ends_in_ms));
         }

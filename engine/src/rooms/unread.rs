@@ -42,6 +42,11 @@ impl Unread {
         pause_ms
     }
 
+    /// Whether something has to be done in a room before anything else.
+    pub(super) fn is_wanted(&self, room: &str) -> bool {
+        self.rooms.get(room).is_some_and(|(_, wanted)| *wanted != Wanted::default())
+    }
+
     /// A room can be read, or is gone. Returns what has to be done in it.
     pub(super) fn remove(&mut self, room: &str) -> Wanted {
         let Some((_, wanted)) = self.rooms.remove(room) else { return Wanted::default() };

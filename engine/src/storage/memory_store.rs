@@ -141,6 +141,7 @@ impl Inner {
                 self.archives.retain(|_, archived| archived.at_ms >= *before_ms);
                 self.bytes -= freed;
             }
+            Write::LossTold => {}
         }
     }
 

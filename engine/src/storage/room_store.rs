@@ -78,6 +78,10 @@ pub struct Part {
     pub value: Arc<str>,
 }
 
+/// Takes a room, the parts of it that were asked for, and of which kinds they cannot be read: whether it has parts of these is
+/// not known.
+pub type ShowRoom<'s> = &'s mut dyn FnMut(Text, Vec<Part>, &[PartKind]);
+
 /// Reads the records of rooms, whose parts [`Write::Put`](super::store::Write::Put) keeps.
 ///
 /// What is read is what was committed: never a part of a batch, and never something that a commit has not confirmed, unless
@@ -99,11 +103,13 @@ pub trait RoomStore {
     /// starts, so it should not take long for many rooms.
     ///
     /// # Errors
-    /// If they cannot be read. A single room that cannot be read is shown without parts.
-    fn each_room(&self, kinds: &[PartKind], show: &mut dyn FnMut(Text, Vec<Part>)) -> Result<(), StorageError> {
+    /// If they cannot be read. A single room of which something cannot be read is shown with the rest.
+    fn each_room(&self, kinds: &[PartKind], show: ShowRoom<'_>) -> Result<(), StorageError> {
         for room in self.rooms()? {
-            let parts = self.parts(&room).unwrap_or_default();
-            show(room, parts.into_iter().filter(|part| kinds.contains(&part.kind)).collect());
+            match self.parts(&room) {
+                Ok(parts) => show(room, parts.into_iter().filter(|part| kinds.contains(&part.kind)).collect(), &[]),
+                Err(_) => show(room, Vec::new(), kinds),
+            }
         }
         Ok(())
     }

@@ -69,6 +69,9 @@ pub enum Write {
         /// In ms since 1970.
         before_ms: u64,
     },
+    /// Every room has been told that history was lost, by the changes before this one. Written after a repair that the store
+    /// itself has reported, so that it does not report it again; for another store there is nothing to do.
+    LossTold,
 }
 
 /// All that is kept of rooms. Its methods may block. The engine commits from one thread at a time, in the order in which

@@ -237,7 +237,7 @@ fn bytes(write: &Write) -> usize {
         Write::Append { event, .. } => event.text.len(),
         Write::Archive { about, .. } => about.len(),
         Write::Delete { key, .. } => key.len(),
-        Write::Purge { .. } | Write::Remove { .. } | Write::PurgeArchives { .. } => 0,
+        Write::Purge { .. } | Write::Remove { .. } | Write::PurgeArchives { .. } | Write::LossTold => 0,
     };
     held + size_of::<Write>()
 }

@@ -58,6 +58,7 @@ impl ReferenceStore {
                 }
             }
             Write::PurgeArchives { before_ms } => self.archives.retain(|known| known.at_ms >= before_ms),
+            Write::LossTold => {}
         }
         self.rooms.retain(|room| self.parts.iter().any(|(of, _)| of == room));
         let new = self.parts.iter().find(|(of, _)| !self.rooms.contains(of)).map(|(room, _)| room.clone());

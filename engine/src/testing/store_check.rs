@@ -86,6 +86,7 @@ fn write(chance: &mut Chance, seqs: &mut BTreeMap<Text, u64>, at_ms: u64) -> Wri
             Write::Purge { room, to_seq, before_ms: at_ms.saturating_sub(chance.below(100)) }
         }
         17 => Write::Remove { room },
+        18 if at_ms % 5 == 0 => Write::LossTold,
         18 => Write::Archive { room, id: format!("c_{}", at_ms / 2).into(), at_ms, about: format!("{at_ms}").into() },
         _ => Write::PurgeArchives { before_ms: at_ms.saturating_sub(60) },
     }
@@ -105,7 +106,12 @@ fn compare(store: &dyn Store, reference: &ReferenceStore, chance: &mut Chance, n
     }
     let kinds: Vec<_> = PartKind::ALL.into_iter().filter(|_| chance.below(2) == 0).collect();
     let mut shown = Vec::new();
-    store.each_room(&kinds, &mut |room, parts| shown.push((room, parts))).expect(fine);
+    store
+        .each_room(&kinds, &mut |room, parts, unread| {
+            assert!(unread.is_empty(), "{unread:?} of {room} cannot be read after batch {number}");
+            shown.push((room, parts));
+        })
+        .expect(fine);
     let of_kinds = |room: &Text| reference.parts(room).into_iter().filter(|part| kinds.contains(&part.kind)).collect();
     let expected: Vec<(Text, Vec<Part>)> =
         reference.rooms().iter().map(|room| (room.clone(), of_kinds(room))).collect();

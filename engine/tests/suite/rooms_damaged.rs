@@ -155,4 +155,6 @@ async fn a_child_still_inherits_from_its_parent_when_history_was_lost() {
     assert!(!is_whole);
     engine.rooms().close(&ann, "parent", None).await.unwrap();
     assert_eq!(code(engine.rooms().memory(&ann, "child").unwrap().get("goal")), "not_found");
+    drop(engine);
+    assert!(start(&directory.0, 10_000).2, "all rooms have been told");
 }

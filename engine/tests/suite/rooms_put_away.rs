@@ -348,7 +348,8 @@ async fn runs_in_a_room_that_cannot_be_read_after_a_restart_go_on_as_soon_as_it_
     engine.settle().await;
     assert_eq!(code(engine.rooms().run_of(&ann, "board", &run)), "internal");
     store.damage("board", false);
-    clock.advance(300_000);
+    assert_eq!(code(engine.rooms().run(&ann, "board", &NewRun::new(json!(3)))), "busy", "these runs come first");
+    clock.advance(1);
     engine.settle().await;
     let status = |run: &str| engine.rooms().run_of(&ann, "board", run).unwrap().status;
     assert_eq!(status(&run), RunStatus::Failed, "it was interrupted");
@@ -378,4 +379,46 @@ async fn two_who_ask_at_the_same_time_find_the_same_room() {
         let rooms: Vec<_> = threads.into_iter().map(|thread| thread.join().unwrap()).collect();
         assert!(rooms.iter().all(|room| *room == rooms[0]));
     }
+}
+
+#[tokio::test]
+async fn runs_of_which_it_cannot_be_read_at_the_start_whether_there_are_any_go_on() {
+    let store = Failing::after(i64::MAX);
+    let ann = user_session("ann", "ann");
+    let (engine, _clock) = start(&store, |_| {});
+    engine.register_agent(ask("ask"));
+    engine.rooms().create(&ann, &NewRoom::new("t").id("board").replayable(true).agent("ask")).unwrap();
+    let run = engine.rooms().run(&ann, "board", &NewRun::new(json!(1))).unwrap();
+    engine.rooms().durable("board").await.unwrap();
+    store.allow(0);
+    drop(engine);
+    store.allow(i64::MAX);
+    store.interrupt();
+    let (engine, _clock) = start(&store, |_| {});
+    assert_eq!(engine.rooms().run_of(&ann, "board", &run).unwrap().status, RunStatus::Failed);
+}
+
+#[tokio::test]
+async fn what_was_to_be_done_in_a_room_that_was_removed_is_not_done_in_another_one_with_its_id() {
+    let store = Failing::after(i64::MAX);
+    let [ann, bob] = ["ann", "bob"].map(|user| user_session(user, user));
+    let (engine, _clock) = start(&store, |_| {});
+    board(&engine, &ann);
+    engine.rooms().close(&ann, "board", None).await.unwrap();
+    engine.rooms().durable("board").await.unwrap();
+    drop(engine);
+    let (engine, clock) = start(&store, |_| {});
+    store.damage("board", true);
+    engine.revoke(Revocation::user("ann"));
+    for _ in 0..120 {
+        clock.advance(1_000);
+        engine.settle().await;
+    }
+    assert_eq!(engine.rooms().stats().rooms, 0);
+    store.damage("board", false);
+    let new = NewRoom::new("t").id("board").replayable(true).ttl_s(30);
+    let room = engine.rooms().create(&bob, &new).unwrap().room;
+    clock.advance(31_000);
+    engine.settle().await;
+    assert_eq!(room.end_reason(), Some(EndReason::Timeout));
 }

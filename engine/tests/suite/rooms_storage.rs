@@ -4,8 +4,8 @@ use std::sync::Arc;
 
 use grove_engine::testing::ManualClock;
 use grove_engine::{
-    Access, Agent, EndReason, Engine, Event, Expected, Limit, Message, NewRoom, NewRun, OnEnd, PartKind, Queue,
-    RoomPosition, RoomRole, RoomStore, RunContext,
+    Access, Agent, EndReason, Engine, Event, Expected, Limit, Message, NewRoom, NewRun, OnEnd, Part, PartKind, Queue,
+    RoomPosition, RoomRole, RoomStore, RunContext, Store, Text, Write,
 };
 use serde_json::{Value, json};
 
@@ -439,4 +439,29 @@ async fn nothing_of_a_room_that_is_not_replayable_is_written_or_can_be_read_afte
     engine.rooms().close(&ann, "m", None).await.unwrap();
     assert_eq!(room.cold_context_id(), None);
     assert_eq!(code(engine.rooms().replay(&ann, "m", 0, None).await), "conflict");
+}
+
+#[tokio::test]
+async fn a_new_room_has_nothing_of_one_with_its_id_that_could_not_be_recovered() {
+    let store = Failing::after(i64::MAX);
+    let [ann, bob] = ["ann", "bob"].map(|user| user_session(user, user));
+    let (engine, _clock) = start(&store, |_| {});
+    replayable(&engine, &ann);
+    for number in 0..10 {
+        say(&engine, &ann, &number.to_string());
+    }
+    engine.rooms().durable("board").await.unwrap();
+    drop(engine);
+    let part = Part { kind: PartKind::Record, key: Text::default(), value: "of another version".into() };
+    store.commit(&[Write::Put { room: "board".into(), part }]).unwrap();
+    let (engine, _clock) = start(&store, |_| {});
+    assert_eq!(code(engine.rooms().get(&ann, "board")), "not_found");
+    replayable(&engine, &bob);
+    let said = say(&engine, &bob, "new");
+    engine.rooms().durable("board").await.unwrap();
+    drop(engine);
+    let (engine, _clock) = start(&store, |_| {});
+    let events = log(&engine, &bob).await;
+    assert_eq!(seqs(&events), Vec::from_iter(1..=said));
+    assert!(events.iter().all(|event| event["actor"]["user"] == "bob"), "{events:?}");
 }

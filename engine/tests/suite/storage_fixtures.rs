@@ -2,13 +2,13 @@
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU64, Ordering};
 
 use grove_engine::testing::ManualClock;
 use grove_engine::{
     Access, ActionError, Archive, Config, Engine, EventLog as RoomLog, LogBounds, LoggedEvent, MemoryStore, Message,
-    NewRoom, PageSize, Part, PartKind, Room, RoomEvents, RoomOptions, RoomStore, Session, Storage, StorageError, Store,
-    Text, Write,
+    NewRoom, PageSize, Part, PartKind, Room, RoomEvents, RoomOptions, RoomStore, Session, ShowRoom, Storage,
+    StorageError, Store, Text, Write,
 };
 use parking_lot::Mutex;
 use serde_json::Value;
@@ -21,6 +21,7 @@ pub(crate) struct Failing {
     written: AtomicU64,
     reads: AtomicU64,
     damaged: Mutex<BTreeSet<Text>>,
+    is_interrupted: AtomicBool,
     /// How many commits have begun, and what a commit needs to go on.
     begun: AtomicU64,
     gate: Mutex<()>,
@@ -34,6 +35,7 @@ impl Failing {
             written: AtomicU64::new(0),
             reads: AtomicU64::new(0),
             damaged: Mutex::default(),
+            is_interrupted: AtomicBool::new(false),
             begun: AtomicU64::new(0),
             gate: Mutex::default(),
         })
@@ -69,6 +71,11 @@ impl Failing {
         };
     }
 
+    /// When all rooms are shown, their runs cannot be read.
+    pub(crate) fn interrupt(&self) {
+        self.is_interrupted.store(true, Ordering::SeqCst);
+    }
+
     fn check(&self, room: &str) -> Result<(), StorageError> {
         let is_damaged = self.damaged.lock().contains(room);
         if is_damaged { Err(StorageError::Corrupt("a page is not what it was".into())) } else { Ok(()) }
@@ -96,8 +103,14 @@ impl RoomStore for Failing {
         self.memory.parts(room)
     }
 
-    fn each_room(&self, kinds: &[PartKind], show: &mut dyn FnMut(Text, Vec<Part>)) -> Result<(), StorageError> {
-        self.memory.each_room(kinds, show)
+    fn each_room(&self, kinds: &[PartKind], show: ShowRoom<'_>) -> Result<(), StorageError> {
+        let is_interrupted = self.is_interrupted.load(Ordering::SeqCst);
+        self.memory.each_room(kinds, &mut |room, mut parts, unread| {
+            if is_interrupted {
+                parts.retain(|part| part.kind != PartKind::Run);
+            }
+            show(room, parts, if is_interrupted { &[PartKind::Run] } else { unread });
+        })
     }
 }
 

@@ -1,6 +1,6 @@
 //! How the rows of a damaged file come into a new one.
 
-use rusqlite::{Connection, Row, Statement, Transaction};
+use rusqlite::{Connection, ErrorCode, Row, Statement, Transaction};
 
 use super::schema::{self, Table};
 
@@ -42,7 +42,18 @@ fn copy_table(from: &Connection, version: i64, table: &Table, into: &Transaction
 
 fn copy(row: &Row<'_>, insert: &mut Statement<'_>, columns: usize) -> rusqlite::Result<usize> {
     let values: Vec<rusqlite::types::Value> = (0..columns).filter_map(|at| row.get(at).ok()).collect();
-    if values.len() < columns { Ok(0) } else { insert.execute(rusqlite::params_from_iter(values)) }
+    if values.len() < columns {
+        return Ok(0);
+    }
+    match insert.execute(rusqlite::params_from_iter(values)) {
+        Err(why) if is_refused(&why) => Ok(0),
+        copied => copied,
+    }
+}
+
+/// Whether a value is not of the type of its column.
+fn is_refused(why: &rusqlite::Error) -> bool {
+    matches!(why.sqlite_error_code(), Some(ErrorCode::ConstraintViolation | ErrorCode::TypeMismatch))
 }
 
 /// A room that could not be read has no events and no parts, so that another one may get its number. An archive keeps its.
@@ -66,4 +77,30 @@ fn remove_what_stands_before_a_hole(transaction: &Transaction<'_>) -> rusqlite::
         transaction.execute("DELETE FROM events WHERE place >= ?1 AND place < ?2", range)?;
     }
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_row_with_a_value_of_another_type_is_left_out_and_the_others_are_copied() {
+        let from = Connection::open_in_memory().unwrap();
+        from.execute_batch(
+            "CREATE TABLE rooms (number, id, place);
+             CREATE TABLE parts (room, kind, key, value);
+             CREATE TABLE events (place, at, text);
+             CREATE TABLE archives (room, id, at, about);
+             INSERT INTO rooms VALUES (1, 'a', 1), (2, x'ff', 2), ('three', 'c', 3), (4, 'd', 4);
+             INSERT INTO parts VALUES (1, 0, '', 'one'), (1, 1, '', x'00'), (4, 0, '', 'four');
+             PRAGMA user_version = 2;",
+        )
+        .unwrap();
+        let mut into = Connection::open_in_memory().unwrap();
+        schema::make(&mut into).unwrap();
+        assert_eq!(copy_all(&from, &mut into).unwrap(), 4);
+        let ids: String = into.query_row("SELECT group_concat(id) FROM rooms", [], |row| row.get(0)).unwrap();
+        let values: String = into.query_row("SELECT group_concat(value) FROM parts", [], |row| row.get(0)).unwrap();
+        assert_eq!((ids.as_str(), values.as_str()), ("a,d", "one,four"));
+    }
 }

@@ -27,7 +27,7 @@ impl Damage {
                     let before_ms = i64::try_from(*before_ms).unwrap_or(i64::MAX);
                     damage.look_at(connection, "SELECT room FROM archives WHERE at < ?1", before_ms)?;
                 }
-                Write::Put { .. } | Write::Delete { .. } | Write::Append { .. } => {}
+                Write::Put { .. } | Write::Delete { .. } | Write::Append { .. } | Write::LossTold => {}
             }
         }
         Ok(damage)

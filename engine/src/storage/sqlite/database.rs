@@ -14,7 +14,7 @@ use crate::storage::archive::Archive;
 use crate::storage::error::StorageError;
 use crate::storage::event_log::{EventLog, LogBounds, LoggedEvent, PageSize};
 use crate::storage::repair::Repair;
-use crate::storage::room_store::{Part, PartKind, RoomStore};
+use crate::storage::room_store::{Part, PartKind, RoomStore, ShowRoom};
 use crate::storage::store::{Store, Write};
 use crate::sync::Mutex;
 
@@ -123,16 +123,16 @@ impl RoomStore for Database {
         })
     }
 
-    fn each_room(&self, kinds: &[PartKind], show: &mut dyn FnMut(Text, Vec<Part>)) -> Result<(), StorageError> {
+    fn each_room(&self, kinds: &[PartKind], show: ShowRoom<'_>) -> Result<(), StorageError> {
         let mut after = 0;
         loop {
             // Nobody is shown anything while others wait for the connection.
             let rooms = self.read(|connection| {
-                some_rooms(connection, after, kinds).or_else(|_| some_damaged_rooms(connection, after, kinds))
+                some_rooms(connection, after, kinds).or_else(|_| one_by_one(connection, after, kinds))
             })?;
-            let Some((last, _, _)) = rooms.last() else { return Ok(()) };
-            after = *last;
-            rooms.into_iter().for_each(|(_, id, parts)| show(id, parts));
+            let Some(last) = rooms.last() else { return Ok(()) };
+            after = last.place;
+            rooms.into_iter().for_each(|found| show(found.id, found.parts, &found.unread));
         }
     }
 }
@@ -148,22 +148,32 @@ fn all_parts(statement: &mut Statement<'_>, room: i64) -> rusqlite::Result<Vec<P
     parts.filter_map(Result::transpose).collect()
 }
 
-/// The parts of these kinds of a room in which something is damaged.
-fn those_that_can_be_read(connection: &Connection, room: i64, kinds: &[PartKind]) -> rusqlite::Result<Vec<Part>> {
-    let mut parts = Vec::new();
+/// The parts of these kinds of a room, and the kinds of which they cannot be read.
+fn those_that_can_be_read(connection: &Connection, room: i64, kinds: &[PartKind]) -> (Vec<Part>, Vec<PartKind>) {
+    let (mut parts, mut unread) = (Vec::new(), Vec::new());
     for kind in kinds {
         let of_kind =
             format!("SELECT kind, key, value FROM parts WHERE room = ?1 AND kind = {} ORDER BY key", kind.number());
-        parts.extend(all_parts(&mut connection.prepare(&of_kind)?, room).unwrap_or_default());
+        match connection.prepare(&of_kind).and_then(|mut statement| all_parts(&mut statement, room)) {
+            Ok(read) => parts.extend(read),
+            Err(_) => unread.push(*kind),
+        }
     }
-    Ok(parts)
+    (parts, unread)
 }
 
 /// How many rooms are read at once.
 const ROOMS: i64 = 1_000;
 
-/// A room with its place and some of its parts.
-type Found = (i64, Text, Vec<Part>);
+/// A room with some of its parts.
+#[derive(Debug)]
+struct Found {
+    place: i64,
+    id: Text,
+    parts: Vec<Part>,
+    /// The kinds of which its parts cannot be read.
+    unread: Vec<PartKind>,
+}
 
 /// The next rooms after a place, each with its parts of these kinds. In one query, since there may be very many.
 fn some_rooms(connection: &Connection, after: i64, kinds: &[PartKind]) -> rusqlite::Result<Vec<Found>> {
@@ -181,27 +191,28 @@ fn some_rooms(connection: &Connection, after: i64, kinds: &[PartKind]) -> rusqli
     let mut rooms: Vec<Found> = Vec::new();
     while let Some(row) = rows.next()? {
         let place = row.get(0)?;
-        if rooms.last().is_none_or(|(known, _, _)| *known != place) {
-            rooms.push((place, row.get_ref(1)?.as_str()?.into(), Vec::new()));
+        if rooms.last().is_none_or(|known| known.place != place) {
+            rooms.push(Found { place, id: row.get_ref(1)?.as_str()?.into(), parts: Vec::new(), unread: Vec::new() });
         }
         let kind = row.get::<_, Option<u8>>(2)?.and_then(PartKind::from_number);
-        if let Some((kind, (_, _, parts))) = kind.zip(rooms.last_mut()) {
-            parts.push(Part { kind, key: row.get_ref(3)?.as_str()?.into(), value: row.get_ref(4)?.as_str()?.into() });
+        if let Some((kind, found)) = kind.zip(rooms.last_mut()) {
+            let (key, value) = (row.get_ref(3)?.as_str()?.into(), row.get_ref(4)?.as_str()?.into());
+            found.parts.push(Part { kind, key, value });
         }
     }
-    rooms.iter_mut().for_each(|(_, _, parts)| parts.sort_by(|a, b| (a.kind, &a.key).cmp(&(b.kind, &b.key))));
+    rooms.iter_mut().for_each(|found| found.parts.sort_by(|a, b| (a.kind, &a.key).cmp(&(b.kind, &b.key))));
     Ok(rooms)
 }
 
-/// The same if something of them is damaged: without what cannot be read.
-fn some_damaged_rooms(connection: &Connection, after: i64, kinds: &[PartKind]) -> rusqlite::Result<Vec<Found>> {
+/// The same if something of them cannot be read: without that.
+fn one_by_one(connection: &Connection, after: i64, kinds: &[PartKind]) -> rusqlite::Result<Vec<Found>> {
     let mut next =
         connection.prepare_cached("SELECT place, number, id FROM rooms WHERE place > ?1 ORDER BY place LIMIT ?2")?;
     let mut rows = next.query([after, ROOMS])?;
     let mut rooms = Vec::new();
     while let Some(row) = rows.next()? {
-        let parts = those_that_can_be_read(connection, row.get(1)?, kinds)?;
-        rooms.push((row.get(0)?, row.get_ref(2)?.as_str()?.into(), parts));
+        let (parts, unread) = those_that_can_be_read(connection, row.get(1)?, kinds);
+        rooms.push(Found { place: row.get(0)?, id: row.get_ref(2)?.as_str()?.into(), parts, unread });
     }
     Ok(rooms)
 }

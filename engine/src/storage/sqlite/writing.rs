@@ -10,7 +10,7 @@ use super::damage::Damage;
 use super::schema::{self, place, seq_at};
 use crate::model::Text;
 use crate::storage::event_log::LoggedEvent;
-use crate::storage::room_store::{Part, PartKind};
+use crate::storage::room_store::Part;
 use crate::storage::store::Write;
 
 /// Makes changes, one transaction for each batch.
@@ -56,8 +56,7 @@ impl Writing {
             Err(why) if schema::is_damage(&why) => self.commit_once(writes, Damage::find(&self.connection, writes)?)?,
             committed => committed?,
         }
-        // The engine tells it to all rooms before it does anything else.
-        if let Some(mark) = self.mark.take_if(|_| !writes.iter().all(is_record)) {
+        if let Some(mark) = self.mark.take_if(|_| writes.contains(&Write::LossTold)) {
             // If it stays, it is told again.
             let _ = fs::remove_file(mark);
         }
@@ -76,10 +75,6 @@ impl Writing {
         }
         committed
     }
-}
-
-fn is_record(write: &Write) -> bool {
-    matches!(write, Write::Put { part, .. } if part.kind == PartKind::Record)
 }
 
 /// The changes of one transaction.
@@ -114,6 +109,7 @@ impl Batch<'_> {
             Write::Remove { room } => self.remove(room),
             Write::Archive { room, id, at_ms, about } => self.archive(room, id, (int(*at_ms), about)),
             Write::PurgeArchives { before_ms } => self.purge_archives(int(*before_ms)),
+            Write::LossTold => Ok(()),
         }
     }
 

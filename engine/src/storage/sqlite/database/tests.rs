@@ -86,6 +86,23 @@ fn a_tail_that_is_not_what_was_written_is_cut_off_and_told() {
 }
 
 #[test]
+fn that_history_was_lost_is_told_until_every_room_knows_it() {
+    let damaged = killed("untold", 12);
+    let path = damaged.0.join("rooms.db-wal");
+    let mut log = std::fs::read(&path).unwrap();
+    let middle = log.len() / 2;
+    log[middle] ^= 0xff;
+    std::fs::write(&path, log).unwrap();
+    for last in [Write::Remove { room: "expired".into() }, Write::LossTold] {
+        let (database, repairs) = Database::open(&damaged.0).unwrap();
+        assert!(repairs.iter().any(|repair| repair.is_history_lost), "{repairs:?}");
+        database.commit(&[last]).unwrap();
+    }
+    let (_database, repairs) = Database::open(&damaged.0).unwrap();
+    assert!(repairs.is_empty(), "{repairs:?}");
+}
+
+#[test]
 fn a_file_that_cannot_be_read_is_put_aside_and_what_can_be_read_is_taken_over() {
     let directory = Directory::new("page");
     let (database, _) = Database::open(&directory.0).unwrap();
@@ -139,7 +156,7 @@ fn kill_at_each_step(damaged: &Path) -> usize {
             assert!(repairs.iter().any(|repair| repair.is_history_lost), "{steps}: {repairs:?}");
         }
         let (database, _) = Database::open(&killed.0).unwrap();
-        database.commit(&[append(1_000)]).unwrap();
+        database.commit(&[append(1_000), Write::LossTold]).unwrap();
         drop(database);
         let (_, repairs) = Database::open(&killed.0).unwrap();
         assert!(repairs.is_empty(), "{steps}: all know it: {repairs:?}");
@@ -292,15 +309,15 @@ fn a_room_of_which_a_part_is_damaged_is_shown_with_the_others_and_the_rest_of_it
         let mut shown = Vec::new();
         let kinds = [PartKind::Record, PartKind::Activity, PartKind::Run];
         database
-            .each_room(&kinds, &mut |id, parts| {
-                shown.push((id, parts.iter().map(|part| part.kind).collect::<Vec<_>>()))
+            .each_room(&kinds, &mut |id, parts, unread| {
+                shown.push((id, parts.iter().map(|part| part.kind).collect::<Vec<_>>(), unread.to_vec()));
             })
             .unwrap();
         shown
     };
     let whole = shown(&database);
     let all = vec![PartKind::Record, PartKind::Activity, PartKind::Run];
-    assert_eq!(whole, [("a".into(), all.clone()), ("b".into(), all.clone()), ("c".into(), all)]);
+    assert_eq!(whole, ["a", "b", "c"].map(|room| (room.into(), all.clone(), vec![])));
     drop(database);
     let path = directory.0.join("rooms.db");
     let mut file = std::fs::read(&path).unwrap();
@@ -310,7 +327,7 @@ fn a_room_of_which_a_part_is_damaged_is_shown_with_the_others_and_the_rest_of_it
     std::fs::write(&path, file).unwrap();
     let (database, _) = Database::open(&directory.0).unwrap();
     let mut expected = whole;
-    expected[1].1.pop();
+    expected[1] = ("b".into(), vec![PartKind::Record, PartKind::Activity], vec![PartKind::Run]);
     assert_eq!(shown(&database), expected);
     assert!(matches!(database.parts("b"), Err(StorageError::Corrupt(_))) && database.parts("c").is_ok());
 }
