@@ -4,19 +4,29 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use hashbrown::HashMap;
 
-use super::decision::{Decision, Known, Stamp, Subject, Verdict};
+use super::decision::{Decision, Known, Stamp, Subject, Told, Verdict};
 use crate::model::Text;
 
 /// The decisions that an instance knows, in the order in which it learnt them. Pure: those of two instances are merged in
-/// any order, and as often as one likes, to the same (the latest about each subject).
+/// any order, and as often as one likes, to the same (about each subject the latest, [merged](Decision::merged)).
 #[derive(Debug)]
 pub(crate) struct Decisions {
-    by_subject: HashMap<Subject, (u64, Decision)>,
+    by_subject: HashMap<Subject, Entry>,
     by_change: BTreeMap<u64, Subject>,
     /// Which of them end, and when.
     ends: BTreeSet<(u64, u64)>,
     known: Known,
     max: usize,
+}
+
+#[derive(Debug)]
+struct Entry {
+    change: u64,
+    /// Since when somebody knows it, in ms since 1970 by the clock of this instance.
+    since: u64,
+    /// When it ends, by the same clock.
+    until: Option<u64>,
+    decision: Decision,
 }
 
 /// What has become of a decision.
@@ -28,6 +38,8 @@ pub(crate) enum Learnt {
     NotKept,
     /// It was known, or a later one is, or it does not matter any more.
     Known,
+    /// The clock of whoever decided it is too far ahead.
+    Ahead,
 }
 
 impl Decisions {
@@ -43,33 +55,47 @@ impl Decisions {
 
     /// Something is decided here and now: later than whatever is known about the subject, whatever the clocks say.
     pub(crate) fn decide(&mut self, about: Subject, verdict: Verdict, by: &Text, now: u64) -> (Decision, Learnt) {
-        let before = self.by_subject.get(&about).map_or(0, |(_, decision)| decision.stamp.at + 1);
-        let decision = Decision { about, verdict, stamp: Stamp { at: now.max(before), by: by.clone() } };
-        let learnt = self.learn(decision.clone(), now);
-        (decision, learnt)
+        let before = self.get(&about).map_or(0, |decision| decision.stamp.at.saturating_add(1));
+        let decision = Decision::new(about, verdict, Stamp { at: now.max(before), by: by.clone() });
+        let learnt = self.merge(decision.clone(), now, now);
+        // Those who do not know what was decided before learn it with this.
+        (self.get(&decision.about).cloned().unwrap_or(decision), learnt)
     }
 
     /// Another instance has said this. `now` is in ms since 1970.
-    pub(crate) fn learn(&mut self, decision: Decision, now: u64) -> Learnt {
+    pub(crate) fn learn(&mut self, told: Told, now: u64) -> Learnt {
+        let Told { decision, age } = told;
+        if decision.is_ahead(now) {
+            return Learnt::Ahead;
+        }
+        if decision.is_over(age) {
+            return Learnt::Known;
+        }
+        self.merge(decision, now.saturating_sub(age), now)
+    }
+
+    fn merge(&mut self, decision: Decision, since: u64, now: u64) -> Learnt {
         self.forget_ended(now);
-        let until = decision.matters_until();
+        let before = self.by_subject.get(&decision.about);
+        let decision =
+            before.map_or_else(|| decision.clone(), |before| before.decision.clone().merged(decision.clone()));
+        if before.is_some_and(|before| before.decision == decision) {
+            return Learnt::Known;
+        }
+        let until = decision.matters_until(since);
         if until.is_some_and(|until| until <= now) {
             return Learnt::Known;
         }
-        if let Some((change, before)) = self.by_subject.get(&decision.about) {
-            if before.stamp >= decision.stamp {
-                return Learnt::Known;
-            }
-            self.forget(*change);
-        }
+        before.map(|before| before.change).into_iter().for_each(|change| self.forget(change));
         if self.by_subject.len() >= self.max {
             return Learnt::NotKept;
         }
         self.known.change += 1;
         self.known.digest ^= decision.digest();
-        self.by_change.insert(self.known.change, decision.about.clone());
-        self.ends.extend(until.map(|until| (until, self.known.change)));
-        self.by_subject.insert(decision.about.clone(), (self.known.change, decision));
+        let change = self.known.change;
+        self.by_change.insert(change, decision.about.clone());
+        self.ends.extend(until.map(|until| (until, change)));
+        self.by_subject.insert(decision.about.clone(), Entry { change, since, until, decision });
         self.validate();
         Learnt::New
     }
@@ -81,19 +107,17 @@ impl Decisions {
     }
 
     fn forget(&mut self, change: u64) {
-        let Some((_, decision)) = self.by_change.remove(&change).and_then(|about| self.by_subject.remove(&about))
-        else {
-            return;
-        };
+        let entry = self.by_change.remove(&change).and_then(|about| self.by_subject.remove(&about));
+        let Some(Entry { until, decision, .. }) = entry else { return };
         self.known.digest ^= decision.digest();
-        if let Some(until) = decision.matters_until() {
+        if let Some(until) = until {
             self.ends.remove(&(until, change));
         }
     }
 
     /// What holds about a subject.
     pub(crate) fn get(&self, about: &Subject) -> Option<&Decision> {
-        self.by_subject.get(about).map(|(_, decision)| decision)
+        self.by_subject.get(about).map(|entry| &entry.decision)
     }
 
     /// How far this instance has counted.
@@ -102,7 +126,7 @@ impl Decisions {
     }
 
     /// Some of what was learnt after a change, and up to which one that is.
-    pub(crate) fn after(&self, change: u64, max: usize) -> (Vec<Decision>, u64) {
+    pub(crate) fn after(&self, change: u64, max: usize, now: u64) -> (Vec<Told>, u64) {
         let mut upto = self.known.change;
         let mut some = Vec::new();
         for (at, about) in self.by_change.range(change.saturating_add(1)..) {
@@ -110,7 +134,11 @@ impl Decisions {
                 upto = at - 1;
                 break;
             }
-            some.extend(self.get(about).cloned());
+            let entry = self.by_subject.get(about);
+            some.extend(entry.map(|Entry { decision, since, .. }| Told {
+                decision: decision.clone(),
+                age: now.saturating_sub(*since),
+            }));
         }
         (some, upto)
     }
@@ -118,10 +146,9 @@ impl Decisions {
     /// Checks in debug builds, as long as there are few, that what is kept three times is the same.
     fn validate(&self) {
         if cfg!(debug_assertions) && self.by_subject.len() <= 64 {
-            let is_same =
-                |(about, (change, _)): (&Subject, &(u64, Decision))| self.by_change.get(change) == Some(about);
+            let is_same = |(about, entry): (&Subject, &Entry)| self.by_change.get(&entry.change) == Some(about);
             assert!(self.by_subject.iter().all(is_same) && self.by_change.len() == self.by_subject.len());
-            let digests = self.by_subject.values().map(|(_, decision)| decision.digest());
+            let digests = self.by_subject.values().map(|entry| entry.decision.digest());
             assert_eq!(digests.fold(0, |all, one| all ^ one), self.known.digest);
             assert!(self.ends.len() <= self.by_subject.len() && self.by_subject.len() <= self.max);
         }
@@ -143,7 +170,15 @@ mod tests {
 
     fn decision(user: u8, at: u64, by: &str, revoked: bool) -> Decision {
         let verdict = if revoked { Verdict::Revoked(None) } else { Verdict::Allowed };
-        Decision { about: about(user), verdict, stamp: Stamp { at, by: by.into() } }
+        Decision::new(about(user), verdict, Stamp { at, by: by.into() })
+    }
+
+    fn learn(all: &mut Decisions, decision: Decision, now: u64) -> Learnt {
+        all.learn(decision.into(), now)
+    }
+
+    fn closed(at: u64) -> Decision {
+        Decision::new(Subject::Session("s".into()), Verdict::Closed, Stamp { at, by: "a".into() })
     }
 
     #[test]
@@ -151,21 +186,69 @@ mod tests {
         let mut all = Decisions::new(2);
         let revoked = Verdict::Revoked(Some(50));
         assert_eq!(all.decide(about(1), revoked, &"a".into(), 10).1, Learnt::New);
-        assert_eq!(all.learn(decision(1, 9, "z", false), 11), Learnt::Known, "it is earlier");
+        assert_eq!(learn(&mut all, decision(1, 9, "z", false), 11), Learnt::Known, "it is earlier");
         let (allowed, _) = all.decide(about(1), Verdict::Allowed, &"a".into(), 3);
         assert_eq!(allowed.stamp.at, 11, "a clock that went back does not make it earlier");
-        assert_eq!(all.learn(decision(2, 12, "a", true), 12), Learnt::New);
-        assert_eq!(all.learn(decision(3, 12, "a", true), 12), Learnt::NotKept);
+        assert_eq!(learn(&mut all, decision(2, 12, "a", true), 12), Learnt::New);
+        assert_eq!(learn(&mut all, decision(3, 12, "a", true), 12), Learnt::NotKept);
         assert_eq!(all.known().change, 3);
-        assert_eq!(all.after(1, 9).0.len(), 2, "what was replaced is not told");
-        assert_eq!(all.after(0, 1), (vec![allowed], 2));
-        let closed = |at| Decision {
-            about: Subject::Session("s".into()),
-            verdict: Verdict::Closed,
-            stamp: Stamp { at, by: "a".into() },
-        };
-        assert_eq!(all.learn(closed(12), 12 + 24 * 3_600_000), Learnt::Known, "too late");
+        assert_eq!(all.after(1, 9, 12).0.len(), 2, "what was replaced is not told");
+        assert_eq!(all.after(0, 1, 12), (vec![Told { decision: allowed, age: 9 }], 2));
+        assert_eq!(learn(&mut all, closed(12), 12 + 24 * 3_600_000), Learnt::New);
         assert_eq!(all.get(&about(1)), None, "it has ended");
+    }
+
+    #[test]
+    fn the_later_end_of_two_revocations_counts_unless_one_was_withdrawn_between_them() {
+        let revoked = |at, until| {
+            let stamp = Stamp { at, by: "a".into() };
+            Decision::new(about(1), Verdict::Revoked(until), stamp)
+        };
+        let until_30 = |all: &Decisions| all.get(&about(1)).unwrap().verdict == Verdict::Revoked(Some(30));
+        for order in [[0, 1], [1, 0]] {
+            let mut all = Decisions::new(9);
+            let both = [revoked(1, None), revoked(2, Some(30))];
+            order.iter().for_each(|at| assert_eq!(learn(&mut all, both[*at].clone(), 5), Learnt::New));
+            assert_eq!(all.get(&about(1)).unwrap(), &revoked(2, None));
+        }
+        let mut all = Decisions::new(9);
+        learn(&mut all, revoked(1, None), 5);
+        let (told, _) = all.decide(about(1), Verdict::Revoked(Some(30)), &"b".into(), 6);
+        assert_eq!(told.verdict, Verdict::Revoked(None), "those who did not know the first are told its end");
+        all.decide(about(1), Verdict::Allowed, &"b".into(), 7);
+        all.decide(about(1), Verdict::Revoked(Some(30)), &"b".into(), 8);
+        assert!(until_30(&all));
+        assert_eq!(learn(&mut all, revoked(1, None), 9), Learnt::Known, "it comes twice, and was withdrawn");
+        assert!(until_30(&all));
+    }
+
+    #[test]
+    fn the_end_of_a_session_matters_for_a_while_whatever_the_clock_says_of_whoever_decided_it() {
+        let (mut here, mut there, now) = (Decisions::new(9), Decisions::new(9), 10_000_000);
+        assert_eq!(learn(&mut here, closed(now - 600_000), now), Learnt::New);
+        let told = here.after(0, 9, now + 40_000).0.remove(0);
+        assert_eq!(there.learn(told.clone(), now + 40_000), Learnt::New);
+        for all in [&mut here, &mut there] {
+            all.decide(about(1), Verdict::Allowed, &"a".into(), now + 60_000);
+            assert_eq!(all.get(&closed(0).about), None);
+            assert_eq!(
+                all.learn(Told { age: 59_999, ..told.clone() }, now + 60_000),
+                Learnt::Known,
+                "nobody learns it again"
+            );
+        }
+    }
+
+    #[test]
+    fn what_a_clock_far_ahead_has_decided_is_refused() {
+        let mut all = Decisions::new(9);
+        for at in [3_600_011, u64::MAX] {
+            assert_eq!(learn(&mut all, decision(1, at, "a", true), 10), Learnt::Ahead);
+        }
+        assert_eq!(learn(&mut all, decision(1, 3_600_010, "a", true), 10), Learnt::New);
+        assert_eq!(all.decide(about(1), Verdict::Allowed, &"b".into(), 11).1, Learnt::New, "it is later all the same");
+        let withdrawn = Some(Stamp { at: u64::MAX, by: "a".into() });
+        assert_eq!(learn(&mut all, Decision { withdrawn, ..decision(2, 10, "a", true) }, 10), Learnt::Ahead);
     }
 
     proptest! {
@@ -185,12 +268,12 @@ mod tests {
                 if one.stamp > held.stamp {
                     *held = one.clone();
                 }
-                both[usize::from(!to_first)].learn(one, 0);
+                learn(&mut both[usize::from(!to_first)], one, 0);
             }
             for from in [0, 1, 0] {
                 let mut change = 0;
                 while change < both[from].known().change {
-                    let (some, upto) = both[from].after(change, page);
+                    let (some, upto) = both[from].after(change, page, 0);
                     some.into_iter().for_each(|one| { both[1 - from].learn(one, 0); });
                     prop_assert!(upto > change);
                     change = upto;
@@ -198,7 +281,8 @@ mod tests {
             }
             prop_assert_eq!(both[0].known().digest, both[1].known().digest);
             for (user, expected) in latest {
-                prop_assert_eq!(both[0].get(&about(user)), Some(&expected));
+                let held = both[0].get(&about(user)).unwrap();
+                prop_assert_eq!((held.verdict, &held.stamp), (expected.verdict, &expected.stamp));
             }
         }
     }

@@ -216,7 +216,7 @@ mod tests {
 
     fn decision(whom: Selector) -> Decision {
         let stamp = Stamp { at: 5, by: "a".into() };
-        Decision { about: Subject::Access(whom), verdict: Verdict::Revoked(Some(9)), stamp }
+        Decision::new(Subject::Access(whom), Verdict::Revoked(Some(9)), stamp)
     }
 
     #[test]

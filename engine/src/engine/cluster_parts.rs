@@ -30,7 +30,6 @@ pub(super) fn station(
         Arc::clone(opener),
         Arc::clone(&lifecycle.closer),
         Arc::clone(&requests),
-        background(),
         base.clock(),
     ));
     let decider = decider(base, lifecycle, requests, Arc::clone(&renewals));

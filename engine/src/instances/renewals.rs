@@ -10,7 +10,6 @@ use hashbrown::HashMap;
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 
-use crate::background::Background;
 use crate::clock::Clock;
 use crate::cluster::envelope::{Refusal, raw};
 use crate::cluster::handlers::RequestHandler;
@@ -34,14 +33,31 @@ const KEPT_MS: u64 = 60_000;
 /// For how many sessions they are kept.
 const KEPT: usize = 10_000;
 
-/// How often another instance is asked, and how long it may take each time.
-const TRIES: usize = 8;
+/// For how long another instance is asked, in ms.
+const ASKED_MS: u64 = 4_000;
+
+/// How long it may take each time.
 const TRY: Duration = Duration::from_millis(500);
+
+/// How long it is left alone before it is asked again, in ms: what fails at once would fail again at once.
+const PAUSE_MS: u64 = 100;
 
 /// What one instance asks another.
 #[derive(Debug, Serialize, Deserialize)]
 struct Wanted {
     session: Text,
+}
+
+/// Claims that were given to a session, and when.
+pub(super) struct Given {
+    at_ms: u64,
+    claims: Claims,
+}
+
+impl Given {
+    const fn is_fresh(&self, now_ms: u64) -> bool {
+        now_ms < self.at_ms.saturating_add(KEPT_MS)
+    }
 }
 
 /// Gives sessions the claims that the application has given them elsewhere. Claims go to nobody but an instance on which
@@ -52,10 +68,9 @@ pub(crate) struct Renewals {
     opener: Arc<Opener>,
     closer: Arc<Closer>,
     requests: Arc<Requests>,
-    background: Arc<Background>,
     clock: Arc<dyn Clock>,
-    /// What was given here lately, and when.
-    given: Mutex<HashMap<Text, (u64, Claims)>>,
+    /// What was given here lately.
+    given: Mutex<HashMap<Text, Given>>,
 }
 
 impl Renewals {
@@ -64,10 +79,9 @@ impl Renewals {
         opener: Arc<Opener>,
         closer: Arc<Closer>,
         requests: Arc<Requests>,
-        background: Arc<Background>,
         clock: Arc<dyn Clock>,
     ) -> Self {
-        Self { table, opener, closer, requests, background, clock, given: Mutex::default() }
+        Self { table, opener, closer, requests, clock, given: Mutex::default() }
     }
 
     /// Gives a session new claims here. `None` if it is open and must not have them; otherwise whether it is open.
@@ -77,48 +91,63 @@ impl Renewals {
         (is_updated || !is_open).then_some(is_updated)
     }
 
+    /// What is given to a session now.
+    pub(super) fn giving(&self, session: &Session) -> Given {
+        let claims = Claims::of(session.context(), self.clock.wall());
+        Given { at_ms: self.clock.now_ms(), claims }
+    }
+
     /// Keeps what was given to a session for those who will ask.
-    pub(super) fn keep(&self, session: &Session) {
-        let (now_ms, claims) = (self.clock.now_ms(), Claims::of(session.context(), self.clock.wall()));
-        let mut given = self.given.lock();
-        if given.len() >= KEPT {
-            given.retain(|_, (at_ms, _)| now_ms < at_ms.saturating_add(KEPT_MS));
+    pub(super) fn keep(&self, id: &Text, new: Given) {
+        let (now_ms, mut given) = (new.at_ms, self.given.lock());
+        if given.len() >= KEPT && !given.contains_key(id) {
+            given.retain(|_, given| given.is_fresh(now_ms));
         }
-        if given.len() < KEPT {
-            given.insert(session.context().id().clone(), (now_ms, claims));
+        // Those that it got before must not be told any more; if there is no place, none are told.
+        if given.len() < KEPT || given.contains_key(id) {
+            given.insert(id.clone(), new);
         }
     }
 
-    /// A session was given new claims elsewhere; they are asked for if it is open here.
-    pub(super) fn follow(self: &Arc<Self>, id: &Text, from: Option<Instance>) {
-        if self.table.get(id).is_none() {
-            return;
-        }
-        let (this, id) = (Arc::clone(self), id.clone());
-        // Not counted as work: it waits for another process.
-        self.background.run(async move {
-            let is_given = if let Some(from) = from { this.ask(&from, &id).await } else { false };
-            if !is_given {
-                this.closer.close_session(&id, CloseReason::Closed);
+    pub(super) fn is_open(&self, id: &str) -> bool {
+        self.table.get(id).is_some()
+    }
+
+    /// Asks for the claims that were given to a session elsewhere: whom, is asked each time, since who is there changes.
+    /// `None` if they cannot be had in time.
+    pub(super) async fn ask(&self, id: &Text, whom: impl Fn() -> Option<Instance>) -> Option<Claims> {
+        let until_ms = self.clock.now_ms().saturating_add(ASKED_MS);
+        while self.is_open(id) {
+            if let Some(from) = whom() {
+                let wanted = Wanted { session: id.clone() };
+                let asked = self.requests.ask_in_turn(&from, (KIND, &wanted), TRY, until_ms);
+                if let Ok(claims) = asked.await {
+                    return claims;
+                }
             }
-        });
-    }
-
-    /// Whether the session has the claims now, or need not have them.
-    async fn ask(&self, from: &Instance, id: &Text) -> bool {
-        for _ in 0..TRIES {
-            let wanted = Wanted { session: id.clone() };
-            let Ok(claims) = self.requests.ask::<Option<Claims>>(from, KIND, &wanted, TRY).await else { continue };
-            let (Some(claims), Some(slot)) = (claims, self.table.get(id)) else { return self.table.get(id).is_none() };
-            return self.opener.update(&claims.given_to(&slot.session()));
+            let now_ms = self.clock.now_ms();
+            if now_ms >= until_ms {
+                break;
+            }
+            self.clock.sleep_until(until_ms.min(now_ms.saturating_add(PAUSE_MS))).await;
         }
-        false
+        None
     }
 
-    fn given(&self, id: &str) -> Option<Claims> {
+    /// Gives a session claims that were given to it elsewhere, if it is open. Without any, or if it must not have them, it
+    /// ends.
+    pub(super) fn give(&self, id: &Text, claims: Option<Claims>) {
+        let Some(slot) = self.table.get(id) else { return };
+        if !claims.is_some_and(|claims| self.opener.update(&claims.given_to(&slot.session()))) {
+            self.closer.close_session(id, CloseReason::Closed);
+        }
+    }
+
+    /// What was given here to a session lately.
+    pub(super) fn given(&self, id: &str) -> Option<Claims> {
         let now_ms = self.clock.now_ms();
         let given = self.given.lock();
-        given.get(id).filter(|(at_ms, _)| now_ms < at_ms.saturating_add(KEPT_MS)).map(|(_, claims)| claims.clone())
+        given.get(id).filter(|given| given.is_fresh(now_ms)).map(|given| given.claims.clone())
     }
 }
 

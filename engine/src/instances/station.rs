@@ -163,16 +163,17 @@ impl Station {
     fn heartbeat(&self, beat: &Heartbeat) {
         let now_ms = self.clock.now_ms();
         let heard = self.hearing.lock().heartbeat(beat, now_ms, |topic| self.bus.receives(topic));
+        // First: whoever follows forgets what an earlier life has said.
+        if let Heard::Changed(change) = &heard {
+            self.follow(change);
+        }
         if let (Heard::Known | Heard::Changed(_), false, Some(known)) = (&heard, beat.leaves, beat.decisions)
             && beat.from != self.bus.this
         {
             self.decider.heard(&beat.from, known);
         }
         match heard {
-            Heard::Changed(change) => {
-                self.follow(&change);
-                self.look();
-            }
+            Heard::Changed(_) => self.look(),
             Heard::Known => self.remind(),
             Heard::Outlived => {}
             Heard::Namesake => {
@@ -194,7 +195,7 @@ impl Station {
         self.bus.counts.notices_in.add(notices.len());
         let now_ms = self.clock.now_ms();
         self.hearing.lock().message(&from, topic, at, now_ms);
-        decisions.iter().for_each(|decision| self.decider.learn(decision));
+        decisions.into_iter().for_each(|decision| self.decider.learn(decision.into(), &from));
         let again_ms = notices.into_iter().filter_map(|notice| self.commits.follow(topic, notice, now_ms)).min();
         again_ms.into_iter().for_each(|at_ms| self.bus.alarm.set(at_ms));
         self.remind();

@@ -40,20 +40,32 @@ impl Revoker {
         Self { table, revocations, closer, rooms, observers, clock, credential_lifetime }
     }
 
-    /// Ends all sessions that a revocation means, and keeps them out. Returns how many were open.
+    /// Ends all sessions that a revocation means, and keeps them out until its end. Returns how many were open.
     pub(crate) fn revoke(&self, revocation: &Revocation) -> usize {
-        let now = self.clock.wall();
-        let until = self.kept_until(revocation, now);
+        let closed = self.close(revocation);
+        self.end_rooms(revocation, &closed);
+        closed.len()
+    }
+
+    /// The same for what was decided elsewhere. If it means one session, rooms stay: its user may have another one where it
+    /// was decided, which nobody here can tell.
+    pub(crate) fn follow(&self, revocation: &Revocation) {
+        let closed = self.close(revocation);
+        if !matches!(revocation.selector(), Selector::Session(_)) {
+            self.end_rooms(revocation, &closed);
+        }
+    }
+
+    fn close(&self, revocation: &Revocation) -> Vec<Arc<Slot>> {
+        let (now, until) = (self.clock.wall(), revocation.kept_until());
         // Kept out before it looks who is there: whoever opens a session meanwhile looks again afterwards.
         if !self.revocations.add(revocation, until, now) {
             self.observers.warn(&Event::LimitReached { limit: Limit::Revocations, session: Text::default() });
         }
         let slots = self.table.select(revocation.selector());
         let closed: Vec<_> = slots.into_iter().filter(|slot| self.closer.close(slot, CloseReason::Revoked)).collect();
-        self.end_rooms(revocation, &closed);
-        let sessions = closed.len();
-        self.observers.warn(&Event::Revoked { whom: revocation.selector().clone(), sessions });
-        sessions
+        self.observers.warn(&Event::Revoked { whom: revocation.selector().clone(), sessions: closed.len() });
+        closed
     }
 
     /// The rooms of users end whose last session was revoked.
@@ -73,11 +85,11 @@ impl Revoker {
 
     /// Until when a revocation has to be kept, if anybody knows. What the session showed last does not suffice: it may have
     /// another credential that it has not shown.
-    fn kept_until(&self, revocation: &Revocation, now: SystemTime) -> Option<SystemTime> {
+    pub(crate) fn kept_until(&self, revocation: &Revocation) -> Option<SystemTime> {
         let (None, Selector::Session(id)) = (revocation.kept_until(), revocation.selector()) else {
             return revocation.kept_until();
         };
-        let all_ended = now.checked_add(self.credential_lifetime?)?;
+        let all_ended = self.clock.wall().checked_add(self.credential_lifetime?)?;
         match self.table.get(id) {
             Some(slot) => slot.context().expires_at().map(|shown| shown.max(all_ended)),
             None => Some(all_ended),
