@@ -86,7 +86,7 @@ fn write(chance: &mut Chance, seqs: &mut BTreeMap<Text, u64>, at_ms: u64) -> Wri
             Write::Purge { room, to_seq, before_ms: at_ms.saturating_sub(chance.below(100)) }
         }
         17 => Write::Remove { room },
-        18 if at_ms % 5 == 0 => Write::LossTold,
+        18 if at_ms.is_multiple_of(5) => Write::LossTold,
         18 => Write::Archive { room, id: format!("c_{}", at_ms / 2).into(), at_ms, about: format!("{at_ms}").into() },
         _ => Write::PurgeArchives { before_ms: at_ms.saturating_sub(60) },
     }
