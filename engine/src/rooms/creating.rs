@@ -13,7 +13,7 @@ use super::opening;
 use super::premises::{Moment, Premises};
 use super::refusal::{busy, has_ended, invalid};
 use super::roles::{Roles, check_names, project_of};
-use super::stored_room::{self, StoredRecord};
+use super::stored_room::{self, StoredOverview, StoredRecord};
 use crate::config::Limit;
 use crate::error::ActionError;
 use crate::event::Event;
@@ -27,8 +27,10 @@ use crate::model::room::policy::{Access, Facet, Invalid, Mode, NewRoom, OnEnd, T
 use crate::model::room::record::{Record, TimeToLive};
 use crate::model::session::Session;
 use crate::runs::agents::Agents;
+use crate::storage::error::StorageError;
 use crate::storage::event_log::LoggedEvent;
 use crate::storage::store::Write;
+use crate::sync::Ordering;
 
 /// Creates rooms.
 #[derive(Debug)]
@@ -104,6 +106,9 @@ impl Creating {
         let is_open = new.access != Access::Invited || self.roles.are_the_applications();
         let ttl = new.ttl_s.map(|seconds| TimeToLive { ms: seconds.saturating_mul(1_000), sliding: new.sliding });
         let mut record = Record::new(owner, about.access, ttl, at.now_ms).with_memory(memory);
+        if about.is_kept() && new.id.is_some() {
+            self.check_unrecovered(&about.id, at)?;
+        }
         let kept = about.is_kept().then(|| Box::new(self.kept(session, &about, &record, (at, trace_id))));
         let make = |about: About| {
             if about.on_end == OnEnd::Archive {
@@ -112,7 +117,7 @@ impl Creating {
             LivingRoom::new(Room::new(about, record), is_open, kept)
         };
         let added = self.premises.directory.add(about, is_open, make).map_err(|not_added| match not_added {
-            NotAdded::Taken => ActionError::conflict("a room with this id exists already"),
+            NotAdded::Taken => is_taken(),
             NotAdded::LimitReached(limit) => {
                 self.premises.limit_reached(limit, session.context().id());
                 busy("there are as many rooms as there may be")
@@ -120,6 +125,18 @@ impl Creating {
         })?;
         self.premises.memory_bytes.add(bytes);
         Ok(added)
+    }
+
+    /// A room that could not be recovered keeps its id, unless it never can be.
+    fn check_unrecovered(&self, id: &Text, at: Moment) -> Result<(), ActionError> {
+        if !self.premises.has_unrecovered.load(Ordering::Relaxed) {
+            return Ok(());
+        }
+        match self.premises.journal.store().parts(id) {
+            Ok(parts) if StoredOverview::from_parts(&parts, at.unix_ms).is_some() => Err(is_taken()),
+            Err(StorageError::Unavailable(_)) => Err(busy("it cannot be read now whether a room with this id exists")),
+            Ok(_) | Err(StorageError::Corrupt(_)) => Ok(()),
+        }
     }
 
     /// What is kept in the room from the start. What does not fit a new room fits none.
@@ -238,6 +255,10 @@ impl Creating {
             particulars: particulars(new, parent).apart(),
         }
     }
+}
+
+fn is_taken() -> ActionError {
+    ActionError::conflict("a room with this id exists already")
 }
 
 fn in_memory(why: &str) -> ActionError {

@@ -26,7 +26,7 @@ use crate::sessions::table::Table;
 use crate::sessions::timer::Timer;
 use crate::storage::error::StorageError;
 use crate::storage::journal::Journal;
-use crate::sync::{AtomicU64, Mutex, Ordering};
+use crate::sync::{AtomicBool, AtomicU64, Mutex, Ordering};
 
 /// What everything in rooms works with.
 #[derive(Debug)]
@@ -60,6 +60,8 @@ pub(crate) struct Premises {
     /// The rooms and archives of which it was reported that they cannot be read.
     pub(crate) unreadable: Mutex<BTreeSet<Text>>,
     pub(crate) unread: Mutex<Unread>,
+    /// There may be rooms in the storage that could not be recovered, and are not in the directory.
+    pub(crate) has_unrecovered: AtomicBool,
     /// Since when what happens cannot be written, in ms since 1970; 0 if it can.
     pub(crate) degraded_since_ms: AtomicU64,
 }

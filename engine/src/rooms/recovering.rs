@@ -21,6 +21,7 @@ use crate::model::room::policy::Access;
 use crate::storage::repair::Repair;
 use crate::storage::room_store::{Part, PartKind};
 use crate::storage::store::Write;
+use crate::sync::Ordering;
 
 /// Finds the rooms again that an earlier engine had, before anybody can ask for them.
 #[derive(Debug)]
@@ -85,6 +86,7 @@ impl<'a> Recovering<'a> {
     }
 
     fn unreadable(&self, what: &str, why: &str) {
+        self.premises.has_unrecovered.store(true, Ordering::Relaxed);
         self.premises.observers.warn(&Event::StorageFailed { why: format!("{what} cannot be opened: {why}") });
     }
 

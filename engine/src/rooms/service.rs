@@ -59,7 +59,7 @@ use crate::runs::task_runner::TaskRunner;
 use crate::sessions::slot::Slot;
 use crate::sessions::table::Table;
 use crate::sessions::timer::Timer;
-use crate::sync::{AtomicU64, Mutex, Runtime};
+use crate::sync::{AtomicBool, AtomicU64, Mutex, Runtime};
 
 /// The rooms of one engine.
 #[derive(Debug)]
@@ -375,6 +375,7 @@ fn premises(options: RoomOptions, config: &Config, parts: &RoomParts) -> Arc<Pre
         degraded_since_ms: AtomicU64::new(0),
         unreadable: Mutex::default(),
         unread: Mutex::default(),
+        has_unrecovered: AtomicBool::new(false),
         directory: Directory::new(limits.clone()),
         table: Arc::clone(&parts.table),
         refresher: Arc::clone(&parts.refresher),

@@ -465,3 +465,25 @@ async fn a_new_room_has_nothing_of_one_with_its_id_that_could_not_be_recovered()
     assert_eq!(seqs(&events), Vec::from_iter(1..=said));
     assert!(events.iter().all(|event| event["actor"]["user"] == "bob"), "{events:?}");
 }
+
+#[tokio::test]
+async fn a_room_for_which_there_was_no_place_at_the_start_keeps_its_id() {
+    let store = Failing::after(i64::MAX);
+    let [ann, bob] = ["ann", "bob"].map(|user| user_session(user, user));
+    let (engine, _clock) = start(&store, |_| {});
+    engine.rooms().create(&bob, &NewRoom::new("t").id("first").replayable(true)).unwrap();
+    replayable(&engine, &ann);
+    engine.rooms().durable("board").await.unwrap();
+    drop(engine);
+    let (engine, clock) = start(&store, |config| config.rooms.rooms = 1);
+    assert_eq!(code(engine.rooms().get(&ann, "board")), "not_found");
+    engine.rooms().close(&bob, "first", None).await.unwrap();
+    clock.advance(60_000);
+    engine.settle().await;
+    let new = |id: &str| NewRoom::new("t").id(id).replayable(true);
+    assert_eq!(code(engine.rooms().create(&bob, &new("board"))), "conflict");
+    engine.rooms().create(&bob, &new("another")).unwrap();
+    drop(engine);
+    let (engine, _clock) = start(&store, |_| {});
+    assert_eq!(engine.rooms().get(&ann, "board").unwrap().owner(), "ann");
+}
