@@ -57,7 +57,7 @@ impl Decisions {
     pub(crate) fn decide(&mut self, about: Subject, verdict: Verdict, by: &Text, now: u64) -> (Decision, Learnt) {
         let before = self.get(&about).map_or(0, |decision| decision.stamp.at.saturating_add(1));
         let decision = Decision::new(about, verdict, Stamp { at: now.max(before), by: by.clone() });
-        let learnt = self.merge(decision.clone(), now, now);
+        let learnt = self.merge(&decision, now, now);
         // Those who do not know what was decided before learn it with this.
         (self.get(&decision.about).cloned().unwrap_or(decision), learnt)
     }
@@ -71,10 +71,10 @@ impl Decisions {
         if decision.is_over(age) {
             return Learnt::Known;
         }
-        self.merge(decision, now.saturating_sub(age), now)
+        self.merge(&decision, now.saturating_sub(age), now)
     }
 
-    fn merge(&mut self, decision: Decision, since: u64, now: u64) -> Learnt {
+    fn merge(&mut self, decision: &Decision, since: u64, now: u64) -> Learnt {
         self.forget_ended(now);
         let before = self.by_subject.get(&decision.about);
         let decision =
