@@ -114,10 +114,11 @@ impl Decision {
         [Some(&self.stamp), self.withdrawn.as_ref()].into_iter().flatten().any(|stamp| stamp.at > latest)
     }
 
-    /// What holds of two about the same: the later one. Revocations hold until the last of their ends; nothing but a
-    /// withdrawal between them ends the earlier one.
+    /// What holds of this one, which is known, and another about the same: the later one. Revocations hold until the last
+    /// of their ends; nothing but a withdrawal between them ends the earlier one.
     pub(crate) fn merged(self, other: Self) -> Self {
-        let (mut later, earlier) = if self.stamp >= other.stamp { (self, other) } else { (other, self) };
+        let is_known = self.stamp >= other.stamp;
+        let (mut later, earlier) = if is_known { (self, other) } else { (other, self) };
         let Verdict::Revoked(until) = later.verdict else { return later };
         match earlier.verdict {
             Verdict::Revoked(before) => {
@@ -126,8 +127,9 @@ impl Decision {
                     later.verdict = Verdict::Revoked(until.zip(before).map(|(until, before)| until.max(before)));
                 }
             }
-            Verdict::Allowed => later.withdrawn = later.withdrawn.max(Some(earlier.stamp)),
-            Verdict::Closed | Verdict::Renewed => {}
+            Verdict::Allowed if !is_known => later.withdrawn = later.withdrawn.max(Some(earlier.stamp)),
+            // A withdrawal that comes late changes nothing: what it has ended cannot be told any more.
+            _ => {}
         }
         later
     }

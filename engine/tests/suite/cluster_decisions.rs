@@ -1,7 +1,9 @@
 //! What is decided on one instance about sessions holds on all (SEC15).
 
 use grove_engine::testing::Weather;
-use grove_engine::{Clock, ClusterEvent, Config, ConnectError, Revocation, Session, Topic};
+use grove_engine::{
+    Clock, ClusterEvent, Config, ConnectError, NewRoom, Revocation, RoomOptions, RoomState, Session, Topic,
+};
 use serde_json::json;
 
 use crate::cluster_fixtures::{Instances, Watching};
@@ -259,4 +261,39 @@ async fn a_decision_that_nobody_can_have_made_is_not_applied() {
     say(json!({"user": "alice"}), u64::MAX);
     assert!(!alice.is_closed().await);
     assert_eq!(dropped(&all, "b"), 1, "it comes from a clock that cannot be right");
+}
+
+#[tokio::test]
+async fn whoever_asks_gets_the_last_claims_or_none_if_there_is_no_place_for_them() {
+    let all = Instances::started(&["a", "b"]).await;
+    let (mut alice, mut bob) = (all.connect("b", "s1", "alice").await, all.connect("b", "s2", "bob").await);
+    all.engine("a").update_session(&in_project("s1", "alice", "p").with_permission("write"));
+    for at in 1..10_000 {
+        all.engine("a").update_session(&in_project(&format!("other {at}"), "carol", "p"));
+    }
+    all.settle().await;
+    assert!(may_add(&mut alice).await);
+    for (id, user) in [("s1", "alice"), ("s2", "bob")] {
+        all.engine("a").update_session(&in_project(id, user, "p"));
+    }
+    all.settle().await;
+    assert!(!alice.is_closed().await && !may_add(&mut alice).await);
+    assert!(bob.is_closed().await, "nobody can tell what he may do");
+}
+
+#[tokio::test]
+async fn a_session_that_is_revoked_elsewhere_leaves_the_rooms_of_its_user() {
+    let mut all = Instances::started(&["a"]).await;
+    let engine = all.start("b", |builder| builder.rooms(RoomOptions::new()));
+    all.settle().await;
+    let mut alice = all.connect("b", "s1", "alice").await;
+    let new = NewRoom::new("t");
+    let room = engine.rooms().create(&in_project("s1", "alice", "p"), &new).expect("a user may create a room").room;
+    let _other = all.connect("a", "s2", "alice").await;
+    all.engine("a").revoke(Revocation::session("s1"));
+    all.settle().await;
+    assert!(alice.is_closed().await && room.state() == RoomState::Active);
+    all.engine("a").revoke(Revocation::user("alice"));
+    all.settle().await;
+    assert_eq!(room.state(), RoomState::Ended);
 }
