@@ -14,7 +14,7 @@ use crate::clock::Clock;
 use crate::cluster::envelope::{Refusal, raw};
 use crate::cluster::handlers::RequestHandler;
 use crate::cluster::instance::Instance;
-use crate::cluster::requests::Requests;
+use crate::cluster::requests::{AskError, Requests};
 use crate::lifecycle::closer::Closer;
 use crate::lifecycle::opener::Opener;
 use crate::model::Text;
@@ -121,8 +121,11 @@ impl Renewals {
             if let Some(from) = whom() {
                 let wanted = Wanted { session: id.clone() };
                 let asked = self.requests.ask_in_turn(&from, (KIND, &wanted), TRY, until_ms);
-                if let Ok(claims) = asked.await {
-                    return claims;
+                match asked.await {
+                    Ok(claims) => return Some(claims),
+                    // It has none.
+                    Err(AskError::Refused(Refusal::Failed)) => return None,
+                    Err(_) => {}
                 }
             }
             let now_ms = self.clock.now_ms();
@@ -158,8 +161,8 @@ impl RequestHandler for Renewals {
 
     fn handle(&self, _: Instance, body: Box<RawValue>) -> BoxFuture<'static, Result<Box<RawValue>, Refusal>> {
         let wanted: Result<Wanted, _> = serde_json::from_str(body.get());
-        let reply = wanted.map(|wanted| raw(&self.given(&wanted.session))).map_err(|_| Refusal::Malformed);
-        ready(reply).boxed()
+        let given = wanted.map(|wanted| self.given(&wanted.session)).map_err(|_| Refusal::Malformed);
+        ready(given.and_then(|given| given.as_ref().map(raw).ok_or(Refusal::Failed))).boxed()
     }
 }
 
