@@ -174,7 +174,14 @@ async fn what_follows_for_an_interrupted_run_is_what_its_delivery_says() {
         process.start(&delivered(delivery.clone()));
         let process = process.killed().await;
         [echo("a"), echo("b")].into_iter().for_each(|agent| process.engine.register_agent(agent));
-        let log = process.log().await;
+        // A run that waited begins some time after it is durable that it does.
+        let mut log = process.log().await;
+        for _ in 0..1_000 {
+            if log.len() > expected.len() {
+                break;
+            }
+            log = process.log().await;
+        }
         assert_eq!(kinds(&log)[1..], expected, "{delivery:?}");
         let ends = log.iter().filter(|event| is_terminal(event)).count();
         let runs = process.engine.rooms().get(&process.ann, "board").unwrap().runs().len();
