@@ -122,7 +122,7 @@ impl App {
             }
             Step::Burst { n } if n > 0 => own.burst(n)?,
             Step::Grow { n } => own.grow(n),
-            Step::Board { text } => self.set_board(text),
+            Step::Board { text } => self.set_board(session, text),
             Step::BadNodes {} => own.spoil()?,
             Step::Nothing {} | Step::Burst { .. } | Step::Sleep { .. } => {}
             Step::Many { .. } => return Err(ActionError::internal("`many` cannot be a step of itself")),
@@ -152,10 +152,11 @@ impl App {
         registered.map_err(|error| ActionError::internal(error.to_string()))
     }
 
-    /// Changes the board for everyone, on all instances.
-    fn set_board(&self, text: String) {
+    /// Changes the board for everyone on this instance. The caller's own tree is refreshed with the result of the call.
+    fn set_board(&self, session: &str, text: String) {
         self.state.set_board(text);
-        self.engine.refresh(Scope::all().paths(["board"]));
+        let caller = session.to_owned();
+        self.engine.refresh(Scope::matching(move |other| other.id() != caller).paths(["board"]));
     }
 
     /// Starts a task that ends, and is shown as ended, within `ms`.
