@@ -44,9 +44,8 @@ impl fmt::Debug for Alarm {
 mod tests {
     use std::sync::Arc;
 
-    use parking_lot::Mutex;
-
     use super::*;
+    use crate::sync::Mutex;
 
     /// An alarm, and the entries that it has made.
     fn alarm() -> (Alarm, Arc<Mutex<Vec<u64>>>) {
