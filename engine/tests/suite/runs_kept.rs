@@ -4,12 +4,12 @@ use std::sync::Arc;
 
 use futures_util::FutureExt;
 use grove_engine::testing::{ManualClock, TestConsumer};
-use grove_engine::{Agent, Engine, Event, Limit, NewRoom, NewRun, RunContext, RunView, Session, Tool};
+use grove_engine::{Agent, Engine, Limit, NewRoom, NewRun, RunContext, RunView, Session, Tool};
 use serde_json::{Value, json};
 
 use crate::fixtures::{EventLog, user_session};
 use crate::linked_fixtures::Linked;
-use crate::storage_fixtures::{Failing, log, next_of, start};
+use crate::storage_fixtures::{Failing, log, next_of, start, told_of_storage};
 
 /// How many chunks the agents stream, of how many characters.
 const CHUNKS: u64 = 500;
@@ -195,12 +195,7 @@ async fn a_link_that_streams_faster_than_can_be_written_is_not_read_on_and_other
     engine.rooms().run(&ann, "hall", &NewRun::new(json!(2))).unwrap();
     let elsewhere = other.expect("dispatch").await;
     engine.rooms().durable("board").await.unwrap();
-    let (told, mut storage) = tokio::sync::mpsc::channel(16);
-    engine.observe(move |event| match event {
-        Event::StorageFailed { .. } => drop(told.try_send("failed")),
-        Event::StorageRecovered { .. } => drop(told.try_send("recovered")),
-        _ => {}
-    });
+    let mut storage = told_of_storage(&engine);
     store.allow(0);
     let chunk = || json!({"text": "x".repeat(CHARS as usize)});
     let mut sent = 0;

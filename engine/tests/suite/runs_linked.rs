@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 use crate::fixtures::{in_project, user_session};
 use crate::linked_fixtures::{Linked, bot, linked_place, place};
 use crate::run_fixtures::{code, echo, kinds};
-use crate::storage_fixtures::{Failing, start};
+use crate::storage_fixtures::{Failing, start, told_of_storage};
 
 #[tokio::test]
 async fn a_run_is_dispatched_to_a_link_and_what_that_says_is_the_run() {
@@ -765,12 +765,7 @@ async fn a_run_that_is_between_its_turn_and_its_dispatch_keeps_its_agent() {
     let [_, waits] = [1, 2].map(|n| engine.rooms().run(&ann, "board", &NewRun::new(json!(n))).unwrap());
     let first = far.expect("dispatch").await;
     engine.rooms().durable("board").await.unwrap();
-    let (told, mut storage) = tokio::sync::mpsc::channel(16);
-    engine.observe(move |event| match event {
-        Event::StorageFailed { .. } => drop(told.try_send("failed")),
-        Event::StorageRecovered { .. } => drop(told.try_send("recovered")),
-        _ => {}
-    });
+    let mut storage = told_of_storage(&engine);
     // It is this one's turn, and it is not dispatched before that is durable.
     store.allow(0);
     far.result(&first, &json!(1));

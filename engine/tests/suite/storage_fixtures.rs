@@ -6,8 +6,8 @@ use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU64, Ordering};
 
 use grove_engine::testing::ManualClock;
 use grove_engine::{
-    Access, ActionError, Archive, Config, Engine, EventLog as RoomLog, LogBounds, LoggedEvent, MemoryStore, Message,
-    NewRoom, PageSize, Part, PartKind, Room, RoomEvents, RoomOptions, RoomStore, Session, ShowRoom, Storage,
+    Access, ActionError, Archive, Config, Engine, Event, EventLog as RoomLog, LogBounds, LoggedEvent, MemoryStore,
+    Message, NewRoom, PageSize, Part, PartKind, Room, RoomEvents, RoomOptions, RoomStore, Session, ShowRoom, Storage,
     StorageError, Store, Text, Write,
 };
 use parking_lot::Mutex;
@@ -150,6 +150,17 @@ impl Store for Failing {
         self.written.fetch_add(bytes.sum::<usize>() as u64, Ordering::SeqCst);
         self.memory.commit(writes)
     }
+}
+
+/// Receives `failed` and `recovered` when observers are told that of the storage.
+pub(crate) fn told_of_storage(engine: &Engine) -> tokio::sync::mpsc::Receiver<&'static str> {
+    let (told, storage) = tokio::sync::mpsc::channel(16);
+    engine.observe(move |event| match event {
+        Event::StorageFailed { .. } => drop(told.try_send("failed")),
+        Event::StorageRecovered { .. } => drop(told.try_send("recovered")),
+        _ => {}
+    });
+    storage
 }
 
 pub(crate) fn start(store: &Arc<Failing>, change: impl FnOnce(&mut Config)) -> (Engine, Arc<ManualClock>) {
