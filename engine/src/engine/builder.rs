@@ -9,6 +9,7 @@ use super::options::EngineOptions;
 use crate::clock::Clock;
 use crate::clock::system::SystemClock;
 use crate::cluster::Cluster;
+use crate::cluster::instance::Instance;
 use crate::config::Config;
 use crate::error::ActionError;
 use crate::event::{Event, Observers};
@@ -96,11 +97,9 @@ impl EngineBuilder {
     #[track_caller]
     pub fn cluster(mut self, name: impl Into<Text>, cluster: Arc<dyn Cluster>) -> Self {
         let name = name.into();
-        let is_valid = (1..=64).contains(&name.len()) && !name.chars().any(char::is_control);
-        assert!(
-            is_valid,
-            "{name:?} cannot be the name of an instance: it needs 1 to 64 bytes without control characters"
-        );
+        if let Err(why) = Instance::check_name(&name) {
+            panic!("{name:?} cannot be the name of an instance: {why}");
+        }
         self.0.cluster = Some((name, cluster));
         self
     }

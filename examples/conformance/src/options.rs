@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use clap::{Parser, value_parser};
-use grove_engine::{Config, RoomLimits};
+use grove_engine::{Config, Instance, RoomLimits};
 
 /// A small provider with a fixed tree, to be driven by black-box tests.
 #[derive(Debug, Clone, Parser)]
@@ -111,8 +111,7 @@ impl Options {
 
 /// What `EngineBuilder::cluster` takes.
 fn instance(text: &str) -> Result<String, String> {
-    let is_name = (1..=64).contains(&text.len()) && !text.chars().any(char::is_control);
-    if is_name { Ok(text.to_owned()) } else { Err("a name has 1 to 64 bytes without control characters".to_owned()) }
+    Instance::check_name(text).map(|()| text.to_owned()).map_err(str::to_owned)
 }
 
 /// Checks what the adapter would panic about.
